@@ -1,0 +1,271 @@
+//! `go!`: what its input means, and the call of `spawn` it becomes.
+//!
+//! Options come off the front, then `clone(...)`, and the body's shape decides how it is run. A
+//! call follows Go's rule (see [`call`]); statements are handed to rustc as they are, so that its
+//! own messages explain what is wrong in them.
+
+mod call;
+mod options;
+#[cfg(test)]
+mod tests;
+
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::parse::{ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::{Block, Error, Expr, ExprClosure, Result, Stmt, Token, token};
+
+use self::call::Call;
+use self::options::Options;
+
+mod keyword {
+    syn::custom_keyword!(clone);
+}
+
+pub(crate) fn expand(krate: TokenStream, input: TokenStream) -> Result<TokenStream> {
+    let Go {
+        options,
+        clones,
+        body,
+    } = Go::parse(input)?;
+    let body = match body {
+        Body::Parsed(stmts, tokens) => Run::new(stmts, tokens)?,
+        Body::Unparsed(tokens) => Run::Statements(tokens),
+    };
+    let clones = clones.into_iter().map(|name| {
+        // `clone` shows up in rustc's message if the variable cannot be cloned.
+        let clone = quote_spanned!(name.span()=> ::core::clone::Clone::clone);
+        quote!(let #name = #clone(&#name);)
+    });
+    let (evaluated, closure) = body.into_closure();
+    let (builder, spawn) = options.expand(&krate, closure);
+    let before: TokenStream = builder
+        .into_iter()
+        .chain(clones)
+        .chain([evaluated])
+        .collect();
+    Ok(if before.is_empty() {
+        spawn
+    } else {
+        quote!({ #before #spawn })
+    })
+}
+
+/// Whether tokens would do as the input of `go!`.
+pub(crate) enum Verdict {
+    Accepted,
+    /// They are no finished piece of Rust.
+    Incomplete,
+    /// They are, but `go!` does not run such a thing.
+    Refused(Error),
+}
+
+pub(crate) fn check(input: TokenStream) -> Verdict {
+    let go = match Go::parse(input) {
+        Ok(go) => go,
+        Err(error) => return Verdict::Refused(error),
+    };
+    match go.body {
+        Body::Unparsed(_) => Verdict::Incomplete,
+        Body::Parsed(stmts, tokens) => match Run::new(stmts, tokens) {
+            Ok(_) => Verdict::Accepted,
+            Err(error) => Verdict::Refused(error),
+        },
+    }
+}
+
+struct Go {
+    options: Options,
+    clones: Vec<Ident>,
+    body: Body,
+}
+
+enum Body {
+    Parsed(Vec<Stmt>, TokenStream),
+    /// Statements that syn does not take, for rustc to judge.
+    Unparsed(TokenStream),
+}
+
+impl Go {
+    fn parse(input: TokenStream) -> Result<Go> {
+        let prefix = |input: ParseStream| {
+            let options = Options::parse(input)?;
+            let clones = parse_clones(input)?;
+            Ok((options, clones, input.parse::<TokenStream>()?))
+        };
+        let (options, clones, tokens) = prefix.parse2(input)?;
+        if tokens.is_empty() {
+            return Err(Error::new(
+                Span::call_site(),
+                "go! needs something to run: `go! { statements }`, `go!(f(x))` or \
+                 `go!(move || expression)`",
+            ));
+        }
+        let body = match Block::parse_within.parse2(tokens.clone()) {
+            Ok(stmts) => Body::Parsed(stmts, tokens),
+            Err(_) => Body::Unparsed(tokens),
+        };
+        Ok(Go {
+            options,
+            clones,
+            body,
+        })
+    }
+}
+
+/// `clone(a, b)`, if a block and nothing else comes after it.
+fn parse_clones(input: ParseStream) -> Result<Vec<Ident>> {
+    let ahead = input.fork();
+    if !(ahead.peek(keyword::clone) && ahead.peek2(token::Paren) && ahead.peek3(token::Brace)) {
+        return Ok(Vec::new());
+    }
+    for _ in 0..3 {
+        ahead.parse::<TokenTree>()?;
+    }
+    if !ahead.is_empty() {
+        return Ok(Vec::new());
+    }
+    input.parse::<keyword::clone>()?;
+    let list;
+    syn::parenthesized!(list in input);
+    let names = Punctuated::<TokenStream, Token![,]>::parse_terminated_with(&list, |item| {
+        let mut tokens = TokenStream::new();
+        while !item.is_empty() && !item.peek(Token![,]) {
+            tokens.extend([item.parse::<TokenTree>()?]);
+        }
+        Ok(tokens)
+    })?;
+    names
+        .into_iter()
+        .map(|name| {
+            syn::parse2::<Ident>(name.clone()).map_err(|_| {
+                Error::new_spanned(
+                    name,
+                    "clone(...) takes plain variables; bind it first: let tx = self.tx.clone();",
+                )
+            })
+        })
+        .collect()
+}
+
+/// How the body is run.
+enum Run {
+    Statements(TokenStream),
+    Closure(ExprClosure),
+    Call(Call),
+}
+
+impl Run {
+    fn new(mut stmts: Vec<Stmt>, tokens: TokenStream) -> Result<Run> {
+        match stmts.pop() {
+            Some(Stmt::Expr(expr, None)) if stmts.is_empty() => Run::from_expr(expr, tokens),
+            _ => Ok(Run::Statements(tokens)),
+        }
+    }
+
+    fn from_expr(expr: Expr, tokens: TokenStream) -> Result<Run> {
+        match expr {
+            Expr::Paren(outer) => {
+                let tokens = outer.expr.to_token_stream();
+                Run::from_expr(*outer.expr, tokens)
+            }
+            Expr::Group(outer) => Run::from_expr(*outer.expr, tokens),
+            Expr::Closure(closure) => check_closure(closure).map(Run::Closure),
+            Expr::Call(_) | Expr::MethodCall(_) => Call::new(expr).map(Run::Call),
+            Expr::Block(_)
+            | Expr::Unsafe(_)
+            | Expr::Const(_)
+            | Expr::TryBlock(_)
+            | Expr::If(_)
+            | Expr::Match(_)
+            | Expr::ForLoop(_)
+            | Expr::While(_)
+            | Expr::Loop(_)
+            | Expr::Macro(_)
+            | Expr::Return(_)
+            | Expr::Break(_)
+            | Expr::Continue(_)
+            | Expr::Verbatim(_) => Ok(Run::Statements(tokens)),
+            Expr::Async(block) => Err(Error::new_spanned(
+                block.async_token,
+                "go! runs ordinary blocking code: drop `async`",
+            )),
+            Expr::Await(expr) => Err(Error::new_spanned(
+                expr.await_token,
+                "go! runs ordinary blocking code: drop `.await`",
+            )),
+            Expr::Try(expr) => Err(Error::new_spanned(
+                expr.question_token,
+                "`?` has no function to return from here: drop it and look at the result after \
+                 joining, or use a block: go!({ ... })",
+            )),
+            other => Err(not_runnable(&other)),
+        }
+    }
+
+    /// The statements to evaluate now, and the closure to spawn.
+    fn into_closure(self) -> (TokenStream, TokenStream) {
+        match self {
+            Run::Statements(tokens) => (TokenStream::new(), statements_closure(tokens)),
+            Run::Closure(closure) => (TokenStream::new(), closure.into_token_stream()),
+            Run::Call(Call { now, later }) => {
+                // rustc points at the closure when a value cannot be sent: let that be the call.
+                let span = later.span().resolved_at(Span::call_site());
+                (now, quote_spanned!(span=> move || #later))
+            }
+        }
+    }
+}
+
+fn statements_closure(tokens: TokenStream) -> TokenStream {
+    let mut trees = tokens.clone().into_iter();
+    match (trees.next(), trees.next()) {
+        (Some(TokenTree::Group(group)), None) if group.delimiter() == Delimiter::Brace => {
+            quote!(move || #group)
+        }
+        _ => quote!(move || { #tokens }),
+    }
+}
+
+fn check_closure(closure: ExprClosure) -> Result<ExprClosure> {
+    if !closure.inputs.is_empty() {
+        return Err(Error::new_spanned(
+            &closure.inputs,
+            "a goroutine's closure takes no arguments: capture them with `move ||`",
+        ));
+    }
+    match closure.asyncness {
+        Some(asyncness) => Err(Error::new_spanned(
+            asyncness,
+            "go! runs ordinary blocking code: drop `async`",
+        )),
+        None => Ok(closure),
+    }
+}
+
+fn not_runnable(expr: &Expr) -> Error {
+    const SHORT: usize = 40;
+    let text = expr.to_token_stream().to_string();
+    let message = if text.chars().count() > SHORT {
+        "`go!` needs a call, a block or a closure, and this is none of them: call a function, or \
+         put it into braces to run it as a block: `go!({ ... })`"
+            .to_owned()
+    } else if let Expr::Path(_) | Expr::Field(_) = expr {
+        // The value of a field is called with parentheses around it.
+        let callee = match expr {
+            Expr::Field(_) => format!("({text})"),
+            _ => text.clone(),
+        };
+        format!(
+            "`go!` needs a call, a block or a closure, and `{text}` is none of them: write \
+             `go!({callee}())` to call it, or `go!({{ {text} }})` to run it as a block"
+        )
+    } else {
+        format!(
+            "`go!` needs a call, a block or a closure, and `{text}` is none of them: call a \
+             function, or write `go!({{ {text} }})` to run it as a block"
+        )
+    };
+    Error::new_spanned(expr, message)
+}

@@ -1,0 +1,180 @@
+//! Go's rule for a call: the function value and the arguments are evaluated by the caller, in
+//! source order, and the goroutine only makes the call.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::{Attribute, Error, Expr, ExprCall, ExprMethodCall, Result, Token};
+
+/// These only unpack what a call gives. Seen as calls of their own, `go!(rx.recv().unwrap())` would
+/// wait for the message in the caller and unpack it in the goroutine.
+const ADAPTORS: [&str; 7] = [
+    "unwrap",
+    "expect",
+    "unwrap_err",
+    "expect_err",
+    "ok",
+    "err",
+    "unwrap_or_default",
+];
+
+/// A call, taken apart.
+pub(super) struct Call {
+    /// `let` statements for what the caller evaluates.
+    pub(super) now: TokenStream,
+    /// The call for the goroutine, on the variables of `now`.
+    pub(super) later: TokenStream,
+}
+
+impl Call {
+    pub(super) fn new(expr: Expr) -> Result<Call> {
+        let mut bindings = Bindings::default();
+        let later = bindings.call(expr)?;
+        Ok(Call {
+            now: bindings.statements,
+            later,
+        })
+    }
+}
+
+#[derive(Default)]
+struct Bindings {
+    statements: TokenStream,
+    count: usize,
+}
+
+impl Bindings {
+    fn call(&mut self, expr: Expr) -> Result<TokenStream> {
+        match strip(expr) {
+            Expr::Call(call) => self.function(call),
+            Expr::MethodCall(call) => self.method(call),
+            other => Err(Error::new_spanned(other, "expected a call")),
+        }
+    }
+
+    fn function(&mut self, call: ExprCall) -> Result<TokenStream> {
+        refuse_attributes(&call.attrs)?;
+        let function = strip(*call.func);
+        // Moved into the goroutine, a path means what it means here; and only in the call do the
+        // bounds of a generic function help to infer its arguments. Unless it is a variable that
+        // the arguments may assign to.
+        let stays = match &function {
+            Expr::Path(path) => match path.path.get_ident() {
+                Some(variable) => !mentions(call.args.to_token_stream(), variable),
+                None => true,
+            },
+            _ => false,
+        };
+        let mut tokens = if stays {
+            function.into_token_stream()
+        } else {
+            self.bind_mut(function).into_token_stream()
+        };
+        let args = self.arguments(call.args);
+        call.paren_token
+            .surround(&mut tokens, |inner| args.to_tokens(inner));
+        Ok(tokens)
+    }
+
+    fn method(&mut self, call: ExprMethodCall) -> Result<TokenStream> {
+        refuse_attributes(&call.attrs)?;
+        let ExprMethodCall {
+            receiver,
+            dot_token,
+            method,
+            turbofish,
+            ..
+        } = call;
+        let unpacks_call = ADAPTORS.iter().any(|name| method == name) && is_call(&receiver);
+        let receiver = if unpacks_call {
+            self.call(*receiver)?
+        } else {
+            self.bind_mut(*receiver).into_token_stream()
+        };
+        let args = self.arguments(call.args);
+        let mut tokens = quote!(#receiver #dot_token #method #turbofish);
+        call.paren_token
+            .surround(&mut tokens, |inner| args.to_tokens(inner));
+        Ok(tokens)
+    }
+
+    fn arguments(&mut self, args: Punctuated<Expr, Token![,]>) -> TokenStream {
+        // A `move` closure runs nothing when it is evaluated, and the goroutine captures the same
+        // values at the same time; left in the call, its parameters have their types inferred. An
+        // argument after it could still change what it captures, so only the last ones stay.
+        let bound = args
+            .iter()
+            .rposition(|arg| !is_move_closure(arg))
+            .map_or(0, |last| last + 1);
+        args.into_pairs()
+            .enumerate()
+            .map(|(index, pair)| {
+                let (arg, comma) = pair.into_tuple();
+                let arg = if index < bound {
+                    self.bind(arg, TokenStream::new()).into_token_stream()
+                } else {
+                    arg.into_token_stream()
+                };
+                quote!(#arg #comma)
+            })
+            .collect()
+    }
+
+    /// For what may need `&mut self`: a closure that is called, the receiver of a method.
+    fn bind_mut(&mut self, expr: Expr) -> Ident {
+        self.bind(strip(expr), quote!(mut))
+    }
+
+    fn bind(&mut self, expr: Expr, mutable: TokenStream) -> Ident {
+        // Located at the user's expression, so that type errors are, too.
+        let span = expr.span().resolved_at(Span::mixed_site());
+        let name = format_ident!("__go{}", self.count, span = span);
+        self.count += 1;
+        let allow = (!mutable.is_empty()).then(|| quote!(#[allow(unused_mut)]));
+        let site = Span::mixed_site();
+        self.statements
+            .extend(quote_spanned!(site=> #allow let #mutable #name = #expr;));
+        name
+    }
+}
+
+/// Parentheses that a `let` has no use for, and that rustc would warn of.
+fn strip(expr: Expr) -> Expr {
+    match expr {
+        Expr::Paren(outer) => strip(*outer.expr),
+        Expr::Group(outer) => strip(*outer.expr),
+        other => other,
+    }
+}
+
+fn is_call(expr: &Expr) -> bool {
+    match expr {
+        Expr::Paren(outer) => is_call(&outer.expr),
+        Expr::Group(outer) => is_call(&outer.expr),
+        other => matches!(other, Expr::Call(_) | Expr::MethodCall(_)),
+    }
+}
+
+fn is_move_closure(expr: &Expr) -> bool {
+    matches!(expr, Expr::Closure(closure) if closure.capture.is_some())
+}
+
+fn mentions(tokens: TokenStream, name: &Ident) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == *name,
+        TokenTree::Group(group) => mentions(group.stream(), name),
+        _ => false,
+    })
+}
+
+fn refuse_attributes(attributes: &[Attribute]) -> Result<()> {
+    match attributes.first() {
+        Some(attribute) => Err(Error::new_spanned(
+            attribute,
+            "go! takes a call apart and has no place for an attribute: put the call into braces: \
+             go!({ ... })",
+        )),
+        None => Ok(()),
+    }
+}

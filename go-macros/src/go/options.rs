@@ -1,0 +1,124 @@
+//! The options in front of a goroutine: `name = ..., stack_size = ..., local;`.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::parse::ParseStream;
+use syn::{Error, Expr, Result, Token};
+
+#[derive(Default)]
+pub(super) struct Options {
+    /// `name` and `stack_size`, in source order: that is the order of evaluation.
+    settings: Vec<(Ident, Expr)>,
+    local: Option<Ident>,
+}
+
+impl Options {
+    /// Takes the options and their `;`, if there are any.
+    pub(super) fn parse(input: ParseStream) -> Result<Options> {
+        let mut options = Options::default();
+        if !starts_option(input) {
+            return Ok(options);
+        }
+        let first: Ident = input.fork().parse()?;
+        loop {
+            options.parse_one(input)?;
+            if !input.peek(Token![,]) {
+                break;
+            }
+            input.parse::<Token![,]>()?;
+            if !starts_option(input) {
+                break;
+            }
+        }
+        if input.peek(Token![;]) {
+            input.parse::<Token![;]>()?;
+            return Ok(options);
+        }
+        // At the end of the input there is no token to point at but those of the options.
+        let place = if input.is_empty() {
+            first.span()
+        } else {
+            input.span()
+        };
+        Err(Error::new(
+            place,
+            "expected `;` after the options, and then what is to run",
+        ))
+    }
+
+    fn parse_one(&mut self, input: ParseStream) -> Result<()> {
+        let option: Ident = input.parse()?;
+        let known = option == "name" || option == "stack_size" || option == "local";
+        if !known {
+            let message = format!(
+                "unknown option `{option}`: the options are `name`, `stack_size` and `local`; if \
+                 this is an assignment, put the body into braces: go!({{ {option} = ...; }})"
+            );
+            return Err(Error::new(option.span(), message));
+        }
+        let mut earlier = self
+            .settings
+            .iter()
+            .map(|(name, _)| name)
+            .chain(&self.local);
+        if earlier.any(|name| *name == option) {
+            let message = format!("the option `{option}` is given twice: remove one");
+            return Err(Error::new(option.span(), message));
+        }
+        if option == "local" {
+            if input.peek(Token![=]) {
+                return Err(input.error("`local` takes no value: write `local` alone"));
+            }
+            self.local = Some(option);
+        } else {
+            input.parse::<Token![=]>()?;
+            self.settings.push((option, input.parse()?));
+        }
+        Ok(())
+    }
+
+    /// The statement that evaluates the options, if there is something to evaluate, and the spawn.
+    pub(super) fn expand(
+        self,
+        krate: &TokenStream,
+        closure: TokenStream,
+    ) -> (Option<TokenStream>, TokenStream) {
+        if self.settings.is_empty() {
+            let spawn = match self.local {
+                Some(_) => quote!(spawn_local),
+                None => quote!(spawn),
+            };
+            return (None, quote!(#krate::#spawn(#closure)));
+        }
+        let spawn = match self.local {
+            Some(_) => quote!(spawn_local_with),
+            None => quote!(spawn_with),
+        };
+        let builder = Ident::new("__go_builder", Span::mixed_site());
+        let settings = self.settings.iter().map(|(name, value)| {
+            // The parentheses belong to the option as well: rustc names both in a type error.
+            let call = quote_spanned!(name.span()=> (#value));
+            quote!(.#name #call)
+        });
+        let evaluate = quote!(let #builder = #krate::Builder::new() #(#settings)*;);
+        (
+            Some(evaluate),
+            quote!(#krate::__private::#spawn(#builder, #closure)),
+        )
+    }
+}
+
+/// `name =` but neither `name ==` nor `name =>`; or the flag, followed by the end of an option.
+fn starts_option(input: ParseStream) -> bool {
+    if !input.peek(syn::Ident) {
+        return false;
+    }
+    let assigns = input.peek2(Token![=]) && !input.peek2(Token![==]) && !input.peek2(Token![=>]);
+    let ends = input.peek2(Token![;]) || input.peek2(Token![,]);
+    assigns
+        || ends
+            && input
+                .fork()
+                .parse::<Ident>()
+                .is_ok_and(|name| name == "local")
+}

@@ -1,0 +1,263 @@
+//! `golang!`: rewrites `go!< ... >` into `go! { ... }`, and passes everything else through.
+//!
+//! Angle brackets do not group tokens, so the closing `>` has to be found. The rule is told in the
+//! documentation of the macro: the first `>` of the level that leaves a complete body for `go!`
+//! before it, unless a later one would do as well and it may be a comparison.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use proc_macro2::{Delimiter, Group, Spacing, TokenStream, TokenTree};
+use syn::{Error, Result};
+
+use crate::go::{self, Verdict};
+
+pub(crate) fn expand(code: TokenStream) -> Result<TokenStream> {
+    Ok(rewrite(code.clone())?.unwrap_or(code))
+}
+
+/// The tokens of one level, rewritten. Without a `go!<` in it the original is kept, because a group
+/// that is built anew loses the spans of its delimiters.
+fn rewrite(code: TokenStream) -> Result<Option<TokenStream>> {
+    let mut changed = false;
+    let mut errors: Option<Error> = None;
+    let mut fail = |error| match &mut errors {
+        Some(errors) => errors.combine(error),
+        none => *none = Some(error),
+    };
+    let mut tokens = Vec::new();
+    for mut token in code {
+        if let TokenTree::Group(group) = &mut token {
+            match rewrite(group.stream()) {
+                Ok(None) => {}
+                Ok(Some(inner)) => {
+                    changed = true;
+                    let span = group.span();
+                    *group = Group::new(group.delimiter(), inner);
+                    group.set_span(span);
+                }
+                Err(error) => fail(error),
+            }
+        }
+        tokens.push(token);
+    }
+
+    let mut level = Level {
+        tokens,
+        closed: HashMap::new(),
+    };
+    let mut out = Vec::with_capacity(level.tokens.len());
+    let mut at = 0;
+    while at < level.tokens.len() {
+        if !level.opens(at) {
+            out.push(level.tokens[at].clone());
+            at += 1;
+            continue;
+        }
+        changed = true;
+        match level.close(at, false) {
+            Ok(closed) => {
+                out.extend(level.replacement(at, closed.body));
+                at = closed.end;
+            }
+            Err(error) => {
+                fail(error);
+                // Nothing after an opening bracket without its partner can be judged.
+                break;
+            }
+        }
+    }
+    match errors {
+        Some(errors) => Err(errors),
+        None => Ok(changed.then(|| out.into_iter().collect())),
+    }
+}
+
+/// The tokens between two delimiters, with the groups in it rewritten.
+struct Level {
+    tokens: Vec<TokenTree>,
+    /// Results of `close`, as looking ahead comes across the same `go!<` many times.
+    closed: HashMap<(usize, bool), Result<Closed>>,
+}
+
+#[derive(Clone)]
+struct Closed {
+    /// What is between `go!<` and `>`, rewritten.
+    body: TokenStream,
+    /// The position after the `>`.
+    end: usize,
+}
+
+impl Level {
+    /// Whether `go!<` is here.
+    fn opens(&self, at: usize) -> bool {
+        matches!(self.tokens.get(at), Some(TokenTree::Ident(name)) if name == "go")
+            && self.is_punct(at + 1, '!')
+            && self.is_punct(at + 2, '<')
+    }
+
+    /// `go! { body }` for the `go!<` at the position.
+    fn replacement(&self, at: usize, body: TokenStream) -> [TokenTree; 3] {
+        let mut group = Group::new(Delimiter::Brace, body);
+        group.set_span(self.tokens[at + 2].span());
+        [
+            self.tokens[at].clone(),
+            self.tokens[at + 1].clone(),
+            group.into(),
+        ]
+    }
+
+    /// Finds the `>` for the `go!<` at the position. `nested`: there is another one around it on
+    /// this level, so that `>>` may close both.
+    fn close(&mut self, at: usize, nested: bool) -> Result<Closed> {
+        if let Some(known) = self.closed.get(&(at, nested)) {
+            return known.clone();
+        }
+        let closed = self.find_close(at, nested);
+        self.closed.insert((at, nested), closed.clone());
+        closed
+    }
+
+    fn find_close(&mut self, at: usize, nested: bool) -> Result<Closed> {
+        let mut walk = Walk {
+            at: at + 3,
+            from: at + 3,
+            nested,
+            body: Vec::new(),
+        };
+        let mut refused = None;
+        let mut candidates = false;
+        while walk.next_candidate(self)? {
+            candidates = true;
+            let body: TokenStream = walk.body.iter().cloned().collect();
+            let end = walk.at + 1;
+            match go::check(body.clone()) {
+                Verdict::Accepted => {
+                    if self.ends_expression(end) || !walk.closes_later(self) {
+                        return Ok(Closed { body, end });
+                    }
+                    return Err(Error::new(
+                        self.tokens[end - 1].span(),
+                        "this `>` could close `go!<` or compare two values: put the comparison in \
+                         parentheses, `(a > b)`, or write `;` after the closing `>`",
+                    ));
+                }
+                Verdict::Refused(error) if refused.is_none() && self.ends_expression(end) => {
+                    refused = Some((error, body.is_empty()));
+                }
+                Verdict::Refused(_) | Verdict::Incomplete => {}
+            }
+            walk.pass(self);
+        }
+        let opening: TokenStream = self.tokens[at..at + 3].iter().cloned().collect();
+        Err(match refused {
+            Some((error, false)) => error,
+            Some((error, true)) => Error::new_spanned(opening, error),
+            None if candidates => Error::new_spanned(
+                opening,
+                "unclosed `go!<`: cannot find the `>` that closes this `go!<`: parenthesise \
+                 comparisons in it, and check that what is inside is complete",
+            ),
+            None => Error::new_spanned(
+                opening,
+                "unclosed `go!<`: write `>` after what the goroutine runs",
+            ),
+        })
+    }
+
+    /// Whether what is here cannot be the right operand of a comparison.
+    fn ends_expression(&self, at: usize) -> bool {
+        const KEYWORDS: [&str; 18] = [
+            "as", "const", "else", "enum", "fn", "for", "impl", "let", "loop", "mod", "pub",
+            "return", "static", "struct", "trait", "type", "use", "while",
+        ];
+        match self.tokens.get(at) {
+            None => true,
+            Some(TokenTree::Punct(punct)) => ";,.?>=".contains(punct.as_char()),
+            Some(TokenTree::Ident(name)) => {
+                KEYWORDS.iter().any(|keyword| name == keyword)
+                    || name == "go" && self.is_punct(at + 1, '!')
+            }
+            Some(_) => false,
+        }
+    }
+
+    fn is_punct(&self, at: usize, char: char) -> bool {
+        matches!(self.tokens.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == char)
+    }
+
+    /// Whether the punctuation here and that after it may be one operator.
+    fn is_joint(&self, at: usize, char: char) -> bool {
+        matches!(self.tokens.get(at), Some(TokenTree::Punct(punct))
+            if punct.as_char() == char && punct.spacing() == Spacing::Joint)
+    }
+}
+
+/// A walk along a level, from a `go!<` on.
+#[derive(Clone)]
+struct Walk {
+    at: usize,
+    /// Tokens before this one are no part of an operator: they belong to a `go!<` or its end.
+    from: usize,
+    nested: bool,
+    body: Vec<TokenTree>,
+}
+
+impl Walk {
+    /// Goes on to a `>` that may close, collecting what is before it. False at the end.
+    fn next_candidate(&mut self, level: &mut Level) -> Result<bool> {
+        while self.at < level.tokens.len() {
+            if level.opens(self.at) {
+                let closed = level.close(self.at, true)?;
+                self.body.extend(level.replacement(self.at, closed.body));
+                self.at = closed.end;
+                self.from = closed.end;
+            } else if self.is_candidate(level) {
+                return Ok(true);
+            } else {
+                self.pass(level);
+            }
+        }
+        Ok(false)
+    }
+
+    fn pass(&mut self, level: &Level) {
+        self.body.push(level.tokens[self.at].clone());
+        self.at += 1;
+    }
+
+    fn is_candidate(&self, level: &Level) -> bool {
+        if !level.is_punct(self.at, '>') {
+            return false;
+        }
+        // The operator this may be a part of: `->`, `=>`, or `>`s with a `=` at the end.
+        let mut first = self.at;
+        while first > self.from && level.is_joint(first - 1, '>') {
+            first -= 1;
+        }
+        let mut last = self.at;
+        while level.is_joint(last, '>') && level.is_punct(last + 1, '>') {
+            last += 1;
+        }
+        let after_arrow =
+            first > self.from && (level.is_joint(first - 1, '-') || level.is_joint(first - 1, '='));
+        let before_equals = level.is_joint(last, '>') && level.is_punct(last + 1, '=');
+        !after_arrow && !before_equals && (first == last || self.nested)
+    }
+
+    /// Whether a `>` after this candidate could close as well.
+    fn closes_later(&self, level: &mut Level) -> bool {
+        let mut ahead = self.clone();
+        ahead.pass(level);
+        // What is wrong further on is reported when its turn comes.
+        while let Ok(true) = ahead.next_candidate(level) {
+            if let Verdict::Accepted = go::check(ahead.body.iter().cloned().collect()) {
+                return true;
+            }
+            ahead.pass(level);
+        }
+        false
+    }
+}

@@ -1,0 +1,211 @@
+//! `select!` and `select_biased!`: the arms, and the `match` they become.
+//!
+//! ```text
+//! match (&(channel), ...) {              evaluates the channels, keeps temporaries alive
+//!     (c0, ...) => {
+//!         let mut a0 = c0.__select_recv(); ...
+//!         match select(&[a0.__arm(), ...], timeout, biased) {
+//!             0 => { let result = a0.__take(); match result { PATTERN => BODY } } ...
+//! ```
+//!
+//! Bodies and the values of sends stay in the caller's scope: there is no closure and no loop around
+//! them.
+
+mod errors;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Expr, Pat, Result, Stmt};
+
+pub(crate) fn expand(krate: TokenStream, input: TokenStream, biased: bool) -> Result<TokenStream> {
+    let arms = parse::arms(input)?;
+    if arms.is_empty() {
+        return Ok(quote!(#krate::__private::park_forever()));
+    }
+    if let [
+        Arm {
+            operation: Operation::Default(duration),
+            body,
+            ..
+        },
+    ] = &*arms
+    {
+        let sleep = duration
+            .as_ref()
+            .map(|duration| quote!(#krate::__private::sleep(#duration);));
+        let body = alone(body);
+        return Ok(quote!({ #sleep #body }));
+    }
+    let mut select = Expansion::default();
+    for arm in arms {
+        select.add(arm);
+    }
+    Ok(select.finish(&krate, biased))
+}
+
+struct Arm {
+    operation: Operation,
+    /// Without one, the result of the operation is dropped.
+    pattern: Option<Pat>,
+    body: TokenStream,
+}
+
+enum Operation {
+    Recv { channel: Expr },
+    Send { channel: Expr, value: Expr },
+    Default(Option<Expr>),
+}
+
+/// The parts of the expansion, in the order of the arms.
+#[derive(Default)]
+struct Expansion {
+    /// What is evaluated on entering, and the variables it is bound to.
+    entering: Vec<TokenStream>,
+    entered: Vec<Ident>,
+    /// The runtime's arms, their variables, and the `match` arms for when they are chosen.
+    arms: Vec<TokenStream>,
+    variables: Vec<Ident>,
+    cases: Vec<TokenStream>,
+    timeout: Option<TokenStream>,
+    default: Option<TokenStream>,
+}
+
+impl Expansion {
+    fn add(&mut self, arm: Arm) {
+        let index = Literal::usize_suffixed(self.cases.len());
+        match arm.operation {
+            Operation::Recv { channel } => {
+                let variable = self.channel(channel, "__select_recv");
+                let chosen = chosen(quote!(#variable.__take()), arm.pattern, arm.body);
+                self.cases.push(quote!(#index => #chosen));
+            }
+            Operation::Send { channel, value } => {
+                let variable = self.channel(channel, "__select_send");
+                // As a method's receiver, the place in the channel is reserved before the value is
+                // evaluated; as an argument, the value has its type inferred and coerced.
+                let send = quote!(#variable.__reserve().__send(#value));
+                let chosen = chosen(send, arm.pattern, arm.body);
+                // rustc would call the expansion unreachable, and the body is: it never runs.
+                let allow = diverges(&value).then(|| quote!(#[allow(unreachable_code)]));
+                self.cases.push(quote!(#allow #index => #chosen));
+            }
+            Operation::Default(duration) => {
+                self.default = Some(arm.body);
+                self.timeout = Some(match duration {
+                    None => quote!(Poll),
+                    Some(duration) => {
+                        let variable = local("duration", self.entered.len(), duration.span());
+                        self.entering.push(duration.into_token_stream());
+                        self.entered.push(variable.clone());
+                        quote!(After(#variable))
+                    }
+                });
+            }
+        }
+    }
+
+    /// Has the channel evaluated on entering, and makes it an arm of the runtime.
+    fn channel(&mut self, channel: Expr, method: &str) -> Ident {
+        // A value that is no channel is reported at this name: it lies where the user's tokens do.
+        let span = channel.span().resolved_at(Span::mixed_site());
+        let method = Ident::new(method, span);
+        let variable = local("channel", self.entered.len(), span);
+        let arm = local("arm", self.variables.len(), span);
+        self.entering.push(quote!(&(#channel)));
+        self.arms
+            .push(quote_spanned!(span=> let mut #arm = #variable.#method();));
+        self.entered.push(variable);
+        self.variables.push(arm.clone());
+        arm
+    }
+
+    fn finish(self, krate: &TokenStream, biased: bool) -> TokenStream {
+        let Expansion {
+            entering,
+            entered,
+            arms,
+            variables,
+            cases,
+            timeout,
+            default,
+        } = self;
+        let timeout = timeout.unwrap_or_else(|| quote!(Forever));
+        let default = default.unwrap_or_else(|| quote!(::core::unreachable!()));
+        // The outer braces end the lives of the temporaries here, and not with the statement that
+        // the macro is a part of.
+        quote!({
+            match (#(#entering,)*) {
+                (#(#entered,)*) => {
+                    #(#arms)*
+                    match #krate::__private::select(
+                        &[#(#variables.__arm()),*],
+                        #krate::__private::Timeout::#timeout,
+                        #biased,
+                    ) {
+                        #(#cases)*
+                        _ => #default,
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// A variable of the expansion, which no name of the user's can clash with.
+fn local(name: &str, index: usize, span: Span) -> Ident {
+    format_ident!("{name}{index}", span = span.resolved_at(Span::mixed_site()))
+}
+
+/// What runs when an arm is chosen.
+///
+/// The body is put where a body of a `match` arm is, for there rustc's lints find nothing wrong with
+/// any kind of expression; but not into a `match` on the operation itself, whose temporaries and,
+/// with `_`, result would live on in the body.
+fn chosen(operation: TokenStream, pattern: Option<Pat>, body: TokenStream) -> TokenStream {
+    match pattern {
+        None | Some(Pat::Wild(_)) => {
+            let body = alone(&body);
+            quote!({ let _ = #operation; #body })
+        }
+        Some(pattern) => {
+            let result = local("result", 0, Span::mixed_site());
+            quote!({
+                let #result = #operation;
+                match #result { #pattern => #body }
+            })
+        }
+    }
+}
+
+/// A body that nothing is bound for. See [`chosen`] for why it is an arm.
+fn alone(body: &TokenStream) -> TokenStream {
+    quote!(match () { () => #body })
+}
+
+/// Whether it is plain that evaluating this never ends in a value.
+fn diverges(value: &Expr) -> bool {
+    match value {
+        Expr::Return(_) | Expr::Break(_) | Expr::Continue(_) => true,
+        Expr::Paren(outer) => diverges(&outer.expr),
+        Expr::Group(outer) => diverges(&outer.expr),
+        Expr::Macro(call) => is_panic(&call.mac),
+        Expr::Block(block) => match block.block.stmts.last() {
+            Some(Stmt::Expr(last, _)) => diverges(last),
+            Some(Stmt::Macro(last)) => is_panic(&last.mac),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn is_panic(call: &syn::Macro) -> bool {
+    const PANICS: [&str; 4] = ["panic", "todo", "unimplemented", "unreachable"];
+    call.path
+        .segments
+        .last()
+        .is_some_and(|last| PANICS.iter().any(|name| last.ident == name))
+}

@@ -1,0 +1,554 @@
+//! A channel's state and the operations on it.
+//!
+//! One lock guards the buffer and the two queues of waiters. Whoever finds a partner waiting hands the message over
+//! directly, from slot to slot, and wakes it after it has let the lock go. Nothing that a user wrote runs under the lock: messages
+//! are moved there, never dropped.
+//!
+//! Invariants, under the lock:
+//! - receivers wait only while there is no message for them, senders only while there is no room;
+//! - `buffer.len() + reserved <= capacity`: a place that was promised to a chosen `send` arm of a select is kept
+//!   free until the arm has made its message (or failed to);
+//! - once `closed`, nothing is added to the buffer and nobody waits to send; what is in it can still be received.
+
+use std::cell::UnsafeCell;
+use std::collections::VecDeque;
+use std::mem::{self, MaybeUninit};
+use std::ops::{Deref, DerefMut};
+use std::time::Instant;
+
+use super::wait_queue::{Claimed, Offer, WaitQueue, Waiter};
+use crate::primitives::atomic::{AtomicUsize, Ordering};
+use crate::primitives::spin_lock::RawSpinLock;
+use crate::sched::{Parker, Verdict};
+
+/// An emptied buffer gives its memory back if it has grown beyond this many bytes.
+const KEPT_BYTES: usize = 64 << 10;
+
+pub(crate) struct Core<T> {
+    lock: RawSpinLock,
+    state: UnsafeCell<State<T>>,
+    capacity: Option<usize>,
+    senders: AtomicUsize,
+    receivers: AtomicUsize,
+}
+
+// SAFETY: `state` is used under the lock only. Messages pass through from thread to thread, hence `T: Send`; no
+// reference to a message is ever shared.
+unsafe impl<T: Send> Send for Core<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Core<T> {}
+
+pub(crate) struct State<T> {
+    buffer: VecDeque<T>,
+    /// Places promised to `send` arms of selects.
+    reserved: usize,
+    closed: bool,
+    receivers: WaitQueue,
+    senders: WaitQueue,
+}
+
+/// How an attempt to send has ended; the message comes back unless it is on its way.
+pub(crate) enum Sent<T> {
+    Yes,
+    Full(T),
+    Closed(T),
+    TimedOut(T),
+}
+
+/// How an attempt to receive has ended.
+pub(crate) enum Received<T> {
+    Message(T),
+    Empty,
+    Closed,
+    TimedOut,
+}
+
+/// How long an operation may wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    None,
+    Until(Instant),
+    Forever,
+}
+
+impl Patience {
+    pub(crate) fn deadline(self) -> Option<Instant> {
+        match self {
+            Patience::Until(deadline) => Some(deadline),
+            Patience::None | Patience::Forever => None,
+        }
+    }
+}
+
+/// What a `send` arm has been given when it was chosen.
+pub(crate) enum Place {
+    /// A place in the buffer.
+    Reserved,
+    /// A receiver that waits for the message.
+    Receiver(*const Waiter),
+    /// Nobody will ever receive.
+    Closed,
+}
+
+/// What a receiver found at once.
+pub(crate) enum Found<T> {
+    /// A message, and a sender to be told (after the lock has been given back) that it has been served.
+    Message(T, Option<*const Waiter>),
+    /// A sender that has been chosen, and will make its message if it is shown where to put it.
+    Promise(*const Waiter),
+    Closed,
+    Nothing,
+}
+
+impl<T> Core<T> {
+    /// `capacity` is `None` for a channel without bound. One sender and one receiver are counted.
+    pub(crate) fn new(capacity: Option<usize>) -> Core<T> {
+        let at_once = capacity
+            .unwrap_or(0)
+            .min(KEPT_BYTES / size_of::<T>().max(1));
+        Core {
+            lock: RawSpinLock::new(),
+            state: UnsafeCell::new(State {
+                buffer: VecDeque::with_capacity(if size_of::<T>() == 0 { 0 } else { at_once }),
+                reserved: 0,
+                closed: false,
+                receivers: WaitQueue::new(),
+                senders: WaitQueue::new(),
+            }),
+            capacity,
+            senders: AtomicUsize::new(1),
+            receivers: AtomicUsize::new(1),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> Locked<'_, T> {
+        self.lock.lock();
+        Locked { core: self }
+    }
+
+    pub(crate) fn raw_lock(&self) -> &RawSpinLock {
+        &self.lock
+    }
+
+    /// Access for a select, which holds the locks of all its channels.
+    ///
+    /// # Safety
+    /// The calling thread holds this channel's lock, and no other reference to the state is in use.
+    #[expect(clippy::mut_from_ref, reason = "the lock gives the exclusive access")]
+    pub(crate) unsafe fn state(&self) -> &mut State<T> {
+        // SAFETY: the lock is held.
+        unsafe { &mut *self.state.get() }
+    }
+
+    pub(crate) fn capacity(&self) -> Option<usize> {
+        self.capacity
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().buffer.len()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        let state = self.lock();
+        !state.has_room(self.capacity)
+    }
+
+    #[inline]
+    pub(crate) fn send(&self, message: T, patience: Patience) -> Sent<T> {
+        let mut state = self.lock();
+        if state.closed {
+            return Sent::Closed(message);
+        }
+        if let Some(receiver) = state.receivers.take() {
+            drop(state);
+            // SAFETY: claimed and out of its queue; it waits for a `T`.
+            unsafe { hand_over(receiver, message) };
+            return Sent::Yes;
+        }
+        if state.has_room(self.capacity) {
+            state.buffer.push_back(message);
+            return Sent::Yes;
+        }
+        if matches!(patience, Patience::None) {
+            return Sent::Full(message);
+        }
+        self.wait_to_send(state, message, patience.deadline())
+    }
+
+    fn wait_to_send(
+        &self,
+        mut state: Locked<'_, T>,
+        message: T,
+        deadline: Option<Instant>,
+    ) -> Sent<T> {
+        let slot = Slot::new();
+        // SAFETY: the slot is empty.
+        unsafe { slot.put(message) };
+        let waiter = Waiter::new(Offer::Message);
+        let parker = Parker::new();
+        waiter.set_up(&parker, 0, slot.as_ptr());
+        // SAFETY: it is taken out by whoever claims it, or below.
+        unsafe { state.senders.push(&waiter) };
+        drop(state);
+        match parker.park(deadline) {
+            // Whoever claimed us has moved the message out.
+            Verdict::Done(_) => Sent::Yes,
+            // SAFETY: nobody took the message, and nobody will: the wait is over.
+            Verdict::Closed(_) => Sent::Closed(unsafe { slot.take() }),
+            Verdict::TimedOut | Verdict::Retry | Verdict::Pending => {
+                // SAFETY: the waiter was queued in this channel.
+                unsafe { self.lock().senders.remove(&waiter) };
+                // SAFETY: the clock claimed us, so nobody else did.
+                Sent::TimedOut(unsafe { slot.take() })
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn receive(&self, patience: Patience) -> Received<T> {
+        loop {
+            let mut state = self.lock();
+            match state.find_message(self.capacity) {
+                Found::Message(message, sender) => {
+                    drop(state);
+                    if let Some(sender) = sender {
+                        // SAFETY: claimed and out of its queue.
+                        unsafe { Waiter::finish(sender) };
+                    }
+                    return Received::Message(message);
+                }
+                Found::Promise(sender) => {
+                    drop(state);
+                    // SAFETY: claimed and out of its queue.
+                    if let Some(message) = unsafe { receive_promised(sender) } {
+                        return Received::Message(message);
+                    }
+                    // It was not kept: look again.
+                }
+                Found::Closed => return Received::Closed,
+                Found::Nothing if matches!(patience, Patience::None) => return Received::Empty,
+                Found::Nothing => {
+                    if let Some(end) = self.wait_to_receive(state, patience.deadline()) {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    /// `None`: look again.
+    fn wait_to_receive(
+        &self,
+        mut state: Locked<'_, T>,
+        deadline: Option<Instant>,
+    ) -> Option<Received<T>> {
+        let slot = Slot::new();
+        let waiter = Waiter::new(Offer::Message);
+        let parker = Parker::new();
+        waiter.set_up(&parker, 0, slot.as_ptr());
+        // SAFETY: it is taken out by whoever claims it, or below.
+        unsafe { state.receivers.push(&waiter) };
+        drop(state);
+        match parker.park(deadline) {
+            // SAFETY: whoever claimed us has put the message in before.
+            Verdict::Done(_) => Some(Received::Message(unsafe { slot.take() })),
+            Verdict::Closed(_) => Some(Received::Closed),
+            Verdict::Retry => None,
+            Verdict::TimedOut | Verdict::Pending => {
+                // SAFETY: the waiter was queued in this channel.
+                unsafe { self.lock().receivers.remove(&waiter) };
+                Some(Received::TimedOut)
+            }
+        }
+    }
+
+    /// Keeps (or finds that it cannot keep) the promise of a chosen `send` arm.
+    pub(crate) fn keep_promise(&self, place: Place, message: T) -> Result<(), T> {
+        match place {
+            Place::Closed => Err(message),
+            Place::Receiver(receiver) => {
+                // SAFETY: it was claimed when the arm was chosen, and waits for a `T`.
+                unsafe { hand_over(receiver, message) };
+                Ok(())
+            }
+            Place::Reserved => {
+                let mut state = self.lock();
+                state.reserved -= 1;
+                if state.closed {
+                    // It was closed after the arm was chosen.
+                    return Err(message);
+                }
+                if let Some(receiver) = state.receivers.take() {
+                    drop(state);
+                    // SAFETY: claimed and out of its queue; it waits for a `T`.
+                    unsafe { hand_over(receiver, message) };
+                } else {
+                    state.buffer.push_back(message);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The chosen `send` arm has made no message: its value expression has panicked, or left the select.
+    pub(crate) fn break_promise(&self, place: &Place) {
+        match *place {
+            Place::Closed => {}
+            // SAFETY: it was claimed when the arm was chosen.
+            Place::Receiver(receiver) => unsafe { Waiter::retry(receiver) },
+            Place::Reserved => {
+                let mut state = self.lock();
+                state.reserved -= 1;
+                // The free place goes to whoever waited for one.
+                let sender = state.admit_sender(self.capacity);
+                drop(state);
+                if let Some(sender) = sender {
+                    // SAFETY: claimed and out of its queue.
+                    unsafe { Waiter::finish(sender) };
+                }
+            }
+        }
+    }
+
+    /// No more messages: later sends fail, and everybody who waits learns of it. Idempotent.
+    pub(crate) fn close(&self) {
+        let (senders, receivers) = self.lock().close();
+        receivers.close();
+        senders.close();
+    }
+
+    pub(crate) fn add_sender(&self) {
+        add_handle(&self.senders);
+    }
+
+    pub(crate) fn add_receiver(&self) {
+        add_handle(&self.receivers);
+    }
+
+    pub(crate) fn drop_sender(&self) {
+        if self.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.close();
+        }
+    }
+
+    pub(crate) fn drop_receiver(&self) {
+        if self.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let mut state = self.lock();
+            let (senders, receivers) = state.close();
+            // Nobody will ever ask for them.
+            let messages = mem::take(&mut state.buffer);
+            drop(state);
+            receivers.close();
+            senders.close();
+            drop(messages);
+        }
+    }
+}
+
+fn add_handle(count: &AtomicUsize) {
+    // As `Arc` does: long before the count could overflow (by leaking clones), the process is stopped.
+    if count.fetch_add(1, Ordering::Relaxed) > usize::MAX / 2 {
+        std::process::abort();
+    }
+}
+
+impl<T> State<T> {
+    #[inline]
+    fn has_room(&self, capacity: Option<usize>) -> bool {
+        capacity.is_none_or(|capacity| self.buffer.len() + self.reserved < capacity)
+    }
+
+    /// Queues a receiver.
+    ///
+    /// # Safety
+    /// As for [`WaitQueue::push`].
+    pub(crate) unsafe fn enqueue_receiver(&mut self, waiter: &Waiter) {
+        // SAFETY: passed on.
+        unsafe { self.receivers.push(waiter) }
+    }
+
+    /// # Safety
+    /// As for [`WaitQueue::push`].
+    pub(crate) unsafe fn enqueue_sender(&mut self, waiter: &Waiter) {
+        // SAFETY: passed on.
+        unsafe { self.senders.push(waiter) }
+    }
+
+    /// # Safety
+    /// As for [`WaitQueue::remove`].
+    pub(crate) unsafe fn dequeue_receiver(&mut self, waiter: &Waiter) {
+        // SAFETY: passed on.
+        unsafe { self.receivers.remove(waiter) }
+    }
+
+    /// # Safety
+    /// As for [`WaitQueue::remove`].
+    pub(crate) unsafe fn dequeue_sender(&mut self, waiter: &Waiter) {
+        // SAFETY: passed on.
+        unsafe { self.senders.remove(waiter) }
+    }
+
+    /// Takes a message, if there is one.
+    #[inline]
+    pub(crate) fn find_message(&mut self, capacity: Option<usize>) -> Found<T> {
+        if let Some(message) = self.buffer.pop_front() {
+            if self.buffer.is_empty() && self.buffer.capacity() * size_of::<T>() > KEPT_BYTES {
+                self.buffer = VecDeque::new();
+            }
+            return Found::Message(message, self.admit_sender(capacity));
+        }
+        if capacity == Some(0)
+            && let Some(sender) = self.senders.take()
+        {
+            // SAFETY: claimed by us, so it stays until its wait is ended.
+            return match unsafe { (*sender).offer() } {
+                Offer::Promise => Found::Promise(sender),
+                // SAFETY: a sender's slot holds its message, which is now ours to take.
+                Offer::Message => {
+                    Found::Message(unsafe { (*sender).slot().cast::<T>().read() }, Some(sender))
+                }
+            };
+        }
+        if self.closed {
+            Found::Closed
+        } else {
+            Found::Nothing
+        }
+    }
+
+    /// There may be room: lets the first waiting sender in, who is to be told after the lock has been given back.
+    fn admit_sender(&mut self, capacity: Option<usize>) -> Option<*const Waiter> {
+        if self.senders.is_empty() || capacity == Some(0) || !self.has_room(capacity) {
+            return None;
+        }
+        let sender = self.senders.take()?;
+        // SAFETY: claimed by us, so it stays until its wait is ended.
+        match unsafe { (*sender).offer() } {
+            Offer::Message => {
+                // SAFETY: a sender's slot holds its message, which is now ours to take.
+                let message = unsafe { (*sender).slot().cast::<T>().read() };
+                self.buffer.push_back(message);
+            }
+            Offer::Promise => {
+                self.reserved += 1;
+                // SAFETY: as above. A null slot says: a place in the buffer.
+                unsafe { (*sender).set_slot(std::ptr::null_mut()) };
+            }
+        }
+        Some(sender)
+    }
+
+    /// Finds out where a `send` arm could put its message. Nothing is given away for a `None`.
+    pub(crate) fn find_place(&mut self, capacity: Option<usize>) -> Option<Place> {
+        if self.closed {
+            return Some(Place::Closed);
+        }
+        if let Some(receiver) = self.receivers.take() {
+            return Some(Place::Receiver(receiver));
+        }
+        if self.has_room(capacity) {
+            self.reserved += 1;
+            return Some(Place::Reserved);
+        }
+        None
+    }
+
+    fn close(&mut self) -> (Claimed, Claimed) {
+        self.closed = true;
+        (self.senders.take_all(), self.receivers.take_all())
+    }
+}
+
+/// Room for one message, at an address that others know.
+pub(crate) struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
+
+impl<T> Slot<T> {
+    pub(crate) fn new() -> Slot<T> {
+        Slot(UnsafeCell::new(MaybeUninit::uninit()))
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut () {
+        self.0.get().cast()
+    }
+
+    /// # Safety
+    /// Nobody else uses the slot meanwhile; it is empty (else its message is leaked).
+    pub(crate) unsafe fn put(&self, message: T) {
+        // SAFETY: by the contract this is the only access.
+        unsafe { (*self.0.get()).write(message) };
+    }
+
+    /// # Safety
+    /// The slot holds a message, nobody else uses it meanwhile, and it is empty afterwards.
+    pub(crate) unsafe fn take(&self) -> T {
+        // SAFETY: by the contract.
+        unsafe { (*self.0.get()).assume_init_read() }
+    }
+}
+
+/// Puts `message` into a receiver's slot and ends its wait.
+///
+/// # Safety
+/// The receiver is claimed by the caller, out of its queue, and waits for a `T`.
+unsafe fn hand_over<T>(receiver: *const Waiter, message: T) {
+    // SAFETY: a claimed receiver waits until its wait is ended, and nobody else uses its slot, which is empty.
+    unsafe {
+        (*receiver).slot().cast::<T>().write(message);
+        Waiter::finish(receiver);
+    }
+}
+
+/// Waits for a chosen `send` arm to make its message. `None`: it did not.
+///
+/// # Safety
+/// `sender` is a promise, claimed by the caller and out of its queue, of a channel of `T`.
+pub(crate) unsafe fn receive_promised<T>(sender: *const Waiter) -> Option<T> {
+    let slot = Slot::new();
+    let waiter = Waiter::new(Offer::Message);
+    let parker = Parker::new();
+    // Nobody else knows this parker, so there is nobody to claim it but us, for the sender.
+    let claimed = parker.claim();
+    debug_assert!(claimed);
+    waiter.set_up(&parker, 0, slot.as_ptr());
+    // SAFETY: the sender waits until we finish it; it then ends our wait, in any case.
+    unsafe {
+        (*sender).set_slot(std::ptr::from_ref(&waiter).cast_mut().cast());
+        Waiter::finish(sender);
+    }
+    match parker.park(None) {
+        // SAFETY: the sender has put it in.
+        Verdict::Done(_) => Some(unsafe { slot.take() }),
+        _ => None,
+    }
+}
+
+/// A channel's state, locked.
+pub(crate) struct Locked<'a, T> {
+    core: &'a Core<T>,
+}
+
+impl<T> Deref for Locked<'_, T> {
+    type Target = State<T>;
+    #[inline]
+    fn deref(&self) -> &State<T> {
+        // SAFETY: the lock is held for as long as `self` lives.
+        unsafe { &*self.core.state.get() }
+    }
+}
+
+impl<T> DerefMut for Locked<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut State<T> {
+        // SAFETY: as above.
+        unsafe { &mut *self.core.state.get() }
+    }
+}
+
+impl<T> Drop for Locked<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: locked in `Core::lock`; the references from `deref` have ended.
+        unsafe { self.core.lock.unlock() }
+    }
+}

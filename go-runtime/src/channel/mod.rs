@@ -1,0 +1,68 @@
+//! Channels: crossbeam-channel's vocabulary, and Go's `close`.
+//!
+//! A blocked goroutine parks, a blocked thread blocks, and both mix on one channel. Method names, semantics and the error
+//! types are those of [crossbeam-channel] 0.5 (the error types are that crate's own, re-exported), so code and
+//! errors pass between the two.
+//!
+//! | | |
+//! |---|---|
+//! | [`bounded`]`(n)` | holds `n` messages; a send to a full one waits |
+//! | [`bounded`]`(0)` | a rendezvous: a send waits for its receiver |
+//! | [`unbounded`]`()` | a send never waits |
+//! | [`after`], [`at`] | one message at a moment |
+//! | [`tick`] | a message every so often |
+//! | [`never`] | no message, ever |
+//!
+//! # Closing
+//!
+//! A channel is closed when its last [`Sender`] or its last [`Receiver`] is dropped, or by [`Sender::close`]. Then
+//! - everybody who waits on it goes on;
+//! - what is in the buffer can still be received, then receiving gives [`RecvError`];
+//! - sending gives [`SendError`] with the message in it. Go panics here (*a send on a closed channel causes a run-time
+//!   panic*, Go specification); Rust code expects a value.
+//!
+//! # The done channel
+//!
+//! Nobody ends a goroutine from outside. It is taught to end: it selects on a channel of `()` that carries no message
+//! but is closed when it is time.
+//!
+//! ```
+//! use go_runtime::{channel, go, select};
+//!
+//! let (stop, done) = channel::bounded::<()>(0);
+//! let (work, jobs) = channel::unbounded::<i32>();
+//! let worker = go! {
+//!     let mut sum = 0;
+//!     loop {
+//!         select! {
+//!             recv(jobs) -> job => sum += job.unwrap_or(0),
+//!             recv(done) -> _ => break sum,
+//!         }
+//!     }
+//! };
+//! work.send(1).unwrap();
+//! drop(stop);
+//! assert!(worker.join().unwrap() <= 1);
+//! ```
+//!
+//! [crossbeam-channel]: https://docs.rs/crossbeam-channel
+
+pub(crate) mod core;
+mod iter;
+mod make;
+mod receiver;
+mod sender;
+mod timed;
+pub(crate) mod wait_queue;
+
+pub use crossbeam_channel::{
+    ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
+    SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
+};
+
+pub use self::iter::{IntoIter, Iter, TryIter};
+pub use self::make::{after, at, bounded, never, tick, unbounded};
+pub use self::receiver::Receiver;
+pub(crate) use self::receiver::Source;
+pub use self::sender::Sender;
+pub use crate::{select, select_biased};

@@ -1,0 +1,236 @@
+//! The receiving end, of channels that senders feed and of timed ones.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::core::{Core, Patience, Received};
+use super::iter::{Iter, TryIter};
+use super::timed::{self, At, Tick};
+use super::{RecvError, RecvTimeoutError, TryRecvError};
+use crate::clock;
+
+/// The receiving end of a channel. Clone it to receive in several places; each message is received once. When the last
+/// one is dropped, the messages in the channel are dropped too, and sends fail.
+///
+/// ```
+/// use go_runtime::{channel::bounded, go};
+///
+/// let (tx, rx) = bounded(0);
+/// let _ = go! {
+///     for word in ["hello", "world"] {
+///         tx.send(word).unwrap();
+///     }
+/// };
+/// for word in rx {
+///     println!("{word}");
+/// }
+/// ```
+pub struct Receiver<T> {
+    source: Source<T>,
+}
+
+/// Where the messages come from.
+pub(crate) enum Source<T> {
+    Core(Arc<Core<T>>),
+    At(Arc<At<T>>),
+    Tick(Arc<Tick<T>>),
+    Never,
+}
+
+impl<T> UnwindSafe for Receiver<T> {}
+impl<T> RefUnwindSafe for Receiver<T> {}
+
+impl<T> Receiver<T> {
+    pub(super) fn new(source: Source<T>) -> Self {
+        Receiver { source }
+    }
+
+    pub(crate) fn source(&self) -> &Source<T> {
+        &self.source
+    }
+
+    fn receive(&self, patience: Patience) -> Received<T> {
+        match &self.source {
+            Source::Core(core) => core.receive(patience),
+            Source::At(at) => timed::receive(patience, || at.due(), || at.try_take()),
+            Source::Tick(tick) => timed::receive(patience, || tick.due(), || tick.try_take()),
+            Source::Never => timed::receive(patience, || None, || None),
+        }
+    }
+
+    /// Receives if there is a message at once: in the buffer, or from a sender that waits.
+    ///
+    /// It may have to wait for a moment after all where the sender is a `send` arm of a `select!` on a rendezvous: once chosen,
+    /// that arm evaluates its value.
+    ///
+    /// # Errors
+    /// Why there is none: the channel is empty, or closed and empty.
+    ///
+    /// ```
+    /// use go_runtime::channel::{TryRecvError, unbounded};
+    /// let (tx, rx) = unbounded();
+    /// assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    /// tx.send(1).unwrap();
+    /// drop(tx);
+    /// assert_eq!(rx.try_recv(), Ok(1));
+    /// assert_eq!(rx.try_recv(), Err(TryRecvError::Disconnected));
+    /// ```
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        match self.receive(Patience::None) {
+            Received::Message(message) => Ok(message),
+            Received::Empty | Received::TimedOut => Err(TryRecvError::Empty),
+            Received::Closed => Err(TryRecvError::Disconnected),
+        }
+    }
+
+    /// Receives, and waits for a message if need be.
+    ///
+    /// # Errors
+    /// If the channel is closed and empty.
+    ///
+    /// ```
+    /// use go_runtime::{channel::{RecvError, bounded}, go};
+    /// let (tx, rx) = bounded(0);
+    /// let sender = go! { tx.send(1).unwrap() };
+    /// assert_eq!(rx.recv(), Ok(1));
+    /// sender.join().unwrap();
+    /// assert_eq!(rx.recv(), Err(RecvError));
+    /// ```
+    pub fn recv(&self) -> Result<T, RecvError> {
+        match self.receive(Patience::Forever) {
+            Received::Message(message) => Ok(message),
+            Received::Empty | Received::TimedOut | Received::Closed => Err(RecvError),
+        }
+    }
+
+    /// Receives, and waits for at most `timeout`.
+    ///
+    /// # Errors
+    /// Why there is no message: the time is over, or the channel is closed and empty.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use go_runtime::channel::{RecvTimeoutError, unbounded};
+    /// let (_tx, rx) = unbounded::<i32>();
+    /// let received = rx.recv_timeout(Duration::from_millis(1));
+    /// assert_eq!(received, Err(RecvTimeoutError::Timeout));
+    /// ```
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        self.receive_patiently(clock::after(timeout).map_or(Patience::Forever, Patience::Until))
+    }
+
+    /// Receives, and waits until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`recv_timeout`](Receiver::recv_timeout).
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        self.receive_patiently(Patience::Until(deadline))
+    }
+
+    fn receive_patiently(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
+        match self.receive(patience) {
+            Received::Message(message) => Ok(message),
+            Received::Empty | Received::TimedOut => Err(RecvTimeoutError::Timeout),
+            Received::Closed => Err(RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// Whether there is no message in the channel. A rendezvous is always empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether there is no room in the channel. A rendezvous is always full.
+    pub fn is_full(&self) -> bool {
+        match &self.source {
+            Source::Core(core) => core.is_full(),
+            Source::At(at) => at.is_ready(),
+            Source::Tick(tick) => tick.is_ready(),
+            Source::Never => true,
+        }
+    }
+
+    /// The number of messages in the channel.
+    pub fn len(&self) -> usize {
+        match &self.source {
+            Source::Core(core) => core.len(),
+            Source::At(at) => usize::from(at.is_ready()),
+            Source::Tick(tick) => usize::from(tick.is_ready()),
+            Source::Never => 0,
+        }
+    }
+
+    /// The number of messages that fit, or `None` if there is no bound.
+    pub fn capacity(&self) -> Option<usize> {
+        match &self.source {
+            Source::Core(core) => core.capacity(),
+            Source::At(_) | Source::Tick(_) => Some(1),
+            Source::Never => Some(0),
+        }
+    }
+
+    /// An iterator over the messages: it waits for each, and ends when the channel is closed and empty. Go's `range`.
+    ///
+    /// ```
+    /// let (tx, rx) = go_runtime::channel::unbounded();
+    /// tx.send(1).unwrap();
+    /// tx.send(2).unwrap();
+    /// drop(tx);
+    /// assert_eq!(rx.iter().sum::<i32>(), 3);
+    /// ```
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter { receiver: self }
+    }
+
+    /// An iterator over the messages that are there at once.
+    ///
+    /// ```
+    /// let (tx, rx) = go_runtime::channel::unbounded();
+    /// tx.send(1).unwrap();
+    /// assert_eq!(rx.try_iter().count(), 1);
+    /// ```
+    pub fn try_iter(&self) -> TryIter<'_, T> {
+        TryIter { receiver: self }
+    }
+
+    /// Whether `other` receives from the same channel.
+    pub fn same_channel(&self, other: &Receiver<T>) -> bool {
+        match (&self.source, &other.source) {
+            (Source::Core(a), Source::Core(b)) => Arc::ptr_eq(a, b),
+            (Source::At(a), Source::At(b)) => Arc::ptr_eq(a, b),
+            (Source::Tick(a), Source::Tick(b)) => Arc::ptr_eq(a, b),
+            (Source::Never, Source::Never) => true,
+            _ => false,
+        }
+    }
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        Receiver::new(match &self.source {
+            Source::Core(core) => {
+                core.add_receiver();
+                Source::Core(Arc::clone(core))
+            }
+            Source::At(at) => Source::At(Arc::clone(at)),
+            Source::Tick(tick) => Source::Tick(Arc::clone(tick)),
+            Source::Never => Source::Never,
+        })
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        if let Source::Core(core) = &self.source {
+            core.drop_receiver();
+        }
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Receiver { .. }")
+    }
+}

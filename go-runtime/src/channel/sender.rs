@@ -1,0 +1,191 @@
+//! The sending end.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::core::{Core, Patience, Sent};
+use super::{SendError, SendTimeoutError, TrySendError};
+use crate::clock;
+
+/// The sending end of a channel. Clone it to send from several places; the channel is closed when the last one is
+/// dropped, or by [`close`](Sender::close).
+///
+/// ```
+/// use go_runtime::{channel::unbounded, go};
+///
+/// let (tx, rx) = unbounded();
+/// for i in 0..3 {
+///     let _ = go!(clone(tx) { tx.send(i).unwrap() });
+/// }
+/// drop(tx);
+/// let mut got: Vec<i32> = rx.iter().collect();
+/// got.sort();
+/// assert_eq!(got, [0, 1, 2]);
+/// ```
+pub struct Sender<T> {
+    core: Arc<Core<T>>,
+}
+
+// A panic in the midst of an operation leaves a channel as usable as before: no user code runs in its critical sections.
+impl<T> UnwindSafe for Sender<T> {}
+impl<T> RefUnwindSafe for Sender<T> {}
+
+impl<T> Sender<T> {
+    pub(super) fn new(core: Arc<Core<T>>) -> Self {
+        Sender { core }
+    }
+
+    pub(crate) fn core(&self) -> &Core<T> {
+        &self.core
+    }
+
+    /// Sends if that needs no waiting: there is room, or a receiver waits.
+    ///
+    /// # Errors
+    /// The message, with the reason: the channel is full, or closed.
+    ///
+    /// ```
+    /// use go_runtime::channel::{TrySendError, bounded};
+    /// let (tx, rx) = bounded(1);
+    /// assert_eq!(tx.try_send(1), Ok(()));
+    /// assert_eq!(tx.try_send(2), Err(TrySendError::Full(2)));
+    /// drop(rx);
+    /// assert_eq!(tx.try_send(3), Err(TrySendError::Disconnected(3)));
+    /// ```
+    pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+        match self.core.send(message, Patience::None) {
+            Sent::Yes => Ok(()),
+            Sent::Full(message) | Sent::TimedOut(message) => Err(TrySendError::Full(message)),
+            Sent::Closed(message) => Err(TrySendError::Disconnected(message)),
+        }
+    }
+
+    /// Sends, and waits for room (in a rendezvous: for the receiver) if need be.
+    ///
+    /// # Errors
+    /// The message, if the channel is closed or is closed while this waits.
+    ///
+    /// ```
+    /// use go_runtime::{channel::{SendError, bounded}, go};
+    /// let (tx, rx) = bounded(0);
+    /// let receiver = go! { rx.recv().unwrap() };
+    /// tx.send(1).unwrap();
+    /// assert_eq!(receiver.join().unwrap(), 1);
+    /// assert_eq!(tx.send(2), Err(SendError(2)));
+    /// ```
+    pub fn send(&self, message: T) -> Result<(), SendError<T>> {
+        match self.core.send(message, Patience::Forever) {
+            Sent::Yes => Ok(()),
+            Sent::Full(message) | Sent::TimedOut(message) | Sent::Closed(message) => {
+                Err(SendError(message))
+            }
+        }
+    }
+
+    /// Sends, and waits for at most `timeout`.
+    ///
+    /// # Errors
+    /// The message, with the reason: the time is over, or the channel is closed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use go_runtime::channel::{SendTimeoutError, bounded};
+    /// let (tx, _rx) = bounded(0);
+    /// let sent = tx.send_timeout(1, Duration::from_millis(1));
+    /// assert_eq!(sent, Err(SendTimeoutError::Timeout(1)));
+    /// ```
+    pub fn send_timeout(&self, message: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
+        self.send_patiently(
+            message,
+            clock::after(timeout).map_or(Patience::Forever, Patience::Until),
+        )
+    }
+
+    /// Sends, and waits until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`send_timeout`](Sender::send_timeout).
+    pub fn send_deadline(&self, message: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
+        self.send_patiently(message, Patience::Until(deadline))
+    }
+
+    fn send_patiently(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
+        match self.core.send(message, patience) {
+            Sent::Yes => Ok(()),
+            Sent::Full(message) | Sent::TimedOut(message) => {
+                Err(SendTimeoutError::Timeout(message))
+            }
+            Sent::Closed(message) => Err(SendTimeoutError::Disconnected(message)),
+        }
+    }
+
+    /// Closes the channel for all its senders: everybody who waits on it goes on, what is in the buffer can still be
+    /// received, later sends give [`SendError`]. Closing again does nothing (in Go it panics).
+    ///
+    /// ```
+    /// use go_runtime::channel::{RecvError, SendError, unbounded};
+    /// let (tx, rx) = unbounded();
+    /// let other = tx.clone();
+    /// tx.send(1).unwrap();
+    /// tx.close();
+    /// assert_eq!(other.send(2), Err(SendError(2)));
+    /// assert_eq!(rx.recv(), Ok(1));
+    /// assert_eq!(rx.recv(), Err(RecvError));
+    /// ```
+    pub fn close(&self) {
+        self.core.close();
+    }
+
+    /// Whether there is no message in the channel. A rendezvous is always empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether there is no room in the channel. A rendezvous is always full.
+    pub fn is_full(&self) -> bool {
+        self.core.is_full()
+    }
+
+    /// The number of messages in the channel.
+    pub fn len(&self) -> usize {
+        self.core.len()
+    }
+
+    /// The number of messages that fit, or `None` if there is no bound.
+    pub fn capacity(&self) -> Option<usize> {
+        self.core.capacity()
+    }
+
+    /// Whether `other` sends to the same channel.
+    ///
+    /// ```
+    /// use go_runtime::channel::unbounded;
+    /// let (tx, _rx) = unbounded::<i32>();
+    /// assert!(tx.same_channel(&tx.clone()));
+    /// assert!(!tx.same_channel(&unbounded().0));
+    /// ```
+    pub fn same_channel(&self, other: &Sender<T>) -> bool {
+        Arc::ptr_eq(&self.core, &other.core)
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        self.core.add_sender();
+        Sender::new(Arc::clone(&self.core))
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.core.drop_sender();
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Sender { .. }")
+    }
+}

@@ -1,0 +1,216 @@
+//! The queue of those who wait at one end of a channel, first come first served.
+//!
+//! A [`Waiter`] lies on the stack of whoever waits. Its links and its `queued` mark are guarded by the lock of the
+//! channel whose queue it is in. Nobody leaves the function that made a waiter before the waiter is out of the queue, so
+//! every pointer in a queue is valid under that lock.
+//!
+//! Being in a queue gives no right yet: a select stands in many queues at once, and a deadline may pass. Whoever takes
+//! a waiter out to serve it claims its parker first; one that cannot be claimed is no longer waiting, and is dropped
+//! from the queue.
+
+use std::cell::Cell;
+use std::ptr;
+
+use crate::sched::{Parker, Verdict};
+
+/// What a waiter offers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Offer {
+    /// A sender whose message is in the slot, or a receiver.
+    Message,
+    /// A sender that makes its message only when it has been chosen (a `send` arm of a select).
+    Promise,
+}
+
+pub(crate) struct Waiter {
+    next: Cell<*const Waiter>,
+    prev: Cell<*const Waiter>,
+    queued: Cell<bool>,
+    parker: Cell<*const Parker>,
+    /// Where the message lies or is to be put. For a promise: null, or the receiver that waits for it to be kept.
+    slot: Cell<*mut ()>,
+    /// The number that its owner knows it by (the arm of a select).
+    index: Cell<usize>,
+    offer: Offer,
+}
+
+impl Waiter {
+    pub(crate) fn new(offer: Offer) -> Waiter {
+        Waiter {
+            next: Cell::new(ptr::null()),
+            prev: Cell::new(ptr::null()),
+            queued: Cell::new(false),
+            parker: Cell::new(ptr::null()),
+            slot: Cell::new(ptr::null_mut()),
+            index: Cell::new(0),
+            offer,
+        }
+    }
+
+    /// Says who waits, what for, and where the message is.
+    pub(crate) fn set_up(&self, parker: &Parker, index: usize, slot: *mut ()) {
+        self.parker.set(parker);
+        self.index.set(index);
+        self.slot.set(slot);
+    }
+
+    pub(crate) fn offer(&self) -> Offer {
+        self.offer
+    }
+
+    pub(crate) fn slot(&self) -> *mut () {
+        self.slot.get()
+    }
+
+    pub(crate) fn set_slot(&self, slot: *mut ()) {
+        self.slot.set(slot);
+    }
+
+    /// Ends the wait: what was waited for has happened.
+    ///
+    /// # Safety
+    /// `this` is valid, and the caller has claimed it and taken it out of its queue. It may dangle afterwards.
+    pub(crate) unsafe fn finish(this: *const Waiter) {
+        // SAFETY: the waiter and its parker stay until the unpark.
+        unsafe {
+            let index = (*this).index.get();
+            Parker::unpark((*this).parker.get(), Verdict::Done(index));
+        }
+    }
+
+    /// Ends the wait of a receiver whose sender has broken its promise.
+    ///
+    /// # Safety
+    /// As for [`finish`](Self::finish).
+    pub(crate) unsafe fn retry(this: *const Waiter) {
+        // SAFETY: as in `finish`.
+        unsafe { Parker::unpark((*this).parker.get(), Verdict::Retry) }
+    }
+}
+
+pub(crate) struct WaitQueue {
+    first: *const Waiter,
+    last: *const Waiter,
+}
+
+// SAFETY: the queue is part of what a channel's lock guards; the waiters are used under it or by who claimed them.
+unsafe impl Send for WaitQueue {}
+
+impl WaitQueue {
+    pub(crate) fn new() -> Self {
+        WaitQueue {
+            first: ptr::null(),
+            last: ptr::null(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_null()
+    }
+
+    /// Puts `waiter` at the end.
+    ///
+    /// # Safety
+    /// `waiter` is in no queue, has been set up, and is taken out of this one, under the same lock, before it goes.
+    pub(crate) unsafe fn push(&mut self, waiter: &Waiter) {
+        debug_assert!(!waiter.queued.get());
+        waiter.queued.set(true);
+        waiter.next.set(ptr::null());
+        waiter.prev.set(self.last);
+        if self.last.is_null() {
+            self.first = waiter;
+        } else {
+            // SAFETY: what is in the queue is valid.
+            unsafe { (*self.last).next.set(waiter) };
+        }
+        self.last = waiter;
+    }
+
+    /// Takes `waiter` out, if it is still in.
+    ///
+    /// # Safety
+    /// If `waiter` is in a queue, it is in this one.
+    pub(crate) unsafe fn remove(&mut self, waiter: &Waiter) {
+        if !waiter.queued.replace(false) {
+            return;
+        }
+        let (prev, next) = (waiter.prev.get(), waiter.next.get());
+        if prev.is_null() {
+            self.first = next;
+        } else {
+            // SAFETY: neighbours in the queue are valid.
+            unsafe { (*prev).next.set(next) };
+        }
+        if next.is_null() {
+            self.last = prev;
+        } else {
+            // SAFETY: as above.
+            unsafe { (*next).prev.set(prev) };
+        }
+    }
+
+    fn pop(&mut self) -> Option<*const Waiter> {
+        let first = self.first;
+        // SAFETY: null, or in the queue and so valid.
+        let waiter = unsafe { first.as_ref() }?;
+        // SAFETY: it is in this queue.
+        unsafe { self.remove(waiter) };
+        Some(first)
+    }
+
+    /// Takes out and claims the first that still waits. The caller has to end its wait.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<*const Waiter> {
+        loop {
+            let waiter = self.pop()?;
+            // SAFETY: it was in the queue until just now, and we hold the lock: its owner, even if it has been woken
+            // otherwise, comes for the lock before it goes.
+            if unsafe { (*(*waiter).parker.get()).claim() } {
+                return Some(waiter);
+            }
+        }
+    }
+
+    /// Takes out all that still wait. They are to be told that the channel is closed.
+    pub(crate) fn take_all(&mut self) -> Claimed {
+        let mut claimed = Claimed {
+            first: ptr::null(),
+            last: ptr::null(),
+        };
+        while let Some(waiter) = self.take() {
+            // SAFETY: claimed by us, so it stays until we end its wait; `next` is free, now that it is out of the queue.
+            unsafe { (*waiter).next.set(ptr::null()) };
+            if claimed.last.is_null() {
+                claimed.first = waiter;
+            } else {
+                // SAFETY: as above.
+                unsafe { (*claimed.last).next.set(waiter) };
+            }
+            claimed.last = waiter;
+        }
+        claimed
+    }
+}
+
+/// Waiters that have been claimed to be told of a close, once the lock has been given back.
+#[must_use]
+pub(crate) struct Claimed {
+    first: *const Waiter,
+    last: *const Waiter,
+}
+
+impl Claimed {
+    pub(crate) fn close(self) {
+        let mut waiter = self.first;
+        while !waiter.is_null() {
+            // SAFETY: each is claimed by us and stays until the unpark; the link is read before.
+            unsafe {
+                let next = (*waiter).next.get();
+                let index = (*waiter).index.get();
+                Parker::unpark((*waiter).parker.get(), Verdict::Closed(index));
+                waiter = next;
+            }
+        }
+    }
+}

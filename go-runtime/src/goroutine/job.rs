@@ -1,0 +1,250 @@
+//! The typed part of a task: the closure, then its result, and who waits for it.
+//!
+//! A [`Job`] is one allocation, with the scheduler's header in front. It has two owners, the scheduler and the
+//! [`JoinHandle`]. Its `stage` belongs to the scheduler until `joiner` says [`ended`], and to the handle afterwards; if one
+//! of the two is gone, to the other.
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem;
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::ptr::{self, NonNull};
+
+use crate::primitives::atomic::{AtomicPtr, Ordering};
+use crate::sched::{Options, Parker, Task, TaskRef, VTable, Verdict, Worker};
+
+type Outcome<T> = Result<T, Box<dyn Any + Send + 'static>>;
+
+// The header comes first, so a pointer to it is a pointer to the job.
+#[repr(C)]
+struct Job<F, T> {
+    task: Task,
+    /// Null, then perhaps the one who waits in `join`, then [`ended`].
+    joiner: AtomicPtr<Parker>,
+    stage: UnsafeCell<Stage<F, T>>,
+}
+
+enum Stage<F, T> {
+    Waiting(F),
+    Running,
+    Ended(Outcome<T>),
+}
+
+/// What `Job<F, T>` looks like to the handle, which does not know `F`.
+struct HandleVTable<T> {
+    joiner: unsafe fn(TaskRef) -> *const AtomicPtr<Parker>,
+    /// Takes the result out. Only after the end.
+    take: unsafe fn(TaskRef) -> Option<Outcome<T>>,
+}
+
+const fn ended() -> *mut Parker {
+    ptr::without_provenance_mut(1)
+}
+
+impl<F, T> Job<F, T>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    const VTABLE: VTable = VTable {
+        run: Self::run,
+        destroy: Self::destroy,
+    };
+    const HANDLE: HandleVTable<T> = HandleVTable {
+        joiner: Self::joiner,
+        take: Self::take,
+    };
+
+    /// # Safety
+    /// `task` is the header of a live `Job<F, T>`, which is what this one's vtables are put into.
+    unsafe fn of<'a>(task: TaskRef) -> &'a Self {
+        // SAFETY: `repr(C)` puts the header first; the pointer was made from the whole job in `new`.
+        unsafe { task.as_ptr().cast::<Self>().as_ref() }
+    }
+
+    unsafe fn run(task: TaskRef) {
+        // SAFETY: by the vtable's contract this is our task, and the scheduler's reference keeps it.
+        let job = unsafe { Self::of(task) };
+        // SAFETY: until the end is published the stage is the scheduler's, and `run` is called once.
+        let stage = unsafe { mem::replace(&mut *job.stage.get(), Stage::Running) };
+        let Stage::Waiting(closure) = stage else {
+            unreachable!("a task is started once");
+        };
+        // A goroutine's state is not seen by anybody after a panic, but for what it shares; std::thread does the same.
+        let outcome = panic::catch_unwind(AssertUnwindSafe(closure));
+        if let Some(worker) = Worker::current() {
+            worker.note_finish();
+        }
+        // SAFETY: as above.
+        unsafe { *job.stage.get() = Stage::Ended(outcome) };
+        let joiner = job.joiner.swap(ended(), Ordering::AcqRel);
+        if !joiner.is_null() {
+            // SAFETY: a joiner in this word waits until it is unparked; the swap took it out, so that is done once, and
+            // it cannot end by a deadline, so nobody else claims it.
+            unsafe { Parker::unpark(joiner, Verdict::Done(0)) };
+        }
+        // The result may be dropped here, with all that a user's `Drop` does: park, panic (which the hook reports).
+        let release = AssertUnwindSafe(|| {
+            // SAFETY: the scheduler's reference, not used again.
+            unsafe { task.release() }
+        });
+        if let Err(payload) = panic::catch_unwind(release) {
+            // Its own `Drop` could panic as well, and nobody is left to catch that.
+            mem::forget(payload);
+        }
+    }
+
+    unsafe fn destroy(task: TaskRef) {
+        /// Frees the memory even if dropping the result unwinds.
+        struct Free<F, T>(NonNull<Job<F, T>>);
+        impl<F, T> Drop for Free<F, T> {
+            fn drop(&mut self) {
+                // SAFETY: the allocation of `new_job`; its last reference is gone.
+                drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+            }
+        }
+        let free = Free(task.as_ptr().cast::<Self>());
+        // SAFETY: the last reference is gone, so this is the only access. The task stays allocated while the result
+        // is dropped: a `Drop` that parks needs it.
+        let stage = unsafe { mem::replace(&mut *free.0.as_ref().stage.get(), Stage::Running) };
+        drop(stage);
+        drop(free);
+    }
+
+    unsafe fn joiner(task: TaskRef) -> *const AtomicPtr<Parker> {
+        // SAFETY: the caller holds the handle's reference.
+        unsafe { &raw const Self::of(task).joiner }
+    }
+
+    unsafe fn take(task: TaskRef) -> Option<Outcome<T>> {
+        // SAFETY: the caller holds the handle's reference, and the goroutine has ended: the stage is the handle's.
+        let stage = unsafe { mem::replace(&mut *Self::of(task).stage.get(), Stage::Running) };
+        match stage {
+            Stage::Ended(outcome) => Some(outcome),
+            Stage::Waiting(_) | Stage::Running => None,
+        }
+    }
+}
+
+/// Makes a goroutine that has not been queued yet: the scheduler's reference to it, and the handle.
+///
+/// The caller makes sure that a closure which is not `Send` is queued on its own worker only.
+pub(super) fn new_job<F, T>(
+    closure: F,
+    spawned_at: &'static Location<'static>,
+    options: Option<Box<Options>>,
+) -> (TaskRef, JoinHandle<T>)
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    let job = Box::new(Job {
+        task: Task::new(&Job::<F, T>::VTABLE, spawned_at, options),
+        joiner: AtomicPtr::new(ptr::null_mut()),
+        stage: UnsafeCell::new(Stage::<F, T>::Waiting(closure)),
+    });
+    let job = NonNull::from(Box::leak(job)).cast::<Task>();
+    // SAFETY: the header of a live job, with two references: one for each of the two below.
+    let task = unsafe { TaskRef::new(job) };
+    let handle = JoinHandle {
+        task,
+        vtable: Job::<F, T>::HANDLE,
+        result: PhantomData,
+    };
+    (task, handle)
+}
+
+/// The right to wait for a goroutine's end and take its result.
+///
+/// Dropping it lets the goroutine go on by itself (it *detaches* it). When `main` returns the program ends, whatever
+/// goroutines still run; join those that have to finish.
+///
+/// ```
+/// use go_runtime::go;
+/// let sum = go! { (1..=10).sum::<i32>() };
+/// assert_eq!(sum.join().unwrap(), 55);
+/// ```
+#[must_use = "dropping the handle detaches the goroutine: say so with `drop(...)` or `let _ =`, or join it"]
+pub struct JoinHandle<T> {
+    task: TaskRef,
+    vtable: HandleVTable<T>,
+    result: PhantomData<T>,
+}
+
+// SAFETY: the handle moves a `T` to the thread that joins, and shares nothing else but atomics and the header's constant
+// parts. The closure, which may not be `Send`, is gone before the handle is the job's last owner, or else is dropped by
+// the worker.
+unsafe impl<T: Send> Send for JoinHandle<T> {}
+// SAFETY: `&JoinHandle` gives access to atomics and constants only.
+unsafe impl<T: Send> Sync for JoinHandle<T> {}
+
+impl<T> JoinHandle<T> {
+    /// Waits for the goroutine to end. It parks a goroutine and blocks a thread.
+    ///
+    /// # Errors
+    /// The payload of the panic with which the goroutine ended, as [`std::thread::JoinHandle::join`] gives it.
+    ///
+    /// ```
+    /// let failed = go_runtime::spawn(|| panic!("no luck"));
+    /// let payload = failed.join().unwrap_err();
+    /// assert_eq!(payload.downcast_ref::<&str>(), Some(&"no luck"));
+    /// ```
+    pub fn join(self) -> std::thread::Result<T> {
+        // SAFETY: the handle's reference keeps the job; the vtable is the one of its types.
+        let joiner = unsafe { &*(self.vtable.joiner)(self.task) };
+        if joiner.load(Ordering::Acquire) != ended() {
+            let parker = Parker::new();
+            let ours = ptr::from_ref(&parker).cast_mut();
+            // If this fails the goroutine has just ended. There is one handle, so nobody else can wait here.
+            if joiner
+                .compare_exchange(ptr::null_mut(), ours, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
+            {
+                parker.park(None);
+            }
+        }
+        // SAFETY: the goroutine has ended, and `join` takes the handle.
+        let outcome = unsafe { (self.vtable.take)(self.task) };
+        match outcome {
+            Some(outcome) => outcome,
+            None => unreachable!("the result is taken once"),
+        }
+    }
+
+    /// Whether the goroutine has ended, so that [`join`](Self::join) would not wait.
+    ///
+    /// ```
+    /// let (tx, rx) = go_runtime::channel::bounded::<()>(0);
+    /// let waiting = go_runtime::spawn(move || rx.recv());
+    /// assert!(!waiting.is_finished());
+    /// drop(tx);
+    /// let _ = waiting.join();
+    /// ```
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        // SAFETY: as in `join`.
+        let joiner = unsafe { &*(self.vtable.joiner)(self.task) };
+        joiner.load(Ordering::Acquire) == ended()
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        // SAFETY: the handle's own reference.
+        unsafe { self.task.release() }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // SAFETY: the handle's reference keeps the task.
+        let task = unsafe { self.task.get() };
+        f.debug_struct("JoinHandle")
+            .field("name", &task.name())
+            .field("spawned_at", &format_args!("{}", task.spawned_at()))
+            .field("is_finished", &self.is_finished())
+            .finish()
+    }
+}

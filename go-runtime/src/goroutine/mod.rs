@@ -1,0 +1,66 @@
+//! Goroutines: spawning, joining, panics, and the program's `main` as one.
+
+mod builder;
+mod job;
+mod main_goroutine;
+mod panic_report;
+mod sleep;
+
+pub use builder::{Builder, spawn, spawn_local};
+pub use builder::{spawn_local_with, spawn_with};
+pub use job::JoinHandle;
+pub use main_goroutine::run_main;
+pub use sleep::park_forever;
+pub(crate) use sleep::sleep_until;
+
+use crate::sched::{Runtime, Worker};
+
+/// Lets other goroutines of this worker run, then goes on. Go's `runtime.Gosched`.
+///
+/// On a thread that is no worker, and in a goroutine that is unwinding (which never switches, see
+/// [the crate's page on panics](crate#panics)), it is [`std::thread::yield_now`].
+///
+/// ```
+/// let child = go_runtime::spawn(|| {
+///     go_runtime::yield_now();
+///     1
+/// });
+/// assert_eq!(child.join().unwrap(), 1);
+/// ```
+pub fn yield_now() {
+    match Worker::current() {
+        Some(worker) if !std::thread::panicking() => worker.yield_now(),
+        _ => std::thread::yield_now(),
+    }
+}
+
+/// How many worker threads run goroutines: the number in the environment variable `GOMAXPROCS` if it is set, else the
+/// number of CPUs. It does not change while the program runs.
+///
+/// # Panics
+/// If the runtime cannot start, for example because `GOMAXPROCS` is no number from 1 to 1024.
+///
+/// ```
+/// assert!(go_runtime::gomaxprocs() >= 1);
+/// ```
+pub fn gomaxprocs() -> usize {
+    Runtime::get().workers()
+}
+
+/// How many goroutines there are: started or not, running or blocked. Go's `runtime.NumGoroutine`.
+///
+/// A goroutine that somebody has joined is not counted any more. While others start and end, the number may be a moment old.
+///
+/// # Panics
+/// If the runtime cannot start.
+///
+/// ```
+/// let (stop, done) = go_runtime::channel::bounded::<()>(0);
+/// let waiting = go_runtime::spawn(move || done.recv());
+/// assert!(go_runtime::num_goroutine() >= 1);
+/// drop(stop);
+/// assert!(waiting.join().unwrap().is_err());
+/// ```
+pub fn num_goroutine() -> usize {
+    Runtime::get().count()
+}

@@ -1,0 +1,61 @@
+//! A spin lock for critical sections of a few loads and stores.
+//!
+//! A goroutine never parks while it holds one, and no user code (a `Drop`, a `Clone`, a value expression)
+//! runs under one: so whoever holds it is running on some thread and will be done in nanoseconds, unless the
+//! system took its thread away, in which case waiters give their time slice back.
+//! Unlocking is a plain store, which is why this is no `Mutex`: on the hand-over of a message between two
+//! goroutines of one worker, the lock is most of what is left to pay.
+
+use super::atomic::{AtomicBool, Ordering};
+use super::backoff::Backoff;
+
+/// The lock itself, for those who keep what it guards elsewhere (select locks many channels at once).
+pub(crate) struct RawSpinLock {
+    locked: AtomicBool,
+}
+
+impl RawSpinLock {
+    pub(crate) fn new() -> Self {
+        RawSpinLock {
+            locked: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns once the calling thread holds the lock.
+    #[inline]
+    pub(crate) fn lock(&self) {
+        if !self.try_lock() {
+            self.lock_contended();
+        }
+    }
+
+    #[inline]
+    fn try_lock(&self) -> bool {
+        self.locked
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    #[cold]
+    fn lock_contended(&self) {
+        let backoff = Backoff::new();
+        loop {
+            // Waiters read, so that they share the cache line until it is worth fighting for.
+            while self.locked.load(Ordering::Relaxed) {
+                backoff.snooze();
+            }
+            if self.try_lock() {
+                return;
+            }
+        }
+    }
+
+    /// Lets the next one in.
+    ///
+    /// # Safety
+    /// The caller holds the lock, and ends every use of what it guards before this call.
+    #[inline]
+    pub(crate) unsafe fn unlock(&self) {
+        self.locked.store(false, Ordering::Release);
+    }
+}

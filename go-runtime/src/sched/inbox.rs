@@ -1,0 +1,151 @@
+//! A worker's inbox: the goroutines that other threads have woken, and whether the worker is asleep.
+//!
+//! Any thread may push; only the owner drains and sleeps. One word holds both facts, the list and the sleep,
+//! so no wake-up can fall between them: whoever changes the word away from `ASLEEP` is the one, and the only
+//! one, who has to wake the owner's thread.
+//!
+//! The word is one of
+//! - `EMPTY`: nothing in it, the owner is awake;
+//! - `ASLEEP`: nothing in it, the owner sleeps or is about to;
+//! - `CALLED`: nothing in it, somebody called the owner to come and look for work elsewhere;
+//! - a node: a list of woken goroutines, newest first, which ends in one of the three words above, the one
+//!   that the first push found.
+
+use std::ptr;
+
+use crate::primitives::atomic::{AtomicPtr, Ordering};
+
+/// A place in an inbox. It lies in memory of the goroutine that is being woken, which stays where it is until
+/// the owner of the inbox has taken the node out and runs that goroutine again.
+pub(crate) struct Node<P> {
+    next: AtomicPtr<Node<P>>,
+    payload: P,
+}
+
+impl<P: Copy> Node<P> {
+    pub(crate) fn new(payload: P) -> Self {
+        Node {
+            next: AtomicPtr::new(ptr::null_mut()),
+            payload,
+        }
+    }
+
+    pub(crate) fn payload(&self) -> P {
+        self.payload
+    }
+}
+
+/// What [`Inbox::drain`] tells besides the goroutines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Drained {
+    /// Somebody called the owner, and has counted it among those who search for work.
+    pub(crate) called: bool,
+}
+
+pub(crate) struct Inbox<P> {
+    word: AtomicPtr<Node<P>>,
+}
+
+const fn empty<P>() -> *mut Node<P> {
+    ptr::null_mut()
+}
+const fn asleep<P>() -> *mut Node<P> {
+    ptr::without_provenance_mut(1)
+}
+const fn called<P>() -> *mut Node<P> {
+    ptr::without_provenance_mut(2)
+}
+fn is_node<P>(word: *mut Node<P>) -> bool {
+    word.addr() > 2
+}
+
+impl<P: Copy> Inbox<P> {
+    pub(crate) fn new() -> Self {
+        Inbox {
+            word: AtomicPtr::new(empty()),
+        }
+    }
+
+    /// Puts a woken goroutine in. `true`: the owner was asleep, and the caller has to wake its thread.
+    ///
+    /// # Safety
+    /// `node` is in no inbox, and stays valid until the owner has drained it.
+    #[must_use]
+    pub(crate) unsafe fn push(&self, node: *const Node<P>) -> bool {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: valid by the contract; nobody else looks at it before the exchange below publishes it.
+            unsafe { (*node).next.store(word, Ordering::Relaxed) };
+            match self.word.compare_exchange_weak(
+                word,
+                node.cast_mut(),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return word == asleep(),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Whether a drain would find something. The owner's hint; it may be a moment old.
+    #[inline]
+    pub(crate) fn has_mail(&self) -> bool {
+        self.word.load(Ordering::Relaxed) != empty()
+    }
+
+    /// Takes everything out, oldest first, and leaves the owner awake. Only the owner may call it.
+    pub(crate) fn drain(&self, mut take: impl FnMut(P)) -> Drained {
+        let mut word = self.word.swap(empty(), Ordering::AcqRel);
+        // The list is newest first: turn it round, so that who was woken first runs first.
+        let mut oldest: *mut Node<P> = ptr::null_mut();
+        while is_node(word) {
+            // SAFETY: a node in the list is valid until its payload has been taken, and the swap made the
+            // list this thread's own; the pusher's Release gave us what it wrote.
+            let next = unsafe { (*word).next.load(Ordering::Relaxed) };
+            // SAFETY: as above.
+            unsafe { (*word).next.store(oldest, Ordering::Relaxed) };
+            oldest = word;
+            word = next;
+        }
+        while !oldest.is_null() {
+            // SAFETY: as above; after `take` the goroutine may run, so the node is not touched again.
+            let (payload, next) =
+                unsafe { ((*oldest).payload, (*oldest).next.load(Ordering::Relaxed)) };
+            take(payload);
+            oldest = next;
+        }
+        Drained {
+            called: word == called(),
+        }
+    }
+
+    /// The owner announces that it will sleep. `false`: there is mail, so it must not.
+    #[must_use]
+    pub(crate) fn fall_asleep(&self) -> bool {
+        self.word
+            .compare_exchange(empty(), asleep(), Ordering::SeqCst, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Whether the announcement still stands; the owner's thread may sleep as long as it does.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.word.load(Ordering::Acquire) == asleep()
+    }
+
+    /// The owner takes its announcement back. `false`: somebody else woke it first.
+    #[must_use]
+    pub(crate) fn wake_up(&self) -> bool {
+        self.word
+            .compare_exchange(asleep(), empty(), Ordering::SeqCst, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Calls a sleeping owner to look for work. `true`: it was asleep, and the caller has to wake its thread.
+    #[must_use]
+    pub(crate) fn call(&self) -> bool {
+        self.word
+            .compare_exchange(asleep(), called(), Ordering::SeqCst, Ordering::Relaxed)
+            .is_ok()
+    }
+}

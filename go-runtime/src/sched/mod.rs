@@ -1,0 +1,24 @@
+//! The scheduler: workers that run goroutines, each on its own thread.
+//!
+//! A task waits to be started in a queue from which idle workers steal; once started it belongs to its worker. Each
+//! worker is a single-threaded loop that owns its run queue, its timers and its stacks. Threads meet in three places
+//! only: the [`inbox`] of goroutines woken from other threads, the queues of what has not started, and the waking
+//! of a worker that sleeps (part of the inbox's word).
+//!
+//! Nothing here knows of channels: above, a goroutine is something that can be parked and unparked ([`parker`]).
+
+mod fiber;
+mod handshake;
+mod idle;
+mod inbox;
+mod parker;
+mod placement;
+mod runtime;
+mod task;
+mod timers;
+mod worker;
+
+pub(crate) use parker::{Parker, Verdict};
+pub(crate) use runtime::Runtime;
+pub(crate) use task::{Options, Task, TaskRef, VTable};
+pub(crate) use worker::Worker;

@@ -1,0 +1,224 @@
+//! A parker: one blocked operation, and the way to end it.
+//!
+//! Whoever blocks makes a parker on its own stack, shows it to others (a channel's queue, a timer), and calls
+//! [`Parker::park`]. Somebody claims it, writes the verdict and unparks it: exactly one, exactly once. In a
+//! goroutine `park` gives the worker to the next goroutine; on a plain thread it blocks the thread.
+//!
+//! Since a goroutine never changes its worker, a wake-up may overtake the park: it lies in the worker's inbox (or in
+//! its run queue) until the goroutine is off its stack, because only then does the worker look.
+//!
+//! A goroutine that is unwinding does not switch: others on this worker would see `thread::panicking()`. It blocks
+//! its thread instead.
+
+use std::cell::Cell;
+use std::hint;
+use std::thread::{self, Thread};
+use std::time::Instant;
+
+use super::handshake::Handshake;
+use super::inbox::Node;
+use super::runtime::Seat;
+use super::task::TaskRef;
+use super::worker::Worker;
+use crate::clock;
+
+/// How a wait ended, said by the one who claimed it. The number is the waiter's own (the arm of a select).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    /// Nobody has decided yet.
+    Pending,
+    /// What was waited for has happened.
+    Done(usize),
+    /// It can no longer happen: the other side is gone.
+    Closed(usize),
+    /// The partner took its offer back: try again.
+    Retry,
+    /// The deadline came first.
+    TimedOut,
+}
+
+enum Who {
+    Goroutine(&'static Seat),
+    Thread(Thread),
+}
+
+pub(crate) struct Parker {
+    handshake: Handshake,
+    verdict: Cell<Verdict>,
+    who: Who,
+    node: Node<Option<TaskRef>>,
+}
+
+/// How often a blocked goroutine with nothing else to run on its worker looks before it parks: about a microsecond, some
+/// round trips between two cores.
+const SPINS: u32 = 100;
+
+impl Parker {
+    /// A parker for the calling goroutine or thread. `may_spin`: the wake-up may well come at once from another core.
+    #[inline]
+    pub(crate) fn new() -> Parker {
+        if let Some(worker) = Worker::current()
+            && let Some(task) = worker.current_task()
+            && !thread::panicking()
+        {
+            Parker {
+                handshake: Handshake::new(worker.worth_spinning()),
+                verdict: Cell::new(Verdict::Pending),
+                who: Who::Goroutine(worker.seat()),
+                node: Node::new(Some(task)),
+            }
+        } else {
+            Self::for_thread()
+        }
+    }
+
+    #[cold]
+    fn for_thread() -> Parker {
+        Parker {
+            handshake: Handshake::new(false),
+            verdict: Cell::new(Verdict::Pending),
+            who: Who::Thread(thread::current()),
+            node: Node::new(None),
+        }
+    }
+
+    /// Takes the right to end this wait; see [`Handshake::claim`].
+    #[inline]
+    #[must_use]
+    pub(crate) fn claim(&self) -> bool {
+        self.handshake.claim()
+    }
+
+    /// Ends the wait with `verdict`.
+    ///
+    /// # Safety
+    /// `this` is valid, the caller has claimed it, and calls this once. It may dangle as soon as this returns.
+    #[inline]
+    pub(crate) unsafe fn unpark(this: *const Parker, verdict: Verdict) {
+        // SAFETY: valid until the blocked one goes on, which `finish` or the queues below allow at the earliest.
+        let parker = unsafe { &*this };
+        parker.verdict.set(verdict);
+        match &parker.who {
+            Who::Goroutine(home) => {
+                let home: &'static Seat = home;
+                match Worker::current() {
+                    // Its own worker runs us, so it is parked: no other thread is concerned.
+                    Some(worker) if std::ptr::eq(worker.seat(), home) => {
+                        // A goroutine's parker has a task.
+                        if let Some(task) = parker.task() {
+                            worker.make_ready(task);
+                        }
+                    }
+                    _ => {
+                        if parker.handshake.finish() {
+                            // SAFETY: the goroutine is parked until its worker takes the node out, and the one
+                            // claim makes this the only push.
+                            unsafe { home.deliver(&parker.node) };
+                        }
+                    }
+                }
+            }
+            Who::Thread(thread) => {
+                let thread = thread.clone();
+                parker.handshake.finish_thread();
+                thread.unpark();
+            }
+        }
+    }
+
+    fn task(&self) -> Option<TaskRef> {
+        match self.who {
+            Who::Goroutine(_) => self.node.payload(),
+            Who::Thread(_) => None,
+        }
+    }
+
+    /// Called by the worker's clock: the deadline has come.
+    ///
+    /// # Safety
+    /// The goroutine of this parker is parked on the calling worker.
+    pub(super) unsafe fn time_out(&self) -> Option<TaskRef> {
+        if self.claim() {
+            self.verdict.set(Verdict::TimedOut);
+            self.task()
+        } else {
+            // Somebody was faster, and will make it runnable.
+            None
+        }
+    }
+
+    /// Blocks until the wait has been ended, or until `deadline`, and returns the verdict.
+    #[inline]
+    pub(crate) fn park(&self, deadline: Option<Instant>) -> Verdict {
+        match self.who {
+            Who::Goroutine(_) => self.park_goroutine(deadline),
+            Who::Thread(_) => self.park_thread(deadline),
+        }
+        self.verdict.get()
+    }
+
+    /// Like [`park`](Self::park), for a wait that only the clock can end: it does not spin.
+    pub(crate) fn park_quietly(&self, deadline: Option<Instant>) {
+        let _ = self.handshake.may_spin() && self.handshake.stop_spinning();
+        self.park(deadline);
+    }
+
+    #[inline]
+    fn park_goroutine(&self, deadline: Option<Instant>) {
+        let Some(worker) = Worker::current() else {
+            unreachable!(
+                "a goroutine's parker was made on a worker, and goroutines stay on theirs"
+            );
+        };
+        if self.handshake.may_spin() && self.spin(worker) {
+            return;
+        }
+        match deadline {
+            None => worker.suspend(),
+            Some(deadline) => {
+                // SAFETY: the timer is removed before this frame ends; nothing in between unwinds.
+                let timer = unsafe { worker.add_timer(deadline, self) };
+                worker.suspend();
+                worker.remove_timer(timer);
+            }
+        }
+    }
+
+    /// `true`: the wait ended while we looked.
+    fn spin(&self, worker: &Worker) -> bool {
+        for _ in 0..SPINS {
+            if self.handshake.is_done() {
+                worker.note_spin(true);
+                return true;
+            }
+            if worker.seat().has_mail() {
+                break;
+            }
+            hint::spin_loop();
+        }
+        let ended = !self.handshake.stop_spinning();
+        worker.note_spin(ended);
+        ended
+    }
+
+    #[cold]
+    fn park_thread(&self, mut deadline: Option<Instant>) {
+        while !self.handshake.is_done() {
+            match deadline {
+                None => thread::park(),
+                Some(end) => {
+                    let now = clock::now();
+                    if now < end {
+                        thread::park_timeout(end - now);
+                    } else if self.claim() {
+                        self.verdict.set(Verdict::TimedOut);
+                        return;
+                    } else {
+                        // Somebody was faster, and is about to end it.
+                        deadline = None;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! The typed arms of a `select!`.
+//!
+//! They lie on the stack of the select, with the waiter and the place for the message in them. All methods take `&self`: while
+//! the select is parked, others reach the waiter and the slot through the channel's queue.
+
+use std::cell::Cell;
+use std::mem;
+use std::time::Instant;
+
+use super::engine::{AnyArm, Arm};
+use crate::channel::core::{Core, Found, Place, Slot, receive_promised};
+use crate::channel::wait_queue::{Offer, Waiter};
+use crate::channel::{Receiver, RecvError, SendError, Sender, Source};
+use crate::primitives::spin_lock::RawSpinLock;
+use crate::sched::Parker;
+
+/// A `recv` arm.
+pub struct RecvArm<'a, T> {
+    receiver: &'a Receiver<T>,
+    slot: Slot<T>,
+    waiter: Waiter,
+    state: Cell<RecvState>,
+    entered: Cell<bool>,
+}
+
+#[derive(Clone, Copy)]
+enum RecvState {
+    /// Not chosen; the slot is empty.
+    Open,
+    /// The slot holds the message. The sender (if any) is still to be told.
+    Message(Option<*const Waiter>),
+    /// The channel is closed and empty.
+    Closed,
+    /// A chosen `send` arm has still to make the message.
+    Promised(*const Waiter),
+}
+
+impl<T> Receiver<T> {
+    /// The arm of a `select!` that receives from here.
+    #[doc(hidden)]
+    pub fn __select_recv(&self) -> RecvArm<'_, T> {
+        RecvArm {
+            receiver: self,
+            slot: Slot::new(),
+            waiter: Waiter::new(Offer::Message),
+            state: Cell::new(RecvState::Open),
+            entered: Cell::new(false),
+        }
+    }
+
+    /// Only there for its error message: one cannot send on a receiver.
+    #[doc(hidden)]
+    pub fn __select_send(&self) -> SendArm<'_, T>
+    where
+        Receiver<T>: CanSend,
+    {
+        unreachable!("no Receiver implements CanSend")
+    }
+}
+
+impl<T> RecvArm<'_, T> {
+    #[doc(hidden)]
+    pub fn __arm(&self) -> AnyArm<'_> {
+        AnyArm(self)
+    }
+
+    fn core(&self) -> Option<&Core<T>> {
+        match self.receiver.source() {
+            Source::Core(core) => Some(core),
+            Source::At(_) | Source::Tick(_) | Source::Never => None,
+        }
+    }
+
+    fn put(&self, message: T, sender: Option<*const Waiter>) -> bool {
+        // SAFETY: the arm is open, so the slot is empty, and nobody else knows it (no waiter is queued).
+        unsafe { self.slot.put(message) };
+        self.state.set(RecvState::Message(sender));
+        true
+    }
+
+    /// The result of the arm. Called once, when it has been chosen.
+    #[doc(hidden)]
+    pub fn __take(self) -> Result<T, RecvError> {
+        match self.state.replace(RecvState::Open) {
+            // SAFETY: this state says so, and no waiter is queued any more.
+            RecvState::Message(_) => Ok(unsafe { self.slot.take() }),
+            RecvState::Closed => Err(RecvError),
+            RecvState::Open | RecvState::Promised(_) => {
+                unreachable!("only the chosen arm is asked for its message")
+            }
+        }
+    }
+}
+
+// SAFETY: the state is used under the lock; `dequeue` removes the only pointer to the arm, its waiter.
+unsafe impl<T> Arm for RecvArm<'_, T> {
+    fn enter(&self) -> bool {
+        !self.entered.replace(true)
+    }
+
+    fn lock(&self) -> Option<&RawSpinLock> {
+        self.core().map(Core::raw_lock)
+    }
+
+    unsafe fn poll(&self) -> bool {
+        match self.receiver.source() {
+            Source::Core(core) => {
+                // SAFETY: the lock is held, and this reference ends here.
+                let found = unsafe { core.state() }.find_message(core.capacity());
+                match found {
+                    Found::Message(message, sender) => return self.put(message, sender),
+                    Found::Promise(sender) => self.state.set(RecvState::Promised(sender)),
+                    Found::Closed => self.state.set(RecvState::Closed),
+                    Found::Nothing => return false,
+                }
+                true
+            }
+            Source::At(at) => at.try_take().is_some_and(|time| self.put(time, None)),
+            Source::Tick(tick) => tick.try_take().is_some_and(|time| self.put(time, None)),
+            Source::Never => false,
+        }
+    }
+
+    fn conclude(&self) -> bool {
+        match self.state.get() {
+            RecvState::Message(Some(sender)) => {
+                // SAFETY: claimed and taken out of its queue by `poll`.
+                unsafe { Waiter::finish(sender) };
+                self.state.set(RecvState::Message(None));
+            }
+            RecvState::Promised(sender) => {
+                self.state.set(RecvState::Open);
+                // SAFETY: claimed and taken out of its queue by `poll`; it sends `T`s.
+                let Some(message) = (unsafe { receive_promised(sender) }) else {
+                    return false;
+                };
+                self.put(message, None);
+            }
+            RecvState::Message(None) | RecvState::Closed | RecvState::Open => {}
+        }
+        true
+    }
+
+    unsafe fn enqueue(&self, parker: &Parker, index: usize) {
+        if let Some(core) = self.core() {
+            self.waiter.set_up(parker, index, self.slot.as_ptr());
+            // SAFETY: the lock is held; the engine dequeues.
+            unsafe { core.state().enqueue_receiver(&self.waiter) };
+        }
+    }
+
+    unsafe fn dequeue(&self) {
+        if let Some(core) = self.core() {
+            // SAFETY: the lock is held; this channel is the one it was queued in.
+            unsafe { core.state().dequeue_receiver(&self.waiter) };
+        }
+    }
+
+    fn won(&self, closed: bool) {
+        self.state.set(if closed {
+            RecvState::Closed
+        } else {
+            // Whoever claimed the waiter has put the message into the slot.
+            RecvState::Message(None)
+        });
+    }
+
+    fn due(&self) -> Option<Instant> {
+        match self.receiver.source() {
+            Source::Core(_) | Source::Never => None,
+            Source::At(at) => at.due(),
+            Source::Tick(tick) => tick.due(),
+        }
+    }
+}
+
+/// A `send` arm. Its message is made when the arm has been chosen.
+pub struct SendArm<'a, T> {
+    sender: &'a Sender<T>,
+    waiter: Waiter,
+    place: Cell<Option<Place>>,
+    entered: Cell<bool>,
+}
+
+impl<T> Sender<T> {
+    /// The arm of a `select!` that sends to here.
+    #[doc(hidden)]
+    pub fn __select_send(&self) -> SendArm<'_, T> {
+        SendArm {
+            sender: self,
+            waiter: Waiter::new(Offer::Promise),
+            place: Cell::new(None),
+            entered: Cell::new(false),
+        }
+    }
+
+    /// Only there for its error message: one cannot receive from a sender.
+    #[doc(hidden)]
+    pub fn __select_recv(&self) -> RecvArm<'_, T>
+    where
+        Sender<T>: CanReceive,
+    {
+        unreachable!("no Sender implements CanReceive")
+    }
+}
+
+impl<'a, T> SendArm<'a, T> {
+    #[doc(hidden)]
+    pub fn __arm(&self) -> AnyArm<'_> {
+        AnyArm(self)
+    }
+
+    /// What the arm was given. Called once, when it has been chosen.
+    #[doc(hidden)]
+    pub fn __reserve(self) -> Reservation<'a, T> {
+        let Some(place) = self.place.take() else {
+            unreachable!("only the chosen arm is asked for its place");
+        };
+        Reservation {
+            core: self.sender.core(),
+            place,
+        }
+    }
+}
+
+// SAFETY: the state is used under the lock; `dequeue` removes the only pointer to the arm, its waiter.
+unsafe impl<T> Arm for SendArm<'_, T> {
+    fn enter(&self) -> bool {
+        !self.entered.replace(true)
+    }
+
+    fn lock(&self) -> Option<&RawSpinLock> {
+        Some(self.sender.core().raw_lock())
+    }
+
+    unsafe fn poll(&self) -> bool {
+        let core = self.sender.core();
+        // SAFETY: the lock is held, and this reference ends here.
+        let place = unsafe { core.state() }.find_place(core.capacity());
+        if place.is_none() {
+            return false;
+        }
+        self.place.set(place);
+        true
+    }
+
+    fn conclude(&self) -> bool {
+        true
+    }
+
+    unsafe fn enqueue(&self, parker: &Parker, index: usize) {
+        self.waiter.set_up(parker, index, std::ptr::null_mut());
+        // SAFETY: the lock is held; the engine dequeues.
+        unsafe { self.sender.core().state().enqueue_sender(&self.waiter) };
+    }
+
+    unsafe fn dequeue(&self) {
+        // SAFETY: the lock is held; this channel is the one it was queued in.
+        unsafe { self.sender.core().state().dequeue_sender(&self.waiter) };
+    }
+
+    fn won(&self, closed: bool) {
+        let slot = self.waiter.slot();
+        self.place.set(Some(if closed {
+            Place::Closed
+        } else if slot.is_null() {
+            Place::Reserved
+        } else {
+            Place::Receiver(slot.cast_const().cast())
+        }));
+    }
+}
+
+/// A chosen `send` arm's place for its message. Dropped without a message it gives the place back.
+#[must_use]
+pub struct Reservation<'a, T> {
+    core: &'a Core<T>,
+    place: Place,
+}
+
+impl<T> Reservation<'_, T> {
+    #[doc(hidden)]
+    pub fn __send(mut self, message: T) -> Result<(), SendError<T>> {
+        let core = self.core;
+        let place = mem::replace(&mut self.place, Place::Closed);
+        core.keep_promise(place, message).map_err(SendError)
+    }
+}
+
+impl<T> Drop for Reservation<'_, T> {
+    fn drop(&mut self) {
+        self.core.break_promise(&self.place);
+    }
+}
+
+/// What can be received from in a `select!`.
+#[diagnostic::on_unimplemented(
+    message = "cannot receive from a `Sender`",
+    label = "this is the sending end of a channel",
+    note = "an arm that receives names the `Receiver`: `recv(rx) -> msg` or `msg = <-rx`; to send here write `send(tx, value) -> res` or `tx <- value`"
+)]
+#[doc(hidden)]
+pub trait CanReceive {}
+
+/// What can be sent to in a `select!`.
+#[diagnostic::on_unimplemented(
+    message = "cannot send on a `Receiver`",
+    label = "this is the receiving end of a channel",
+    note = "an arm that sends names the `Sender`: `send(tx, value) -> res` or `tx <- value`; to receive here write `recv(rx) -> msg` or `msg = <-rx`"
+)]
+#[doc(hidden)]
+pub trait CanSend {}

@@ -1,0 +1,166 @@
+//! How a select runs, whatever its arms are.
+
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use crate::clock;
+use crate::primitives::random;
+use crate::primitives::spin_lock::RawSpinLock;
+use crate::sched::{Parker, Verdict};
+
+/// Selects with more arms than this allocate.
+const INLINE: usize = 8;
+
+/// How long a select waits.
+#[derive(Clone, Copy, Debug)]
+pub enum Timeout {
+    /// Not at all (`default`).
+    Poll,
+    /// For so long (`default(duration)`).
+    After(Duration),
+    /// Until an arm is ready.
+    Forever,
+}
+
+/// One arm of a select, as the engine sees it.
+///
+/// # Safety
+/// `poll`, `enqueue` and `dequeue` use the channel's state only as its lock allows; `dequeue` leaves no pointer to the arm
+/// in the channel.
+pub(super) unsafe trait Arm {
+    /// Marks the arm as used: it belongs to one select, and once.
+    fn enter(&self) -> bool;
+
+    /// The lock that guards the channel, if it has one.
+    fn lock(&self) -> Option<&RawSpinLock>;
+
+    /// Tries to carry out the operation. `true`: it has been, or is certain to be; [`conclude`](Self::conclude) does the rest.
+    ///
+    /// # Safety
+    /// The caller holds the lock.
+    unsafe fn poll(&self) -> bool;
+
+    /// What is left to do for a ready arm once no lock is held. `false`: it came to nothing, select again.
+    fn conclude(&self) -> bool;
+
+    /// Queues the arm's waiter.
+    ///
+    /// # Safety
+    /// The caller holds the lock, and dequeues before the parker or the arm goes.
+    unsafe fn enqueue(&self, parker: &Parker, index: usize);
+
+    /// Takes the arm's waiter out of the queue if it is still there.
+    ///
+    /// # Safety
+    /// The caller holds the lock.
+    unsafe fn dequeue(&self);
+
+    /// The parker was unparked for this arm: `closed` says how.
+    fn won(&self, closed: bool);
+
+    /// When the arm becomes ready by itself.
+    fn due(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// An arm for [`select`], of whatever type.
+#[derive(Clone, Copy)]
+pub struct AnyArm<'a>(pub(super) &'a dyn Arm);
+
+/// The locks of all arms, each once, in the order of their addresses: two selects cannot wait for each other.
+struct Locks<'a>(SmallVec<[&'a RawSpinLock; INLINE]>);
+
+impl<'a> Locks<'a> {
+    fn of(arms: &[AnyArm<'a>]) -> Locks<'a> {
+        let mut locks: SmallVec<[&RawSpinLock; INLINE]> =
+            arms.iter().filter_map(|arm| arm.0.lock()).collect();
+        locks.sort_unstable_by_key(|lock| std::ptr::from_ref(*lock).addr());
+        locks.dedup_by_key(|lock| std::ptr::from_ref(*lock).addr());
+        Locks(locks)
+    }
+
+    /// Locks all until the result is dropped.
+    fn lock(&self) -> Held<'_> {
+        for lock in &self.0 {
+            lock.lock();
+        }
+        Held(&self.0)
+    }
+}
+
+struct Held<'a>(&'a [&'a RawSpinLock]);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        for lock in self.0 {
+            // SAFETY: locked in `Locks::lock`, and what it guards is used only while `Held` lives.
+            unsafe { lock.unlock() };
+        }
+    }
+}
+
+/// Waits until an arm is ready, carries out its operation and returns its number; `usize::MAX` if the time is over. Of several
+/// ready arms it takes one at random, each with the same chance, or if `biased` the first.
+///
+/// # Panics
+/// If an arm has been in a select before (the macros make new ones each time).
+pub fn select(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
+    assert!(
+        arms.iter().all(|arm| arm.0.enter()),
+        "an arm belongs to one select"
+    );
+    let end = match timeout {
+        Timeout::After(duration) => clock::after(duration),
+        Timeout::Poll | Timeout::Forever => None,
+    };
+    let locks = Locks::of(arms);
+    let mut order: SmallVec<[usize; INLINE]> = (0..arms.len()).collect();
+    loop {
+        if !biased {
+            random::shuffle(&mut order);
+        }
+        let held = locks.lock();
+        // SAFETY: all locks are held.
+        let ready = |i: &usize| unsafe { arms[*i].0.poll() };
+        if let Some(index) = order.iter().copied().find(ready) {
+            drop(held);
+            if arms[index].0.conclude() {
+                return index;
+            }
+            continue;
+        }
+        if let Timeout::Poll = timeout {
+            return usize::MAX;
+        }
+        let parker = Parker::new();
+        for (index, arm) in arms.iter().enumerate() {
+            // SAFETY: the lock is held; dequeued below, before anything that could unwind or return.
+            unsafe { arm.0.enqueue(&parker, index) };
+        }
+        drop(held);
+
+        let due = arms.iter().filter_map(|arm| arm.0.due());
+        let verdict = parker.park(due.chain(end).min());
+
+        let held = locks.lock();
+        for arm in arms {
+            // SAFETY: the lock is held.
+            unsafe { arm.0.dequeue() };
+        }
+        drop(held);
+        match verdict {
+            Verdict::Done(index) | Verdict::Closed(index) => {
+                arms[index].0.won(matches!(verdict, Verdict::Closed(_)));
+                return index;
+            }
+            Verdict::TimedOut if end.is_some_and(|end| end <= clock::now()) => {
+                // A timed arm that became due at the same moment does not count any more.
+                return usize::MAX;
+            }
+            // An arm is due by itself, or a partner took its offer back: look again.
+            Verdict::TimedOut | Verdict::Retry | Verdict::Pending => {}
+        }
+    }
+}

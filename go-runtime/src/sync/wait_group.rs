@@ -1,0 +1,132 @@
+//! Go's `sync.WaitGroup`.
+
+use std::cell::UnsafeCell;
+use std::fmt;
+
+use crate::channel::wait_queue::{Offer, WaitQueue, Waiter};
+use crate::primitives::atomic::{AtomicUsize, Ordering};
+use crate::primitives::spin_lock::RawSpinLock;
+use crate::sched::Parker;
+
+/// Waits for a number of goroutines to finish.
+///
+/// The counter starts at 0. [`add`](WaitGroup::add) raises it, [`done`](WaitGroup::done) lowers it by one, and
+/// [`wait`](WaitGroup::wait) waits until it is 0. As in Go, calls of `add` that raise it from 0 come before the `wait`. Share
+/// one by an `Arc` or a `static`.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use go_runtime::{go, sync::WaitGroup};
+///
+/// let (group, hits) = (Arc::new(WaitGroup::new()), Arc::new(AtomicUsize::new(0)));
+/// group.add(10);
+/// for _ in 0..10 {
+///     let _ = go!(clone(group, hits) {
+///         hits.fetch_add(1, Ordering::Relaxed);
+///         group.done();
+///     });
+/// }
+/// group.wait();
+/// assert_eq!(hits.load(Ordering::Relaxed), 10);
+/// ```
+pub struct WaitGroup {
+    count: AtomicUsize,
+    lock: RawSpinLock,
+    waiting: UnsafeCell<WaitQueue>,
+}
+
+// SAFETY: `waiting` is used under the lock only.
+unsafe impl Sync for WaitGroup {}
+
+impl WaitGroup {
+    /// A group with a count of 0.
+    pub fn new() -> WaitGroup {
+        WaitGroup {
+            count: AtomicUsize::new(0),
+            lock: RawSpinLock::new(),
+            waiting: UnsafeCell::new(WaitQueue::new()),
+        }
+    }
+
+    /// Raises the counter by `n`.
+    ///
+    /// # Panics
+    /// If it overflows.
+    #[track_caller]
+    pub fn add(&self, n: usize) {
+        let raised = self
+            .count
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                count.checked_add(n)
+            });
+        assert!(
+            raised.is_ok(),
+            "WaitGroup::add({n}): the counter overflows usize"
+        );
+    }
+
+    /// Lowers the counter by one; at 0 everybody who waits goes on.
+    ///
+    /// # Panics
+    /// If the counter is 0 already: there were more calls of `done` than `add` announced (Go: *negative WaitGroup
+    /// counter*). The counter stays 0.
+    #[track_caller]
+    pub fn done(&self) {
+        let before = self.count.fetch_sub(1, Ordering::AcqRel);
+        if before == 1 {
+            self.wake_all();
+        } else if before == 0 {
+            self.count.fetch_add(1, Ordering::AcqRel);
+            panic!(
+                "WaitGroup::done: negative counter; call add() before the goroutine starts, and done() once in each"
+            );
+        }
+    }
+
+    /// Waits until the counter is 0.
+    pub fn wait(&self) {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let waiter = Waiter::new(Offer::Message);
+        let parker = Parker::new();
+        waiter.set_up(&parker, 0, std::ptr::null_mut());
+        self.lock.lock();
+        // Under the lock: a `done` that reaches 0 after this look finds us in the queue.
+        let must_wait = self.count.load(Ordering::SeqCst) != 0;
+        if must_wait {
+            // SAFETY: the lock is held; whoever unparks us has taken the waiter out.
+            unsafe { (*self.waiting.get()).push(&waiter) };
+        }
+        // SAFETY: locked above, and the queue is not used any more.
+        unsafe { self.lock.unlock() };
+        if must_wait {
+            parker.park(None);
+        }
+    }
+
+    #[cold]
+    fn wake_all(&self) {
+        self.lock.lock();
+        // SAFETY: the lock is held.
+        let waiting = unsafe { (*self.waiting.get()).take_all() };
+        // SAFETY: locked above, and the queue is not used any more.
+        unsafe { self.lock.unlock() };
+        waiting.close();
+    }
+}
+
+impl Default for WaitGroup {
+    fn default() -> Self {
+        WaitGroup::new()
+    }
+}
+
+impl fmt::Debug for WaitGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitGroup")
+            .field("count", &self.count.load(Ordering::Relaxed))
+            .finish()
+    }
+}
