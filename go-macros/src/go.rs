@@ -9,11 +9,10 @@ mod options;
 #[cfg(test)]
 mod tests;
 
-use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned;
 use syn::{Block, Error, Expr, ExprClosure, Result, Stmt, Token, token};
 
 use self::call::Call;
@@ -170,7 +169,11 @@ impl Run {
                 let tokens = outer.expr.to_token_stream();
                 Run::from_expr(*outer.expr, tokens)
             }
-            Expr::Group(outer) => Run::from_expr(*outer.expr, tokens),
+            // An `expr` fragment of a `macro_rules` macro.
+            Expr::Group(outer) => {
+                let tokens = outer.expr.to_token_stream();
+                Run::from_expr(*outer.expr, tokens)
+            }
             Expr::Closure(closure) => check_closure(closure).map(Run::Closure),
             Expr::Call(_) | Expr::MethodCall(_) => Call::new(expr).map(Run::Call),
             Expr::Block(_)
@@ -207,25 +210,36 @@ impl Run {
     /// The statements to evaluate now, and the closure to spawn.
     fn into_closure(self) -> (TokenStream, TokenStream) {
         match self {
-            Run::Statements(tokens) => (TokenStream::new(), statements_closure(tokens)),
+            Run::Statements(tokens) => (TokenStream::new(), closure_of(tokens)),
             Run::Closure(closure) => (TokenStream::new(), closure.into_token_stream()),
-            Run::Call(Call { now, later }) => {
-                // rustc points at the closure when a value cannot be sent: let that be the call.
-                let span = later.span().resolved_at(Span::call_site());
-                (now, quote_spanned!(span=> move || #later))
-            }
+            Run::Call(Call { now, later }) => (now, closure_of(later)),
         }
     }
 }
 
-fn statements_closure(tokens: TokenStream) -> TokenStream {
+/// `move || { tokens }`, or with the braces that are there already.
+///
+/// When rustc complains of the closure, say that it is not `Send`, it names the closure's place and
+/// underlines it. So its own tokens are located at both ends of the user's.
+fn closure_of(tokens: TokenStream) -> TokenStream {
     let mut trees = tokens.clone().into_iter();
-    match (trees.next(), trees.next()) {
+    let first = trees.next();
+    let last = trees.last();
+    let place = |token: &Option<TokenTree>| {
+        let span = token.as_ref().map_or_else(Span::call_site, TokenTree::span);
+        span.resolved_at(Span::call_site())
+    };
+    let start = place(&first);
+    let (statements, end) = match (&first, &last) {
         (Some(TokenTree::Group(group)), None) if group.delimiter() == Delimiter::Brace => {
-            quote!(move || #group)
+            (group.stream(), start)
         }
-        _ => quote!(move || { #tokens }),
-    }
+        (_, None) => (tokens, start),
+        _ => (tokens, place(&last)),
+    };
+    let mut body = Group::new(Delimiter::Brace, statements);
+    body.set_span(end);
+    quote_spanned!(start=> move || #body)
 }
 
 fn check_closure(closure: ExprClosure) -> Result<ExprClosure> {

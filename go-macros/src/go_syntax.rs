@@ -129,13 +129,22 @@ impl Level {
         };
         let mut refused = None;
         let mut candidates = false;
-        while walk.next_candidate(self)? {
-            candidates = true;
+        // A `>` at the end of an expression is most likely the one that was meant.
+        let mut likely = false;
+        loop {
+            match walk.next_candidate(self) {
+                Ok(true) => candidates = true,
+                Ok(false) => break,
+                Err(_) if likely => break,
+                Err(error) => return Err(error),
+            }
             let body: TokenStream = walk.body.iter().cloned().collect();
             let end = walk.at + 1;
+            let ends = self.ends_expression(end);
+            likely |= ends;
             match go::check(body.clone()) {
                 Verdict::Accepted => {
-                    if self.ends_expression(end) || !walk.closes_later(self) {
+                    if ends || !walk.closes_later(self) {
                         return Ok(Closed { body, end });
                     }
                     return Err(Error::new(
@@ -144,7 +153,7 @@ impl Level {
                          parentheses, `(a > b)`, or write `;` after the closing `>`",
                     ));
                 }
-                Verdict::Refused(error) if refused.is_none() && self.ends_expression(end) => {
+                Verdict::Refused(error) if refused.is_none() && ends => {
                     refused = Some((error, body.is_empty()));
                 }
                 Verdict::Refused(_) | Verdict::Incomplete => {}

@@ -113,7 +113,8 @@ impl Main {
             return Err(Error::new_spanned(
                 inputs,
                 format!(
-                    "`{ident}` takes no parameters: use `std::env::args()` for those of the command line"
+                    "`{ident}` takes no parameters: remove them, the command line is in \
+                     `std::env::args()`"
                 ),
             ));
         }
@@ -175,6 +176,7 @@ fn runtime(arguments: TokenStream) -> Result<TokenStream> {
 }
 
 fn runtime_argument(input: ParseStream) -> Result<Option<Path>> {
+    const EXPECTED: &str = "expected the path of the runtime: `crate = path::to::go_runtime`";
     let mut path = None;
     while !input.is_empty() {
         if !input.peek(Token![crate]) {
@@ -190,11 +192,18 @@ fn runtime_argument(input: ParseStream) -> Result<Option<Path>> {
                 "`crate` is given twice: remove one",
             ));
         }
+        if !input.peek(Token![=]) {
+            return Err(Error::new_spanned(name, EXPECTED));
+        }
         input.parse::<Token![=]>()?;
         path = Some(if input.peek(LitStr) {
-            input.parse::<LitStr>()?.parse_with(Path::parse_mod_style)?
+            let text = input.parse::<LitStr>()?;
+            text.parse_with(Path::parse_mod_style)
+                .map_err(|_| Error::new_spanned(text, EXPECTED))?
         } else {
-            input.call(Path::parse_mod_style)?
+            input
+                .call(Path::parse_mod_style)
+                .map_err(|error| Error::new(error.span(), EXPECTED))?
         });
         if !input.is_empty() {
             input.parse::<Token![,]>()?;

@@ -3,13 +3,13 @@
 //! ```text
 //! match (&(channel), ...) {              evaluates the channels, keeps temporaries alive
 //!     (c0, ...) => {
-//!         let mut a0 = c0.__select_recv(); ...
+//!         let a0 = c0.__select_recv(); ...
 //!         match select(&[a0.__arm(), ...], timeout, biased) {
 //!             0 => { let result = a0.__take(); match result { PATTERN => BODY } } ...
 //! ```
 //!
-//! Bodies and the values of sends stay in the caller's scope: there is no closure and no loop around
-//! them.
+//! Bodies and the values of sends stay in the caller's scope: there is no closure and no loop
+//! around them.
 
 mod errors;
 mod parse;
@@ -87,7 +87,8 @@ impl Expansion {
                 let variable = self.channel(channel, "__select_send");
                 // As a method's receiver, the place in the channel is reserved before the value is
                 // evaluated; as an argument, the value has its type inferred and coerced.
-                let send = quote!(#variable.__reserve().__send(#value));
+                let method = Ident::new("__send", variable.span());
+                let send = quote!(#variable.__reserve().#method(#value));
                 let chosen = chosen(send, arm.pattern, arm.body);
                 // rustc would call the expansion unreachable, and the body is: it never runs.
                 let allow = diverges(&value).then(|| quote!(#[allow(unreachable_code)]));
@@ -117,7 +118,7 @@ impl Expansion {
         let arm = local("arm", self.variables.len(), span);
         self.entering.push(quote!(&(#channel)));
         self.arms
-            .push(quote_spanned!(span=> let mut #arm = #variable.#method();));
+            .push(quote_spanned!(span=> let #arm = #variable.#method();));
         self.entered.push(variable);
         self.variables.push(arm.clone());
         arm
@@ -162,9 +163,9 @@ fn local(name: &str, index: usize, span: Span) -> Ident {
 
 /// What runs when an arm is chosen.
 ///
-/// The body is put where a body of a `match` arm is, for there rustc's lints find nothing wrong with
-/// any kind of expression; but not into a `match` on the operation itself, whose temporaries and,
-/// with `_`, result would live on in the body.
+/// The body is put where a body of a `match` arm is, for there rustc's lints find nothing wrong
+/// with any kind of expression; but not into a `match` on the operation itself, whose temporaries
+/// and, with `_`, result would live on in the body.
 fn chosen(operation: TokenStream, pattern: Option<Pat>, body: TokenStream) -> TokenStream {
     match pattern {
         None | Some(Pat::Wild(_)) => {

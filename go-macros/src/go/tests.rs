@@ -1,1 +1,221 @@
-//! Tests of the expansion.
+//! What `go!` expands to, and what it says about wrong input.
+
+use quote::quote;
+
+use super::{Verdict, check, expand};
+
+#[track_caller]
+fn expansion(input: &str) -> String {
+    match expand(quote!(rt), input.parse().unwrap()) {
+        Ok(tokens) => tokens.to_string(),
+        Err(error) => panic!("{input}: {error}"),
+    }
+}
+
+/// Only the tokens count: the user's keep their spacing, and ours have their own.
+#[track_caller]
+fn becomes(input: &str, expected: &str) {
+    let expected: proc_macro2::TokenStream = expected.parse().unwrap();
+    let plain = |tokens: String| tokens.replace(' ', "");
+    assert_eq!(
+        plain(expansion(input)),
+        plain(expected.to_string()),
+        "{input}"
+    );
+}
+
+#[track_caller]
+fn fails(input: &str, message: &str) {
+    match expand(quote!(rt), input.parse().unwrap()) {
+        Ok(tokens) => panic!("{input} became {tokens}"),
+        Err(error) => {
+            let error = error.to_string();
+            assert!(error.contains(message), "{input}: {error}");
+        }
+    }
+}
+
+#[test]
+fn statements_run_in_a_move_closure() {
+    becomes("{ a; b }", "rt::spawn(move || { a; b })");
+    becomes("let x = f(); x", "rt::spawn(move || { let x = f(); x })");
+    becomes("f(x);", "rt::spawn(move || { f(x); })");
+    becomes("println!(\"x\")", "rt::spawn(move || { println!(\"x\") })");
+    becomes(
+        "if a { b } else { c }",
+        "rt::spawn(move || { if a { b } else { c } })",
+    );
+    becomes("'a: loop {}", "rt::spawn(move || { 'a: loop {} })");
+    becomes("{}", "rt::spawn(move || {})");
+    becomes("return 5", "rt::spawn(move || { return 5 })");
+}
+
+#[test]
+fn a_block_is_a_statement_and_no_callee() {
+    becomes(
+        "if a { b } (c, d)",
+        "rt::spawn(move || { if a { b } (c, d) })",
+    );
+    becomes(
+        "match a {} *b = c;",
+        "rt::spawn(move || { match a {} *b = c; })",
+    );
+}
+
+#[test]
+fn what_does_not_parse_is_left_to_rustc() {
+    becomes("f(x) g(y)", "rt::spawn(move || { f(x) g(y) })");
+}
+
+#[test]
+fn closures_are_spawned_unchanged() {
+    becomes("move || f(x)", "rt::spawn(move || f(x))");
+    becomes("|| 5", "rt::spawn(|| 5)");
+    becomes("(|| 5)", "rt::spawn(|| 5)");
+}
+
+#[test]
+fn arguments_are_evaluated_before_the_spawn() {
+    becomes(
+        "f(a, g(b))",
+        "{ let __go0 = a; let __go1 = g(b); rt::spawn(move || { f(__go0, __go1) }) }",
+    );
+    becomes("m::f()", "rt::spawn(move || { m::f() })");
+    becomes(
+        "(s.f)(a,)",
+        "{ #[allow(unused_mut)] let mut __go0 = s.f; let __go1 = a; \
+         rt::spawn(move || { __go0(__go1,) }) }",
+    );
+}
+
+#[test]
+fn a_function_the_arguments_mention_is_bound_first() {
+    becomes(
+        "f({ f = g; 1 })",
+        "{ #[allow(unused_mut)] let mut __go0 = f; let __go1 = { f = g; 1 }; \
+         rt::spawn(move || { __go0(__go1) }) }",
+    );
+}
+
+#[test]
+fn move_closures_at_the_end_stay_in_the_call() {
+    becomes(
+        "f(a, move |x| x)",
+        "{ let __go0 = a; rt::spawn(move || { f(__go0, move |x| x) }) }",
+    );
+    becomes(
+        "f(move |x| x, a)",
+        "{ let __go0 = move |x| x; let __go1 = a; rt::spawn(move || { f(__go0, __go1) }) }",
+    );
+    becomes(
+        "f(|x| x)",
+        "{ let __go0 = |x| x; rt::spawn(move || { f(__go0) }) }",
+    );
+}
+
+#[test]
+fn receivers_are_evaluated_before_the_spawn() {
+    becomes(
+        "a.b().c::<T>(d)",
+        "{ #[allow(unused_mut)] let mut __go0 = a.b(); let __go1 = d; \
+         rt::spawn(move || { __go0.c::<T>(__go1) }) }",
+    );
+}
+
+#[test]
+fn unpacking_belongs_to_the_call() {
+    becomes(
+        "rx.recv().ok().expect(m)",
+        "{ #[allow(unused_mut)] let mut __go0 = rx; let __go1 = m; \
+         rt::spawn(move || { __go0.recv().ok().expect(__go1) }) }",
+    );
+    becomes("f().unwrap()", "rt::spawn(move || { f().unwrap() })");
+    becomes(
+        "x.unwrap()",
+        "{ #[allow(unused_mut)] let mut __go0 = x; rt::spawn(move || { __go0.unwrap() }) }",
+    );
+}
+
+#[test]
+fn clones_are_made_before_the_spawn() {
+    becomes(
+        "clone(a, b,) { a.f(b) }",
+        "{ let a = ::core::clone::Clone::clone(&a); let b = ::core::clone::Clone::clone(&b); \
+         rt::spawn(move || { a.f(b) }) }",
+    );
+    becomes("clone() {}", "rt::spawn(move || {})");
+    becomes(
+        "clone(a)",
+        "{ let __go0 = a; rt::spawn(move || { clone(__go0) }) }",
+    );
+    fails(
+        "clone(self.tx) {}",
+        "clone(...) takes plain variables; bind it first",
+    );
+    fails("clone(a, &b) {}", "clone(...) takes plain variables");
+    fails("clone(mut a) {}", "clone(...) takes plain variables");
+}
+
+#[test]
+fn options() {
+    becomes("local; f()", "rt::spawn_local(move || { f() })");
+    becomes(
+        "stack_size = 1 << 20, name = n; { f() }",
+        "{ let __go_builder = rt::Builder::new().stack_size(1 << 20).name(n); \
+         rt::__private::spawn_with(__go_builder, move || { f() }) }",
+    );
+    becomes(
+        "local, name = n,; clone(a) {}",
+        "{ let __go_builder = rt::Builder::new().name(n); \
+         let a = ::core::clone::Clone::clone(&a); \
+         rt::__private::spawn_local_with(__go_builder, move || {}) }",
+    );
+    fails(
+        "nme = 1; f()",
+        "unknown option `nme`: the options are `name`, `stack_size` and `local`",
+    );
+    fails(
+        "nme = 1; f()",
+        "put the body into braces: go!({ nme = ...; })",
+    );
+    fails("name = 1, name = 2; f()", "`name` is given twice");
+    fails("name = 1", "expected `;` after the options");
+    fails("name = 1, f()", "expected `;` after the options");
+    fails("local = 1; f()", "`local` takes no value");
+    fails("name = 1;", "go! needs something to run");
+}
+
+#[test]
+fn what_cannot_run() {
+    fails("", "go! needs something to run: `go! { statements }`");
+    fails(
+        "f",
+        "`f` is none of them: write `go!(f())` to call it, or `go!({ f })`",
+    );
+    fails("s . f", "`go!((s . f)())`");
+    fails("(f)", "`f` is none of them");
+    fails("1 + 2", "`1 + 2` is none of them: call a function");
+    fails(
+        "a + b + c + d + e + f + g + h + i + j + k + l",
+        "and this is none of them",
+    );
+    fails("f(x)?", "`?` has no function to return from here");
+    fails("|x| x", "a goroutine's closure takes no arguments");
+    fails("async || 5", "drop `async`");
+    fails("async { 5 }", "drop `async`");
+    fails("f().await", "drop `.await`");
+    fails("#[x] f()", "no place for an attribute");
+}
+
+#[test]
+fn verdicts() {
+    let verdict = |input: &str| check(input.parse().unwrap());
+    assert!(matches!(verdict("f(x)"), Verdict::Accepted));
+    assert!(matches!(
+        verdict("name = n; let x = 1; x"),
+        Verdict::Accepted
+    ));
+    assert!(matches!(verdict("let x ="), Verdict::Incomplete));
+    assert!(matches!(verdict("x"), Verdict::Refused(_)));
+    assert!(matches!(verdict(""), Verdict::Refused(_)));
+}

@@ -1,8 +1,8 @@
 //! The grammar of the arms.
 //!
-//! An arm's head ends at its `=>`. Rust reads `tx <- value` as `tx < -value`, so the arrow is looked
-//! for among the tokens before syn gets to see them. An error in a head is kept and the next arm
-//! tried, so that all of them are reported at once.
+//! An arm's head ends at its `=>`. Rust reads `tx <- value` as `tx < -value`, so the arrow is
+//! looked for among the tokens before syn gets to see them. An error in a head is kept and the next
+//! arm tried, so that all of them are reported at once.
 
 use proc_macro2::{Ident, Punct, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -111,10 +111,7 @@ impl Arms {
             let wrong = |expected: &str| {
                 let mut place = name.to_token_stream();
                 parens.surround(&mut place, |_| {});
-                Error::new_spanned(
-                    place,
-                    format!("`{name}` takes {expected}, and here are {count}"),
-                )
+                Error::new_spanned(place, format!("`{name}` takes {expected}: found {count}"))
             };
             match (
                 &*name.to_string(),
@@ -152,11 +149,11 @@ impl Arms {
             return Err(input.error("an arm takes no guard: test in the body"));
         }
         if is_refutable(&pattern) {
-            self.report(refutable(
-                &pattern,
-                &name.to_string(),
-                &format!("{name}(..) -> result"),
-            ));
+            let binding = match &operation {
+                Some(Operation::Send { .. }) => "send(tx, value) -> res",
+                _ => "recv(rx) -> msg",
+            };
+            self.report(refutable(&pattern, &name.to_string(), binding));
         }
         Ok((operation, Some(pattern)))
     }
@@ -213,7 +210,7 @@ impl Arms {
                 Error::new_spanned(tokens, format!("no pattern for the message: {error}"))
             })?;
         if is_refutable(&pattern) {
-            self.report(refutable(&pattern, "<-", "result = <-rx"));
+            self.report(refutable(&pattern, "<-", "msg = <-rx"));
         }
         let channel = input.parse()?;
         Ok((Some(Operation::Recv { channel }), Some(pattern)))
@@ -348,18 +345,20 @@ fn skip_arm(input: ParseStream) -> Result<()> {
 
 /// Expressions that end an arm without a comma.
 fn is_block_like(expr: &Expr) -> bool {
-    matches!(
-        expr,
+    match expr {
+        // A `block` fragment of a `macro_rules` macro.
+        Expr::Group(outer) => is_block_like(&outer.expr),
         Expr::Block(_)
-            | Expr::Unsafe(_)
-            | Expr::Const(_)
-            | Expr::TryBlock(_)
-            | Expr::If(_)
-            | Expr::Match(_)
-            | Expr::ForLoop(_)
-            | Expr::While(_)
-            | Expr::Loop(_)
-    )
+        | Expr::Unsafe(_)
+        | Expr::Const(_)
+        | Expr::TryBlock(_)
+        | Expr::If(_)
+        | Expr::Match(_)
+        | Expr::ForLoop(_)
+        | Expr::While(_)
+        | Expr::Loop(_) => true,
+        _ => false,
+    }
 }
 
 fn tokens_between(start: Cursor, input: ParseStream) -> TokenStream {

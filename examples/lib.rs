@@ -1,0 +1,195 @@
+//! What a word is, and how the words of a file are counted: shared by `wordcount`, with goroutines and without, and the
+//! tests.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+/// A NUL byte among so many bytes at the start says that a file is no text.
+const HEAD: usize = 1024;
+
+/// The regular files below `root`, or `root` itself if it is one. Symbolic links below it are not followed.
+///
+/// Anything that cannot be listed is an error that says what and why; the others still come.
+pub fn files(root: &Path) -> impl Iterator<Item = Result<PathBuf, String>> + use<> {
+    WalkDir::new(root)
+        .into_iter()
+        .filter_map(|entry| match entry {
+            Ok(entry) => {
+                // The root may be a link, which is followed: somebody named it.
+                let is_file = match entry.depth() {
+                    0 => entry.path().is_file(),
+                    _ => entry.file_type().is_file(),
+                };
+                is_file.then(|| Ok(entry.into_path()))
+            }
+            Err(error) => Some(Err(match (error.path(), error.io_error()) {
+                (Some(path), Some(reason)) => format!("{}: {reason}", path.display()),
+                _ => error.to_string(),
+            })),
+        })
+}
+
+/// The words of a text: its longest runs of letters and digits.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+}
+
+/// The sizes of one file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Its bytes.
+    pub bytes: u64,
+    /// Its words.
+    pub words: u64,
+}
+
+/// What was counted so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many text files there were.
+    pub files: u64,
+    /// How many files were no text.
+    pub skipped: u64,
+    /// How many files and directories could not be read, or not to their end. Whoever hears of the error counts it.
+    pub unreadable: u64,
+    /// The size of all text files together.
+    pub size: Size,
+    /// How often each word occurred, in lower case.
+    pub counts: HashMap<String, u64>,
+}
+
+impl Tally {
+    /// Counts a file; `None` if it is no text.
+    ///
+    /// # Errors
+    /// What went wrong with which file. Its lines before that are in the counts.
+    pub fn add_file(&mut self, path: &Path) -> Result<Option<Size>, String> {
+        let size = self
+            .add_lines(path)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        match size {
+            Some(_) => self.files += 1,
+            None => self.skipped += 1,
+        }
+        Ok(size)
+    }
+
+    fn add_lines(&mut self, path: &Path) -> io::Result<Option<Size>> {
+        let mut reader = BufReader::new(File::open(path)?);
+        let head = reader.fill_buf()?;
+        if head[..head.len().min(HEAD)].contains(&0) {
+            return Ok(None);
+        }
+        let mut size = Size::default();
+        let mut line = Vec::new();
+        // No word goes on after the end of a line, and no UTF-8 sequence does.
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            let words = self.add_text(&String::from_utf8_lossy(&line));
+            let bytes = line.len() as u64;
+            self.size.bytes += bytes;
+            size.bytes += bytes;
+            size.words += words;
+            line.clear();
+        }
+        Ok(Some(size))
+    }
+
+    fn add_text(&mut self, text: &str) -> u64 {
+        let mut number = 0;
+        let mut lower = String::new();
+        for word in words(text) {
+            number += 1;
+            lower.clear();
+            lower.extend(word.chars().flat_map(char::to_lowercase));
+            match self.counts.get_mut(&lower) {
+                Some(count) => *count += 1,
+                None => {
+                    self.counts.insert(lower.clone(), 1);
+                }
+            }
+        }
+        self.size.words += number;
+        number
+    }
+
+    /// Adds what somebody else has counted.
+    pub fn merge(&mut self, other: Tally) {
+        self.files += other.files;
+        self.skipped += other.skipped;
+        self.unreadable += other.unreadable;
+        self.size.bytes += other.size.bytes;
+        self.size.words += other.size.words;
+        if self.counts.is_empty() {
+            self.counts = other.counts;
+            return;
+        }
+        for (word, count) in other.counts {
+            *self.counts.entry(word).or_default() += count;
+        }
+    }
+
+    /// The `n` most frequent words; those that are equally frequent in the order of the alphabet.
+    pub fn top(&self, n: usize) -> Vec<(&str, u64)> {
+        let mut all: Vec<_> = self.counts.iter().map(|(word, n)| (&**word, *n)).collect();
+        all.sort_unstable_by_key(|&(word, count)| (std::cmp::Reverse(count), word));
+        all.truncate(n);
+        all
+    }
+}
+
+/// The totals, as one line for people and programs.
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tally {
+            files,
+            skipped,
+            unreadable,
+            size: Size { bytes, words },
+            counts,
+        } = self;
+        let distinct = counts.len();
+        write!(
+            f,
+            "words={words} files={files} bytes={bytes} distinct={distinct} skipped={skipped} unreadable={unreadable}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_a_run_of_letters_and_digits() {
+        let mut tally = Tally::default();
+        tally.add_text("Straße, straße; x1-x1 ... don't ÉTÉ été");
+        let top = [
+            ("straße", 2),
+            ("x1", 2),
+            ("été", 2),
+            ("don", 1),
+            ("t", 1),
+        ];
+        assert_eq!(tally.top(20), top);
+        assert_eq!(tally.top(1), top[..1]);
+        assert_eq!(tally.size.words, 8);
+    }
+
+    #[test]
+    fn a_merge_is_the_sum() {
+        let text = |text: &str| {
+            let mut tally = Tally::default();
+            tally.add_text(text);
+            tally
+        };
+        let mut both = text("a b");
+        both.merge(text("b c"));
+        assert_eq!(both, text("a b b c"));
+    }
+}

@@ -1,0 +1,12 @@
+//! The scheduler's protocols, and a parker for loom's threads.
+
+#[path = "../../../go-runtime/src/sched/handshake.rs"]
+pub(crate) mod handshake;
+#[path = "../../../go-runtime/src/sched/idle.rs"]
+pub(crate) mod idle;
+#[path = "../../../go-runtime/src/sched/inbox.rs"]
+pub(crate) mod inbox;
+
+#[path = "parker.rs"]
+mod parker;
+pub(crate) use parker::{Parker, Verdict, give_deadline};

@@ -1,0 +1,216 @@
+//! Inbox, handshake, and the calling of sleeping workers.
+//!
+//! A thread that sleeps gives way here until the word it sleeps on has changed: should nobody ever change it, loom reports too
+//! many branches. (loom's own `park` cannot be mixed with `join`.) That exactly one is told to wake the thread is asserted.
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+
+use crate::check;
+use crate::sched::handshake::Handshake;
+use crate::sched::idle::Idle;
+use crate::sched::inbox::{Inbox, Node};
+
+/// Two threads push while the owner sleeps whenever it may: everything arrives, in order for each pusher, and each sleep is
+/// ended by exactly one of them.
+#[test]
+fn inbox_loses_no_wake_up() {
+    check("inbox, two pushers", 3, || {
+        struct Shared {
+            inbox: Inbox<usize>,
+            nodes: [Node<usize>; 3],
+            wake_ups: AtomicUsize,
+        }
+        let shared = Arc::new(Shared {
+            inbox: Inbox::new(),
+            nodes: [Node::new(0), Node::new(1), Node::new(2)],
+            wake_ups: AtomicUsize::new(0),
+        });
+        let push = |which: &'static [usize]| {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                for i in which {
+                    if unsafe { shared.inbox.push(&shared.nodes[*i]) } {
+                        shared.wake_ups.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            })
+        };
+        let pushers = [push(&[0, 1]), push(&[2])];
+        let (mut got, mut sleeps) = (vec![], 0);
+        while got.len() < 3 {
+            shared.inbox.drain(|i| got.push(i));
+            if got.len() < 3 && shared.inbox.fall_asleep() {
+                sleeps += 1;
+                while shared.inbox.is_asleep() {
+                    thread::yield_now();
+                }
+            }
+        }
+        for pusher in pushers {
+            pusher.join().unwrap();
+        }
+        assert_eq!(sleeps, shared.wake_ups.load(Ordering::Relaxed));
+        let position = |i| got.iter().position(|g| *g == i).unwrap();
+        assert!(position(0) < position(1));
+    });
+}
+
+/// A sleeping owner is called and gets mail at the same time, and may get up by itself: whoever was told that it woke the
+/// owner is the only one, and the owner learns whether that was the caller.
+#[test]
+fn inbox_says_who_woke_the_owner() {
+    check("inbox, call, push and alarm", 4, || {
+        let shared = Arc::new((Inbox::<usize>::new(), Node::new(7)));
+        assert!(shared.0.fall_asleep());
+        let pusher = thread::spawn({
+            let shared = shared.clone();
+            move || unsafe { shared.0.push(&shared.1) }
+        });
+        let caller = thread::spawn({
+            let shared = shared.clone();
+            move || shared.0.call()
+        });
+        let by_itself = shared.0.wake_up();
+        let mut got = 0;
+        let mut called = shared.0.drain(|i| got += i).called;
+        let (pushed_first, call_woke) = (pusher.join().unwrap(), caller.join().unwrap());
+        called |= shared.0.drain(|i| got += i).called;
+        assert_eq!(got, 7);
+        assert_eq!(called, call_woke);
+        assert_eq!(1, [by_itself, pushed_first, call_woke].iter().filter(|w| **w).count());
+    });
+}
+
+/// One blocked goroutine, two that want to end its wait: one claims; the blocked one, spinning or parked, goes on once and
+/// sees what that one wrote.
+fn claim_and_wake(spinning: bool) {
+    struct Shared {
+        handshake: Handshake,
+        verdict: UnsafeCell<usize>,
+        inbox: Inbox<usize>,
+        node: Node<usize>,
+    }
+    let shared = Arc::new(Shared {
+        handshake: Handshake::new(spinning),
+        verdict: UnsafeCell::new(0),
+        inbox: Inbox::new(),
+        node: Node::new(1),
+    });
+    let wakers: Vec<_> = [1, 2]
+        .into_iter()
+        .map(|name| {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let won = shared.handshake.claim();
+                if won {
+                    shared.verdict.with_mut(|verdict| unsafe { *verdict = name });
+                    if shared.handshake.finish() {
+                        let _ = unsafe { shared.inbox.push(&shared.node) };
+                    }
+                }
+                won
+            })
+        })
+        .collect();
+    // The goroutine: it looks once or parks; then the worker drains until it finds it.
+    let spun = spinning && (shared.handshake.is_done() || !shared.handshake.stop_spinning());
+    if !spun {
+        let mut woken = 0;
+        while woken == 0 {
+            shared.inbox.drain(|goroutine| woken += goroutine);
+            if woken == 0 && shared.inbox.fall_asleep() {
+                while shared.inbox.is_asleep() {
+                    thread::yield_now();
+                }
+            }
+        }
+    }
+    let verdict = shared.verdict.with(|verdict| unsafe { *verdict });
+    let won: Vec<bool> = wakers.into_iter().map(|w| w.join().unwrap()).collect();
+    assert_eq!(won, [verdict == 1, verdict == 2]);
+    // Woken once: nothing is left.
+    shared.inbox.drain(|_| panic!("a second wake-up"));
+}
+
+#[test]
+fn a_parked_goroutine_is_woken_once() {
+    check("handshake, parked", 3, || claim_and_wake(false));
+}
+
+#[test]
+fn a_spinning_goroutine_is_woken_once() {
+    check("handshake, spinning", 3, || claim_and_wake(true));
+}
+
+/// A worker goes to sleep while work is queued: either it sees the work, or it is called.
+#[test]
+fn queued_work_finds_a_worker() {
+    check("idle, one worker and two spawners", 3, || {
+        struct Shared {
+            idle: Idle,
+            inbox: Inbox<usize>,
+            queue: AtomicUsize,
+        }
+        let shared = Arc::new(Shared {
+            idle: Idle::new(),
+            inbox: Inbox::new(),
+            queue: AtomicUsize::new(0),
+        });
+        let spawners: Vec<_> = (0..2)
+            .map(|_| {
+                let shared = shared.clone();
+                thread::spawn(move || {
+                    shared.queue.fetch_add(1, Ordering::Relaxed);
+                    if shared.idle.should_call() {
+                        shared.idle.begin_call();
+                        if shared.inbox.call() {
+                            shared.idle.remove_sleeper();
+                        } else {
+                            shared.idle.cancel_call();
+                        }
+                    }
+                })
+            })
+            .collect();
+        // The worker's loop, until it has had both.
+        let (mut had, mut searching) = (0, false);
+        while had < 2 {
+            let found = shared.queue.swap(0, Ordering::Relaxed);
+            if found > 0 {
+                had += found;
+                if std::mem::replace(&mut searching, false) {
+                    shared.idle.stop_searching();
+                }
+                continue;
+            }
+            if !searching {
+                shared.idle.start_searching();
+                searching = true;
+            }
+            shared.idle.add_sleeper();
+            assert!(shared.inbox.fall_asleep());
+            shared.idle.last_look(std::mem::replace(&mut searching, false));
+            if shared.queue.load(Ordering::Relaxed) == 0 {
+                while shared.inbox.is_asleep() {
+                    thread::yield_now();
+                }
+            }
+            if shared.inbox.wake_up() {
+                shared.idle.remove_sleeper();
+            } else {
+                searching = shared.inbox.drain(|_| {}).called;
+                assert!(searching);
+            }
+        }
+        if searching {
+            shared.idle.stop_searching();
+        }
+        for spawner in spawners {
+            spawner.join().unwrap();
+        }
+        assert_eq!((shared.idle.sleepers(), shared.idle.searching()), (0, 0));
+    });
+}
