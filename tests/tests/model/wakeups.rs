@@ -17,7 +17,7 @@ use crate::sched::inbox::{Inbox, Node};
 /// ended by exactly one of them.
 #[test]
 fn inbox_loses_no_wake_up() {
-    check("inbox, two pushers", 3, || {
+    check("inbox, two pushers", 2, || {
         struct Shared {
             inbox: Inbox<usize>,
             nodes: [Node<usize>; 3],
@@ -148,7 +148,7 @@ fn a_spinning_goroutine_is_woken_once() {
 /// A worker goes to sleep while work is queued: either it sees the work, or it is called.
 #[test]
 fn queued_work_finds_a_worker() {
-    check("idle, one worker and two spawners", 3, || {
+    check("idle, one worker and two spawners", 1, || {
         struct Shared {
             idle: Idle,
             inbox: Inbox<usize>,
