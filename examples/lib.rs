@@ -169,13 +169,7 @@ mod tests {
     fn a_word_is_a_run_of_letters_and_digits() {
         let mut tally = Tally::default();
         tally.add_text("Straße, straße; x1-x1 ... don't ÉTÉ été");
-        let top = [
-            ("straße", 2),
-            ("x1", 2),
-            ("été", 2),
-            ("don", 1),
-            ("t", 1),
-        ];
+        let top = [("straße", 2), ("x1", 2), ("été", 2), ("don", 1), ("t", 1)];
         assert_eq!(tally.top(20), top);
         assert_eq!(tally.top(1), top[..1]);
         assert_eq!(tally.size.words, 8);

@@ -38,7 +38,9 @@ fn main() {
     heading("go!(local; ...): on the caller's worker, so nothing need be Send");
     let count = Rc::new(Cell::new(0));
     let same = Rc::clone(&count);
-    go!(local; { same.set(7) }).join().expect("it does not panic");
+    go!(local; { same.set(7) })
+        .join()
+        .expect("it does not panic");
     println!("the Rc says {}", count.get());
 
     heading("channels: a rendezvous, and a range over it until it is closed");

@@ -92,9 +92,10 @@ impl Options {
                 Some("--jobs") => {
                     let value = args.next().unwrap_or_default();
                     let jobs = value.to_str().and_then(|text| text.parse().ok());
-                    options.jobs = Some(jobs.filter(|n| (1..=1024).contains(n)).ok_or_else(|| {
-                        format!("--jobs takes a number from 1 to 1024, not {value:?}\n{USAGE}")
-                    })?);
+                    options.jobs =
+                        Some(jobs.filter(|n| (1..=1024).contains(n)).ok_or_else(|| {
+                            format!("--jobs takes a number from 1 to 1024, not {value:?}\n{USAGE}")
+                        })?);
                 }
                 Some("-") => options.stdin = true,
                 Some(unknown) if unknown.starts_with('-') => {

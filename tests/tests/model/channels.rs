@@ -76,8 +76,7 @@ fn a_deadline_keeps_the_message_on_one_side() {
     check("deadline on both sides of a rendezvous", 4, || {
         let core = Arc::new(Core::new(Some(0)));
         let other = core.clone();
-        let sender =
-            thread::spawn(move || sent(&other, 1, Patience::Until(give_deadline())));
+        let sender = thread::spawn(move || sent(&other, 1, Patience::Until(give_deadline())));
         let got = received(&core, Patience::Until(give_deadline()));
         assert_eq!(got, sender.join().unwrap());
     });

@@ -80,7 +80,13 @@ fn inbox_says_who_woke_the_owner() {
         called |= shared.0.drain(|i| got += i).called;
         assert_eq!(got, 7);
         assert_eq!(called, call_woke);
-        assert_eq!(1, [by_itself, pushed_first, call_woke].iter().filter(|w| **w).count());
+        assert_eq!(
+            1,
+            [by_itself, pushed_first, call_woke]
+                .iter()
+                .filter(|w| **w)
+                .count()
+        );
     });
 }
 
@@ -106,7 +112,9 @@ fn claim_and_wake(spinning: bool) {
             thread::spawn(move || {
                 let won = shared.handshake.claim();
                 if won {
-                    shared.verdict.with_mut(|verdict| unsafe { *verdict = name });
+                    shared
+                        .verdict
+                        .with_mut(|verdict| unsafe { *verdict = name });
                     if shared.handshake.finish() {
                         let _ = unsafe { shared.inbox.push(&shared.node) };
                     }
@@ -192,7 +200,9 @@ fn queued_work_finds_a_worker() {
             }
             shared.idle.add_sleeper();
             assert!(shared.inbox.fall_asleep());
-            shared.idle.last_look(std::mem::replace(&mut searching, false));
+            shared
+                .idle
+                .last_look(std::mem::replace(&mut searching, false));
             if shared.queue.load(Ordering::Relaxed) == 0 {
                 while shared.inbox.is_asleep() {
                     thread::yield_now();
