@@ -1,6 +1,21 @@
 //! Goroutines for Rust.
 //!
-//! See the README for a tour.
+//! A goroutine is a stackful coroutine on one of [`gomaxprocs`] worker threads. It blocks in ordinary code; blocking parks it, not
+//! the thread. Once it has started it never changes its thread.
+//!
+//! ```
+//! use go_runtime::{channel, go};
+//!
+//! let (tx, rx) = channel::bounded(0);
+//! drop(go!(tx.send("hello")));
+//! assert_eq!(rx.recv(), Ok("hello"));
+//! ```
+//!
+//! # Panics
+//!
+//! A panic ends its goroutine only. The panic hook reports it with the goroutine's name and where it was spawned, and
+//! [`JoinHandle::join`] returns it. While a goroutine unwinds it does not switch: a `Drop` that blocks then blocks the worker's
+//! thread, since other goroutines on it would see [`std::thread::panicking`].
 #![doc(test(attr(deny(warnings), allow(dead_code, unused_variables))))]
 
 mod clock;

@@ -1,0 +1,8 @@
+#![allow(unused_imports)]
+use go_runtime::channel::bounded;
+use go_runtime::{go, golang, select};
+
+fn main() {
+    let x = 1;
+    let _ = go!(x);
+}

@@ -1,0 +1,2 @@
+#[go_runtime::main]
+async fn main() {}

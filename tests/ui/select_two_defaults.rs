@@ -1,0 +1,7 @@
+#![allow(unused_imports)]
+use go_runtime::channel::bounded;
+use go_runtime::{go, golang, select};
+
+fn main() {
+    select! { default => {} default => {} }
+}
