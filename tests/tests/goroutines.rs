@@ -91,14 +91,18 @@ fn a_pool_is_spread_over_all_workers() {
     let pool = || {
         let (jobs, todo) = bounded::<()>(0);
         let (here, places) = unbounded();
-        for _ in 0..gomaxprocs() {
-            drop(go!(clone(todo, here) {
-                here.send(thread::current().id()).unwrap();
-                let _ = todo.recv();
-            }));
-        }
+        let pool: Vec<_> = (0..gomaxprocs())
+            .map(|_| {
+                go!(clone(todo, here) {
+                    here.send(thread::current().id()).unwrap();
+                    let _ = todo.recv();
+                })
+            })
+            .collect();
         let places: HashSet<_> = places.iter().take(gomaxprocs()).collect();
         drop(jobs);
+        // The next pool finds no leftovers of this one.
+        pool.into_iter().for_each(|member| member.join().unwrap());
         places.len()
     };
     // The other tests of this process keep workers busy, so the rule may give way: in a process of its own it must not.

@@ -335,10 +335,13 @@ impl Worker {
         let share = placement::share(load, self.runtime.loads_but(self.index), waiting);
         if share > 0 {
             self.held_since.set(None);
-            share
-        } else {
-            usize::from(self.is_overdue())
+            return share;
         }
+        // It is for others, who may be asleep.
+        if self.runtime.idle.sleepers() > 0 {
+            self.runtime.call_one();
+        }
+        usize::from(self.is_overdue())
     }
 
     fn collect_mail(&self) {

@@ -2,6 +2,7 @@
 
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::channel::wait_queue::{Offer, WaitQueue, Waiter};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
@@ -38,6 +39,10 @@ pub struct WaitGroup {
 
 // SAFETY: `waiting` is used under the lock only.
 unsafe impl Sync for WaitGroup {}
+
+// Its misuse panics before anything is changed.
+impl UnwindSafe for WaitGroup {}
+impl RefUnwindSafe for WaitGroup {}
 
 impl WaitGroup {
     /// A group with a count of 0.
