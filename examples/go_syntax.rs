@@ -4,7 +4,7 @@
 //! cargo run --release --example go_syntax
 //! ```
 
-use go_runtime::{channel, golang};
+use go_runtime::{channel, go, golang};
 
 golang! {
     fn square(n: u64) -> u64 {
@@ -51,8 +51,8 @@ golang! {
         // In parentheses `>` compares.
         let (a, b) = (2, 1);
         let comparison = go!<
-            let larger = (a > b);
-            larger
+            println!("comparing");
+            (a > b) && (b > 0)
         >;
         report("a comparison", comparison.join());
 

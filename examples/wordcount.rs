@@ -266,7 +266,7 @@ fn watch(reports: &Receiver<Report>, progress: bool) -> u64 {
                 }
                 Ok(Err(error)) => {
                     errors += 1;
-                    eprint!("{start}wordcount: {error}\n");
+                    eprintln!("{start}wordcount: {error}");
                 }
                 Err(_) => break,
             },

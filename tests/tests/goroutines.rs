@@ -113,7 +113,7 @@ fn a_pool_is_spread_over_all_workers() {
         }
         return;
     }
-    for workers in ["1", "2", "4"] {
+    for workers in ["1", "2"] {
         let status = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "a_pool_is_spread_over_all_workers"])
             .env("GO_TEST_ALONE", "1")

@@ -404,9 +404,10 @@ impl<T> State<T> {
             // SAFETY: claimed by us, so it stays until its wait is ended.
             return match unsafe { (*sender).offer() } {
                 Offer::Promise => Found::Promise(sender),
-                // SAFETY: a sender's slot holds its message, which is now ours to take.
                 Offer::Message => {
-                    Found::Message(unsafe { (*sender).slot().cast::<T>().read() }, Some(sender))
+                    // SAFETY: a sender's slot holds its message, which is now ours to take.
+                    let message = unsafe { (*sender).slot().cast::<T>().read() };
+                    Found::Message(message, Some(sender))
                 }
             };
         }

@@ -303,6 +303,11 @@ impl Worker {
     /// Brings some of what waits elsewhere to the own queue. `true`: there may be something now.
     fn steal(&self) -> bool {
         let runtime = self.runtime;
+        if !runtime.has_fresh() {
+            // What was held has found its worker; what comes next starts with its own patience.
+            self.held_since.set(None);
+            return false;
+        }
         let injected = runtime.injector.len();
         if injected > 0 {
             let share = self.share(injected);
