@@ -150,6 +150,9 @@ fn closing_the_done_channel_releases_everybody() {
 
 #[test]
 fn a_send_arm_that_fails_to_make_its_message_leaves_the_channel_usable() {
+    fn fails() -> i32 {
+        std::panic::panic_any("expected")
+    }
     for capacity in [0, 1] {
         let (tx, rx) = bounded::<i32>(capacity);
         let receiver = go! {
@@ -158,7 +161,7 @@ fn a_send_arm_that_fails_to_make_its_message_leaves_the_channel_usable() {
         };
         let sender = tx.clone();
         let failing = go! {
-            select! { send(sender, panic!("expected")) -> _ => {} }
+            select! { send(sender, fails()) -> _ => {} }
         };
         assert!(failing.join().is_err());
         tx.send(7).unwrap();

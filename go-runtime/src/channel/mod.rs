@@ -11,7 +11,7 @@
 //! | [`unbounded`]`()` | a send never waits |
 //! | [`after`], [`at`] | one message at a moment |
 //! | [`tick`] | a message every so often |
-//! | [`never`] | no message, ever |
+//! | [`never()`] | no message, ever |
 //!
 //! # Closing
 //!

@@ -158,13 +158,13 @@ fn promise(kept: bool) {
     let core = Arc::new(Core::<usize>::new(Some(0)));
     let other = core.clone();
     let receiver = thread::spawn(move || received(&other, Patience::Forever));
-    let place = loop {
+    let place = 'chosen: {
         let waiter = Waiter::new(Offer::Promise);
         core.raw_lock().lock();
         let found = unsafe { core.state() }.find_place(core.capacity());
         if let Some(place) = found {
             unsafe { core.raw_lock().unlock() };
-            break place;
+            break 'chosen place;
         }
         let parker = Parker::new();
         waiter.set_up(&parker, 0, std::ptr::null_mut());
@@ -173,7 +173,7 @@ fn promise(kept: bool) {
             core.raw_lock().unlock();
         }
         match parker.park(None) {
-            Verdict::Done(_) => break Place::Receiver(waiter.slot().cast_const().cast()),
+            Verdict::Done(_) => Place::Receiver(waiter.slot().cast_const().cast()),
             verdict => panic!("{verdict:?}"),
         }
     };
