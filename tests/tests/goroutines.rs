@@ -1,7 +1,6 @@
 //! Goroutines, channels and select as a program uses them.
 
 use std::cell::Cell;
-use std::collections::HashSet;
 use std::panic;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use go_runtime::channel::{
     RecvError, SendError, TryRecvError, TrySendError, after, bounded, never, unbounded,
 };
 use go_runtime::sync::WaitGroup;
-use go_runtime::{Builder, go, gomaxprocs, select, select_biased, spawn, yield_now};
+use go_runtime::{Builder, go, select, select_biased, yield_now};
 
 #[test]
 fn arguments_are_evaluated_in_the_caller_and_in_order() {
@@ -82,45 +81,6 @@ fn goroutines_never_change_their_thread() {
         .collect();
     for handle in handles {
         handle.join().unwrap();
-    }
-}
-
-/// GOMAXPROCS goroutines that wait on one channel are one on each worker, spawned from a thread or a goroutine.
-#[test]
-fn a_pool_is_spread_over_all_workers() {
-    let pool = || {
-        let (jobs, todo) = bounded::<()>(0);
-        let (here, places) = unbounded();
-        let pool: Vec<_> = (0..gomaxprocs())
-            .map(|_| {
-                go!(clone(todo, here) {
-                    here.send(thread::current().id()).unwrap();
-                    let _ = todo.recv();
-                })
-            })
-            .collect();
-        let places: HashSet<_> = places.iter().take(gomaxprocs()).collect();
-        drop(jobs);
-        // The next pool finds no leftovers of this one.
-        pool.into_iter().for_each(|member| member.join().unwrap());
-        places.len()
-    };
-    // The other tests of this process keep workers busy, so the rule may give way: in a process of its own it must not.
-    if std::env::var_os("GO_TEST_ALONE").is_some() {
-        for _ in 0..20 {
-            assert_eq!(pool(), gomaxprocs());
-            assert_eq!(spawn(pool).join().unwrap(), gomaxprocs());
-        }
-        return;
-    }
-    for workers in ["1", "2"] {
-        let status = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_pool_is_spread_over_all_workers"])
-            .env("GO_TEST_ALONE", "1")
-            .env("GOMAXPROCS", workers)
-            .status()
-            .unwrap();
-        assert!(status.success(), "GOMAXPROCS={workers}");
     }
 }
 
