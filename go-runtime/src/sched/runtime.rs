@@ -10,7 +10,7 @@ use crossbeam_utils::CachePadded;
 
 use super::idle::Idle;
 use super::inbox::{Inbox, Node};
-use super::placement;
+use super::placement::{self, Other, Survey};
 use super::task::TaskRef;
 use super::worker::Worker;
 use crate::config::{Config, StartError};
@@ -30,7 +30,11 @@ pub(crate) struct Seat {
 #[derive(Default)]
 pub(super) struct Books {
     spawned: AtomicUsize,
+    /// Those that this worker has taken upon itself to start.
+    placed: AtomicUsize,
     finished: AtomicUsize,
+    /// It runs a goroutine.
+    busy: AtomicBool,
     /// Live goroutines, started here, that have spawned none.
     leaves: AtomicUsize,
     /// Those that have.
@@ -48,8 +52,15 @@ impl Books {
     pub(super) fn spawn(&self) {
         add(&self.spawned, 1);
     }
+    /// One that waited is this worker's from now on. Counted before its load is.
+    pub(super) fn place(&self) {
+        add(&self.placed, 1);
+    }
     pub(super) fn start(&self) {
         add(&self.leaves, 1);
+    }
+    pub(super) fn set_busy(&self, busy: bool) {
+        self.busy.store(busy, Ordering::Relaxed);
     }
     pub(super) fn become_parent(&self) {
         add(&self.leaves, 1_usize.wrapping_neg());
@@ -62,8 +73,8 @@ impl Books {
     }
     pub(super) fn load(&self) -> usize {
         placement::load(
-            self.leaves.load(Ordering::Relaxed),
-            self.parents.load(Ordering::Relaxed),
+            self.leaves.load(Ordering::Acquire),
+            self.parents.load(Ordering::Acquire),
         )
     }
 }
@@ -120,6 +131,8 @@ pub(crate) struct Runtime {
     spawned_outside: AtomicUsize,
     /// A goroutine could not be started for want of a stack, and waits for one.
     pub(super) out_of_stacks: AtomicBool,
+    /// Something waits in the queue of a worker that has more to do than others.
+    pub(super) has_held: AtomicBool,
     config: Config,
 }
 
@@ -160,6 +173,7 @@ impl Runtime {
             idle: CachePadded::new(Idle::new()),
             spawned_outside: AtomicUsize::new(0),
             out_of_stacks: AtomicBool::new(false),
+            has_held: AtomicBool::new(false),
             config,
         }));
         for (index, queue) in queues.into_iter().enumerate() {
@@ -194,14 +208,10 @@ impl Runtime {
     /// How many goroutines live, started or not.
     pub(crate) fn count(&self) -> usize {
         // The ends first: each belongs to a start that is then counted too.
-        let sum = |counter: fn(&Books) -> &AtomicUsize| {
-            self.seats.iter().fold(0_usize, |sum, seat| {
-                sum.wrapping_add(counter(&seat.books).load(Ordering::Acquire))
-            })
-        };
-        let finished = sum(|books| &books.finished);
-        let spawned =
-            sum(|books| &books.spawned).wrapping_add(self.spawned_outside.load(Ordering::Acquire));
+        let finished = self.sum(|books| &books.finished);
+        let spawned = self
+            .sum(|books| &books.spawned)
+            .wrapping_add(self.spawned_outside.load(Ordering::Acquire));
         spawned.wrapping_sub(finished)
     }
 
@@ -246,21 +256,31 @@ impl Runtime {
         !self.injector.is_empty() || self.seats.iter().any(|seat| !seat.fresh.is_empty())
     }
 
-    /// How much waits to be started, everywhere.
-    pub(super) fn count_fresh(&self) -> usize {
-        self.injector.len()
-            + self
-                .seats
-                .iter()
-                .map(|seat| seat.fresh.len())
-                .sum::<usize>()
+    /// What worker `index` sees of the others, in the order that [`placement`] asks for.
+    pub(super) fn survey(&self, index: usize) -> Survey {
+        let seats = self.seats.iter().enumerate();
+        let others = seats
+            .filter(|(i, _)| *i != index)
+            .map(|(_, seat)| Other {
+                load: seat.books.load(),
+                busy: seat.books.busy.load(Ordering::Relaxed),
+            })
+            .collect();
+        let spawned = self
+            .sum(|books| &books.spawned)
+            .wrapping_add(self.spawned_outside.load(Ordering::Acquire));
+        let placed = self.sum(|books| &books.placed);
+        // Some may have been both spawned and placed since the first sum.
+        let waiting = spawned.wrapping_sub(placed) as isize;
+        Survey {
+            others,
+            waiting: waiting.max(0) as usize,
+        }
     }
 
-    /// The loads of all workers but one.
-    pub(super) fn loads_but(&self, index: usize) -> impl Iterator<Item = usize> + Clone {
-        let seats = self.seats.iter().enumerate();
-        seats
-            .filter(move |(i, _)| *i != index)
-            .map(|(_, seat)| seat.books.load())
+    fn sum(&self, counter: fn(&Books) -> &AtomicUsize) -> usize {
+        self.seats.iter().fold(0_usize, |sum, seat| {
+            sum.wrapping_add(counter(&seat.books).load(Ordering::Acquire))
+        })
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::fiber::Fiber;
 use super::parker::Parker;
-use super::placement;
+use super::placement::{self, Survey};
 use super::runtime::{Runtime, Seat};
 use super::task::TaskRef;
 use super::timers::{TimerKey, Timers};
@@ -23,6 +23,8 @@ use crate::stack::Stack;
 
 /// After so many goroutines the inbox, the timers and the oldest of the waiting get their turn.
 const ROUND: u32 = 64;
+/// After so many it looks whether another worker holds something for it.
+const HELD_ROUND: u32 = 8;
 /// How often an idle worker looks around before it sleeps: some 20 microseconds.
 const LOOKS: u32 = 200;
 /// How soon a worker that has nothing else to do tries again to get memory for a stack.
@@ -108,6 +110,7 @@ impl Worker {
     /// Queues a goroutine that nobody else may start.
     pub(crate) fn spawn_local(&self, task: TaskRef) {
         self.note_spawn();
+        self.seat.books.place();
         self.ready.borrow_mut().push_back(task);
     }
 
@@ -221,6 +224,11 @@ impl Worker {
             self.collect_mail();
             self.fire_timers();
         }
+        if tick.is_multiple_of(HELD_ROUND) && self.runtime.has_held.load(Ordering::Relaxed) {
+            // Somebody leaves work to those who have less, perhaps to this one.
+            self.runtime.has_held.store(false, Ordering::Relaxed);
+            self.steal();
+        }
         // In turn, so that neither those who yield all the time nor those who spawn all the time keep the others out.
         let found = if tick.is_multiple_of(2) {
             self.next_ready().or_else(|| self.next_fresh(tick))
@@ -255,49 +263,55 @@ impl Worker {
     /// One that has not started, if this worker is the one to start it.
     #[inline]
     fn next_fresh(&self, tick: u32) -> Option<TaskRef> {
-        if self.fresh.is_empty() {
+        if self.fresh.is_empty() || !self.may_start() {
             return None;
         }
-        if !self.may_start(self.fresh.len() - 1) {
-            // Somebody with less to do should have it: wake them up.
-            if self.runtime.idle.sleepers() > 0 {
-                self.runtime.call_one();
-            }
-            return None;
-        }
-        if tick % ROUND < 2 {
-            // The newest first keeps trees of goroutines small; now and then the oldest, so that none starves.
-            if let Some(task) = self.seat.fresh.steal().success() {
-                return Some(task);
-            }
-        }
-        self.fresh.pop()
+        // The newest first keeps trees of goroutines small; now and then the oldest, so that none starves.
+        let oldest = if tick % ROUND < 2 {
+            self.seat.fresh.steal().success()
+        } else {
+            None
+        };
+        let task = oldest.or_else(|| self.fresh.pop())?;
+        self.seat.books.place();
+        Some(task)
     }
 
-    fn may_start(&self, left_here: usize) -> bool {
+    /// Whether this worker may start one from its own queue.
+    fn may_start(&self) -> bool {
         let load = self.seat.books.load();
         let others = self.runtime.seats.len() - 1;
-        let may = placement::may_start_anyway(load, others, left_here)
-            || placement::may_start(
-                load,
-                self.runtime.loads_but(self.index),
-                self.runtime.count_fresh().saturating_sub(1),
-            );
-        may && {
+        if placement::may_start_anyway(load, others, self.fresh.len()) {
             self.held_since.set(None);
-            true
-        } || self.is_overdue()
+            return true;
+        }
+        let survey = self.runtime.survey(self.index);
+        if survey.may_start(load) {
+            self.held_since.set(None);
+            return true;
+        }
+        self.leave_to_others(&survey, load)
     }
 
-    /// Something waits here that this worker should leave to others. `true`: it has waited long enough.
-    fn is_overdue(&self) -> bool {
-        match self.held_since.get() {
-            None => {
-                self.held_since.set(Some(clock::now()));
-                false
-            }
-            Some(since) => since.elapsed() >= placement::PATIENCE,
+    /// Something waits that a worker with less to do should start. `true`: all of those are busy, and it has waited long
+    /// enough.
+    #[cold]
+    fn leave_to_others(&self, survey: &Survey, load: usize) -> bool {
+        let since = self.held_since.get().unwrap_or_else(|| {
+            let now = clock::now();
+            self.held_since.set(Some(now));
+            now
+        });
+        if survey.may_start_overdue(load) && clock::now() >= since + placement::PATIENCE {
+            return true;
         }
+        self.runtime.has_held.store(true, Ordering::Relaxed);
+        // One that looks for work takes it, or calls the next before it sleeps.
+        let idle = &self.runtime.idle;
+        if idle.sleepers() > 0 && idle.searching() <= usize::from(self.searching.get()) {
+            self.runtime.call_one();
+        }
+        false
     }
 
     /// Brings some of what waits elsewhere to the own queue. `true`: there may be something now.
@@ -335,18 +349,15 @@ impl Worker {
         false
     }
 
+    /// How many this worker should take from a queue with `waiting`.
     fn share(&self, waiting: usize) -> usize {
         let load = self.seat.books.load();
-        let share = placement::share(load, self.runtime.loads_but(self.index), waiting);
+        let survey = self.runtime.survey(self.index);
+        let share = survey.share(load, waiting);
         if share > 0 {
-            self.held_since.set(None);
             return share;
         }
-        // It is for others, who may be asleep.
-        if self.runtime.idle.sleepers() > 0 {
-            self.runtime.call_one();
-        }
-        usize::from(self.is_overdue())
+        usize::from(self.leave_to_others(&survey, load))
     }
 
     fn collect_mail(&self) {
@@ -380,8 +391,10 @@ impl Worker {
             return;
         };
         self.current.set(Some((task, fiber)));
+        self.seat.books.set_busy(true);
         // SAFETY: this is the worker's loop, and the fiber is its own: it was started above, or here earlier.
         let ended = unsafe { fiber.as_ref().resume() };
+        self.seat.books.set_busy(false);
         self.current.set(None);
         if ended {
             self.recycle(fiber);
@@ -482,7 +495,7 @@ impl Worker {
             return;
         }
         idle.last_look(self.searching.replace(false));
-        if self.steal() || !self.fresh.is_empty() && self.may_start(self.fresh.len() - 1) {
+        if self.steal() || !self.fresh.is_empty() && self.may_start() {
             self.get_up();
             return;
         }
