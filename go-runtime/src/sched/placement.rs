@@ -15,15 +15,20 @@
 //! high, and a worker that is unsure leaves the goroutine to others.
 //!
 //! What a worker may not start waits for a less loaded one: however long the system takes to run the thread of
-//! one that sleeps or looks for work, for it will come; but no longer than [`PATIENCE`] for one that is busy.
+//! one that sleeps or looks for work, for it will come; but not for one that a goroutine keeps busy ([`Held`]).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-/// How long a goroutine waits for a busy worker that should have it, while another one is idle. Some time slices of the
-/// system, for a worker that merely was interrupted should not count as busy.
-pub(super) const PATIENCE: Duration = Duration::from_millis(10);
+use crate::clock;
+
+/// After computing for so long while something waits for it, a worker counts as kept busy. Its own time, not the world's: one
+/// that was merely interrupted by the system will come.
+const COMPUTING: Duration = Duration::from_micros(200);
+
+/// After so long it counts as kept busy in any case: it may be blocked in a call of the system.
+const BLOCKED: Duration = Duration::from_millis(20);
 
 /// The weight of a goroutine that has not spawned any.
 const LEAF: usize = 2;
@@ -39,6 +44,8 @@ pub(super) struct Other {
     pub(super) load: usize,
     /// It is running a goroutine.
     pub(super) busy: bool,
+    /// Its place among all workers.
+    pub(super) index: usize,
 }
 
 /// What a worker goes by.
@@ -66,10 +73,11 @@ impl Survey {
         self.waiting > 0 && lacking(about(load), self.others.iter().copied()) < self.waiting
     }
 
-    /// Whether it may after waiting in vain: the busy ones had their chance.
-    pub(super) fn may_start_overdue(&self, load: usize) -> bool {
-        let idle = self.others.iter().copied().filter(|other| !other.busy);
-        self.waiting > 0 && lacking(about(load), idle) < self.waiting
+    /// Whether it may if those for which `keeps_out` lose their turn.
+    fn may_start_without(&self, load: usize, keeps_out: impl Fn(&Other) -> bool) -> bool {
+        let others = self.others.iter().copied();
+        let rest = others.filter(|other| !keeps_out(other));
+        self.waiting > 0 && lacking(about(load), rest) < self.waiting
     }
 
     /// How many a worker with `load` may take out of a queue of `queued`.
@@ -88,6 +96,49 @@ impl Survey {
     }
 }
 
+/// Something waits that a worker with less to do should start.
+pub(super) struct Held {
+    since: Instant,
+    /// How long each worker had computed then, if the system says so.
+    computed: SmallVec<[Option<Duration>; 8]>,
+}
+
+impl Held {
+    pub(super) fn new(computed: impl Iterator<Item = Option<Duration>>) -> Held {
+        Held {
+            since: clock::now(),
+            computed: computed.collect(),
+        }
+    }
+
+    /// Whether those who should start it are all kept busy, so that a worker with `load` may do it.
+    pub(super) fn is_overdue(
+        &self,
+        survey: &Survey,
+        load: usize,
+        computed: impl Fn(usize) -> Option<Duration>,
+    ) -> bool {
+        let now = clock::now();
+        // Don't ask the system before it can matter.
+        if now < self.since + COMPUTING || !survey.may_start_without(load, |other| other.busy) {
+            return false;
+        }
+        now >= self.since + BLOCKED
+            || survey.may_start_without(load, |other| {
+                other.busy
+                    && computed(other.index)
+                        .zip(self.computed[other.index])
+                        .is_some_and(|(now, then)| now >= then + COMPUTING)
+            })
+    }
+
+    /// When to look again.
+    pub(super) fn next_look(&self) -> Instant {
+        let now = clock::now();
+        now + COMPUTING.max((now - self.since) / 4)
+    }
+}
+
 /// Whether a worker with `load` may start one of the `waiting` in its own queue whatever the `others` have; saves a
 /// survey.
 pub(super) fn may_start_anyway(load: usize, others: usize, waiting: usize) -> bool {
@@ -99,7 +150,11 @@ mod tests {
     use super::*;
 
     fn survey(loads: &[usize], waiting: usize) -> Survey {
-        let others = loads.iter().map(|&load| Other { load, busy: false });
+        let others = loads.iter().enumerate().map(|(index, &load)| Other {
+            load,
+            busy: false,
+            index,
+        });
         Survey {
             others: others.collect(),
             waiting,
@@ -137,14 +192,23 @@ mod tests {
     }
 
     #[test]
-    fn only_busy_ones_lose_their_turn() {
-        let busy = |busy| Survey {
-            others: [Other { load: 0, busy }].into_iter().collect(),
-            waiting: 1,
+    fn only_those_kept_busy_lose_their_turn() {
+        let held = Held {
+            since: clock::now() - COMPUTING,
+            computed: [Some(Duration::ZERO)].into_iter().collect(),
         };
-        assert!(!busy(false).may_start_overdue(2));
-        assert!(busy(true).may_start_overdue(2));
-        assert!(!busy(true).may_start(2));
+        let mut survey = survey(&[0], 1);
+        assert!(!survey.may_start(2));
+        assert!(!held.is_overdue(&survey, 2, |_| Some(COMPUTING)));
+        survey.others[0].busy = true;
+        assert!(held.is_overdue(&survey, 2, |_| Some(COMPUTING)));
+        assert!(!held.is_overdue(&survey, 2, |_| Some(COMPUTING / 2)));
+        assert!(!held.is_overdue(&survey, 2, |_| None));
+        let long_ago = Held {
+            since: held.since - BLOCKED,
+            ..held
+        };
+        assert!(long_ago.is_overdue(&survey, 2, |_| None));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::sync::OnceLock;
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use crossbeam_deque::{Injector, Stealer};
 use crossbeam_utils::CachePadded;
@@ -13,6 +14,7 @@ use super::inbox::{Inbox, Node};
 use super::placement::{self, Other, Survey};
 use super::task::TaskRef;
 use super::worker::Worker;
+use crate::clock::CpuClock;
 use crate::config::{Config, StartError};
 use crate::primitives::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -23,7 +25,7 @@ pub(crate) struct Seat {
     pub(super) fresh: Stealer<TaskRef>,
     /// Counters that only the worker itself writes.
     pub(super) books: CachePadded<Books>,
-    thread: OnceLock<Thread>,
+    thread: OnceLock<(Thread, CpuClock)>,
 }
 
 /// A worker's counters. It alone writes them, so they need no read-modify-write.
@@ -112,14 +114,21 @@ impl Seat {
 
     pub(super) fn sit_down(&self) {
         // Set once, by the one thread that sits here.
-        let _ = self.thread.set(thread::current());
+        let _ = self
+            .thread
+            .set((thread::current(), CpuClock::of_this_thread()));
     }
 
     fn wake_thread(&self) {
         // A worker that sleeps has sat down before.
-        if let Some(thread) = self.thread.get() {
+        if let Some((thread, _)) = self.thread.get() {
             thread.unpark();
         }
+    }
+
+    /// How long its thread has computed, if the system says so.
+    pub(super) fn computed(&self) -> Option<Duration> {
+        self.thread.get().and_then(|(_, clock)| clock.read())
     }
 }
 
@@ -261,7 +270,8 @@ impl Runtime {
         let seats = self.seats.iter().enumerate();
         let others = seats
             .filter(|(i, _)| *i != index)
-            .map(|(_, seat)| Other {
+            .map(|(index, seat)| Other {
+                index,
                 load: seat.books.load(),
                 busy: seat.books.busy.load(Ordering::Relaxed),
             })

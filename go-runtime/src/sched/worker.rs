@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::fiber::Fiber;
 use super::parker::Parker;
-use super::placement::{self, Survey};
+use super::placement::{self, Held, Survey};
 use super::runtime::{Runtime, Seat};
 use super::task::TaskRef;
 use super::timers::{TimerKey, Timers};
@@ -49,8 +49,8 @@ pub(crate) struct Worker {
     ticks: Cell<u32>,
     /// It is counted in `Runtime::searching`.
     searching: Cell<bool>,
-    /// Since when something waits that should be started by another worker.
-    held_since: Cell<Option<Instant>>,
+    /// Something waits that should be started by another worker.
+    held: RefCell<Option<Held>>,
     /// Whether blocked goroutines found it worth spinning of late.
     spin_credit: Cell<i32>,
 }
@@ -78,7 +78,7 @@ impl Worker {
             current: Cell::new(None),
             ticks: Cell::new(0),
             searching: Cell::new(false),
-            held_since: Cell::new(None),
+            held: RefCell::default(),
             spin_credit: Cell::new(8),
         }))
     }
@@ -131,6 +131,8 @@ impl Worker {
             // SAFETY: the goroutine that runs holds a reference.
             let parent = unsafe { task.get() }.parent.get();
             self.seat.books.finish(parent);
+            // What is left to do is short, and its load is gone already.
+            self.seat.books.set_busy(false);
         }
     }
 
@@ -282,27 +284,24 @@ impl Worker {
         let load = self.seat.books.load();
         let others = self.runtime.seats.len() - 1;
         if placement::may_start_anyway(load, others, self.fresh.len()) {
-            self.held_since.set(None);
+            self.held.replace(None);
             return true;
         }
         let survey = self.runtime.survey(self.index);
         if survey.may_start(load) {
-            self.held_since.set(None);
+            self.held.replace(None);
             return true;
         }
         self.leave_to_others(&survey, load)
     }
 
-    /// Something waits that a worker with less to do should start. `true`: all of those are busy, and it has waited long
-    /// enough.
+    /// Something waits that a worker with less to do should start. `true`: all of those are kept busy, so this one may.
     #[cold]
     fn leave_to_others(&self, survey: &Survey, load: usize) -> bool {
-        let since = self.held_since.get().unwrap_or_else(|| {
-            let now = clock::now();
-            self.held_since.set(Some(now));
-            now
-        });
-        if survey.may_start_overdue(load) && clock::now() >= since + placement::PATIENCE {
+        let seats = &self.runtime.seats;
+        let mut held = self.held.borrow_mut();
+        let held = held.get_or_insert_with(|| Held::new(seats.iter().map(Seat::computed)));
+        if held.is_overdue(survey, load, |index| seats[index].computed()) {
             return true;
         }
         self.runtime.has_held.store(true, Ordering::Relaxed);
@@ -319,7 +318,7 @@ impl Worker {
         let runtime = self.runtime;
         if !runtime.has_fresh() {
             // What was held has found its worker; what comes next starts with its own patience.
-            self.held_since.set(None);
+            self.held.replace(None);
             return false;
         }
         let injected = runtime.injector.len();
@@ -500,7 +499,7 @@ impl Worker {
             return;
         }
         if !self.runtime.has_fresh() {
-            self.held_since.set(None);
+            self.held.replace(None);
         }
         let alarm = self.alarm();
         while inbox.is_asleep() {
@@ -536,10 +535,7 @@ impl Worker {
     /// When a sleeping worker has to get up by itself.
     fn alarm(&self) -> Option<Instant> {
         let timer = self.timers.borrow().next();
-        let held = self
-            .held_since
-            .get()
-            .map(|since| since + placement::PATIENCE);
+        let held = self.held.borrow().as_ref().map(Held::next_look);
         let stack = (!self.stackless.borrow().is_empty()).then(|| clock::now() + STACK_RETRY);
         [timer, held, stack].into_iter().flatten().min()
     }
