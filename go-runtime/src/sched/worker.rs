@@ -25,8 +25,10 @@ use crate::stack::Stack;
 const ROUND: u32 = 64;
 /// After so many it looks whether another worker holds something for it.
 const HELD_ROUND: u32 = 8;
-/// How often an idle worker looks around before it sleeps: some 20 microseconds.
-const LOOKS: u32 = 200;
+/// How long an idle worker looks around before it sleeps, if work has been coming late.
+const SHORT_LOOK: Duration = Duration::from_micros(20);
+/// The same if work has been coming soon: about what it costs to put a thread to sleep and wake it again.
+const LONG_LOOK: Duration = Duration::from_micros(100);
 /// How soon a worker that has nothing else to do tries again to get memory for a stack.
 const STACK_RETRY: Duration = Duration::from_millis(20);
 /// How many idle stacks a worker keeps.
@@ -51,6 +53,8 @@ pub(crate) struct Worker {
     searching: Cell<bool>,
     /// Something waits that should be started by another worker.
     held: RefCell<Option<Held>>,
+    /// How long to look around before it sleeps.
+    look_for: Cell<Duration>,
     /// Whether blocked goroutines found it worth spinning of late.
     spin_credit: Cell<i32>,
 }
@@ -79,6 +83,7 @@ impl Worker {
             ticks: Cell::new(0),
             searching: Cell::new(false),
             held: RefCell::default(),
+            look_for: Cell::new(SHORT_LOOK),
             spin_credit: Cell::new(8),
         }))
     }
@@ -199,20 +204,25 @@ impl Worker {
     pub(super) fn run(&self) {
         CURRENT.set(self);
         self.seat.sit_down();
-        let mut looks = 0;
+        let mut idle_since = None;
         loop {
             if let Some(task) = self.next() {
-                looks = 0;
+                idle_since = None;
                 self.stop_searching();
                 self.execute(task);
-            } else if looks < LOOKS && self.start_searching() {
-                looks += 1;
+                continue;
+            }
+            let since = *idle_since.get_or_insert_with(clock::now);
+            if clock::now() - since < self.look_for.get() && self.start_searching() {
                 for _ in 0..4 {
                     hint::spin_loop();
                 }
             } else {
                 self.sleep();
-                looks = 0;
+                // Work that came soon after would have been worth looking for.
+                let soon = clock::now() - since < 2 * LONG_LOOK;
+                self.look_for.set(if soon { LONG_LOOK } else { SHORT_LOOK });
+                idle_since = None;
             }
         }
     }
