@@ -24,6 +24,8 @@ use crate::sched::{Parker, Verdict};
 /// An emptied buffer gives its memory back if it has grown beyond this many bytes.
 const KEPT_BYTES: usize = 64 << 10;
 
+/// Laid out so that a rendezvous touches its first cache line only.
+#[repr(C, align(64))]
 pub(crate) struct Core<T> {
     lock: RawSpinLock,
     state: UnsafeCell<State<T>>,
@@ -38,13 +40,14 @@ unsafe impl<T: Send> Send for Core<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Core<T> {}
 
+#[repr(C)]
 pub(crate) struct State<T> {
-    buffer: VecDeque<T>,
-    /// Places promised to `send` arms of selects.
-    reserved: usize,
     closed: bool,
     receivers: WaitQueue,
     senders: WaitQueue,
+    /// Places promised to `send` arms of selects.
+    reserved: usize,
+    buffer: VecDeque<T>,
 }
 
 /// How an attempt to send has ended; the message comes back unless it is on its way.
@@ -182,14 +185,17 @@ impl<T> Core<T> {
         message: T,
         deadline: Option<Instant>,
     ) -> Sent<T> {
-        let slot = Slot::new();
+        let wait = Wait::new();
         // SAFETY: the slot is empty.
-        unsafe { slot.put(message) };
-        let waiter = Waiter::new(Offer::Message);
-        let parker = Parker::new();
-        waiter.set_up(&parker, 0, slot.as_ptr());
+        unsafe { wait.slot.put(message) };
+        let Wait {
+            waiter,
+            parker,
+            slot,
+        } = &wait;
+        waiter.set_up(parker, 0, slot.as_ptr());
         // SAFETY: it is taken out by whoever claims it, or below.
-        unsafe { state.senders.push(&waiter) };
+        unsafe { state.senders.push(waiter) };
         drop(state);
         match parker.park(deadline) {
             // Whoever claimed us has moved the message out.
@@ -198,7 +204,7 @@ impl<T> Core<T> {
             Verdict::Closed(_) => Sent::Closed(unsafe { slot.take() }),
             Verdict::TimedOut | Verdict::Retry | Verdict::Pending => {
                 // SAFETY: the waiter was queued in this channel.
-                unsafe { self.lock().senders.remove(&waiter) };
+                unsafe { self.lock().senders.remove(waiter) };
                 // SAFETY: the clock claimed us, so nobody else did.
                 Sent::TimedOut(unsafe { slot.take() })
             }
@@ -243,12 +249,15 @@ impl<T> Core<T> {
         mut state: Locked<'_, T>,
         deadline: Option<Instant>,
     ) -> Option<Received<T>> {
-        let slot = Slot::new();
-        let waiter = Waiter::new(Offer::Message);
-        let parker = Parker::new();
-        waiter.set_up(&parker, 0, slot.as_ptr());
+        let wait = Wait::<T>::new();
+        let Wait {
+            waiter,
+            parker,
+            slot,
+        } = &wait;
+        waiter.set_up(parker, 0, slot.as_ptr());
         // SAFETY: it is taken out by whoever claims it, or below.
-        unsafe { state.receivers.push(&waiter) };
+        unsafe { state.receivers.push(waiter) };
         drop(state);
         match parker.park(deadline) {
             // SAFETY: whoever claimed us has put the message in before.
@@ -257,7 +266,7 @@ impl<T> Core<T> {
             Verdict::Retry => None,
             Verdict::TimedOut | Verdict::Pending => {
                 // SAFETY: the waiter was queued in this channel.
-                unsafe { self.lock().receivers.remove(&waiter) };
+                unsafe { self.lock().receivers.remove(waiter) };
                 Some(Received::TimedOut)
             }
         }
@@ -458,6 +467,26 @@ impl<T> State<T> {
     fn close(&mut self) -> (Claimed, Claimed) {
         self.closed = true;
         (self.senders.take_all(), self.receivers.take_all())
+    }
+}
+
+/// One blocked operation on one channel. What its partner reads first is in one cache line, and what the partner writes, and
+/// the blocked one looks at, with a small message, in the next.
+#[repr(C)]
+struct Wait<T> {
+    waiter: Waiter,
+    parker: Parker,
+    slot: Slot<T>,
+}
+
+impl<T> Wait<T> {
+    #[inline]
+    fn new() -> Wait<T> {
+        Wait {
+            waiter: Waiter::new(Offer::Message),
+            parker: Parker::new(),
+            slot: Slot::new(),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ pub(crate) enum Offer {
     Promise,
 }
 
+#[repr(align(64))]
 pub(crate) struct Waiter {
     next: Cell<*const Waiter>,
     prev: Cell<*const Waiter>,

@@ -42,6 +42,7 @@ enum Who {
     Thread(Thread),
 }
 
+#[repr(C)]
 pub(crate) struct Parker {
     handshake: Handshake,
     verdict: Cell<Verdict>,
