@@ -1,52 +1,99 @@
-//! How goroutines are told to end: `cargo run --release --example done_channel`
+//! The done channel: nobody ends a goroutine from outside, so each is told to end by closing a channel that carries nothing.
+//!
+//! ```sh
+//! cargo run --release --example done_channel
+//! ```
 
 use std::time::Duration;
 
-use go_runtime::channel::{bounded, tick, unbounded};
-use go_runtime::{go, select};
+use go_runtime::channel::{self, Receiver};
+use go_runtime::{go, select, time};
 
 #[go_runtime::main]
 fn main() {
-    // One that works until it is told to stop.
-    let (stop, done) = bounded::<()>(0);
-    let (beat, beats) = unbounded();
-    let worker = go! {
-        let ticker = tick(Duration::from_millis(1));
-        let mut count = 0;
+    until_told_to_stop();
+    many_at_once();
+    first_error_cancels_all();
+}
+
+/// A goroutine that works until the channel is closed.
+fn until_told_to_stop() {
+    let (stop, done) = channel::bounded::<()>(0);
+    let clock = go! {
+        let tick = channel::tick(Duration::from_millis(10));
+        let mut ticks = 0;
         loop {
             select! {
-                recv(ticker) -> _ => {
-                    count += 1;
-                    if beat.send(count).is_err() { break count }
-                }
-                recv(done) -> _ => break count,
+                recv(tick) -> _ => ticks += 1,
+                recv(done) -> _ => break ticks,
             }
         }
     };
-    let seen = beats.iter().take(3).count();
+    time::sleep(Duration::from_millis(105));
     drop(stop);
-    println!(
-        "saw {seen} ticks; the worker then ended: {}",
-        worker.join().is_ok_and(|n| n >= 3)
-    );
-
-    // The first error cancels all the others.
-    let (cancel, cancelled) = bounded::<()>(0);
-    let (report, reports) = unbounded();
-    for id in 0..10_000 {
-        drop(go!(clone(cancelled, report) {
-            let outcome = if id == 4321 {
-                Err(format!("task {id} has failed"))
-            } else {
-                let _ = cancelled.recv();
-                Ok(())
-            };
-            let _ = report.send(outcome);
-        }));
+    match clock.join() {
+        Ok(ticks) => println!("the clock ticked {ticks} times until it was told to stop"),
+        Err(_) => println!("the clock is broken"),
     }
-    drop(report);
-    let first = reports.recv();
-    println!("first report: {first:?}");
-    drop(cancel);
-    println!("{} others were released", reports.iter().count());
+}
+
+/// One drop tells everybody, however many wait.
+fn many_at_once() {
+    let (stop, done) = channel::bounded::<()>(0);
+    let waiting: Vec<_> = (0..10_000)
+        .map(|_| go!(clone(done) { done.recv() }))
+        .collect();
+    drop(stop);
+    let told = waiting
+        .into_iter()
+        .filter_map(|goroutine| goroutine.join().ok())
+        .filter(Result::is_err)
+        .count();
+    println!("one drop released {told} goroutines");
+}
+
+#[derive(Debug)]
+enum Failure {
+    Refused,
+    Cancelled,
+}
+
+/// Asks a mirror, unless the answer is not wanted any more.
+fn fetch(mirror: usize, done: &Receiver<()>) -> Result<usize, Failure> {
+    let answer = match mirror {
+        3 => Err(Failure::Refused),
+        _ => Ok(mirror),
+    };
+    // Here the network would take its time: far too long, but for the mirror that refuses.
+    let latency = Duration::from_secs(if answer.is_ok() { 3600 } else { 0 });
+    select! {
+        recv(done) -> _ => Err(Failure::Cancelled),
+        default(latency) => answer,
+    }
+}
+
+/// The first one that fails stops the others: what they would find is of no use any more.
+fn first_error_cancels_all() {
+    const MIRRORS: usize = 8;
+    let (stop, done) = channel::bounded::<()>(0);
+    let (tx, answers) = channel::unbounded();
+    for mirror in 0..MIRRORS {
+        go!(clone(tx, done) {
+            let _ = tx.send((mirror, fetch(mirror, &done)));
+        });
+    }
+    drop(tx);
+
+    let mut cancelled = 0;
+    for (mirror, answer) in answers {
+        match answer {
+            Ok(size) => println!("mirror {mirror} has sent {size} bytes"),
+            Err(Failure::Cancelled) => cancelled += 1,
+            Err(error) => {
+                println!("mirror {mirror} failed: {error:?}");
+                stop.close();
+            }
+        }
+    }
+    println!("{cancelled} of {MIRRORS} were cancelled");
 }

@@ -1,53 +1,87 @@
-//! A pipeline of bounded stages that is cancelled in the middle: `cargo run --release --example pipeline`
+//! A pipeline with bounded stages: generate, square in several goroutines, merge, print. First it runs to its end, then it
+//! is cancelled in the middle.
+//!
+//! ```sh
+//! cargo run --release --example pipeline
+//! ```
+//!
+//! Each stage is a function that starts goroutines and returns the channel of their results. A stage ends when its input is
+//! closed, or when the done channel is.
 
-use go_runtime::channel::{Receiver, bounded};
+use go_runtime::channel::{self, Receiver};
 use go_runtime::{go, gomaxprocs, select};
 
-/// 1, 2, 3 ... until `done` is closed.
-fn generate(done: Receiver<()>) -> Receiver<u64> {
-    let (tx, rx) = bounded(4);
-    drop(go! {
-        for n in 1.. {
+/// Sends the numbers until there are no more.
+fn generate(
+    done: Receiver<()>,
+    numbers: impl Iterator<Item = u64> + Send + 'static,
+) -> Receiver<u64> {
+    let (tx, rx) = channel::bounded(4);
+    go! {
+        for n in numbers {
             select! {
-                send(tx, n) -> sent => if sent.is_err() { return },
-                recv(done) -> _ => return,
+                send(tx, n) -> sent => if sent.is_err() { break },
+                recv(done) -> _ => break,
             }
         }
-    });
+    };
     rx
 }
 
-/// The squares of what comes in, from several goroutines, so in no certain order.
-fn square(numbers: Receiver<u64>, done: Receiver<()>) -> Receiver<u64> {
-    let (tx, rx) = bounded(4);
-    for _ in 0..gomaxprocs() {
-        drop(go!(clone(numbers, tx, done) {
-            for n in numbers {
+/// Squares what comes.
+fn square(done: Receiver<()>, numbers: Receiver<u64>) -> Receiver<u64> {
+    let (tx, rx) = channel::bounded(4);
+    go! {
+        for n in numbers {
+            select! {
+                send(tx, n * n) -> sent => if sent.is_err() { break },
+                recv(done) -> _ => break,
+            }
+        }
+    };
+    rx
+}
+
+/// Brings several channels together: a goroutine for each passes its messages on.
+fn merge(done: Receiver<()>, inputs: Vec<Receiver<u64>>) -> Receiver<u64> {
+    let (tx, rx) = channel::bounded(4);
+    for input in inputs {
+        go!(clone(tx, done) {
+            for n in input {
                 select! {
-                    send(tx, n * n) -> sent => if sent.is_err() { return },
-                    recv(done) -> _ => return,
+                    send(tx, n) -> sent => if sent.is_err() { break },
+                    recv(done) -> _ => break,
                 }
             }
-        }));
+        });
     }
     rx
+}
+
+/// The whole pipeline, with a goroutine for each worker in the middle.
+fn squares(
+    done: &Receiver<()>,
+    numbers: impl Iterator<Item = u64> + Send + 'static,
+) -> Receiver<u64> {
+    let numbers = generate(done.clone(), numbers);
+    let squared = (0..gomaxprocs()).map(|_| square(done.clone(), numbers.clone()));
+    merge(done.clone(), squared.collect())
 }
 
 #[go_runtime::main]
 fn main() {
-    let (stop, done) = bounded::<()>(0);
-    let squares = square(generate(done.clone()), done);
-    let mut sum = 0;
-    for (count, n) in (1..).zip(squares.iter()) {
-        sum += n;
-        if count == 1000 {
-            break;
-        }
-    }
+    let (stop, done) = channel::bounded(0);
+
+    let all: Vec<u64> = squares(&done, 1..=1000).iter().collect();
+    let sum: u64 = all.iter().sum();
+    println!("the whole run: {} squares, sum {sum}", all.len());
+
+    // Without the done channel this one would never end.
+    let endless = squares(&done, 1..);
+    let first: Vec<u64> = endless.iter().take(10).collect();
+    println!("ten of the endless run: {first:?}");
     drop(stop);
-    println!("took 1000 squares, sum {sum}; the rest was cancelled");
-    println!(
-        "{} more came through until every stage had ended",
-        squares.iter().count()
-    );
+    // What is under way may still come; then the last sender is gone.
+    let late = endless.iter().count();
+    println!("cancelled, {late} came late");
 }

@@ -1,40 +1,78 @@
-//! Go's concurrent prime sieve, a goroutine for each prime: `cargo run --release --example sieve [COUNT]`
+//! Go's concurrent prime sieve: a chain of goroutines, one for each prime, that passes on what its prime does not divide.
+//!
+//! ```sh
+//! cargo run --release --example sieve          # the first 25 primes
+//! cargo run --release --example sieve -- 1000
+//! ```
+//!
+//! In Go the goroutines are left behind when `main` has its primes. Here each one ends when the next one does: dropping the
+//! last receiver closes its channel, so the sender there ends and drops its own receiver, and so on to the generator.
 
+use std::env;
 use std::process::ExitCode;
 
-use go_runtime::channel::bounded;
+use go_runtime::channel::{self, Receiver, Sender};
 use go_runtime::go;
+
+const DEFAULT: usize = 25;
+/// Each prime is a goroutine, and every number goes through those before it: more would take minutes.
+const MOST: usize = 10_000;
+
+fn generate(tx: Sender<u32>) {
+    for n in 2.. {
+        if tx.send(n).is_err() {
+            return;
+        }
+    }
+}
+
+fn filter(rx: Receiver<u32>, tx: Sender<u32>, prime: u32) {
+    for n in rx {
+        if !n.is_multiple_of(prime) && tx.send(n).is_err() {
+            return;
+        }
+    }
+}
 
 #[go_runtime::main]
 fn main() -> ExitCode {
-    let count = match std::env::args().nth(1).map(|arg| arg.parse::<usize>()) {
-        None => 25,
-        Some(Ok(count)) if count <= 5000 => count,
-        Some(_) => {
-            eprintln!("sieve: COUNT is how many primes to find, a whole number up to 5000");
+    let count = match count() {
+        Ok(count) => count,
+        Err(error) => {
+            eprintln!("sieve: {error}");
             return ExitCode::from(2);
         }
     };
-    let (tx, mut rx) = bounded(0);
-    drop(go! {
-        for n in 2_u64.. {
-            if tx.send(n).is_err() {
-                break;
-            }
-        }
-    });
+
+    let (tx, mut rx) = channel::bounded(0);
+    let mut chain = vec![go!(generate(tx))];
     for _ in 0..count {
         let Ok(prime) = rx.recv() else { break };
         println!("{prime}");
-        let (next, filtered) = bounded(0);
-        let numbers = std::mem::replace(&mut rx, filtered);
-        drop(go! {
-            for n in numbers {
-                if n % prime != 0 && next.send(n).is_err() {
-                    break;
-                }
-            }
-        });
+        let (tx, next) = channel::bounded(0);
+        chain.push(go!(filter(rx, tx, prime)));
+        rx = next;
     }
+
+    drop(rx);
+    let length = chain.len();
+    let ended = chain.into_iter().map(|goroutine| goroutine.join());
+    let ended = ended.filter(Result::is_ok).count();
+    eprintln!("{ended} of {length} goroutines have ended by themselves");
     ExitCode::SUCCESS
+}
+
+/// How many primes are asked for.
+fn count() -> Result<usize, String> {
+    let mut args = env::args_os().skip(1);
+    let Some(arg) = args.next() else {
+        return Ok(DEFAULT);
+    };
+    if args.next().is_some() {
+        return Err("usage: sieve [COUNT]".to_owned());
+    }
+    let number = arg.to_str().and_then(|text| text.parse().ok());
+    number
+        .filter(|count| *count <= MOST)
+        .ok_or_else(|| format!("COUNT is a number from 0 to {MOST}, not {arg:?}"))
 }

@@ -134,7 +134,7 @@ fn count(options: &Options) -> Result<Count, ctrlc::Error> {
     let (path_tx, paths) = channel::bounded(64 * jobs);
     let (report_tx, reports) = channel::bounded(64 * jobs);
 
-    let _ = go!(walk(roots, path_tx, report_tx.clone(), done.clone()));
+    go!(walk(roots, path_tx, report_tx.clone(), done.clone()));
     let counters: Vec<_> = (0..jobs)
         .map(|_| go!(count_files(paths.clone(), report_tx.clone(), done.clone())))
         .collect();

@@ -1,58 +1,97 @@
-//! Jobs for a pool of GOMAXPROCS goroutines, and who did how many: `cargo run --release --example worker_pool`
+//! A pool of workers: GOMAXPROCS goroutines take jobs from one channel, and send the results through another.
+//!
+//! ```sh
+//! cargo run --release --example worker_pool
+//! ```
+//!
+//! The job is to find the longest Collatz sequence (halve n if it is even, else take 3n + 1, until n is 1).
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::thread;
 
-use go_runtime::channel::bounded;
+use go_runtime::channel::{self, Receiver, Sender};
 use go_runtime::{go, gomaxprocs};
 
-/// How many steps Collatz' rule takes from `n` to 1.
-fn steps(mut n: u64) -> u64 {
-    let mut count = 0;
+const NUMBERS: u64 = 1_000_000;
+const JOB: u64 = 1_000;
+
+struct Found {
+    steps: u32,
+    number: u64,
+    /// The thread of the worker that did the job.
+    thread: String,
+}
+
+fn steps(mut n: u64) -> u32 {
+    let mut steps = 0;
     while n != 1 {
         n = if n.is_multiple_of(2) {
             n / 2
         } else {
             3 * n + 1
         };
-        count += 1;
+        steps += 1;
     }
-    count
+    steps
+}
+
+fn work(jobs: Receiver<Range<u64>>, results: Sender<Found>) {
+    let thread = thread::current().name().unwrap_or("unnamed").to_owned();
+    for job in jobs {
+        // Of sequences of the same length the first one.
+        let (steps, number) =
+            job.map(|n| (steps(n), n)).fold(
+                (0, 0),
+                |best, this| if this.0 > best.0 { this } else { best },
+            );
+        let found = Found {
+            steps,
+            number,
+            thread: thread.clone(),
+        };
+        if results.send(found).is_err() {
+            return;
+        }
+    }
 }
 
 #[go_runtime::main]
 fn main() {
-    let (jobs, todo) = bounded::<u64>(64);
-    let (results, done) = bounded(64);
+    let (job_tx, jobs) = channel::bounded(16);
+    let (result_tx, results) = channel::bounded(16);
     for _ in 0..gomaxprocs() {
-        drop(go!(clone(todo, results) {
-            for n in todo {
-                let worker = thread::current().name().unwrap_or("unnamed").to_owned();
-                if results.send((n, steps(n), worker)).is_err() {
-                    return;
-                }
-            }
-        }));
+        go!(work(jobs.clone(), result_tx.clone()));
     }
-    drop((todo, results));
-    drop(go! {
-        for n in 1..=100_000 {
-            if jobs.send(n).is_err() {
+    // The workers have their own; when they have all ended, the results do.
+    drop((jobs, result_tx));
+
+    go! {
+        for start in (1..=NUMBERS).step_by(JOB as usize) {
+            if job_tx.send(start..start + JOB).is_err() {
                 return;
             }
         }
-    });
-    let mut shares = BTreeMap::new();
-    let mut longest = (0, 0);
-    for (n, steps, worker) in done {
-        *shares.entry(worker).or_insert(0_u32) += 1;
-        longest = longest.max((steps, n));
+        // Here `job_tx` is dropped, which closes the channel: the workers finish what is left, and end.
+    };
+
+    let mut jobs_of = BTreeMap::new();
+    let mut best: Option<Found> = None;
+    for found in &results {
+        *jobs_of.entry(found.thread.clone()).or_insert(0) += 1;
+        let better = best
+            .as_ref()
+            .is_none_or(|best| (found.steps, best.number) > (best.steps, found.number));
+        if better {
+            best = Some(found);
+        }
     }
-    println!(
-        "longest below 100001: {} takes {} steps",
-        longest.1, longest.0
-    );
-    for (worker, count) in shares {
-        println!("{worker} did {count}");
+
+    println!("{} workers, {} jobs", gomaxprocs(), NUMBERS / JOB);
+    for (thread, jobs) in &jobs_of {
+        println!("  {thread}: {jobs} jobs");
+    }
+    if let Some(Found { steps, number, .. }) = best {
+        println!("longest Collatz sequence up to {NUMBERS}: {steps} steps from {number}");
     }
 }

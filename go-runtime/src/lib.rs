@@ -7,7 +7,7 @@
 //! use go_runtime::{channel, go};
 //!
 //! let (tx, rx) = channel::bounded(0);
-//! drop(go!(tx.send("hello")));
+//! go!(tx.send("hello"));
 //! assert_eq!(rx.recv(), Ok("hello"));
 //! ```
 //!

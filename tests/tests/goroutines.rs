@@ -72,7 +72,7 @@ fn goroutines_never_change_their_thread() {
                 for _ in 0..50 {
                     yield_now();
                     let (tx, rx) = bounded(0);
-                    drop(go!(move || tx.send(1)));
+                    go!(move || tx.send(1));
                     rx.recv().unwrap();
                     assert_eq!(thread::current().id(), home);
                 }
@@ -92,13 +92,13 @@ fn closing_the_done_channel_releases_everybody() {
         let group = Arc::new(WaitGroup::new());
         group.add(10_000);
         for _ in 0..10_000 {
-            drop(go!(clone(done, jobs, group) {
+            go!(clone(done, jobs, group) {
                 select! {
                     recv(done) -> gone => assert_eq!(gone, Err(RecvError)),
                     recv(jobs) -> _ => panic!("there is no work"),
                 }
                 group.done();
-            }));
+            });
         }
         if close {
             stop.close();
@@ -140,7 +140,7 @@ fn select_loses_and_doubles_nothing() {
     let group = Arc::new(WaitGroup::new());
     for (base, tx) in [(0, atx.clone()), (EACH, btx.clone())] {
         group.add(1);
-        drop(go!(clone(group) {
+        go!(clone(group) {
             for i in 0..EACH {
                 select! {
                     send(tx, base + i) -> sent => sent.unwrap(),
@@ -148,7 +148,7 @@ fn select_loses_and_doubles_nothing() {
                 }
             }
             group.done();
-        }));
+        });
     }
     let seen = Arc::new(
         (0..2 * EACH)

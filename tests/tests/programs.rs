@@ -293,7 +293,11 @@ fn worker_pool() {
 
 #[test]
 fn sieve() {
-    let is_prime = |n: &u32| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0);
+    let is_prime = |n: &u32| {
+        (2..*n)
+            .take_while(|d| d * d <= *n)
+            .all(|d| !n.is_multiple_of(d))
+    };
     let primes = |count| -> String {
         (2..)
             .filter(is_prime)

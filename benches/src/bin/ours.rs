@@ -19,10 +19,10 @@ fn spawn_join() {
         let group = Arc::new(WaitGroup::new());
         group.add(per);
         for _ in 0..per {
-            drop(go!(clone(group, hits) {
+            go!(clone(group, hits) {
                 hits.fetch_add(1, Relaxed);
                 group.done();
-            }));
+            });
         }
         group.wait();
     }
@@ -45,12 +45,12 @@ fn yield1000() {
     group.add(YIELD_G);
     let clock = Clock::start();
     for _ in 0..YIELD_G {
-        drop(go!(clone(group) {
+        go!(clone(group) {
             for _ in 0..each {
                 yield_now();
             }
             group.done();
-        }));
+        });
     }
     group.wait();
     clock.report("yield1000", YIELD_G * each, "");
@@ -103,11 +103,11 @@ fn mpmc(name: &str, capacity: usize, total: usize) {
         .collect();
     drop(rx);
     for _ in 0..4 {
-        drop(go!(clone(tx) {
+        go!(clone(tx) {
             for j in 0..per as u64 {
                 tx.send(j).unwrap();
             }
-        }));
+        });
     }
     drop(tx);
     let (sum, count) = consumers
@@ -140,12 +140,12 @@ fn select3() {
     let group = Arc::new(WaitGroup::new());
     for tx in [atx, btx] {
         group.add(1);
-        drop(go!(clone(group) {
+        go!(clone(group) {
             for _ in 0..count {
                 tx.send(1).unwrap();
             }
             group.done();
-        }));
+        });
     }
     group.wait();
     drop(stop);
@@ -161,7 +161,7 @@ fn ring() {
     let (finish, finished) = bounded::<()>(0);
     for i in 0..RING_G {
         let (input, output) = (channels[i].1.clone(), channels[(i + 1) % RING_G].0.clone());
-        drop(go!(clone(finish) {
+        go!(clone(finish) {
             for v in input {
                 if v == 0 {
                     finish.send(()).unwrap();
@@ -169,7 +169,7 @@ fn ring() {
                 }
                 output.send(v - 1).unwrap();
             }
-        }));
+        });
     }
     sleep(Duration::from_millis(20));
     let clock = Clock::start();
@@ -187,7 +187,7 @@ fn skynet_node(tx: Sender<u64>, num: u64, size: u64) {
     let sub = size / 10;
     for i in 0..10 {
         let ctx = ctx.clone();
-        drop(go!(skynet_node(ctx, num + i * sub, sub)));
+        go!(skynet_node(ctx, num + i * sub, sub));
     }
     let sum = (0..10).map(|_| crx.recv().unwrap()).sum();
     tx.send(sum).unwrap();
@@ -196,7 +196,7 @@ fn skynet_node(tx: Sender<u64>, num: u64, size: u64) {
 fn skynet(name: &str, leaves: u64) {
     let (tx, rx) = bounded::<u64>(0);
     let clock = Clock::start();
-    drop(go!(skynet_node(tx, 0, leaves)));
+    go!(skynet_node(tx, 0, leaves));
     let sum = rx.recv().unwrap();
     check(sum == sum_to(leaves as usize), "skynet sum");
     clock.report(name, leaves as usize, "");
@@ -206,26 +206,26 @@ fn sieve() {
     let count = n(SIEVE_N);
     let clock = Clock::start();
     let (tx, mut rx) = bounded::<u64>(0);
-    drop(go! {
+    go! {
         for i in 2.. {
             if tx.send(i).is_err() {
                 break;
             }
         }
-    });
+    };
     let mut last = 0;
     for _ in 0..count {
         let prime = rx.recv().unwrap();
         last = prime;
         let (next_tx, next_rx) = bounded::<u64>(0);
         let input = std::mem::replace(&mut rx, next_rx);
-        drop(go! {
+        go! {
             for v in input {
                 if v % prime != 0 && next_tx.send(v).is_err() {
                     break;
                 }
             }
-        });
+        };
     }
     check(count != 1500 || last == 12553, "sieve last prime");
     clock.report("sieve", count, "");
@@ -240,11 +240,11 @@ fn parked() {
     let before = mem();
     let clock = Clock::start();
     for _ in 0..count {
-        drop(go!(clone(done, started, group) {
+        go!(clone(done, started, group) {
             started.fetch_add(1, Relaxed);
             let _ = done.recv();
             group.done();
-        }));
+        });
     }
     while started.load(Relaxed) < count {
         sleep(Duration::from_millis(1));
@@ -263,13 +263,13 @@ fn timers(name: &str, goroutines: usize) {
     group.add(goroutines);
     let clock = Clock::start();
     for i in 0..goroutines as u64 {
-        drop(go!(clone(group) {
+        go!(clone(group) {
             let mut seed = i;
             for _ in 0..TIMERS_K {
                 sleep(Duration::from_millis(1 + rng_next(&mut seed) % 50));
             }
             group.done();
-        }));
+        });
     }
     group.wait();
     clock.report(name, goroutines * TIMERS_K, "");
@@ -284,11 +284,11 @@ fn pool() {
     group.add(POOL_W);
     let clock = Clock::start();
     for _ in 0..POOL_W {
-        drop(go!(clone(rx, sum, group) {
+        go!(clone(rx, sum, group) {
             let part = rx.iter().fold(0_u64, |s, job| s.wrapping_add(spin(job, SPIN_K)));
             sum.fetch_add(part, Relaxed);
             group.done();
-        }));
+        });
     }
     for job in 1..=jobs as u64 {
         tx.send(job).unwrap();

@@ -18,7 +18,7 @@ use crate::clock;
 /// use go_runtime::{channel::bounded, go};
 ///
 /// let (tx, rx) = bounded(0);
-/// let _ = go! {
+/// go! {
 ///     for word in ["hello", "world"] {
 ///         tx.send(word).unwrap();
 ///     }

@@ -17,7 +17,7 @@ use crate::clock;
 ///
 /// let (tx, rx) = unbounded();
 /// for i in 0..3 {
-///     let _ = go!(clone(tx) { tx.send(i).unwrap() });
+///     go!(clone(tx) { tx.send(i).unwrap() });
 /// }
 /// drop(tx);
 /// let mut got: Vec<i32> = rx.iter().collect();

@@ -166,7 +166,6 @@ where
 /// let sum = go! { (1..=10).sum::<i32>() };
 /// assert_eq!(sum.join().unwrap(), 55);
 /// ```
-#[must_use = "dropping the handle detaches the goroutine: say so with `drop(...)` or `let _ =`, or join it"]
 pub struct JoinHandle<T> {
     task: TaskRef,
     vtable: HandleVTable<T>,

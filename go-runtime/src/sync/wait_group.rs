@@ -23,7 +23,7 @@ use crate::sched::Parker;
 /// let (group, hits) = (Arc::new(WaitGroup::new()), Arc::new(AtomicUsize::new(0)));
 /// group.add(10);
 /// for _ in 0..10 {
-///     let _ = go!(clone(group, hits) {
+///     go!(clone(group, hits) {
 ///         hits.fetch_add(1, Ordering::Relaxed);
 ///         group.done();
 ///     });
