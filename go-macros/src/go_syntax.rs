@@ -1,4 +1,4 @@
-//! `golang!`: rewrites `go!< ... >` into `go! { ... }`, and passes everything else through.
+//! `golang!`: rewrites `go!< ... >` into `$crate::go! { ... }`, and passes everything else through.
 //!
 //! Angle brackets do not group tokens, so the closing `>` has to be found. The rule is told in the
 //! documentation of the macro: the first `>` of the level that leaves a complete body for `go!`
@@ -10,27 +10,23 @@ mod tests;
 use std::collections::HashMap;
 
 use proc_macro2::{Delimiter, Group, Spacing, TokenStream, TokenTree};
+use quote::quote;
 use syn::{Error, Result};
 
 use crate::go::{self, Verdict};
 
-pub(crate) fn expand(code: TokenStream) -> Result<TokenStream> {
-    Ok(rewrite(code.clone())?.unwrap_or(code))
+pub(crate) fn expand(krate: &TokenStream, code: TokenStream) -> Result<TokenStream> {
+    Ok(rewrite(krate, code.clone())?.unwrap_or(code))
 }
 
 /// The tokens of one level, rewritten. Without a `go!<` in it the original is kept, because a group
 /// that is built anew loses the spans of its delimiters.
-fn rewrite(code: TokenStream) -> Result<Option<TokenStream>> {
+fn rewrite(krate: &TokenStream, code: TokenStream) -> Result<Option<TokenStream>> {
     let mut changed = false;
-    let mut errors: Option<Error> = None;
-    let mut fail = |error| match &mut errors {
-        Some(errors) => errors.combine(error),
-        none => *none = Some(error),
-    };
     let mut tokens = Vec::new();
     for mut token in code {
         if let TokenTree::Group(group) = &mut token {
-            match rewrite(group.stream()) {
+            match rewrite(krate, group.stream()) {
                 Ok(None) => {}
                 Ok(Some(inner)) => {
                     changed = true;
@@ -38,13 +34,15 @@ fn rewrite(code: TokenStream) -> Result<Option<TokenStream>> {
                     *group = Group::new(group.delimiter(), inner);
                     group.set_span(span);
                 }
-                Err(error) => fail(error),
+                // One error at a time: two of them make no expression, and the outer ones follow from the inner.
+                Err(error) => return Err(error),
             }
         }
         tokens.push(token);
     }
 
     let mut level = Level {
+        krate,
         tokens,
         closed: HashMap::new(),
     };
@@ -57,26 +55,17 @@ fn rewrite(code: TokenStream) -> Result<Option<TokenStream>> {
             continue;
         }
         changed = true;
-        match level.close(at, false) {
-            Ok(closed) => {
-                out.extend(level.replacement(at, closed.body));
-                at = closed.end;
-            }
-            Err(error) => {
-                fail(error);
-                // Nothing after an opening bracket without its partner can be judged.
-                break;
-            }
-        }
+        let closed = level.close(at, false)?;
+        out.extend(level.replacement(at, closed.body));
+        at = closed.end;
     }
-    match errors {
-        Some(errors) => Err(errors),
-        None => Ok(changed.then(|| out.into_iter().collect())),
-    }
+    Ok(changed.then(|| out.into_iter().collect()))
 }
 
 /// The tokens between two delimiters, with the groups in it rewritten.
-struct Level {
+struct Level<'a> {
+    /// The path of the runtime.
+    krate: &'a TokenStream,
     tokens: Vec<TokenTree>,
     /// Results of `close`, as looking ahead comes across the same `go!<` many times.
     closed: HashMap<(usize, bool), Result<Closed>>,
@@ -90,7 +79,7 @@ struct Closed {
     end: usize,
 }
 
-impl Level {
+impl Level<'_> {
     /// Whether `go!<` is here.
     fn opens(&self, at: usize) -> bool {
         matches!(self.tokens.get(at), Some(TokenTree::Ident(name)) if name == "go")
@@ -99,14 +88,16 @@ impl Level {
     }
 
     /// `go! { body }` for the `go!<` at the position.
-    fn replacement(&self, at: usize, body: TokenStream) -> [TokenTree; 3] {
+    fn replacement(&self, at: usize, body: TokenStream) -> TokenStream {
         let mut group = Group::new(Delimiter::Brace, body);
         group.set_span(self.tokens[at + 2].span());
-        [
-            self.tokens[at].clone(),
-            self.tokens[at + 1].clone(),
-            group.into(),
-        ]
+        let name = &self.tokens[at..at + 2];
+        if at > 0 && self.is_punct(at - 1, ':') {
+            // The user has said which one.
+            return quote!(#(#name)* #group);
+        }
+        let krate = self.krate;
+        quote!(#krate::#(#name)* #group)
     }
 
     /// Finds the `>` for the `go!<` at the position. `nested`: there is another one around it on
@@ -216,7 +207,7 @@ struct Walk {
 
 impl Walk {
     /// Goes on to a `>` that may close, collecting what is before it. False at the end.
-    fn next_candidate(&mut self, level: &mut Level) -> Result<bool> {
+    fn next_candidate(&mut self, level: &mut Level<'_>) -> Result<bool> {
         while self.at < level.tokens.len() {
             if level.opens(self.at) {
                 let closed = level.close(self.at, true)?;
@@ -232,12 +223,12 @@ impl Walk {
         Ok(false)
     }
 
-    fn pass(&mut self, level: &Level) {
+    fn pass(&mut self, level: &Level<'_>) {
         self.body.push(level.tokens[self.at].clone());
         self.at += 1;
     }
 
-    fn is_candidate(&self, level: &Level) -> bool {
+    fn is_candidate(&self, level: &Level<'_>) -> bool {
         if !level.is_punct(self.at, '>') {
             return false;
         }
@@ -257,7 +248,7 @@ impl Walk {
     }
 
     /// Whether a `>` after this candidate could close as well.
-    fn closes_later(&self, level: &mut Level) -> bool {
+    fn closes_later(&self, level: &mut Level<'_>) -> bool {
         let mut ahead = self.clone();
         ahead.pass(level);
         // What is wrong further on is reported when its turn comes.

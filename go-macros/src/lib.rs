@@ -100,7 +100,7 @@ pub fn select_biased(input: TokenStream) -> TokenStream {
 pub fn golang(input: TokenStream) -> TokenStream {
     // Items may stand here, so errors are not wrapped into a block as those of the others are.
     split_runtime(input.into())
-        .and_then(|(_, code)| go_syntax::expand(code))
+        .and_then(|(krate, code)| go_syntax::expand(&krate, code))
         .unwrap_or_else(|error| error.into_compile_error())
         .into()
 }

@@ -1,0 +1,8 @@
+//! A program that knows the runtime by another name.
+
+#[goroutines::main]
+fn main() {
+    let (tx, rx) = goroutines::channel::bounded(0);
+    goroutines::go!(tx.send(42));
+    println!("{:?}", rx.recv());
+}

@@ -1,0 +1,83 @@
+//! What happens when the system has no more memory to give.
+#![cfg(target_os = "linux")]
+
+use std::env;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
+
+use go_runtime::channel::bounded;
+use go_runtime::{Builder, go, num_goroutine};
+
+/// Runs in a process with little address space.
+#[test]
+#[ignore = "run by exhausted_stacks"]
+fn under_a_limit() {
+    let (stop, done) = bounded::<()>(0);
+    let mut blocked = Vec::new();
+    // Until the refusal.
+    let error = loop {
+        let done = done.clone();
+        match Builder::new().spawn(move || done.recv().is_err()) {
+            Ok(handle) => blocked.push(handle),
+            Err(error) => break error,
+        }
+        assert!(blocked.len() < 1_000_000, "the limit is none");
+        // The refusal comes when some have been tried, so let them start.
+        go_runtime::time::sleep(std::time::Duration::from_micros(1));
+    };
+    assert!(error.to_string().contains("ulimit -v"), "{error}");
+    let refused = catch_unwind(AssertUnwindSafe(|| go!({}))).unwrap_err();
+    let message = refused.downcast_ref::<String>().unwrap();
+    assert!(message.contains("ulimit -v"), "{message}");
+
+    // Nobody is lost: those who have no stack yet get those of the ones that end.
+    let count = blocked.len();
+    assert!(count > 100, "{count}");
+    drop(stop);
+    let released = blocked.into_iter().filter_map(|handle| handle.join().ok());
+    assert_eq!(released.filter(|closed| *closed).count(), count);
+    assert_eq!(num_goroutine(), 0);
+    assert_eq!(go!({ 6 * 7 }).join().unwrap(), 42);
+}
+
+#[test]
+fn exhausted_stacks() {
+    let this = env::current_exe().unwrap();
+    for workers in ["1", "2"] {
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg("ulimit -v 500000 && exec \"$0\" --exact under_a_limit --ignored --nocapture")
+            .arg(&this)
+            .env("GOMAXPROCS", workers)
+            .output()
+            .unwrap();
+        let (out, err) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        assert!(output.status.success(), "{out}\n{err}");
+        let said = err.matches("no memory for a stack of 262144 bytes");
+        assert_eq!(said.count(), 1, "{err}");
+    }
+}
+
+/// Workers that cannot be made are an error with advice, not an abort.
+#[test]
+fn no_memory_for_workers() {
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg("ulimit -v 300000 && exec \"$0\" --exact many_workers --ignored --nocapture")
+        .arg(env::current_exe().unwrap())
+        .env("GOMAXPROCS", "1024")
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(101), "{err}");
+    assert!(err.contains("lower GOMAXPROCS"), "{err}");
+}
+
+#[test]
+#[ignore = "run by no_memory_for_workers"]
+fn many_workers() {
+    go!({}).join().unwrap();
+}
