@@ -27,7 +27,12 @@ use quote::quote;
 ///
 /// As in Go, a call's function and arguments are evaluated here, in source order, and only the
 /// call itself happens in the goroutine. A `move` closure at the end of the arguments is left in
-/// the call, so that its parameter types are inferred.
+/// the call, so that its parameter types are inferred. What is called on a view of a variable, as in
+/// `go!(rx.iter().map(|n| n + 1).sum::<i32>())`, is one call on the variable.
+///
+/// A macro does not see which brackets it was called with, so a lone call follows this rule in
+/// braces too: `go! { f(rx.recv()) }` receives in the caller. `go!({ f(rx.recv()) })`, or a `;`,
+/// makes it a block.
 ///
 /// The options come first and end with `;`. They are evaluated before anything else.
 #[proc_macro]

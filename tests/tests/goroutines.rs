@@ -265,3 +265,17 @@ fn a_wait_group_says_when_it_is_misused() {
             .contains("negative counter")
     );
 }
+
+/// A lone call in braces follows Go's rule, and still reads as a block would.
+#[test]
+fn a_lone_chain_on_a_view_runs_in_the_goroutine() {
+    let (tx, rx) = unbounded();
+    let more = 1;
+    let sum = go! { rx.iter().map(|n: i32| n + more).sum::<i32>() };
+    tx.send(20).unwrap();
+    tx.send(20).unwrap();
+    drop(tx);
+    assert_eq!(sum.join().unwrap(), 42);
+    let names = std::sync::Mutex::new(vec!["a", "b"]);
+    assert_eq!(go!(names.lock().unwrap().len()).join().unwrap(), 2);
+}

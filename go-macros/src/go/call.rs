@@ -19,6 +19,28 @@ const ADAPTORS: [&str; 7] = [
     "unwrap_or_default",
 ];
 
+/// These only give a view of a value. Evaluated by the caller, `rx.iter()` in `go!(rx.iter().sum())` would borrow the
+/// caller's variable, which no goroutine can do: so a view, and what is called on it, belongs to the call.
+const VIEWS: [&str; 17] = [
+    "iter",
+    "iter_mut",
+    "try_iter",
+    "lock",
+    "borrow",
+    "borrow_mut",
+    "as_ref",
+    "as_mut",
+    "as_str",
+    "as_bytes",
+    "as_slice",
+    "by_ref",
+    "chars",
+    "bytes",
+    "lines",
+    "keys",
+    "values",
+];
+
 /// A call, taken apart.
 pub(super) struct Call {
     /// `let` statements for what the caller evaluates.
@@ -71,7 +93,7 @@ impl Bindings {
         } else {
             self.bind_mut(function).into_token_stream()
         };
-        let args = self.arguments(call.args);
+        let args = self.arguments(call.args, false);
         call.paren_token
             .surround(&mut tokens, |inner| args.to_tokens(inner));
         Ok(tokens)
@@ -87,22 +109,24 @@ impl Bindings {
             ..
         } = call;
         let unpacks_call = ADAPTORS.iter().any(|name| method == name) && is_call(&receiver);
-        let receiver = if unpacks_call {
+        let of_view = is_view(&receiver);
+        let receiver = if unpacks_call || of_view {
             self.call(*receiver)?
         } else {
             self.bind_mut(*receiver).into_token_stream()
         };
-        let args = self.arguments(call.args);
+        let args = self.arguments(call.args, of_view);
         let mut tokens = quote!(#receiver #dot_token #method #turbofish);
         call.paren_token
             .surround(&mut tokens, |inner| args.to_tokens(inner));
         Ok(tokens)
     }
 
-    fn arguments(&mut self, args: Punctuated<Expr, Token![,]>) -> TokenStream {
+    fn arguments(&mut self, args: Punctuated<Expr, Token![,]>, of_view: bool) -> TokenStream {
         // A `move` closure runs nothing when it is evaluated, and the goroutine captures the same
         // values at the same time; left in the call, its parameters have their types inferred. An
-        // argument after it could still change what it captures, so only the last ones stay.
+        // argument after it could still change what it captures, so only the last ones stay. What is called on a view
+        // takes closures most of the time, without `move`, and is run by the goroutine anyway.
         let bound = args
             .iter()
             .rposition(|arg| !is_move_closure(arg))
@@ -111,7 +135,8 @@ impl Bindings {
             .enumerate()
             .map(|(index, pair)| {
                 let (arg, comma) = pair.into_tuple();
-                let arg = if index < bound {
+                let stays = index >= bound || of_view && matches!(arg, Expr::Closure(_));
+                let arg = if !stays {
                     self.bind(arg, TokenStream::new()).into_token_stream()
                 } else {
                     arg.into_token_stream()
@@ -153,6 +178,19 @@ fn is_call(expr: &Expr) -> bool {
         Expr::Paren(outer) => is_call(&outer.expr),
         Expr::Group(outer) => is_call(&outer.expr),
         other => matches!(other, Expr::Call(_) | Expr::MethodCall(_)),
+    }
+}
+
+/// Whether this is a view of something, or called on one.
+fn is_view(expr: &Expr) -> bool {
+    match expr {
+        Expr::Paren(outer) => is_view(&outer.expr),
+        Expr::Group(outer) => is_view(&outer.expr),
+        Expr::MethodCall(call) => {
+            is_view(&call.receiver)
+                || VIEWS.iter().any(|name| call.method == name) && call.args.is_empty()
+        }
+        _ => false,
     }
 }
 

@@ -123,6 +123,33 @@ fn receivers_are_evaluated_before_the_spawn() {
 }
 
 #[test]
+fn what_is_called_on_a_view_belongs_to_the_call() {
+    becomes(
+        "rx.iter().map(|n| n + k).fold(zero(), add)",
+        "{
+            #[allow(unused_mut)] let mut __go0 = rx;
+            let __go1 = zero();
+            let __go2 = add;
+            rt::spawn(move || { __go0.iter().map(|n| n + k).fold(__go1, __go2) })
+        }",
+    );
+    becomes(
+        "self.names.lock().unwrap().len()",
+        "{
+            #[allow(unused_mut)] let mut __go0 = self.names;
+            rt::spawn(move || { __go0.lock().unwrap().len() })
+        }",
+    );
+    becomes(
+        "make(a).iter().sum()",
+        "{
+            #[allow(unused_mut)] let mut __go0 = make(a);
+            rt::spawn(move || { __go0.iter().sum() })
+        }",
+    );
+}
+
+#[test]
 fn unpacking_belongs_to_the_call() {
     becomes(
         "rx.recv().ok().expect(m)",

@@ -56,6 +56,15 @@ impl<T> Receiver<T> {
     {
         unreachable!("no Receiver implements CanSend")
     }
+
+    /// Only there for its error message, as above.
+    #[doc(hidden)]
+    pub fn send(&self, _message: T) -> Result<(), SendError<T>>
+    where
+        Receiver<T>: CanSend,
+    {
+        unreachable!("no Receiver implements CanSend")
+    }
 }
 
 impl<T> RecvArm<'_, T> {
@@ -202,6 +211,15 @@ impl<T> Sender<T> {
     {
         unreachable!("no Sender implements CanReceive")
     }
+
+    /// Only there for its error message, as above.
+    #[doc(hidden)]
+    pub fn recv(&self) -> Result<T, RecvError>
+    where
+        Sender<T>: CanReceive,
+    {
+        unreachable!("no Sender implements CanReceive")
+    }
 }
 
 impl<'a, T> SendArm<'a, T> {
@@ -297,7 +315,7 @@ impl<T> Drop for Reservation<'_, T> {
 #[diagnostic::on_unimplemented(
     message = "cannot receive from a `Sender`",
     label = "this is the sending end of a channel",
-    note = "an arm that receives names the `Receiver`: `recv(rx) -> msg` or `msg = <-rx`; to send here write `send(tx, value) -> res` or `tx <- value`"
+    note = "use the `Receiver` to receive: `rx.recv()`, or in a select `recv(rx) -> msg` or `msg = <-rx`"
 )]
 #[doc(hidden)]
 pub trait CanReceive {}
@@ -306,7 +324,7 @@ pub trait CanReceive {}
 #[diagnostic::on_unimplemented(
     message = "cannot send on a `Receiver`",
     label = "this is the receiving end of a channel",
-    note = "an arm that sends names the `Sender`: `send(tx, value) -> res` or `tx <- value`; to receive here write `recv(rx) -> msg` or `msg = <-rx`"
+    note = "use the `Sender` to send: `tx.send(value)`, or in a select `send(tx, value) -> res` or `tx <- value`"
 )]
 #[doc(hidden)]
 pub trait CanSend {}

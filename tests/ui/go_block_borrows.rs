@@ -1,0 +1,9 @@
+use go_runtime::go;
+
+fn main() {
+    let text = String::from("text");
+    let borrowed = &text;
+    go! {
+        println!("{borrowed}");
+    };
+}
