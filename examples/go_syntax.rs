@@ -4,7 +4,7 @@
 //! cargo run --release --example go_syntax
 //! ```
 
-use go_runtime::{channel, go, golang};
+use go_runtime::{channel, golang};
 
 golang! {
     fn square(n: u64) -> u64 {
