@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::hint;
+use std::io::{self, Write};
 use std::ptr::{self, NonNull};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -443,13 +444,18 @@ impl Worker {
     }
 
     #[cold]
-    fn wait_for_stack(&self, task: TaskRef, size: usize, error: &std::io::Error) {
+    fn wait_for_stack(&self, task: TaskRef, size: usize, error: &io::Error) {
         if !self.runtime.out_of_stacks.swap(true, Ordering::Relaxed) {
-            eprintln!(
+            // Memory is short, so none is allocated; and one write keeps the message in one piece.
+            let mut text = io::Cursor::new([0; 512]);
+            let _ = writeln!(
+                text,
                 "go-runtime: no memory for a stack of {size} bytes ({error}). The goroutine waits until another one ends, \
                  and new ones are refused meanwhile. Raise the limit on memory (ulimit -v) or on mappings \
                  (vm.max_map_count), set a smaller GOSTACK, or run fewer goroutines at once."
             );
+            let length = text.position() as usize;
+            let _ = io::stderr().write_all(&text.get_ref()[..length]);
         }
         self.stackless.borrow_mut().push_back(task);
     }
