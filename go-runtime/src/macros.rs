@@ -51,7 +51,7 @@ macro_rules! select_biased {
 /// count. Where a later `>` could close as well, it is an error: parenthesise the comparison.
 ///
 /// ```
-/// use go_runtime::{go, golang};
+/// use go_runtime::golang;
 /// let handle = golang! { go!< i32::max(1, 2) > };
 /// assert_eq!(handle.join().unwrap(), 2);
 /// ```
