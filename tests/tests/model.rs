@@ -17,10 +17,12 @@ mod channels;
 #[path = "model/wakeups.rs"]
 mod wakeups;
 
-/// Explores all interleavings with up to `preemptions` preemptions, and says how many there were.
+/// Explores all interleavings with up to `preemptions` preemptions, and `MODEL_MORE` more, and says how many there were.
 fn check(name: &str, preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    let more = std::env::var("MODEL_MORE").ok();
+    let preemptions = preemptions + more.and_then(|more| more.parse().ok()).unwrap_or(0);
     let runs = Arc::new(AtomicUsize::new(0));
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);

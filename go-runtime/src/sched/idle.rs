@@ -29,14 +29,21 @@ impl Idle {
         self.sleepers() > 0 && self.searching() == 0
     }
 
-    /// A caller counts the one it is going to call as searching, so that others don't call more meanwhile.
-    pub(crate) fn begin_call(&self) {
-        self.start_searching();
-    }
-
-    /// Nobody was asleep after all.
-    pub(crate) fn cancel_call(&self) {
-        self.stop_searching();
+    /// Calls a sleeper: `wake` wakes one, if any sleeps; `in_vain` says whether work is queued and somebody asleep.
+    pub(crate) fn call(&self, wake: impl Fn() -> bool, in_vain: impl Fn() -> bool) {
+        loop {
+            // The one that is going to be called counts as searching already, so that others don't call more meanwhile.
+            self.start_searching();
+            if wake() {
+                self.remove_sleeper();
+                return;
+            }
+            // Nobody was asleep. If others have queued work since then and relied on the one that we counted, it is for us
+            // to call again; who is not asleep yet takes its last look after this.
+            if !self.stop_searching() || !in_vain() {
+                return;
+            }
+        }
     }
 
     pub(crate) fn start_searching(&self) {
@@ -45,7 +52,10 @@ impl Idle {
 
     /// `true`: it was the last one. Others relied on it to look, so if there is more work, it calls the next one.
     pub(crate) fn stop_searching(&self) -> bool {
-        self.searching.fetch_sub(1, Ordering::SeqCst) == 1
+        let last = self.searching.fetch_sub(1, Ordering::SeqCst) == 1;
+        // Against `should_call`: who saw us searching has queued its work before, and we see it from here on.
+        fence(Ordering::SeqCst);
+        last
     }
 
     /// A worker counts as a sleeper from before its inbox says so until whoever changes that word back takes it out.

@@ -247,17 +247,17 @@ impl Runtime {
     /// Wakes the sleeping worker with the least load, if any sleeps, to look for work.
     #[cold]
     pub(super) fn call_one(&self) {
-        self.idle.begin_call();
-        let sleeping = self.seats.iter().filter(|seat| seat.inbox.is_asleep());
-        let best = sleeping.min_by_key(|seat| seat.books.load());
-        for seat in best.into_iter().chain(self.seats.iter()) {
-            if seat.inbox.call() {
-                self.idle.remove_sleeper();
-                seat.wake_thread();
-                return;
-            }
-        }
-        self.idle.cancel_call();
+        let wake = || {
+            let sleeping = self.seats.iter().filter(|seat| seat.inbox.is_asleep());
+            let best = sleeping.min_by_key(|seat| seat.books.load());
+            let called = best
+                .into_iter()
+                .chain(self.seats.iter())
+                .find(|seat| seat.inbox.call());
+            called.inspect(|seat| seat.wake_thread()).is_some()
+        };
+        let in_vain = || self.has_fresh() && self.seats.iter().any(|seat| seat.inbox.is_asleep());
+        self.idle.call(wake, in_vain);
     }
 
     /// Whether anything waits to be started anywhere.

@@ -156,7 +156,7 @@ fn a_spinning_goroutine_is_woken_once() {
 /// A worker goes to sleep while work is queued: either it sees the work, or it is called.
 #[test]
 fn queued_work_finds_a_worker() {
-    check("idle, one worker and two spawners", 1, || {
+    check("idle, one worker and two spawners", 2, || {
         struct Shared {
             idle: Idle,
             inbox: Inbox<usize>,
@@ -173,12 +173,9 @@ fn queued_work_finds_a_worker() {
                 thread::spawn(move || {
                     shared.queue.fetch_add(1, Ordering::Relaxed);
                     if shared.idle.should_call() {
-                        shared.idle.begin_call();
-                        if shared.inbox.call() {
-                            shared.idle.remove_sleeper();
-                        } else {
-                            shared.idle.cancel_call();
-                        }
+                        let in_vain =
+                            || shared.queue.load(Ordering::Relaxed) > 0 && shared.inbox.is_asleep();
+                        shared.idle.call(|| shared.inbox.call(), in_vain);
                     }
                 })
             })
