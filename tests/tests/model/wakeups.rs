@@ -9,6 +9,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use crate::check;
+use crate::primitives::real_spin_lock::RawSpinLock;
 use crate::sched::handshake::Handshake;
 use crate::sched::idle::Idle;
 use crate::sched::inbox::{Inbox, Node};
@@ -219,5 +220,30 @@ fn queued_work_finds_a_worker() {
             spawner.join().unwrap();
         }
         assert_eq!((shared.idle.sleepers(), shared.idle.searching()), (0, 0));
+    });
+}
+
+#[test]
+fn the_spin_lock_excludes() {
+    check("spin lock, two threads, twice each", 5, || {
+        struct Shared(RawSpinLock, loom::cell::UnsafeCell<usize>);
+        // SAFETY: the cell is used under the lock, which is what loom checks here.
+        unsafe impl Sync for Shared {}
+        // SAFETY: as above.
+        unsafe impl Send for Shared {}
+        let shared = Arc::new(Shared(RawSpinLock::new(), loom::cell::UnsafeCell::new(0)));
+        let add = |shared: &Shared| {
+            for _ in 0..2 {
+                shared.0.lock();
+                shared.1.with_mut(|n| unsafe { *n += 1 });
+                unsafe { shared.0.unlock() };
+            }
+        };
+        let other = shared.clone();
+        let thread = thread::spawn(move || add(&other));
+        add(&shared);
+        thread.join().unwrap();
+        shared.0.lock();
+        assert_eq!(shared.1.with(|n| unsafe { *n }), 4);
     });
 }
