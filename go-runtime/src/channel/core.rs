@@ -12,7 +12,7 @@
 
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
-use std::mem::{self, MaybeUninit};
+use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
@@ -346,11 +346,15 @@ impl<T> Core<T> {
             let mut state = self.lock();
             let (senders, receivers) = state.close();
             // Nobody will ever ask for them.
-            let messages = mem::take(&mut state.buffer);
+            let mut messages = ManuallyDrop::new(mem::take(&mut state.buffer));
             drop(state);
             receivers.close();
             senders.close();
-            drop(messages);
+            // If a message panics when it is dropped, the others are leaked: a second panic would abort the process.
+            while let Some(message) = messages.pop_front() {
+                drop(message);
+            }
+            ManuallyDrop::into_inner(messages);
         }
     }
 }

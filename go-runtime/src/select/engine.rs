@@ -135,9 +135,10 @@ pub fn select(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
             return usize::MAX;
         }
         let parker = Parker::new();
-        for (index, arm) in arms.iter().enumerate() {
+        // In the order of the looks, because a partner takes the first of several arms on one channel.
+        for &index in &order {
             // SAFETY: the lock is held; dequeued below, before anything that could unwind or return.
-            unsafe { arm.0.enqueue(&parker, index) };
+            unsafe { arms[index].0.enqueue(&parker, index) };
         }
         drop(held);
 
