@@ -44,7 +44,9 @@ pub(crate) mod spin_lock {
         pub(crate) fn lock(&self) {
             let guard = self.mutex.lock().unwrap();
             // SAFETY: the guard lies beside its mutex, and goes before it.
-            let guard = unsafe { std::mem::transmute::<MutexGuard<'_, ()>, _>(guard) };
+            let guard = unsafe {
+                std::mem::transmute::<MutexGuard<'_, ()>, MutexGuard<'static, ()>>(guard)
+            };
             *self.held.borrow_mut() = Some(guard);
         }
 
