@@ -3,58 +3,177 @@
 
 /// Starts a goroutine; an expression of type [`JoinHandle`](crate::JoinHandle).
 ///
-/// A block runs in the goroutine. A lone call follows Go's rule, whatever the delimiters: receiver and arguments are evaluated by
-/// the caller, in source order (Go specification, *Go statements*); add a `;` to have all of it run in the goroutine.
+/// | form | what the goroutine runs |
+/// |---|---|
+/// | `go! { statements }`, `go!({ statements })` | the block, as a `move` closure |
+/// | `go!(f(a, b))`, `go!(x.method(a))` | the call; what it is made of is evaluated now |
+/// | `go!(move \|\| expression)` | the closure |
+/// | `go!(clone(tx, done) { statements })` | the block, on clones of these variables; the caller keeps its own |
+/// | `go!(options; ...)` | any of the above, with options |
+///
+/// The options are `name = "..."` (for messages), `stack_size = bytes` and `local`, separated by commas. A `local` goroutine runs on
+/// the caller's worker, so nothing of it need be `Send`; it can only be started by a goroutine. Everything else that a goroutine
+/// captures, and what it returns, is `Send` and `'static`.
 ///
 /// ```
-/// use go_runtime::go;
+/// use go_runtime::{channel, go};
+///
 /// let (a, b) = (20, 22);
-/// assert_eq!(go!(i32::max(a, b)).join().unwrap(), 22);
 /// assert_eq!(go! { let c = a + b; c }.join().unwrap(), 42);
-/// assert_eq!(go!(name = "closure"; move || a).join().unwrap(), 20);
+/// assert_eq!(go!(i32::max(a, b)).join().unwrap(), 22);
+/// assert_eq!(go!(move || a).join().unwrap(), 20);
+///
+/// let (tx, rx) = channel::unbounded();
+/// for i in 0..3 {
+///     go!(clone(tx) { tx.send(i).unwrap() });
+/// }
+/// drop(tx);
+/// assert_eq!(rx.iter().sum::<i32>(), 3);
+///
+/// let deep = go!(name = "deep", stack_size = 1 << 20; { [0_u8; 500_000].len() });
+/// assert_eq!(deep.join().unwrap(), 500_000);
+///
+/// let same_thread = go! {
+///     let here = std::thread::current().id();
+///     go!(local; move || std::thread::current().id() == here).join().unwrap()
+/// };
+/// assert!(same_thread.join().unwrap());
 /// ```
+///
+/// # Calls
+///
+/// A call alone follows Go's rule ([Go statements] in its specification): the function, the receiver and the arguments are evaluated
+/// by the caller, in source order, and the goroutine only makes the call. So `go!(serve(listener.accept()))` accepts here, and serves
+/// there.
+///
+/// What unpacks the result (`unwrap`, `expect`, `ok`, ...) belongs to the call, as does what is called on a view of a variable: all of
+/// `rx.iter().sum::<i32>()` runs in the goroutine. A `move` closure among the last arguments stays in the call too.
+///
+/// A macro cannot see its own brackets: a call alone in braces is a call, not a block. Write `go!({ f(rx.recv()) })`, or a `;` after
+/// it, to have the goroutine do all of it.
+///
+/// # Panics
+///
+/// If the goroutine cannot be started: for want of memory, because the runtime cannot start (a bad `GOMAXPROCS`), because of a
+/// `stack_size` below 16 KiB or above 1 GiB, or where `local` is used outside of a goroutine.
+/// [`Builder::spawn`](crate::Builder::spawn) gives an error instead.
+///
+/// [Go statements]: https://go.dev/ref/spec#Go_statements
 #[macro_export]
 macro_rules! go {
     ($($tokens:tt)*) => { $crate::__private::go_impl! { [$crate] $($tokens)* } };
 }
 
-/// Waits until one of several channel operations can go on, and carries out that one: of several ready arms one at random.
+/// Waits until one of several channel operations can go on, carries out that one, and runs its body.
 ///
-/// Arms are `recv(rx) -> pat => body`, `send(tx, value) -> pat => body`, `default => body`, `default(duration) => body`, and with
-/// Go's arrows `pat = <-rx => body`, `<-rx => body`, `tx <- value => body`. Channels are evaluated once, on entering; a value
-/// to send only when its arm has been chosen (as in crossbeam; Go evaluates it on entering). Bodies are in the caller's scope.
+/// | arm | meaning |
+/// |---|---|
+/// | `recv(rx) -> msg => body` | receives; `msg` is bound to a `Result<T, RecvError>` |
+/// | `send(tx, value) -> res => body` | sends; `res` is bound to a `Result<(), SendError<T>>` |
+/// | `msg = <-rx => body`, `<-rx => body` | the same as `recv`, in Go's arrows |
+/// | `tx <- value => body` | the same as `send`, without the result |
+/// | `default => body` | if no arm is ready, does not wait |
+/// | `default(duration) => body` | waits for no longer than so |
+///
+/// Of several ready arms it takes one at random, each with the same chance. An arm whose channel is closed is ready, with an error.
+/// Without any arm it waits for ever.
+///
+/// Channels, and the duration, are evaluated once, in source order, on entering. The value of a `send` is evaluated, and
+/// moved, only when its arm has been chosen (as in [crossbeam]; Go evaluates it [on entering]): in a loop the value stays where it is
+/// as long as other arms win, and a closed channel gives it back in the error. Meanwhile the place, or the receiver, waits for it; a value
+/// that panics gives the place back.
+///
+/// Bodies are ordinary code of the function around them: `break`, `continue`, `return` and `?` work, and the value of the body is
+/// the value of the select. It works in goroutines, which park, and on other threads, which block.
 ///
 /// ```
-/// use go_runtime::{channel::unbounded, select};
-/// let (tx, rx) = unbounded();
-/// tx.send(1).unwrap();
-/// let got = select! {
-///     recv(rx) -> n => n.unwrap(),
-///     default => 0,
+/// use std::time::Duration;
+/// use go_runtime::{channel, go, select};
+///
+/// let (numbers, rx) = channel::bounded(0);
+/// let (stop, done) = channel::bounded::<()>(0);
+/// let sender = go! {
+///     let mut next = 1;
+///     loop {
+///         select! {
+///             numbers <- next => next += 1,
+///             <-done => break next,
+///         }
+///     }
 /// };
-/// assert_eq!(got, 1);
+/// let mut sum = 0;
+/// while sum < 10 {
+///     sum += select! {
+///         recv(rx) -> n => n.unwrap(),
+///         default(Duration::from_secs(60)) => panic!("nothing for a minute"),
+///     };
+/// }
+/// drop(stop);
+/// assert_eq!((sum, sender.join().unwrap()), (10, 5));
 /// ```
+///
+/// [crossbeam]: https://docs.rs/crossbeam-channel/latest/crossbeam_channel/macro.select.html
+/// [on entering]: https://go.dev/ref/spec#Select_statements
 #[macro_export]
 macro_rules! select {
     ($($tokens:tt)*) => { $crate::__private::select_impl! { [$crate] $($tokens)* } };
 }
 
-/// Like [`select!`](crate::select), but takes the first ready arm.
+/// Like [`select!`](crate::select), but of several ready arms it takes the one that is written first.
+///
+/// ```
+/// use go_runtime::{channel::unbounded, select_biased};
+/// let (urgent, first) = unbounded();
+/// let (normal, second) = unbounded();
+/// normal.send("normal").unwrap();
+/// urgent.send("urgent").unwrap();
+/// let got = select_biased! {
+///     recv(first) -> msg => msg,
+///     recv(second) -> msg => msg,
+/// };
+/// assert_eq!(got, Ok("urgent"));
+/// ```
 #[macro_export]
 macro_rules! select_biased {
     ($($tokens:tt)*) => { $crate::__private::select_biased_impl! { [$crate] $($tokens)* } };
 }
 
-/// Passes items or statements through and rewrites each `go!< ... >` in them to `go! { ... }`.
+/// Lets a goroutine be written in angle brackets: passes items, statements or an expression through, and rewrites each `go!< ... >`
+/// in them, at any depth, to [`go! { ... }`](crate::go).
 ///
-/// The first `>` closes at which what lies between is complete; `->`, `=>`, `>=`, `>>` and whatever is in brackets do not
-/// count. Where a later `>` could close as well, it is an error: parenthesise the comparison.
+/// (Rust's own parser refuses `go!<` everywhere but in the tokens of a macro.)
 ///
 /// ```
 /// use go_runtime::golang;
-/// let handle = golang! { go!< i32::max(1, 2) > };
-/// assert_eq!(handle.join().unwrap(), 2);
+///
+/// golang! {
+///     fn larger(a: i32, b: i32) -> i32 {
+///         if a > b { a } else { b }
+///     }
+///
+///     fn main() {
+///         let inner = go!<
+///             let v: Vec<i32> = (1..4).collect();
+///             go!<larger(v[0], v[2])>.join().unwrap()
+///         >;
+///         assert_eq!(inner.join().unwrap(), 3);
+///     }
+/// }
 /// ```
+///
+/// # Which `>` closes
+///
+/// The first `>` up to which the content is a complete body for `go!`. A `>` in parentheses,
+/// brackets or braces never counts, nor does one that is part of `->`, `=>`, `>=`, `>>` or `>>=`
+/// (but the `>>` of `go!<go!<f()>>` closes both). So generics and comparisons mostly work by
+/// themselves: what comes before the `>` of `let v: Vec<u8> = ...;`, `f::<T>(x)` or `if a > b {}`
+/// is incomplete.
+///
+/// What is left is a comparison whose left side could end the body: in `go!< init(); a > b; c() >`
+/// the first `>` could close or compare. It closes if what follows cannot be an operand (the end,
+/// `;`, `,`, `.`, `?`, `=>`, another closing `>`, a keyword such as `let` or `fn`, or another
+/// `go!`), or if no later `>` could close. Otherwise it is an error, and one of these helps: put
+/// the comparison in parentheses, `(a > b)`, or write a `;` after the closing `>`.
 #[macro_export]
 macro_rules! golang {
     ($($tokens:tt)*) => { $crate::__private::golang_impl! { [$crate] $($tokens)* } };
