@@ -1,28 +1,20 @@
-//! A channel's state and the operations on it.
+//! A channel and the operations on it.
 //!
-//! One lock guards the buffer and the two queues of waiters. Whoever finds a partner waiting hands the message over
+//! One lock guards the [`State`]. Whoever finds a partner waiting hands the message over
 //! directly, from slot to slot, and wakes it after it has let the lock go. Nothing that a user wrote runs under the lock: messages
 //! are moved there, never dropped.
-//!
-//! Invariants, under the lock:
-//! - receivers wait only while there is no message for them, senders only while there is no room;
-//! - `buffer.len() + reserved <= capacity`: a place that was promised to a chosen `send` arm of a select is kept
-//!   free until the arm has made its message (or failed to);
-//! - once `closed`, nothing is added to the buffer and nobody waits to send; what is in it can still be received.
 
 use std::cell::UnsafeCell;
-use std::collections::VecDeque;
-use std::mem::{self, ManuallyDrop, MaybeUninit};
+use std::mem::{self, ManuallyDrop};
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
-use super::wait_queue::{Claimed, Offer, WaitQueue, Waiter};
+use super::slot::{Wait, hand_over, receive_promised};
+use super::state::{Found, Place, State};
+use super::wait_queue::Waiter;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::sched::{Parker, Verdict};
-
-/// An emptied buffer gives its memory back if it has grown beyond this many bytes.
-const KEPT_BYTES: usize = 64 << 10;
+use crate::sched::Verdict;
 
 /// Laid out so that a rendezvous touches its first cache line only.
 #[repr(C, align(64))]
@@ -39,16 +31,6 @@ pub(crate) struct Core<T> {
 unsafe impl<T: Send> Send for Core<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Core<T> {}
-
-#[repr(C)]
-pub(crate) struct State<T> {
-    closed: bool,
-    receivers: WaitQueue,
-    senders: WaitQueue,
-    /// Places promised to `send` arms of selects.
-    reserved: usize,
-    buffer: VecDeque<T>,
-}
 
 /// How an attempt to send has ended; the message comes back unless it is on its way.
 pub(crate) enum Sent<T> {
@@ -83,41 +65,12 @@ impl Patience {
     }
 }
 
-/// What a `send` arm has been given when it was chosen.
-pub(crate) enum Place {
-    /// A place in the buffer.
-    Reserved,
-    /// A receiver that waits for the message.
-    Receiver(*const Waiter),
-    /// Nobody will ever receive.
-    Closed,
-}
-
-/// What a receiver found at once.
-pub(crate) enum Found<T> {
-    /// A message, and a sender to be told (after the lock has been given back) that it has been served.
-    Message(T, Option<*const Waiter>),
-    /// A sender that has been chosen, and will make its message if it is shown where to put it.
-    Promise(*const Waiter),
-    Closed,
-    Nothing,
-}
-
 impl<T> Core<T> {
     /// `capacity` is `None` for a channel without bound. One sender and one receiver are counted.
     pub(crate) fn new(capacity: Option<usize>) -> Core<T> {
-        let at_once = capacity
-            .unwrap_or(0)
-            .min(KEPT_BYTES / size_of::<T>().max(1));
         Core {
             lock: RawSpinLock::new(),
-            state: UnsafeCell::new(State {
-                buffer: VecDeque::with_capacity(if size_of::<T>() == 0 { 0 } else { at_once }),
-                reserved: 0,
-                closed: false,
-                receivers: WaitQueue::new(),
-                senders: WaitQueue::new(),
-            }),
+            state: UnsafeCell::new(State::new(capacity)),
             capacity,
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
@@ -363,197 +316,6 @@ fn add_handle(count: &AtomicUsize) {
     // As `Arc` does: long before the count could overflow (by leaking clones), the process is stopped.
     if count.fetch_add(1, Ordering::Relaxed) > usize::MAX / 2 {
         std::process::abort();
-    }
-}
-
-impl<T> State<T> {
-    #[inline]
-    fn has_room(&self, capacity: Option<usize>) -> bool {
-        capacity.is_none_or(|capacity| self.buffer.len() + self.reserved < capacity)
-    }
-
-    /// Queues a receiver.
-    ///
-    /// # Safety
-    /// As for [`WaitQueue::push`].
-    pub(crate) unsafe fn enqueue_receiver(&mut self, waiter: &Waiter) {
-        // SAFETY: passed on.
-        unsafe { self.receivers.push(waiter) }
-    }
-
-    /// # Safety
-    /// As for [`WaitQueue::push`].
-    pub(crate) unsafe fn enqueue_sender(&mut self, waiter: &Waiter) {
-        // SAFETY: passed on.
-        unsafe { self.senders.push(waiter) }
-    }
-
-    /// # Safety
-    /// As for [`WaitQueue::remove`].
-    pub(crate) unsafe fn dequeue_receiver(&mut self, waiter: &Waiter) {
-        // SAFETY: passed on.
-        unsafe { self.receivers.remove(waiter) }
-    }
-
-    /// # Safety
-    /// As for [`WaitQueue::remove`].
-    pub(crate) unsafe fn dequeue_sender(&mut self, waiter: &Waiter) {
-        // SAFETY: passed on.
-        unsafe { self.senders.remove(waiter) }
-    }
-
-    /// Takes a message, if there is one.
-    #[inline]
-    pub(crate) fn find_message(&mut self, capacity: Option<usize>) -> Found<T> {
-        if let Some(message) = self.buffer.pop_front() {
-            if self.buffer.is_empty() && self.buffer.capacity() * size_of::<T>() > KEPT_BYTES {
-                self.buffer = VecDeque::new();
-            }
-            return Found::Message(message, self.admit_sender(capacity));
-        }
-        if capacity == Some(0)
-            && let Some(sender) = self.senders.take()
-        {
-            // SAFETY: claimed by us, so it stays until its wait is ended.
-            return match unsafe { (*sender).offer() } {
-                Offer::Promise => Found::Promise(sender),
-                Offer::Message => {
-                    // SAFETY: a sender's slot holds its message, which is now ours to take.
-                    let message = unsafe { (*sender).slot().cast::<T>().read() };
-                    Found::Message(message, Some(sender))
-                }
-            };
-        }
-        if self.closed {
-            Found::Closed
-        } else {
-            Found::Nothing
-        }
-    }
-
-    /// There may be room: lets the first waiting sender in, who is to be told after the lock has been given back.
-    fn admit_sender(&mut self, capacity: Option<usize>) -> Option<*const Waiter> {
-        if self.senders.is_empty() || capacity == Some(0) || !self.has_room(capacity) {
-            return None;
-        }
-        let sender = self.senders.take()?;
-        // SAFETY: claimed by us, so it stays until its wait is ended.
-        match unsafe { (*sender).offer() } {
-            Offer::Message => {
-                // SAFETY: a sender's slot holds its message, which is now ours to take.
-                let message = unsafe { (*sender).slot().cast::<T>().read() };
-                self.buffer.push_back(message);
-            }
-            Offer::Promise => {
-                self.reserved += 1;
-                // SAFETY: as above. A null slot says: a place in the buffer.
-                unsafe { (*sender).set_slot(std::ptr::null_mut()) };
-            }
-        }
-        Some(sender)
-    }
-
-    /// Finds out where a `send` arm could put its message. Nothing is given away for a `None`.
-    pub(crate) fn find_place(&mut self, capacity: Option<usize>) -> Option<Place> {
-        if self.closed {
-            return Some(Place::Closed);
-        }
-        if let Some(receiver) = self.receivers.take() {
-            return Some(Place::Receiver(receiver));
-        }
-        if self.has_room(capacity) {
-            self.reserved += 1;
-            return Some(Place::Reserved);
-        }
-        None
-    }
-
-    fn close(&mut self) -> (Claimed, Claimed) {
-        self.closed = true;
-        (self.senders.take_all(), self.receivers.take_all())
-    }
-}
-
-/// One blocked operation on one channel. What its partner reads first is in one cache line, and what the partner writes, and
-/// the blocked one looks at, with a small message, in the next.
-#[repr(C)]
-struct Wait<T> {
-    waiter: Waiter,
-    parker: Parker,
-    slot: Slot<T>,
-}
-
-impl<T> Wait<T> {
-    #[inline]
-    fn new() -> Wait<T> {
-        Wait {
-            waiter: Waiter::new(Offer::Message),
-            parker: Parker::new(),
-            slot: Slot::new(),
-        }
-    }
-}
-
-/// Room for one message, at an address that others know.
-pub(crate) struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
-
-impl<T> Slot<T> {
-    pub(crate) fn new() -> Slot<T> {
-        Slot(UnsafeCell::new(MaybeUninit::uninit()))
-    }
-
-    pub(crate) fn as_ptr(&self) -> *mut () {
-        self.0.get().cast()
-    }
-
-    /// # Safety
-    /// Nobody else uses the slot meanwhile; it is empty (else its message is leaked).
-    pub(crate) unsafe fn put(&self, message: T) {
-        // SAFETY: by the contract this is the only access.
-        unsafe { (*self.0.get()).write(message) };
-    }
-
-    /// # Safety
-    /// The slot holds a message, nobody else uses it meanwhile, and it is empty afterwards.
-    pub(crate) unsafe fn take(&self) -> T {
-        // SAFETY: by the contract.
-        unsafe { (*self.0.get()).assume_init_read() }
-    }
-}
-
-/// Puts `message` into a receiver's slot and ends its wait.
-///
-/// # Safety
-/// The receiver is claimed by the caller, out of its queue, and waits for a `T`.
-unsafe fn hand_over<T>(receiver: *const Waiter, message: T) {
-    // SAFETY: a claimed receiver waits until its wait is ended, and nobody else uses its slot, which is empty.
-    unsafe {
-        (*receiver).slot().cast::<T>().write(message);
-        Waiter::finish(receiver);
-    }
-}
-
-/// Waits for a chosen `send` arm to make its message. `None`: it did not.
-///
-/// # Safety
-/// `sender` is a promise, claimed by the caller and out of its queue, of a channel of `T`.
-pub(crate) unsafe fn receive_promised<T>(sender: *const Waiter) -> Option<T> {
-    let slot = Slot::new();
-    let waiter = Waiter::new(Offer::Message);
-    let parker = Parker::new();
-    // Nobody else knows this parker, so there is nobody to claim it but us, for the sender.
-    let claimed = parker.claim();
-    debug_assert!(claimed);
-    waiter.set_up(&parker, 0, slot.as_ptr());
-    // SAFETY: the sender waits until we finish it; it then ends our wait, in any case.
-    unsafe {
-        (*sender).set_slot(std::ptr::from_ref(&waiter).cast_mut().cast());
-        Waiter::finish(sender);
-    }
-    match parker.park(None) {
-        // SAFETY: the sender has put it in.
-        Verdict::Done(_) => Some(unsafe { slot.take() }),
-        _ => None,
     }
 }
 

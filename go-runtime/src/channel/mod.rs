@@ -52,6 +52,8 @@ mod iter;
 mod make;
 mod receiver;
 mod sender;
+pub(crate) mod slot;
+pub(crate) mod state;
 mod timed;
 pub(crate) mod wait_queue;
 

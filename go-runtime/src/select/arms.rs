@@ -8,7 +8,9 @@ use std::mem;
 use std::time::Instant;
 
 use super::engine::{AnyArm, Arm};
-use crate::channel::core::{Core, Found, Place, Slot, receive_promised};
+use crate::channel::core::Core;
+use crate::channel::slot::{Slot, receive_promised};
+use crate::channel::state::{Found, Place};
 use crate::channel::wait_queue::{Offer, Waiter};
 use crate::channel::{Receiver, RecvError, SendError, Sender, Source};
 use crate::primitives::spin_lock::RawSpinLock;

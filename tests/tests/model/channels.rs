@@ -3,7 +3,9 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::channel::core::{Core, Found, Patience, Place, Received, Sent, receive_promised};
+use crate::channel::core::{Core, Patience, Received, Sent};
+use crate::channel::slot::receive_promised;
+use crate::channel::state::{Found, Place};
 use crate::channel::wait_queue::{Offer, Waiter};
 use crate::check;
 use crate::sched::{Parker, Verdict, give_deadline};

@@ -1,0 +1,96 @@
+//! Where a message lies while its sender or its receiver is blocked, and how it changes hands.
+//!
+//! A slot is on the stack of whoever waits; its partner reaches it through the [`Waiter`]. Only the one who has claimed the
+//! waiter uses the slot, until it ends the wait.
+
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+
+use super::wait_queue::{Offer, Waiter};
+use crate::sched::{Parker, Verdict};
+
+/// One blocked operation on one channel. What its partner reads first is in one cache line, and what the partner writes, and
+/// the blocked one looks at, with a small message, in the next.
+#[repr(C)]
+pub(super) struct Wait<T> {
+    pub(super) waiter: Waiter,
+    pub(super) parker: Parker,
+    pub(super) slot: Slot<T>,
+}
+
+impl<T> Wait<T> {
+    #[inline]
+    pub(super) fn new() -> Wait<T> {
+        Wait {
+            waiter: Waiter::new(Offer::Message),
+            parker: Parker::new(),
+            slot: Slot::new(),
+        }
+    }
+}
+
+/// Room for one message, at an address that others know.
+pub(crate) struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
+
+impl<T> Slot<T> {
+    pub(crate) fn new() -> Slot<T> {
+        Slot(UnsafeCell::new(MaybeUninit::uninit()))
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut () {
+        self.0.get().cast()
+    }
+
+    /// # Safety
+    /// Nobody else uses the slot meanwhile; it is empty (else its message is leaked).
+    pub(crate) unsafe fn put(&self, message: T) {
+        // SAFETY: by the contract this is the only access.
+        unsafe { (*self.0.get()).write(message) };
+    }
+
+    /// # Safety
+    /// The slot holds a message, nobody else uses it meanwhile, and it is empty afterwards.
+    pub(crate) unsafe fn take(&self) -> T {
+        // SAFETY: by the contract.
+        unsafe { (*self.0.get()).assume_init_read() }
+    }
+}
+
+/// Puts `message` into a receiver's slot and ends its wait.
+///
+/// # Safety
+/// The receiver is claimed by the caller, out of its queue, and waits for a `T`.
+pub(super) unsafe fn hand_over<T>(receiver: *const Waiter, message: T) {
+    // SAFETY: a claimed receiver waits until its wait is ended, and nobody else uses its slot, which is empty.
+    unsafe {
+        (*receiver).slot().cast::<T>().write(message);
+        Waiter::finish(receiver);
+    }
+}
+
+/// Waits for a chosen `send` arm to make its message. `None`: it did not.
+///
+/// # Safety
+/// `sender` is a promise, claimed by the caller and out of its queue, of a channel of `T`.
+pub(crate) unsafe fn receive_promised<T>(sender: *const Waiter) -> Option<T> {
+    let wait = Wait::<T>::new();
+    let Wait {
+        waiter,
+        parker,
+        slot,
+    } = &wait;
+    // Nobody else knows this parker, so there is nobody to claim it but us, for the sender.
+    let claimed = parker.claim();
+    debug_assert!(claimed);
+    waiter.set_up(parker, 0, slot.as_ptr());
+    // SAFETY: the sender waits until we finish it; it then ends our wait, in any case.
+    unsafe {
+        (*sender).set_slot(std::ptr::from_ref(waiter).cast_mut().cast());
+        Waiter::finish(sender);
+    }
+    match parker.park(None) {
+        // SAFETY: the sender has put it in.
+        Verdict::Done(_) => Some(unsafe { slot.take() }),
+        _ => None,
+    }
+}

@@ -1,0 +1,166 @@
+//! What a channel's lock guards: the buffer and the two queues of waiters.
+//!
+//! Invariants, whenever the lock is free:
+//! - receivers wait only while there is no message for them, senders only while there is no room;
+//! - `buffer.len() + reserved <= capacity`: a place that was promised to a chosen `send` arm of a select is kept
+//!   free until the arm has made its message (or failed to);
+//! - once `closed`, nothing is added to the buffer and nobody waits to send; what is in it can still be received.
+
+use std::collections::VecDeque;
+
+use super::wait_queue::{Claimed, Offer, WaitQueue, Waiter};
+
+/// An emptied buffer gives its memory back if it has grown beyond this many bytes.
+const KEPT_BYTES: usize = 64 << 10;
+
+#[repr(C)]
+pub(crate) struct State<T> {
+    pub(super) closed: bool,
+    pub(super) receivers: WaitQueue,
+    pub(super) senders: WaitQueue,
+    /// Places promised to `send` arms of selects.
+    pub(super) reserved: usize,
+    pub(super) buffer: VecDeque<T>,
+}
+
+/// What a `send` arm has been given when it was chosen.
+pub(crate) enum Place {
+    /// A place in the buffer.
+    Reserved,
+    /// A receiver that waits for the message.
+    Receiver(*const Waiter),
+    /// Nobody will ever receive.
+    Closed,
+}
+
+/// What a receiver found at once.
+pub(crate) enum Found<T> {
+    /// A message, and a sender to be told (after the lock has been given back) that it has been served.
+    Message(T, Option<*const Waiter>),
+    /// A sender that has been chosen, and will make its message if it is shown where to put it.
+    Promise(*const Waiter),
+    Closed,
+    Nothing,
+}
+
+impl<T> State<T> {
+    pub(super) fn new(capacity: Option<usize>) -> State<T> {
+        let at_once = match size_of::<T>() {
+            0 => 0,
+            size => capacity.unwrap_or(0).min(KEPT_BYTES / size),
+        };
+        State {
+            closed: false,
+            receivers: WaitQueue::new(),
+            senders: WaitQueue::new(),
+            reserved: 0,
+            buffer: VecDeque::with_capacity(at_once),
+        }
+    }
+
+    #[inline]
+    pub(super) fn has_room(&self, capacity: Option<usize>) -> bool {
+        capacity.is_none_or(|capacity| self.buffer.len() + self.reserved < capacity)
+    }
+
+    /// Queues a receiver.
+    ///
+    /// # Safety
+    /// As for [`WaitQueue::push`].
+    pub(crate) unsafe fn enqueue_receiver(&mut self, waiter: &Waiter) {
+        // SAFETY: passed on.
+        unsafe { self.receivers.push(waiter) }
+    }
+
+    /// # Safety
+    /// As for [`WaitQueue::push`].
+    pub(crate) unsafe fn enqueue_sender(&mut self, waiter: &Waiter) {
+        // SAFETY: passed on.
+        unsafe { self.senders.push(waiter) }
+    }
+
+    /// # Safety
+    /// As for [`WaitQueue::remove`].
+    pub(crate) unsafe fn dequeue_receiver(&mut self, waiter: &Waiter) {
+        // SAFETY: passed on.
+        unsafe { self.receivers.remove(waiter) }
+    }
+
+    /// # Safety
+    /// As for [`WaitQueue::remove`].
+    pub(crate) unsafe fn dequeue_sender(&mut self, waiter: &Waiter) {
+        // SAFETY: passed on.
+        unsafe { self.senders.remove(waiter) }
+    }
+
+    /// Takes a message, if there is one.
+    #[inline]
+    pub(crate) fn find_message(&mut self, capacity: Option<usize>) -> Found<T> {
+        if let Some(message) = self.buffer.pop_front() {
+            if self.buffer.is_empty() && self.buffer.capacity() * size_of::<T>() > KEPT_BYTES {
+                self.buffer = VecDeque::new();
+            }
+            return Found::Message(message, self.admit_sender(capacity));
+        }
+        if capacity == Some(0)
+            && let Some(sender) = self.senders.take()
+        {
+            // SAFETY: claimed by us, so it stays until its wait is ended.
+            return match unsafe { (*sender).offer() } {
+                Offer::Promise => Found::Promise(sender),
+                Offer::Message => {
+                    // SAFETY: a sender's slot holds its message, which is now ours to take.
+                    let message = unsafe { (*sender).slot().cast::<T>().read() };
+                    Found::Message(message, Some(sender))
+                }
+            };
+        }
+        if self.closed {
+            Found::Closed
+        } else {
+            Found::Nothing
+        }
+    }
+
+    /// There may be room: lets the first waiting sender in, who is to be told after the lock has been given back.
+    pub(super) fn admit_sender(&mut self, capacity: Option<usize>) -> Option<*const Waiter> {
+        if self.senders.is_empty() || capacity == Some(0) || !self.has_room(capacity) {
+            return None;
+        }
+        let sender = self.senders.take()?;
+        // SAFETY: claimed by us, so it stays until its wait is ended.
+        match unsafe { (*sender).offer() } {
+            Offer::Message => {
+                // SAFETY: a sender's slot holds its message, which is now ours to take.
+                let message = unsafe { (*sender).slot().cast::<T>().read() };
+                self.buffer.push_back(message);
+            }
+            Offer::Promise => {
+                self.reserved += 1;
+                // SAFETY: as above. A null slot says: a place in the buffer.
+                unsafe { (*sender).set_slot(std::ptr::null_mut()) };
+            }
+        }
+        Some(sender)
+    }
+
+    /// Finds out where a `send` arm could put its message. Nothing is given away for a `None`.
+    pub(crate) fn find_place(&mut self, capacity: Option<usize>) -> Option<Place> {
+        if self.closed {
+            return Some(Place::Closed);
+        }
+        if let Some(receiver) = self.receivers.take() {
+            return Some(Place::Receiver(receiver));
+        }
+        if self.has_room(capacity) {
+            self.reserved += 1;
+            return Some(Place::Reserved);
+        }
+        None
+    }
+
+    pub(super) fn close(&mut self) -> (Claimed, Claimed) {
+        self.closed = true;
+        (self.senders.take_all(), self.receivers.take_all())
+    }
+}
