@@ -4,23 +4,24 @@
 //! started goroutines that are ready and the ones that have not started in turn, looks into its inbox and at the
 //! clock when it runs dry and every so often besides, then steals, looks around for a moment, and sleeps.
 
+mod idleness;
+mod stacks;
+mod starting;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::hint;
-use std::io::{self, Write};
 use std::ptr::{self, NonNull};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use super::fiber::Fiber;
-use super::parker::Parker;
-use super::placement::{self, Held, Survey};
-use super::runtime::{Runtime, Seat};
-use super::task::TaskRef;
-use super::timers::{TimerKey, Timers};
 use crate::clock;
 use crate::primitives::atomic::Ordering;
-use crate::stack::Stack;
+use crate::sched::fiber::Fiber;
+use crate::sched::parker::Parker;
+use crate::sched::placement::Held;
+use crate::sched::runtime::{Runtime, Seat};
+use crate::sched::task::TaskRef;
+use crate::sched::timers::{TimerKey, Timers};
 
 /// After so many goroutines the inbox, the timers and the oldest of the waiting get their turn.
 const ROUND: u32 = 64;
@@ -30,10 +31,6 @@ const HELD_ROUND: u32 = 8;
 const SHORT_LOOK: Duration = Duration::from_micros(20);
 /// The same if work has been coming soon: about what it costs to put a thread to sleep and wake it again.
 const LONG_LOOK: Duration = Duration::from_micros(100);
-/// How soon a worker that has nothing else to do tries again to get memory for a stack.
-const STACK_RETRY: Duration = Duration::from_millis(20);
-/// How many idle stacks a worker keeps.
-const IDLE_FIBERS: usize = 1024;
 
 pub(crate) struct Worker {
     runtime: &'static Runtime,
@@ -273,103 +270,6 @@ impl Worker {
         })
     }
 
-    /// One that has not started, if this worker is the one to start it.
-    #[inline]
-    fn next_fresh(&self, tick: u32) -> Option<TaskRef> {
-        if self.fresh.is_empty() || !self.may_start() {
-            return None;
-        }
-        // The newest first keeps trees of goroutines small; now and then the oldest, so that none starves.
-        let oldest = if tick % ROUND < 2 {
-            self.seat.fresh.steal().success()
-        } else {
-            None
-        };
-        let task = oldest.or_else(|| self.fresh.pop())?;
-        self.seat.books.place();
-        Some(task)
-    }
-
-    /// Whether this worker may start one from its own queue.
-    fn may_start(&self) -> bool {
-        let load = self.seat.books.load();
-        let others = self.runtime.seats.len() - 1;
-        if placement::may_start_anyway(load, others, self.fresh.len()) {
-            self.held.replace(None);
-            return true;
-        }
-        let survey = self.runtime.survey(self.index);
-        if survey.may_start(load) {
-            self.held.replace(None);
-            return true;
-        }
-        self.leave_to_others(&survey, load)
-    }
-
-    /// Something waits that a worker with less to do should start. `true`: all of those are kept busy, so this one may.
-    #[cold]
-    fn leave_to_others(&self, survey: &Survey, load: usize) -> bool {
-        let seats = &self.runtime.seats;
-        let mut held = self.held.borrow_mut();
-        let held = held.get_or_insert_with(|| Held::new(seats.iter().map(Seat::computed)));
-        if held.is_overdue(survey, load, |index| seats[index].computed()) {
-            return true;
-        }
-        self.runtime.has_held.store(true, Ordering::Relaxed);
-        // One that looks for work takes it, or calls the next before it sleeps.
-        let idle = &self.runtime.idle;
-        if idle.sleepers() > 0 && idle.searching() <= usize::from(self.searching.get()) {
-            self.runtime.call_one();
-        }
-        false
-    }
-
-    /// Brings some of what waits elsewhere to the own queue. `true`: there may be something now.
-    fn steal(&self) -> bool {
-        let runtime = self.runtime;
-        if !runtime.has_fresh() {
-            // What was held has found its worker; what comes next starts with its own patience.
-            self.held.replace(None);
-            return false;
-        }
-        let injected = runtime.injector.len();
-        if injected > 0 {
-            let share = self.share(injected);
-            if share > 0 {
-                let stolen = runtime.injector.steal_batch_with_limit(&self.fresh, share);
-                if !stolen.is_empty() {
-                    return true;
-                }
-            }
-        }
-        let count = runtime.seats.len();
-        for i in 1..count {
-            let victim = &runtime.seats[(self.index + i) % count];
-            let waiting = victim.fresh.len();
-            if waiting > 0 {
-                let share = self.share(waiting);
-                if share > 0 {
-                    let stolen = victim.fresh.steal_batch_with_limit(&self.fresh, share);
-                    if !stolen.is_empty() {
-                        return true;
-                    }
-                }
-            }
-        }
-        false
-    }
-
-    /// How many this worker should take from a queue with `waiting`.
-    fn share(&self, waiting: usize) -> usize {
-        let load = self.seat.books.load();
-        let survey = self.runtime.survey(self.index);
-        let share = survey.share(load, waiting);
-        if share > 0 {
-            return share;
-        }
-        usize::from(self.leave_to_others(&survey, load))
-    }
-
     fn collect_mail(&self) {
         let mut ready = self.ready.borrow_mut();
         let drained = self.seat.inbox().drain(|task| ready.extend(task));
@@ -409,150 +309,5 @@ impl Worker {
         if ended {
             self.recycle(fiber);
         }
-    }
-
-    /// Gives a task its stack.
-    fn start(&self, task: TaskRef) -> Option<NonNull<Fiber>> {
-        // SAFETY: the scheduler's reference is held until the goroutine has ended.
-        let header = unsafe { task.get() };
-        let default = self.runtime.default_stack_size();
-        let size = header.stack_size().unwrap_or(default);
-        let idle = if size == default {
-            self.fibers.borrow_mut().pop()
-        } else {
-            None
-        };
-        let fiber = match idle {
-            Some(fiber) => fiber,
-            None => match Stack::new(size) {
-                Ok(stack) => Fiber::new(stack),
-                Err(error) => {
-                    self.wait_for_stack(task, size, &error);
-                    return None;
-                }
-            },
-        };
-        if self.runtime.out_of_stacks.load(Ordering::Relaxed) {
-            let short = !self.stackless.borrow().is_empty();
-            self.runtime.out_of_stacks.store(short, Ordering::Relaxed);
-        }
-        header.fiber.set(Some(fiber));
-        // SAFETY: the fiber is idle and ours.
-        unsafe { fiber.as_ref() }.assign(task);
-        self.seat.books.start();
-        Some(fiber)
-    }
-
-    #[cold]
-    fn wait_for_stack(&self, task: TaskRef, size: usize, error: &io::Error) {
-        if !self.runtime.out_of_stacks.swap(true, Ordering::Relaxed) {
-            // Memory is short, so none is allocated; and one write keeps the message in one piece.
-            let mut text = io::Cursor::new([0; 512]);
-            let _ = writeln!(
-                text,
-                "go-runtime: no memory for a stack of {size} bytes ({error}). The goroutine waits until another one ends, \
-                 and new ones are refused meanwhile. Raise the limit on memory (ulimit -v) or on mappings \
-                 (vm.max_map_count), set a smaller GOSTACK, or run fewer goroutines at once."
-            );
-            let length = text.position() as usize;
-            let _ = io::stderr().write_all(&text.get_ref()[..length]);
-        }
-        self.stackless.borrow_mut().push_back(task);
-    }
-
-    /// Queues those that wait for a stack again.
-    fn retry_stackless(&self) {
-        let waiting = self.stackless.take();
-        self.ready.borrow_mut().extend(waiting);
-    }
-
-    fn recycle(&self, fiber: NonNull<Fiber>) {
-        let mut idle = self.fibers.borrow_mut();
-        // SAFETY: idle, and this worker's.
-        let size = unsafe { fiber.as_ref() }.stack_size();
-        if idle.len() < IDLE_FIBERS && size == self.runtime.default_stack_size() {
-            idle.push(fiber);
-        } else {
-            // SAFETY: its task has ended, and this is the worker's loop.
-            unsafe { Fiber::destroy(fiber) };
-        }
-    }
-
-    // --- idleness ---
-
-    /// `false`: enough others are looking already.
-    fn start_searching(&self) -> bool {
-        if !self.searching.get() {
-            let others = self.runtime.idle.searching();
-            if others > 0 && others * 2 >= self.runtime.seats.len() {
-                return false;
-            }
-            self.runtime.idle.start_searching();
-            self.searching.set(true);
-        }
-        true
-    }
-
-    #[inline]
-    fn stop_searching(&self) {
-        let was_last = self.searching.replace(false) && self.runtime.idle.stop_searching();
-        if was_last && self.runtime.has_fresh() {
-            self.runtime.announce_work();
-        }
-    }
-
-    fn sleep(&self) {
-        let inbox = self.seat.inbox();
-        let idle = &self.runtime.idle;
-        idle.add_sleeper();
-        if !inbox.fall_asleep() {
-            idle.remove_sleeper();
-            return;
-        }
-        idle.last_look(self.searching.replace(false));
-        if self.steal() || !self.fresh.is_empty() && self.may_start() {
-            self.get_up();
-            return;
-        }
-        if !self.runtime.has_fresh() {
-            self.held.replace(None);
-        }
-        let alarm = self.alarm();
-        while inbox.is_asleep() {
-            match alarm {
-                None => thread::park(),
-                Some(alarm) => {
-                    let now = clock::now();
-                    if alarm <= now {
-                        break;
-                    }
-                    thread::park_timeout(alarm - now);
-                }
-            }
-        }
-        self.get_up();
-        // Another worker, or the rest of the process, may have given memory back.
-        self.retry_stackless();
-    }
-
-    fn get_up(&self) {
-        if self.seat.inbox().wake_up() {
-            self.runtime.idle.remove_sleeper();
-            return;
-        }
-        let mut ready = self.ready.borrow_mut();
-        let drained = self.seat.inbox().drain(|task| ready.extend(task));
-        if drained.called {
-            // Who called has counted us.
-            self.searching.set(true);
-        }
-    }
-
-    /// When a sleeping worker has to get up by itself.
-    fn alarm(&self) -> Option<Instant> {
-        let timer = self.timers.borrow().next();
-        let held = self.held.borrow().as_ref().map(Held::next_look);
-        let stack = (!self.stackless.borrow().is_empty()).then(|| clock::now() + STACK_RETRY);
-        [timer, held, stack].into_iter().flatten().min()
     }
 }

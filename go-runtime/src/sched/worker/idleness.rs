@@ -1,0 +1,91 @@
+//! How a worker that has nothing to run looks around, goes to sleep, and gets up again.
+//!
+//! The order of the steps in [`Worker::sleep`] is what no wake-up gets lost in: see `idle` and `inbox`, and the model checks.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Worker;
+use crate::clock;
+use crate::sched::placement::Held;
+
+/// How soon a worker that has nothing else to do tries again to get memory for a stack.
+const STACK_RETRY: Duration = Duration::from_millis(20);
+
+impl Worker {
+    /// `false`: enough others are looking already.
+    pub(super) fn start_searching(&self) -> bool {
+        if !self.searching.get() {
+            let others = self.runtime.idle.searching();
+            if others > 0 && others * 2 >= self.runtime.seats.len() {
+                return false;
+            }
+            self.runtime.idle.start_searching();
+            self.searching.set(true);
+        }
+        true
+    }
+
+    #[inline]
+    pub(super) fn stop_searching(&self) {
+        let was_last = self.searching.replace(false) && self.runtime.idle.stop_searching();
+        if was_last && self.runtime.has_fresh() {
+            self.runtime.announce_work();
+        }
+    }
+
+    pub(super) fn sleep(&self) {
+        let inbox = self.seat.inbox();
+        let idle = &self.runtime.idle;
+        idle.add_sleeper();
+        if !inbox.fall_asleep() {
+            idle.remove_sleeper();
+            return;
+        }
+        idle.last_look(self.searching.replace(false));
+        if self.steal() || !self.fresh.is_empty() && self.may_start() {
+            self.get_up();
+            return;
+        }
+        if !self.runtime.has_fresh() {
+            self.held.replace(None);
+        }
+        let alarm = self.alarm();
+        while inbox.is_asleep() {
+            match alarm {
+                None => thread::park(),
+                Some(alarm) => {
+                    let now = clock::now();
+                    if alarm <= now {
+                        break;
+                    }
+                    thread::park_timeout(alarm - now);
+                }
+            }
+        }
+        self.get_up();
+        // Another worker, or the rest of the process, may have given memory back.
+        self.retry_stackless();
+    }
+
+    fn get_up(&self) {
+        if self.seat.inbox().wake_up() {
+            self.runtime.idle.remove_sleeper();
+            return;
+        }
+        let mut ready = self.ready.borrow_mut();
+        let drained = self.seat.inbox().drain(|task| ready.extend(task));
+        if drained.called {
+            // Who called has counted us.
+            self.searching.set(true);
+        }
+    }
+
+    /// When a sleeping worker has to get up by itself.
+    fn alarm(&self) -> Option<Instant> {
+        let timer = self.timers.borrow().next();
+        let held = self.held.borrow().as_ref().map(Held::next_look);
+        let stack = (!self.stackless.borrow().is_empty()).then(|| clock::now() + STACK_RETRY);
+        [timer, held, stack].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,109 @@
+//! Which goroutine a worker starts next, and where it gets them from; the rule itself is in [`placement`].
+//!
+//! What has not started lies in the injector and in the workers' queues. The owner takes the newest of its queue, others steal the
+//! oldest; whoever must not start one leaves it where it is, and sees to it that the right worker learns of it.
+
+use super::{ROUND, Worker};
+use crate::primitives::atomic::Ordering;
+use crate::sched::placement::{self, Held, Survey};
+use crate::sched::runtime::Seat;
+use crate::sched::task::TaskRef;
+
+impl Worker {
+    /// One that has not started, if this worker is the one to start it.
+    #[inline]
+    pub(super) fn next_fresh(&self, tick: u32) -> Option<TaskRef> {
+        if self.fresh.is_empty() || !self.may_start() {
+            return None;
+        }
+        // The newest first keeps trees of goroutines small; now and then the oldest, so that none starves.
+        let oldest = if tick % ROUND < 2 {
+            self.seat.fresh.steal().success()
+        } else {
+            None
+        };
+        let task = oldest.or_else(|| self.fresh.pop())?;
+        self.seat.books.place();
+        Some(task)
+    }
+
+    /// Whether this worker may start one from its own queue.
+    pub(super) fn may_start(&self) -> bool {
+        let load = self.seat.books.load();
+        let others = self.runtime.seats.len() - 1;
+        if placement::may_start_anyway(load, others, self.fresh.len()) {
+            self.held.replace(None);
+            return true;
+        }
+        let survey = self.runtime.survey(self.index);
+        if survey.may_start(load) {
+            self.held.replace(None);
+            return true;
+        }
+        self.leave_to_others(&survey, load)
+    }
+
+    /// Something waits that a worker with less to do should start. `true`: all of those are kept busy, so this one may.
+    #[cold]
+    fn leave_to_others(&self, survey: &Survey, load: usize) -> bool {
+        let seats = &self.runtime.seats;
+        let mut held = self.held.borrow_mut();
+        let held = held.get_or_insert_with(|| Held::new(seats.iter().map(Seat::computed)));
+        if held.is_overdue(survey, load, |index| seats[index].computed()) {
+            return true;
+        }
+        self.runtime.has_held.store(true, Ordering::Relaxed);
+        // One that looks for work takes it, or calls the next before it sleeps.
+        let idle = &self.runtime.idle;
+        if idle.sleepers() > 0 && idle.searching() <= usize::from(self.searching.get()) {
+            self.runtime.call_one();
+        }
+        false
+    }
+
+    /// Brings some of what waits elsewhere to the own queue. `true`: there may be something now.
+    pub(super) fn steal(&self) -> bool {
+        let runtime = self.runtime;
+        if !runtime.has_fresh() {
+            // What was held has found its worker; what comes next starts with its own patience.
+            self.held.replace(None);
+            return false;
+        }
+        let injected = runtime.injector.len();
+        if injected > 0 {
+            let share = self.share(injected);
+            if share > 0 {
+                let stolen = runtime.injector.steal_batch_with_limit(&self.fresh, share);
+                if !stolen.is_empty() {
+                    return true;
+                }
+            }
+        }
+        let count = runtime.seats.len();
+        for i in 1..count {
+            let victim = &runtime.seats[(self.index + i) % count];
+            let waiting = victim.fresh.len();
+            if waiting > 0 {
+                let share = self.share(waiting);
+                if share > 0 {
+                    let stolen = victim.fresh.steal_batch_with_limit(&self.fresh, share);
+                    if !stolen.is_empty() {
+                        return true;
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// How many this worker should take from a queue with `waiting`.
+    fn share(&self, waiting: usize) -> usize {
+        let load = self.seat.books.load();
+        let survey = self.runtime.survey(self.index);
+        let share = survey.share(load, waiting);
+        if share > 0 {
+            return share;
+        }
+        usize::from(self.leave_to_others(&survey, load))
+    }
+}
