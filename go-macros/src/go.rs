@@ -116,6 +116,15 @@ impl Go {
 /// `clone(a, b)`, if a block and nothing else comes after it.
 fn parse_clones(input: ParseStream) -> Result<Vec<Ident>> {
     let ahead = input.fork();
+    let misplaced = ahead.peek(keyword::clone)
+        && (ahead.peek2(syn::Ident)
+            || ahead.peek2(token::Paren)
+                && (ahead.peek3(Token![move]) || ahead.peek3(Token![,]) || ahead.peek3(Token![;])));
+    if misplaced {
+        return Err(ahead.error(
+            "clone(...) goes in front of a block, with nothing between: go!(clone(a, b) { ... })",
+        ));
+    }
     if !(ahead.peek(keyword::clone) && ahead.peek2(token::Paren) && ahead.peek3(token::Brace)) {
         return Ok(Vec::new());
     }
@@ -139,10 +148,15 @@ fn parse_clones(input: ParseStream) -> Result<Vec<Ident>> {
         .into_iter()
         .map(|name| {
             syn::parse2::<Ident>(name.clone()).map_err(|_| {
-                Error::new_spanned(
-                    name,
-                    "clone(...) takes plain variables; bind it first: let tx = self.tx.clone();",
-                )
+                let first = name.clone().into_iter().next().map(|token| token.to_string());
+                let message = match first.as_deref() {
+                    Some("mut") => "clone(...) takes plain variables, without `mut`: begin the block with let mut x = x;",
+                    Some("self") if name.clone().into_iter().count() == 1 => {
+                        "clone(...) takes plain variables; bind it first: let this = self.clone();"
+                    }
+                    _ => "clone(...) takes plain variables; bind it first: let tx = self.tx.clone();",
+                };
+                Error::new_spanned(name, message)
             })
         })
         .collect()
@@ -203,6 +217,15 @@ impl Run {
                 "`?` has no function to return from here: drop it and look at the result after \
                  joining, or use a block: go!({ ... })",
             )),
+            Expr::Reference(borrow)
+                if matches!(*borrow.expr, Expr::Call(_) | Expr::MethodCall(_)) =>
+            {
+                Err(Error::new_spanned(
+                    borrow.and_token,
+                    "`&` in front of a call borrows its result: to call a method on a borrowed receiver write \
+                     go!((&x).method()), or clone the receiver: go!(clone(x) { x.method() })",
+                ))
+            }
             other => Err(not_runnable(&other)),
         }
     }

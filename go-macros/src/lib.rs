@@ -48,7 +48,8 @@ pub fn golang(input: TokenStream) -> TokenStream {
 /// fn main() -> Result<(), Error> { ... }
 /// ```
 ///
-/// The return type is anything that an ordinary `main` may return. The runtime is looked up in the
+/// The return type is anything that an ordinary `main` may return. Its stack has 8 MiB (or what
+/// `GOSTACK` says, if that is more), as a program's first thread has as a rule. The runtime is looked up in the
 /// dependencies of your `Cargo.toml`; where it is only re-exported by another crate, say where it
 /// is: `#[my_crate::main(crate = my_crate::go_runtime)]`.
 #[proc_macro_attribute]

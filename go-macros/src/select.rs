@@ -3,7 +3,7 @@
 //! ```text
 //! match (&(channel), ...) {              evaluates the channels, keeps temporaries alive
 //!     (c0, ...) => {
-//!         let a0 = c0.__select_recv(); ...
+//!         let a0 = c0.__go_runtime_receiver(); ...
 //!         match select(&[a0.__arm(), ...], timeout, biased) {
 //!             0 => { let result = a0.__take(); match result { PATTERN => BODY } } ...
 //! ```
@@ -79,12 +79,12 @@ impl Expansion {
         let index = Literal::usize_suffixed(self.cases.len());
         match arm.operation {
             Operation::Recv { channel } => {
-                let variable = self.channel(channel, "__select_recv");
+                let variable = self.channel(channel, "__go_runtime_receiver");
                 let chosen = chosen(quote!(#variable.__take()), arm.pattern, arm.body);
                 self.cases.push(quote!(#index => #chosen));
             }
             Operation::Send { channel, value } => {
-                let variable = self.channel(channel, "__select_send");
+                let variable = self.channel(channel, "__go_runtime_sender");
                 // As a method's receiver, the place in the channel is reserved before the value is
                 // evaluated; as an argument, the value has its type inferred and coerced.
                 let method = Ident::new("__send", variable.span());

@@ -46,8 +46,12 @@
 /// by the caller, in source order, and the goroutine only makes the call. So `go!(serve(listener.accept()))` accepts here, and serves
 /// there.
 ///
-/// What unpacks the result (`unwrap`, `expect`, `ok`, ...) belongs to the call, as does what is called on a view of a variable: all of
-/// `rx.iter().sum::<i32>()` runs in the goroutine. A `move` closure among the last arguments stays in the call too.
+/// These method calls at the end only unpack the result, and belong to the call before them: `unwrap`, `expect`, `unwrap_err`,
+/// `expect_err`, `unwrap_or`, `unwrap_or_else`, `unwrap_or_default`, `ok`, `err`, `is_ok`, `is_err`, `is_some`, `is_none`. And what is
+/// called on a view of a value, by methods of these names without arguments, is one call on the value, since no goroutine could
+/// keep a borrow of the caller's variables: `iter`, `iter_mut`, `try_iter`, `lock`, `borrow`, `borrow_mut`, `as_ref`, `as_mut`, `as_str`,
+/// `as_bytes`, `as_slice`, `chars`, `lines`. So all of `rx.iter().map(|n| n + 1).sum::<i32>()` runs in the goroutine. Closures among the
+/// last arguments stay in the call, and statics, which are told by their capital letters, are not moved.
 ///
 /// A macro cannot see its own brackets: a call alone in braces is a call, not a block. Write `go!({ f(rx.recv()) })`, or a `;` after
 /// it, to have the goroutine do all of it.
@@ -55,7 +59,7 @@
 /// # Panics
 ///
 /// If the goroutine cannot be started: for want of memory, because the runtime cannot start (a bad `GOMAXPROCS`), because of a
-/// `stack_size` below 16 KiB or above 1 GiB, or where `local` is used outside of a goroutine.
+/// `stack_size` below 32 KiB or above 1 GiB, or where `local` is used outside of a goroutine.
 /// [`Builder::spawn`](crate::Builder::spawn) gives an error instead.
 ///
 /// [Go statements]: https://go.dev/ref/spec#Go_statements

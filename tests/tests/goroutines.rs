@@ -43,7 +43,7 @@ fn a_panic_ends_one_goroutine_only() {
 fn bad_stack_sizes_are_errors() {
     for size in [0, 3, usize::MAX] {
         let error = Builder::new().stack_size(size).spawn(|| ()).unwrap_err();
-        assert!(error.to_string().contains("16 KiB"), "{error}");
+        assert!(error.to_string().contains("32 KiB"), "{error}");
     }
     let panic = panic::catch_unwind(|| go!(stack_size = 3; {})).unwrap_err();
     assert!(panic.downcast_ref::<String>().unwrap().contains("3 bytes"));

@@ -9,19 +9,25 @@ use syn::{Attribute, Error, Expr, ExprCall, ExprMethodCall, Result, Token};
 
 /// These only unpack what a call gives. Seen as calls of their own, `go!(rx.recv().unwrap())` would
 /// wait for the message in the caller and unpack it in the goroutine.
-const ADAPTORS: [&str; 7] = [
+const ADAPTORS: [&str; 13] = [
     "unwrap",
     "expect",
     "unwrap_err",
     "expect_err",
     "ok",
     "err",
+    "unwrap_or",
+    "unwrap_or_else",
     "unwrap_or_default",
+    "is_ok",
+    "is_err",
+    "is_some",
+    "is_none",
 ];
 
 /// These only give a view of a value. Evaluated by the caller, `rx.iter()` in `go!(rx.iter().sum())` would borrow the
 /// caller's variable, which no goroutine can do: so a view, and what is called on it, belongs to the call.
-const VIEWS: [&str; 17] = [
+const VIEWS: [&str; 13] = [
     "iter",
     "iter_mut",
     "try_iter",
@@ -33,12 +39,8 @@ const VIEWS: [&str; 17] = [
     "as_str",
     "as_bytes",
     "as_slice",
-    "by_ref",
     "chars",
-    "bytes",
     "lines",
-    "keys",
-    "values",
 ];
 
 /// A call, taken apart.
@@ -112,6 +114,8 @@ impl Bindings {
         let of_view = is_view(&receiver);
         let receiver = if unpacks_call || of_view {
             self.call(*receiver)?
+        } else if is_static(&receiver) {
+            receiver.into_token_stream()
         } else {
             self.bind_mut(*receiver).into_token_stream()
         };
@@ -123,13 +127,12 @@ impl Bindings {
     }
 
     fn arguments(&mut self, args: Punctuated<Expr, Token![,]>, of_view: bool) -> TokenStream {
-        // A `move` closure runs nothing when it is evaluated, and the goroutine captures the same
-        // values at the same time; left in the call, its parameters have their types inferred. An
-        // argument after it could still change what it captures, so only the last ones stay. What is called on a view
-        // takes closures most of the time, without `move`, and is run by the goroutine anyway.
+        // A closure runs nothing when it is evaluated, and the goroutine captures the same values at the same time; left in
+        // the call, its parameters have their types inferred. An argument after it could still change what it captures,
+        // so only the last ones stay (all of them in what is called on a view, which the goroutine runs anyway).
         let bound = args
             .iter()
-            .rposition(|arg| !is_move_closure(arg))
+            .rposition(|arg| !matches!(arg, Expr::Closure(_)))
             .map_or(0, |last| last + 1);
         args.into_pairs()
             .enumerate()
@@ -194,8 +197,17 @@ fn is_view(expr: &Expr) -> bool {
     }
 }
 
-fn is_move_closure(expr: &Expr) -> bool {
-    matches!(expr, Expr::Closure(closure) if closure.capture.is_some())
+/// `STATIC`, `module::CONSTANT`: evaluated, a static would be moved, which it cannot be; left in the call, it is borrowed.
+fn is_static(expr: &Expr) -> bool {
+    match expr {
+        Expr::Path(path) => path.path.segments.last().is_some_and(|last| {
+            let name = last.ident.to_string();
+            last.arguments.is_none()
+                && name.chars().any(|c| c.is_ascii_uppercase())
+                && !name.chars().any(|c| c.is_lowercase())
+        }),
+        _ => false,
+    }
 }
 
 fn mentions(tokens: TokenStream, name: &Ident) -> bool {

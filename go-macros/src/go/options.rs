@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::parse::ParseStream;
-use syn::{Error, Expr, Result, Token};
+use syn::{Error, Expr, Result, Token, token};
 
 #[derive(Default)]
 pub(super) struct Options {
@@ -16,6 +16,7 @@ impl Options {
     /// Takes the options and their `;`, if there are any.
     pub(super) fn parse(input: ParseStream) -> Result<Options> {
         let mut options = Options::default();
+        refuse_misspellings(input)?;
         if !starts_option(input) {
             return Ok(options);
         }
@@ -106,6 +107,25 @@ impl Options {
             quote!(#krate::__private::#spawn(#builder, #closure)),
         )
     }
+}
+
+/// `name: "x"` and `local { ... }`, which are no Rust either.
+fn refuse_misspellings(input: ParseStream) -> Result<()> {
+    let Ok(option) = input.fork().parse::<Ident>() else {
+        return Ok(());
+    };
+    let colon = input.peek2(Token![:]) && !input.peek2(Token![::]);
+    if colon && (option == "name" || option == "stack_size" || option == "local") {
+        let message = format!("options are written with `=`: `{option} = ...;`");
+        return Err(Error::new(option.span(), message));
+    }
+    if option == "local" && (input.peek2(token::Brace) || input.peek2(Token![move])) {
+        return Err(Error::new(
+            option.span(),
+            "expected `;` after the option: go!(local; { ... })",
+        ));
+    }
+    Ok(())
 }
 
 /// `name =` but neither `name ==` nor `name =>`; or the flag, followed by the end of an option.

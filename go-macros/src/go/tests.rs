@@ -98,7 +98,7 @@ fn a_function_the_arguments_mention_is_bound_first() {
 }
 
 #[test]
-fn move_closures_at_the_end_stay_in_the_call() {
+fn closures_at_the_end_stay_in_the_call() {
     becomes(
         "f(a, move |x| x)",
         "{ let __go0 = a; rt::spawn(move || { f(__go0, move |x| x) }) }",
@@ -107,10 +107,28 @@ fn move_closures_at_the_end_stay_in_the_call() {
         "f(move |x| x, a)",
         "{ let __go0 = move |x| x; let __go1 = a; rt::spawn(move || { f(__go0, __go1) }) }",
     );
+    becomes("f(|x| x)", "rt::spawn(move || { f(|x| x) })");
+}
+
+#[test]
+fn statics_stay_in_the_call() {
+    becomes("GROUP.done()", "rt::spawn(move || { GROUP.done() })");
     becomes(
-        "f(|x| x)",
-        "{ let __go0 = |x| x; rt::spawn(move || { f(__go0) }) }",
+        "m::LIST2.lock().unwrap().push(x)",
+        "{ let __go0 = x; rt::spawn(move || { m::LIST2.lock().unwrap().push(__go0) }) }",
     );
+}
+
+#[test]
+fn near_misses_of_options_and_clones() {
+    fails("name: \"x\"; f()", "written with `=`: `name = ...;`");
+    fails("local { f() }", "expected `;` after the option");
+    for code in ["clone(tx) move || 1", "clone(tx), { 1 }", "clone tx { 1 }"] {
+        fails(code, "clone(...) goes in front of a block");
+    }
+    fails("clone(mut tx) { 1 }", "without `mut`");
+    fails("clone(self) { 1 }", "let this = self.clone();");
+    fails("&x.f()", "go!((&x).method())");
 }
 
 #[test]

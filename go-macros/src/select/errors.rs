@@ -1,6 +1,6 @@
 //! What can be said about an arm that is wrong.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use syn::parse::ParseStream;
 use syn::{Error, Pat, Token};
 
@@ -44,8 +44,110 @@ pub(super) fn missing_arrow(head: &TokenStream, input: ParseStream) -> Error {
 }
 
 pub(super) fn unknown_operation(input: ParseStream) -> Error {
+    let head = head(input);
+    if let Some((place, advice)) = misspelling(&head) {
+        return Error::new(place, advice);
+    }
     match input.fork().parse::<Ident>() {
         Ok(name) => Error::new(name.span(), format!("unknown operation `{name}`: {FORMS}")),
         Err(_) => input.error(format!("expected an arm: {FORMS}")),
     }
+}
+
+/// The tokens up to the `=>`.
+fn head(input: ParseStream) -> Vec<TokenTree> {
+    let mut head = Vec::new();
+    let ahead = input.fork();
+    while !ahead.is_empty() && !ahead.peek(Token![=>]) {
+        match ahead.parse() {
+            Ok(token) => head.push(token),
+            Err(_) => break,
+        }
+    }
+    head
+}
+
+/// Where and what is wrong in the head of an arm, if it is a mistake that people make.
+pub(super) fn misspelling(head: &[TokenTree]) -> Option<(Span, &'static str)> {
+    let is_word = |token: &TokenTree, words: &[&str]| matches!(token, TokenTree::Ident(name) if words.iter().any(|word| name == word));
+    let is_sign = |token: &TokenTree, sign: char| matches!(token, TokenTree::Punct(punct) if punct.as_char() == sign);
+    let first = head.first()?;
+    if is_word(first, &["case"]) {
+        return Some((
+            first.span(),
+            "an arm has no `case`: write `msg = <-rx => body` or `tx <- value => body`",
+        ));
+    }
+    if is_word(first, &["let"]) {
+        return Some((first.span(), "an arm binds without `let`: drop it"));
+    }
+    if is_sign(first, '#') {
+        return Some((
+            first.span(),
+            "an arm takes no attributes: put it on the whole `select!`, or test in the body",
+        ));
+    }
+    let parens = |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis);
+    for (at, token) in head.iter().enumerate() {
+        let after = head.get(at + 1);
+        let operation = is_word(token, &["recv", "send"]);
+        let called = after.is_some_and(parens);
+        if is_sign(token, ':') && after.is_some_and(|next| is_sign(next, '=')) {
+            return Some((
+                token.span(),
+                "an arm binds without `:=`: write `msg = <-rx`",
+            ));
+        }
+        if operation && called && at > 0 {
+            return Some((
+                token.span(),
+                "the operation comes first and is no method: write `recv(rx) -> msg` or `send(tx, value) -> res`",
+            ));
+        }
+        if operation && at == 0 {
+            return Some((
+                token.span(),
+                "the operation takes parentheses: write `recv(rx) -> msg` or `send(tx, value) -> res`",
+            ));
+        }
+        if is_sign(token, '<') && after.is_some_and(|next| is_sign(next, '-')) {
+            return Some((
+                token.span(),
+                "the arrow is one sign: write `<-` without a space in it",
+            ));
+        }
+        if is_sign(token, '=') && after.is_some() {
+            return Some((
+                token.span(),
+                "to receive, write an arrow before the channel: `msg = <-rx`",
+            ));
+        }
+        if is_sign(token, '-')
+            && after.is_some_and(|next| is_sign(next, '>'))
+            && !head.get(1).is_some_and(parens)
+        {
+            return Some((
+                first.span(),
+                "to receive, name the operation: `recv(rx) -> msg`",
+            ));
+        }
+    }
+    None
+}
+
+/// What is before a `<-`, if it is no pattern: `v, ok = <-rx` in Go.
+pub(super) fn bad_pattern(tokens: TokenStream, error: &Error) -> Error {
+    let list = tokens.clone().into_iter().collect::<Vec<_>>();
+    let has_comma = list
+        .iter()
+        .any(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ','));
+    if let Some((place, advice)) = misspelling(&list) {
+        return Error::new(place, advice);
+    }
+    let message = if has_comma {
+        "a receive gives one Result: bind it, `msg = <-rx`, and match in the body".to_owned()
+    } else {
+        format!("no pattern for the message: {error}")
+    };
+    Error::new_spanned(tokens, message)
 }

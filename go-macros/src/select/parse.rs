@@ -11,7 +11,9 @@ use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{Error, Expr, Pat, Result, Token, token};
 
-use super::errors::{is_refutable, missing_arrow, refutable, unknown_operation};
+use super::errors::{
+    bad_pattern, is_refutable, missing_arrow, misspelling, refutable, unknown_operation,
+};
 use super::{Arm, Operation};
 
 pub(super) fn arms(input: TokenStream) -> Result<Vec<Arm>> {
@@ -183,7 +185,11 @@ impl Arms {
         if !ends_with_assignment(&before) {
             let tokens: TokenStream = before.into_iter().collect();
             let channel = syn::parse2(tokens.clone()).map_err(|error| {
-                Error::new_spanned(tokens, format!("no channel to send to: {error}"))
+                let list: Vec<_> = tokens.clone().into_iter().collect();
+                match misspelling(&list) {
+                    Some((place, advice)) => Error::new(place, advice),
+                    None => Error::new_spanned(tokens, format!("no channel to send to: {error}")),
+                }
             })?;
             let value = input.parse()?;
             return Ok((Some(Operation::Send { channel, value }), None));
@@ -196,19 +202,9 @@ impl Arms {
                 "expected a pattern before `=`: write `<-rx` alone to drop the message",
             ));
         }
-        if let Some(TokenTree::Ident(first)) = tokens.clone().into_iter().next()
-            && first == "let"
-        {
-            return Err(Error::new_spanned(
-                first,
-                "an arm binds without `let`: drop it",
-            ));
-        }
         let pattern = Pat::parse_multi_with_leading_vert
             .parse2(tokens.clone())
-            .map_err(|error| {
-                Error::new_spanned(tokens, format!("no pattern for the message: {error}"))
-            })?;
+            .map_err(|error| bad_pattern(tokens, &error))?;
         if is_refutable(&pattern) {
             self.report(refutable(&pattern, "<-", "msg = <-rx"));
         }

@@ -44,8 +44,8 @@ fn all_kinds_of_arms() {
     becomes(
         "recv(a) -> x => f(x), default(d) => {} send(b, v) => {}",
         "{ match (&(a), d, &(b),) { (channel0, duration1, channel2,) => {
-            let arm0 = channel0.__select_recv();
-            let arm1 = channel2.__select_send();
+            let arm0 = channel0.__go_runtime_receiver();
+            let arm1 = channel2.__go_runtime_sender();
             match rt::__private::select(
                 &[arm0.__arm(), arm1.__arm()], rt::__private::Timeout::After(duration1), false,
             ) {
@@ -153,6 +153,20 @@ fn unknown_operations() {
     );
     fails("a => {}", &["unknown operation `a`"]);
     fails("_ => {}", &["expected an arm: "]);
+}
+
+#[test]
+fn near_misses() {
+    fails("case v := <-rx => {}", &["an arm has no `case`"]);
+    fails("v := <-rx => {}", &["binds without `:=`"]);
+    fails("v, ok = <-rx => {}", &["a receive gives one Result"]);
+    fails("v = rx => {}", &["write an arrow before the channel"]);
+    fails("v = recv(rx) => {}", &["write an arrow before the channel"]);
+    fails("rx.recv() -> v => {}", &["is no method"]);
+    fails("recv rx -> v => {}", &["the operation takes parentheses"]);
+    fails("rx -> v => {}", &["name the operation"]);
+    fails("v = < -rx => {}", &["without a space"]);
+    fails("#[cfg(unix)] recv(rx) => {}", &["takes no attributes"]);
 }
 
 #[test]

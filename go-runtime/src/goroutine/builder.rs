@@ -123,7 +123,7 @@ impl Builder {
         self
     }
 
-    /// The size of the stack in bytes, from 16 KiB to 1 GiB; the default is 256 KiB or what `GOSTACK` says. Memory is
+    /// The size of the stack in bytes, from 32 KiB to 1 GiB; the default is 256 KiB or what `GOSTACK` says. Memory is
     /// taken only for the pages that are touched. Sizes out of range are an error of [`spawn`](Builder::spawn).
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.options().stack_size = Some(bytes);

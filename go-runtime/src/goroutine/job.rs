@@ -183,7 +183,8 @@ impl<T> JoinHandle<T> {
     /// Waits for the goroutine to end. It parks a goroutine and blocks a thread.
     ///
     /// # Errors
-    /// The payload of the panic with which the goroutine ended, as [`std::thread::JoinHandle::join`] gives it.
+    /// The payload of the panic with which the goroutine ended, as [`std::thread::JoinHandle::join`] gives it. It is no
+    /// [`Error`](std::error::Error), so `?` does not pass it on.
     ///
     /// ```
     /// let failed = go_runtime::spawn(|| panic!("no luck"));

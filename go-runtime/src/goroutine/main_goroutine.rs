@@ -5,6 +5,7 @@ use std::process::{ExitCode, Termination};
 
 use super::builder::Builder;
 use crate::sched::Runtime;
+use crate::stack;
 
 /// Runs `main` as a goroutine named "main", waits for it, and returns its exit code.
 ///
@@ -12,12 +13,16 @@ use crate::sched::Runtime;
 #[doc(hidden)]
 #[track_caller]
 pub fn run_main<R: Termination + 'static>(main: fn() -> R) -> ExitCode {
-    if let Err(error) = Runtime::try_get() {
-        eprintln!("error: {error}");
-        return ExitCode::from(2);
-    }
+    let stack_size = match Runtime::try_get() {
+        Ok(runtime) => runtime.default_stack_size().max(stack::MAIN_SIZE),
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let builder = Builder::new().name("main").stack_size(stack_size);
     // What `main` returns need not be `Send`: it is turned into an exit code, and its error printed, over there.
-    match Builder::new().name("main").spawn(move || main().report()) {
+    match builder.spawn(move || main().report()) {
         Ok(handle) => handle
             .join()
             .unwrap_or_else(|payload| panic::resume_unwind(payload)),

@@ -40,7 +40,7 @@ enum RecvState {
 impl<T> Receiver<T> {
     /// The arm of a `select!` that receives from here.
     #[doc(hidden)]
-    pub fn __select_recv(&self) -> RecvArm<'_, T> {
+    pub fn __go_runtime_receiver(&self) -> RecvArm<'_, T> {
         RecvArm {
             receiver: self,
             slot: Slot::new(),
@@ -52,7 +52,7 @@ impl<T> Receiver<T> {
 
     /// Only there for its error message: one cannot send on a receiver.
     #[doc(hidden)]
-    pub fn __select_send(&self) -> SendArm<'_, T>
+    pub fn __go_runtime_sender(&self) -> SendArm<'_, T>
     where
         Receiver<T>: CanSend,
     {
@@ -196,7 +196,7 @@ pub struct SendArm<'a, T> {
 impl<T> Sender<T> {
     /// The arm of a `select!` that sends to here.
     #[doc(hidden)]
-    pub fn __select_send(&self) -> SendArm<'_, T> {
+    pub fn __go_runtime_sender(&self) -> SendArm<'_, T> {
         SendArm {
             sender: self,
             waiter: Waiter::new(Offer::Promise),
@@ -207,7 +207,7 @@ impl<T> Sender<T> {
 
     /// Only there for its error message: one cannot receive from a sender.
     #[doc(hidden)]
-    pub fn __select_recv(&self) -> RecvArm<'_, T>
+    pub fn __go_runtime_receiver(&self) -> RecvArm<'_, T>
     where
         Sender<T>: CanReceive,
     {

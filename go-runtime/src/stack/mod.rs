@@ -10,8 +10,10 @@ use corosensei::stack::{DefaultStack, StackPointer};
 
 /// The default size of a goroutine's stack, in bytes. Memory is only taken for the pages that are touched.
 pub(crate) const DEFAULT_SIZE: usize = 256 << 10;
-/// The least size: below it not even a panic message fits.
-pub(crate) const MIN_SIZE: usize = 16 << 10;
+/// The least size: below it not even a panic with its backtrace fits.
+pub(crate) const MIN_SIZE: usize = 32 << 10;
+/// The size for `main`: what the system gives a program's first thread as a rule.
+pub(crate) const MAIN_SIZE: usize = 8 << 20;
 /// The largest size.
 pub(crate) const MAX_SIZE: usize = 1 << 30;
 
@@ -67,7 +69,7 @@ impl fmt::Display for BadSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "a stack of {} bytes cannot be made: it takes at least {MIN_SIZE} (16 KiB) and at most {MAX_SIZE} (1 GiB); \
+            "a stack of {} bytes cannot be made: it takes at least {MIN_SIZE} (32 KiB) and at most {MAX_SIZE} (1 GiB); \
              without a stack_size a goroutine gets {DEFAULT_SIZE} (256 KiB), of which only the pages it touches take memory",
             self.0
         )

@@ -13,7 +13,7 @@ use crate::sched::Parker;
 ///
 /// The counter starts at 0. [`add`](WaitGroup::add) raises it, [`done`](WaitGroup::done) lowers it by one, and
 /// [`wait`](WaitGroup::wait) waits until it is 0. As in Go, calls of `add` that raise it from 0 come before the `wait`. Share
-/// one by an `Arc` or a `static`.
+/// one by an `Arc`, or as a static in a [`LazyLock`](std::sync::LazyLock).
 ///
 /// ```
 /// use std::sync::Arc;
