@@ -29,8 +29,9 @@ const ROUND: u32 = 64;
 const HELD_ROUND: u32 = 8;
 /// How long an idle worker looks around before it sleeps, if work has been coming late.
 const SHORT_LOOK: Duration = Duration::from_micros(20);
-/// The same if work has been coming soon: about what it costs to put a thread to sleep and wake it again.
-const LONG_LOOK: Duration = Duration::from_micros(100);
+/// Work that came so soon, after a sleep, would have been worth looking for: it is about what two workers need who wake
+/// each other in turn, and so would never find that they need not sleep.
+const SOON: Duration = Duration::from_micros(250);
 
 pub(crate) struct Worker {
     runtime: &'static Runtime,
@@ -217,9 +218,12 @@ impl Worker {
                 }
             } else {
                 self.sleep();
-                // Work that came soon after would have been worth looking for.
-                let soon = clock::now() - since < 2 * LONG_LOOK;
-                self.look_for.set(if soon { LONG_LOOK } else { SHORT_LOOK });
+                let gap = clock::now() - since;
+                self.look_for.set(if gap < SOON {
+                    SHORT_LOOK.max(gap * 3 / 2)
+                } else {
+                    SHORT_LOOK
+                });
                 idle_since = None;
             }
         }
