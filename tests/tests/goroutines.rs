@@ -279,3 +279,22 @@ fn a_lone_chain_on_a_view_runs_in_the_goroutine() {
     let names = std::sync::Mutex::new(vec!["a", "b"]);
     assert_eq!(go!(names.lock().unwrap().len()).join().unwrap(), 2);
 }
+
+/// The result of a detached goroutine is dropped after its end; what that spawns counts as anybody's.
+#[test]
+fn a_result_that_spawns_when_dropped() {
+    struct Spawns(go_runtime::channel::Sender<()>);
+    impl Drop for Spawns {
+        fn drop(&mut self) {
+            let tx = self.0.clone();
+            go!({ tx.send(()).unwrap() });
+        }
+    }
+    let (tx, rx) = unbounded();
+    for _ in 0..100 {
+        let result = Spawns(tx.clone());
+        go!(move || result);
+    }
+    drop(tx);
+    assert_eq!(rx.iter().count(), 100);
+}

@@ -3,7 +3,12 @@
 //!
 //! The files under test are the runtime's own, compiled here a second time with loom's atomics in place of std's.
 
-#![allow(dead_code, missing_docs, clippy::undocumented_unsafe_blocks)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::undocumented_unsafe_blocks
+)]
 
 #[path = "model/channel.rs"]
 mod channel;
@@ -14,6 +19,8 @@ mod sched;
 
 #[path = "model/channels.rs"]
 mod channels;
+#[path = "model/sync.rs"]
+mod sync;
 #[path = "model/wakeups.rs"]
 mod wakeups;
 

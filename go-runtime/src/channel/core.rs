@@ -16,7 +16,8 @@ use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::sched::Verdict;
 
-/// Laid out so that a rendezvous touches its first cache line only.
+/// Laid out so that a rendezvous writes its first cache line only; the second is read, and changes with buffered messages and
+/// handles.
 #[repr(C, align(64))]
 pub(crate) struct Core<T> {
     lock: RawSpinLock,
@@ -139,7 +140,7 @@ impl<T> Core<T> {
         deadline: Option<Instant>,
     ) -> Sent<T> {
         let wait = Wait::new();
-        // SAFETY: the slot is empty.
+        // SAFETY: the slot is empty, and nobody else knows it yet.
         unsafe { wait.slot.put(message) };
         let Wait {
             waiter,
@@ -155,7 +156,10 @@ impl<T> Core<T> {
             Verdict::Done(_) => Sent::Yes,
             // SAFETY: nobody took the message, and nobody will: the wait is over.
             Verdict::Closed(_) => Sent::Closed(unsafe { slot.take() }),
-            Verdict::TimedOut | Verdict::Retry | Verdict::Pending => {
+            Verdict::Retry | Verdict::Pending => {
+                unreachable!("a sender with its message is served, closed or timed out")
+            }
+            Verdict::TimedOut => {
                 // SAFETY: the waiter was queued in this channel.
                 unsafe { self.lock().senders.remove(waiter) };
                 // SAFETY: the clock claimed us, so nobody else did.
@@ -217,7 +221,8 @@ impl<T> Core<T> {
             Verdict::Done(_) => Some(Received::Message(unsafe { slot.take() })),
             Verdict::Closed(_) => Some(Received::Closed),
             Verdict::Retry => None,
-            Verdict::TimedOut | Verdict::Pending => {
+            Verdict::Pending => unreachable!("a wait ends with a verdict"),
+            Verdict::TimedOut => {
                 // SAFETY: the waiter was queued in this channel.
                 unsafe { self.lock().receivers.remove(waiter) };
                 Some(Received::TimedOut)
@@ -226,7 +231,10 @@ impl<T> Core<T> {
     }
 
     /// Keeps (or finds that it cannot keep) the promise of a chosen `send` arm.
-    pub(crate) fn keep_promise(&self, place: Place, message: T) -> Result<(), T> {
+    ///
+    /// # Safety
+    /// `place` is what this channel gave the arm, and is used once.
+    pub(crate) unsafe fn keep_promise(&self, place: Place, message: T) -> Result<(), T> {
         match place {
             Place::Closed => Err(message),
             Place::Receiver(receiver) => {
@@ -254,7 +262,10 @@ impl<T> Core<T> {
     }
 
     /// The chosen `send` arm has made no message: its value expression has panicked, or left the select.
-    pub(crate) fn break_promise(&self, place: &Place) {
+    ///
+    /// # Safety
+    /// `place` is what this channel gave the arm, and is used once.
+    pub(crate) unsafe fn break_promise(&self, place: &Place) {
         match *place {
             Place::Closed => {}
             // SAFETY: it was claimed when the arm was chosen.

@@ -39,6 +39,7 @@ pub(crate) enum Source<T> {
     Never,
 }
 
+// A panic of its user leaves a channel as it was: nothing of the user's runs while it changes.
 impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
 

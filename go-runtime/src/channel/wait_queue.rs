@@ -1,4 +1,4 @@
-//! The queue of those who wait at one end of a channel, first come first served.
+//! The queue of those who wait for the same thing, at one end of a channel as a rule, first come first served.
 //!
 //! A [`Waiter`] lies on the stack of whoever waits. Its links and its `queued` mark are guarded by the lock of the
 //! channel whose queue it is in. Nobody leaves the function that made a waiter before the waiter is out of the queue, so
@@ -173,7 +173,7 @@ impl WaitQueue {
         }
     }
 
-    /// Takes out all that still wait. They are to be told that the channel is closed.
+    /// Takes out all that still wait, to be told of the same thing.
     pub(crate) fn take_all(&mut self) -> Claimed {
         let mut claimed = Claimed {
             first: ptr::null(),
@@ -194,7 +194,7 @@ impl WaitQueue {
     }
 }
 
-/// Waiters that have been claimed to be told of a close, once the lock has been given back.
+/// Waiters that have been claimed, to be told once the lock has been given back.
 #[must_use]
 pub(crate) struct Claimed {
     first: *const Waiter,
@@ -203,13 +203,18 @@ pub(crate) struct Claimed {
 
 impl Claimed {
     pub(crate) fn close(self) {
+        self.end(Verdict::Closed);
+    }
+
+    /// Ends all the waits, each with the verdict on its number.
+    pub(crate) fn end(self, verdict: impl Fn(usize) -> Verdict) {
         let mut waiter = self.first;
         while !waiter.is_null() {
             // SAFETY: each is claimed by us and stays until the unpark; the link is read before.
             unsafe {
                 let next = (*waiter).next.get();
                 let index = (*waiter).index.get();
-                Parker::unpark((*waiter).parker.get(), Verdict::Closed(index));
+                Parker::unpark((*waiter).parker.get(), verdict(index));
                 waiter = next;
             }
         }

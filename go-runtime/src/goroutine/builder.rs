@@ -124,7 +124,8 @@ impl Builder {
     }
 
     /// The size of the stack in bytes, from 32 KiB to 1 GiB; the default is 256 KiB or what `GOSTACK` says. Memory is
-    /// taken only for the pages that are touched. Sizes out of range are an error of [`spawn`](Builder::spawn).
+    /// taken only for the pages that are touched. A closure or a result of many kilobytes, which has to lie on the stack,
+    /// enlarges it. Sizes out of range are an error of [`spawn`](Builder::spawn).
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.options().stack_size = Some(bytes);
         self
@@ -143,7 +144,8 @@ impl Builder {
     {
         let spawned_at = Location::caller();
         let (runtime, options) = self.check::<F, T>()?;
-        let (task, handle) = new_job(f, spawned_at, options);
+        // SAFETY: both types are `Send`.
+        let (task, handle) = unsafe { new_job(f, spawned_at, options) };
         runtime.spawn(task);
         Ok(handle)
     }
@@ -168,7 +170,8 @@ impl Builder {
             ));
         };
         let (_, options) = self.check::<F, T>()?;
-        let (task, handle) = new_job(f, spawned_at, options);
+        // SAFETY: the next line queues it on this worker.
+        let (task, handle) = unsafe { new_job(f, spawned_at, options) };
         worker.spawn_local(task);
         Ok(handle)
     }

@@ -60,7 +60,7 @@ where
     /// # Safety
     /// `task` is the header of a live `Job<F, T>`, which is what this one's vtables are put into.
     unsafe fn of<'a>(task: TaskRef) -> &'a Self {
-        // SAFETY: `repr(C)` puts the header first; the pointer was made from the whole job in `new`.
+        // SAFETY: `repr(C)` puts the header first; the pointer was made from the whole job in `new_job`.
         unsafe { task.as_ptr().cast::<Self>().as_ref() }
     }
 
@@ -130,8 +130,10 @@ where
 
 /// Makes a goroutine that has not been queued yet: the scheduler's reference to it, and the handle.
 ///
-/// The caller makes sure that a closure which is not `Send` is queued on its own worker only.
-pub(super) fn new_job<F, T>(
+/// # Safety
+/// If the closure or its result is not `Send`, the task is queued on the caller's own worker only (and the handle, by its
+/// type, stays there).
+pub(super) unsafe fn new_job<F, T>(
     closure: F,
     spawned_at: &'static Location<'static>,
     options: Option<Box<Options>>,

@@ -1,7 +1,7 @@
-//! A spin lock for critical sections of a few loads and stores.
+//! A spin lock for short critical sections (the longest: growing a buffer, and a close, which runs over all who wait).
 //!
 //! A goroutine never parks while it holds one, and no user code (a `Drop`, a `Clone`, a value expression)
-//! runs under one: so whoever holds it is running on some thread and will be done in nanoseconds, unless the
+//! runs under one: so whoever holds it is running on some thread and will be done soon, unless the
 //! system took its thread away, in which case waiters give their time slice back.
 //! Unlocking is a plain store, which is why this is no `Mutex`: on the hand-over of a message between two
 //! goroutines of one worker, the lock is most of what is left to pay.

@@ -64,7 +64,7 @@ impl Fiber {
     /// Called on the fiber's own worker, from outside of any fiber, with a task assigned.
     #[inline]
     pub(super) unsafe fn resume(&self) -> bool {
-        // SAFETY: only the worker's loop resumes, and it runs outside of fibers: so no other use of the coroutine
+        // SAFETY: `Some`, since `new` puts the coroutine in before it gives the fiber away. Only the worker's loop resumes, and it runs outside of fibers: so no other use of the coroutine
         // is under way. What runs inside touches `task` and `suspender` only.
         let coroutine = unsafe { (*self.coroutine.get()).as_mut().unwrap_unchecked() };
         coroutine.resume(());

@@ -55,7 +55,7 @@ pub(crate) struct Parker {
 const SPINS: u32 = 100;
 
 impl Parker {
-    /// A parker for the calling goroutine or thread. `may_spin`: the wake-up may well come at once from another core.
+    /// A parker for the calling goroutine or thread.
     #[inline]
     pub(crate) fn new() -> Parker {
         if let Some(worker) = Worker::current()

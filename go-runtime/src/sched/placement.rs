@@ -116,9 +116,9 @@ impl Held {
         &self,
         survey: &Survey,
         load: usize,
+        now: Instant,
         computed: impl Fn(usize) -> Option<Duration>,
     ) -> bool {
-        let now = clock::now();
         // Don't ask the system before it can matter.
         if now < self.since + COMPUTING || !survey.may_start_without(load, |other| other.busy) {
             return false;
@@ -194,21 +194,18 @@ mod tests {
     #[test]
     fn only_those_kept_busy_lose_their_turn() {
         let held = Held {
-            since: clock::now() - COMPUTING,
+            since: clock::now(),
             computed: [Some(Duration::ZERO)].into_iter().collect(),
         };
+        let soon = held.since + COMPUTING;
         let mut survey = survey(&[0], 1);
         assert!(!survey.may_start(2));
-        assert!(!held.is_overdue(&survey, 2, |_| Some(COMPUTING)));
+        assert!(!held.is_overdue(&survey, 2, soon, |_| Some(COMPUTING)));
         survey.others[0].busy = true;
-        assert!(held.is_overdue(&survey, 2, |_| Some(COMPUTING)));
-        assert!(!held.is_overdue(&survey, 2, |_| Some(COMPUTING / 2)));
-        assert!(!held.is_overdue(&survey, 2, |_| None));
-        let long_ago = Held {
-            since: held.since - BLOCKED,
-            ..held
-        };
-        assert!(long_ago.is_overdue(&survey, 2, |_| None));
+        assert!(held.is_overdue(&survey, 2, soon, |_| Some(COMPUTING)));
+        assert!(!held.is_overdue(&survey, 2, soon, |_| Some(COMPUTING / 2)));
+        assert!(!held.is_overdue(&survey, 2, soon, |_| None));
+        assert!(held.is_overdue(&survey, 2, held.since + BLOCKED, |_| None));
     }
 
     #[test]

@@ -82,20 +82,20 @@ impl<'a> Locks<'a> {
     }
 
     /// Locks all until the result is dropped.
-    fn lock(&self) -> Held<'_> {
+    fn lock(&self) -> AllLocked<'_> {
         for lock in &self.0 {
             lock.lock();
         }
-        Held(&self.0)
+        AllLocked(&self.0)
     }
 }
 
-struct Held<'a>(&'a [&'a RawSpinLock]);
+struct AllLocked<'a>(&'a [&'a RawSpinLock]);
 
-impl Drop for Held<'_> {
+impl Drop for AllLocked<'_> {
     fn drop(&mut self) {
         for lock in self.0 {
-            // SAFETY: locked in `Locks::lock`, and what it guards is used only while `Held` lives.
+            // SAFETY: locked in `Locks::lock`, and what it guards is used only while `self` lives.
             unsafe { lock.unlock() };
         }
     }

@@ -7,7 +7,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use crate::channel::wait_queue::{Offer, WaitQueue, Waiter};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::sched::Parker;
+use crate::sched::{Parker, Verdict};
 
 /// Waits for a number of goroutines to finish.
 ///
@@ -78,14 +78,13 @@ impl WaitGroup {
     /// counter*). The counter stays 0.
     #[track_caller]
     pub fn done(&self) {
-        let before = self.count.fetch_sub(1, Ordering::AcqRel);
-        if before == 1 {
-            self.wake_all();
-        } else if before == 0 {
-            self.count.fetch_add(1, Ordering::AcqRel);
-            panic!(
-                "WaitGroup::done: negative counter; call add() before the goroutine starts, and done() once in each"
-            );
+        let lowered = self
+            .count
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |count| {
+                (count > 1).then(|| count - 1)
+            });
+        if lowered.is_err() {
+            self.last_done();
         }
     }
 
@@ -99,7 +98,7 @@ impl WaitGroup {
         waiter.set_up(&parker, 0, std::ptr::null_mut());
         self.lock.lock();
         // Under the lock: a `done` that reaches 0 after this look finds us in the queue.
-        let must_wait = self.count.load(Ordering::SeqCst) != 0;
+        let must_wait = self.count.load(Ordering::Acquire) != 0;
         if must_wait {
             // SAFETY: the lock is held; whoever unparks us has taken the waiter out.
             unsafe { (*self.waiting.get()).push(&waiter) };
@@ -111,14 +110,27 @@ impl WaitGroup {
         }
     }
 
+    /// The step to 0 and the taking of those who wait are one, under the lock: who waits for a next round queues after it.
     #[cold]
-    fn wake_all(&self) {
+    #[track_caller]
+    fn last_done(&self) {
         self.lock.lock();
+        let lowered = self
+            .count
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |count| {
+                count.checked_sub(1)
+            });
         // SAFETY: the lock is held.
-        let waiting = unsafe { (*self.waiting.get()).take_all() };
+        let waiting = (lowered == Ok(1)).then(|| unsafe { (*self.waiting.get()).take_all() });
         // SAFETY: locked above, and the queue is not used any more.
         unsafe { self.lock.unlock() };
-        waiting.close();
+        if let Some(waiting) = waiting {
+            waiting.end(Verdict::Done);
+        }
+        assert!(
+            lowered.is_ok(),
+            "WaitGroup::done: negative counter; call add() before the goroutine starts, and done() once in each"
+        );
     }
 }
 

@@ -180,10 +180,10 @@ fn promise(kept: bool) {
         }
     };
     if kept {
-        assert!(core.keep_promise(place, 5).is_ok());
+        assert!(unsafe { core.keep_promise(place, 5) }.is_ok());
     } else {
         // The receiver looks again, and gets the next message.
-        core.break_promise(&place);
+        unsafe { core.break_promise(&place) };
         assert_eq!(sent(&core, 5, Patience::Forever), 5);
     }
     assert_eq!(receiver.join().unwrap(), 5);

@@ -48,7 +48,7 @@ pub(crate) struct Worker {
     stackless: RefCell<VecDeque<TaskRef>>,
     current: Cell<Option<(TaskRef, NonNull<Fiber>)>>,
     ticks: Cell<u32>,
-    /// It is counted in `Runtime::searching`.
+    /// It is counted in `Idle::searching`.
     searching: Cell<bool>,
     /// Something waits that should be started by another worker.
     held: RefCell<Option<Held>>,
@@ -133,7 +133,8 @@ impl Worker {
     pub(crate) fn note_finish(&self) {
         if let Some(task) = self.current_task() {
             // SAFETY: the goroutine that runs holds a reference.
-            let parent = unsafe { task.get() }.parent.get();
+            // A parent from here on: what the `Drop` of its result spawns must not change counts that it has left.
+            let parent = unsafe { task.get() }.parent.replace(true);
             self.seat.books.finish(parent);
             // What is left to do is short, and its load is gone already.
             self.seat.books.set_busy(false);
@@ -200,7 +201,7 @@ impl Worker {
 
     // --- the loop ---
 
-    pub(super) fn run(&self) {
+    pub(super) fn run(&'static self) {
         CURRENT.set(self);
         self.seat.sit_down();
         let mut idle_since = None;

@@ -4,6 +4,7 @@
 //! oldest; whoever must not start one leaves it where it is, and sees to it that the right worker learns of it.
 
 use super::{ROUND, Worker};
+use crate::clock;
 use crate::primitives::atomic::Ordering;
 use crate::sched::placement::{self, Held, Survey};
 use crate::sched::runtime::Seat;
@@ -49,7 +50,8 @@ impl Worker {
         let seats = &self.runtime.seats;
         let mut held = self.held.borrow_mut();
         let held = held.get_or_insert_with(|| Held::new(seats.iter().map(Seat::computed)));
-        if held.is_overdue(survey, load, |index| seats[index].computed()) {
+        let computed = |index: usize| seats[index].computed();
+        if held.is_overdue(survey, load, clock::now(), computed) {
             return true;
         }
         self.runtime.has_held.store(true, Ordering::Relaxed);
