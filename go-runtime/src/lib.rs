@@ -11,6 +11,23 @@
 //! assert_eq!(rx.recv(), Ok("hello"));
 //! ```
 //!
+//! [`go!`] starts goroutines, [`channel`]s connect them, [`select!`] waits for several, and [`sync`] and [`time`] have the rest.
+//! [`macro@main`] makes a goroutine of `main`; without it the runtime starts at the first use.
+//!
+//! # Settings
+//!
+//! The environment variables `GOMAXPROCS` (the number of workers, 1 to 1024; else the number of CPUs) and `GOSTACK` (the default
+//! size of a stack in bytes, 32 KiB to 1 GiB; else 256 KiB) are read when the runtime starts.
+//!
+//! # Limits
+//!
+//! - A goroutine that computes without end, or is in a call of the system that blocks, holds its worker: what has started there waits.
+//! - A guard of a [`std::sync::Mutex`] held over a blocking operation may block the worker for its siblings; so may the initialiser of
+//!   a `OnceLock` or `LazyLock` that blocks.
+//! - A goroutine that overflows its stack runs into a guard page and ends the process with SIGSEGV, as yet without a message.
+//! - Crates that keep raw pointers in thread-locals for the extent of a closure (scoped thread-locals) assume that such closures nest
+//!   on a thread; goroutines of one worker may interleave them.
+//!
 //! # Panics
 //!
 //! A panic ends its goroutine only. The panic hook reports it with the goroutine's name and where it was spawned, and
@@ -32,6 +49,26 @@ pub mod time;
 
 mod macros;
 
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
+/// `main` runs on a worker's thread, not on the program's first one. When it returns the program ends, whatever
+/// goroutines still run.
+///
+/// ```
+/// #[go_runtime::main]
+/// fn main() -> Result<(), std::num::ParseIntError> {
+///     let n = go_runtime::go!("42".parse::<i32>()).join().unwrap()?;
+///     assert_eq!(n, 42);
+///     Ok(())
+/// }
+/// ```
+///
+/// # Exit codes
+///
+/// What `main` returns; 101 after a panic; 2, with a message, if the runtime cannot start.
+///
 pub use go_macros::main;
 pub use goroutine::{
     Builder, JoinHandle, gomaxprocs, num_goroutine, spawn, spawn_local, yield_now,

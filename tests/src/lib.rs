@@ -1,1 +1,1 @@
-//! Helpers of the integration tests.
+//! Empty: cargo wants a target beside the tests.

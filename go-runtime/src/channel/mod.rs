@@ -58,8 +58,7 @@ mod timed;
 pub(crate) mod wait_queue;
 
 pub use crossbeam_channel::{
-    ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
-    SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
+    RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
 
 pub use self::iter::{IntoIter, Iter, TryIter};

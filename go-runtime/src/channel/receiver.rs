@@ -63,8 +63,8 @@ impl<T> Receiver<T> {
 
     /// Receives if there is a message at once: in the buffer, or from a sender that waits.
     ///
-    /// It may have to wait for a moment after all where the sender is a `send` arm of a `select!` on a rendezvous: once chosen,
-    /// that arm evaluates its value.
+    /// It has to wait after all if the partner is a `send` arm of a `select!` on a rendezvous: once chosen, that arm evaluates its
+    /// value, however long it takes.
     ///
     /// # Errors
     /// Why there is none: the channel is empty, or closed and empty.
@@ -107,6 +107,9 @@ impl<T> Receiver<T> {
     }
 
     /// Receives, and waits for at most `timeout`.
+    ///
+    /// It waits longer if the partner is a `send` arm of a `select!` on a rendezvous: once chosen, that arm evaluates its
+    /// value, however long it takes.
     ///
     /// # Errors
     /// Why there is no message: the time is over, or the channel is closed and empty.

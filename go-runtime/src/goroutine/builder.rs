@@ -34,8 +34,8 @@ where
 
 /// Starts a goroutine on the caller's own worker. What `go!(local; ...)` expands to.
 ///
-/// The two then share a thread: `f` and its result need not be `Send`, and a message between them takes a few
-/// nanoseconds; but they never run at the same time.
+/// The two then share a thread: `f` and its result need not be `Send`, and a message between them crosses
+/// no core; but they never run at the same time.
 ///
 /// # Panics
 /// If the caller is no goroutine (a plain thread has no worker to share), or as [`spawn`].

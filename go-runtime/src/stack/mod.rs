@@ -69,8 +69,8 @@ impl fmt::Display for BadSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "a stack of {} bytes cannot be made: it takes at least {MIN_SIZE} (32 KiB) and at most {MAX_SIZE} (1 GiB); \
-             without a stack_size a goroutine gets {DEFAULT_SIZE} (256 KiB), of which only the pages it touches take memory",
+            "a stack of {} bytes cannot be made: it takes at least {MIN_SIZE} (32 KiB) and at most {MAX_SIZE} (1 GiB). \
+             Only the pages that are touched take memory",
             self.0
         )
     }
