@@ -25,6 +25,9 @@
 //! - A guard of a [`std::sync::Mutex`] held over a blocking operation may block the worker for its siblings; so may the initialiser of
 //!   a `OnceLock` or `LazyLock` that blocks.
 //! - A goroutine that overflows its stack runs into a guard page and ends the process with SIGSEGV, as yet without a message.
+//! - A thread-local's initialiser must not block. Should two goroutines of one worker take turns in initialising the same thread-local,
+//!   std replaces, and drops, the first value while it may be in use: std takes for granted that initialisers on one thread nest. The
+//!   runtime cannot see this, so it is the one way known to undefined behaviour from safe code. (A `const` initialiser cannot block.)
 //! - Crates that keep raw pointers in thread-locals for the extent of a closure (scoped thread-locals) assume that such closures nest
 //!   on a thread; goroutines of one worker may interleave them.
 //!

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use go_runtime::channel::{bounded, unbounded};
-use go_runtime::{go, select};
+use go_runtime::{go, select, yield_now};
 
 /// Arms on the same channel have equal chances also when the select has to wait for a partner.
 #[test]
@@ -60,4 +60,47 @@ fn messages_that_panic_when_dropped() {
     assert_eq!(DROPPED.load(Ordering::Relaxed), 1);
     let back = tx.send(Bomb).unwrap_err();
     catch_unwind(AssertUnwindSafe(|| drop(back))).unwrap_err();
+}
+
+/// The `send` arm of a select that has been chosen keeps its place while it makes its message. Who waits behind it for a place
+/// is served all the same, whether the arm then sends or not.
+fn around_a_promise(keeps: bool) {
+    // All on one worker, so that each step is where `yield_now` puts it.
+    go!({
+        let (tx, rx) = bounded(1);
+        let (open, gate) = bounded::<()>(0);
+        let promising = go!(local; clone(tx) {
+            select! {
+                send(tx, {
+                    gate.recv().unwrap();
+                    if !keeps {
+                        return;
+                    }
+                    1
+                }) -> sent => sent.unwrap(),
+            }
+        });
+        yield_now();
+        let sending = go!(local; { tx.send(2).unwrap(); drop(tx) });
+        yield_now();
+        let receiving = go!(local; { rx.iter().collect::<Vec<_>>() });
+        yield_now();
+        open.send(()).unwrap();
+        promising.join().unwrap();
+        sending.join().unwrap();
+        let expected = if keeps { vec![2, 1] } else { vec![2] };
+        assert_eq!(receiving.join().unwrap(), expected);
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
+fn a_kept_promise_lets_others_through() {
+    around_a_promise(true);
+}
+
+#[test]
+fn a_broken_promise_lets_others_through() {
+    around_a_promise(false);
 }

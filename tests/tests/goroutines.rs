@@ -12,7 +12,7 @@ use go_runtime::channel::{
     RecvError, SendError, TryRecvError, TrySendError, after, bounded, never, unbounded,
 };
 use go_runtime::sync::WaitGroup;
-use go_runtime::{Builder, go, select, select_biased, yield_now};
+use go_runtime::{Builder, go, gomaxprocs, select, select_biased, yield_now};
 
 #[test]
 fn arguments_are_evaluated_in_the_caller_and_in_order() {
@@ -297,4 +297,24 @@ fn a_result_that_spawns_when_dropped() {
     }
     drop(tx);
     assert_eq!(rx.iter().count(), 100);
+}
+
+/// Workers that never run dry start what plain threads spawn, too.
+#[test]
+fn busy_workers_start_what_threads_spawn() {
+    let stop = Arc::new(AtomicUsize::new(0));
+    let busy: Vec<_> = (0..2 * gomaxprocs())
+        .map(|_| {
+            go!(clone(stop) {
+                while stop.load(Ordering::Relaxed) == 0 {
+                    yield_now();
+                }
+            })
+        })
+        .collect();
+    for _ in 0..100 {
+        go!({}).join().unwrap();
+    }
+    stop.store(1, Ordering::Relaxed);
+    busy.into_iter().for_each(|busy| busy.join().unwrap());
 }

@@ -1,7 +1,8 @@
 //! What a channel's lock guards: the buffer and the two queues of waiters.
 //!
 //! Invariants, whenever the lock is free:
-//! - receivers wait only while there is no message for them, senders only while there is no room;
+//! - receivers wait only while there is no message for them, senders only while there is no room, and never both (but for the
+//!   arms of one select);
 //! - `buffer.len() + reserved <= capacity`: a place that was promised to a chosen `send` arm of a select is kept
 //!   free until the arm has made its message (or failed to);
 //! - once `closed`, nothing is added to the buffer and nobody waits to send; what is in it can still be received.
@@ -102,9 +103,8 @@ impl<T> State<T> {
             }
             return Found::Message(message, self.admit_sender(capacity));
         }
-        if capacity == Some(0)
-            && let Some(sender) = self.senders.take()
-        {
+        // On a rendezvous, or where all places are promised: who waits behind the promises need not wait for them.
+        if let Some(sender) = self.senders.take() {
             // SAFETY: claimed by us, so it stays until its wait is ended.
             return match unsafe { (*sender).offer() } {
                 Offer::Promise => Found::Promise(sender),

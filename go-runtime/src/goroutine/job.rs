@@ -85,6 +85,9 @@ where
             // it cannot end by a deadline, so nobody else claims it.
             unsafe { Parker::unpark(joiner, Verdict::Done(0)) };
         }
+        if let Some(worker) = Worker::current() {
+            worker.note_release();
+        }
         // The result may be dropped here, with all that a user's `Drop` does: park, panic (which the hook reports).
         let release = AssertUnwindSafe(|| {
             // SAFETY: the scheduler's reference, not used again.

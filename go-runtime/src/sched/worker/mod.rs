@@ -136,9 +136,14 @@ impl Worker {
             // A parent from here on: what the `Drop` of its result spawns must not change counts that it has left.
             let parent = unsafe { task.get() }.parent.replace(true);
             self.seat.books.finish(parent);
-            // What is left to do is short, and its load is gone already.
+            // Telling who waits for it is short, though the system may interrupt just that; and its load is gone already.
             self.seat.books.set_busy(false);
         }
+    }
+
+    /// The current goroutine's result may be dropped now, which can take any time.
+    pub(crate) fn note_release(&self) {
+        self.seat.books.set_busy(true);
     }
 
     /// Makes a parked goroutine of this worker runnable.
@@ -238,6 +243,10 @@ impl Worker {
         if tick.is_multiple_of(ROUND) {
             self.collect_mail();
             self.fire_timers();
+            // What threads have spawned waits in no worker's queue: those who never run dry have to look as well.
+            if self.fresh.is_empty() {
+                self.steal();
+            }
         }
         if tick.is_multiple_of(HELD_ROUND) && self.runtime.has_held.load(Ordering::Relaxed) {
             // Somebody leaves work to those who have less, perhaps to this one.
