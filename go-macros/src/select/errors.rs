@@ -116,7 +116,8 @@ pub(super) fn misspelling(head: &[TokenTree]) -> Option<(Span, &'static str)> {
                 "the arrow is one sign: write `<-` without a space in it",
             ));
         }
-        if is_sign(token, '=') && after.is_some() {
+        // Of `= < -` the next token tells more.
+        if is_sign(token, '=') && after.is_some_and(|next| !is_sign(next, '<')) {
             return Some((
                 token.span(),
                 "to receive, write an arrow before the channel: `msg = <-rx`",
