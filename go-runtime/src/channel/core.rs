@@ -355,7 +355,12 @@ impl<T> DerefMut for Locked<'_, T> {
 impl<T> Drop for Locked<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        // Whatever has been done under the lock, observers look for themselves what it means for them.
+        let observers = self.take_observers();
         // SAFETY: locked in `Core::lock`; the references from `deref` have ended.
-        unsafe { self.core.lock.unlock() }
+        unsafe { self.core.lock.unlock() };
+        if let Some(observers) = observers {
+            observers.end(|_| Verdict::Retry);
+        }
     }
 }

@@ -58,7 +58,8 @@ mod timed;
 pub(crate) mod wait_queue;
 
 pub use crossbeam_channel::{
-    RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
+    ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
+    SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
 };
 
 pub use self::iter::{IntoIter, Iter, TryIter};
@@ -66,4 +67,5 @@ pub use self::make::{after, at, bounded, never, tick, unbounded};
 pub use self::receiver::Receiver;
 pub(crate) use self::receiver::Source;
 pub use self::sender::Sender;
+pub use crate::select::{Select, SelectedOperation};
 pub use crate::{select, select_biased};

@@ -19,6 +19,8 @@ pub(crate) struct State<T> {
     pub(super) closed: bool,
     pub(super) receivers: WaitQueue,
     pub(super) senders: WaitQueue,
+    /// Those who only want to know when an operation may have become ready.
+    pub(super) observers: WaitQueue,
     /// Places promised to `send` arms of selects.
     pub(super) reserved: usize,
     pub(super) buffer: VecDeque<T>,
@@ -54,6 +56,7 @@ impl<T> State<T> {
             closed: false,
             receivers: WaitQueue::new(),
             senders: WaitQueue::new(),
+            observers: WaitQueue::new(),
             reserved: 0,
             buffer: VecDeque::with_capacity(at_once),
         }
@@ -92,6 +95,36 @@ impl<T> State<T> {
     pub(crate) unsafe fn dequeue_sender(&mut self, waiter: &Waiter) {
         // SAFETY: passed on.
         unsafe { self.senders.remove(waiter) }
+    }
+
+    /// # Safety
+    /// As for [`WaitQueue::push`].
+    pub(crate) unsafe fn enqueue_observer(&mut self, waiter: &Waiter) {
+        // SAFETY: passed on.
+        unsafe { self.observers.push(waiter) }
+    }
+
+    /// # Safety
+    /// As for [`WaitQueue::remove`].
+    pub(crate) unsafe fn dequeue_observer(&mut self, waiter: &Waiter) {
+        // SAFETY: passed on.
+        unsafe { self.observers.remove(waiter) }
+    }
+
+    /// The observers, to be told that something has changed.
+    #[inline]
+    pub(crate) fn take_observers(&mut self) -> Option<Claimed> {
+        (!self.observers.is_empty()).then(|| self.observers.take_all())
+    }
+
+    /// Whether a receive would not have to wait.
+    pub(crate) fn can_receive(&self) -> bool {
+        !self.buffer.is_empty() || self.closed || self.senders.has_waiting()
+    }
+
+    /// Whether a send would not have to wait.
+    pub(crate) fn can_send(&self, capacity: Option<usize>) -> bool {
+        self.closed || self.has_room(capacity) || self.receivers.has_waiting()
     }
 
     /// Takes a message, if there is one.

@@ -110,6 +110,20 @@ impl WaitQueue {
         self.first.is_null()
     }
 
+    /// Whether somebody in the queue still waits.
+    pub(crate) fn has_waiting(&self) -> bool {
+        let mut waiter = self.first;
+        // SAFETY: null, or in the queue and so valid.
+        while let Some(this) = unsafe { waiter.as_ref() } {
+            // SAFETY: its owner comes for the lock before it goes.
+            if unsafe { !(*this.parker.get()).is_claimed() } {
+                return true;
+            }
+            waiter = this.next.get();
+        }
+        false
+    }
+
     /// Puts `waiter` at the end.
     ///
     /// # Safety

@@ -40,6 +40,11 @@ impl Handshake {
                 .is_ok()
     }
 
+    /// Whether somebody has that right; it may be a moment old.
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.claimed.load(Ordering::Relaxed)
+    }
+
     /// Ends the wait, from another thread. `true`: the blocked one is parked, and the caller has to make it
     /// runnable; it stays in place until then. `false`: it goes on by itself, and may be gone already.
     #[inline]

@@ -90,6 +90,11 @@ impl Parker {
         self.handshake.claim()
     }
 
+    /// Whether the right to end this wait has been taken.
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.handshake.is_claimed()
+    }
+
     /// Ends the wait with `verdict`.
     ///
     /// # Safety

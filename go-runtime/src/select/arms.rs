@@ -11,7 +11,7 @@ use super::engine::{AnyArm, Arm};
 use crate::channel::core::Core;
 use crate::channel::slot::{Slot, receive_promised};
 use crate::channel::state::{Found, Place};
-use crate::channel::wait_queue::{Offer, Waiter};
+use crate::channel::wait_queue::{Claimed, Offer, Waiter};
 use crate::channel::{Receiver, RecvError, SendError, Sender, Source};
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::sched::Parker;
@@ -167,6 +167,37 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
         }
     }
 
+    unsafe fn is_ready(&self) -> bool {
+        match self.receiver.source() {
+            // SAFETY: the lock is held.
+            Source::Core(core) => unsafe { core.state() }.can_receive(),
+            Source::At(at) => at.is_ready(),
+            Source::Tick(tick) => tick.is_ready(),
+            Source::Never => false,
+        }
+    }
+
+    unsafe fn observe(&self, parker: &Parker) {
+        if let Some(core) = self.core() {
+            self.waiter.set_up(parker, 0, std::ptr::null_mut());
+            // SAFETY: the lock is held; the engine takes it out.
+            unsafe { core.state().enqueue_observer(&self.waiter) };
+        }
+    }
+
+    unsafe fn stop_observing(&self) {
+        if let Some(core) = self.core() {
+            // SAFETY: the lock is held; this channel is the one it was queued in.
+            unsafe { core.state().dequeue_observer(&self.waiter) };
+        }
+    }
+
+    unsafe fn observers(&self) -> Option<Claimed> {
+        // SAFETY: the lock is held.
+        self.core()
+            .and_then(|core| unsafe { core.state() }.take_observers())
+    }
+
     fn won(&self, closed: bool) {
         self.state.set(if closed {
             RecvState::Closed
@@ -277,6 +308,28 @@ unsafe impl<T> Arm for SendArm<'_, T> {
     unsafe fn dequeue(&self) {
         // SAFETY: the lock is held; this channel is the one it was queued in.
         unsafe { self.sender.core().state().dequeue_sender(&self.waiter) };
+    }
+
+    unsafe fn is_ready(&self) -> bool {
+        let core = self.sender.core();
+        // SAFETY: the lock is held.
+        unsafe { core.state() }.can_send(core.capacity())
+    }
+
+    unsafe fn observe(&self, parker: &Parker) {
+        self.waiter.set_up(parker, 0, std::ptr::null_mut());
+        // SAFETY: the lock is held; the engine takes it out.
+        unsafe { self.sender.core().state().enqueue_observer(&self.waiter) };
+    }
+
+    unsafe fn stop_observing(&self) {
+        // SAFETY: the lock is held; this channel is the one it was queued in.
+        unsafe { self.sender.core().state().dequeue_observer(&self.waiter) };
+    }
+
+    unsafe fn observers(&self) -> Option<Claimed> {
+        // SAFETY: the lock is held.
+        unsafe { self.sender.core().state() }.take_observers()
     }
 
     fn won(&self, closed: bool) {

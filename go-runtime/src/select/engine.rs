@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use crate::channel::wait_queue::Claimed;
 use crate::clock;
 use crate::primitives::random;
 use crate::primitives::spin_lock::RawSpinLock;
@@ -19,8 +20,20 @@ pub enum Timeout {
     Poll,
     /// For so long (`default(duration)`).
     After(Duration),
+    /// Until then.
+    Until(Instant),
     /// Until an arm is ready.
     Forever,
+}
+
+impl Timeout {
+    fn end(self) -> Option<Instant> {
+        match self {
+            Timeout::After(duration) => clock::after(duration),
+            Timeout::Until(end) => Some(end),
+            Timeout::Poll | Timeout::Forever => None,
+        }
+    }
 }
 
 /// One arm of a select, as the engine sees it.
@@ -58,6 +71,30 @@ pub(super) unsafe trait Arm {
 
     /// The parker was unparked for this arm: `closed` says how.
     fn won(&self, closed: bool);
+
+    /// Whether a poll would succeed.
+    ///
+    /// # Safety
+    /// The caller holds the lock.
+    unsafe fn is_ready(&self) -> bool;
+
+    /// Queues the arm's waiter as one who only wants to look again when something has changed.
+    ///
+    /// # Safety
+    /// As for [`enqueue`](Self::enqueue), with [`stop_observing`](Self::stop_observing).
+    unsafe fn observe(&self, parker: &Parker);
+
+    /// Takes it out again if it is still there.
+    ///
+    /// # Safety
+    /// The caller holds the lock.
+    unsafe fn stop_observing(&self);
+
+    /// The channel's observers: this select has changed it.
+    ///
+    /// # Safety
+    /// The caller holds the lock.
+    unsafe fn observers(&self) -> Option<Claimed>;
 
     /// When the arm becomes ready by itself.
     fn due(&self) -> Option<Instant> {
@@ -111,10 +148,7 @@ pub fn select(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
         arms.iter().all(|arm| arm.0.enter()),
         "an arm belongs to one select"
     );
-    let end = match timeout {
-        Timeout::After(duration) => clock::after(duration),
-        Timeout::Poll | Timeout::Forever => None,
-    };
+    let end = timeout.end();
     let locks = Locks::of(arms);
     let mut order: SmallVec<[usize; INLINE]> = (0..arms.len()).collect();
     loop {
@@ -125,7 +159,12 @@ pub fn select(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
         // SAFETY: all locks are held.
         let ready = |i: &usize| unsafe { arms[*i].0.poll() };
         if let Some(index) = order.iter().copied().find(ready) {
+            // SAFETY: the lock is held.
+            let observers = unsafe { arms[index].0.observers() };
             drop(held);
+            if let Some(observers) = observers {
+                observers.end(|_| Verdict::Retry);
+            }
             if arms[index].0.conclude() {
                 return index;
             }
@@ -140,7 +179,15 @@ pub fn select(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
             // SAFETY: the lock is held; dequeued below, before anything that could unwind or return.
             unsafe { arms[index].0.enqueue(&parker, index) };
         }
+        // SAFETY: the locks are held. (Collecting nothing, as is the rule, allocates nothing.)
+        let observers: Vec<_> = arms
+            .iter()
+            .filter_map(|arm| unsafe { arm.0.observers() })
+            .collect();
         drop(held);
+        for observers in observers {
+            observers.end(|_| Verdict::Retry);
+        }
 
         let due = arms.iter().filter_map(|arm| arm.0.due());
         let verdict = parker.park(due.chain(end).min());
@@ -163,5 +210,42 @@ pub fn select(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
             // An arm is due by itself, or a partner took its offer back: look again.
             Verdict::TimedOut | Verdict::Retry | Verdict::Pending => {}
         }
+    }
+}
+
+/// Waits until an arm is ready, and returns its number without carrying out its operation; `usize::MAX` if the time is over.
+pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
+    let end = timeout.end();
+    let locks = Locks::of(arms);
+    let mut order: SmallVec<[usize; INLINE]> = (0..arms.len()).collect();
+    loop {
+        if !biased {
+            random::shuffle(&mut order);
+        }
+        let held = locks.lock();
+        // SAFETY: all locks are held.
+        let is_ready = |i: &usize| unsafe { arms[*i].0.is_ready() };
+        if let Some(index) = order.iter().copied().find(is_ready) {
+            return index;
+        }
+        if matches!(timeout, Timeout::Poll) || end.is_some_and(|end| end <= clock::now()) {
+            return usize::MAX;
+        }
+        let parker = Parker::new();
+        for arm in arms {
+            // SAFETY: the lock is held; taken out below, before anything that could unwind or return.
+            unsafe { arm.0.observe(&parker) };
+        }
+        drop(held);
+
+        let due = arms.iter().filter_map(|arm| arm.0.due());
+        parker.park(due.chain(end).min());
+
+        let held = locks.lock();
+        for arm in arms {
+            // SAFETY: the lock is held.
+            unsafe { arm.0.stop_observing() };
+        }
+        drop(held);
     }
 }

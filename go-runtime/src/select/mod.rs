@@ -6,7 +6,9 @@
 //! takes the other waiters out.
 
 mod arms;
+mod dynamic;
 mod engine;
 
 pub use arms::{CanReceive, CanSend, RecvArm, Reservation, SendArm};
+pub use dynamic::{Select, SelectedOperation};
 pub use engine::{AnyArm, Timeout, select};

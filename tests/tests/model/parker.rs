@@ -40,6 +40,11 @@ impl Parker {
         self.handshake.claim()
     }
 
+    /// Whether the right to end this wait has been taken.
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.handshake.is_claimed()
+    }
+
     pub(crate) unsafe fn unpark(this: *const Parker, verdict: Verdict) {
         let parker = unsafe { &*this };
         parker.verdict.set(verdict);

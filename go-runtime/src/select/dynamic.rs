@@ -1,0 +1,343 @@
+//! [`Select`]: a select whose arms are put together while the program runs, after crossbeam-channel's.
+
+use std::fmt;
+use std::mem;
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use super::arms::{RecvArm, SendArm};
+use super::engine::{self, AnyArm, Arm, Timeout};
+use crate::channel::{
+    ReadyTimeoutError, Receiver, RecvError, SelectTimeoutError, SendError, Sender, TryReadyError,
+    TrySelectError,
+};
+
+/// Waits for several channel operations, the list of which is made while the program runs.
+///
+/// Add operations with [`send`](Select::send) and [`recv`](Select::recv), then choose one that is ready with one of the `select`
+/// methods and complete the [`SelectedOperation`], or find out with one of the `ready` methods which one would not have to
+/// wait. Messages are `Send`, since the list may be used on any thread. The list stays as it is, so it can be used again. Where the operations are known, [`select!`](crate::select) is shorter and faster.
+///
+/// ```
+/// use go_runtime::channel::{Select, unbounded};
+///
+/// let channels: Vec<_> = (0..5).map(|_| unbounded()).collect();
+/// channels[3].0.send("three").unwrap();
+///
+/// let mut select = Select::new();
+/// for (_, rx) in &channels {
+///     select.recv(rx);
+/// }
+/// let operation = select.select();
+/// let index = operation.index();
+/// assert_eq!((index, operation.recv(&channels[index].1)), (3, Ok("three")));
+/// ```
+#[derive(Clone, Default)]
+pub struct Select<'a> {
+    ends: Vec<(usize, &'a (dyn End + Send + Sync))>,
+    next: usize,
+    biased: bool,
+}
+
+/// An end of a channel, whatever its messages are.
+trait End {
+    fn arm(&self) -> Box<dyn Dynamic + '_>;
+
+    /// Where it lies.
+    fn address(&self) -> *const ();
+}
+
+/// An arm in a box.
+trait Dynamic: Arm {
+    fn as_arm(&self) -> &dyn Arm;
+
+    /// Gives back what the arm was given when it was chosen.
+    fn abandon(self: Box<Self>);
+}
+
+impl<T> End for Sender<T> {
+    fn arm(&self) -> Box<dyn Dynamic + '_> {
+        Box::new(self.__go_runtime_sender())
+    }
+    fn address(&self) -> *const () {
+        std::ptr::from_ref(self).cast()
+    }
+}
+
+impl<T> End for Receiver<T> {
+    fn arm(&self) -> Box<dyn Dynamic + '_> {
+        Box::new(self.__go_runtime_receiver())
+    }
+    fn address(&self) -> *const () {
+        std::ptr::from_ref(self).cast()
+    }
+}
+
+impl<T> Dynamic for SendArm<'_, T> {
+    fn as_arm(&self) -> &dyn Arm {
+        self
+    }
+    fn abandon(self: Box<Self>) {
+        drop(self.__reserve());
+    }
+}
+
+impl<T> Dynamic for RecvArm<'_, T> {
+    fn as_arm(&self) -> &dyn Arm {
+        self
+    }
+    fn abandon(self: Box<Self>) {
+        drop(self.__take());
+    }
+}
+
+impl<'a> Select<'a> {
+    /// An empty list. Of several operations that are ready it takes one at random.
+    pub fn new() -> Select<'a> {
+        Select::default()
+    }
+
+    /// An empty list. Of several operations that are ready it takes the one that was added first.
+    pub fn new_biased() -> Select<'a> {
+        Select {
+            biased: true,
+            ..Select::default()
+        }
+    }
+
+    /// Adds a send, and returns its index: 0, 1, 2 and so on, in the order of the additions.
+    pub fn send<T: Send>(&mut self, sender: &'a Sender<T>) -> usize {
+        self.add(sender)
+    }
+
+    /// Adds a receive, and returns its index.
+    pub fn recv<T: Send>(&mut self, receiver: &'a Receiver<T>) -> usize {
+        self.add(receiver)
+    }
+
+    fn add(&mut self, end: &'a (dyn End + Send + Sync)) -> usize {
+        let index = self.next;
+        self.ends.push((index, end));
+        self.next += 1;
+        index
+    }
+
+    /// Takes an operation out again; the other indices stay as they are. It is the way to leave out a channel that is closed.
+    ///
+    /// # Panics
+    /// If there is no operation of this index: it was never added, or has been removed.
+    pub fn remove(&mut self, index: usize) {
+        assert!(
+            index < self.next,
+            "index out of bounds; {index} >= {}",
+            self.next
+        );
+        let Some(at) = self.ends.iter().position(|(i, _)| *i == index) else {
+            panic!("no operation with this index: {index}");
+        };
+        self.ends.remove(at);
+    }
+
+    /// Chooses an operation that is ready.
+    ///
+    /// # Errors
+    /// If none is.
+    pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
+        self.choose(Timeout::Poll).ok_or(TrySelectError)
+    }
+
+    /// Chooses an operation that is ready, and waits until one is. One on a closed channel is ready, and ends with an error.
+    ///
+    /// # Panics
+    /// If there are no operations.
+    pub fn select(&mut self) -> SelectedOperation<'a> {
+        assert!(
+            !self.ends.is_empty(),
+            "no operations have been added to `Select`"
+        );
+        match self.choose(Timeout::Forever) {
+            Some(operation) => operation,
+            None => unreachable!("the time is never over"),
+        }
+    }
+
+    /// Chooses an operation that is ready, and waits for at most `timeout` until one is.
+    ///
+    /// # Errors
+    /// If the time is over.
+    pub fn select_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
+        self.choose(Timeout::After(timeout))
+            .ok_or(SelectTimeoutError)
+    }
+
+    /// Chooses an operation that is ready, and waits until `deadline` for one to be.
+    ///
+    /// # Errors
+    /// If the time is over.
+    pub fn select_deadline(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
+        self.choose(Timeout::Until(deadline))
+            .ok_or(SelectTimeoutError)
+    }
+
+    /// The index of an operation that is ready. It may not be ready any more when it is tried.
+    ///
+    /// # Errors
+    /// If none is.
+    pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
+        self.find_ready(Timeout::Poll).ok_or(TryReadyError)
+    }
+
+    /// Waits until an operation is ready, and returns its index.
+    ///
+    /// # Panics
+    /// If there are no operations.
+    pub fn ready(&mut self) -> usize {
+        assert!(
+            !self.ends.is_empty(),
+            "no operations have been added to `Select`"
+        );
+        match self.find_ready(Timeout::Forever) {
+            Some(index) => index,
+            None => unreachable!("the time is never over"),
+        }
+    }
+
+    /// Waits for at most `timeout` until an operation is ready, and returns its index.
+    ///
+    /// # Errors
+    /// If the time is over.
+    pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
+        self.find_ready(Timeout::After(timeout))
+            .ok_or(ReadyTimeoutError)
+    }
+
+    /// Waits until `deadline` for an operation to be ready, and returns its index.
+    ///
+    /// # Errors
+    /// If the time is over.
+    pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, ReadyTimeoutError> {
+        self.find_ready(Timeout::Until(deadline))
+            .ok_or(ReadyTimeoutError)
+    }
+
+    fn choose(&self, timeout: Timeout) -> Option<SelectedOperation<'a>> {
+        let mut boxes: SmallVec<[Box<dyn Dynamic + 'a>; 8]> =
+            self.ends.iter().map(|(_, end)| end.arm()).collect();
+        let chosen = {
+            let arms: SmallVec<[AnyArm<'_>; 8]> =
+                boxes.iter().map(|arm| AnyArm(arm.as_arm())).collect();
+            engine::select(&arms, timeout, self.biased)
+        };
+        let (index, end) = *self.ends.get(chosen)?;
+        Some(SelectedOperation {
+            index,
+            address: end.address(),
+            arm: Some(boxes.swap_remove(chosen)),
+        })
+    }
+
+    fn find_ready(&self, timeout: Timeout) -> Option<usize> {
+        let boxes: SmallVec<[Box<dyn Dynamic + 'a>; 8]> =
+            self.ends.iter().map(|(_, end)| end.arm()).collect();
+        let arms: SmallVec<[AnyArm<'_>; 8]> =
+            boxes.iter().map(|arm| AnyArm(arm.as_arm())).collect();
+        let ready = engine::ready(&arms, timeout, self.biased);
+        self.ends.get(ready).map(|(index, _)| *index)
+    }
+}
+
+impl fmt::Debug for Select<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Select { .. }")
+    }
+}
+
+/// An operation that [`Select`] has chosen, and that has to be completed: its partner may be waiting for it.
+///
+/// # Panics
+/// If it is dropped without having been completed.
+#[must_use = "complete it with `send` or `recv`"]
+pub struct SelectedOperation<'a> {
+    index: usize,
+    /// Of the end that it is for.
+    address: *const (),
+    /// `None` once it has been completed.
+    arm: Option<Box<dyn Dynamic + 'a>>,
+}
+
+impl SelectedOperation<'_> {
+    /// The index that the operation was given when it was added.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Completes a send.
+    ///
+    /// # Errors
+    /// If the channel is closed; the message comes back.
+    ///
+    /// # Panics
+    /// If `sender` is not the one that was added to the list.
+    pub fn send<T>(mut self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
+        assert!(
+            sender.address() == self.address,
+            "passed a sender that wasn't selected"
+        );
+        let arm = self.take();
+        // SAFETY: the arm was made from the end at this address, which has been borrowed since, so `sender` is that very end:
+        // the arm is a `SendArm` of its type. (A `Sender` is invariant in `T`.)
+        let arm = unsafe { Box::from_raw(Box::into_raw(arm).cast::<SendArm<'_, T>>()) };
+        arm.__reserve().__send(message)
+    }
+
+    /// Completes a receive.
+    ///
+    /// # Errors
+    /// If the channel is closed and empty.
+    ///
+    /// # Panics
+    /// If `receiver` is not the one that was added to the list.
+    pub fn recv<T>(mut self, receiver: &Receiver<T>) -> Result<T, RecvError> {
+        assert!(
+            receiver.address() == self.address,
+            "passed a receiver that wasn't selected"
+        );
+        let arm = self.take();
+        // SAFETY: as in `send`.
+        let arm = unsafe { Box::from_raw(Box::into_raw(arm).cast::<RecvArm<'_, T>>()) };
+        arm.__take()
+    }
+
+    fn take(&mut self) -> Box<dyn Dynamic + '_> {
+        match self.arm.take() {
+            Some(arm) => arm,
+            None => unreachable!("it is completed once"),
+        }
+    }
+}
+
+impl fmt::Debug for SelectedOperation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("SelectedOperation { .. }")
+    }
+}
+
+impl Drop for SelectedOperation<'_> {
+    fn drop(&mut self) {
+        let Some(arm) = mem::take(&mut self.arm) else {
+            return;
+        };
+        // Its partner must not wait for ever.
+        arm.abandon();
+        if !std::thread::panicking() {
+            panic!("dropped `SelectedOperation` without completing the operation");
+        }
+    }
+}
