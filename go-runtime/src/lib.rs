@@ -43,6 +43,7 @@ mod config;
 mod goroutine;
 mod primitives;
 mod sched;
+mod scope;
 mod select;
 mod stack;
 
@@ -76,6 +77,7 @@ pub use go_macros::main;
 pub use goroutine::{
     Builder, JoinHandle, gomaxprocs, num_goroutine, spawn, spawn_local, yield_now,
 };
+pub use scope::{Scope, ScopedJoinHandle, scope};
 
 /// What the macros expand to. Not for direct use: it changes without notice.
 #[doc(hidden)]

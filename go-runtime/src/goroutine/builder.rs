@@ -142,9 +142,23 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        // SAFETY: nothing is borrowed.
+        unsafe { self.spawn_unchecked(f) }
+    }
+
+    /// [`spawn`](Builder::spawn) without the check of lifetimes.
+    ///
+    /// # Safety
+    /// What `f` and its result borrow lives until the goroutine has ended and both are gone.
+    #[track_caller]
+    pub(crate) unsafe fn spawn_unchecked<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+    {
         let spawned_at = Location::caller();
         let (runtime, options) = self.check::<F, T>()?;
-        // SAFETY: both types are `Send`.
+        // SAFETY: both types are `Send`; the lifetimes are the caller's word.
         let (task, handle) = unsafe { new_job(f, spawned_at, options) };
         runtime.spawn(task);
         Ok(handle)

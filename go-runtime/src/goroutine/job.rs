@@ -45,8 +45,7 @@ const fn ended() -> *mut Parker {
 
 impl<F, T> Job<F, T>
 where
-    F: FnOnce() -> T + 'static,
-    T: 'static,
+    F: FnOnce() -> T,
 {
     const VTABLE: VTable = VTable {
         run: Self::run,
@@ -135,15 +134,14 @@ where
 ///
 /// # Safety
 /// If the closure or its result is not `Send`, the task is queued on the caller's own worker only (and the handle, by its
-/// type, stays there).
+/// type, stays there). What the closure and the result borrow lives until the task has ended and both are gone.
 pub(super) unsafe fn new_job<F, T>(
     closure: F,
     spawned_at: &'static Location<'static>,
     options: Option<Box<Options>>,
 ) -> (TaskRef, JoinHandle<T>)
 where
-    F: FnOnce() -> T + 'static,
-    T: 'static,
+    F: FnOnce() -> T,
 {
     let job = Box::new(Job {
         task: Task::new(&Job::<F, T>::VTABLE, spawned_at, options),
