@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::slot::{Wait, hand_over, receive_promised};
 use super::state::{Found, Place, State};
-use super::wait_queue::Waiter;
+use super::wait_queue::{Claimed, Waiter};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::sched::Verdict;
@@ -356,11 +356,10 @@ impl<T> Drop for Locked<'_, T> {
     #[inline]
     fn drop(&mut self) {
         // Whatever has been done under the lock, observers look for themselves what it means for them.
-        let observers = self.take_observers();
+        let mut observers = Claimed::new();
+        self.take_observers(&mut observers);
         // SAFETY: locked in `Core::lock`; the references from `deref` have ended.
         unsafe { self.core.lock.unlock() };
-        if let Some(observers) = observers {
-            observers.end(|_| Verdict::Retry);
-        }
+        observers.look_again();
     }
 }

@@ -111,10 +111,12 @@ impl<T> State<T> {
         unsafe { self.observers.remove(waiter) }
     }
 
-    /// The observers, to be told that something has changed.
+    /// Something has changed: adds the observers to those who are to be told so once the lock has been given back.
     #[inline]
-    pub(crate) fn take_observers(&mut self) -> Option<Claimed> {
-        (!self.observers.is_empty()).then(|| self.observers.take_all())
+    pub(crate) fn take_observers(&mut self, told: &mut Claimed) {
+        if !self.observers.is_empty() {
+            self.observers.take_all_into(told);
+        }
     }
 
     /// Whether a receive would not have to wait.

@@ -189,10 +189,13 @@ impl WaitQueue {
 
     /// Takes out all that still wait, to be told of the same thing.
     pub(crate) fn take_all(&mut self) -> Claimed {
-        let mut claimed = Claimed {
-            first: ptr::null(),
-            last: ptr::null(),
-        };
+        let mut claimed = Claimed::new();
+        self.take_all_into(&mut claimed);
+        claimed
+    }
+
+    /// Takes out all that still wait, and puts them behind those in `claimed`.
+    pub(crate) fn take_all_into(&mut self, claimed: &mut Claimed) {
         while let Some(waiter) = self.take() {
             // SAFETY: claimed by us, so it stays until we end its wait; `next` is free, now that it is out of the queue.
             unsafe { (*waiter).next.set(ptr::null()) };
@@ -204,7 +207,6 @@ impl WaitQueue {
             }
             claimed.last = waiter;
         }
-        claimed
     }
 }
 
@@ -216,8 +218,24 @@ pub(crate) struct Claimed {
 }
 
 impl Claimed {
+    #[inline]
+    pub(crate) fn new() -> Claimed {
+        Claimed {
+            first: ptr::null(),
+            last: ptr::null(),
+        }
+    }
+
     pub(crate) fn close(self) {
         self.end(Verdict::Closed);
+    }
+
+    /// Tells observers to look again.
+    #[inline]
+    pub(crate) fn look_again(self) {
+        if !self.first.is_null() {
+            self.end(|_| Verdict::Retry);
+        }
     }
 
     /// Ends all the waits, each with the verdict on its number.

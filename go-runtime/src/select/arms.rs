@@ -113,17 +113,20 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
         self.core().map(Core::raw_lock)
     }
 
-    unsafe fn poll(&self) -> bool {
+    unsafe fn poll(&self, told: &mut Claimed) -> bool {
         match self.receiver.source() {
             Source::Core(core) => {
-                // SAFETY: the lock is held, and this reference ends here.
-                let found = unsafe { core.state() }.find_message(core.capacity());
-                match found {
-                    Found::Message(message, sender) => return self.put(message, sender),
+                // SAFETY: the lock is held, and this reference ends with the function.
+                let state = unsafe { core.state() };
+                match state.find_message(core.capacity()) {
+                    Found::Message(message, sender) => {
+                        self.put(message, sender);
+                    }
                     Found::Promise(sender) => self.state.set(RecvState::Promised(sender)),
                     Found::Closed => self.state.set(RecvState::Closed),
                     Found::Nothing => return false,
                 }
+                state.take_observers(told);
                 true
             }
             Source::At(at) => at.try_take().is_some_and(|time| self.put(time, None)),
@@ -152,11 +155,14 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
         true
     }
 
-    unsafe fn enqueue(&self, parker: &Parker, index: usize) {
+    unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed) {
         if let Some(core) = self.core() {
             self.waiter.set_up(parker, index, self.slot.as_ptr());
-            // SAFETY: the lock is held; the engine dequeues.
-            unsafe { core.state().enqueue_receiver(&self.waiter) };
+            // SAFETY: the lock is held, and this reference ends with the function.
+            let state = unsafe { core.state() };
+            // SAFETY: the engine dequeues.
+            unsafe { state.enqueue_receiver(&self.waiter) };
+            state.take_observers(told);
         }
     }
 
@@ -190,12 +196,6 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
             // SAFETY: the lock is held; this channel is the one it was queued in.
             unsafe { core.state().dequeue_observer(&self.waiter) };
         }
-    }
-
-    unsafe fn observers(&self) -> Option<Claimed> {
-        // SAFETY: the lock is held.
-        self.core()
-            .and_then(|core| unsafe { core.state() }.take_observers())
     }
 
     fn won(&self, closed: bool) {
@@ -284,13 +284,15 @@ unsafe impl<T> Arm for SendArm<'_, T> {
         Some(self.sender.core().raw_lock())
     }
 
-    unsafe fn poll(&self) -> bool {
+    unsafe fn poll(&self, told: &mut Claimed) -> bool {
         let core = self.sender.core();
-        // SAFETY: the lock is held, and this reference ends here.
-        let place = unsafe { core.state() }.find_place(core.capacity());
+        // SAFETY: the lock is held, and this reference ends with the function.
+        let state = unsafe { core.state() };
+        let place = state.find_place(core.capacity());
         if place.is_none() {
             return false;
         }
+        state.take_observers(told);
         self.place.set(place);
         true
     }
@@ -299,10 +301,13 @@ unsafe impl<T> Arm for SendArm<'_, T> {
         true
     }
 
-    unsafe fn enqueue(&self, parker: &Parker, index: usize) {
+    unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed) {
         self.waiter.set_up(parker, index, std::ptr::null_mut());
-        // SAFETY: the lock is held; the engine dequeues.
-        unsafe { self.sender.core().state().enqueue_sender(&self.waiter) };
+        // SAFETY: the lock is held, and this reference ends with the function.
+        let state = unsafe { self.sender.core().state() };
+        // SAFETY: the engine dequeues.
+        unsafe { state.enqueue_sender(&self.waiter) };
+        state.take_observers(told);
     }
 
     unsafe fn dequeue(&self) {
@@ -325,11 +330,6 @@ unsafe impl<T> Arm for SendArm<'_, T> {
     unsafe fn stop_observing(&self) {
         // SAFETY: the lock is held; this channel is the one it was queued in.
         unsafe { self.sender.core().state().dequeue_observer(&self.waiter) };
-    }
-
-    unsafe fn observers(&self) -> Option<Claimed> {
-        // SAFETY: the lock is held.
-        unsafe { self.sender.core().state() }.take_observers()
     }
 
     fn won(&self, closed: bool) {

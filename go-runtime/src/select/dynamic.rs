@@ -1,13 +1,17 @@
 //! [`Select`]: a select whose arms are put together while the program runs, after crossbeam-channel's.
+//!
+//! Its arms are those of the macro, in boxes: they are made once and used again until they are chosen, so that a select allocates
+//! for the chosen one only. What an arm was given leaves it through the typed end that it was made for, in [`SelectedOperation`].
 
 use std::fmt;
 use std::mem;
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
 use super::arms::{RecvArm, SendArm};
-use super::engine::{self, AnyArm, Arm, Timeout};
+use super::engine::{self, AnyArm, Arm, INLINE, Timeout};
 use crate::channel::{
     ReadyTimeoutError, Receiver, RecvError, SelectTimeoutError, SendError, Sender, TryReadyError,
     TrySelectError,
@@ -17,7 +21,10 @@ use crate::channel::{
 ///
 /// Add operations with [`send`](Select::send) and [`recv`](Select::recv), then choose one that is ready with one of the `select`
 /// methods and complete the [`SelectedOperation`], or find out with one of the `ready` methods which one would not have to
-/// wait. Messages are `Send`, since the list may be used on any thread. The list stays as it is, so it can be used again. Where the operations are known, [`select!`](crate::select) is shorter and faster.
+/// wait. The list stays as it is, so it can be used again. Where the operations are known,
+/// [`select!`](crate::select) is shorter and faster.
+///
+/// Goroutines park meanwhile, and threads block. Each select costs some time for each operation in the list.
 ///
 /// ```
 /// use go_runtime::channel::{Select, unbounded};
@@ -33,12 +40,31 @@ use crate::channel::{
 /// let index = operation.index();
 /// assert_eq!((index, operation.recv(&channels[index].1)), (3, Ok("three")));
 /// ```
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Select<'a> {
-    ends: Vec<(usize, &'a (dyn End + Send + Sync))>,
+    /// In the order of their indices.
+    operations: Vec<Operation<'a>>,
     next: usize,
     biased: bool,
 }
+
+/// An operation in the list.
+struct Operation<'a> {
+    index: usize,
+    end: &'a dyn End,
+    /// Not chosen, and in no queue.
+    arm: Box<dyn Dynamic + 'a>,
+    /// Where it was added: if its messages are not `Send`, they belong there.
+    thread: ThreadId,
+}
+
+// SAFETY: of the ends, which need be neither `Send` nor `Sync` if their messages are not, a thread that gets hold of a `Select` uses
+// what is under the channels' locks, and moves messages without looking at them. It can take one out only through a typed end
+// (`SelectedOperation::recv`), which it has only if the type allows it to; else the message is dropped where the operation was added, or
+// not at all (`abandon`).
+unsafe impl Send for Select<'_> {}
+// SAFETY: as above; and what takes `&self` does not use the arms.
+unsafe impl Sync for Select<'_> {}
 
 /// An end of a channel, whatever its messages are.
 trait End {
@@ -52,8 +78,8 @@ trait End {
 trait Dynamic: Arm {
     fn as_arm(&self) -> &dyn Arm;
 
-    /// Gives back what the arm was given when it was chosen.
-    fn abandon(self: Box<Self>);
+    /// Gives back what the arm was given when it was chosen. A message is dropped, or leaked if it must not be dropped here.
+    fn abandon(self: Box<Self>, may_drop: bool);
 }
 
 impl<T> End for Sender<T> {
@@ -78,7 +104,7 @@ impl<T> Dynamic for SendArm<'_, T> {
     fn as_arm(&self) -> &dyn Arm {
         self
     }
-    fn abandon(self: Box<Self>) {
+    fn abandon(self: Box<Self>, _: bool) {
         drop(self.__reserve());
     }
 }
@@ -87,8 +113,22 @@ impl<T> Dynamic for RecvArm<'_, T> {
     fn as_arm(&self) -> &dyn Arm {
         self
     }
-    fn abandon(self: Box<Self>) {
-        drop(self.__take());
+    fn abandon(self: Box<Self>, may_drop: bool) {
+        let message = self.__take();
+        if !may_drop {
+            mem::forget(message);
+        }
+    }
+}
+
+impl<'a> Operation<'a> {
+    fn new(index: usize, end: &'a dyn End) -> Operation<'a> {
+        Operation {
+            index,
+            end,
+            arm: end.arm(),
+            thread: thread::current().id(),
+        }
     }
 }
 
@@ -107,18 +147,18 @@ impl<'a> Select<'a> {
     }
 
     /// Adds a send, and returns its index: 0, 1, 2 and so on, in the order of the additions.
-    pub fn send<T: Send>(&mut self, sender: &'a Sender<T>) -> usize {
+    pub fn send<T>(&mut self, sender: &'a Sender<T>) -> usize {
         self.add(sender)
     }
 
     /// Adds a receive, and returns its index.
-    pub fn recv<T: Send>(&mut self, receiver: &'a Receiver<T>) -> usize {
+    pub fn recv<T>(&mut self, receiver: &'a Receiver<T>) -> usize {
         self.add(receiver)
     }
 
-    fn add(&mut self, end: &'a (dyn End + Send + Sync)) -> usize {
+    fn add(&mut self, end: &'a dyn End) -> usize {
         let index = self.next;
-        self.ends.push((index, end));
+        self.operations.push(Operation::new(index, end));
         self.next += 1;
         index
     }
@@ -133,10 +173,13 @@ impl<'a> Select<'a> {
             "index out of bounds; {index} >= {}",
             self.next
         );
-        let Some(at) = self.ends.iter().position(|(i, _)| *i == index) else {
+        let found = self
+            .operations
+            .binary_search_by_key(&index, |operation| operation.index);
+        let Ok(at) = found else {
             panic!("no operation with this index: {index}");
         };
-        self.ends.remove(at);
+        self.operations.remove(at);
     }
 
     /// Chooses an operation that is ready.
@@ -153,7 +196,7 @@ impl<'a> Select<'a> {
     /// If there are no operations.
     pub fn select(&mut self) -> SelectedOperation<'a> {
         assert!(
-            !self.ends.is_empty(),
+            !self.operations.is_empty(),
             "no operations have been added to `Select`"
         );
         match self.choose(Timeout::Forever) {
@@ -200,7 +243,7 @@ impl<'a> Select<'a> {
     /// If there are no operations.
     pub fn ready(&mut self) -> usize {
         assert!(
-            !self.ends.is_empty(),
+            !self.operations.is_empty(),
             "no operations have been added to `Select`"
         );
         match self.find_ready(Timeout::Forever) {
@@ -227,29 +270,45 @@ impl<'a> Select<'a> {
             .ok_or(ReadyTimeoutError)
     }
 
-    fn choose(&self, timeout: Timeout) -> Option<SelectedOperation<'a>> {
-        let mut boxes: SmallVec<[Box<dyn Dynamic + 'a>; 8]> =
-            self.ends.iter().map(|(_, end)| end.arm()).collect();
-        let chosen = {
-            let arms: SmallVec<[AnyArm<'_>; 8]> =
-                boxes.iter().map(|arm| AnyArm(arm.as_arm())).collect();
-            engine::select(&arms, timeout, self.biased)
-        };
-        let (index, end) = *self.ends.get(chosen)?;
+    fn choose(&mut self, timeout: Timeout) -> Option<SelectedOperation<'a>> {
+        let chosen = engine::select_again(&arms(&mut self.operations), timeout, self.biased);
+        let operation = self.operations.get_mut(chosen)?;
         Some(SelectedOperation {
-            index,
-            address: end.address(),
-            arm: Some(boxes.swap_remove(chosen)),
+            index: operation.index,
+            address: operation.end.address(),
+            thread: operation.thread,
+            arm: Some(mem::replace(&mut operation.arm, operation.end.arm())),
         })
     }
 
-    fn find_ready(&self, timeout: Timeout) -> Option<usize> {
-        let boxes: SmallVec<[Box<dyn Dynamic + 'a>; 8]> =
-            self.ends.iter().map(|(_, end)| end.arm()).collect();
-        let arms: SmallVec<[AnyArm<'_>; 8]> =
-            boxes.iter().map(|arm| AnyArm(arm.as_arm())).collect();
-        let ready = engine::ready(&arms, timeout, self.biased);
-        self.ends.get(ready).map(|(index, _)| *index)
+    fn find_ready(&mut self, timeout: Timeout) -> Option<usize> {
+        let ready = engine::ready(&arms(&mut self.operations), timeout, self.biased);
+        self.operations.get(ready).map(|operation| operation.index)
+    }
+}
+
+/// (By exclusive reference: the arms are for the one who has the whole `Select`.)
+fn arms<'b>(operations: &'b mut [Operation<'_>]) -> SmallVec<[AnyArm<'b>; INLINE]> {
+    let arms = operations
+        .iter()
+        .map(|operation| AnyArm(operation.arm.as_arm()));
+    arms.collect()
+}
+
+impl Clone for Select<'_> {
+    fn clone(&self) -> Self {
+        let operations = self.operations.iter();
+        Select {
+            operations: operations
+                .map(|operation| Operation {
+                    // What is not `Send` still belongs where it was added first.
+                    thread: operation.thread,
+                    ..Operation::new(operation.index, operation.end)
+                })
+                .collect(),
+            next: self.next,
+            biased: self.biased,
+        }
     }
 }
 
@@ -268,6 +327,7 @@ pub struct SelectedOperation<'a> {
     index: usize,
     /// Of the end that it is for.
     address: *const (),
+    thread: ThreadId,
     /// `None` once it has been completed.
     arm: Option<Box<dyn Dynamic + 'a>>,
 }
@@ -335,8 +395,8 @@ impl Drop for SelectedOperation<'_> {
             return;
         };
         // Its partner must not wait for ever.
-        arm.abandon();
-        if !std::thread::panicking() {
+        arm.abandon(self.thread == thread::current().id());
+        if !thread::panicking() {
             panic!("dropped `SelectedOperation` without completing the operation");
         }
     }

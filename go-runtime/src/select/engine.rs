@@ -11,7 +11,7 @@ use crate::primitives::spin_lock::RawSpinLock;
 use crate::sched::{Parker, Verdict};
 
 /// Selects with more arms than this allocate.
-const INLINE: usize = 8;
+pub(super) const INLINE: usize = 8;
 
 /// How long a select waits.
 #[derive(Clone, Copy, Debug)]
@@ -48,20 +48,21 @@ pub(super) unsafe trait Arm {
     /// The lock that guards the channel, if it has one.
     fn lock(&self) -> Option<&RawSpinLock>;
 
-    /// Tries to carry out the operation. `true`: it has been, or is certain to be; [`conclude`](Self::conclude) does the rest.
+    /// Tries to carry out the operation. `true`: it has been, or is certain to be; [`conclude`](Self::conclude) does the rest,
+    /// and who is in `told` is told so once no lock is held.
     ///
     /// # Safety
     /// The caller holds the lock.
-    unsafe fn poll(&self) -> bool;
+    unsafe fn poll(&self, told: &mut Claimed) -> bool;
 
     /// What is left to do for a ready arm once no lock is held. `false`: it came to nothing, select again.
     fn conclude(&self) -> bool;
 
-    /// Queues the arm's waiter.
+    /// Queues the arm's waiter; `told` is as for [`poll`](Self::poll).
     ///
     /// # Safety
     /// The caller holds the lock, and dequeues before the parker or the arm goes.
-    unsafe fn enqueue(&self, parker: &Parker, index: usize);
+    unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed);
 
     /// Takes the arm's waiter out of the queue if it is still there.
     ///
@@ -89,12 +90,6 @@ pub(super) unsafe trait Arm {
     /// # Safety
     /// The caller holds the lock.
     unsafe fn stop_observing(&self);
-
-    /// The channel's observers: this select has changed it.
-    ///
-    /// # Safety
-    /// The caller holds the lock.
-    unsafe fn observers(&self) -> Option<Claimed>;
 
     /// When the arm becomes ready by itself.
     fn due(&self) -> Option<Instant> {
@@ -148,23 +143,26 @@ pub fn select(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
         arms.iter().all(|arm| arm.0.enter()),
         "an arm belongs to one select"
     );
+    select_again(arms, timeout, biased)
+}
+
+/// [`select`] for arms that are used again as long as they have not been chosen.
+pub(super) fn select_again(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
     let end = timeout.end();
     let locks = Locks::of(arms);
-    let mut order: SmallVec<[usize; INLINE]> = (0..arms.len()).collect();
+    let mut order = Order::new(arms.len(), biased);
     loop {
-        if !biased {
-            random::shuffle(&mut order);
-        }
+        let order = order.next();
+        let mut told = Claimed::new();
         let held = locks.lock();
         // SAFETY: all locks are held.
-        let ready = |i: &usize| unsafe { arms[*i].0.poll() };
-        if let Some(index) = order.iter().copied().find(ready) {
-            // SAFETY: the lock is held.
-            let observers = unsafe { arms[index].0.observers() };
+        let found = order
+            .iter()
+            .copied()
+            .find(|&index| unsafe { arms[index].0.poll(&mut told) });
+        if let Some(index) = found {
             drop(held);
-            if let Some(observers) = observers {
-                observers.end(|_| Verdict::Retry);
-            }
+            told.look_again();
             if arms[index].0.conclude() {
                 return index;
             }
@@ -175,19 +173,12 @@ pub fn select(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
         }
         let parker = Parker::new();
         // In the order of the looks, because a partner takes the first of several arms on one channel.
-        for &index in &order {
+        for &index in order {
             // SAFETY: the lock is held; dequeued below, before anything that could unwind or return.
-            unsafe { arms[index].0.enqueue(&parker, index) };
+            unsafe { arms[index].0.enqueue(&parker, index, &mut told) };
         }
-        // SAFETY: the locks are held. (Collecting nothing, as is the rule, allocates nothing.)
-        let observers: Vec<_> = arms
-            .iter()
-            .filter_map(|arm| unsafe { arm.0.observers() })
-            .collect();
         drop(held);
-        for observers in observers {
-            observers.end(|_| Verdict::Retry);
-        }
+        told.look_again();
 
         let due = arms.iter().filter_map(|arm| arm.0.due());
         let verdict = parker.park(due.chain(end).min());
@@ -217,14 +208,12 @@ pub fn select(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
 pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
     let end = timeout.end();
     let locks = Locks::of(arms);
-    let mut order: SmallVec<[usize; INLINE]> = (0..arms.len()).collect();
+    let mut order = Order::new(arms.len(), biased);
     loop {
-        if !biased {
-            random::shuffle(&mut order);
-        }
+        let order = order.next();
         let held = locks.lock();
         // SAFETY: all locks are held.
-        let is_ready = |i: &usize| unsafe { arms[*i].0.is_ready() };
+        let is_ready = |index: &usize| unsafe { arms[*index].0.is_ready() };
         if let Some(index) = order.iter().copied().find(is_ready) {
             return index;
         }
@@ -247,5 +236,28 @@ pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usiz
             unsafe { arm.0.stop_observing() };
         }
         drop(held);
+    }
+}
+
+/// In which order a select looks at its arms.
+struct Order {
+    arms: SmallVec<[usize; INLINE]>,
+    biased: bool,
+}
+
+impl Order {
+    fn new(arms: usize, biased: bool) -> Order {
+        Order {
+            arms: (0..arms).collect(),
+            biased,
+        }
+    }
+
+    /// The order of the next look.
+    fn next(&mut self) -> &[usize] {
+        if !self.biased {
+            random::shuffle(&mut self.arms);
+        }
+        &self.arms
     }
 }
