@@ -284,6 +284,19 @@ impl<T> Core<T> {
         }
     }
 
+    /// A message comes back from a receiver that was served and has gone away since: it is the next to be received, and its place is
+    /// beyond the capacity if need be.
+    pub(crate) fn give_back(&self, message: T) {
+        let mut state = self.lock();
+        if let Some(receiver) = state.receivers.take() {
+            drop(state);
+            // SAFETY: claimed and out of its queue; it waits for a `T`.
+            unsafe { hand_over(receiver, message) };
+        } else {
+            state.buffer.push_front(message);
+        }
+    }
+
     /// No more messages: later sends fail, and everybody who waits learns of it. Idempotent.
     pub(crate) fn close(&self) {
         let (senders, receivers) = self.lock().close();

@@ -48,6 +48,7 @@
 //! [crossbeam-channel]: https://docs.rs/crossbeam-channel
 
 pub(crate) mod core;
+mod futures;
 mod iter;
 mod make;
 mod receiver;
@@ -62,6 +63,7 @@ pub use crossbeam_channel::{
     SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
 };
 
+pub use self::futures::{RecvFuture, RecvStream, SendFuture};
 pub use self::iter::{IntoIter, Iter, TryIter};
 pub use self::make::{after, at, bounded, never, tick, unbounded};
 pub use self::receiver::Receiver;

@@ -41,6 +41,10 @@ impl<T> Sender<T> {
         &self.core
     }
 
+    pub(super) fn arc(&self) -> &Arc<Core<T>> {
+        &self.core
+    }
+
     /// Sends if that needs no waiting: there is room, or a receiver waits.
     ///
     /// # Errors

@@ -19,11 +19,17 @@ pub(super) struct Wait<T> {
 }
 
 impl<T> Wait<T> {
+    /// For the calling goroutine or thread.
     #[inline]
     pub(super) fn new() -> Wait<T> {
+        Wait::with(Parker::new())
+    }
+
+    #[inline]
+    pub(super) fn with(parker: Parker) -> Wait<T> {
         Wait {
             waiter: Waiter::new(Offer::Message),
-            parker: Parker::new(),
+            parker,
             slot: Slot::new(),
         }
     }

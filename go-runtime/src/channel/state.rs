@@ -6,6 +6,9 @@
 //! - `buffer.len() + reserved <= capacity`: a place that was promised to a chosen `send` arm of a select is kept
 //!   free until the arm has made its message (or failed to);
 //! - once `closed`, nothing is added to the buffer and nobody waits to send; what is in it can still be received.
+//!
+//! A message that comes back from a dropped future (`Core::give_back`) is put first in the buffer all the same, beyond the
+//! capacity and after a close: it has been sent before.
 
 use std::collections::VecDeque;
 

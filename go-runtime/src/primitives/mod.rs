@@ -12,3 +12,7 @@ pub(crate) mod atomic {
         AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, fence,
     };
 }
+
+pub(crate) mod lock {
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+}

@@ -16,9 +16,11 @@ mod placement;
 mod runtime;
 mod task;
 mod timers;
+mod wakeup;
 mod worker;
 
 pub(crate) use parker::{Parker, Verdict};
 pub(crate) use runtime::Runtime;
 pub(crate) use task::{Options, Task, TaskRef, VTable};
+pub(crate) use wakeup::Wakeup;
 pub(crate) use worker::Worker;

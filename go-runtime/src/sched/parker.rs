@@ -7,11 +7,15 @@
 //! Since a goroutine never changes its worker, a wake-up may overtake the park: it lies in the worker's inbox (or in
 //! its run queue) until the goroutine is off its stack, because only then does the worker look.
 //!
+//! An async task does neither: its parker is in memory of its future, `park` is not called, and the future reads the verdict when its
+//! [`Wakeup`] says that the wait is over.
+//!
 //! A goroutine that is unwinding does not switch: others on this worker would see `thread::panicking()`. It blocks
 //! its thread instead.
 
 use std::cell::Cell;
 use std::hint;
+use std::sync::Arc;
 use std::thread::{self, Thread};
 use std::time::Instant;
 
@@ -19,6 +23,7 @@ use super::handshake::Handshake;
 use super::inbox::Node;
 use super::runtime::Seat;
 use super::task::TaskRef;
+use super::wakeup::Wakeup;
 use super::worker::Worker;
 use crate::clock;
 
@@ -40,6 +45,7 @@ pub(crate) enum Verdict {
 enum Who {
     Goroutine(&'static Seat),
     Thread(Thread),
+    Future(Arc<Wakeup>),
 }
 
 #[repr(C)]
@@ -81,6 +87,21 @@ impl Parker {
             who: Who::Thread(thread::current()),
             node: Node::new(None),
         }
+    }
+
+    /// A parker for a future; `wakeup` says when its wait is over.
+    pub(crate) fn for_future(wakeup: Arc<Wakeup>) -> Parker {
+        Parker {
+            handshake: Handshake::new(false),
+            verdict: Cell::new(Verdict::Pending),
+            who: Who::Future(wakeup),
+            node: Node::new(None),
+        }
+    }
+
+    /// How a future's wait has ended. Only when its [`Wakeup`] says that it has.
+    pub(crate) fn verdict(&self) -> Verdict {
+        self.verdict.get()
     }
 
     /// Takes the right to end this wait; see [`Handshake::claim`].
@@ -129,13 +150,17 @@ impl Parker {
                 parker.handshake.finish_thread();
                 thread.unpark();
             }
+            Who::Future(wakeup) => {
+                let wakeup = Arc::clone(wakeup);
+                wakeup.end();
+            }
         }
     }
 
     fn task(&self) -> Option<TaskRef> {
         match self.who {
             Who::Goroutine(_) => self.node.payload(),
-            Who::Thread(_) => None,
+            Who::Thread(_) | Who::Future(_) => None,
         }
     }
 
@@ -159,6 +184,7 @@ impl Parker {
         match self.who {
             Who::Goroutine(_) => self.park_goroutine(deadline),
             Who::Thread(_) => self.park_thread(deadline),
+            Who::Future(_) => unreachable!("a future waits by being polled"),
         }
         self.verdict.get()
     }

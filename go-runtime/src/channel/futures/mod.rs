@@ -1,0 +1,286 @@
+//! Channels for async tasks: [`Receiver::recv_async`], [`Sender::send_async`], streams.
+//!
+//! A future queues like a goroutine or a thread that waits, in the same queue and in the order of arrival, and is served like them:
+//! its partner hands the message over and wakes its task. No executor is asked for.
+
+mod alarm;
+pub(crate) mod operations;
+mod pending;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use self::alarm::Alarm;
+use self::operations::{Reception, Sending};
+use super::receiver::{Receiver, Source};
+use super::sender::Sender;
+use super::{RecvError, SendError};
+
+impl<T> Receiver<T> {
+    /// A future that receives: [`recv`](Receiver::recv) for an async task.
+    ///
+    /// It may be dropped at any time, and no message is lost (it is *cancel safe*): a message that it was given meanwhile goes back into
+    /// the channel and is the next to be received, even if the channel has been closed or is full; on a rendezvous the sender has then
+    /// gone on already.
+    ///
+    /// On a channel made by [`after`](super::after), [`at`](super::at) or [`tick`](super::tick) a goroutine sleeps for the future.
+    ///
+    /// # Errors
+    /// If the channel is closed and empty.
+    ///
+    /// # Panics
+    /// When polled again after it has ended; on a timed channel, if no goroutine can be started.
+    ///
+    /// ```
+    /// use futures::executor::block_on;
+    /// use go_runtime::{channel::{RecvError, bounded}, go};
+    ///
+    /// let (tx, rx) = bounded(0);
+    /// go!(tx.send("from a goroutine"));
+    /// block_on(async {
+    ///     assert_eq!(rx.recv_async().await, Ok("from a goroutine"));
+    ///     assert_eq!(rx.recv_async().await, Err(RecvError));
+    /// });
+    /// ```
+    pub fn recv_async(&self) -> RecvFuture<'_, T> {
+        RecvFuture {
+            messages: Messages::new(),
+            receiver: self,
+            ended: false,
+        }
+    }
+
+    /// A stream of the messages, which ends when the channel is closed and empty: [`iter`](Receiver::iter) for an async task. With feature
+    /// `futures` it is a `Stream`; without it has [`RecvStream::next`].
+    ///
+    /// ```
+    /// use futures::executor::block_on;
+    /// use go_runtime::channel::unbounded;
+    ///
+    /// let (tx, rx) = unbounded();
+    /// tx.send(1).unwrap();
+    /// tx.send(2).unwrap();
+    /// drop(tx);
+    /// block_on(async {
+    ///     let mut stream = rx.stream();
+    ///     assert_eq!(stream.next().await, Some(1));
+    ///     assert_eq!(stream.next().await, Some(2));
+    ///     assert_eq!(stream.next().await, None);
+    /// });
+    /// ```
+    pub fn stream(&self) -> RecvStream<T> {
+        self.clone().into_stream()
+    }
+
+    /// [`stream`](Receiver::stream), and the receiver is used up.
+    pub fn into_stream(self) -> RecvStream<T> {
+        RecvStream {
+            messages: Messages::new(),
+            receiver: self,
+            ended: false,
+        }
+    }
+}
+
+impl<T> Sender<T> {
+    /// A future that sends: [`send`](Sender::send) for an async task.
+    ///
+    /// It may be dropped at any time. Its message is then dropped with it unless somebody has received it, or it has found its place in the
+    /// buffer.
+    ///
+    /// # Errors
+    /// The message, if the channel is closed.
+    ///
+    /// # Panics
+    /// When polled again after it has ended.
+    ///
+    /// ```
+    /// use futures::executor::block_on;
+    /// use go_runtime::{channel::{SendError, bounded}, go};
+    ///
+    /// let (tx, rx) = bounded(0);
+    /// let receiver = go! { rx.recv().unwrap() };
+    /// block_on(async {
+    ///     tx.send_async("from a task").await.unwrap();
+    ///     assert_eq!(receiver.join().unwrap(), "from a task");
+    ///     assert_eq!(tx.send_async("too late").await, Err(SendError("too late")));
+    /// });
+    /// ```
+    pub fn send_async(&self, message: T) -> SendFuture<'_, T> {
+        SendFuture {
+            sending: Sending::new(message),
+            sender: self,
+        }
+    }
+}
+
+/// Made by [`Receiver::recv_async`].
+#[must_use = "futures do nothing unless polled"]
+pub struct RecvFuture<'a, T> {
+    messages: Messages<T>,
+    receiver: &'a Receiver<T>,
+    ended: bool,
+}
+
+impl<T> Future for RecvFuture<'_, T> {
+    type Output = Result<T, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        assert!(
+            !this.ended,
+            "a future that receives was polled after it had ended"
+        );
+        let message = this.messages.poll(this.receiver, context);
+        this.ended = message.is_ready();
+        message.map(|message| message.ok_or(RecvError))
+    }
+}
+
+/// Made by [`Receiver::stream`] and [`Receiver::into_stream`].
+#[must_use = "streams do nothing unless polled"]
+pub struct RecvStream<T> {
+    messages: Messages<T>,
+    receiver: Receiver<T>,
+    ended: bool,
+}
+
+impl<T> RecvStream<T> {
+    /// Waits for the next message; `None` when the channel is closed and empty. No message is lost if the future is dropped.
+    ///
+    /// ```
+    /// let (tx, rx) = go_runtime::channel::unbounded();
+    /// tx.send(1).unwrap();
+    /// let mut stream = rx.into_stream();
+    /// assert_eq!(futures::executor::block_on(stream.next()), Some(1));
+    /// ```
+    pub async fn next(&mut self) -> Option<T> {
+        std::future::poll_fn(|context| self.poll_message(context)).await
+    }
+
+    fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<T>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let message = self.messages.poll(&self.receiver, context);
+        self.ended = matches!(message, Poll::Ready(None));
+        message
+    }
+}
+
+#[cfg(feature = "futures")]
+impl<T> futures_core::Stream for RecvStream<T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        self.poll_message(context)
+    }
+}
+
+#[cfg(feature = "futures")]
+impl<T> futures_core::stream::FusedStream for RecvStream<T> {
+    fn is_terminated(&self) -> bool {
+        self.ended
+    }
+}
+
+#[cfg(feature = "futures")]
+impl<T> futures_core::future::FusedFuture for RecvFuture<'_, T> {
+    fn is_terminated(&self) -> bool {
+        self.ended
+    }
+}
+
+/// Made by [`Sender::send_async`].
+#[must_use = "futures do nothing unless polled"]
+pub struct SendFuture<'a, T> {
+    sending: Sending<T>,
+    sender: &'a Sender<T>,
+}
+
+// Nothing is pinned: what others know the address of has memory of its own.
+impl<T> Unpin for SendFuture<'_, T> {}
+
+impl<T> Future for SendFuture<'_, T> {
+    type Output = Result<(), SendError<T>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        this.sending
+            .poll(this.sender.arc(), context)
+            .map_err(SendError)
+    }
+}
+
+/// The messages of one receiver, whatever feeds it.
+struct Messages<T> {
+    reception: Reception<T>,
+    alarm: Option<Box<Alarm>>,
+}
+
+impl<T> Messages<T> {
+    fn new() -> Messages<T> {
+        Messages {
+            reception: Reception::new(),
+            alarm: None,
+        }
+    }
+
+    fn poll(&mut self, receiver: &Receiver<T>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        match receiver.source() {
+            Source::Core(core) => self.reception.poll(core, context),
+            Source::At(at) => self.poll_timed(|| at.due(), || at.try_take(), context),
+            Source::Tick(tick) => self.poll_timed(|| tick.due(), || tick.try_take(), context),
+            Source::Never => Poll::Pending,
+        }
+    }
+
+    fn poll_timed(
+        &mut self,
+        due: impl Fn() -> Option<Instant>,
+        try_take: impl Fn() -> Option<T>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<T>> {
+        loop {
+            if let Some(message) = try_take() {
+                self.alarm = None;
+                return Poll::Ready(Some(message));
+            }
+            let Some(due) = due() else {
+                // Somebody else has had the one message.
+                self.alarm = None;
+                return Poll::Pending;
+            };
+            // Somebody else may have had the message that it was set for.
+            if self.alarm.as_ref().is_none_or(|alarm| alarm.due() != due) {
+                self.alarm = Some(Box::new(Alarm::set(due)));
+            }
+            let alarm = self.alarm.as_mut();
+            if alarm.is_some_and(|alarm| alarm.poll(context).is_pending()) {
+                return Poll::Pending;
+            }
+            self.alarm = None;
+        }
+    }
+}
+
+impl<T> fmt::Debug for RecvFuture<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("RecvFuture { .. }")
+    }
+}
+
+impl<T> fmt::Debug for RecvStream<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("RecvStream { .. }")
+    }
+}
+
+impl<T> fmt::Debug for SendFuture<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("SendFuture { .. }")
+    }
+}
