@@ -21,6 +21,12 @@ impl RawSpinLock {
         }
     }
 
+    /// Where it stands in the order in which those who need several locks take them.
+    #[inline]
+    pub(crate) fn rank(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     /// Returns once the calling thread holds the lock.
     #[inline]
     pub(crate) fn lock(&self) {

@@ -101,15 +101,15 @@ pub(super) unsafe trait Arm {
 #[derive(Clone, Copy)]
 pub struct AnyArm<'a>(pub(super) &'a dyn Arm);
 
-/// The locks of all arms, each once, in the order of their addresses: two selects cannot wait for each other.
+/// The locks of all arms, each once, in an order that is the same for all: two selects cannot wait for each other.
 struct Locks<'a>(SmallVec<[&'a RawSpinLock; INLINE]>);
 
 impl<'a> Locks<'a> {
     fn of(arms: &[AnyArm<'a>]) -> Locks<'a> {
         let mut locks: SmallVec<[&RawSpinLock; INLINE]> =
             arms.iter().filter_map(|arm| arm.0.lock()).collect();
-        locks.sort_unstable_by_key(|lock| std::ptr::from_ref(*lock).addr());
-        locks.dedup_by_key(|lock| std::ptr::from_ref(*lock).addr());
+        locks.sort_unstable_by_key(|lock| lock.rank());
+        locks.dedup_by_key(|lock| lock.rank());
         Locks(locks)
     }
 

@@ -5,6 +5,13 @@ pub(crate) mod atomic {
         AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, fence,
     };
 }
+pub(crate) mod lock {
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
+}
+/// loom has to see the same in each run, so nothing is left to chance: the models put the arms in both orders themselves.
+pub(crate) mod random {
+    pub(crate) fn shuffle<T>(_: &mut [T]) {}
+}
 pub(crate) mod backoff {
     /// Waiting for another thread: loom has to run it.
     pub(crate) struct Backoff;
@@ -24,13 +31,18 @@ pub(crate) mod real_spin_lock;
 /// A stand-in for the channels' checks: loom knows who waits for it, and need not try how often they might look.
 pub(crate) mod spin_lock {
     use std::cell::RefCell;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use loom::sync::{Mutex, MutexGuard};
+
+    static CREATED: AtomicUsize = AtomicUsize::new(0);
 
     pub(crate) struct RawSpinLock {
         // Dropped first.
         held: RefCell<Option<MutexGuard<'static, ()>>>,
         mutex: Box<Mutex<()>>,
+        /// In the order of creation: addresses are not the same in each run.
+        rank: usize,
     }
 
     impl RawSpinLock {
@@ -38,7 +50,12 @@ pub(crate) mod spin_lock {
             RawSpinLock {
                 held: RefCell::new(None),
                 mutex: Box::new(Mutex::new(())),
+                rank: CREATED.fetch_add(1, Ordering::Relaxed),
             }
+        }
+
+        pub(crate) fn rank(&self) -> usize {
+            self.rank
         }
 
         pub(crate) fn lock(&self) {

@@ -6,7 +6,10 @@ pub(crate) mod handshake;
 pub(crate) mod idle;
 #[path = "../../../go-runtime/src/sched/inbox.rs"]
 pub(crate) mod inbox;
+#[path = "../../../go-runtime/src/sched/wakeup.rs"]
+pub(crate) mod wakeup;
 
 #[path = "parker.rs"]
 mod parker;
-pub(crate) use parker::{Parker, Verdict, give_deadline};
+pub(crate) use parker::{Parker, Verdict};
+pub(crate) use wakeup::Wakeup;

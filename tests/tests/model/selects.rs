@@ -1,0 +1,248 @@
+//! Selects: of all arms one commits, on both sides at once; the others leave nothing behind. The engine and the arms are the real ones.
+
+use std::time::Duration;
+
+use loom::thread;
+
+use super::channels::{recv, recv_timeout, send, send_timeout};
+use crate::channel::{Receiver, Select, Sender, bounded};
+use crate::check;
+use crate::select::{Timeout, select};
+
+/// `select! { recv(a) -> n => .., recv(b) -> n => .. }`, with a deadline or not; 0 for nothing.
+fn recv_either(a: &Receiver<usize>, b: &Receiver<usize>, timeout: Timeout) -> usize {
+    let (a, b) = (a.__go_runtime_receiver(), b.__go_runtime_receiver());
+    match select(&[a.__arm(), b.__arm()], timeout, false) {
+        0 => a.__take().unwrap_or(0),
+        1 => b.__take().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// What a select over a send and a receive has done.
+#[derive(Debug, PartialEq)]
+enum Did {
+    Sent,
+    Received(usize),
+    Nothing,
+}
+
+/// `select! { send(tx, message) .., recv(rx) .. }`.
+fn send_or_recv(
+    tx: &Sender<usize>,
+    message: usize,
+    rx: &Receiver<usize>,
+    timeout: Timeout,
+    receive_first: bool,
+) -> Did {
+    let (send, recv) = (tx.__go_runtime_sender(), rx.__go_runtime_receiver());
+    let mut arms = [send.__arm(), recv.__arm()];
+    if receive_first {
+        arms.reverse();
+    }
+    let chosen = select(&arms, timeout, false);
+    if chosen == usize::MAX {
+        Did::Nothing
+    } else if (chosen == 0) != receive_first {
+        send.__reserve()
+            .__send(message)
+            .map_or(Did::Nothing, |()| Did::Sent)
+    } else {
+        recv.__take().map_or(Did::Nothing, Did::Received)
+    }
+}
+
+const SOON: Timeout = Timeout::After(Duration::ZERO);
+
+#[test]
+fn a_select_takes_one_of_two_and_loses_neither() {
+    check("select over two rendezvous, two senders", 3, || {
+        let ((ta, a), (tb, b)) = (bounded(0), bounded(0));
+        // The ends stay open: a closed channel would be ready.
+        let (ta2, tb2) = (ta.clone(), tb.clone());
+        let first = thread::spawn(move || send(&ta2, 1));
+        let second = thread::spawn(move || send(&tb2, 2));
+        let one = recv_either(&a, &b, Timeout::Forever);
+        let other = recv_either(&a, &b, Timeout::Forever);
+        assert_eq!(one + other, 3);
+        assert_eq!((first.join().unwrap(), second.join().unwrap()), (1, 2));
+        drop((ta, tb));
+    });
+}
+
+/// Two selects that could serve each other in two ways agree on one.
+fn two_selects(receive_first: [bool; 2]) {
+    let ((tx, rx), (ty, ry)) = (bounded(0), bounded(0));
+    let (rx2, ty2) = (rx.clone(), ty.clone());
+    let [mine, theirs] = receive_first;
+    let other = thread::spawn(move || send_or_recv(&ty2, 2, &rx2, Timeout::Forever, theirs));
+    let here = send_or_recv(&tx, 1, &ry, Timeout::Forever, mine);
+    match (here, other.join().unwrap()) {
+        (Did::Sent, Did::Received(1)) | (Did::Received(2), Did::Sent) => {}
+        both => panic!("{both:?}"),
+    }
+    // The ends that nobody used stay open until now.
+    drop((rx, ty));
+}
+
+#[test]
+fn two_selects_agree_on_one_of_two_messages() {
+    for receive_first in [[false, false], [false, true], [true, true]] {
+        check("two selects, each to send or to receive", 3, move || {
+            two_selects(receive_first);
+        });
+    }
+}
+
+/// Both ends of one channel in one select, twice: they serve each other, and never themselves.
+#[test]
+fn a_select_does_not_serve_itself() {
+    check("two selects to send and receive on one channel", 3, || {
+        let (tx, rx) = bounded(0);
+        let (tx2, rx2) = (tx.clone(), rx.clone());
+        let other = thread::spawn(move || send_or_recv(&tx2, 2, &rx2, Timeout::Forever, true));
+        let here = send_or_recv(&tx, 1, &rx, Timeout::Forever, true);
+        match (here, other.join().unwrap()) {
+            (Did::Sent, Did::Received(1)) | (Did::Received(2), Did::Sent) => {}
+            both => panic!("{both:?}"),
+        }
+    });
+}
+
+/// The clock is one of those who may end a select.
+#[test]
+fn deadlines_of_selects_keep_messages_on_one_side() {
+    check(
+        "select with a deadline, two senders, one with a deadline",
+        2,
+        || {
+            let ((ta, a), (tb, b)) = (bounded(0), bounded(0));
+            let first = thread::spawn(move || send_timeout(&ta, 1));
+            let second = thread::spawn(move || send_timeout(&tb, 2));
+            let got = recv_either(&a, &b, SOON);
+            drop((a, b));
+            assert_eq!(first.join().unwrap() + second.join().unwrap(), got);
+        },
+    );
+    check("two selects with deadlines", 3, || {
+        let ((tx, rx), (ty, ry)) = (bounded(0), bounded(0));
+        let (tx2, rx2, ty2, ry2) = (tx.clone(), rx.clone(), ty.clone(), ry.clone());
+        let other = thread::spawn(move || send_or_recv(&ty2, 2, &rx2, SOON, true));
+        let here = send_or_recv(&tx, 1, &ry, SOON, false);
+        match (here, other.join().unwrap()) {
+            (Did::Sent, Did::Received(1))
+            | (Did::Received(2), Did::Sent)
+            | (Did::Nothing, Did::Nothing) => {}
+            both => panic!("{both:?}"),
+        }
+        drop((tx2, ry2, rx, ty));
+    });
+}
+
+/// Closed while a select waits in two queues, and while a sender has its message for the other arm.
+#[test]
+fn a_close_ends_a_select_once() {
+    check(
+        "select, a close of one channel, a send on the other",
+        3,
+        || {
+            let ((ta, a), (tb, b)) = (bounded::<usize>(0), bounded(0));
+            let closer = thread::spawn(move || ta.close());
+            let sender = thread::spawn(move || send(&tb, 2));
+            // The closed channel is ready too, with nothing; then the message still comes.
+            let mut got = recv_either(&a, &b, Timeout::Forever);
+            if got == 0 {
+                got = recv(&b);
+            }
+            assert_eq!(got, 2);
+            assert_eq!(sender.join().unwrap(), 2);
+            closer.join().unwrap();
+        },
+    );
+}
+
+/// A buffer, which promises its place to the arm of a select and keeps it from others meanwhile.
+#[test]
+fn a_promised_place_is_kept() {
+    check(
+        "select to send into a buffer of 1, a sender, a receiver",
+        2,
+        || {
+            let (tx, rx) = bounded(1);
+            let (_never, idle) = bounded::<usize>(0);
+            let (tx2, rx2) = (tx.clone(), rx.clone());
+            let sender = thread::spawn(move || send(&tx2, 1));
+            let receiver = thread::spawn(move || recv(&rx2));
+            assert_eq!(
+                send_or_recv(&tx, 2, &idle, Timeout::Forever, false),
+                Did::Sent
+            );
+            let got = recv(&rx) + receiver.join().unwrap();
+            assert_eq!((got, sender.join().unwrap()), (3, 1));
+            assert!(rx.is_empty());
+        },
+    );
+}
+
+/// An arm that was chosen makes no message. Its receiver looks again, and gets the next one or runs out of time.
+#[test]
+fn a_broken_promise_leaves_the_receiver_waiting() {
+    for deadline in [false, true] {
+        check("promise broken", 4, move || {
+            let (tx, rx) = bounded(0);
+            let receiver = thread::spawn(move || {
+                if deadline {
+                    recv_timeout(&rx)
+                } else {
+                    recv(&rx)
+                }
+            });
+            let arm = tx.__go_runtime_sender();
+            let chosen = select(&[arm.__arm()], SOON, false);
+            if chosen == 0 {
+                drop(arm.__reserve());
+            }
+            let sent = send_timeout(&tx, 5);
+            drop(tx);
+            assert_eq!(receiver.join().unwrap(), sent);
+        });
+    }
+}
+
+/// `ready` learns of every change: a sender that comes to wait, a message in a buffer, a close, a select's arm.
+#[test]
+fn who_waits_for_readiness_is_told() {
+    check("ready, a sender", 4, || {
+        let (tx, rx) = bounded(0);
+        let sender = thread::spawn(move || send(&tx, 1));
+        let mut list = Select::new();
+        list.recv(&rx);
+        assert_eq!(list.ready(), 0);
+        assert_eq!((recv(&rx), sender.join().unwrap()), (1, 1));
+    });
+    check("ready, a close, a buffered message", 3, || {
+        let ((ta, a), (tb, b)) = (bounded::<usize>(0), bounded(1));
+        let (ta2, tb2) = (ta.clone(), tb.clone());
+        let closer = thread::spawn(move || ta2.close());
+        let sender = thread::spawn(move || send(&tb2, 2));
+        let mut list = Select::new();
+        list.recv(&a);
+        list.recv(&b);
+        let ready = list.ready();
+        list.remove(ready);
+        assert_eq!(list.ready(), 1 - ready);
+        closer.join().unwrap();
+        assert_eq!((recv(&b), sender.join().unwrap()), (2, 2));
+        drop((ta, tb));
+    });
+    check("ready to send, a select that receives", 3, || {
+        let (tx, rx) = bounded(0);
+        let (_never, idle) = bounded::<usize>(0);
+        let other = thread::spawn(move || recv_either(&idle, &rx, Timeout::Forever));
+        let mut list = Select::new();
+        list.send(&tx);
+        assert_eq!(list.ready(), 0);
+        assert_eq!((send(&tx, 1), other.join().unwrap()), (1, 1));
+        drop(_never);
+    });
+}
