@@ -1,1 +1,3 @@
-//! Empty: cargo wants a target beside the tests.
+//! What the tests and the long-running `stress` command have in common.
+
+pub mod stress;

@@ -1,0 +1,32 @@
+//! The long version of the stress tests: `stress [MESSAGES]`, ten million on each kind of channel if not said.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use go_tests::stress::{Flavour, at, run, tick};
+
+fn main() -> ExitCode {
+    let messages = match std::env::args().nth(1).map(|text| text.parse()) {
+        None => 10_000_000,
+        Some(Ok(messages)) => messages,
+        Some(Err(error)) => {
+            eprintln!("usage: stress [MESSAGES] ({error})");
+            return ExitCode::from(2);
+        }
+    };
+    let timed = |what: &dyn Fn() -> String| {
+        let start = Instant::now();
+        println!("{} ({:.1} s)", what(), start.elapsed().as_secs_f64());
+    };
+    for flavour in [
+        Flavour::Bounded(0),
+        Flavour::Bounded(1),
+        Flavour::Bounded(128),
+        Flavour::Unbounded,
+    ] {
+        timed(&|| run(flavour, messages, 10_000));
+    }
+    timed(&|| at(messages));
+    timed(&|| tick(messages));
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,230 @@
+//! Those who send and receive, each in a manner of its own.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use go_runtime::channel::{
+    Receiver, RecvTimeoutError, Select, SendTimeoutError, Sender, TryRecvError, TrySendError,
+};
+use go_runtime::{select, yield_now};
+
+use super::ledger::{Ledger, Message};
+
+/// Short, so that it comes in the midst of things about as often as not.
+fn moment() -> Duration {
+    Duration::from_micros(fastrand::u64(0..30))
+}
+
+/// What a sender does with its next message.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    Plain,
+    Try,
+    Timeout,
+    Select,
+    SelectTimeout,
+    List,
+    ListTimeout,
+    Future,
+    DroppedFuture,
+}
+
+pub(super) const WAYS: [Way; 9] = [
+    Way::Plain,
+    Way::Try,
+    Way::Timeout,
+    Way::Select,
+    Way::SelectTimeout,
+    Way::List,
+    Way::ListTimeout,
+    Way::Future,
+    Way::DroppedFuture,
+];
+
+/// Sends until all messages of the round are made, or the channel is closed. `idle` is a channel on which nothing ever happens.
+pub(super) fn send(
+    way: Way,
+    tx: &Sender<Message>,
+    idle: &(Sender<Message>, Receiver<Message>),
+    ledger: &Arc<Ledger>,
+) {
+    while let Some(message) = ledger.make() {
+        if !send_one(way, tx, idle, message) {
+            return;
+        }
+    }
+}
+
+/// `false`: the channel is closed.
+fn send_one(
+    way: Way,
+    tx: &Sender<Message>,
+    idle: &(Sender<Message>, Receiver<Message>),
+    mut message: Message,
+) -> bool {
+    loop {
+        // `Ok(message)`: not yet.
+        let result = match way {
+            Way::Plain => tx.send(message).map_err(|error| Err(error.0)),
+            Way::Try => tx.try_send(message).map_err(|error| match error {
+                TrySendError::Full(message) => Ok(message),
+                TrySendError::Disconnected(message) => Err(message),
+            }),
+            Way::Timeout => tx
+                .send_timeout(message, moment())
+                .map_err(|error| match error {
+                    SendTimeoutError::Timeout(message) => Ok(message),
+                    SendTimeoutError::Disconnected(message) => Err(message),
+                }),
+            Way::Select => select! {
+                send(tx, message) -> sent => sent.map_err(|error| Err(error.0)),
+                recv(idle.1) -> _ => unreachable!("nothing ever happens there"),
+            },
+            Way::SelectTimeout => {
+                let mut message = Some(message);
+                let sent = select! {
+                    recv(idle.1) -> _ => unreachable!("nothing ever happens there"),
+                    // The value is made when the arm has been chosen.
+                    send(tx, message.take().unwrap()) -> sent => sent.map_err(|error| Err(error.0)),
+                    default(moment()) => Ok(()),
+                };
+                match message {
+                    Some(message) => Err(Ok(message)),
+                    None => sent,
+                }
+            }
+            Way::List | Way::ListTimeout => {
+                let mut list = Select::new();
+                list.recv(&idle.1);
+                let index = list.send(tx);
+                let chosen = match way {
+                    Way::List => Ok(list.select()),
+                    _ => list.select_timeout(moment()),
+                };
+                match chosen {
+                    Ok(operation) => {
+                        assert_eq!(operation.index(), index);
+                        operation.send(tx, message).map_err(|error| Err(error.0))
+                    }
+                    Err(_) => Err(Ok(message)),
+                }
+            }
+            Way::Future => {
+                futures::executor::block_on(tx.send_async(message)).map_err(|error| Err(error.0))
+            }
+            Way::DroppedFuture => {
+                message.risk();
+                match poll_few(tx.send_async(message)) {
+                    Some(result) => result.map_err(|error| Err(error.0)),
+                    None => Ok(()),
+                }
+            }
+        };
+        match result {
+            Ok(()) => return true,
+            Err(Err(message)) => {
+                message.give_up();
+                return false;
+            }
+            Err(Ok(back)) => {
+                message = back;
+                yield_now();
+            }
+        }
+    }
+}
+
+/// Receives until the channel is closed and empty, or `most` messages. The number of messages.
+pub(super) fn receive(
+    way: Way,
+    rx: &Receiver<Message>,
+    idle: &(Sender<Message>, Receiver<Message>),
+    most: usize,
+) -> usize {
+    for count in 0..most {
+        match receive_one(way, rx, idle) {
+            Some(message) => message.receive(),
+            None => return count,
+        }
+    }
+    most
+}
+
+/// `None`: closed and empty.
+fn receive_one(
+    way: Way,
+    rx: &Receiver<Message>,
+    idle: &(Sender<Message>, Receiver<Message>),
+) -> Option<Message> {
+    loop {
+        match way {
+            Way::Plain => return rx.recv().ok(),
+            Way::Try => match rx.try_recv() {
+                Ok(message) => return Some(message),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => {}
+            },
+            Way::Timeout => match rx.recv_timeout(moment()) {
+                Ok(message) => return Some(message),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            },
+            Way::Select => {
+                return select! {
+                    recv(idle.1) -> _ => unreachable!("nothing ever happens there"),
+                    recv(rx) -> message => message.ok(),
+                };
+            }
+            Way::SelectTimeout => {
+                let received = select! {
+                    recv(rx) -> message => Some(message.ok()),
+                    recv(idle.1) -> _ => unreachable!("nothing ever happens there"),
+                    default(moment()) => None,
+                };
+                if let Some(received) = received {
+                    return received;
+                }
+            }
+            Way::List | Way::ListTimeout => {
+                let mut list = Select::new();
+                let index = list.recv(rx);
+                list.recv(&idle.1);
+                let chosen = match way {
+                    Way::List => Ok(list.select()),
+                    _ => list.select_timeout(moment()),
+                };
+                if let Ok(operation) = chosen {
+                    assert_eq!(operation.index(), index);
+                    return operation.recv(rx).ok();
+                }
+            }
+            Way::Future => return futures::executor::block_on(rx.recv_async()).ok(),
+            Way::DroppedFuture => {
+                if let Some(received) = poll_few(rx.recv_async()) {
+                    return received.ok();
+                }
+            }
+        }
+        yield_now();
+    }
+}
+
+/// Polls a future up to three times, then drops it.
+fn poll_few<F: Future>(future: F) -> Option<F::Output> {
+    struct Nobody;
+    impl Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+    let waker = Waker::from(Arc::new(Nobody));
+    let mut future = pin!(future);
+    for _ in 0..fastrand::usize(0..4) {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return Some(output);
+        }
+        yield_now();
+    }
+    None
+}

@@ -1,0 +1,17 @@
+//! The short version of the `stress` command: nothing is lost and nothing doubled, whatever races.
+
+use go_tests::stress::{Flavour, at, run, tick};
+
+#[test]
+fn every_message_is_accounted_for() {
+    for capacity in [0, 1, 16] {
+        println!("{}", run(Flavour::Bounded(capacity), 100_000, 1_000));
+    }
+    println!("{}", run(Flavour::Unbounded, 100_000, 1_000));
+}
+
+#[test]
+fn every_timed_message_is_received_once() {
+    println!("{}", at(50_000));
+    println!("{}", tick(50_000));
+}
