@@ -75,7 +75,7 @@ struct Readme;
 ///
 pub use go_macros::main;
 pub use goroutine::{
-    Builder, JoinHandle, gomaxprocs, num_goroutine, spawn, spawn_local, yield_now,
+    Builder, JoinFuture, JoinHandle, gomaxprocs, num_goroutine, spawn, spawn_local, yield_now,
 };
 pub use scope::{Scope, ScopedJoinHandle, scope};
 

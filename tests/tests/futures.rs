@@ -1,7 +1,7 @@
 //! Channels and async tasks: one queue for all, and futures that can be dropped at any point.
 
 use std::collections::HashSet;
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -530,4 +530,70 @@ fn messages_may_borrow() {
     tx.try_send(text.as_str()).unwrap();
     drop(receiving);
     assert_eq!(rx.recv(), Ok("borrowed"));
+}
+
+#[test]
+fn a_goroutine_is_awaited() {
+    let (tx, rx) = channel::bounded::<i32>(0);
+    let count = Arc::new(Count::default());
+    let mut joining = go!(clone(rx) { rx.recv().unwrap() }).into_future();
+    assert!(poll(&mut joining, &count).is_pending());
+    let new = Arc::new(Count::default());
+    assert!(poll(&mut joining, &new).is_pending());
+    tx.send(5).unwrap();
+    while new.get() == 0 {
+        thread::yield_now();
+    }
+    assert_eq!(count.get(), 0);
+    match poll(&mut joining, &new) {
+        Poll::Ready(result) => assert_eq!(result.unwrap(), 5),
+        Poll::Pending => panic!("woken in vain"),
+    }
+    catch_unwind(AssertUnwindSafe(|| poll(&mut joining, &new).is_ready())).unwrap_err();
+
+    let failed = go! { panic!("expected") };
+    assert!(block_on(failed.into_future()).is_err());
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .unwrap();
+    let sum = tokio.block_on(async {
+        let handles: Vec<_> = (0..1000).map(|n| go! { yield_now(); n }).collect();
+        let mut sum = 0;
+        for handle in handles {
+            sum += handle.await.unwrap();
+        }
+        sum
+    });
+    assert_eq!(sum, 499_500);
+}
+
+/// A goroutine ends while the future that waits for it goes.
+#[test]
+fn an_await_that_is_dropped_detaches() {
+    let message = Arc::new(());
+    let dropped = Arc::new(Count::default());
+    for round in 0..20_000 {
+        let result = Arc::clone(&message);
+        let mut joining = go! {
+            if round % 2 == 0 {
+                yield_now();
+            }
+            result
+        }
+        .into_future();
+        for _ in 0..round % 3 {
+            if poll(&mut joining, &dropped).is_ready() {
+                break;
+            }
+            thread::yield_now();
+        }
+    }
+    // The last goroutines may still be ending.
+    while Arc::strong_count(&message) > 1 {
+        thread::yield_now();
+    }
+    while Arc::strong_count(&dropped) > 1 {
+        thread::yield_now();
+    }
 }

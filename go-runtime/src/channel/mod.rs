@@ -21,6 +21,15 @@
 //! - sending gives [`SendError`] with the message in it. Go panics here (*a send on a closed channel causes a run-time
 //!   panic*, Go specification); Rust code expects a value.
 //!
+//! # Several at once
+//!
+//! [`select!`](crate::select) waits for one of several operations, [`Select`] for one of a list that is made while the program runs.
+//!
+//! # Async tasks
+//!
+//! [`Receiver::recv_async`], [`Receiver::stream`] and [`Sender::send_async`] are futures. They wait in the same queues as goroutines and
+//! threads, for any executor, and lose no message when they are dropped (they are *cancel safe*).
+//!
 //! # The done channel
 //!
 //! Nobody ends a goroutine from outside. It is taught to end: it selects on a channel of `()` that carries no message

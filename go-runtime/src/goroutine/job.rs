@@ -161,6 +161,8 @@ where
 
 /// The right to wait for a goroutine's end and take its result.
 ///
+/// A goroutine or a thread [`join`](Self::join)s; an async task awaits it.
+///
 /// Dropping it lets the goroutine go on by itself (it *detaches* it). When `main` returns the program ends, whatever
 /// goroutines still run; join those that have to finish.
 ///
@@ -195,8 +197,7 @@ impl<T> JoinHandle<T> {
     /// assert_eq!(payload.downcast_ref::<&str>(), Some(&"no luck"));
     /// ```
     pub fn join(self) -> std::thread::Result<T> {
-        // SAFETY: the handle's reference keeps the job; the vtable is the one of its types.
-        let joiner = unsafe { &*(self.vtable.joiner)(self.task) };
+        let joiner = self.joiner();
         if joiner.load(Ordering::Acquire) != ended() {
             let parker = Parker::new();
             let ours = ptr::from_ref(&parker).cast_mut();
@@ -208,9 +209,20 @@ impl<T> JoinHandle<T> {
                 parker.park(None);
             }
         }
-        // SAFETY: the goroutine has ended, and `join` takes the handle.
-        let outcome = unsafe { (self.vtable.take)(self.task) };
-        match outcome {
+        // SAFETY: the goroutine has ended.
+        unsafe { self.take() }
+    }
+
+    pub(super) fn joiner(&self) -> &AtomicPtr<Parker> {
+        // SAFETY: the handle's reference keeps the job; the vtable is the one of its types.
+        unsafe { &*(self.vtable.joiner)(self.task) }
+    }
+
+    /// # Safety
+    /// The goroutine has ended: [`joiner`](Self::joiner) says so, or has unparked the one in it.
+    pub(super) unsafe fn take(self) -> std::thread::Result<T> {
+        // SAFETY: as the caller says, and nobody else has the handle.
+        match unsafe { (self.vtable.take)(self.task) } {
             Some(outcome) => outcome,
             None => unreachable!("the result is taken once"),
         }
@@ -227,9 +239,7 @@ impl<T> JoinHandle<T> {
     /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        // SAFETY: as in `join`.
-        let joiner = unsafe { &*(self.vtable.joiner)(self.task) };
-        joiner.load(Ordering::Acquire) == ended()
+        self.joiner().load(Ordering::Acquire) == ended()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod builder;
 mod job;
+mod join_future;
 mod main_goroutine;
 mod panic_report;
 mod sleep;
@@ -9,6 +10,7 @@ mod sleep;
 pub use builder::{Builder, spawn, spawn_local};
 pub use builder::{spawn_local_with, spawn_with};
 pub use job::JoinHandle;
+pub use join_future::JoinFuture;
 pub use main_goroutine::run_main;
 pub use sleep::park_forever;
 pub(crate) use sleep::sleep_until;

@@ -25,8 +25,7 @@ enum State {
     Ended,
 }
 
-// SAFETY: what is abandoned is all that need not be `Send`. It concerns a channel, and is run by one who has an end of that channel (or by
-// the future itself): if the channel's messages are not `Send`, neither are its ends and its futures, and all of them are on one thread.
+// SAFETY: what is abandoned is all that need not be `Send`: who abandons it vouches for it.
 unsafe impl Send for Wakeup {}
 // SAFETY: as above; the rest is under the lock.
 unsafe impl Sync for Wakeup {}
@@ -69,8 +68,8 @@ impl Wakeup {
     /// The future goes, and somebody has claimed its wait: `instead` is done when that one ends it, or now if it has.
     ///
     /// # Safety
-    /// What `instead` borrows lives for as long as there is anybody who may end the wait. Nobody else drops it: should the wait never be
-    /// ended, it has to be part of what is then leaked.
+    /// Whoever may end the wait is where `instead` may be run, and what it borrows lives until then. Nobody else drops it: should the wait
+    /// never be ended, this wakeup is never dropped either.
     pub(crate) unsafe fn abandon<'a>(&self, instead: Box<dyn FnOnce() + 'a>) {
         // SAFETY: only the lifetime changes, and the caller vouches for it.
         let instead = unsafe { mem::transmute::<Box<dyn FnOnce() + 'a>, Instead>(instead) };

@@ -1,9 +1,10 @@
-//! The long version of the stress tests: `stress [MESSAGES]`, ten million on each kind of channel if not said.
+//! The long version of the stress tests: `stress [MESSAGES]`, ten million on each kind of channel, and as many selects on long-lived ones, if
+//! not said.
 
 use std::process::ExitCode;
 use std::time::Instant;
 
-use go_tests::stress::{Flavour, at, run, tick};
+use go_tests::stress::{Flavour, at, long_lived, run, tick};
 
 fn main() -> ExitCode {
     let messages = match std::env::args().nth(1).map(|text| text.parse()) {
@@ -28,5 +29,6 @@ fn main() -> ExitCode {
     }
     timed(&|| at(messages));
     timed(&|| tick(messages));
+    timed(&|| long_lived(messages));
     ExitCode::SUCCESS
 }

@@ -5,9 +5,11 @@
 //! ten million messages on each kind of channel, the tests with fewer.
 
 mod ledger;
+mod memory;
 mod rounds;
 mod timed;
 mod workers;
 
+pub use memory::long_lived;
 pub use rounds::{Flavour, run};
 pub use timed::{at, tick};

@@ -148,8 +148,9 @@ impl<T> Pending<T> {
             self.core.add_receiver();
         }
         let wakeup = Arc::clone(&self.wakeup);
-        // SAFETY: whoever ends the wait has an end of this channel, so what a `T` borrows is alive then. A wait that is never ended keeps
-        // its own memory, its parker and so the wakeup, for ever.
+        // SAFETY: whoever ends the wait has an end of this channel. So what a `T` borrows is alive then; and if a `T` is not `Send`, neither
+        // are the ends and the futures of its channel, and all of them are on one thread. A wait that is never ended keeps its own memory,
+        // its parker and so the wakeup, for ever.
         unsafe { wakeup.abandon(Box::new(move || self.settle())) };
     }
 

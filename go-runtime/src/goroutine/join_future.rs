@@ -1,0 +1,153 @@
+//! Awaiting the end of a goroutine.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::job::JoinHandle;
+use crate::primitives::atomic::{AtomicPtr, Ordering};
+use crate::sched::{Parker, Wakeup};
+
+/// What a [`JoinHandle`] becomes when it is awaited. Dropping it detaches the goroutine, as dropping the handle does.
+///
+/// ```
+/// let child = go_runtime::spawn(|| 6 * 7);
+/// let answer = futures::executor::block_on(async { child.await.unwrap() });
+/// assert_eq!(answer, 42);
+/// ```
+///
+/// # Panics
+/// When polled again after it has ended.
+#[must_use = "futures do nothing unless polled"]
+pub struct JoinFuture<T> {
+    /// Dropped before the handle, which keeps the goroutine's word for us.
+    joiner: Option<Joiner>,
+    handle: Option<JoinHandle<T>>,
+}
+
+/// A parker that stands in the goroutine's word, in memory of its own. Its owner takes it out, or abandons it to the goroutine.
+struct Joiner {
+    parker: NonNull<Parker>,
+    wakeup: Arc<Wakeup>,
+}
+
+// SAFETY: a parker of a future may be used and dropped on any thread; the owner and the goroutine that ends the wait are kept apart by
+// the goroutine's word and the wakeup.
+unsafe impl Send for Joiner {}
+// SAFETY: nothing is done through a shared reference.
+unsafe impl Sync for Joiner {}
+
+impl Joiner {
+    fn new(waker: &Waker) -> Joiner {
+        let wakeup = Arc::new(Wakeup::new(waker.clone()));
+        let parker = Box::new(Parker::for_future(Arc::clone(&wakeup)));
+        Joiner {
+            parker: NonNull::from(Box::leak(parker)),
+            wakeup,
+        }
+    }
+
+    /// `false`: the goroutine has ended.
+    fn stand_in(&self, word: &AtomicPtr<Parker>) -> bool {
+        word.compare_exchange(
+            ptr::null_mut(),
+            self.parker.as_ptr(),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        )
+        .is_ok()
+    }
+
+    /// # Safety
+    /// It does not stand in the word, and the wait is over if it ever did.
+    unsafe fn free(self) {
+        // SAFETY: leaked in `new`; nobody else knows it any more.
+        drop(unsafe { Box::from_raw(self.parker.as_ptr()) });
+    }
+
+    /// The future goes.
+    fn leave(self, word: &AtomicPtr<Parker>) {
+        let ours = self.parker.as_ptr();
+        let left =
+            word.compare_exchange(ours, ptr::null_mut(), Ordering::AcqRel, Ordering::Acquire);
+        if left.is_ok() {
+            // SAFETY: taken out, so the goroutine will not find it.
+            unsafe { self.free() };
+        } else {
+            // The goroutine has taken it out, and ends the wait.
+            let wakeup = Arc::clone(&self.wakeup);
+            // SAFETY: a parker may be dropped anywhere, and borrows nothing. The goroutine does end the wait.
+            unsafe { wakeup.abandon(Box::new(move || self.free())) };
+        }
+    }
+}
+
+impl<T> Future for JoinFuture<T> {
+    type Output = std::thread::Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let Some(handle) = &this.handle else {
+            panic!("a goroutine was awaited again after it had ended");
+        };
+        let waker = context.waker();
+        match &this.joiner {
+            Some(joiner) if !joiner.wakeup.poll(waker) => return Poll::Pending,
+            Some(_) => {
+                if let Some(joiner) = this.joiner.take() {
+                    // SAFETY: the goroutine took it out of the word, and has ended the wait.
+                    unsafe { joiner.free() };
+                }
+            }
+            None if handle.is_finished() => {}
+            None => {
+                let joiner = Joiner::new(waker);
+                if joiner.stand_in(handle.joiner()) {
+                    this.joiner = Some(joiner);
+                    return Poll::Pending;
+                }
+                // SAFETY: it has not got in.
+                unsafe { joiner.free() };
+            }
+        }
+        let Some(handle) = this.handle.take() else {
+            unreachable!("it was there at the top");
+        };
+        // SAFETY: every way to here has seen that the goroutine has ended.
+        Poll::Ready(unsafe { handle.take() })
+    }
+}
+
+impl<T> Drop for JoinFuture<T> {
+    fn drop(&mut self) {
+        if let (Some(joiner), Some(handle)) = (self.joiner.take(), &self.handle) {
+            joiner.leave(handle.joiner());
+        }
+    }
+}
+
+impl<T> IntoFuture for JoinHandle<T> {
+    type Output = std::thread::Result<T>;
+    type IntoFuture = JoinFuture<T>;
+
+    fn into_future(self) -> JoinFuture<T> {
+        JoinFuture {
+            joiner: None,
+            handle: Some(self),
+        }
+    }
+}
+
+// Nothing is pinned: what others know the address of has memory of its own.
+impl<T> Unpin for JoinFuture<T> {}
+
+impl<T> fmt::Debug for JoinFuture<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinFuture")
+            .field("handle", &self.handle)
+            .finish()
+    }
+}
