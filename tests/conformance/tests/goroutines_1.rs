@@ -1,0 +1,7 @@
+//! crossbeam-channel's tests in goroutines, with GOMAXPROCS = 1.
+
+/// The number of workers.
+const WORKERS: usize = 1;
+
+include!(concat!(env!("OUT_DIR"), "/goroutines.rs"));
+include!(concat!(env!("OUT_DIR"), "/goroutines.golang.rs"));

@@ -1,0 +1,7 @@
+//! crossbeam-channel's tests in goroutines, with GOMAXPROCS = 4.
+
+/// The number of workers.
+const WORKERS: usize = 4;
+
+include!(concat!(env!("OUT_DIR"), "/goroutines.rs"));
+include!(concat!(env!("OUT_DIR"), "/goroutines.golang.rs"));
