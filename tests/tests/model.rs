@@ -48,6 +48,8 @@ mod goroutine {
         loom::thread::yield_now();
     }
 
+    pub(crate) fn polled_in_vain() {}
+
     pub(crate) fn spawn(f: impl FnOnce() + 'static) {
         loom::thread::spawn(f);
     }

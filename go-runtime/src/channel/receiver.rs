@@ -9,7 +9,7 @@ use super::core::{Core, Patience, Received};
 use super::iter::{Iter, TryIter};
 use super::timed::{self, At, Tick};
 use super::{RecvError, RecvTimeoutError, TryRecvError};
-use crate::clock;
+use crate::{clock, goroutine};
 
 /// The receiving end of a channel. Clone it to receive in several places; each message is received once. When the last
 /// one is dropped, the messages in the channel are dropped too, and sends fail.
@@ -81,7 +81,10 @@ impl<T> Receiver<T> {
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         match self.receive(Patience::None) {
             Received::Message(message) => Ok(message),
-            Received::Empty | Received::TimedOut => Err(TryRecvError::Empty),
+            Received::Empty | Received::TimedOut => {
+                goroutine::polled_in_vain();
+                Err(TryRecvError::Empty)
+            }
             Received::Closed => Err(TryRecvError::Disconnected),
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::core::{Core, Patience, Sent};
 use super::{SendError, SendTimeoutError, TrySendError};
-use crate::clock;
+use crate::{clock, goroutine};
 
 /// The sending end of a channel. Clone it to send from several places; the channel is closed when the last one is
 /// dropped, or by [`close`](Sender::close).
@@ -61,7 +61,10 @@ impl<T> Sender<T> {
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         match self.core.send(message, Patience::None) {
             Sent::Yes => Ok(()),
-            Sent::Full(message) | Sent::TimedOut(message) => Err(TrySendError::Full(message)),
+            Sent::Full(message) | Sent::TimedOut(message) => {
+                goroutine::polled_in_vain();
+                Err(TrySendError::Full(message))
+            }
             Sent::Closed(message) => Err(TrySendError::Disconnected(message)),
         }
     }

@@ -36,6 +36,13 @@ pub fn yield_now() {
     }
 }
 
+/// The caller has looked for something that is not there, and will not wait: should it do so all the time, others have to run too.
+pub(crate) fn polled_in_vain() {
+    if let Some(worker) = Worker::current() {
+        worker.note_vain_poll();
+    }
+}
+
 /// How many worker threads run goroutines: the number in the environment variable `GOMAXPROCS` if it is set, else the
 /// number of CPUs. It does not change while the program runs.
 ///

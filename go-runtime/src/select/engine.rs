@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use crate::channel::wait_queue::Claimed;
-use crate::clock;
 use crate::primitives::random;
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::sched::{Parker, Verdict};
+use crate::{clock, goroutine};
 
 /// Selects with more arms than this allocate.
 pub(super) const INLINE: usize = 8;
@@ -169,6 +169,8 @@ pub(super) fn select_again(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) 
             continue;
         }
         if let Timeout::Poll = timeout {
+            drop(held);
+            goroutine::polled_in_vain();
             return usize::MAX;
         }
         let parker = Parker::new();
@@ -218,6 +220,8 @@ pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usiz
             return index;
         }
         if matches!(timeout, Timeout::Poll) || end.is_some_and(|end| end <= clock::now()) {
+            drop(held);
+            goroutine::polled_in_vain();
             return usize::MAX;
         }
         let parker = Parker::new();
