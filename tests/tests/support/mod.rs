@@ -39,7 +39,7 @@ pub(crate) fn on_thread<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'st
 
 /// Runs `test` in a goroutine, then on a thread.
 #[track_caller]
-pub(crate) fn in_both(test: fn()) {
+pub(crate) fn in_both<T: Send + 'static>(test: fn() -> T) {
     in_goroutine(test);
     on_thread(test);
 }
