@@ -5,6 +5,10 @@
 
 mod support;
 
+#[path = "go_behaviour/crowds.rs"]
+mod crowds;
+#[path = "go_behaviour/evaluation_once.rs"]
+mod evaluation_once;
 #[path = "go_behaviour/evaluation_order.rs"]
 mod evaluation_order;
 #[path = "go_behaviour/power_series.rs"]
@@ -19,3 +23,5 @@ mod races;
 mod select;
 #[path = "go_behaviour/sieve.rs"]
 mod sieve;
+#[path = "go_behaviour/zero_size.rs"]
+mod zero_size;

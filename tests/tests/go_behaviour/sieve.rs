@@ -11,7 +11,7 @@ use crate::support::in_both;
 /// The first primes, found without goroutines.
 fn first_primes(count: usize) -> Vec<u64> {
     let mut primes: Vec<u64> = Vec::new();
-    let is_next = |primes: &[u64], n: u64| primes.iter().all(|prime| n % prime != 0);
+    let is_next = |primes: &[u64], n: u64| primes.iter().all(|prime| !n.is_multiple_of(*prime));
     for n in 2.. {
         if primes.len() == count {
             break;

@@ -61,12 +61,13 @@ pub(crate) fn settle() {
     }
 }
 
-/// Runs the ignored tests whose names begin with `prefix` in processes of their own, with 1, 2 and 4 workers.
+/// Runs the ignored tests whose names have one of `filters` in them in processes of their own, with 1, 2 and 4 workers.
 #[track_caller]
-pub(crate) fn at_several_gomaxprocs(prefix: &str) {
+pub(crate) fn at_several_gomaxprocs(filters: &[&str]) {
     for workers in ["1", "2", "4"] {
         let output = Command::new(env::current_exe().unwrap())
-            .args([prefix, "--ignored"])
+            .args(filters)
+            .arg("--ignored")
             .env("GOMAXPROCS", workers)
             .output()
             .unwrap();
