@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use go_runtime::{go, yield_now};
 
 /// A net only: what takes longer is taken for a deadlock.
-pub(crate) const NET: Duration = Duration::from_secs(60);
+pub(crate) const NET: Duration = Duration::from_secs(180);
 
 /// Runs `test` in a goroutine, from a thread. A deadlock is a failure and not a test run that hangs.
 #[track_caller]
