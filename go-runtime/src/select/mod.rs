@@ -8,6 +8,7 @@
 mod arms;
 mod dynamic;
 mod engine;
+mod misuse;
 
 pub use arms::{CanReceive, CanSend, RecvArm, Reservation, SendArm};
 pub use dynamic::{Select, SelectedOperation};

@@ -1,0 +1,81 @@
+//! What several test targets share: bodies that end or fail, in a goroutine and on a thread, and waits for events.
+#![allow(dead_code, reason = "each target uses a part of it")]
+
+use std::env;
+use std::panic;
+use std::process::Command;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use go_runtime::{go, yield_now};
+
+/// A net only: what takes longer is taken for a deadlock.
+pub(crate) const NET: Duration = Duration::from_secs(180);
+
+/// Runs `test` in a goroutine, from a thread. A deadlock is a failure and not a test run that hangs.
+#[track_caller]
+pub(crate) fn in_goroutine<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = mpsc::channel();
+    let running = go!(move || done.send(test()).unwrap());
+    match result.recv_timeout(NET) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => panic!("the goroutine is deadlocked"),
+        Err(RecvTimeoutError::Disconnected) => panic::resume_unwind(running.join().unwrap_err()),
+    }
+}
+
+/// Runs `test` on a thread of its own.
+#[track_caller]
+pub(crate) fn on_thread<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = mpsc::channel();
+    let running = thread::spawn(move || done.send(test()).unwrap());
+    match result.recv_timeout(NET) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => panic!("the thread is deadlocked"),
+        Err(RecvTimeoutError::Disconnected) => panic::resume_unwind(running.join().unwrap_err()),
+    }
+}
+
+/// Runs `test` in a goroutine, then on a thread.
+#[track_caller]
+pub(crate) fn in_both<T: Send + 'static>(test: fn() -> T) {
+    in_goroutine(test);
+    on_thread(test);
+}
+
+/// Lets others run until `condition` holds.
+#[track_caller]
+pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < NET, "it never came to be");
+        yield_now();
+    }
+}
+
+/// Lets everybody else on this worker run until they block: for goroutines that were started with `local`.
+pub(crate) fn settle() {
+    for _ in 0..3 {
+        yield_now();
+    }
+}
+
+/// Runs the ignored tests whose names have one of `filters` in them in processes of their own, with 1, 2 and 4 workers.
+#[track_caller]
+pub(crate) fn at_several_gomaxprocs(filters: &[&str]) {
+    for workers in ["1", "2", "4"] {
+        let output = Command::new(env::current_exe().unwrap())
+            .args(filters)
+            .arg("--ignored")
+            .env("GOMAXPROCS", workers)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && !said.contains("running 0 tests"),
+            "GOMAXPROCS={workers}: {said}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
