@@ -3,7 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use go_runtime::channel::{bounded, unbounded};
+use go_runtime::channel::{
+    Receiver, Select, Sender, TryRecvError, TrySendError, bounded, unbounded,
+};
 use go_runtime::{go, select, yield_now};
 
 /// Arms on the same channel have equal chances also when the select has to wait for a partner.
@@ -103,4 +105,37 @@ fn a_kept_promise_lets_others_through() {
 #[test]
 fn a_broken_promise_lets_others_through() {
     around_a_promise(false);
+}
+
+/// A goroutine that asks again and again, and never waits, lets those run who share its worker: one of them has the answer.
+#[test]
+fn polls_in_vain_do_not_keep_others_out() {
+    let polls: [fn(&Receiver<()>, &Sender<()>) -> bool; 4] = [
+        |done, _| {
+            select! {
+                recv(done) -> _ => true,
+                default => false,
+            }
+        },
+        |done, _| done.try_recv() == Err(TryRecvError::Disconnected),
+        |_, full| full.try_send(()) == Err(TrySendError::Disconnected(())),
+        |done, _| {
+            let mut list = Select::new();
+            list.recv(done);
+            list.try_ready().is_ok()
+        },
+    ];
+    for poll in polls {
+        go!({
+            let (stop, done) = bounded::<()>(0);
+            let (full, other) = bounded::<()>(0);
+            let polling = go!(local; move || while !poll(&done, &full) {});
+            // Behind it, on the same worker.
+            let stopping = go!(local; move || drop((stop, other)));
+            polling.join().unwrap();
+            stopping.join().unwrap();
+        })
+        .join()
+        .unwrap();
+    }
 }

@@ -39,5 +39,5 @@ pub(crate) fn extract(source: &Path, to: &Path) {
             inside ^= fence;
         }
     }
-    fs::write(to, rename::for_threads("examples", &all)).expect("OUT_DIR can be written");
+    fs::write(to, rename::for_threads(&all)).expect("OUT_DIR can be written");
 }

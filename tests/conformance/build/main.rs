@@ -50,26 +50,30 @@ fn main() {
             "{CRATE} has a file of tests that is not run here: tests/{name}; name it in build/main.rs"
         );
     }
-    for (run, rename) in [
-        ("threads", rename::for_threads as fn(&str, &str) -> String),
-        ("goroutines", rename::for_goroutines),
-    ] {
-        let folder = out.join(run);
-        fs::create_dir_all(&folder).expect("OUT_DIR can be written");
-        for file in FILES.iter().chain(&["golang"]) {
-            let path = tests.join(file).with_extension("rs");
-            let text = fs::read_to_string(&path).unwrap_or_else(|error| no_tests(&path, &error));
-            fs::write(folder.join(file).with_extension("rs"), rename(file, &text))
-                .expect("OUT_DIR can be written");
-        }
-        write_modules(&out.join(run).with_extension("rs"), &folder, &FILES);
-        write_modules(
-            &out.join(run).with_extension("golang.rs"),
-            &folder,
-            &["golang"],
-        );
+    let read = |file: &str| {
+        let path = tests.join(file).with_extension("rs");
+        fs::read_to_string(&path).unwrap_or_else(|error| no_tests(&path, &error))
+    };
+    generate(&out.join("threads"), |file| {
+        rename::for_threads(&read(file))
+    });
+    for workers in [1, 2, 4] {
+        generate(&out.join(format!("goroutines_{workers}")), |file| {
+            rename::for_goroutines(file, &read(file), workers)
+        });
     }
     examples::extract(&source.join("src"), &out.join("examples.md"));
+}
+
+/// Makes the files of one version, and those that name them as modules.
+fn generate(folder: &Path, text_of: impl Fn(&str) -> String) {
+    fs::create_dir_all(folder).expect("OUT_DIR can be written");
+    for file in FILES.iter().chain(&["golang"]) {
+        fs::write(folder.join(file).with_extension("rs"), text_of(file))
+            .expect("OUT_DIR can be written");
+    }
+    write_modules(&folder.with_extension("rs"), folder, &FILES);
+    write_modules(&folder.with_extension("golang.rs"), folder, &["golang"]);
 }
 
 fn no_tests(path: &Path, error: &std::io::Error) -> ! {

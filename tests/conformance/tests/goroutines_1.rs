@@ -3,5 +3,5 @@
 /// The number of workers.
 const WORKERS: usize = 1;
 
-include!(concat!(env!("OUT_DIR"), "/goroutines.rs"));
-include!(concat!(env!("OUT_DIR"), "/goroutines.golang.rs"));
+include!(concat!(env!("OUT_DIR"), "/goroutines_1.rs"));
+include!(concat!(env!("OUT_DIR"), "/goroutines_1.golang.rs"));

@@ -3,5 +3,5 @@
 /// The number of workers.
 const WORKERS: usize = 2;
 
-include!(concat!(env!("OUT_DIR"), "/goroutines.rs"));
-include!(concat!(env!("OUT_DIR"), "/goroutines.golang.rs"));
+include!(concat!(env!("OUT_DIR"), "/goroutines_2.rs"));
+include!(concat!(env!("OUT_DIR"), "/goroutines_2.golang.rs"));

@@ -3,5 +3,5 @@
 /// The number of workers.
 const WORKERS: usize = 4;
 
-include!(concat!(env!("OUT_DIR"), "/goroutines.rs"));
-include!(concat!(env!("OUT_DIR"), "/goroutines.golang.rs"));
+include!(concat!(env!("OUT_DIR"), "/goroutines_4.rs"));
+include!(concat!(env!("OUT_DIR"), "/goroutines_4.golang.rs"));
