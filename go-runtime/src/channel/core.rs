@@ -365,14 +365,25 @@ impl<T> DerefMut for Locked<'_, T> {
     }
 }
 
-impl<T> Drop for Locked<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        // Whatever has been done under the lock, observers look for themselves what it means for them.
+impl<T> Locked<'_, T> {
+    /// Whatever has been done under the lock, observers look for themselves what it means for them.
+    #[cold]
+    fn unlock_and_tell(&mut self) {
         let mut observers = Claimed::new();
         self.take_observers(&mut observers);
         // SAFETY: locked in `Core::lock`; the references from `deref` have ended.
         unsafe { self.core.lock.unlock() };
         observers.look_again();
+    }
+}
+
+impl<T> Drop for Locked<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.observed {
+            return self.unlock_and_tell();
+        }
+        // SAFETY: as above.
+        unsafe { self.core.lock.unlock() }
     }
 }

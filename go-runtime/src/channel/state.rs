@@ -20,13 +20,15 @@ const KEPT_BYTES: usize = 64 << 10;
 #[repr(C)]
 pub(crate) struct State<T> {
     pub(super) closed: bool,
+    /// There are observers.
+    pub(super) observed: bool,
+    /// Places promised to `send` arms of selects. (Each such arm takes more memory than would let there be too many.)
+    pub(super) reserved: u32,
     pub(super) receivers: WaitQueue,
     pub(super) senders: WaitQueue,
-    /// Those who only want to know when an operation may have become ready.
-    pub(super) observers: WaitQueue,
-    /// Places promised to `send` arms of selects.
-    pub(super) reserved: usize,
     pub(super) buffer: VecDeque<T>,
+    /// Those who only want to know when an operation may have become ready.
+    observers: WaitQueue,
 }
 
 /// What a `send` arm has been given when it was chosen.
@@ -57,17 +59,18 @@ impl<T> State<T> {
         };
         State {
             closed: false,
+            observed: false,
+            reserved: 0,
             receivers: WaitQueue::new(),
             senders: WaitQueue::new(),
-            observers: WaitQueue::new(),
-            reserved: 0,
             buffer: VecDeque::with_capacity(at_once),
+            observers: WaitQueue::new(),
         }
     }
 
     #[inline]
     pub(super) fn has_room(&self, capacity: Option<usize>) -> bool {
-        capacity.is_none_or(|capacity| self.buffer.len() + self.reserved < capacity)
+        capacity.is_none_or(|capacity| self.buffer.len() + (self.reserved as usize) < capacity)
     }
 
     /// Queues a receiver.
@@ -103,6 +106,7 @@ impl<T> State<T> {
     /// # Safety
     /// As for [`WaitQueue::push`].
     pub(crate) unsafe fn enqueue_observer(&mut self, waiter: &Waiter) {
+        self.observed = true;
         // SAFETY: passed on.
         unsafe { self.observers.push(waiter) }
     }
@@ -112,12 +116,14 @@ impl<T> State<T> {
     pub(crate) unsafe fn dequeue_observer(&mut self, waiter: &Waiter) {
         // SAFETY: passed on.
         unsafe { self.observers.remove(waiter) }
+        self.observed = !self.observers.is_empty();
     }
 
     /// Something has changed: adds the observers to those who are to be told so once the lock has been given back.
     #[inline]
     pub(crate) fn take_observers(&mut self, told: &mut Claimed) {
-        if !self.observers.is_empty() {
+        if self.observed {
+            self.observed = false;
             self.observers.take_all_into(told);
         }
     }

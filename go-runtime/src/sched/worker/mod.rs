@@ -157,7 +157,7 @@ impl Worker {
     }
 
     /// Makes a parked goroutine of this worker runnable.
-    #[inline]
+    #[inline(always)]
     pub(super) fn make_ready(&self, task: TaskRef) {
         self.ready.borrow_mut().push_back(task);
     }
