@@ -1,13 +1,8 @@
-//! The examples in the documentation, each as the documentation of a struct, so that rustdoc runs it.
+//! The examples in the documentation, each as the documentation of a function, so that rustdoc runs it under a name of its own.
 
 use std::fmt::Write;
 
 use crate::{names, Source};
-
-/// An example that cannot apply to our channels: its file, what it is about, and why.
-type LeftOut = (&'static str, &'static str, &'static str);
-
-const NOT_FOR_US: &[LeftOut] = &[];
 
 /// A module for each file that has examples.
 pub(crate) fn extract(sources: &[Source]) -> String {
@@ -18,16 +13,12 @@ pub(crate) fn extract(sources: &[Source]) -> String {
             write!(all, "mod {} {{\n{module}}}\n", source.name).expect("strings can be written");
         }
     }
-    for (file, item, _) in NOT_FOR_US {
-        let exists = all.contains(&format!("{item}_line_"));
-        assert!(exists, "{file}.rs has no example of {item} to leave out");
-    }
     all
 }
 
-/// A struct for each example, named for what it is about.
+/// A function for each example, named for what it is about and for the line where it begins.
 fn of_file(source: &Source) -> String {
-    let mut structs = String::new();
+    let mut functions = String::new();
     // Examples whose item has not been reached: the line where they begin, and their lines.
     let mut examples: Vec<(usize, String)> = Vec::new();
     let mut inside = false;
@@ -48,23 +39,16 @@ fn of_file(source: &Source) -> String {
         } else if !line.starts_with("#[") {
             for (number, text) in examples.drain(..) {
                 let item = item_name(line).unwrap_or("crate");
-                let left_out = NOT_FOR_US
-                    .iter()
-                    .find(|example| (example.0, example.1) == (&source.name, item));
-                let text = match left_out {
-                    Some(_) => text.replacen("```", "```ignore", 1),
-                    None => text,
-                };
                 let text = names::channels(&text);
                 writeln!(
-                    structs,
-                    "#[doc = {text:?}]\nstruct {item}_line_{number};"
+                    functions,
+                    "#[doc = {text:?}]\nfn {item}_line_{number}() {{}}"
                 )
                 .expect("strings can be written");
             }
         }
     }
-    structs
+    functions
 }
 
 /// The name in the first line of an item, which is none for the documentation of the crate.

@@ -18,7 +18,7 @@ const TEST: &str = "CONFORMANCE_TEST";
 const PASSED: i32 = 42;
 
 /// The longest test takes some seconds.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// As much as the thread of a test has.
 const STACK_SIZE: usize = 2 << 20;
