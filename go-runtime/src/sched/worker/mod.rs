@@ -30,6 +30,10 @@ const ROUND: u32 = 64;
 const HELD_ROUND: u32 = 8;
 /// How long an idle worker looks around before it sleeps, if work has been coming late.
 const SHORT_LOOK: Duration = Duration::from_micros(20);
+
+/// After this much of it, it lets other threads have the CPU: on a machine with more threads than CPUs the one that it waits for may
+/// be among them, and spinning keeps it from running.
+const ALONE: Duration = Duration::from_micros(3);
 /// Work that came so soon, after a sleep, would have been worth looking for: it is about what two workers need who wake
 /// each other in turn, and so would never find that they need not sleep.
 const SOON: Duration = Duration::from_micros(250);
@@ -250,9 +254,14 @@ impl Worker {
                 continue;
             }
             let since = *idle_since.get_or_insert_with(clock::now);
-            if clock::now() - since < self.look_for.get() && self.start_searching() {
-                for _ in 0..4 {
-                    hint::spin_loop();
+            let looked_for = clock::now() - since;
+            if looked_for < self.look_for.get() && self.start_searching() {
+                if looked_for > ALONE {
+                    thread::yield_now();
+                } else {
+                    for _ in 0..4 {
+                        hint::spin_loop();
+                    }
                 }
             } else {
                 self.sleep();

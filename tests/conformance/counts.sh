@@ -1,0 +1,54 @@
+#!/bin/sh
+# Runs the tests of crossbeam-channel on our channels, and shows how many have passed, by file: on threads, in goroutines with
+# GOMAXPROCS 1, 2 and 4, and examples. What is left out, or fails, is named. Arguments go to `cargo test`.
+#
+# With `-` for an argument it reads the output of such a run from its input.
+cd "$(dirname "$0")" || exit 1
+if [ "$1" = - ]; then
+    cat
+else
+    cargo test -p conformance --no-fail-fast "$@" 2>&1
+    echo "cargo test: exit code $?"
+fi | tee /dev/stderr | awk '
+    /^ *Running .*\(/ { target = $0; sub(/.*tests\//, "", target); sub(/[\/.].*/, "", target) }
+    /^ *Doc-tests/ { target = "examples" }
+    /^test .* \.\.\. / {
+        file = $2
+        run = target
+        if (target == "examples") {
+            # test .../examples.rs - examples::channel::recv_line_1 (line 2) ... ok
+            file = $4; sub(/^examples::/, "", file)
+        }
+        sub(/::.*/, "", file)
+        if (match($2, /_gomaxprocs_[0-9]+$/))
+            run = target " " substr($2, RSTART + 12)
+        if (target == "golang_rest") file = "rest of golang"
+        if ($NF == "ok") {
+            passed[file, run]++; total[run]++
+        } else {
+            others[++n] = $0
+        }
+        files[file]; runs[run]
+    }
+    /^cargo test: exit code/ { code = $NF; finished = 1 }
+    END {
+        order = "threads,goroutines 1,goroutines 2,goroutines 4,golang_rest,golang_rest 1,golang_rest 2,golang_rest 4,examples"
+        columns = split(order, names, ",")
+        sort = "sort"
+        printf "%-16s", "passed"
+        for (i = 1; i <= columns; i++) if (names[i] in runs) printf "%15s", names[i]
+        print ""
+        fflush()
+        for (file in files) {
+            line = sprintf("%-16s", file)
+            for (i = 1; i <= columns; i++) if (names[i] in runs)
+                line = line sprintf("%15s", ((file, names[i]) in passed) ? passed[file, names[i]] : "-")
+            print line | sort
+        }
+        close(sort)
+        printf "%-16s", "all"
+        for (i = 1; i <= columns; i++) if (names[i] in runs) printf "%15s", total[names[i]] + 0
+        print ""
+        for (i = 1; i <= n; i++) print others[i]
+        exit code
+    }'

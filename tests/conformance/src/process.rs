@@ -1,0 +1,76 @@
+//! Tests in processes of their own.
+//!
+//! `GOMAXPROCS` is read once in the life of a process, one test counts what the whole process allocates, and a test that hangs or
+//! brings down its process should be one failure and not the end of all. So a test starts the program that it is in once more, for itself.
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::process::{exit, Command};
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{env, thread};
+
+use go_runtime::{gomaxprocs, Builder};
+
+/// Set for the new process: the test that it is for.
+const TEST: &str = "CONFORMANCE_TEST";
+
+/// The exit code after a success. That of the test harness, 0, also means that no test has this name.
+const PASSED: i32 = 42;
+
+/// The longest test takes some seconds.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// As much as the thread of a test has.
+const STACK_SIZE: usize = 2 << 20;
+
+/// Runs the body of the test that has the path `path`, in another process: in a goroutine if there is a number of workers, or on a thread.
+///
+/// # Panics
+/// If the test fails, with all that it has printed.
+pub fn run(path: &str, workers: Option<usize>, body: fn()) {
+    // The harness leaves out the name of the crate.
+    let name = path.split_once("::").map_or(path, |(_, name)| name);
+    if env::var_os(TEST).is_some_and(|test| test == name) {
+        exit(run_here(workers, body));
+    }
+    let mut command = Command::new(env::current_exe().expect("a test has an executable"));
+    command.args(["--exact", name, "--include-ignored", "--nocapture"]);
+    command.env(TEST, name);
+    if let Some(workers) = workers {
+        command.env("GOMAXPROCS", workers.to_string());
+    }
+    let output = command.output().expect("an executable can be started");
+    assert!(
+        output.status.code() == Some(PASSED),
+        "{name} failed ({}):\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Runs the body in this process, and returns its exit code.
+fn run_here(workers: Option<usize>, body: fn()) -> i32 {
+    let (ended, end) = mpsc::channel();
+    let test = move || {
+        // Whoever panics has told so.
+        let passed = catch_unwind(AssertUnwindSafe(body)).is_ok();
+        ended.send(passed).expect("somebody waits for it");
+    };
+    match workers {
+        Some(workers) => {
+            assert_eq!(gomaxprocs(), workers);
+            let goroutine = Builder::new().stack_size(STACK_SIZE).spawn(test);
+            drop(goroutine.expect("a goroutine"));
+        }
+        None => drop(thread::spawn(test)),
+    }
+    match end.recv_timeout(LIMIT) {
+        Ok(true) => PASSED,
+        Ok(false) => 1,
+        Err(_) => {
+            eprintln!("still running after {LIMIT:?}");
+            1
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What the tests use of `crossbeam_utils::thread`, for goroutines.
+
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+
+use crate::thread::{Result, ScopedJoinHandle};
+
+/// Starts goroutines; they may start more.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'scope, 'env>(&'scope go_runtime::Scope<'scope, 'env>);
+
+impl<'scope, 'env> Scope<'scope, 'env> {
+    /// Starts a goroutine, which gets the scope as an argument.
+    #[track_caller]
+    pub fn spawn<F, T>(&self, f: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce(&Scope<'scope, 'env>) -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        let scope = *self;
+        self.0.spawn(move || f(&scope))
+    }
+}
+
+/// Like `go_runtime::scope`, but the panic of a goroutine that nobody has joined is an error.
+///
+/// # Errors
+/// If such a goroutine has panicked.
+pub fn scope<'env, F, R>(f: F) -> Result<R>
+where
+    F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
+{
+    let f = AssertUnwindSafe(f);
+    let run = || go_runtime::scope(|scope| catch_unwind(|| { f }.0(&Scope(scope))));
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Err(panic_of_f)) => resume_unwind(panic_of_f),
+        Ok(Ok(result)) => Ok(result),
+        Err(panic_of_a_goroutine) => Err(panic_of_a_goroutine),
+    }
+}

@@ -1,0 +1,45 @@
+//! The four programs of Go's own tests that crossbeam-channel's `golang.rs` leaves to be done, written anew from what Go promises.
+//!
+//! Each runs on threads, and in goroutines with GOMAXPROCS 1, 2 and 4. Where our channels differ from Go's it is ours that is asserted:
+//! what is nil in Go is [`never()`](go_runtime::channel::never) here, and what panics in Go is an error or does nothing.
+
+mod chan_barrier;
+mod closed_chan;
+mod race_chan;
+mod select3;
+
+/// Who calls: what a test starts its helpers with.
+trait Caller {
+    /// Starts `f`; what is returned waits for its result.
+    fn start<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> impl FnOnce() -> T;
+}
+
+struct Thread;
+struct Goroutine;
+
+impl Caller for Thread {
+    fn start<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> impl FnOnce() -> T {
+        let handle = std::thread::spawn(f);
+        move || handle.join().expect("no panic")
+    }
+}
+
+impl Caller for Goroutine {
+    fn start<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> impl FnOnce() -> T {
+        let handle = go_runtime::go!(f());
+        move || handle.join().expect("no panic")
+    }
+}
+
+/// The four tests for each function, which is generic in its caller.
+macro_rules! for_all_callers {
+    ($($test:ident),* $(,)?) => {
+        mod on_threads {
+            $(#[test] fn $test() { super::$test::<crate::Thread>(); })*
+        }
+        mod in_goroutines {
+            $(#[conformance::in_goroutine] fn $test() { super::$test::<crate::Goroutine>(); })*
+        }
+    };
+}
+use for_all_callers;

@@ -1,0 +1,3 @@
+//! crossbeam-channel's tests in goroutines, with GOMAXPROCS 1, 2 and 4.
+
+include!(concat!(env!("OUT_DIR"), "/goroutines.rs"));

@@ -1,0 +1,3 @@
+//! crossbeam-channel's tests on plain threads.
+
+include!(concat!(env!("OUT_DIR"), "/threads.rs"));
