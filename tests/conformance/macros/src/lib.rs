@@ -2,7 +2,8 @@
 
 use proc_macro::TokenStream;
 use quote::{format_ident, quote};
-use syn::{ItemFn, parse_macro_input};
+use syn::parse::{Parse, ParseStream};
+use syn::{ItemFn, LitInt, LitStr, Token, parse_macro_input};
 
 /// The numbers of workers that the tests in goroutines run with.
 const GOMAXPROCS: [usize; 3] = [1, 2, 4];
@@ -25,17 +26,33 @@ pub fn in_process(_: TokenStream, item: TokenStream) -> TokenStream {
     .into()
 }
 
-/// Three tests, `..._gomaxprocs_1`, `2` and `4`, each of which runs in a goroutine, in a process of its own.
+/// Three tests, `..._gomaxprocs_1`, `2` and `4`, each of which runs in a goroutine, in a process of its own. An attribute
+/// `#[left_out(workers, "why")]` has those ignored that have so many workers or fewer.
 #[proc_macro_attribute]
 pub fn in_goroutine(_: TokenStream, item: TokenStream) -> TokenStream {
     let ItemFn {
-        attrs, sig, block, ..
+        mut attrs,
+        sig,
+        block,
+        ..
     } = parse_macro_input!(item as ItemFn);
+    let mut left_out = None;
+    for attr in attrs.extract_if(.., |attr| attr.path().is_ident("left_out")) {
+        match attr.parse_args() {
+            Ok(found) => left_out = Some(found),
+            Err(error) => return error.into_compile_error().into(),
+        }
+    }
     let body = &sig.ident;
-    let tests = GOMAXPROCS.iter().map(|workers| {
+    let tests = GOMAXPROCS.iter().map(|&workers| {
         let name = format_ident!("{body}_gomaxprocs_{workers}");
+        let ignore = left_out.as_ref().and_then(|left_out: &LeftOut| {
+            let why = &left_out.why;
+            (workers <= left_out.workers).then(|| quote!(#[ignore = #why]))
+        });
         quote! {
             #[::core::prelude::v1::test]
+            #ignore
             #(#attrs)*
             fn #name() {
                 ::conformance::run(
@@ -51,4 +68,21 @@ pub fn in_goroutine(_: TokenStream, item: TokenStream) -> TokenStream {
         #(#tests)*
     }
     .into()
+}
+
+/// What is said in `#[left_out(...)]`.
+struct LeftOut {
+    workers: usize,
+    why: LitStr,
+}
+
+impl Parse for LeftOut {
+    fn parse(input: ParseStream<'_>) -> syn::Result<LeftOut> {
+        let workers: LitInt = input.parse()?;
+        input.parse::<Token![,]>()?;
+        Ok(LeftOut {
+            workers: workers.base10_parse()?,
+            why: input.parse()?,
+        })
+    }
 }
