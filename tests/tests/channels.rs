@@ -110,7 +110,8 @@ fn a_broken_promise_lets_others_through() {
 /// A goroutine that asks again and again, and never waits, lets those run who share its worker: one of them has the answer.
 #[test]
 fn polls_in_vain_do_not_keep_others_out() {
-    let polls: [fn(&Receiver<()>, &Sender<()>) -> bool; 4] = [
+    type Poll = fn(&Receiver<()>, &Sender<()>) -> bool;
+    let polls: [Poll; 4] = [
         |done, _| {
             select! {
                 recv(done) -> _ => true,

@@ -33,17 +33,9 @@ const NOT_FOR_GOROUTINES: &[LeftOut] = &[
     },
 ];
 
-/// It counts what the whole process allocates.
-const MEASURES_ITS_PROCESS: &str = "golang";
-
 /// For plain threads: the channels' names.
 pub(crate) fn for_threads(file: &Source) -> String {
-    let text = channels(&file.text);
-    if file.name == MEASURES_ITS_PROCESS {
-        text.replace("#[test]", "#[conformance::in_process]")
-    } else {
-        text
-    }
+    channels(&file.text).replace("#[test]", "#[conformance::in_process]")
 }
 
 pub(crate) fn channels(text: &str) -> String {

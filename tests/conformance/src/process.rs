@@ -3,9 +3,10 @@
 //! `GOMAXPROCS` is read once in the life of a process, one test counts what the whole process allocates, and a test that hangs or
 //! brings down its process should be one failure and not the end of all. So a test starts the program that it is in once more, for itself.
 
+use std::io::{self, Write};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::process::{exit, Command};
-use std::sync::mpsc;
+use std::sync::{mpsc, PoisonError, RwLock};
 use std::time::Duration;
 use std::{env, thread};
 
@@ -23,10 +24,16 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// As much as the thread of a test has.
 const STACK_SIZE: usize = 2 << 20;
 
+/// Shared by tests that run side by side; a test that has failed runs again alone.
+static MACHINE: RwLock<()> = RwLock::new(());
+
 /// Runs the body of the test that has the path `path`, in another process: in a goroutine if there is a number of workers, or on a thread.
 ///
+/// Many of these tests take for granted that 100 ms are enough for something to happen, which is not so on a machine that others keep busy.
+/// So one that fails is run once more, when no other is, and standard error says so, whatever the harness captures.
+///
 /// # Panics
-/// If the test fails, with all that it has printed.
+/// If the test fails both times, with all that it has printed.
 pub fn run(path: &str, workers: Option<usize>, body: fn()) {
     // The harness leaves out the name of the crate.
     let name = path.split_once("::").map_or(path, |(_, name)| name);
@@ -39,14 +46,28 @@ pub fn run(path: &str, workers: Option<usize>, body: fn()) {
     if let Some(workers) = workers {
         command.env("GOMAXPROCS", workers.to_string());
     }
-    let output = command.output().expect("an executable can be started");
-    assert!(
-        output.status.code() == Some(PASSED),
-        "{name} failed ({}):\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let mut attempt = || {
+        let output = command.output().expect("an executable can be started");
+        if output.status.code() == Some(PASSED) {
+            return Ok(());
+        }
+        Err(format!(
+            "{name} failed ({}):\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        ))
+    };
+    let side_by_side = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+    let first = attempt();
+    drop(side_by_side);
+    if let Err(why) = first {
+        let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+        let _ = writeln!(io::stderr(), "{why}\n{name}: once more, alone");
+        if let Err(why) = attempt() {
+            panic!("{why}");
+        }
+    }
 }
 
 /// Runs the body in this process, and returns its exit code.
