@@ -22,8 +22,9 @@
 //! # Limits
 //!
 //! - A goroutine that computes without end, or is in a call of the system that blocks, holds its worker: what has started there waits.
-//!   (Polling is no such thing: when `select!` with a `default`, `try_recv`, `try_send` and the like have come to nothing for 10 ms in a
-//!   row, others run. As everywhere that others may run, do not hold a guard of a [`std::sync::Mutex`] then.)
+//!   (Polling is no such thing: when `select!` with a `default`, `try_recv`, `try_send` or the like comes to nothing, 10 ms or more after the
+//!   first that did so since the goroutine was resumed, others run. As everywhere that others may run, do not hold a guard of a
+//!   [`std::sync::Mutex`] then. Operations that succeed at once never let others run.)
 //! - A guard of a [`std::sync::Mutex`] held over a blocking operation may block the worker for its siblings; so may the initialiser of
 //!   a `OnceLock` or `LazyLock` that blocks.
 //! - A goroutine that overflows its stack runs into a guard page and ends the process with SIGSEGV, as yet without a message.

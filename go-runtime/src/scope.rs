@@ -4,7 +4,6 @@
 //! borrows sound, whatever is leaked. A goroutine is counted out as the last thing that its closure does, when nothing that may
 //! borrow is left of it: the closure's captures are gone, and the result is with the handle or dropped.
 
-use std::any::Any;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -70,6 +69,9 @@ fn put<T>(packet: &Packet<T>, result: thread::Result<T>) {
 /// });
 /// ```
 ///
+/// Called by a goroutine that is unwinding (in a `Drop`) it blocks the worker, as everything then does, and may wait for ever for its own
+/// goroutines.
+///
 /// # Panics
 /// If `f` panics, with its panic; or else if a goroutine has panicked whose panic no [`join`](ScopedJoinHandle::join) has
 /// returned. All goroutines are waited for before.
@@ -101,6 +103,15 @@ impl<'scope> Scope<'scope, '_> {
     /// Starts a goroutine that may borrow what outlives the scope.
     ///
     /// Other goroutines of the scope may use the scope too, to start more.
+    ///
+    /// ```
+    /// let numbers = [1, 2, 3];
+    /// go_runtime::scope(|s| {
+    ///     s.spawn(|| {
+    ///         s.spawn(|| assert_eq!(numbers.iter().sum::<i32>(), 6));
+    ///     });
+    /// });
+    /// ```
     ///
     /// # Panics
     /// As [`spawn`](crate::spawn).
@@ -211,7 +222,7 @@ impl<T> ScopedJoinHandle<'_, T> {
             }
             // Nothing but the closure is run, and it does not unwind.
             (Err(payload), _) => Err(payload),
-            (Ok(()), None) => Err(no_result()),
+            (Ok(()), None) => unreachable!("the result is put before the end, and taken once"),
         }
     }
 
@@ -220,11 +231,6 @@ impl<T> ScopedJoinHandle<'_, T> {
     pub fn is_finished(&self) -> bool {
         self.goroutine.is_finished()
     }
-}
-
-#[cold]
-fn no_result() -> Box<dyn Any + Send> {
-    unreachable!("the result is put before the end, and taken once")
 }
 
 impl fmt::Debug for Scope<'_, '_> {

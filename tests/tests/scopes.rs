@@ -5,17 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use go_runtime::channel::bounded;
-use go_runtime::{Scope, go, scope, yield_now};
+use go_runtime::{Scope, scope, yield_now};
 
-/// Runs a test on the calling thread and in a goroutine.
-fn on_both(test: fn()) {
-    test();
-    go!(test()).join().unwrap();
-}
+mod support;
 
 #[test]
 fn goroutines_borrow_and_give_back() {
-    on_both(|| {
+    support::in_both(|| {
         let words = [String::from("a"), String::from("b")];
         let mut last = String::new();
         let lengths: Vec<usize> = scope(|s| {
@@ -39,7 +35,7 @@ fn goroutines_of_a_scope_start_more() {
             s.spawn(move || grow(s, depth - 1, leaves));
         }
     }
-    on_both(|| {
+    support::in_both(|| {
         let leaves = AtomicUsize::new(0);
         scope(|s| grow(s, 8, &leaves));
         assert_eq!(leaves.into_inner(), 256);
@@ -48,7 +44,7 @@ fn goroutines_of_a_scope_start_more() {
 
 #[test]
 fn scopes_nest() {
-    on_both(|| {
+    support::in_both(|| {
         let total = AtomicUsize::new(0);
         scope(|outer| {
             for i in 0..10 {
@@ -70,7 +66,7 @@ fn scopes_nest() {
 /// A panic in the scope's own body does not let it go before its goroutines have ended.
 #[test]
 fn a_panic_in_the_body_waits() {
-    on_both(|| {
+    support::in_both(|| {
         let ended = AtomicUsize::new(0);
         let (tx, rx) = bounded::<()>(0);
         let payload = catch_unwind(AssertUnwindSafe(|| {
@@ -95,7 +91,7 @@ fn a_panic_in_the_body_waits() {
 
 #[test]
 fn a_panic_that_nobody_took_goes_on() {
-    on_both(|| {
+    support::in_both(|| {
         let unwound = |leak: bool| {
             catch_unwind(AssertUnwindSafe(|| {
                 scope(|s| {
@@ -120,7 +116,7 @@ fn a_panic_that_nobody_took_goes_on() {
 /// Leaking a handle leaks the result, and lets the scope end all the same.
 #[test]
 fn a_leaked_handle_keeps_nobody() {
-    on_both(|| {
+    support::in_both(|| {
         let n = AtomicUsize::new(0);
         scope(|s| mem::forget(s.spawn(|| n.fetch_add(1, Ordering::Relaxed))));
         assert_eq!(n.into_inner(), 1);
@@ -138,7 +134,7 @@ fn results_are_dropped_inside() {
             self.0.fetch_add(self.1, Ordering::Relaxed);
         }
     }
-    on_both(|| {
+    support::in_both(|| {
         for _ in 0..100 {
             let touched = AtomicUsize::new(0);
             scope(|s| {
@@ -161,7 +157,7 @@ fn a_result_that_panics_when_dropped() {
             panic!("expected");
         }
     }
-    on_both(|| {
+    support::in_both(|| {
         let (tx, rx) = bounded::<()>(0);
         catch_unwind(AssertUnwindSafe(|| {
             scope(|s| {

@@ -11,11 +11,7 @@ fn channels<T>(count: usize, capacity: usize) -> (Vec<Sender<T>>, Vec<Receiver<T
     (0..count).map(|_| bounded(capacity)).unzip()
 }
 
-/// Runs a test on the calling thread and in a goroutine.
-fn on_both(test: fn()) {
-    test();
-    spawn(test).join().unwrap();
-}
+mod support;
 
 /// A select of 64 arms: the number of the one that was served, and its message.
 macro_rules! select_of_64 {
@@ -32,7 +28,7 @@ fn one_of_64(rx: &[Receiver<usize>]) -> (usize, Result<usize, RecvError>) {
 
 #[test]
 fn the_macro_takes_64_arms() {
-    on_both(|| {
+    support::in_both(|| {
         for capacity in [0, 1] {
             let (tx, rx) = channels(64, capacity);
             let senders: Vec<_> = (0..)
@@ -57,7 +53,7 @@ fn the_macro_takes_64_arms() {
 #[test]
 fn a_list_takes_a_thousand_channels() {
     const COUNT: usize = 1_000;
-    on_both(|| {
+    support::in_both(|| {
         let (tx, rx) = channels(COUNT, 0);
         let senders: Vec<_> = (0..)
             .zip(tx)

@@ -1,8 +1,7 @@
 //! A channel and the operations on it.
 //!
-//! One lock guards the [`State`]. Whoever finds a partner waiting hands the message over
-//! directly, from slot to slot, and wakes it after it has let the lock go. Nothing that a user wrote runs under the lock: messages
-//! are moved there, never dropped.
+//! One lock guards the [`State`]. Whoever finds a partner waiting hands the message over directly, from slot to slot, and wakes it
+//! after it has let the lock go. Nothing that a user wrote runs under the lock: messages are moved there, never dropped.
 
 use std::cell::UnsafeCell;
 use std::mem::{self, ManuallyDrop};
@@ -285,10 +284,14 @@ impl<T> Core<T> {
     }
 
     /// A message comes back from a receiver that was served and has gone away since: it is the next to be received, and its place is
-    /// beyond the capacity if need be.
+    /// beyond the capacity if need be. With nobody left to receive it, it is dropped.
     pub(crate) fn give_back(&self, message: T) {
         let mut state = self.lock();
-        if let Some(receiver) = state.receivers.take() {
+        // (Under the lock: the last receiver lowers the count before it comes for the lock, to drop what is in the buffer.)
+        if self.receivers.load(Ordering::Acquire) == 0 {
+            drop(state);
+            drop(message);
+        } else if let Some(receiver) = state.receivers.take() {
             drop(state);
             // SAFETY: claimed and out of its queue; it waits for a `T`.
             unsafe { hand_over(receiver, message) };

@@ -8,6 +8,8 @@ use super::receiver::Receiver;
 /// Made by [`Receiver::iter`]: waits for each message, and ends when the channel is closed and empty.
 pub struct Iter<'a, T> {
     pub(super) receiver: &'a Receiver<T>,
+    /// It has seen the end; what a dropped future gives back afterwards is not its affair.
+    pub(super) ended: bool,
 }
 
 /// Made by [`Receiver::try_iter`]: ends when there is no message at the moment.
@@ -18,12 +20,19 @@ pub struct TryIter<'a, T> {
 /// Made by [`Receiver::into_iter`]: like [`Iter`], and owns the receiver.
 pub struct IntoIter<T> {
     pub(super) receiver: Receiver<T>,
+    /// As in [`Iter`].
+    pub(super) ended: bool,
 }
 
 impl<T> Iterator for Iter<'_, T> {
     type Item = T;
     fn next(&mut self) -> Option<T> {
-        self.receiver.recv().ok()
+        if self.ended {
+            return None;
+        }
+        let message = self.receiver.recv().ok();
+        self.ended = message.is_none();
+        message
     }
 }
 
@@ -37,7 +46,12 @@ impl<T> Iterator for TryIter<'_, T> {
 impl<T> Iterator for IntoIter<T> {
     type Item = T;
     fn next(&mut self) -> Option<T> {
-        self.receiver.recv().ok()
+        if self.ended {
+            return None;
+        }
+        let message = self.receiver.recv().ok();
+        self.ended = message.is_none();
+        message
     }
 }
 
@@ -56,7 +70,10 @@ impl<T> IntoIterator for Receiver<T> {
     type Item = T;
     type IntoIter = IntoIter<T>;
     fn into_iter(self) -> IntoIter<T> {
-        IntoIter { receiver: self }
+        IntoIter {
+            receiver: self,
+            ended: false,
+        }
     }
 }
 

@@ -144,7 +144,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Whether there is no message in the channel. A rendezvous is always empty.
+    /// Whether there is no message in the channel. A rendezvous is always empty, but for what a dropped future gave back.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -188,7 +188,10 @@ impl<T> Receiver<T> {
     /// assert_eq!(rx.iter().sum::<i32>(), 3);
     /// ```
     pub fn iter(&self) -> Iter<'_, T> {
-        Iter { receiver: self }
+        Iter {
+            receiver: self,
+            ended: false,
+        }
     }
 
     /// An iterator over the messages that are there at once.

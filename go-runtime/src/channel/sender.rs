@@ -37,11 +37,7 @@ impl<T> Sender<T> {
         Sender { core }
     }
 
-    pub(crate) fn core(&self) -> &Core<T> {
-        &self.core
-    }
-
-    pub(super) fn arc(&self) -> &Arc<Core<T>> {
+    pub(crate) fn core(&self) -> &Arc<Core<T>> {
         &self.core
     }
 
@@ -145,7 +141,7 @@ impl<T> Sender<T> {
         self.core.close();
     }
 
-    /// Whether there is no message in the channel. A rendezvous is always empty.
+    /// Whether there is no message in the channel. A rendezvous is always empty, but for what a dropped future gave back.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

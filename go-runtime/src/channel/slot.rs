@@ -1,6 +1,6 @@
 //! Where a message lies while its sender or its receiver is blocked, and how it changes hands.
 //!
-//! A slot is on the stack of whoever waits; its partner reaches it through the [`Waiter`]. Only the one who has claimed the
+//! A slot is on the stack of whoever waits, or in memory of a future's own; its partner reaches it through the [`Waiter`]. Only the one who has claimed the
 //! waiter uses the slot, until it ends the wait.
 
 use std::cell::UnsafeCell;

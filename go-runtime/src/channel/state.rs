@@ -1,4 +1,4 @@
-//! What a channel's lock guards: the buffer and the two queues of waiters.
+//! What a channel's lock guards: the buffer, the two queues of waiters, and the observers'.
 //!
 //! Invariants, whenever the lock is free:
 //! - receivers wait only while there is no message for them, senders only while there is no room, and never both (but for the

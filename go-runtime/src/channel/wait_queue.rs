@@ -1,8 +1,8 @@
 //! The queue of those who wait for the same thing, at one end of a channel as a rule, first come first served.
 //!
-//! A [`Waiter`] lies on the stack of whoever waits. Its links and its `queued` mark are guarded by the lock of the
-//! channel whose queue it is in. Nobody leaves the function that made a waiter before the waiter is out of the queue, so
-//! every pointer in a queue is valid under that lock.
+//! A [`Waiter`] lies on the stack of whoever waits, or in memory of a future's own. Its links and its `queued` mark are guarded by the
+//! lock of the channel whose queue it is in. Nobody leaves the function that made a waiter, and a future's memory is not freed, before the
+//! waiter is out of the queue, so every pointer in a queue is valid under that lock.
 //!
 //! Being in a queue gives no right yet: a select stands in many queues at once, and a deadline may pass. Whoever takes
 //! a waiter out to serve it claims its parker first; one that cannot be claimed is no longer waiting, and is dropped

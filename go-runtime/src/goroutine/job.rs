@@ -21,7 +21,7 @@ type Outcome<T> = Result<T, Box<dyn Any + Send + 'static>>;
 #[repr(C)]
 struct Job<F, T> {
     task: Task,
-    /// Null, then perhaps the one who waits in `join`, then [`ended`].
+    /// Null, then perhaps the one who waits in `join`, or a future's (which may take itself out again), then [`ended`].
     joiner: AtomicPtr<Parker>,
     stage: UnsafeCell<Stage<F, T>>,
 }
@@ -80,8 +80,8 @@ where
         unsafe { *job.stage.get() = Stage::Ended(outcome) };
         let joiner = job.joiner.swap(ended(), Ordering::AcqRel);
         if !joiner.is_null() {
-            // SAFETY: a joiner in this word waits until it is unparked; the swap took it out, so that is done once, and
-            // it cannot end by a deadline, so nobody else claims it.
+            // SAFETY: a joiner in this word waits until it is unparked. The swap took it out, which stands for the claim: it cannot end
+            // by a deadline, and a future that goes takes its parker out of the word first, or else leaves it to this unpark.
             unsafe { Parker::unpark(joiner, Verdict::Done(0)) };
         }
         if let Some(worker) = Worker::current() {

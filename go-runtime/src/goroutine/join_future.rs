@@ -23,7 +23,7 @@ use crate::sched::{Parker, Wakeup};
 /// When polled again after it has ended.
 #[must_use = "futures do nothing unless polled"]
 pub struct JoinFuture<T> {
-    /// Dropped before the handle, which keeps the goroutine's word for us.
+    /// `drop` takes it out of the goroutine's word, which the handle keeps until then.
     joiner: Option<Joiner>,
     handle: Option<JoinHandle<T>>,
 }
@@ -118,6 +118,13 @@ impl<T> Future for JoinFuture<T> {
         };
         // SAFETY: every way to here has seen that the goroutine has ended.
         Poll::Ready(unsafe { handle.take() })
+    }
+}
+
+#[cfg(feature = "futures")]
+impl<T> futures_core::future::FusedFuture for JoinFuture<T> {
+    fn is_terminated(&self) -> bool {
+        self.handle.is_none()
     }
 }
 

@@ -28,7 +28,7 @@ impl Handshake {
         }
     }
 
-    /// Takes the right to end this wait. It is given once; who gets it must call [`finish`](Self::finish).
+    /// Takes the right to end this wait. It is given once; who gets it must call [`finish`](Self::finish) (of a future: end its wakeup).
     #[inline]
     #[must_use]
     pub(crate) fn claim(&self) -> bool {

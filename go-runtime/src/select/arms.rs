@@ -103,7 +103,7 @@ impl<T> RecvArm<'_, T> {
     }
 }
 
-// SAFETY: the state is used under the lock; `dequeue` removes the only pointer to the arm, its waiter.
+// SAFETY: the state is used under the lock; `dequeue` and `stop_observing` remove the only pointer to the arm, its waiter.
 unsafe impl<T> Arm for RecvArm<'_, T> {
     fn enter(&self) -> bool {
         !self.entered.replace(true)
@@ -274,7 +274,7 @@ impl<'a, T> SendArm<'a, T> {
     }
 }
 
-// SAFETY: the state is used under the lock; `dequeue` removes the only pointer to the arm, its waiter.
+// SAFETY: the state is used under the lock; `dequeue` and `stop_observing` remove the only pointer to the arm, its waiter.
 unsafe impl<T> Arm for SendArm<'_, T> {
     fn enter(&self) -> bool {
         !self.entered.replace(true)

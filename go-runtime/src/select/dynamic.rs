@@ -61,7 +61,8 @@ struct Operation<'a> {
 // SAFETY: of the ends, which need be neither `Send` nor `Sync` if their messages are not, a thread that gets hold of a `Select` uses
 // what is under the channels' locks, and moves messages without looking at them. It can take one out only through a typed end
 // (`SelectedOperation::recv`), which it has only if the type allows it to; else the message is dropped where the operation was added, or
-// not at all (`abandon`).
+// not at all (`abandon`). The waits of others that it ends (it took a sender's message, or breaks its promise) are theirs to clean up, but
+// for futures that have gone, see `channel::futures::pending`.
 unsafe impl Send for Select<'_> {}
 // SAFETY: as above; and what takes `&self` does not use the arms.
 unsafe impl Sync for Select<'_> {}
@@ -139,6 +140,17 @@ impl<'a> Select<'a> {
     }
 
     /// An empty list. Of several operations that are ready it takes the one that was added first.
+    ///
+    /// ```
+    /// use go_runtime::channel::{Select, unbounded};
+    /// let ((urgent, first), (normal, second)) = (unbounded(), unbounded());
+    /// normal.send("normal").unwrap();
+    /// urgent.send("urgent").unwrap();
+    /// let mut select = Select::new_biased();
+    /// select.recv(&first);
+    /// select.recv(&second);
+    /// assert_eq!(select.select().recv(&first), Ok("urgent"));
+    /// ```
     pub fn new_biased() -> Select<'a> {
         Select {
             biased: true,
@@ -165,6 +177,19 @@ impl<'a> Select<'a> {
 
     /// Takes an operation out again; the other indices stay as they are. It is the way to leave out a channel that is closed.
     ///
+    /// ```
+    /// use go_runtime::channel::{Select, unbounded};
+    /// let (tx, rx) = unbounded();
+    /// let (_, closed) = unbounded::<i32>();
+    /// tx.send(1).unwrap();
+    /// let mut select = Select::new();
+    /// let (gone, open) = (select.recv(&closed), select.recv(&rx));
+    /// select.remove(gone);
+    /// let operation = select.select();
+    /// assert_eq!(operation.index(), open);
+    /// assert_eq!(operation.recv(&rx), Ok(1));
+    /// ```
+    ///
     /// # Panics
     /// If there is no operation of this index: it was never added, or has been removed.
     pub fn remove(&mut self, index: usize) {
@@ -177,15 +202,26 @@ impl<'a> Select<'a> {
             .operations
             .binary_search_by_key(&index, |operation| operation.index);
         let Ok(at) = found else {
-            panic!("no operation with this index: {index}");
+            panic!("no operation with this index");
         };
         self.operations.remove(at);
     }
 
-    /// Chooses an operation that is ready.
+    /// Chooses an operation that is ready. (A goroutine that does so in vain again and again lets others run, see
+    /// [the limits](crate#limits).)
     ///
     /// # Errors
     /// If none is.
+    ///
+    /// ```
+    /// use go_runtime::channel::{Select, unbounded};
+    /// let (tx, rx) = unbounded();
+    /// let mut select = Select::new();
+    /// select.recv(&rx);
+    /// assert!(select.try_select().is_err());
+    /// tx.send("here").unwrap();
+    /// assert_eq!(select.try_select().unwrap().recv(&rx), Ok("here"));
+    /// ```
     pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
         self.choose(Timeout::Poll).ok_or(TrySelectError)
     }
@@ -209,6 +245,15 @@ impl<'a> Select<'a> {
     ///
     /// # Errors
     /// If the time is over.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use go_runtime::channel::{Select, bounded};
+    /// let (tx, _rx) = bounded::<i32>(0);
+    /// let mut select = Select::new();
+    /// select.send(&tx);
+    /// assert!(select.select_timeout(Duration::from_millis(1)).is_err());
+    /// ```
     pub fn select_timeout(
         &mut self,
         timeout: Duration,
@@ -237,7 +282,18 @@ impl<'a> Select<'a> {
         self.find_ready(Timeout::Poll).ok_or(TryReadyError)
     }
 
-    /// Waits until an operation is ready, and returns its index.
+    /// Waits until an operation is ready, and returns its index. It may not be ready any more when it is tried; one on a closed channel is
+    /// ready.
+    ///
+    /// ```
+    /// use go_runtime::{channel::{Select, bounded}, go};
+    /// let (tx, rx) = bounded(0);
+    /// go!(tx.send(1));
+    /// let mut select = Select::new();
+    /// select.recv(&rx);
+    /// assert_eq!(select.ready(), 0);
+    /// assert_eq!(rx.recv(), Ok(1));
+    /// ```
     ///
     /// # Panics
     /// If there are no operations.
@@ -252,7 +308,7 @@ impl<'a> Select<'a> {
         }
     }
 
-    /// Waits for at most `timeout` until an operation is ready, and returns its index.
+    /// Waits for at most `timeout` until an operation is ready, and returns its index, as [`ready`](Select::ready).
     ///
     /// # Errors
     /// If the time is over.
@@ -261,7 +317,7 @@ impl<'a> Select<'a> {
             .ok_or(ReadyTimeoutError)
     }
 
-    /// Waits until `deadline` for an operation to be ready, and returns its index.
+    /// Waits until `deadline` for an operation to be ready, and returns its index, as [`ready`](Select::ready).
     ///
     /// # Errors
     /// If the time is over.
@@ -321,7 +377,8 @@ impl fmt::Debug for Select<'_> {
 /// An operation that [`Select`] has chosen, and that has to be completed: its partner may be waiting for it.
 ///
 /// # Panics
-/// If it is dropped without having been completed.
+/// If it is dropped without having been completed (but not while its thread or goroutine unwinds). What was received is dropped with it
+/// (or leaked, if that happens on another thread than the one where the operation was added); a sender's place goes back to the channel.
 #[must_use = "complete it with `send` or `recv`"]
 pub struct SelectedOperation<'a> {
     index: usize,
@@ -340,6 +397,15 @@ impl SelectedOperation<'_> {
 
     /// Completes a send.
     ///
+    /// ```
+    /// use go_runtime::channel::{Select, bounded};
+    /// let (tx, rx) = bounded(1);
+    /// let mut select = Select::new();
+    /// select.send(&tx);
+    /// select.select().send(&tx, "sent").unwrap();
+    /// assert_eq!(rx.recv(), Ok("sent"));
+    /// ```
+    ///
     /// # Errors
     /// If the channel is closed; the message comes back.
     ///
@@ -357,7 +423,7 @@ impl SelectedOperation<'_> {
         arm.__reserve().__send(message)
     }
 
-    /// Completes a receive.
+    /// Completes a receive; see [`Select`] for an example.
     ///
     /// # Errors
     /// If the channel is closed and empty.

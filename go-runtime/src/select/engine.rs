@@ -39,8 +39,8 @@ impl Timeout {
 /// One arm of a select, as the engine sees it.
 ///
 /// # Safety
-/// `poll`, `enqueue` and `dequeue` use the channel's state only as its lock allows; `dequeue` leaves no pointer to the arm
-/// in the channel.
+/// All methods that ask for the lock use the channel's state only as it allows; `dequeue` and `stop_observing` leave no pointer to
+/// the arm in the channel.
 pub(super) unsafe trait Arm {
     /// Marks the arm as used: it belongs to one select, and once.
     fn enter(&self) -> bool;
@@ -151,6 +151,7 @@ pub(super) fn select_again(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) 
     let end = timeout.end();
     let locks = Locks::of(arms);
     let mut order = Order::new(arms.len(), biased);
+    let mut last = false;
     loop {
         let order = order.next();
         let mut told = Claimed::new();
@@ -168,9 +169,11 @@ pub(super) fn select_again(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) 
             }
             continue;
         }
-        if let Timeout::Poll = timeout {
+        if last || matches!(timeout, Timeout::Poll) {
             drop(held);
-            goroutine::polled_in_vain();
+            if !last {
+                goroutine::polled_in_vain();
+            }
             return usize::MAX;
         }
         let parker = Parker::new();
@@ -197,8 +200,8 @@ pub(super) fn select_again(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) 
                 return index;
             }
             Verdict::TimedOut if end.is_some_and(|end| end <= clock::now()) => {
-                // A timed arm that became due at the same moment does not count any more.
-                return usize::MAX;
+                // One last look: this may be late, and an arm that is due by itself earlier than the end.
+                last = true;
             }
             // An arm is due by itself, or a partner took its offer back: look again.
             Verdict::TimedOut | Verdict::Retry | Verdict::Pending => {}
@@ -219,7 +222,10 @@ pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usiz
         if let Some(index) = order.iter().copied().find(is_ready) {
             return index;
         }
-        if matches!(timeout, Timeout::Poll) || end.is_some_and(|end| end <= clock::now()) {
+        if end.is_some_and(|end| end <= clock::now()) {
+            return usize::MAX;
+        }
+        if let Timeout::Poll = timeout {
             drop(held);
             goroutine::polled_in_vain();
             return usize::MAX;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use go_runtime::channel::{
@@ -214,14 +214,12 @@ fn receive_one(
 
 /// Polls a future up to three times, then drops it.
 fn poll_few<F: Future>(future: F) -> Option<F::Output> {
-    struct Nobody;
-    impl Wake for Nobody {
-        fn wake(self: Arc<Self>) {}
-    }
-    let waker = Waker::from(Arc::new(Nobody));
     let mut future = pin!(future);
     for _ in 0..fastrand::usize(0..4) {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+        if let Poll::Ready(output) = future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
             return Some(output);
         }
         yield_now();

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc as StdArc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
 use loom::future::block_on;
 use loom::thread;
@@ -13,14 +13,8 @@ use crate::channel::{bounded, unbounded};
 use crate::check;
 use crate::select::{Timeout, select};
 
-struct Nobody;
-impl Wake for Nobody {
-    fn wake(self: StdArc<Self>) {}
-}
-
 fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    let waker = Waker::from(StdArc::new(Nobody));
-    Pin::new(future).poll(&mut Context::from_waker(&waker))
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
 #[test]

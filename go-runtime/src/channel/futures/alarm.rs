@@ -11,8 +11,9 @@ use crate::goroutine;
 /// Rings when the goroutine that sleeps closes its channel.
 pub(super) struct Alarm {
     due: Instant,
-    ring: Receiver<()>,
+    /// Before `ring`, so that it leaves the queue before the channel is closed, which would wake the task.
     reception: Reception<()>,
+    ring: Receiver<()>,
     /// Closed when the alarm is dropped: the goroutine goes then.
     _stop: Sender<()>,
 }

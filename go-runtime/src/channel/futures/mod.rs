@@ -24,7 +24,8 @@ impl<T> Receiver<T> {
     ///
     /// It may be dropped at any time, and no message is lost (it is *cancel safe*): a message that it was given meanwhile goes back into
     /// the channel and is the next to be received, even if the channel has been closed or is full; on a rendezvous the sender has then
-    /// gone on already.
+    /// gone on already. (If several come back, the one that came back last is the next.) A future that is neither polled nor dropped
+    /// keeps the message that it was given: nobody else gets it.
     ///
     /// On a channel made by [`after`](super::after), [`at`](super::at) or [`tick`](super::tick) a goroutine sleeps for the future.
     ///
@@ -53,8 +54,8 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// A stream of the messages, which ends when the channel is closed and empty: [`iter`](Receiver::iter) for an async task. With feature
-    /// `futures` it is a `Stream`; without it has [`RecvStream::next`].
+    /// A stream of the messages, which ends when the channel is closed and empty: [`iter`](Receiver::iter) for an async task.
+    /// [`RecvStream::next`] gives one after the other; with feature `futures` it is a `futures_core::Stream`.
     ///
     /// ```
     /// use futures::executor::block_on;
@@ -143,6 +144,7 @@ impl<T> Future for RecvFuture<'_, T> {
 /// Made by [`Receiver::stream`] and [`Receiver::into_stream`].
 #[must_use = "streams do nothing unless polled"]
 pub struct RecvStream<T> {
+    /// Before the receiver, which may be the last: a message that comes back has to find it.
     messages: Messages<T>,
     receiver: Receiver<T>,
     ended: bool,
@@ -194,6 +196,13 @@ impl<T> futures_core::future::FusedFuture for RecvFuture<'_, T> {
     }
 }
 
+#[cfg(feature = "futures")]
+impl<T> futures_core::future::FusedFuture for SendFuture<'_, T> {
+    fn is_terminated(&self) -> bool {
+        self.sending.is_over()
+    }
+}
+
 /// Made by [`Sender::send_async`].
 #[must_use = "futures do nothing unless polled"]
 pub struct SendFuture<'a, T> {
@@ -210,7 +219,7 @@ impl<T> Future for SendFuture<'_, T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         this.sending
-            .poll(this.sender.arc(), context)
+            .poll(this.sender.core(), context)
             .map_err(SendError)
     }
 }

@@ -104,6 +104,12 @@ impl<T> Sending<T> {
         }
     }
 
+    /// It has been ready, and must not be polled again.
+    #[cfg(feature = "futures")]
+    pub(crate) fn is_over(&self) -> bool {
+        self.message.is_none() && self.pending.is_none()
+    }
+
     /// `Err`: the channel is closed. Always for the same channel.
     ///
     /// # Panics

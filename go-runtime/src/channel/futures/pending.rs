@@ -143,27 +143,21 @@ impl<T> Pending<T> {
             return;
         }
         drop(state);
-        if self.side == Side::Receive {
-            // So that the message has somewhere to go.
-            self.core.add_receiver();
-        }
         let wakeup = Arc::clone(&self.wakeup);
-        // SAFETY: whoever ends the wait has an end of this channel. So what a `T` borrows is alive then; and if a `T` is not `Send`, neither
-        // are the ends and the futures of its channel, and all of them are on one thread. A wait that is never ended keeps its own memory,
-        // its parker and so the wakeup, for ever.
+        // SAFETY: whoever ends the wait has an end of this channel, so what a `T` borrows is alive then. If a `T` is not `Send` the ends and
+        // futures of its channel are all on one thread, but for a `Select`, which may have been sent elsewhere. It ends a wait by taking a
+        // sender's message or breaking a promise, and `settle` then has no `T` in hand; nor is its share of the channel the last,
+        // for a select borrows an end. A wait that is never ended keeps its own memory, its parker and so the wakeup, for ever.
         unsafe { wakeup.abandon(Box::new(move || self.settle())) };
     }
 
     /// What is left to do, when the wait is over, for a future that has gone.
     fn settle(self) {
-        let (core, side) = (Arc::clone(&self.core), self.side);
+        let core = Arc::clone(&self.core);
         // SAFETY: this is called by the one who ends the wait, or after the end.
         match unsafe { self.finish() } {
             Ended::Done(Some(message)) => core.give_back(message),
             Ended::Done(None) | Ended::Closed(_) | Ended::Retry => {}
-        }
-        if side == Side::Receive {
-            core.drop_receiver();
         }
     }
 

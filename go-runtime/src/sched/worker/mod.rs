@@ -30,8 +30,7 @@ const ROUND: u32 = 64;
 const HELD_ROUND: u32 = 8;
 /// How long an idle worker looks around before it sleeps, if work has been coming late.
 const SHORT_LOOK: Duration = Duration::from_micros(20);
-
-/// After this much of it, it lets other threads have the CPU: on a machine with more threads than CPUs the one that it waits for may
+/// After so much looking around it lets other threads have the CPU: on a machine with more threads than CPUs the one that it waits for may
 /// be among them, and spinning keeps it from running.
 const ALONE: Duration = Duration::from_micros(3);
 /// Work that came so soon, after a sleep, would have been worth looking for: it is about what two workers need who wake
@@ -161,6 +160,7 @@ impl Worker {
     }
 
     /// Makes a parked goroutine of this worker runnable.
+    // A hand-over within a worker is little else.
     #[inline(always)]
     pub(super) fn make_ready(&self, task: TaskRef) {
         self.ready.borrow_mut().push_back(task);
@@ -178,7 +178,7 @@ impl Worker {
     /// what only those can give who wait behind it: after a while, others run first.
     pub(crate) fn note_vain_poll(&self) {
         let polls = self.vain_polls.get();
-        self.vain_polls.set(polls + 1);
+        self.vain_polls.set(polls.wrapping_add(1));
         if !polls.is_multiple_of(POLLS_A_LOOK) {
             return;
         }
