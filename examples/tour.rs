@@ -12,16 +12,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use go_runtime::channel::{self, Receiver, RecvError, SendError, Sender, TrySendError};
+use go_runtime::channel::{self, Receiver, RecvError, Select, SendError, Sender, TrySendError};
 use go_runtime::sync::WaitGroup;
-use go_runtime::{go, golang, gomaxprocs, num_goroutine, select, select_biased};
+use go_runtime::{go, golang, gomaxprocs, num_goroutine, scope, select, select_biased};
 
 type Error = Box<dyn std::error::Error>;
 type Section = fn() -> Result<(), Error>;
 
 #[go_runtime::main]
 fn main() -> Result<(), Error> {
-    let sections: [(&str, Section); 13] = [
+    let sections: [(&str, Section); 16] = [
         ("Starting goroutines", starting),
         ("Options", options),
         ("Joining, and panics", joining),
@@ -30,10 +30,13 @@ fn main() -> Result<(), Error> {
         ("select!", selecting),
         ("select! with Go's arrows", arrows),
         ("select_biased!", biased),
+        ("Select, over a list", select_list),
         ("Timeouts and ticks", timing),
         ("The done channel", done_channel),
         ("WaitGroup", wait_group),
+        ("Goroutines that borrow", scoped),
         ("Threads and goroutines on one channel", threads),
+        ("Async tasks on the same channels", async_tasks),
         ("golang!", go_syntax),
     ];
     println!("{} workers run the goroutines", gomaxprocs());
@@ -322,6 +325,64 @@ fn threads() -> Result<(), Error> {
     // The channel is closed, so the thread is about to end: waiting for it blocks this worker, but not for long.
     let there = thread.join().unwrap_or_default();
     println!("the sum is {}", here + there);
+    Ok(())
+}
+
+fn select_list() -> Result<(), Error> {
+    // As many channels as it happens to be: a list of operations, used again and again.
+    let channels: Vec<_> = (0..10).map(|_| channel::bounded(0)).collect();
+    let (senders, receivers): (Vec<_>, Vec<_>) = channels.into_iter().unzip();
+    for (n, tx) in senders.into_iter().enumerate() {
+        go!(tx.send(n * n));
+    }
+    let mut list = Select::new();
+    for rx in &receivers {
+        list.recv(rx);
+    }
+    let (mut sum, mut open) = (0, receivers.len());
+    while open > 0 {
+        let operation = list.select();
+        let index = operation.index();
+        match operation.recv(&receivers[index]) {
+            Ok(square) => sum += square,
+            Err(RecvError) => {
+                list.remove(index);
+                open -= 1;
+            }
+        }
+    }
+    println!("ten squares: {sum}");
+    Ok(())
+}
+
+fn scoped() -> Result<(), Error> {
+    // `scope` waits for its goroutines, so they may borrow what is here.
+    let words = ["goroutines", "may", "borrow"];
+    let mut lengths = [0; 3];
+    scope(|s| {
+        for (word, length) in words.iter().zip(&mut lengths) {
+            s.spawn(move || *length = word.len());
+        }
+    });
+    println!("lengths: {lengths:?}");
+    Ok(())
+}
+
+fn async_tasks() -> Result<(), Error> {
+    // A task awaits where a goroutine parks. Any executor will do; this one has a thread of its own, for it blocks it.
+    let (questions, asked) = channel::bounded(0);
+    let (answer, answers) = channel::bounded(0);
+    thread::spawn(move || {
+        futures::executor::block_on(async {
+            let mut stream = asked.stream();
+            while let Some(n) = stream.next().await {
+                let square = go!(square(n));
+                let _ = answer.send_async(square.await.unwrap_or_default()).await;
+            }
+        });
+    });
+    questions.send(12)?;
+    println!("a task asked a goroutine: {}", answers.recv()?);
     Ok(())
 }
 

@@ -22,11 +22,14 @@
 //! # Limits
 //!
 //! - A goroutine that computes without end, or is in a call of the system that blocks, holds its worker: what has started there waits.
-//!   (Polling is no such thing: when `select!` with a `default`, `try_recv`, `try_send` or the like comes to nothing, 10 ms or more after the
-//!   first that did so since the goroutine was resumed, others run. As everywhere that others may run, do not hold a guard of a
+//!   (Polling is no such thing: when `select!` with a `default`, `try_recv`, `try_send`, `is_finished` or any operation on a closed channel
+//!   comes to nothing, 10 ms or more after the first that did so since the goroutine was resumed, others run. As everywhere that others may run, do not hold a guard of a
 //!   [`std::sync::Mutex`] then. Operations that succeed at once never let others run.)
 //! - A guard of a [`std::sync::Mutex`] held over a blocking operation may block the worker for its siblings; so may the initialiser of
 //!   a `OnceLock` or `LazyLock` that blocks.
+//! - An executor's `block_on` blocks the thread, in a goroutine its worker, and with it perhaps those who would wake the future. In a
+//!   goroutine use `recv`, `send` and `join`; leave `recv_async`, `send_async` and `.await` to async tasks.
+//! - When all goroutines wait for ever (a deadlock) nobody says so.
 //! - A goroutine that overflows its stack runs into a guard page and ends the process with SIGSEGV, as yet without a message.
 //! - A thread-local's initialiser must not block. Should two goroutines of one worker take turns in initialising the same thread-local,
 //!   std replaces, and drops, the first value while it may be in use: std takes for granted that initialisers on one thread nest. The
@@ -71,6 +74,8 @@ struct Readme;
 ///     Ok(())
 /// }
 /// ```
+///
+/// An async `main` keeps its executor's attribute, and does without this one: goroutines start all the same.
 ///
 /// # Exit codes
 ///

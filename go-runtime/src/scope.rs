@@ -171,22 +171,26 @@ impl Builder {
             }
             shared.running.done();
         };
-        scope.shared.running.add(1);
-        // SAFETY: `scope` waits for the `done` at the end of the closure, or below if there is no goroutine. Nothing that
-        // borrows is left then: `f` has been called, and the goroutine's share of the packet is gone. (The other is with a
-        // handle that cannot outlive the scope, or has been leaked.)
-        match unsafe { self.spawn_unchecked(run) } {
-            Ok(goroutine) => Ok(ScopedJoinHandle {
-                goroutine,
-                packet,
-                shared: Arc::clone(&scope.shared),
-                scope: PhantomData,
-            }),
-            Err(error) => {
-                scope.shared.running.done();
-                Err(error)
+        /// Counts a goroutine out that has not come to be, also if the closure that it was to run panics when it is dropped.
+        struct Refused<'a>(&'a WaitGroup);
+        impl Drop for Refused<'_> {
+            fn drop(&mut self) {
+                self.0.done();
             }
         }
+        scope.shared.running.add(1);
+        let refused = Refused(&scope.shared.running);
+        // SAFETY: `scope` waits for the `done` at the end of the closure, or of `refused` if there is no goroutine. Nothing that
+        // borrows is left then: `f` has been called, and the goroutine's share of the packet is gone. (The other is with a
+        // handle that cannot outlive the scope, or has been leaked.)
+        let goroutine = unsafe { self.spawn_unchecked(run) }?;
+        mem::forget(refused);
+        Ok(ScopedJoinHandle {
+            goroutine,
+            packet,
+            shared: Arc::clone(&scope.shared),
+            scope: PhantomData,
+        })
     }
 }
 

@@ -1,12 +1,13 @@
 //! Channels at their edges: who is served, and what becomes of messages that nobody takes.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use go_runtime::channel::{
-    Receiver, Select, Sender, TryRecvError, TrySendError, bounded, unbounded,
-};
-use go_runtime::{go, select, yield_now};
+use go_runtime::channel::{Receiver, Select, Sender, bounded, never, unbounded};
+use go_runtime::{JoinHandle, go, select, yield_now};
 
 /// Arms on the same channel have equal chances also when the select has to wait for a partner.
 #[test]
@@ -107,34 +108,74 @@ fn a_broken_promise_lets_others_through() {
     around_a_promise(false);
 }
 
-/// A goroutine that asks again and again, and never waits, lets those run who share its worker: one of them has the answer.
+/// A goroutine that asks again and again, and never waits, lets those run who share its worker: what it waits for may be up to them.
 #[test]
 fn polls_in_vain_do_not_keep_others_out() {
-    type Poll = fn(&Receiver<()>, &Sender<()>) -> bool;
-    let polls: [Poll; 4] = [
-        |done, _| {
+    /// Nothing is ever in `empty`, `full` has no room, `closed` is closed.
+    struct Ends {
+        empty: Receiver<()>,
+        full: Sender<()>,
+        closed: Receiver<()>,
+        refused: Sender<()>,
+        running: JoinHandle<()>,
+    }
+    let polls: [fn(&Ends); 10] = [
+        |ends| {
             select! {
-                recv(done) -> _ => true,
-                default => false,
+                recv(ends.empty) -> _ => unreachable!(),
+                default => {}
             }
         },
-        |done, _| done.try_recv() == Err(TryRecvError::Disconnected),
-        |_, full| full.try_send(()) == Err(TrySendError::Disconnected(())),
-        |done, _| {
+        |ends| assert!(ends.empty.try_recv().is_err()),
+        |ends| assert!(ends.full.try_send(()).is_err()),
+        |ends| {
             let mut list = Select::new();
-            list.recv(done);
-            list.try_ready().is_ok()
+            list.recv(&ends.empty);
+            assert!(list.try_ready().is_err() && list.try_select().is_err());
         },
+        |ends| assert!(!ends.running.is_finished()),
+        |_| assert!(never::<()>().recv_timeout(Duration::ZERO).is_err()),
+        // What comes from a closed channel, for ever, is nothing as well.
+        |ends| {
+            select! {
+                recv(ends.closed) -> nothing => assert!(nothing.is_err()),
+                recv(ends.empty) -> _ => unreachable!(),
+            }
+        },
+        |ends| {
+            select! {
+                send(ends.refused, ()) -> refused => assert!(refused.is_err()),
+            }
+        },
+        |ends| assert!(ends.closed.recv().is_err()),
+        |ends| assert!(ends.refused.send(()).is_err()),
     ];
     for poll in polls {
         go!({
+            let ((idle, empty), (full, unused)) = (bounded(0), bounded(0));
+            let ((_, closed), (refused, _)) = (bounded(0), bounded(0));
             let (stop, done) = bounded::<()>(0);
-            let (full, other) = bounded::<()>(0);
-            let polling = go!(local; move || while !poll(&done, &full) {});
+            let ends = Ends {
+                empty,
+                full,
+                closed,
+                refused,
+                running: go!(local; move || assert!(done.recv().is_err())),
+            };
+            let over = Rc::new(Cell::new(false));
+            let seen = Rc::clone(&over);
+            let polling = go!(local; move || {
+                while !seen.get() {
+                    poll(&ends);
+                }
+                drop(stop);
+                ends.running.join().unwrap();
+            });
             // Behind it, on the same worker.
-            let stopping = go!(local; move || drop((stop, other)));
+            let stopping = go!(local; move || over.set(true));
             polling.join().unwrap();
             stopping.join().unwrap();
+            drop((idle, unused));
         })
         .join()
         .unwrap();

@@ -438,6 +438,47 @@ fn a_waker_that_panics() {
     assert_eq!(poll(&mut second, &count), Poll::Ready(Err(RecvError)));
 }
 
+/// A waker that panics when it is cloned or dropped costs no message.
+#[test]
+fn a_waker_that_panics_when_cloned_or_dropped() {
+    use std::task::{RawWaker, RawWakerVTable};
+    static CLONED: RawWakerVTable =
+        RawWakerVTable::new(|_| panic!("expected"), |_| {}, |_| {}, |_| {});
+    static DROPPED: RawWakerVTable = RawWakerVTable::new(
+        |sender| {
+            // SAFETY: `sender` is what the waker below was made of.
+            let tx = unsafe { &*sender.cast::<Sender<i32>>() };
+            // The message comes between the two looks of the receiver.
+            tx.try_send(5).unwrap();
+            RawWaker::new(sender, &DROPPED)
+        },
+        |_| {},
+        |_| {},
+        |_| panic!("expected"),
+    );
+    let (tx, rx) = channel::bounded::<i32>(1);
+    // SAFETY: the functions do nothing but what is seen above; `tx` outlives the waker.
+    let cloned = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &CLONED)) };
+    tx.send(1).unwrap();
+    let mut sending = tx.send_async(2);
+    let mut context = Context::from_waker(&cloned);
+    catch_unwind(AssertUnwindSafe(|| {
+        sending.poll_unpin(&mut context).is_ready()
+    }))
+    .unwrap_err();
+    assert_eq!(rx.recv(), Ok(1));
+    assert_eq!(sending.poll_unpin(&mut context), Poll::Ready(Ok(())));
+    assert_eq!(rx.recv(), Ok(2));
+
+    let data = std::ptr::from_ref(&tx).cast();
+    // SAFETY: as above.
+    let dropped =
+        std::mem::ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(data, &DROPPED)) });
+    let mut receiving = rx.recv_async();
+    let got = receiving.poll_unpin(&mut Context::from_waker(&dropped));
+    assert_eq!(got, Poll::Ready(Ok(5)));
+}
+
 /// A waker may use the channel itself: it is not called under a lock.
 #[test]
 fn a_waker_that_uses_the_channel() {

@@ -229,7 +229,7 @@ fn has_lines(ended: &Ended, wanted: &[&str]) {
 fn tour() {
     succeeds("tour", &[], |ended| {
         let headings = ended.out.lines().filter(|line| line.starts_with("== "));
-        assert_eq!(headings.count(), 13, "{}", ended.out);
+        assert_eq!(headings.count(), 16, "{}", ended.out);
         has_lines(
             ended,
             &[
@@ -250,6 +250,9 @@ fn tour() {
                 "[0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89]",
                 "it has quit: true",
                 "[10, 20, 30, 1, 2, 3]",
+                "ten squares: 285",
+                "lengths: [10, 3, 6]",
+                "a task asked a goroutine: 144",
                 "timed out",
                 "not too early: true",
                 "three ticks",

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use go_runtime::channel::bounded;
-use go_runtime::{Scope, scope, yield_now};
+use go_runtime::{Builder, Scope, scope, yield_now};
 
 mod support;
 
@@ -170,5 +170,32 @@ fn a_result_that_panics_when_dropped() {
             })
         }))
         .unwrap_err();
+    });
+}
+
+/// No goroutine comes to be, and the closure that it was to run panics when it is dropped: the scope waits for nobody.
+#[test]
+fn a_refused_closure_that_panics_when_dropped() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("expected");
+        }
+    }
+    support::in_both(|| {
+        catch_unwind(|| {
+            scope(|s| {
+                let bomb = Bomb;
+                let refused = Builder::new()
+                    .stack_size(1)
+                    .spawn_scoped(s, move || drop(bomb));
+                assert!(refused.is_err());
+            });
+        })
+        .unwrap_err();
+        scope(|s| {
+            let refused = Builder::new().stack_size(1).spawn_scoped(s, || {});
+            assert!(refused.unwrap_err().to_string().contains("stack"));
+        });
     });
 }

@@ -53,6 +53,15 @@ impl<T> Receiver<T> {
     }
 
     fn receive(&self, patience: Patience) -> Received<T> {
+        let received = self.receive_from_source(patience);
+        if let Received::Empty | Received::Closed = received {
+            goroutine::polled_in_vain();
+        }
+        received
+    }
+
+    #[inline]
+    fn receive_from_source(&self, patience: Patience) -> Received<T> {
         match &self.source {
             Source::Core(core) => core.receive(patience),
             Source::At(at) => timed::receive(patience, || at.due(), || at.try_take()),
@@ -61,7 +70,8 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Receives if there is a message at once: in the buffer, or from a sender that waits.
+    /// Receives if there is a message at once: in the buffer, or from a sender that waits. (A goroutine that does so in vain again and
+    /// again lets others run, see [the limits](crate#limits).)
     ///
     /// It has to wait after all if the partner is a `send` arm of a `select!` on a rendezvous: once chosen, that arm evaluates its
     /// value, however long it takes.
@@ -81,10 +91,7 @@ impl<T> Receiver<T> {
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         match self.receive(Patience::None) {
             Received::Message(message) => Ok(message),
-            Received::Empty | Received::TimedOut => {
-                goroutine::polled_in_vain();
-                Err(TryRecvError::Empty)
-            }
+            Received::Empty | Received::TimedOut => Err(TryRecvError::Empty),
             Received::Closed => Err(TryRecvError::Disconnected),
         }
     }

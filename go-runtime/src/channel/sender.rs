@@ -41,7 +41,17 @@ impl<T> Sender<T> {
         &self.core
     }
 
-    /// Sends if that needs no waiting: there is room, or a receiver waits.
+    #[inline]
+    fn send_with(&self, message: T, patience: Patience) -> Sent<T> {
+        let sent = self.core.send(message, patience);
+        if let Sent::Full(_) | Sent::Closed(_) = sent {
+            goroutine::polled_in_vain();
+        }
+        sent
+    }
+
+    /// Sends if that needs no waiting: there is room, or a receiver waits. (A goroutine that does so in vain again and again lets others
+    /// run, see [the limits](crate#limits).)
     ///
     /// # Errors
     /// The message, with the reason: the channel is full, or closed.
@@ -55,12 +65,9 @@ impl<T> Sender<T> {
     /// assert_eq!(tx.try_send(3), Err(TrySendError::Disconnected(3)));
     /// ```
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
-        match self.core.send(message, Patience::None) {
+        match self.send_with(message, Patience::None) {
             Sent::Yes => Ok(()),
-            Sent::Full(message) | Sent::TimedOut(message) => {
-                goroutine::polled_in_vain();
-                Err(TrySendError::Full(message))
-            }
+            Sent::Full(message) | Sent::TimedOut(message) => Err(TrySendError::Full(message)),
             Sent::Closed(message) => Err(TrySendError::Disconnected(message)),
         }
     }
@@ -79,7 +86,7 @@ impl<T> Sender<T> {
     /// assert_eq!(tx.send(2), Err(SendError(2)));
     /// ```
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
-        match self.core.send(message, Patience::Forever) {
+        match self.send_with(message, Patience::Forever) {
             Sent::Yes => Ok(()),
             Sent::Full(message) | Sent::TimedOut(message) | Sent::Closed(message) => {
                 Err(SendError(message))
@@ -115,7 +122,7 @@ impl<T> Sender<T> {
     }
 
     fn send_patiently(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
-        match self.core.send(message, patience) {
+        match self.send_with(message, patience) {
             Sent::Yes => Ok(()),
             Sent::Full(message) | Sent::TimedOut(message) => {
                 Err(SendTimeoutError::Timeout(message))

@@ -103,6 +103,9 @@ pub(crate) fn receive<T>(
         match patience {
             Patience::None => return Received::Empty,
             Patience::Until(deadline) if due.is_none_or(|due| deadline < due) => {
+                if deadline <= clock::now() {
+                    goroutine::polled_in_vain();
+                }
                 goroutine::sleep_until(Some(deadline));
                 return Received::TimedOut;
             }

@@ -239,7 +239,11 @@ impl<T> JoinHandle<T> {
     /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.joiner().load(Ordering::Acquire) == ended()
+        let finished = self.joiner().load(Ordering::Acquire) == ended();
+        if !finished {
+            super::polled_in_vain();
+        }
+        finished
     }
 }
 

@@ -13,6 +13,7 @@ use crate::channel::slot::{Slot, receive_promised};
 use crate::channel::state::{Found, Place};
 use crate::channel::wait_queue::{Claimed, Offer, Waiter};
 use crate::channel::{Receiver, RecvError, SendError, Sender, Source};
+use crate::goroutine;
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::sched::Parker;
 
@@ -150,7 +151,9 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
                 };
                 self.put(message, None);
             }
-            RecvState::Message(None) | RecvState::Closed | RecvState::Open => {}
+            // In a loop it would be found so again and again.
+            RecvState::Closed => goroutine::polled_in_vain(),
+            RecvState::Message(None) | RecvState::Open => {}
         }
         true
     }
@@ -298,6 +301,11 @@ unsafe impl<T> Arm for SendArm<'_, T> {
     }
 
     fn conclude(&self) -> bool {
+        let place = self.place.take();
+        if let Some(Place::Closed) = place {
+            goroutine::polled_in_vain();
+        }
+        self.place.set(place);
         true
     }
 

@@ -192,6 +192,7 @@ impl<'a> Select<'a> {
     ///
     /// # Panics
     /// If there is no operation of this index: it was never added, or has been removed.
+    #[track_caller]
     pub fn remove(&mut self, index: usize) {
         assert!(
             index < self.next,
@@ -230,6 +231,7 @@ impl<'a> Select<'a> {
     ///
     /// # Panics
     /// If there are no operations.
+    #[track_caller]
     pub fn select(&mut self) -> SelectedOperation<'a> {
         assert!(
             !self.operations.is_empty(),
@@ -297,6 +299,7 @@ impl<'a> Select<'a> {
     ///
     /// # Panics
     /// If there are no operations.
+    #[track_caller]
     pub fn ready(&mut self) -> usize {
         assert!(
             !self.operations.is_empty(),
@@ -411,10 +414,12 @@ impl SelectedOperation<'_> {
     ///
     /// # Panics
     /// If `sender` is not the one that was added to the list.
+    #[track_caller]
     pub fn send<T>(mut self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
         assert!(
             sender.address() == self.address,
-            "passed a sender that wasn't selected"
+            "passed a sender that wasn't selected: operation {} is for another end (a clone is another one)",
+            self.index
         );
         let arm = self.take();
         // SAFETY: the arm was made from the end at this address, which has been borrowed since, so `sender` is that very end:
@@ -430,10 +435,12 @@ impl SelectedOperation<'_> {
     ///
     /// # Panics
     /// If `receiver` is not the one that was added to the list.
+    #[track_caller]
     pub fn recv<T>(mut self, receiver: &Receiver<T>) -> Result<T, RecvError> {
         assert!(
             receiver.address() == self.address,
-            "passed a receiver that wasn't selected"
+            "passed a receiver that wasn't selected: operation {} is for another end (a clone is another one)",
+            self.index
         );
         let arm = self.take();
         // SAFETY: as in `send`.
@@ -463,7 +470,10 @@ impl Drop for SelectedOperation<'_> {
         // Its partner must not wait for ever.
         arm.abandon(self.thread == thread::current().id());
         if !thread::panicking() {
-            panic!("dropped `SelectedOperation` without completing the operation");
+            panic!(
+                "dropped `SelectedOperation` without completing the operation {}",
+                self.index
+            );
         }
     }
 }

@@ -130,16 +130,16 @@ impl<T> Sending<T> {
         if self.pending.is_some() {
             return Poll::Pending;
         }
-        let Some(mut message) = self.message.take() else {
-            panic!("a future that sends was polled after it had ended");
-        };
         let mut spare = Spare::none();
         loop {
-            message = match core.send(message, Patience::None) {
+            let Some(message) = self.message.take() else {
+                panic!("a future that sends was polled after it had ended");
+            };
+            match core.send(message, Patience::None) {
                 Sent::Yes => return Poll::Ready(Ok(())),
                 Sent::Closed(message) => return Poll::Ready(Err(message)),
-                Sent::Full(message) | Sent::TimedOut(message) => message,
-            };
+                Sent::Full(message) | Sent::TimedOut(message) => self.message = Some(message),
+            }
             let Some(pending) = spare.take() else {
                 spare = Spare::new(core, Side::Send, waker);
                 continue;
@@ -150,10 +150,12 @@ impl<T> Sending<T> {
                 spare = pending.into();
                 continue;
             }
-            // SAFETY: a new one: not queued, and empty. It is taken out by whoever claims it, or by `cancel`, before it goes.
-            unsafe {
-                pending.put(message);
-                state.senders.push(pending.waiter());
+            if let Some(message) = self.message.take() {
+                // SAFETY: a new one: not queued, and empty. It is taken out by whoever claims it, or by `cancel`, before it goes.
+                unsafe {
+                    pending.put(message);
+                    state.senders.push(pending.waiter());
+                }
             }
             drop(state);
             self.pending = Some(pending);

@@ -6,6 +6,8 @@
 //! - somebody has, and will end it (at once, or when the `send` arm of a select has made its value): what remains is left to that one. A
 //!   message that was handed over goes back into the channel; one that could not be sent is dropped.
 
+use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::Waker;
@@ -195,8 +197,13 @@ impl<T> From<Pending<T>> for Spare<T> {
 impl<T> Drop for Spare<T> {
     fn drop(&mut self) {
         if let Some(pending) = self.0.take() {
-            // SAFETY: nobody has ever known of it.
-            unsafe { pending.free() };
+            // Its waker is others' code, and must not stop the message that made it superfluous.
+            let freed = panic::catch_unwind(AssertUnwindSafe(|| {
+                // SAFETY: nobody has ever known of it.
+                unsafe { pending.free() }
+            }));
+            // (Nor must the payload's own `Drop`.)
+            freed.unwrap_or_else(mem::forget);
         }
     }
 }
