@@ -1,7 +1,8 @@
 //! [`Select`]: a select whose arms are put together while the program runs, after crossbeam-channel's.
 //!
 //! Its arms are those of the macro, in boxes: they are made once and used again until they are chosen, so that a select allocates
-//! for the chosen one only. What an arm was given leaves it through the typed end that it was made for, in [`SelectedOperation`].
+//! for the chosen one only. What an arm was given
+//! leaves it through the typed end that it was made for, in [`SelectedOperation`].
 
 use std::fmt;
 use std::mem;
@@ -10,11 +11,10 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::arms::{RecvArm, SendArm};
-use super::engine::{self, AnyArm, Arm, INLINE, Timeout};
+use super::engine::{self, AnyArm, INLINE, Timeout};
+use super::selected::{Dynamic, End, SelectedOperation};
 use crate::channel::{
-    ReadyTimeoutError, Receiver, RecvError, SelectTimeoutError, SendError, Sender, TryReadyError,
-    TrySelectError,
+    ReadyTimeoutError, Receiver, SelectTimeoutError, Sender, TryReadyError, TrySelectError,
 };
 
 /// Waits for several channel operations, the list of which is made while the program runs.
@@ -66,61 +66,6 @@ struct Operation<'a> {
 unsafe impl Send for Select<'_> {}
 // SAFETY: as above; and what takes `&self` does not use the arms.
 unsafe impl Sync for Select<'_> {}
-
-/// An end of a channel, whatever its messages are.
-trait End {
-    fn arm(&self) -> Box<dyn Dynamic + '_>;
-
-    /// Where it lies.
-    fn address(&self) -> *const ();
-}
-
-/// An arm in a box.
-trait Dynamic: Arm {
-    fn as_arm(&self) -> &dyn Arm;
-
-    /// Gives back what the arm was given when it was chosen. A message is dropped, or leaked if it must not be dropped here.
-    fn abandon(self: Box<Self>, may_drop: bool);
-}
-
-impl<T> End for Sender<T> {
-    fn arm(&self) -> Box<dyn Dynamic + '_> {
-        Box::new(self.__go_runtime_sender())
-    }
-    fn address(&self) -> *const () {
-        std::ptr::from_ref(self).cast()
-    }
-}
-
-impl<T> End for Receiver<T> {
-    fn arm(&self) -> Box<dyn Dynamic + '_> {
-        Box::new(self.__go_runtime_receiver())
-    }
-    fn address(&self) -> *const () {
-        std::ptr::from_ref(self).cast()
-    }
-}
-
-impl<T> Dynamic for SendArm<'_, T> {
-    fn as_arm(&self) -> &dyn Arm {
-        self
-    }
-    fn abandon(self: Box<Self>, _: bool) {
-        drop(self.__reserve());
-    }
-}
-
-impl<T> Dynamic for RecvArm<'_, T> {
-    fn as_arm(&self) -> &dyn Arm {
-        self
-    }
-    fn abandon(self: Box<Self>, may_drop: bool) {
-        let message = self.__take();
-        if !may_drop {
-            mem::forget(message);
-        }
-    }
-}
 
 impl<'a> Operation<'a> {
     fn new(index: usize, end: &'a dyn End) -> Operation<'a> {
@@ -332,12 +277,11 @@ impl<'a> Select<'a> {
     fn choose(&mut self, timeout: Timeout) -> Option<SelectedOperation<'a>> {
         let chosen = engine::select_again(&arms(&mut self.operations), timeout, self.biased);
         let operation = self.operations.get_mut(chosen)?;
-        Some(SelectedOperation {
-            index: operation.index,
-            address: operation.end.address(),
-            thread: operation.thread,
-            arm: Some(mem::replace(&mut operation.arm, operation.end.arm())),
-        })
+        let arm = mem::replace(&mut operation.arm, operation.end.arm());
+        let &mut Operation {
+            index, end, thread, ..
+        } = operation;
+        Some(SelectedOperation::new(index, end, arm, thread))
     }
 
     fn find_ready(&mut self, timeout: Timeout) -> Option<usize> {
@@ -374,106 +318,5 @@ impl Clone for Select<'_> {
 impl fmt::Debug for Select<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad("Select { .. }")
-    }
-}
-
-/// An operation that [`Select`] has chosen, and that has to be completed: its partner may be waiting for it.
-///
-/// # Panics
-/// If it is dropped without having been completed (but not while its thread or goroutine unwinds). What was received is dropped with it
-/// (or leaked, if that happens on another thread than the one where the operation was added); a sender's place goes back to the channel.
-#[must_use = "complete it with `send` or `recv`"]
-pub struct SelectedOperation<'a> {
-    index: usize,
-    /// Of the end that it is for.
-    address: *const (),
-    thread: ThreadId,
-    /// `None` once it has been completed.
-    arm: Option<Box<dyn Dynamic + 'a>>,
-}
-
-impl SelectedOperation<'_> {
-    /// The index that the operation was given when it was added.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
-    /// Completes a send.
-    ///
-    /// ```
-    /// use go_runtime::channel::{Select, bounded};
-    /// let (tx, rx) = bounded(1);
-    /// let mut select = Select::new();
-    /// select.send(&tx);
-    /// select.select().send(&tx, "sent").unwrap();
-    /// assert_eq!(rx.recv(), Ok("sent"));
-    /// ```
-    ///
-    /// # Errors
-    /// If the channel is closed; the message comes back.
-    ///
-    /// # Panics
-    /// If `sender` is not the one that was added to the list.
-    #[track_caller]
-    pub fn send<T>(mut self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
-        assert!(
-            sender.address() == self.address,
-            "passed a sender that wasn't selected: operation {} is for another end (a clone is another one)",
-            self.index
-        );
-        let arm = self.take();
-        // SAFETY: the arm was made from the end at this address, which has been borrowed since, so `sender` is that very end:
-        // the arm is a `SendArm` of its type. (A `Sender` is invariant in `T`.)
-        let arm = unsafe { Box::from_raw(Box::into_raw(arm).cast::<SendArm<'_, T>>()) };
-        arm.__reserve().__send(message)
-    }
-
-    /// Completes a receive; see [`Select`] for an example.
-    ///
-    /// # Errors
-    /// If the channel is closed and empty.
-    ///
-    /// # Panics
-    /// If `receiver` is not the one that was added to the list.
-    #[track_caller]
-    pub fn recv<T>(mut self, receiver: &Receiver<T>) -> Result<T, RecvError> {
-        assert!(
-            receiver.address() == self.address,
-            "passed a receiver that wasn't selected: operation {} is for another end (a clone is another one)",
-            self.index
-        );
-        let arm = self.take();
-        // SAFETY: as in `send`.
-        let arm = unsafe { Box::from_raw(Box::into_raw(arm).cast::<RecvArm<'_, T>>()) };
-        arm.__take()
-    }
-
-    fn take(&mut self) -> Box<dyn Dynamic + '_> {
-        match self.arm.take() {
-            Some(arm) => arm,
-            None => unreachable!("it is completed once"),
-        }
-    }
-}
-
-impl fmt::Debug for SelectedOperation<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("SelectedOperation { .. }")
-    }
-}
-
-impl Drop for SelectedOperation<'_> {
-    fn drop(&mut self) {
-        let Some(arm) = mem::take(&mut self.arm) else {
-            return;
-        };
-        // Its partner must not wait for ever.
-        arm.abandon(self.thread == thread::current().id());
-        if !thread::panicking() {
-            panic!(
-                "dropped `SelectedOperation` without completing the operation {}",
-                self.index
-            );
-        }
     }
 }

@@ -9,7 +9,9 @@ mod arms;
 mod dynamic;
 mod engine;
 mod misuse;
+mod selected;
 
 pub use arms::{CanReceive, CanSend, RecvArm, Reservation, SendArm};
-pub use dynamic::{Select, SelectedOperation};
+pub use dynamic::Select;
 pub use engine::{AnyArm, Timeout, select};
+pub use selected::SelectedOperation;

@@ -1,0 +1,183 @@
+//! [`SelectedOperation`]: what a [`Select`](super::Select) has chosen, and how it gets its type back.
+//!
+//! A list knows the ends of channels without the types of their messages ([`End`]), and its arms likewise ([`Dynamic`]). Whoever completes
+//! the operation has the typed end; that it is the very same is seen by its address.
+
+use std::fmt;
+use std::mem;
+use std::thread::{self, ThreadId};
+
+use super::arms::{RecvArm, SendArm};
+use super::engine::Arm;
+use crate::channel::{Receiver, RecvError, SendError, Sender};
+
+/// An end of a channel, whatever its messages are.
+pub(super) trait End {
+    fn arm(&self) -> Box<dyn Dynamic + '_>;
+
+    /// Where it lies.
+    fn address(&self) -> *const ();
+}
+
+/// An arm in a box.
+pub(super) trait Dynamic: Arm {
+    fn as_arm(&self) -> &dyn Arm;
+
+    /// Gives back what the arm was given when it was chosen. A message is dropped, or leaked if it must not be dropped here.
+    fn abandon(self: Box<Self>, may_drop: bool);
+}
+
+impl<T> End for Sender<T> {
+    fn arm(&self) -> Box<dyn Dynamic + '_> {
+        Box::new(self.__go_runtime_sender())
+    }
+    fn address(&self) -> *const () {
+        std::ptr::from_ref(self).cast()
+    }
+}
+
+impl<T> End for Receiver<T> {
+    fn arm(&self) -> Box<dyn Dynamic + '_> {
+        Box::new(self.__go_runtime_receiver())
+    }
+    fn address(&self) -> *const () {
+        std::ptr::from_ref(self).cast()
+    }
+}
+
+impl<T> Dynamic for SendArm<'_, T> {
+    fn as_arm(&self) -> &dyn Arm {
+        self
+    }
+    fn abandon(self: Box<Self>, _: bool) {
+        drop(self.__reserve());
+    }
+}
+
+impl<T> Dynamic for RecvArm<'_, T> {
+    fn as_arm(&self) -> &dyn Arm {
+        self
+    }
+    fn abandon(self: Box<Self>, may_drop: bool) {
+        let message = self.__take();
+        if !may_drop {
+            mem::forget(message);
+        }
+    }
+}
+
+/// An operation that [`Select`](super::Select) has chosen, and that has to be completed: its partner may be waiting for it.
+///
+/// # Panics
+/// If it is dropped without having been completed (but not while its thread or goroutine unwinds). What was received is dropped with it
+/// (or leaked, if that happens on another thread than the one where the operation was added); a sender's place goes back to the channel.
+#[must_use = "complete it with `send` or `recv`"]
+pub struct SelectedOperation<'a> {
+    index: usize,
+    /// Of the end that it is for.
+    address: *const (),
+    thread: ThreadId,
+    /// `None` once it has been completed.
+    arm: Option<Box<dyn Dynamic + 'a>>,
+}
+
+impl<'a> SelectedOperation<'a> {
+    /// The operation of this index, for `end`, the arm of which has been chosen; it was added on `thread`.
+    pub(super) fn new(
+        index: usize,
+        end: &'a dyn End,
+        arm: Box<dyn Dynamic + 'a>,
+        thread: ThreadId,
+    ) -> SelectedOperation<'a> {
+        SelectedOperation {
+            index,
+            address: end.address(),
+            thread,
+            arm: Some(arm),
+        }
+    }
+
+    /// The index that the operation was given when it was added.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Completes a send.
+    ///
+    /// ```
+    /// use go_runtime::channel::{Select, bounded};
+    /// let (tx, rx) = bounded(1);
+    /// let mut select = Select::new();
+    /// select.send(&tx);
+    /// select.select().send(&tx, "sent").unwrap();
+    /// assert_eq!(rx.recv(), Ok("sent"));
+    /// ```
+    ///
+    /// # Errors
+    /// If the channel is closed; the message comes back.
+    ///
+    /// # Panics
+    /// If `sender` is not the one that was added to the list.
+    #[track_caller]
+    pub fn send<T>(mut self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
+        assert!(
+            sender.address() == self.address,
+            "passed a sender that wasn't selected: operation {} is for another end (a clone is another one)",
+            self.index
+        );
+        let arm = self.take();
+        // SAFETY: the arm was made from the end at this address, which has been borrowed since, so `sender` is that very end:
+        // the arm is a `SendArm` of its type. (A `Sender` is invariant in `T`.)
+        let arm = unsafe { Box::from_raw(Box::into_raw(arm).cast::<SendArm<'_, T>>()) };
+        arm.__reserve().__send(message)
+    }
+
+    /// Completes a receive; see [`Select`](super::Select) for an example.
+    ///
+    /// # Errors
+    /// If the channel is closed and empty.
+    ///
+    /// # Panics
+    /// If `receiver` is not the one that was added to the list.
+    #[track_caller]
+    pub fn recv<T>(mut self, receiver: &Receiver<T>) -> Result<T, RecvError> {
+        assert!(
+            receiver.address() == self.address,
+            "passed a receiver that wasn't selected: operation {} is for another end (a clone is another one)",
+            self.index
+        );
+        let arm = self.take();
+        // SAFETY: as in `send`.
+        let arm = unsafe { Box::from_raw(Box::into_raw(arm).cast::<RecvArm<'_, T>>()) };
+        arm.__take()
+    }
+
+    fn take(&mut self) -> Box<dyn Dynamic + '_> {
+        match self.arm.take() {
+            Some(arm) => arm,
+            None => unreachable!("it is completed once"),
+        }
+    }
+}
+
+impl fmt::Debug for SelectedOperation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("SelectedOperation { .. }")
+    }
+}
+
+impl Drop for SelectedOperation<'_> {
+    fn drop(&mut self) {
+        let Some(arm) = mem::take(&mut self.arm) else {
+            return;
+        };
+        // Its partner must not wait for ever.
+        arm.abandon(self.thread == thread::current().id());
+        if !thread::panicking() {
+            panic!(
+                "dropped `SelectedOperation` without completing the operation {}",
+                self.index
+            );
+        }
+    }
+}
