@@ -30,11 +30,12 @@ static MACHINE: RwLock<()> = RwLock::new(());
 /// Runs the body of the test that has the path `path`, in another process: in a goroutine if there is a number of workers, or on a thread.
 ///
 /// Many of these tests take for granted that 100 ms are enough for something to happen, which is not so on a machine that others keep busy.
-/// So one that fails is run once more, when no other is, and standard error says so, whatever the harness captures.
+/// So one that fails is run once more, when no other is, if it has two `attempts`; and standard error says so, whatever the harness
+/// captures.
 ///
 /// # Panics
-/// If the test fails both times, with all that it has printed.
-pub fn run(path: &str, workers: Option<usize>, body: fn()) {
+/// If the test fails each time, with all that it has printed.
+pub fn run(path: &str, workers: Option<usize>, attempts: usize, body: fn()) {
     // The harness leaves out the name of the crate.
     let name = path.split_once("::").map_or(path, |(_, name)| name);
     if env::var_os(TEST).is_some_and(|test| test == name) {
@@ -62,6 +63,7 @@ pub fn run(path: &str, workers: Option<usize>, body: fn()) {
     let first = attempt();
     drop(side_by_side);
     if let Err(why) = first {
+        assert!(attempts > 1, "{why}");
         let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
         let _ = writeln!(io::stderr(), "{why}\n{name}: once more, alone");
         if let Err(why) = attempt() {

@@ -3,7 +3,7 @@
 use proc_macro::TokenStream;
 use quote::{format_ident, quote};
 use syn::parse::{Parse, ParseStream};
-use syn::{ItemFn, LitInt, LitStr, Token, parse_macro_input};
+use syn::{Attribute, ItemFn, LitInt, LitStr, Token, parse_macro_input};
 
 /// The numbers of workers that the tests in goroutines run with.
 const GOMAXPROCS: [usize; 3] = [1, 2, 4];
@@ -15,12 +15,13 @@ pub fn in_process(_: TokenStream, item: TokenStream) -> TokenStream {
         attrs, sig, block, ..
     } = parse_macro_input!(item as ItemFn);
     let name = &sig.ident;
+    let attempts = attempts(&attrs);
     quote! {
         #[::core::prelude::v1::test]
         #(#attrs)*
         #sig {
             fn body() #block
-            ::conformance::run(::core::concat!(::core::module_path!(), "::", ::core::stringify!(#name)), None, body);
+            ::conformance::run(::core::concat!(::core::module_path!(), "::", ::core::stringify!(#name)), None, #attempts, body);
         }
     }
     .into()
@@ -44,6 +45,7 @@ pub fn in_goroutine(_: TokenStream, item: TokenStream) -> TokenStream {
         }
     }
     let body = &sig.ident;
+    let attempts = attempts(&attrs);
     let tests = GOMAXPROCS.iter().map(|&workers| {
         let name = format_ident!("{body}_gomaxprocs_{workers}");
         let ignore = left_out.as_ref().and_then(|left_out: &LeftOut| {
@@ -58,6 +60,7 @@ pub fn in_goroutine(_: TokenStream, item: TokenStream) -> TokenStream {
                 ::conformance::run(
                     ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#name)),
                     ::core::option::Option::Some(#workers),
+                    #attempts,
                     #body,
                 );
             }
@@ -68,6 +71,14 @@ pub fn in_goroutine(_: TokenStream, item: TokenStream) -> TokenStream {
         #(#tests)*
     }
     .into()
+}
+
+/// One that has to panic fails each time.
+fn attempts(attrs: &[Attribute]) -> usize {
+    let panics = attrs
+        .iter()
+        .any(|attr| attr.path().is_ident("should_panic"));
+    if panics { 1 } else { 2 }
 }
 
 /// What is said in `#[left_out(...)]`.
