@@ -65,9 +65,9 @@ fn send_one(
     idle: &(Sender<Message>, Receiver<Message>),
     mut message: Message,
 ) -> bool {
-    loop {
+    for attempt in 0.. {
         // `Ok(message)`: not yet.
-        let result = match way {
+        let result = match patient(way, attempt) {
             Way::Plain => tx.send(message).map_err(|error| Err(error.0)),
             Way::Try => tx.try_send(message).map_err(|error| match error {
                 TrySendError::Full(message) => Ok(message),
@@ -135,6 +135,15 @@ fn send_one(
             }
         }
     }
+    unreachable!("there are always more attempts")
+}
+
+/// On a rendezvous two who never wait would never meet.
+fn patient(way: Way, attempt: usize) -> Way {
+    match way {
+        Way::Try if attempt > 1_000 => Way::Plain,
+        way => way,
+    }
 }
 
 /// Receives until the channel is closed and empty, or `most` messages. The number of messages.
@@ -159,8 +168,8 @@ fn receive_one(
     rx: &Receiver<Message>,
     idle: &(Sender<Message>, Receiver<Message>),
 ) -> Option<Message> {
-    loop {
-        match way {
+    for attempt in 0.. {
+        match patient(way, attempt) {
             Way::Plain => return rx.recv().ok(),
             Way::Try => match rx.try_recv() {
                 Ok(message) => return Some(message),
@@ -210,6 +219,7 @@ fn receive_one(
         }
         yield_now();
     }
+    unreachable!("there are always more attempts")
 }
 
 /// Polls a future up to three times, then drops it.
