@@ -33,8 +33,9 @@ impl<'a> Local<'a> {
 
 impl Drop for Local<'_> {
     fn drop(&mut self) {
-        assert_eq!(thread::current().id(), self.home, "dropped elsewhere");
+        // First, for a panic may be caught by who expects another one.
         self.dropped.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(thread::current().id(), self.home, "dropped elsewhere");
     }
 }
 
