@@ -44,6 +44,7 @@
 //! thread, since other goroutines on it would see [`std::thread::panicking`].
 #![doc(test(attr(deny(warnings), allow(dead_code, unused_variables))))]
 
+mod blocking;
 mod clock;
 mod config;
 mod goroutine;
@@ -63,6 +64,7 @@ mod macros;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+pub use blocking::blocking;
 /// `main` runs on a worker's thread, not on the program's first one. When it returns the program ends, whatever
 /// goroutines still run.
 ///

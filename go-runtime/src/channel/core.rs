@@ -302,9 +302,14 @@ impl<T> Core<T> {
 
     /// No more messages: later sends fail, and everybody who waits learns of it. Idempotent.
     pub(crate) fn close(&self) {
-        let (senders, receivers) = self.lock().close();
-        receivers.close();
-        senders.close();
+        self.lock().closed = true;
+        loop {
+            let some = self.lock().take_after_close();
+            if some.is_empty() {
+                return;
+            }
+            some.close();
+        }
     }
 
     pub(crate) fn add_sender(&self) {
@@ -324,12 +329,11 @@ impl<T> Core<T> {
     pub(crate) fn drop_receiver(&self) {
         if self.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
             let mut state = self.lock();
-            let (senders, receivers) = state.close();
+            state.closed = true;
             // Nobody will ever ask for them.
             let mut messages = ManuallyDrop::new(mem::take(&mut state.buffer));
             drop(state);
-            receivers.close();
-            senders.close();
+            self.close();
             // If a message panics when it is dropped, the others are leaked: a second panic would abort the process.
             while let Some(message) = messages.pop_front() {
                 drop(message);

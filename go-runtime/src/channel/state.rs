@@ -203,8 +203,16 @@ impl<T> State<T> {
         None
     }
 
-    pub(super) fn close(&mut self) -> (Claimed, Claimed) {
-        self.closed = true;
-        (self.senders.take_all(), self.receivers.take_all())
+    /// Some of those who wait, after the close; nobody joins them any more. They are told without the lock, so a million of them do not
+    /// keep others from it.
+    pub(super) fn take_after_close(&mut self) -> Claimed {
+        const SOME: usize = 64;
+        debug_assert!(self.closed);
+        let senders = self.senders.take_some(SOME);
+        if senders.is_empty() {
+            self.receivers.take_some(SOME)
+        } else {
+            senders
+        }
     }
 }

@@ -11,7 +11,7 @@
 use std::cell::Cell;
 use std::ptr;
 
-use crate::sched::{Parker, Verdict};
+use crate::sched::{Parker, Unparker, Verdict};
 
 /// What a waiter offers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -189,14 +189,26 @@ impl WaitQueue {
 
     /// Takes out all that still wait, to be told of the same thing.
     pub(crate) fn take_all(&mut self) -> Claimed {
+        self.take_some(usize::MAX)
+    }
+
+    /// Takes out up to `most` that still wait, to be told of the same thing.
+    pub(crate) fn take_some(&mut self, most: usize) -> Claimed {
         let mut claimed = Claimed::new();
-        self.take_all_into(&mut claimed);
+        self.take_some_into(most, &mut claimed);
         claimed
     }
 
     /// Takes out all that still wait, and puts them behind those in `claimed`.
     pub(crate) fn take_all_into(&mut self, claimed: &mut Claimed) {
-        while let Some(waiter) = self.take() {
+        self.take_some_into(usize::MAX, claimed);
+    }
+
+    fn take_some_into(&mut self, most: usize, claimed: &mut Claimed) {
+        for _ in 0..most {
+            let Some(waiter) = self.take() else {
+                return;
+            };
             // SAFETY: claimed by us, so it stays until we end its wait; `next` is free, now that it is out of the queue.
             unsafe { (*waiter).next.set(ptr::null()) };
             if claimed.last.is_null() {
@@ -226,6 +238,10 @@ impl Claimed {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_null()
+    }
+
     pub(crate) fn close(self) {
         self.end(Verdict::Closed);
     }
@@ -233,7 +249,7 @@ impl Claimed {
     /// Tells observers to look again.
     #[inline]
     pub(crate) fn look_again(self) {
-        if !self.first.is_null() {
+        if !self.is_empty() {
             self.end(|_| Verdict::Retry);
         }
     }
@@ -241,12 +257,13 @@ impl Claimed {
     /// Ends all the waits, each with the verdict on its number.
     pub(crate) fn end(self, verdict: impl Fn(usize) -> Verdict) {
         let mut waiter = self.first;
+        let mut unparker = Unparker::new();
         while !waiter.is_null() {
             // SAFETY: each is claimed by us and stays until the unpark; the link is read before.
             unsafe {
                 let next = (*waiter).next.get();
                 let index = (*waiter).index.get();
-                Parker::unpark((*waiter).parker.get(), verdict(index));
+                unparker.unpark((*waiter).parker.get(), verdict(index));
                 waiter = next;
             }
         }

@@ -2,36 +2,54 @@
 //!
 //! A fiber belongs to one worker, is resumed by that worker only, and never leaves its thread: it is neither `Send`
 //! nor `Sync`. When its task ends it suspends once more and waits, stack and all, for the next one.
+//!
+//! It lies at the top of its own stack, in a page that is touched anyway: nothing else of it takes memory.
 
 use std::cell::{Cell, UnsafeCell};
+use std::mem;
 use std::ptr::{self, NonNull};
 
 use corosensei::{Coroutine, Yielder};
 
 use super::task::TaskRef;
-use crate::stack::Stack;
+use crate::primitives::prefetch::{LINE, prefetch};
+use crate::stack::{Extent, Stack};
 
 type Suspender = Yielder<(), ()>;
 
 pub(crate) struct Fiber {
-    /// `None` only while the fiber is being made.
+    /// `None` only while the fiber is being made, and unmade.
     coroutine: UnsafeCell<Option<Coroutine<(), (), (), Stack>>>,
     /// The task to run next, or the one that runs; `None` between tasks, and to tell the fiber to end.
     task: Cell<Option<TaskRef>>,
     /// How to get off the stack; it lies at its bottom.
     suspender: Cell<*const Suspender>,
-    stack_size: usize,
+    extent: Extent,
+    /// It has run a task since its depths were given back.
+    used: Cell<bool>,
+    /// About where its stack ended when it was suspended last; a hint.
+    end: Cell<*const u8>,
 }
 
+/// So many bytes of a suspended stack are needed as soon as it goes on.
+const HOT: usize = 5 * LINE;
+
 impl Fiber {
-    pub(super) fn new(stack: Stack) -> NonNull<Fiber> {
-        let stack_size = stack.size();
-        let fiber = NonNull::from(Box::leak(Box::new(Fiber {
-            coroutine: UnsafeCell::new(None),
-            task: Cell::new(None),
-            suspender: Cell::new(ptr::null()),
-            stack_size,
-        })));
+    pub(super) fn new(mut stack: Stack) -> NonNull<Fiber> {
+        let extent = stack.extent();
+        let place = stack.carve::<Fiber>();
+        let fiber = place.cast::<Fiber>();
+        // SAFETY: carved for it, and nobody else's. It is gone before its stack is: `destroy` sees to it.
+        unsafe {
+            fiber.write(Fiber {
+                coroutine: UnsafeCell::new(None),
+                task: Cell::new(None),
+                suspender: Cell::new(ptr::null()),
+                extent,
+                used: Cell::new(false),
+                end: Cell::new(ptr::null()),
+            });
+        }
         let coroutine = Coroutine::with_stack(stack, move |suspender: &Suspender, ()| {
             // SAFETY: the fiber outlives its coroutine: `destroy` drops the coroutine first.
             let this = unsafe { fiber.as_ref() };
@@ -48,14 +66,55 @@ impl Fiber {
         fiber
     }
 
+    /// In bytes.
     pub(super) fn stack_size(&self) -> usize {
-        self.stack_size
+        self.extent.size()
     }
 
     /// Gives the idle fiber a task; the next [`resume`](Self::resume) starts it.
     pub(super) fn assign(&self, task: TaskRef) {
         debug_assert!(self.task.get().is_none());
         self.task.set(Some(task));
+        self.used.set(true);
+    }
+
+    /// The task that it runs.
+    #[inline]
+    pub(super) fn task(&self) -> Option<TaskRef> {
+        self.task.get()
+    }
+
+    /// Gives the memory of an idle fiber's stack back, but for the first pages, if it has been used since that was done last.
+    ///
+    /// # Safety
+    /// The fiber is idle, and the caller is its worker, outside of any fiber.
+    pub(super) unsafe fn discard_depths(&self) {
+        if self.used.replace(false) {
+            // SAFETY: what is in use of an idle fiber's stack is its one loop, far less than a page.
+            unsafe { self.extent.discard_depths() };
+        }
+    }
+
+    /// Whether an access of `address` has run over the end of the stack.
+    pub(super) fn is_overflow(&self, address: usize) -> bool {
+        self.extent.is_overflow(address)
+    }
+
+    /// The first of two steps to have what it takes to resume a fiber in the caches.
+    #[inline]
+    pub(super) fn prefetch(this: NonNull<Fiber>) {
+        let start = this.as_ptr().cast::<u8>();
+        for line in 0..size_of::<Fiber>().div_ceil(LINE) {
+            prefetch(start.wrapping_add(line * LINE));
+        }
+    }
+
+    /// The second, a while later.
+    #[inline]
+    pub(super) fn prefetch_stack(&self) {
+        for offset in (0..HOT).step_by(LINE) {
+            prefetch(self.end.get().wrapping_add(offset));
+        }
     }
 
     /// Runs the fiber until it suspends. `true`: its task has ended, and the fiber is idle.
@@ -77,6 +136,8 @@ impl Fiber {
     /// Called by the code that runs on this fiber.
     #[inline]
     pub(super) unsafe fn suspend(&self) {
+        let here = 0_u8;
+        self.end.set(&raw const here);
         // SAFETY: the code that calls is inside the coroutine, so its suspender is alive.
         unsafe { (*self.suspender.get()).suspend(()) }
     }
@@ -86,19 +147,18 @@ impl Fiber {
     /// # Safety
     /// The fiber is idle (no task), not used again, and the caller is its worker, outside of any fiber.
     pub(super) unsafe fn destroy(this: NonNull<Fiber>) {
-        {
-            // SAFETY: alive until the end of this function.
-            let fiber = unsafe { this.as_ref() };
-            debug_assert!(fiber.task.get().is_none());
-            // SAFETY: as in `resume`. With no task the closure returns, so nothing is left on the stack.
-            if let Some(coroutine) = unsafe { (*fiber.coroutine.get()).as_mut() }
-                && coroutine.started()
-                && !coroutine.done()
-            {
+        // SAFETY: alive until its stack goes, at the end of this function.
+        let fiber = unsafe { this.as_ref() };
+        debug_assert!(fiber.task.get().is_none());
+        // SAFETY: as in `resume`; nobody uses the fiber any more.
+        let coroutine = unsafe { (*fiber.coroutine.get()).take() };
+        // What is left of the fiber has nothing to drop, and goes with the stack that it lies on.
+        const { assert!(!mem::needs_drop::<Cell<Option<TaskRef>>>()) };
+        if let Some(mut coroutine) = coroutine {
+            // With no task the closure returns, so nothing is left on the stack.
+            if coroutine.started() && !coroutine.done() {
                 coroutine.resume(());
             }
         }
-        // SAFETY: made by `Box::leak` in `new`, and nobody uses it any more.
-        drop(unsafe { Box::from_raw(this.as_ptr()) });
     }
 }

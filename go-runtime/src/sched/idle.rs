@@ -29,13 +29,12 @@ impl Idle {
         self.sleepers() > 0 && self.searching() == 0
     }
 
-    /// Calls a sleeper: `wake` wakes one, if any sleeps; `in_vain` says whether work is queued and somebody asleep.
+    /// Calls a sleeper: `wake` wakes one, if any sleeps, and takes it out of the sleepers' count; `in_vain` says whether work is queued and somebody asleep.
     pub(crate) fn call(&self, wake: impl Fn() -> bool, in_vain: impl Fn() -> bool) {
         loop {
             // The one that is going to be called counts as searching already, so that others don't call more meanwhile.
             self.start_searching();
             if wake() {
-                self.remove_sleeper();
                 return;
             }
             // Nobody was asleep. If others have queued work since then and relied on the one that we counted, it is for us

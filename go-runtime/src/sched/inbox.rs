@@ -33,6 +33,11 @@ impl<P: Copy> Node<P> {
     pub(crate) fn payload(&self) -> P {
         self.payload
     }
+
+    /// Makes a chain of this one and those that were woken before it.
+    pub(crate) fn link(&self, earlier: *const Node<P>) {
+        self.next.store(earlier.cast_mut(), Ordering::Relaxed);
+    }
 }
 
 /// What [`Inbox::drain`] tells besides the goroutines.
@@ -66,19 +71,20 @@ impl<P: Copy> Inbox<P> {
         }
     }
 
-    /// Puts a woken goroutine in. `true`: the owner was asleep, and the caller has to wake its thread.
+    /// Puts woken goroutines in: one, or a chain, made with [`Node::link`], from the `last` that was woken to the `first`. `true`: the owner
+    /// was asleep, and the caller has to wake its thread.
     ///
     /// # Safety
-    /// `node` is in no inbox, and stays valid until the owner has drained it.
+    /// Each node is in no inbox, and stays valid until the owner has drained it.
     #[must_use]
-    pub(crate) unsafe fn push(&self, node: *const Node<P>) -> bool {
+    pub(crate) unsafe fn push(&self, last: *const Node<P>, first: *const Node<P>) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             // SAFETY: valid by the contract; nobody else looks at it before the exchange below publishes it.
-            unsafe { (*node).next.store(word, Ordering::Relaxed) };
+            unsafe { (*first).next.store(word, Ordering::Relaxed) };
             match self.word.compare_exchange_weak(
                 word,
-                node.cast_mut(),
+                last.cast_mut(),
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {

@@ -11,15 +11,20 @@ mod fiber;
 mod handshake;
 mod idle;
 mod inbox;
+mod monitor;
+mod nap;
+#[cfg(target_os = "linux")]
+mod overflow;
 mod parker;
 mod placement;
 mod runtime;
+mod seat;
 mod task;
 mod timers;
 mod wakeup;
 mod worker;
 
-pub(crate) use parker::{Parker, Verdict};
+pub(crate) use parker::{Parker, Unparker, Verdict};
 pub(crate) use runtime::Runtime;
 pub(crate) use task::{Options, Task, TaskRef, VTable};
 pub(crate) use wakeup::Wakeup;

@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use super::handshake::Handshake;
 use super::inbox::Node;
-use super::runtime::Seat;
+use super::seat::Seat;
 use super::task::TaskRef;
 use super::wakeup::Wakeup;
 use super::worker::Worker;
@@ -47,6 +47,9 @@ enum Who {
     Thread(Thread),
     Future(Arc<Wakeup>),
 }
+
+/// A woken goroutine's place in its worker's inbox.
+type Delivery = (&'static Seat, *const Node<Option<TaskRef>>);
 
 #[repr(C)]
 pub(crate) struct Parker {
@@ -122,6 +125,19 @@ impl Parker {
     /// `this` is valid, the caller has claimed it, and calls this once. It may dangle as soon as this returns.
     #[inline]
     pub(crate) unsafe fn unpark(this: *const Parker, verdict: Verdict) {
+        // SAFETY: passed on.
+        if let Some((home, node)) = unsafe { Self::end(this, verdict) } {
+            // SAFETY: the goroutine is parked until its worker takes the node out, and the one claim makes this the only push.
+            unsafe { home.deliver(node, node) };
+        }
+    }
+
+    /// Ends the wait, but for a last step that is given back: to put this into that worker's inbox.
+    ///
+    /// # Safety
+    /// As for [`unpark`](Self::unpark).
+    #[inline]
+    unsafe fn end(this: *const Parker, verdict: Verdict) -> Option<Delivery> {
         // SAFETY: valid until the blocked one goes on, which `finish` or the queues below allow at the earliest.
         let parker = unsafe { &*this };
         parker.verdict.set(verdict);
@@ -138,9 +154,7 @@ impl Parker {
                     }
                     _ => {
                         if parker.handshake.finish() {
-                            // SAFETY: the goroutine is parked until its worker takes the node out, and the one
-                            // claim makes this the only push.
-                            unsafe { home.deliver(&parker.node) };
+                            return Some((home, &raw const parker.node));
                         }
                     }
                 }
@@ -155,6 +169,7 @@ impl Parker {
                 wakeup.end();
             }
         }
+        None
     }
 
     fn task(&self) -> Option<TaskRef> {
@@ -252,5 +267,53 @@ impl Parker {
                 }
             }
         }
+    }
+}
+
+/// Unparks one after the other; those of a worker who come in succession are put into its inbox together, when another one's come or when this is dropped.
+pub(crate) struct Unparker {
+    /// The first and the last of those that are still to be put in.
+    chain: Option<(Delivery, *const Node<Option<TaskRef>>)>,
+}
+
+impl Unparker {
+    pub(crate) fn new() -> Unparker {
+        Unparker { chain: None }
+    }
+
+    /// Ends a wait with `verdict`.
+    ///
+    /// # Safety
+    /// As for [`Parker::unpark`], but that the parker is not seen to dangle before the next call or the drop.
+    pub(crate) unsafe fn unpark(&mut self, parker: *const Parker, verdict: Verdict) {
+        // SAFETY: passed on.
+        let Some((home, node)) = (unsafe { Parker::end(parker, verdict) }) else {
+            return;
+        };
+        if let Some((_, last)) = self
+            .chain
+            .as_mut()
+            .filter(|((to, _), _)| std::ptr::eq(*to, home))
+        {
+            // SAFETY: parked until its worker takes it out of the inbox, and so is every one in the chain.
+            unsafe { (*node).link(*last) };
+            *last = node;
+        } else {
+            self.deliver();
+            self.chain = Some(((home, node), node));
+        }
+    }
+
+    fn deliver(&mut self) {
+        if let Some(((home, first), last)) = self.chain.take() {
+            // SAFETY: each of the chain is parked, and was claimed once, so this is the only push.
+            unsafe { home.deliver(last, first) };
+        }
+    }
+}
+
+impl Drop for Unparker {
+    fn drop(&mut self) {
+        self.deliver();
     }
 }

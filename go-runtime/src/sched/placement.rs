@@ -127,7 +127,7 @@ impl Held {
             || survey.may_start_without(load, |other| {
                 other.busy
                     && computed(other.index)
-                        .zip(self.computed[other.index])
+                        .zip(self.computed.get(other.index).copied().flatten())
                         .is_some_and(|(now, then)| now >= then + COMPUTING)
             })
     }

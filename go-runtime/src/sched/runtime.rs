@@ -2,141 +2,38 @@
 //!
 //! It starts at the first use and never ends: the workers are threads that go with the process.
 
-use std::sync::OnceLock;
-use std::thread::{self, Thread};
-use std::time::Duration;
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 
-use crossbeam_deque::{Injector, Stealer};
+use crossbeam_deque::Injector;
 use crossbeam_utils::CachePadded;
 
 use super::idle::Idle;
-use super::inbox::{Inbox, Node};
-use super::placement::{self, Other, Survey};
+use super::monitor::{self, Monitor};
+#[cfg(target_os = "linux")]
+use super::overflow;
+use super::placement::{Other, Survey};
+use super::seat::{Books, Seat};
 use super::task::TaskRef;
 use super::worker::Worker;
-use crate::clock::CpuClock;
-use crate::config::{Config, StartError};
-use crate::primitives::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::config::{Config, Debug, StartError};
+use crate::primitives::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use crate::stack;
 
-/// A worker as the other threads see it.
-pub(crate) struct Seat {
-    inbox: CachePadded<Inbox<Option<TaskRef>>>,
-    /// What the worker has not started yet; others may take it.
-    pub(super) fresh: Stealer<TaskRef>,
-    /// Counters that only the worker itself writes.
-    pub(super) books: CachePadded<Books>,
-    thread: OnceLock<(Thread, CpuClock)>,
-}
-
-/// A worker's counters. It alone writes them, so they need no read-modify-write.
-#[derive(Default)]
-pub(super) struct Books {
-    spawned: AtomicUsize,
-    /// Those that this worker has taken upon itself to start.
-    placed: AtomicUsize,
-    finished: AtomicUsize,
-    /// It runs a goroutine.
-    busy: AtomicBool,
-    /// Live goroutines, started here, that have spawned none.
-    leaves: AtomicUsize,
-    /// Those that have.
-    parents: AtomicUsize,
-}
-
-fn add(counter: &AtomicUsize, n: usize) {
-    counter.store(
-        counter.load(Ordering::Relaxed).wrapping_add(n),
-        Ordering::Release,
-    );
-}
-
-impl Books {
-    pub(super) fn spawn(&self) {
-        add(&self.spawned, 1);
-    }
-    /// One that waited is this worker's from now on. Counted before its load is.
-    pub(super) fn place(&self) {
-        add(&self.placed, 1);
-    }
-    pub(super) fn start(&self) {
-        add(&self.leaves, 1);
-    }
-    pub(super) fn set_busy(&self, busy: bool) {
-        self.busy.store(busy, Ordering::Relaxed);
-    }
-    pub(super) fn become_parent(&self) {
-        add(&self.leaves, 1_usize.wrapping_neg());
-        add(&self.parents, 1);
-    }
-    pub(super) fn finish(&self, parent: bool) {
-        add(&self.finished, 1);
-        let kind = if parent { &self.parents } else { &self.leaves };
-        add(kind, 1_usize.wrapping_neg());
-    }
-    pub(super) fn load(&self) -> usize {
-        placement::load(
-            self.leaves.load(Ordering::Acquire),
-            self.parents.load(Ordering::Acquire),
-        )
-    }
-}
-
-impl Seat {
-    fn new(fresh: Stealer<TaskRef>) -> Seat {
-        Seat {
-            inbox: CachePadded::new(Inbox::new()),
-            fresh,
-            books: CachePadded::default(),
-            thread: OnceLock::new(),
-        }
-    }
-
-    pub(super) fn inbox(&self) -> &Inbox<Option<TaskRef>> {
-        &self.inbox
-    }
-
-    #[inline]
-    pub(super) fn has_mail(&self) -> bool {
-        self.inbox.has_mail()
-    }
-
-    /// Puts a goroutine of this worker, woken by another thread, into its inbox.
-    ///
-    /// # Safety
-    /// As for [`Inbox::push`].
-    pub(super) unsafe fn deliver(&self, node: *const Node<Option<TaskRef>>) {
-        // SAFETY: passed on.
-        if unsafe { self.inbox.push(node) } {
-            Runtime::get().idle.remove_sleeper();
-            self.wake_thread();
-        }
-    }
-
-    pub(super) fn sit_down(&self) {
-        // Set once, by the one thread that sits here.
-        let _ = self
-            .thread
-            .set((thread::current(), CpuClock::of_this_thread()));
-    }
-
-    fn wake_thread(&self) {
-        // A worker that sleeps has sat down before.
-        if let Some((thread, _)) = self.thread.get() {
-            thread.unpark();
-        }
-    }
-
-    /// How long its thread has computed, if the system says so.
-    pub(super) fn computed(&self) -> Option<Duration> {
-        self.thread.get().and_then(|(_, clock)| clock.read())
-    }
-}
+/// So many workers more than GOMAXPROCS there may be, for as many that are held by a goroutine each.
+pub(super) const EXTRA: usize = 256;
 
 pub(crate) struct Runtime {
-    pub(super) seats: Box<[Seat]>,
+    /// The first `made` are there.
+    seats: Box<[OnceLock<Box<Seat>>]>,
+    made: AtomicUsize,
+    /// Workers that have not retired.
+    active: AtomicUsize,
     /// Goroutines spawned by threads that are no workers.
     pub(super) injector: Injector<TaskRef>,
     pub(super) idle: CachePadded<Idle>,
+    pub(super) monitor: Monitor,
     spawned_outside: AtomicUsize,
     /// A goroutine could not be started for want of a stack, and waits for one.
     pub(super) out_of_stacks: AtomicBool,
@@ -144,6 +41,9 @@ pub(crate) struct Runtime {
     pub(super) has_held: AtomicBool,
     config: Config,
 }
+
+/// A worker's end of the queue of what it has not started.
+type Queue = crossbeam_deque::Worker<TaskRef>;
 
 static RUNTIME: OnceLock<Result<&'static Runtime, StartError>> = OnceLock::new();
 
@@ -173,36 +73,158 @@ impl Runtime {
 
     fn start() -> Result<&'static Runtime, StartError> {
         let config = Config::from_env()?;
-        let queues: Vec<_> = (0..config.workers)
-            .map(|_| crossbeam_deque::Worker::new_lifo())
-            .collect();
+        stack::do_without(!config.debug.colour, config.debug.mprotect);
         let runtime: &'static Runtime = Box::leak(Box::new(Runtime {
-            seats: queues.iter().map(|q| Seat::new(q.stealer())).collect(),
+            seats: (0..config.workers + EXTRA)
+                .map(|_| OnceLock::new())
+                .collect(),
+            made: AtomicUsize::new(0),
+            active: AtomicUsize::new(0),
             injector: Injector::new(),
             idle: CachePadded::new(Idle::new()),
+            monitor: Monitor::new(),
             spawned_outside: AtomicUsize::new(0),
             out_of_stacks: AtomicBool::new(false),
             has_held: AtomicBool::new(false),
             config,
         }));
+        let advice =
+            "lower GOMAXPROCS, or raise the limits on threads and memory (ulimit -u, ulimit -v)";
+        #[cfg(target_os = "linux")]
+        overflow::install();
+        // All seats first: workers look at each other's.
+        let queues: Vec<_> = (0..config.workers)
+            .map(|index| runtime.make_seat(index))
+            .collect();
+        runtime.active.store(config.workers, Ordering::Relaxed);
+        runtime.made.store(config.workers, Ordering::Release);
         for (index, queue) in queues.into_iter().enumerate() {
-            thread::Builder::new()
-                .name(format!("go-worker-{index}"))
-                .spawn(move || Worker::new(runtime, index, queue).run())
-                .map_err(|error| {
-                    StartError(format!(
-                        "worker thread {} of {} cannot be made ({error}): lower GOMAXPROCS, or raise the limits on \
-                         threads and memory (ulimit -u, ulimit -v)",
-                        index + 1,
-                        config.workers
-                    ))
-                })?;
+            runtime.hire(index, queue).map_err(|(error, _)| {
+                StartError(format!(
+                    "worker thread {} of {} cannot be made ({error}): {advice}",
+                    index + 1,
+                    config.workers
+                ))
+            })?;
         }
+        monitor::start(runtime).map_err(|error| {
+            StartError(format!(
+                "the monitor's thread cannot be made ({error}): {advice}"
+            ))
+        })?;
         Ok(runtime)
     }
 
+    fn make_seat(&self, index: usize) -> Queue {
+        let queue = Queue::new_lifo();
+        let seat = Box::new(Seat::new(queue.stealer()));
+        let made = self.seats[index].set(seat);
+        debug_assert!(made.is_ok());
+        queue
+    }
+
+    /// Starts the thread of a worker. If it cannot be made, its queue comes back.
+    fn hire(&'static self, index: usize, queue: Queue) -> Result<(), (io::Error, Option<Queue>)> {
+        let queue = Arc::new(Mutex::new(Some(queue)));
+        let theirs = Arc::clone(&queue);
+        let thread = thread::Builder::new()
+            .name(format!("go-worker-{index}"))
+            .spawn(move || {
+                let queue = theirs.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(queue) = queue {
+                    Worker::new(self, index, queue).run();
+                }
+            });
+        match thread {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let queue = queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+                Err((error, queue))
+            }
+        }
+    }
+
+    /// Adds a worker: one that had retired, or a new one, whose queue lies in `spare` if its thread could not be made the last time.
+    pub(super) fn add_worker(&'static self, spare: &mut Option<Queue>) -> io::Result<()> {
+        if let Some(retired) = self
+            .seats()
+            .find(|seat| seat.is_retired() && !seat.is_held())
+        {
+            retired.set_retired(false);
+            self.active.fetch_add(1, Ordering::Relaxed);
+            self.call(retired);
+            return Ok(());
+        }
+        let index = self.made.load(Ordering::Relaxed);
+        if index == self.seats.len() {
+            return Err(io::Error::other("there are very many already"));
+        }
+        let queue = spare.take().unwrap_or_else(|| self.make_seat(index));
+        if let Err((error, queue)) = self.hire(index, queue) {
+            *spare = queue;
+            return Err(error);
+        }
+        self.active.fetch_add(1, Ordering::Relaxed);
+        self.made.store(index + 1, Ordering::Release);
+        Ok(())
+    }
+
+    /// Has an extra worker take on nothing new.
+    pub(super) fn retire_one(&self) {
+        let mut extra = self.seats().skip(self.workers());
+        if let Some(extra) = extra.find(|seat| seat.takes_on()) {
+            extra.set_retired(true);
+            self.active.fetch_sub(1, Ordering::Relaxed);
+            // It sleeps again without being counted.
+            self.call(extra);
+        }
+    }
+
+    /// Has a worker look around, if it sleeps.
+    fn call(&self, seat: &Seat) {
+        // Against a worker that goes to sleep by what its standing was.
+        fence(Ordering::SeqCst);
+        self.idle.start_searching();
+        if !seat.call() {
+            self.idle.stop_searching();
+        }
+    }
+
+    /// GOMAXPROCS.
     pub(crate) fn workers(&self) -> usize {
-        self.seats.len()
+        self.config.workers
+    }
+
+    /// The workers there are.
+    #[inline]
+    pub(super) fn seats(&self) -> impl Iterator<Item = &Seat> {
+        let made = self.made.load(Ordering::Acquire);
+        self.seats[..made]
+            .iter()
+            .filter_map(|seat| seat.get().map(Box::as_ref))
+    }
+
+    pub(super) fn seat(&self, index: usize) -> Option<&Seat> {
+        self.seats.get(index)?.get().map(Box::as_ref)
+    }
+
+    /// How many workers there are.
+    pub(super) fn made(&self) -> usize {
+        self.made.load(Ordering::Acquire)
+    }
+
+    /// How many have not retired.
+    #[inline]
+    pub(super) fn active(&self) -> usize {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn blocking_threads(&self) -> usize {
+        self.config.blocking_threads
+    }
+
+    pub(super) fn debug(&self) -> Debug {
+        self.config.debug
     }
 
     pub(crate) fn default_stack_size(&self) -> usize {
@@ -217,11 +239,14 @@ impl Runtime {
     /// How many goroutines live, started or not.
     pub(crate) fn count(&self) -> usize {
         // The ends first: each belongs to a start that is then counted too.
-        let finished = self.sum(|books| &books.finished);
-        let spawned = self
-            .sum(|books| &books.spawned)
-            .wrapping_add(self.spawned_outside.load(Ordering::Acquire));
-        spawned.wrapping_sub(finished)
+        let finished = self.sum(Books::finished);
+        self.spawned().wrapping_sub(finished)
+    }
+
+    /// How many there have ever been.
+    fn spawned(&self) -> usize {
+        self.sum(Books::spawned)
+            .wrapping_add(self.spawned_outside.load(Ordering::Acquire))
     }
 
     /// Queues a new goroutine, and sees to it that an idle worker learns of it.
@@ -248,38 +273,41 @@ impl Runtime {
     #[cold]
     pub(super) fn call_one(&self) {
         let wake = || {
-            let sleeping = self.seats.iter().filter(|seat| seat.inbox.is_asleep());
-            let best = sleeping.min_by_key(|seat| seat.books.load());
-            let called = best
-                .into_iter()
-                .chain(self.seats.iter())
-                .find(|seat| seat.inbox.call());
-            called.inspect(|seat| seat.wake_thread()).is_some()
+            let asleep = || {
+                self.seats()
+                    .filter(|seat| seat.inbox().is_asleep() && seat.takes_on())
+            };
+            let best = asleep().min_by_key(|seat| seat.books.load());
+            best.into_iter().chain(asleep()).any(Seat::call)
         };
-        let in_vain = || self.has_fresh() && self.seats.iter().any(|seat| seat.inbox.is_asleep());
-        self.idle.call(wake, in_vain);
+        self.idle
+            .call(wake, || self.has_fresh() && self.sleeps_any());
+    }
+
+    /// Whether somebody sleeps who can be called.
+    pub(super) fn sleeps_any(&self) -> bool {
+        self.seats()
+            .any(|seat| seat.inbox().is_asleep() && seat.takes_on())
     }
 
     /// Whether anything waits to be started anywhere.
     pub(super) fn has_fresh(&self) -> bool {
-        !self.injector.is_empty() || self.seats.iter().any(|seat| !seat.fresh.is_empty())
+        !self.injector.is_empty() || self.seats().any(|seat| !seat.fresh.is_empty())
     }
 
     /// What worker `index` sees of the others, in the order that [`placement`] asks for.
     pub(super) fn survey(&self, index: usize) -> Survey {
-        let seats = self.seats.iter().enumerate();
-        let others = seats
-            .filter(|(i, _)| *i != index)
+        let others = self.seats().enumerate();
+        let others = others
+            .filter(|(i, seat)| *i != index && seat.takes_on())
             .map(|(index, seat)| Other {
                 index,
                 load: seat.books.load(),
-                busy: seat.books.busy.load(Ordering::Relaxed),
+                busy: seat.books.running().is_some(),
             })
             .collect();
-        let spawned = self
-            .sum(|books| &books.spawned)
-            .wrapping_add(self.spawned_outside.load(Ordering::Acquire));
-        let placed = self.sum(|books| &books.placed);
+        let spawned = self.spawned();
+        let placed = self.sum(Books::placed);
         // Some may have been both spawned and placed since the first sum.
         let waiting = spawned.wrapping_sub(placed) as isize;
         Survey {
@@ -288,9 +316,8 @@ impl Runtime {
         }
     }
 
-    fn sum(&self, counter: fn(&Books) -> &AtomicUsize) -> usize {
-        self.seats.iter().fold(0_usize, |sum, seat| {
-            sum.wrapping_add(counter(&seat.books).load(Ordering::Acquire))
-        })
+    fn sum(&self, counter: fn(&Books) -> usize) -> usize {
+        self.seats()
+            .fold(0_usize, |sum, seat| sum.wrapping_add(counter(&seat.books)))
     }
 }

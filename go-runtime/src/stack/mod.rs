@@ -1,12 +1,27 @@
 //! Stacks for goroutines: their sizes, and where they come from.
 //!
 //! A stack is reserved, lazily committed memory with a guard page below it. Only this module knows how it is made;
-//! `sched` keeps idle ones with their fibers.
+//! `sched` keeps idle ones with their fibers. On Linux they are the slots of [`slab`]s, guarded by [`guards`], with
+//! [`memory`] for the system calls; elsewhere each is a mapping of corosensei's ([`own_mapping`]).
+
+#[cfg(target_os = "linux")]
+mod guards;
+#[cfg(target_os = "linux")]
+mod memory;
+#[cfg(not(target_os = "linux"))]
+#[path = "own_mapping.rs"]
+mod place;
+#[cfg(target_os = "linux")]
+#[path = "slab.rs"]
+mod place;
 
 use std::fmt;
 use std::io;
+use std::mem::{self, MaybeUninit};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use corosensei::stack::{DefaultStack, StackPointer};
+use corosensei::stack::StackPointer;
 
 /// The default size of a goroutine's stack, in bytes. Memory is only taken for the pages that are touched.
 pub(crate) const DEFAULT_SIZE: usize = 256 << 10;
@@ -17,46 +32,167 @@ pub(crate) const MAIN_SIZE: usize = 8 << 20;
 /// The largest size.
 pub(crate) const MAX_SIZE: usize = 1 << 30;
 
+/// The tops of stacks are offset against each other by multiples of a cache line, for all of them lie at the same
+/// place of a page else, and caches choose where to keep a line by just that.
+const COLOURS: usize = 32;
+const COLOUR: usize = 64;
+static COLOURED: AtomicBool = AtomicBool::new(true);
+
 /// A goroutine's stack.
 pub(crate) struct Stack {
-    memory: DefaultStack,
-    size: usize,
+    /// Valgrind wants to know what is a stack. (Elsewhere corosensei tells it.)
+    #[cfg(target_os = "linux")]
+    _known: corosensei::stack::valgrind::ValgrindStackRegistration,
+    slot: place::Slot,
+    /// Where it begins; it grows downwards.
+    base: StackPointer,
 }
 
 impl Stack {
-    /// Reserves a stack of `size` bytes, which [`check_size`] has accepted.
-    pub(crate) fn new(size: usize) -> io::Result<Stack> {
-        Ok(Stack {
-            memory: DefaultStack::new(size)?,
-            size,
-        })
+    /// Makes up to `most` stacks of `size` bytes, which [`round_size`] has given, and at least one.
+    ///
+    /// # Errors
+    /// There is no memory, or no mappings; the message says what to do.
+    pub(crate) fn new_batch(size: usize, most: usize) -> io::Result<Vec<Stack>> {
+        debug_assert_eq!(size, round_size(size));
+        let slots = place::take(size, most)?;
+        Ok(slots.into_iter().map(Stack::at).collect())
     }
 
-    pub(crate) fn size(&self) -> usize {
-        self.size
+    fn at(slot: place::Slot) -> Stack {
+        let colour = if COLOURED.load(Ordering::Relaxed) {
+            slot.start().addr().get() / slot.size() % COLOURS
+        } else {
+            0
+        };
+        let top = slot.start().addr().saturating_add(slot.size());
+        let mut stack = Stack {
+            #[cfg(target_os = "linux")]
+            _known: corosensei::stack::valgrind::ValgrindStackRegistration::new(
+                slot.start().as_ptr(),
+                slot.size(),
+            ),
+            slot,
+            base: top,
+        };
+        stack.lower(colour * COLOUR);
+        stack
+    }
+
+    fn lower(&mut self, bytes: usize) {
+        let base = self.base.get() - bytes;
+        if let Some(base) = StackPointer::new(base & !(COLOUR - 1)) {
+            self.base = base;
+        }
+    }
+
+    /// Cuts off the top, for a `T` that lies beside the stack, in memory that is touched anyway. It is there as long as the stack.
+    pub(crate) fn carve<T>(&mut self) -> NonNull<MaybeUninit<T>> {
+        const {
+            assert!(align_of::<T>() <= COLOUR && size_of::<T>() <= MIN_SIZE / 8);
+        }
+        self.lower(mem::size_of::<T>());
+        let offset = self.base.get() - self.slot.start().addr().get();
+        // SAFETY: what has been cut off so far lies within the slot.
+        unsafe { self.slot.start().add(offset) }.cast()
+    }
+
+    /// Where it lies.
+    pub(crate) fn extent(&self) -> Extent {
+        Extent {
+            start: self.slot.start(),
+            size: self.slot.size(),
+        }
     }
 }
 
-// SAFETY: everything is `DefaultStack`'s, which has a guard page and at least the size asked for.
+/// Where a stack lies, for those who have no hold of the stack itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Extent {
+    start: NonNull<u8>,
+    size: usize,
+}
+
+impl Extent {
+    /// In bytes, guard page included.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Whether an access of `address` has run over the end of this stack.
+    pub(crate) fn is_overflow(&self, address: usize) -> bool {
+        let start = self.start.addr().get();
+        (start..start + guard_size()).contains(&address)
+    }
+
+    /// Gives the memory below the first pages back to the system.
+    ///
+    /// # Safety
+    /// The stack is there, and nothing is in use on it but, perhaps, its first 4,096 bytes.
+    pub(crate) unsafe fn discard_depths(&self) {
+        #[cfg(target_os = "linux")]
+        // SAFETY: the colour, what was cut off, and the bytes that may be in use are within what is kept.
+        unsafe {
+            place::discard_below(self.start, self.size, 4096 + KEPT);
+        }
+    }
+}
+
+/// What may have been cut off a stack for its colour and by [`Stack::carve`].
+#[cfg(target_os = "linux")]
+const KEPT: usize = COLOURS * COLOUR + MIN_SIZE / 8;
+
+/// Gives some of the memory of free stacks back to the system, so much as takes a moment. `true`: there is more.
+pub(crate) fn trim() -> bool {
+    #[cfg(target_os = "linux")]
+    return place::trim();
+    #[cfg(not(target_os = "linux"))]
+    false
+}
+
+/// Memory for a signal stack of `len` bytes, with a guard page below it. It is not given back.
+#[cfg(target_os = "linux")]
+pub(crate) fn signal_stack(len: usize) -> io::Result<NonNull<u8>> {
+    let guard = guard_size();
+    let memory = memory::reserve(guard + len.next_multiple_of(guard))?;
+    // SAFETY: new memory, which nobody uses. Should the guard not be made, the stack is still there.
+    let _ = unsafe { guards::make(&[memory]) };
+    // SAFETY: behind the guard there are `len` bytes.
+    Ok(unsafe { memory.add(guard) })
+}
+
+/// For tests and comparisons: does without something that stacks have. Before the first stack is made.
+pub(crate) fn do_without(colours: bool, marks: bool) {
+    if colours {
+        COLOURED.store(false, Ordering::Relaxed);
+    }
+    #[cfg(target_os = "linux")]
+    if marks {
+        guards::use_mappings();
+    }
+}
+
+// SAFETY: the slot has a guard page at its start. That page, a colour and what `carve` takes are less than half of the least size, which
+// leaves more than corosensei's least.
 unsafe impl corosensei::stack::Stack for Stack {
     #[inline]
     fn base(&self) -> StackPointer {
-        self.memory.base()
+        self.base
     }
 
     #[inline]
     fn limit(&self) -> StackPointer {
-        self.memory.limit()
+        self.slot.limit()
     }
 
     #[cfg(windows)]
     fn teb_fields(&self) -> corosensei::stack::StackTebFields {
-        self.memory.teb_fields()
+        self.slot.teb_fields()
     }
 
     #[cfg(windows)]
     fn update_teb_fields(&mut self, stack_limit: usize, guaranteed_stack_bytes: usize) {
-        self.memory
+        self.slot
             .update_teb_fields(stack_limit, guaranteed_stack_bytes)
     }
 }
@@ -83,4 +219,18 @@ pub(crate) fn check_size(size: usize) -> Result<usize, BadSize> {
     } else {
         Err(BadSize(size))
     }
+}
+
+/// The size that a stack of `size` bytes really gets: the next power of two, so that stacks of about the same size can take each
+/// other's place.
+pub(crate) fn round_size(size: usize) -> usize {
+    size.max(MIN_SIZE).max(8 * guard_size()).next_power_of_two()
+}
+
+/// The size of the guard, one page.
+fn guard_size() -> usize {
+    #[cfg(target_os = "linux")]
+    return memory::page_size();
+    #[cfg(not(target_os = "linux"))]
+    4096
 }

@@ -6,10 +6,12 @@ pub(crate) mod handshake;
 pub(crate) mod idle;
 #[path = "../../../go-runtime/src/sched/inbox.rs"]
 pub(crate) mod inbox;
+#[path = "../../../go-runtime/src/sched/nap.rs"]
+pub(crate) mod nap;
 #[path = "../../../go-runtime/src/sched/wakeup.rs"]
 pub(crate) mod wakeup;
 
 #[path = "parker.rs"]
 mod parker;
-pub(crate) use parker::{Parker, Verdict};
+pub(crate) use parker::{Parker, Unparker, Verdict};
 pub(crate) use wakeup::Wakeup;

@@ -13,6 +13,7 @@ use crate::primitives::real_spin_lock::RawSpinLock;
 use crate::sched::handshake::Handshake;
 use crate::sched::idle::Idle;
 use crate::sched::inbox::{Inbox, Node};
+use crate::sched::nap::Nap;
 
 /// Two threads push while the owner sleeps whenever it may: everything arrives, in order for each pusher, and each sleep is
 /// ended by exactly one of them.
@@ -21,29 +22,34 @@ fn inbox_loses_no_wake_up() {
     check("inbox, two pushers", 2, || {
         struct Shared {
             inbox: Inbox<usize>,
-            nodes: [Node<usize>; 3],
+            nodes: [Node<usize>; 4],
             wake_ups: AtomicUsize,
         }
         let shared = Arc::new(Shared {
             inbox: Inbox::new(),
-            nodes: [Node::new(0), Node::new(1), Node::new(2)],
+            nodes: [0, 1, 2, 3].map(Node::new),
             wake_ups: AtomicUsize::new(0),
         });
-        let push = |which: &'static [usize]| {
+        let push = |which: &'static [[usize; 2]]| {
             let shared = shared.clone();
             thread::spawn(move || {
-                for i in which {
-                    if unsafe { shared.inbox.push(&shared.nodes[*i]) } {
+                for chain in which {
+                    let [first, last] = chain.map(|i| &shared.nodes[i]);
+                    if !std::ptr::eq(first, last) {
+                        last.link(first);
+                    }
+                    if unsafe { shared.inbox.push(last, first) } {
                         shared.wake_ups.fetch_add(1, Ordering::Relaxed);
                     }
                 }
             })
         };
-        let pushers = [push(&[0, 1]), push(&[2])];
+        // One after the other, and a chain.
+        let pushers = [push(&[[0, 0], [1, 1]]), push(&[[2, 3]])];
         let (mut got, mut sleeps) = (vec![], 0);
-        while got.len() < 3 {
+        while got.len() < 4 {
             shared.inbox.drain(|i| got.push(i));
-            if got.len() < 3 && shared.inbox.fall_asleep() {
+            if got.len() < 4 && shared.inbox.fall_asleep() {
                 sleeps += 1;
                 while shared.inbox.is_asleep() {
                     thread::yield_now();
@@ -56,6 +62,7 @@ fn inbox_loses_no_wake_up() {
         assert_eq!(sleeps, shared.wake_ups.load(Ordering::Relaxed));
         let position = |i| got.iter().position(|g| *g == i).unwrap();
         assert!(position(0) < position(1));
+        assert!(position(2) < position(3));
     });
 }
 
@@ -68,7 +75,7 @@ fn inbox_says_who_woke_the_owner() {
         assert!(shared.0.fall_asleep());
         let pusher = thread::spawn({
             let shared = shared.clone();
-            move || unsafe { shared.0.push(&shared.1) }
+            move || unsafe { shared.0.push(&shared.1, &shared.1) }
         });
         let caller = thread::spawn({
             let shared = shared.clone();
@@ -117,7 +124,7 @@ fn claim_and_wake(spinning: bool) {
                         .verdict
                         .with_mut(|verdict| unsafe { *verdict = name });
                     if shared.handshake.finish() {
-                        let _ = unsafe { shared.inbox.push(&shared.node) };
+                        let _ = unsafe { shared.inbox.push(&shared.node, &shared.node) };
                     }
                 }
                 won
@@ -176,7 +183,14 @@ fn queued_work_finds_a_worker() {
                     if shared.idle.should_call() {
                         let in_vain =
                             || shared.queue.load(Ordering::Relaxed) > 0 && shared.inbox.is_asleep();
-                        shared.idle.call(|| shared.inbox.call(), in_vain);
+                        let wake = || {
+                            let called = shared.inbox.call();
+                            if called {
+                                shared.idle.remove_sleeper();
+                            }
+                            called
+                        };
+                        shared.idle.call(wake, in_vain);
                     }
                 })
             })
@@ -220,6 +234,31 @@ fn queued_work_finds_a_worker() {
             spawner.join().unwrap();
         }
         assert_eq!((shared.idle.sleepers(), shared.idle.searching()), (0, 0));
+    });
+}
+
+/// The monitor begins a nap while the two workers, who sleep, get up: it does not nap on while one is awake and has looked.
+#[test]
+fn the_monitor_does_not_nap_while_a_worker_is_awake() {
+    check("nap, two workers", 4, || {
+        let shared = Arc::new((Nap::new(), [Inbox::<usize>::new(), Inbox::new()]));
+        let workers: Vec<_> = (0..2)
+            .map(|i| {
+                assert!(shared.1[i].fall_asleep());
+                let shared = shared.clone();
+                thread::spawn(move || {
+                    assert!(shared.1[i].wake_up());
+                    shared.0.end()
+                })
+            })
+            .collect();
+        shared.0.begin(|| shared.1.iter().all(Inbox::is_asleep));
+        while shared.0.is_on() {
+            thread::yield_now();
+        }
+        let wakers = workers.into_iter().map(|worker| worker.join().unwrap());
+        // Who ends a nap has to wake the thread, and that is one at the most.
+        assert!(wakers.filter(|woke| *woke).count() <= 1);
     });
 }
 

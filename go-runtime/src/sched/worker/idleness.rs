@@ -15,9 +15,12 @@ const STACK_RETRY: Duration = Duration::from_millis(20);
 impl Worker {
     /// `false`: enough others are looking already.
     pub(super) fn start_searching(&self) -> bool {
+        if self.seat.is_retired() {
+            return false;
+        }
         if !self.searching.get() {
             let others = self.runtime.idle.searching();
-            if others > 0 && others * 2 >= self.runtime.seats.len() {
+            if others > 0 && others * 2 >= self.runtime.active() {
                 return false;
             }
             self.runtime.idle.start_searching();
@@ -36,13 +39,16 @@ impl Worker {
 
     pub(super) fn sleep(&self) {
         let inbox = self.seat.inbox();
-        let idle = &self.runtime.idle;
-        idle.add_sleeper();
+        self.seat.join_sleepers();
         if !inbox.fall_asleep() {
-            idle.remove_sleeper();
+            self.seat.leave_sleepers();
             return;
         }
-        idle.last_look(self.searching.replace(false));
+        self.runtime.idle.last_look(self.searching.replace(false));
+        if self.seat.is_retired() && self.runtime.has_fresh() {
+            // Others may have relied on this one to look.
+            self.runtime.announce_work();
+        }
         if self.steal() || !self.fresh.is_empty() && self.may_start() {
             self.get_up();
             return;
@@ -52,15 +58,18 @@ impl Worker {
         }
         let alarm = self.alarm();
         while inbox.is_asleep() {
-            match alarm {
+            let now = clock::now();
+            if alarm.is_some_and(|alarm| alarm <= now) {
+                break;
+            }
+            let trim = self.trim_due(now);
+            if trim.is_some_and(|trim| trim <= now) {
+                self.trim(now);
+                continue;
+            }
+            match [alarm, trim].into_iter().flatten().min() {
                 None => thread::park(),
-                Some(alarm) => {
-                    let now = clock::now();
-                    if alarm <= now {
-                        break;
-                    }
-                    thread::park_timeout(alarm - now);
-                }
+                Some(next) => thread::park_timeout(next - now),
             }
         }
         self.get_up();
@@ -70,9 +79,11 @@ impl Worker {
 
     fn get_up(&self) {
         if self.seat.inbox().wake_up() {
-            self.runtime.idle.remove_sleeper();
+            self.seat.leave_sleepers();
+            self.runtime.monitor.note_awake();
             return;
         }
+        self.runtime.monitor.note_awake();
         let mut ready = self.ready.borrow_mut();
         let drained = self.seat.inbox().drain(|task| ready.extend(task));
         if drained.called {

@@ -17,17 +17,21 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::primitives::atomic::Ordering;
+use crate::primitives::prefetch::prefetch;
 use crate::sched::fiber::Fiber;
+#[cfg(target_os = "linux")]
+use crate::sched::overflow;
 use crate::sched::parker::Parker;
 use crate::sched::placement::Held;
-use crate::sched::runtime::{Runtime, Seat};
+use crate::sched::runtime::Runtime;
+use crate::sched::seat::Seat;
 use crate::sched::task::TaskRef;
 use crate::sched::timers::{TimerKey, Timers};
 
 /// After so many goroutines the inbox, the timers and the oldest of the waiting get their turn.
-const ROUND: u32 = 64;
+const ROUND: usize = 64;
 /// After so many it looks whether another worker holds something for it.
-const HELD_ROUND: u32 = 8;
+const HELD_ROUND: usize = 8;
 /// How long an idle worker looks around before it sleeps, if work has been coming late.
 const SHORT_LOOK: Duration = Duration::from_micros(20);
 /// After so much looking around it lets other threads have the CPU: on a machine with more threads than CPUs the one that it waits for may
@@ -41,6 +45,9 @@ const SOON: Duration = Duration::from_micros(250);
 const SLICE: Duration = Duration::from_millis(10);
 const POLLS_A_LOOK: u32 = 4;
 
+/// How far ahead of its turn a goroutine's header, its fiber and its stack are fetched into the caches. Where very many wait, each is cold.
+const LOOK_AHEAD: [usize; 3] = [12, 8, 4];
+
 pub(crate) struct Worker {
     runtime: &'static Runtime,
     seat: &'static Seat,
@@ -50,12 +57,12 @@ pub(crate) struct Worker {
     /// What has not started; the other end is in the seat.
     fresh: crossbeam_deque::Worker<TaskRef>,
     timers: RefCell<Timers>,
-    /// Idle fibers with stacks of the default size, the hottest last.
-    fibers: RefCell<Vec<NonNull<Fiber>>>,
+    /// Idle fibers and stacks.
+    pool: RefCell<stacks::Pool>,
     /// Goroutines that wait for the memory of a stack.
     stackless: RefCell<VecDeque<TaskRef>>,
-    current: Cell<Option<(TaskRef, NonNull<Fiber>)>>,
-    ticks: Cell<u32>,
+    /// The fiber that runs; `None` in the worker's own loop. One word, for a signal handler may look at any time.
+    current: Cell<Option<NonNull<Fiber>>>,
     /// It is counted in `Idle::searching`.
     searching: Cell<bool>,
     /// Something waits that should be started by another worker.
@@ -79,18 +86,20 @@ impl Worker {
         index: usize,
         fresh: crossbeam_deque::Worker<TaskRef>,
     ) -> &'static Worker {
+        let Some(seat) = runtime.seat(index) else {
+            unreachable!("a worker has its seat before it comes");
+        };
         // Leaked, because suspended goroutines refer to it for as long as the process lives.
         Box::leak(Box::new(Worker {
             runtime,
-            seat: &runtime.seats[index],
+            seat,
             index,
             ready: RefCell::default(),
             fresh,
             timers: RefCell::default(),
-            fibers: RefCell::default(),
+            pool: RefCell::default(),
             stackless: RefCell::default(),
             current: Cell::new(None),
-            ticks: Cell::new(0),
             searching: Cell::new(false),
             held: RefCell::default(),
             look_for: Cell::new(SHORT_LOOK),
@@ -114,14 +123,32 @@ impl Worker {
     /// The goroutine that runs now; `None` in the worker's own loop.
     #[inline]
     pub(crate) fn current_task(&self) -> Option<TaskRef> {
-        self.current.get().map(|(task, _)| task)
+        // SAFETY: the fiber that runs is alive.
+        unsafe { self.current.get()?.as_ref() }.task()
+    }
+
+    /// Whether an access of `address` has run over the end of the running goroutine's stack. For a signal handler on this thread.
+    pub(super) fn is_overflow(&self, address: usize) -> bool {
+        // SAFETY: the fiber that runs is alive.
+        let fiber = self.current.get().map(|fiber| unsafe { fiber.as_ref() });
+        fiber.is_some_and(|fiber| fiber.is_overflow(address))
+    }
+
+    /// The size of the running goroutine's stack, in bytes.
+    pub(super) fn current_stack_size(&self) -> Option<usize> {
+        // SAFETY: as above.
+        Some(unsafe { self.current.get()?.as_ref() }.stack_size())
     }
 
     // --- for goroutines that run on this worker ---
 
     pub(super) fn spawn(&self, task: TaskRef) {
         self.note_spawn();
-        self.fresh.push(task);
+        if self.seat.is_retired() {
+            self.runtime.injector.push(task);
+        } else {
+            self.fresh.push(task);
+        }
     }
 
     /// Queues a goroutine that nobody else may start.
@@ -150,13 +177,16 @@ impl Worker {
             let parent = unsafe { task.get() }.parent.replace(true);
             self.seat.books.finish(parent);
             // Telling who waits for it is short, though the system may interrupt just that; and its load is gone already.
-            self.seat.books.set_busy(false);
+            self.seat.books.run_none();
         }
     }
 
     /// The current goroutine's result may be dropped now, which can take any time.
     pub(crate) fn note_release(&self) {
-        self.seat.books.set_busy(true);
+        if let Some(task) = self.current_task() {
+            // SAFETY: the goroutine that runs holds a reference.
+            self.seat.books.run(unsafe { task.get() }.spawned_at());
+        }
     }
 
     /// Makes a parked goroutine of this worker runnable.
@@ -199,7 +229,7 @@ impl Worker {
     /// Leaves the current goroutine's stack until somebody makes it runnable.
     #[inline]
     pub(super) fn suspend(&self) {
-        let Some((_, fiber)) = self.current.get() else {
+        let Some(fiber) = self.current.get() else {
             unreachable!("only a goroutine suspends");
         };
         // SAFETY: `current` says that the calling code runs on this fiber, which is alive as long as it runs.
@@ -227,11 +257,11 @@ impl Worker {
                 .set(if credit <= -32 { 1 } else { credit - 1 });
             return false;
         }
-        self.runtime.seats.len() > 1
+        self.runtime.active() > 1
             && self.ready.borrow().is_empty()
             && self.fresh.is_empty()
             && !self.seat.has_mail()
-            && self.runtime.idle.sleepers() + 1 < self.runtime.seats.len()
+            && self.runtime.idle.sleepers() + 1 < self.runtime.active()
     }
 
     pub(super) fn note_spin(&self, paid: bool) {
@@ -244,6 +274,8 @@ impl Worker {
 
     pub(super) fn run(&'static self) {
         CURRENT.set(self);
+        #[cfg(target_os = "linux")]
+        overflow::prepare_thread();
         self.seat.sit_down();
         let mut idle_since = None;
         loop {
@@ -279,11 +311,13 @@ impl Worker {
     /// What to run next, from here or from elsewhere.
     #[inline]
     fn next(&self) -> Option<TaskRef> {
-        let tick = self.ticks.get().wrapping_add(1);
-        self.ticks.set(tick);
+        let tick = self.seat.books.tick();
         if tick.is_multiple_of(ROUND) {
             self.collect_mail();
             self.fire_timers();
+            if self.seat.is_trim_wanted() {
+                self.trim_if_due();
+            }
             // What threads have spawned waits in no worker's queue: those who never run dry have to look as well.
             if self.fresh.is_empty() {
                 self.steal();
@@ -305,16 +339,21 @@ impl Worker {
 
     #[inline]
     fn next_ready(&self) -> Option<TaskRef> {
-        self.ready.borrow_mut().pop_front()
+        let mut ready = self.ready.borrow_mut();
+        let task = ready.pop_front();
+        if ready.len() > LOOK_AHEAD[0] {
+            look_ahead(&ready);
+        }
+        task
     }
 
-    fn next_elsewhere(&self, tick: u32) -> Option<TaskRef> {
+    fn next_elsewhere(&self, tick: usize) -> Option<TaskRef> {
         if self.seat.has_mail() {
             self.collect_mail();
         }
         self.fire_timers();
         self.next_ready().or_else(|| {
-            if !self.fibers.borrow().is_empty() {
+            if self.has_idle_fibers() {
                 self.retry_stackless();
             }
             if self.steal() {
@@ -351,19 +390,34 @@ impl Worker {
     #[inline]
     fn execute(&self, task: TaskRef) {
         // SAFETY: the scheduler's reference is held until the goroutine has ended.
-        let started = unsafe { task.get() }.fiber.get();
-        let Some(fiber) = started.or_else(|| self.start(task)) else {
+        let header = unsafe { task.get() };
+        let Some(fiber) = header.fiber.get().or_else(|| self.start(task)) else {
             return;
         };
-        self.current.set(Some((task, fiber)));
+        self.current.set(Some(fiber));
         self.vain_polls.set(0);
-        self.seat.books.set_busy(true);
+        self.seat.books.run(header.spawned_at());
         // SAFETY: this is the worker's loop, and the fiber is its own: it was started above, or here earlier.
         let ended = unsafe { fiber.as_ref().resume() };
-        self.seat.books.set_busy(false);
+        self.seat.books.run_none();
         self.current.set(None);
         if ended {
             self.recycle(fiber);
         }
+    }
+}
+
+#[inline]
+fn look_ahead(ready: &VecDeque<TaskRef>) {
+    let [header, fiber, stack] = LOOK_AHEAD.map(|ahead| ready[ahead]);
+    prefetch(header.as_ptr().as_ptr().cast());
+    // SAFETY: what is ready has not ended, and is this worker's.
+    let (fiber, stack) = unsafe { (fiber.get().fiber.get(), stack.get().fiber.get()) };
+    if let Some(fiber) = fiber {
+        Fiber::prefetch(fiber);
+    }
+    if let Some(stack) = stack {
+        // SAFETY: the fiber of a started task that has not ended.
+        unsafe { stack.as_ref() }.prefetch_stack();
     }
 }

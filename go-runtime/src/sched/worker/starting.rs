@@ -7,13 +7,13 @@ use super::{ROUND, Worker};
 use crate::clock;
 use crate::primitives::atomic::Ordering;
 use crate::sched::placement::{self, Held, Survey};
-use crate::sched::runtime::Seat;
+use crate::sched::seat::Seat;
 use crate::sched::task::TaskRef;
 
 impl Worker {
     /// One that has not started, if this worker is the one to start it.
     #[inline]
-    pub(super) fn next_fresh(&self, tick: u32) -> Option<TaskRef> {
+    pub(super) fn next_fresh(&self, tick: usize) -> Option<TaskRef> {
         if self.fresh.is_empty() || !self.may_start() {
             return None;
         }
@@ -30,8 +30,12 @@ impl Worker {
 
     /// Whether this worker may start one from its own queue.
     pub(super) fn may_start(&self) -> bool {
+        if self.seat.is_retired() {
+            self.hand_over();
+            return false;
+        }
         let load = self.seat.books.load();
-        let others = self.runtime.seats.len() - 1;
+        let others = self.runtime.made() - 1;
         if placement::may_start_anyway(load, others, self.fresh.len()) {
             self.held.replace(None);
             return true;
@@ -44,13 +48,22 @@ impl Worker {
         self.leave_to_others(&survey, load)
     }
 
+    /// Leaves all that has not started to the others, for this worker takes on nothing new.
+    #[cold]
+    fn hand_over(&self) {
+        while let Some(task) = self.fresh.pop() {
+            self.runtime.injector.push(task);
+        }
+        self.runtime.announce_work();
+    }
+
     /// Something waits that a worker with less to do should start. `true`: all of those are kept busy, so this one may.
     #[cold]
     fn leave_to_others(&self, survey: &Survey, load: usize) -> bool {
-        let seats = &self.runtime.seats;
+        let runtime = self.runtime;
         let mut held = self.held.borrow_mut();
-        let held = held.get_or_insert_with(|| Held::new(seats.iter().map(Seat::computed)));
-        let computed = |index: usize| seats[index].computed();
+        let held = held.get_or_insert_with(|| Held::new(runtime.seats().map(Seat::computed)));
+        let computed = |index: usize| runtime.seat(index)?.computed();
         if held.is_overdue(survey, load, clock::now(), computed) {
             return true;
         }
@@ -66,6 +79,9 @@ impl Worker {
     /// Brings some of what waits elsewhere to the own queue. `true`: there may be something now.
     pub(super) fn steal(&self) -> bool {
         let runtime = self.runtime;
+        if self.seat.is_retired() {
+            return false;
+        }
         if !runtime.has_fresh() {
             // What was held has found its worker; what comes next starts with its own patience.
             self.held.replace(None);
@@ -81,9 +97,11 @@ impl Worker {
                 }
             }
         }
-        let count = runtime.seats.len();
+        let count = runtime.made();
         for i in 1..count {
-            let victim = &runtime.seats[(self.index + i) % count];
+            let Some(victim) = runtime.seat((self.index + i) % count) else {
+                continue;
+            };
             let waiting = victim.fresh.len();
             if waiting > 0 {
                 let share = self.share(waiting);

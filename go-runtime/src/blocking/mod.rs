@@ -1,0 +1,117 @@
+//! Calls that block the thread, on threads that are there for that.
+//!
+//! [`blocking`] puts the closure, where it lies on the goroutine's stack, into the queue of the [`pool`], and parks. The goroutine cannot go on, and its
+//! stack cannot go, before a thread of the pool has run the closure to its end and said so; that is why it may borrow.
+
+mod pool;
+
+use std::cell::UnsafeCell;
+use std::panic::{self, AssertUnwindSafe};
+use std::ptr::NonNull;
+use std::thread;
+
+use crate::sched::{Parker, Verdict, Worker};
+
+/// Runs `f`, which may block its thread for long, on a thread of its own, and parks the goroutine meanwhile.
+///
+/// It is for what the runtime cannot wait for otherwise: files, name resolution, foreign functions, locks that are held for long. Other
+/// goroutines of the worker go on, and so do timers. `f` may borrow from the caller's stack.
+///
+/// The threads are not counted by `GOMAXPROCS`. They are made when they are needed, up to 1,024, or what the environment variable
+/// `GOBLOCKING` says; calls beyond that wait until one of them is free. (So calls that wait for each other must not be that many.) A
+/// thread that has had nothing to do for two seconds ends.
+///
+/// On a thread that is no worker, and in a goroutine that is unwinding (which never switches, see [the crate's page on
+/// panics](crate#panics)), `f` just runs.
+///
+/// # Panics
+/// If `f` panics, with the same payload. If the system has no thread to give and the pool has none; `f` is then dropped without having
+/// been run.
+///
+/// ```
+/// use go_runtime::{blocking, go};
+/// go! {
+///     let path = String::from("/no/such/file");
+///     let text = blocking(|| std::fs::read_to_string(&path));
+///     assert!(text.is_err());
+/// }
+/// .join()
+/// .unwrap();
+/// ```
+pub fn blocking<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    let in_goroutine = Worker::current().is_some_and(|worker| worker.current_task().is_some());
+    if !in_goroutine || thread::panicking() {
+        return f();
+    }
+    let call = Call {
+        header: Header {
+            run: Call::<F, T>::run,
+        },
+        parker: Parker::new(),
+        stage: UnsafeCell::new(Stage::Waiting(f)),
+    };
+    // SAFETY: the pool runs it once; until then this frame stays, parked: nothing can end it, for nobody else knows the parker.
+    if let Err(error) = unsafe { pool::submit(NonNull::from(&call).cast()) } {
+        panic!(
+            "no thread can be made for a blocking call ({error}): raise the limit on threads or memory (ulimit -u, ulimit -v)"
+        );
+    }
+    call.parker.park_quietly(None);
+    match call.stage.into_inner() {
+        Stage::Ended(Ok(value)) => value,
+        Stage::Ended(Err(payload)) => panic::resume_unwind(payload),
+        Stage::Waiting(_) | Stage::Running => {
+            unreachable!("it is unparked when the call has ended")
+        }
+    }
+}
+
+/// What the pool knows of a call.
+struct Header {
+    run: unsafe fn(NonNull<Header>),
+}
+
+/// A call. It lies on the stack of the goroutine that waits for it; the thread that runs it is the only one who uses `stage` meanwhile.
+// The header comes first, so a pointer to it is a pointer to the call.
+#[repr(C)]
+struct Call<F, T> {
+    header: Header,
+    parker: Parker,
+    stage: UnsafeCell<Stage<F, T>>,
+}
+
+enum Stage<F, T> {
+    Waiting(F),
+    Running,
+    Ended(thread::Result<T>),
+}
+
+impl<F, T> Call<F, T>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    /// # Safety
+    /// `header` is that of a `Call<F, T>` that waits, and this is called once.
+    unsafe fn run(header: NonNull<Header>) {
+        // SAFETY: it was made from the whole call, which stays until the unpark below.
+        let call = unsafe { header.cast::<Self>().as_ref() };
+        // SAFETY: the stage is ours.
+        let stage = unsafe { std::mem::replace(&mut *call.stage.get(), Stage::Running) };
+        let Stage::Waiting(closure) = stage else {
+            unreachable!("a call is run once");
+        };
+        // What the closure leaves half-done is seen by the goroutine only, where the panic goes on.
+        let outcome = panic::catch_unwind(AssertUnwindSafe(closure));
+        // SAFETY: as above.
+        unsafe { *call.stage.get() = Stage::Ended(outcome) };
+        let claimed = call.parker.claim();
+        debug_assert!(claimed, "nobody else knows the parker");
+        // SAFETY: claimed, once. The call is not touched any more.
+        unsafe { Parker::unpark(&raw const call.parker, Verdict::Done(0)) };
+    }
+}

@@ -1,0 +1,234 @@
+//! The monitor: a thread that notices workers which one goroutine holds for long, and sees to it that the others do not suffer.
+//!
+//! It reads each worker's counters every few milliseconds, so a switch costs no clock. A worker that has run the same goroutine for 10 ms is
+//! *held* if that computes, or is blocked in the system (not if the system has other things to run): from then on it is in for nothing
+//! new. If something waits to be started meanwhile, a worker is added, so that GOMAXPROCS of them keep running goroutines; when the
+//! held one is free again, the added one retires: it goes on with what has started on it, and takes on nothing new. When all workers
+//! sleep the monitor sleeps as well, until the first of them gets up.
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::mem;
+use std::panic::Location;
+use std::sync::OnceLock;
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use super::nap::Nap;
+use super::runtime::Runtime;
+use super::seat::Seat;
+use crate::clock;
+
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(5);
+/// How long a goroutine may keep others from a worker: as long as Go lets one run.
+const SLICE: Duration = Duration::from_millis(10);
+/// One that has computed so much between two looks has not been waiting.
+const COMPUTING: Duration = Duration::from_millis(4);
+/// After so long it need not have been either, where the system does not say what threads do.
+const SURELY: Duration = Duration::from_millis(20);
+/// A look that comes so late tells nothing: the whole process may have been stopped.
+const STOPPED: Duration = Duration::from_millis(200);
+/// So long there must have been more workers than needed before one retires, and so long all must have slept before the monitor does.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// A goroutine that holds its worker so long is reported while it still does; one that does so for less, when it does no more.
+const REPORT_AFTER: Duration = Duration::from_millis(100);
+
+pub(super) struct Monitor {
+    nap: Nap,
+    thread: OnceLock<Thread>,
+}
+
+impl Monitor {
+    pub(super) fn new() -> Monitor {
+        Monitor {
+            nap: Nap::new(),
+            thread: OnceLock::new(),
+        }
+    }
+
+    /// A worker has got up: its inbox does not say any more that it sleeps.
+    pub(super) fn note_awake(&self) {
+        if self.nap.end()
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
+        }
+    }
+
+    /// Sleeps until a worker gets up, unless one has not gone to sleep.
+    fn nap(&self, runtime: &Runtime) {
+        self.nap.begin(|| all_asleep(runtime));
+        while self.nap.is_on() {
+            thread::park();
+        }
+    }
+}
+
+fn all_asleep(runtime: &Runtime) -> bool {
+    runtime.seats().all(|seat| seat.inbox().is_asleep())
+}
+
+pub(super) fn start(runtime: &'static Runtime) -> io::Result<()> {
+    let thread = thread::Builder::new()
+        .name("go-monitor".into())
+        .spawn(move || Watcher::new(runtime).run())?;
+    let _ = runtime.monitor.thread.set(thread.thread().clone());
+    Ok(())
+}
+
+/// What the monitor remembers of a worker.
+struct Watch {
+    /// The worker's count of looks for something to run; as long as it stands still, so does everything else there.
+    ticks: usize,
+    /// When the count was first seen.
+    since: Instant,
+    /// How long the worker's thread had computed at the second look at the same count.
+    computed: Option<Option<Duration>>,
+    /// Where the goroutine was spawned, if it is to be reported.
+    to_report: Option<&'static Location<'static>>,
+}
+
+impl Watch {
+    fn new(ticks: usize, now: Instant) -> Watch {
+        Watch {
+            ticks,
+            since: now,
+            computed: None,
+            to_report: None,
+        }
+    }
+
+    /// Whether the goroutine, which has been there for `lasted`, keeps the worker from others, and not the system.
+    fn is_held(&mut self, seat: &Seat, lasted: Duration) -> bool {
+        let now = seat.computed();
+        let Some(before) = *self.computed.get_or_insert(now) else {
+            return lasted >= SURELY;
+        };
+        let computing = now.is_some_and(|now| now >= before + COMPUTING);
+        lasted >= SLICE && (computing || seat.is_blocked().unwrap_or(lasted >= SURELY))
+    }
+}
+
+struct Watcher {
+    runtime: &'static Runtime,
+    workers: Vec<Watch>,
+    /// Spawn sites that have been reported.
+    reported: HashSet<Location<'static>>,
+    /// Since when there have been more workers than needed, and since when all have slept.
+    surplus_since: Option<Instant>,
+    asleep_since: Option<Instant>,
+    trimmed: Instant,
+    /// Somebody who slept was called for what waits, at the last look.
+    called: bool,
+    spare: Option<crossbeam_deque::Worker<super::task::TaskRef>>,
+}
+
+impl Watcher {
+    fn new(runtime: &'static Runtime) -> Watcher {
+        Watcher {
+            runtime,
+            workers: Vec::new(),
+            reported: HashSet::new(),
+            surplus_since: None,
+            asleep_since: None,
+            trimmed: clock::now(),
+            called: false,
+            spare: None,
+        }
+    }
+
+    fn run(mut self) {
+        let mut last = clock::now();
+        loop {
+            thread::park_timeout(LOOK);
+            let now = clock::now();
+            if now - last > STOPPED {
+                self.workers.clear();
+            }
+            last = now;
+            for (index, seat) in self.runtime.seats().enumerate() {
+                self.look_at(index, seat, now);
+            }
+            self.adjust_workers(now);
+            if now - self.trimmed >= PATIENCE {
+                self.trimmed = now;
+                self.runtime.seats().for_each(Seat::want_trim);
+            }
+            if all_asleep(self.runtime) {
+                let since = *self.asleep_since.get_or_insert(now);
+                if now - since >= PATIENCE && self.surplus_since.is_none() {
+                    self.runtime.monitor.nap(self.runtime);
+                    self.asleep_since = None;
+                    last = clock::now();
+                }
+            } else {
+                self.asleep_since = None;
+            }
+        }
+    }
+
+    fn look_at(&mut self, index: usize, seat: &Seat, now: Instant) {
+        let ticks = seat.books.ticks();
+        let running = seat.books.running();
+        if self.workers.len() <= index {
+            self.workers.push(Watch::new(ticks, now));
+        }
+        let watch = &mut self.workers[index];
+        let lasted = now - watch.since;
+        let (Some(site), true) = (running, watch.ticks == ticks) else {
+            if seat.is_held() {
+                seat.set_held(false);
+            }
+            let ended = mem::replace(watch, Watch::new(ticks, now));
+            if let Some(site) = ended.to_report {
+                self.report(site, lasted);
+            }
+            return;
+        };
+        if !seat.is_held() && watch.is_held(seat, lasted) {
+            seat.set_held(true);
+            watch.to_report = self.runtime.debug().slow.then_some(site);
+        }
+        if lasted >= REPORT_AFTER
+            && let Some(site) = watch.to_report.take()
+        {
+            self.report(site, lasted);
+        }
+    }
+
+    /// Has enough workers be in for new goroutines, and not too many.
+    fn adjust_workers(&mut self, now: Instant) {
+        let runtime = self.runtime;
+        let wanted = runtime.workers();
+        let in_for_new = runtime.seats().filter(|seat| seat.takes_on()).count();
+        if in_for_new <= wanted {
+            self.surplus_since = None;
+        } else if now - *self.surplus_since.get_or_insert(now) >= PATIENCE {
+            runtime.retire_one();
+        }
+        if in_for_new >= wanted || !runtime.has_fresh() {
+            self.called = false;
+        } else if runtime.sleeps_any() && !self.called {
+            // It may have waited for the one that is held, which does not count any more.
+            self.called = true;
+            runtime.call_one();
+        } else {
+            // If the system has no thread to give, there may be one at the next look.
+            let _ = runtime.add_worker(&mut self.spare);
+        }
+    }
+
+    /// Prints who holds a worker, once for each place in the program.
+    fn report(&mut self, site: &'static Location<'static>, lasted: Duration) {
+        if self.reported.insert(*site) {
+            let text = format!(
+                "go-runtime: the goroutine spawned at {site} has held its worker for {} ms: what has started there waits. Put calls \
+                 that block into go_runtime::blocking, and call yield_now in long computations.\n",
+                lasted.as_millis()
+            );
+            // One write, so that it stays in one piece; if stderr is closed, so be it.
+            let _ = io::stderr().write_all(text.as_bytes());
+        }
+    }
+}
