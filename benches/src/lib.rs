@@ -1,5 +1,7 @@
 //! Helpers shared by every Rust peer: counts, clock, report line, RNG, spin loop.
 
+pub mod peers;
+
 use std::time::{Duration, Instant};
 
 // Same counts as go/main.go.

@@ -7,6 +7,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use go_benches::peers::{build_go, median, run, target};
+
 /// What both have, and ours on one worker beside it.
 const WORKLOADS: [&str; 4] = ["spawn_join", "pingpong", "select3", "ring"];
 
@@ -67,11 +69,6 @@ fn compare() -> Result<(), String> {
     Ok(())
 }
 
-fn median(mut numbers: Vec<f64>) -> Option<f64> {
-    numbers.sort_by(f64::total_cmp);
-    numbers.get(numbers.len() / 2).copied()
-}
-
 fn summary(times: Vec<f64>) -> String {
     let lowest = times.iter().copied().reduce(f64::min);
     let highest = times.iter().copied().reduce(f64::max);
@@ -104,20 +101,6 @@ fn measure(program: &Path, workload: &str) -> Result<f64, String> {
         })
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{command:?}: {status}")),
-        Err(error) => Err(format!("{command:?}: {error}")),
-    }
-}
-
-/// Where this program lies.
-fn target() -> Result<PathBuf, String> {
-    let this = env::current_exe().map_err(|error| error.to_string())?;
-    Ok(this.parent().map(Path::to_path_buf).unwrap_or_default())
-}
-
 fn build_ours() -> Result<PathBuf, String> {
     let target = target()?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -134,16 +117,4 @@ fn build_ours() -> Result<PathBuf, String> {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("CARGO_TARGET_DIR", target.join("..")))?;
     Ok(target.join("ours"))
-}
-
-fn build_go() -> Result<PathBuf, String> {
-    let program = target()?.join("compare-go");
-    let go = env::var_os("GO").unwrap_or_else(|| "go".into());
-    run(Command::new(go)
-        .arg("build")
-        .arg("-o")
-        .arg(&program)
-        .arg(".")
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("go")))?;
-    Ok(program)
 }

@@ -1,0 +1,201 @@
+//! What is measured, each in a process of its own. The result goes out as lines "key value".
+
+use std::fs;
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use go_benches::{mem, rusage};
+use go_runtime::channel::{Receiver, Sender, bounded};
+use go_runtime::go;
+
+/// What is memory left over after the end compared with: the start's and a tenth more.
+pub(crate) fn enough(start_kb: f64) -> f64 {
+    start_kb * 1.1
+}
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// `n` goroutines wait on one channel. This thread is none of the runtime's, so it sees the process from outside.
+///
+/// The counters are all there is for each goroutine besides itself: no handle is kept.
+pub(crate) fn blocked(n: usize) -> Result<(), String> {
+    static BLOCKED: AtomicUsize = AtomicUsize::new(0);
+    static ENDED: AtomicUsize = AtomicUsize::new(0);
+
+    // Starts the workers, which Go's program has from its start.
+    go!({}).join().map_err(|_| "the first goroutine panicked")?;
+    let (stop, done) = bounded::<()>(0);
+
+    let before = mem();
+    let (creating, cpu_ms) = (Instant::now(), rusage().0);
+    drop(go!({
+        for _ in 0..n {
+            go!(clone(done) {
+                BLOCKED.fetch_add(1, Relaxed);
+                let _ = done.recv();
+                ENDED.fetch_add(1, Relaxed);
+            });
+        }
+    }));
+    wait_for(&BLOCKED, n)?;
+    let (created, created_cpu_ms) = (creating.elapsed(), rusage().0 - cpu_ms);
+    wait_for_sleep()?;
+
+    let blocked = mem();
+    let mappings = read("/proc/self/maps")?.lines().count();
+
+    let waking = Instant::now();
+    drop(stop);
+    wait_for(&ENDED, n)?;
+    let woken = waking.elapsed();
+
+    let end = Instant::now();
+    let total = |(rss, pte): (i64, i64)| (rss + pte) as f64;
+    let mut left = total(mem());
+    while left > enough(total(before)) && end.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(50));
+        left = total(mem());
+    }
+
+    println!("rss_before_kb {}", before.0);
+    println!("pte_before_kb {}", before.1);
+    println!("rss_blocked_kb {}", blocked.0);
+    println!("pte_blocked_kb {}", blocked.1);
+    println!("mappings {mappings}");
+    println!("create_ns {}", created.as_nanos());
+    println!("create_cpu_ns {:.0}", created_cpu_ms * 1e6);
+    println!("wake_ns {}", woken.as_nanos());
+    println!("left_kb {left}");
+    println!("return_ms {}", end.elapsed().as_millis());
+    Ok(())
+}
+
+/// The ring of `ours`, but with a token that comes round again: once to warm up, three times for the clock.
+pub(crate) fn ring(n: usize) -> Result<(), String> {
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+
+    let (finish, finished) = bounded::<()>(0);
+    let made = go!({
+        let channels: Vec<(Sender<usize>, Receiver<usize>)> = (0..n).map(|_| bounded(0)).collect();
+        for i in 0..n {
+            let (input, output) = (channels[i].1.clone(), channels[(i + 1) % n].0.clone());
+            go!(clone(finish) {
+                STARTED.fetch_add(1, Relaxed);
+                for v in input {
+                    if v == 0 {
+                        finish.send(()).unwrap();
+                    } else {
+                        output.send(v - 1).unwrap();
+                    }
+                }
+            });
+        }
+        channels[0].0.clone()
+    });
+    wait_for(&STARTED, n)?;
+    wait_for_sleep()?;
+    let first = made.join().map_err(|_| "no ring was made")?;
+
+    let hops = 3 * n;
+    let time = go!({
+        first.send(n).unwrap();
+        finished.recv().unwrap();
+        let start = Instant::now();
+        first.send(hops).unwrap();
+        finished.recv().unwrap();
+        start.elapsed()
+    });
+    let time = time.join().map_err(|_| "the token was lost")?;
+    println!("hop_ns {}", time.as_nanos() as f64 / hops as f64);
+    Ok(())
+}
+
+/// What the machine itself takes for the first touch of a page in each of `n` places as far apart as goroutines' stacks: a page fault,
+/// a zeroed page, and one page of page tables for every eight.
+pub(crate) fn touch(n: usize) -> Result<(), String> {
+    const SPACING: usize = 256 << 10;
+    const PAGE: usize = 4 << 10;
+
+    let size = n * SPACING;
+    // SAFETY: a new mapping, at an address of the system's choice, takes nothing from anybody.
+    let region = unsafe {
+        libc::mmap(
+            ptr::null_mut(),
+            size,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        )
+    };
+    if region == libc::MAP_FAILED {
+        return Err(format!("mmap: {}", std::io::Error::last_os_error()));
+    }
+    // A huge page would take one fault for all of its small ones. An error means that this system has none.
+    // SAFETY: the range is the mapping made above.
+    unsafe { libc::madvise(region, size, libc::MADV_NOHUGEPAGE) };
+    let start = Instant::now();
+    for slot in 1..=n {
+        // SAFETY: inside of the mapping, which is writable, and which nobody else knows.
+        unsafe {
+            region
+                .cast::<u8>()
+                .add(slot * SPACING - PAGE)
+                .write_volatile(1)
+        };
+    }
+    println!("touch_ns {}", start.elapsed().as_nanos() as f64 / n as f64);
+    Ok(())
+}
+
+/// Waits until the counter is `n`. Gives up if nothing changes for 10 seconds: where there is no memory for more stacks goroutines wait for
+/// others to end, and here nobody does.
+fn wait_for(counter: &AtomicUsize, n: usize) -> Result<(), String> {
+    let (mut last, mut changed) = (0, Instant::now());
+    loop {
+        let count = counter.load(Relaxed);
+        if count == n {
+            return Ok(());
+        }
+        if count != last {
+            (last, changed) = (count, Instant::now());
+        } else if changed.elapsed() > Duration::from_secs(10) {
+            return Err(format!("only {count} of {n} goroutines got there"));
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Waits until all workers sleep, at two looks in a row: then all goroutines are blocked.
+fn wait_for_sleep() -> Result<(), String> {
+    let mut looks = 0;
+    for _ in 0..2000 {
+        thread::sleep(Duration::from_millis(5));
+        looks = if workers_sleep()? { looks + 1 } else { 0 };
+        if looks == 2 {
+            return Ok(());
+        }
+    }
+    Err("the workers do not come to rest".into())
+}
+
+fn workers_sleep() -> Result<bool, String> {
+    let tasks = fs::read_dir("/proc/self/task").map_err(|error| error.to_string())?;
+    for task in tasks.flatten() {
+        // "ID (NAME) STATE ..."; the name may have blanks and brackets of its own.
+        let stat = read(&format!("{}/stat", task.path().display()))?;
+        if let Some((name, rest)) = stat.rsplit_once(')')
+            && name.contains("(go-worker")
+            && !rest.trim_start().starts_with('S')
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+pub(crate) fn read(path: &str) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))
+}
