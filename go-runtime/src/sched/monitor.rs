@@ -207,15 +207,18 @@ impl Watcher {
         } else if now - *self.surplus_since.get_or_insert(now) >= PATIENCE {
             runtime.retire_one();
         }
-        if in_for_new >= wanted || !runtime.has_fresh() {
+        if !runtime.has_fresh() || runtime.seats().all(|seat| !seat.is_held()) {
             self.called = false;
         } else if runtime.sleeps_any() && !self.called {
             // It may have waited for the one that is held, which does not count any more.
             self.called = true;
             runtime.call_one();
         } else {
-            // If the system has no thread to give, there may be one at the next look.
-            let _ = runtime.add_worker(&mut self.spare);
+            self.called = false;
+            if in_for_new < wanted {
+                // If the system has no thread to give, there may be one at the next look.
+                let _ = runtime.add_worker(&mut self.spare);
+            }
         }
     }
 

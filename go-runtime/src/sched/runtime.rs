@@ -18,7 +18,7 @@ use super::seat::{Books, Seat};
 use super::task::TaskRef;
 use super::worker::Worker;
 use crate::config::{Config, Debug, StartError};
-use crate::primitives::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use crate::primitives::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::stack;
 
 /// So many workers more than GOMAXPROCS there may be, for as many that are held by a goroutine each.
@@ -180,13 +180,12 @@ impl Runtime {
         }
     }
 
-    /// Has a worker look around, if it sleeps.
+    /// Has a worker whose standing has changed look around, if it sleeps.
     fn call(&self, seat: &Seat) {
-        // Against a worker that goes to sleep by what its standing was.
-        fence(Ordering::SeqCst);
         self.idle.start_searching();
-        if !seat.call() {
-            self.idle.stop_searching();
+        // Others may have relied on the one that was counted just now.
+        if !seat.call() && self.idle.stop_searching() && self.has_fresh() {
+            self.announce_work();
         }
     }
 

@@ -17,7 +17,7 @@ use super::placement;
 use super::runtime::Runtime;
 use super::task::TaskRef;
 use crate::clock::ThreadClock;
-use crate::primitives::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+use crate::primitives::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, fence};
 
 /// One goroutine has held the worker for long: nothing new should come here.
 const HELD: u8 = 1;
@@ -163,17 +163,37 @@ impl Seat {
         }
     }
 
-    /// The worker is about to say that it sleeps, and can be called, unless it has retired.
-    pub(super) fn join_sleepers(&self) {
-        let counted = !self.is_retired();
-        self.counted.store(counted, Ordering::Relaxed);
-        if counted {
+    /// The worker says that it sleeps. Unless it has retired it is counted among those who can be called. `false`: it must not sleep.
+    pub(super) fn fall_asleep(&self) -> bool {
+        let retired = self.is_retired();
+        self.counted.store(!retired, Ordering::Relaxed);
+        if !retired {
             Runtime::get().idle.add_sleeper();
         }
+        if !self.inbox.fall_asleep() {
+            self.leave_sleepers();
+            return false;
+        }
+        // Against the monitor, which changes the standing and then calls who sleeps: one of the two sees the other's write.
+        fence(Ordering::SeqCst);
+        if self.is_retired() != retired {
+            let _ = self.wake_up();
+            return false;
+        }
+        true
+    }
+
+    /// The worker does not want to sleep any more. `false`: somebody else has woken it.
+    pub(super) fn wake_up(&self) -> bool {
+        let woke = self.inbox.wake_up();
+        if woke {
+            self.leave_sleepers();
+        }
+        woke
     }
 
     /// For the one, and the only one, who has ended the worker's sleep.
-    pub(super) fn leave_sleepers(&self) {
+    fn leave_sleepers(&self) {
         // Written before the inbox said that it sleeps, which we have read.
         if self.counted.load(Ordering::Relaxed) {
             Runtime::get().idle.remove_sleeper();
@@ -182,6 +202,7 @@ impl Seat {
 
     /// Calls the sleeping worker; who calls has counted it as searching. `false`: it does not sleep.
     pub(super) fn call(&self) -> bool {
+        fence(Ordering::SeqCst);
         let called = self.inbox.call();
         if called {
             self.leave_sleepers();

@@ -39,9 +39,8 @@ impl Worker {
 
     pub(super) fn sleep(&self) {
         let inbox = self.seat.inbox();
-        self.seat.join_sleepers();
-        if !inbox.fall_asleep() {
-            self.seat.leave_sleepers();
+        if !self.seat.fall_asleep() {
+            self.get_up();
             return;
         }
         self.runtime.idle.last_look(self.searching.replace(false));
@@ -78,12 +77,11 @@ impl Worker {
     }
 
     fn get_up(&self) {
-        if self.seat.inbox().wake_up() {
-            self.seat.leave_sleepers();
-            self.runtime.monitor.note_awake();
+        let by_itself = self.seat.wake_up();
+        self.runtime.monitor.note_awake();
+        if by_itself {
             return;
         }
-        self.runtime.monitor.note_awake();
         let mut ready = self.ready.borrow_mut();
         let drained = self.seat.inbox().drain(|task| ready.extend(task));
         if drained.called {

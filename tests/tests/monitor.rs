@@ -1,0 +1,229 @@
+//! Goroutines that hold their worker: what has not started goes on elsewhere, and workers come and go.
+//!
+//! Each test runs in a process of its own, for others would keep its few workers busy.
+#![cfg(target_os = "linux")]
+
+use std::hint;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use go_runtime::channel::{bounded, unbounded};
+use go_runtime::{JoinHandle, go};
+
+mod support;
+use support::{alone, eventually, on_thread};
+
+/// A goroutine that computes until it is told to stop. It runs when this returns.
+struct Hog {
+    stop: Arc<AtomicBool>,
+    running: JoinHandle<String>,
+}
+
+fn worker_name() -> String {
+    thread::current().name().unwrap_or_default().to_owned()
+}
+
+fn compute_until(stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        hint::spin_loop();
+    }
+}
+
+impl Hog {
+    fn start() -> Hog {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (here, started) = mpsc::channel();
+        let running = go!(clone(stop) {
+            here.send(()).unwrap();
+            compute_until(&stop);
+            worker_name()
+        });
+        started.recv().unwrap();
+        Hog { stop, running }
+    }
+
+    /// Returns the name of the worker that it has held.
+    fn stop(self) -> String {
+        self.stop.store(true, Ordering::Relaxed);
+        self.running.join().unwrap()
+    }
+}
+
+/// Goroutines that spawn others and talk to them.
+fn many_do_their_work() {
+    let sums = (0..50_u64).map(|i| {
+        go!({
+            let (tx, rx) = bounded(0);
+            for j in 0..20 {
+                go!(clone(tx) { tx.send(i * j).unwrap() });
+            }
+            drop(tx);
+            rx.iter().sum::<u64>()
+        })
+    });
+    let sums: Vec<_> = sums.collect();
+    let sum: u64 = sums.into_iter().map(|sum| sum.join().unwrap()).sum();
+    assert_eq!(sum, (0..50).sum::<u64>() * (0..20).sum::<u64>());
+}
+
+#[test]
+#[ignore = "run by what_has_not_started_goes_on"]
+fn beside_hogs() {
+    on_thread(|| {
+        let hogs: Vec<_> = (0..3).map(|_| Hog::start()).collect();
+        many_do_their_work();
+        for hog in hogs {
+            hog.stop();
+        }
+        many_do_their_work();
+    });
+}
+
+/// What the hog itself has spawned waits in the queue of the worker that it holds.
+#[test]
+#[ignore = "run by what_has_not_started_goes_on"]
+fn children_of_a_hog() {
+    on_thread(|| {
+        let (tx, rx) = unbounded();
+        let stop = Arc::new(AtomicBool::new(false));
+        let hog = go!(clone(stop) {
+            for i in 0..100 {
+                go!(clone(tx) { tx.send(i).unwrap() });
+            }
+            drop(tx);
+            compute_until(&stop);
+        });
+        assert_eq!(rx.iter().sum::<i32>(), (0..100).sum());
+        stop.store(true, Ordering::Relaxed);
+        hog.join().unwrap();
+    });
+}
+
+/// Blocked in the system, each waits for what only a later one can bring.
+#[test]
+#[ignore = "run by what_has_not_started_goes_on"]
+fn a_chain_of_blocked_threads() {
+    on_thread(|| {
+        let (first, mut source) = mpsc::channel();
+        let mut links = Vec::new();
+        for _ in 0..12 {
+            let (next, later) = mpsc::channel();
+            let before = std::mem::replace(&mut source, later);
+            let link = go!(move || next.send(before.recv().unwrap() + 1).unwrap());
+            links.push(link);
+        }
+        let start = go!(move || first.send(0).unwrap());
+        assert_eq!(source.recv(), Ok(12));
+        start.join().unwrap();
+        links.into_iter().for_each(|link| link.join().unwrap());
+    });
+}
+
+#[test]
+fn what_has_not_started_goes_on() {
+    for test in [
+        "beside_hogs",
+        "children_of_a_hog",
+        "a_chain_of_blocked_threads",
+    ] {
+        for workers in ["1", "2"] {
+            alone(test, &[("GOMAXPROCS", workers)]);
+        }
+    }
+}
+
+/// With one worker: an extra one comes, retires when it is not needed, goes on with what has started there, and comes again.
+#[test]
+#[ignore = "run by an_extra_worker_retires"]
+fn extra_worker() {
+    on_thread(|| {
+        for _ in 0..3 {
+            let hog = Hog::start();
+            let (ask, questions) = bounded::<()>(0);
+            let (tell, answers) = bounded(0);
+            let started_meanwhile = go! {
+                for () in &questions {
+                    let child = go!(worker_name()).join().unwrap();
+                    tell.send((worker_name(), child)).unwrap();
+                }
+            };
+            let answer = || {
+                ask.send(()).unwrap();
+                answers.recv().unwrap()
+            };
+            let (place, child) = answer();
+            let held = hog.stop();
+            assert!(place != held && child != held, "{place}, {child}, {held}");
+            // The extra one goes on with what it has, and when it has retired, all that is new is the first one's.
+            eventually(|| (0..200).all(|_| answer() == (place.clone(), "go-worker-0".into())));
+            drop(ask);
+            started_meanwhile.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn an_extra_worker_retires() {
+    alone("extra_worker", &[("GOMAXPROCS", "1")]);
+}
+
+#[test]
+#[ignore = "run by culprits_are_named_once"]
+fn culprits() {
+    on_thread(|| {
+        let (stop, done) = bounded::<()>(0);
+        let parked = go!(done.recv());
+        for _ in 0..3 {
+            // One that blocks, and is seen to: only then is what waits for it started elsewhere.
+            let (tx, rx) = mpsc::channel();
+            let blocked = go!(move || rx.recv().unwrap());
+            go!(tx.send(()).unwrap()).join().unwrap();
+            blocked.join().unwrap();
+        }
+        drop(stop);
+        assert!(parked.join().unwrap().is_err());
+        many_do_their_work();
+        for _ in 0..2 {
+            // Held for as long as it takes to be noticed several times over.
+            go! {
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_millis(100) {
+                    hint::spin_loop();
+                }
+            }
+            .join()
+            .unwrap();
+        }
+    });
+}
+
+#[test]
+fn culprits_are_named_once() {
+    let said = alone("culprits", &[("GOMAXPROCS", "1"), ("GODEBUG", "slow")]);
+    let reports: Vec<_> = said
+        .lines()
+        .filter(|line| line.starts_with("go-runtime: "))
+        .collect();
+    let site = |line: &&str| {
+        let line = line
+            .strip_prefix("go-runtime: the goroutine spawned at ")
+            .unwrap();
+        line.split_once(" has held its worker for ")
+            .unwrap()
+            .0
+            .to_owned()
+    };
+    let mut sites: Vec<_> = reports.iter().map(site).collect();
+    let count = sites.len();
+    sites.dedup();
+    sites.sort();
+    assert!(
+        sites.iter().all(|site| site.contains("monitor.rs:")),
+        "{said}"
+    );
+    assert_eq!((count, sites.len()), (2, 2), "{said}");
+    assert_eq!(alone("culprits", &[("GOMAXPROCS", "1")]), "");
+}
