@@ -53,7 +53,7 @@ impl Debug {
                 let (said, value) = item.trim().split_once('=').unwrap_or((item.trim(), "1"));
                 (said == name).then_some(value != "0")
             });
-            said.last().unwrap_or(usual)
+            said.fold(usual, |_, value| value)
         };
         Debug {
             slow: is_on("slow", false),

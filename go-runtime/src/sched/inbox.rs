@@ -1,14 +1,14 @@
 //! A worker's inbox: the goroutines that other threads have woken, and whether the worker is asleep.
 //!
 //! Any thread may push; only the owner drains and sleeps. One word holds both facts, the list and the sleep,
-//! so no wake-up can fall between them: whoever changes the word away from `ASLEEP` is the one, and the only
+//! so no wake-up can fall between them: whoever changes the word away from a [`Sleep`] is the one, and the only
 //! one, who has to wake the owner's thread.
 //!
 //! The word is one of
 //! - `EMPTY`: nothing in it, the owner is awake;
-//! - `ASLEEP`: nothing in it, the owner sleeps or is about to;
+//! - a [`Sleep`]: nothing in it, the owner sleeps or is about to, in one of two ways;
 //! - `CALLED`: nothing in it, somebody called the owner to come and look for work elsewhere;
-//! - a node: a list of woken goroutines, newest first, which ends in one of the three words above, the one
+//! - a node: a list of woken goroutines, newest first, which ends in one of the words above, the one
 //!   that the first push found.
 
 use std::ptr;
@@ -47,6 +47,20 @@ pub(crate) struct Drained {
     pub(crate) called: bool,
 }
 
+/// How an owner sleeps. It means nothing here: whoever ends the sleep is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sleep {
+    /// Counted among those who can be called.
+    Counted = 1,
+    Uncounted = 3,
+}
+
+fn sleep_of<P>(word: *mut Node<P>) -> Option<Sleep> {
+    [Sleep::Counted, Sleep::Uncounted]
+        .into_iter()
+        .find(|sleep| word == asleep(*sleep))
+}
+
 pub(crate) struct Inbox<P> {
     word: AtomicPtr<Node<P>>,
 }
@@ -54,14 +68,14 @@ pub(crate) struct Inbox<P> {
 const fn empty<P>() -> *mut Node<P> {
     ptr::null_mut()
 }
-const fn asleep<P>() -> *mut Node<P> {
-    ptr::without_provenance_mut(1)
+const fn asleep<P>(sleep: Sleep) -> *mut Node<P> {
+    ptr::without_provenance_mut(sleep as usize)
 }
 const fn called<P>() -> *mut Node<P> {
     ptr::without_provenance_mut(2)
 }
 fn is_node<P>(word: *mut Node<P>) -> bool {
-    word.addr() > 2
+    word.addr() > 3
 }
 
 impl<P: Copy> Inbox<P> {
@@ -71,13 +85,13 @@ impl<P: Copy> Inbox<P> {
         }
     }
 
-    /// Puts woken goroutines in: one, or a chain, made with [`Node::link`], from the `last` that was woken to the `first`. `true`: the owner
-    /// was asleep, and the caller has to wake its thread.
+    /// Puts woken goroutines in: one, or a chain, made with [`Node::link`], from the `last` that was woken to the `first`. If the
+    /// owner slept, and how: the caller has to wake its thread.
     ///
     /// # Safety
     /// Each node is in no inbox, and stays valid until the owner has drained it.
     #[must_use]
-    pub(crate) unsafe fn push(&self, last: *const Node<P>, first: *const Node<P>) -> bool {
+    pub(crate) unsafe fn push(&self, last: *const Node<P>, first: *const Node<P>) -> Option<Sleep> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             // SAFETY: valid by the contract; nobody else looks at it before the exchange below publishes it.
@@ -88,7 +102,7 @@ impl<P: Copy> Inbox<P> {
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return word == asleep(),
+                Ok(_) => return sleep_of(word),
                 Err(now) => word = now,
             }
         }
@@ -128,30 +142,40 @@ impl<P: Copy> Inbox<P> {
 
     /// The owner announces that it will sleep. `false`: there is mail, so it must not.
     #[must_use]
-    pub(crate) fn fall_asleep(&self) -> bool {
+    pub(crate) fn fall_asleep(&self, sleep: Sleep) -> bool {
         self.word
-            .compare_exchange(empty(), asleep(), Ordering::SeqCst, Ordering::Relaxed)
+            .compare_exchange(empty(), asleep(sleep), Ordering::SeqCst, Ordering::Relaxed)
             .is_ok()
     }
 
     /// Whether the announcement still stands; the owner's thread may sleep as long as it does.
     pub(crate) fn is_asleep(&self) -> bool {
-        self.word.load(Ordering::Acquire) == asleep()
+        sleep_of(self.word.load(Ordering::Acquire)).is_some()
     }
 
-    /// The owner takes its announcement back. `false`: somebody else woke it first.
+    /// The owner takes its announcement back. `None`: somebody else woke it first.
     #[must_use]
-    pub(crate) fn wake_up(&self) -> bool {
-        self.word
-            .compare_exchange(asleep(), empty(), Ordering::SeqCst, Ordering::Relaxed)
-            .is_ok()
+    pub(crate) fn wake_up(&self) -> Option<Sleep> {
+        self.end_sleep(empty())
     }
 
-    /// Calls a sleeping owner to look for work. `true`: it was asleep, and the caller has to wake its thread.
+    /// Calls a sleeping owner to look for work. If it slept, and how: the caller has to wake its thread.
     #[must_use]
-    pub(crate) fn call(&self) -> bool {
-        self.word
-            .compare_exchange(asleep(), called(), Ordering::SeqCst, Ordering::Relaxed)
-            .is_ok()
+    pub(crate) fn call(&self) -> Option<Sleep> {
+        self.end_sleep(called())
+    }
+
+    fn end_sleep(&self, new: *mut Node<P>) -> Option<Sleep> {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            let sleep = sleep_of(word)?;
+            match self
+                .word
+                .compare_exchange(word, new, Ordering::SeqCst, Ordering::Relaxed)
+            {
+                Ok(_) => return Some(sleep),
+                Err(now) => word = now,
+            }
+        }
     }
 }

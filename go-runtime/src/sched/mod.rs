@@ -17,6 +17,7 @@ mod nap;
 mod overflow;
 mod parker;
 mod placement;
+mod rest;
 mod runtime;
 mod seat;
 mod task;

@@ -66,7 +66,7 @@ impl Monitor {
 }
 
 fn all_asleep(runtime: &Runtime) -> bool {
-    runtime.seats().all(|seat| seat.inbox().is_asleep())
+    runtime.seats().all(|seat| seat.rest.is_asleep())
 }
 
 pub(super) fn start(runtime: &'static Runtime) -> io::Result<()> {
@@ -177,8 +177,8 @@ impl Watcher {
         let watch = &mut self.workers[index];
         let lasted = now - watch.since;
         let (Some(site), true) = (running, watch.ticks == ticks) else {
-            if seat.is_held() {
-                seat.set_held(false);
+            if seat.rest.is_held() {
+                seat.rest.set_held(false);
             }
             let ended = mem::replace(watch, Watch::new(ticks, now));
             if let Some(site) = ended.to_report {
@@ -186,8 +186,8 @@ impl Watcher {
             }
             return;
         };
-        if !seat.is_held() && watch.is_held(seat, lasted) {
-            seat.set_held(true);
+        if !seat.rest.is_held() && watch.is_held(seat, lasted) {
+            seat.rest.set_held(true);
             watch.to_report = self.runtime.debug().slow.then_some(site);
         }
         if lasted >= REPORT_AFTER
@@ -201,13 +201,13 @@ impl Watcher {
     fn adjust_workers(&mut self, now: Instant) {
         let runtime = self.runtime;
         let wanted = runtime.workers();
-        let in_for_new = runtime.seats().filter(|seat| seat.takes_on()).count();
+        let in_for_new = runtime.seats().filter(|seat| seat.rest.takes_on()).count();
         if in_for_new <= wanted {
             self.surplus_since = None;
         } else if now - *self.surplus_since.get_or_insert(now) >= PATIENCE {
             runtime.retire_one();
         }
-        if !runtime.has_fresh() || runtime.seats().all(|seat| !seat.is_held()) {
+        if !runtime.has_fresh() || runtime.seats().all(|seat| !seat.rest.is_held()) {
             self.called = false;
         } else if runtime.sleeps_any() && !self.called {
             // It may have waited for the one that is held, which does not count any more.

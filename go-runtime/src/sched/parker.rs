@@ -238,7 +238,7 @@ impl Parker {
                 worker.note_spin(true);
                 return true;
             }
-            if worker.seat().has_mail() {
+            if worker.seat().rest.has_mail() {
                 break;
             }
             hint::spin_loop();

@@ -148,9 +148,9 @@ impl Runtime {
     pub(super) fn add_worker(&'static self, spare: &mut Option<Queue>) -> io::Result<()> {
         if let Some(retired) = self
             .seats()
-            .find(|seat| seat.is_retired() && !seat.is_held())
+            .find(|seat| seat.rest.is_retired() && !seat.rest.is_held())
         {
-            retired.set_retired(false);
+            retired.rest.set_retired(false);
             self.active.fetch_add(1, Ordering::Relaxed);
             self.call(retired);
             return Ok(());
@@ -172,8 +172,8 @@ impl Runtime {
     /// Has an extra worker take on nothing new.
     pub(super) fn retire_one(&self) {
         let mut extra = self.seats().skip(self.workers());
-        if let Some(extra) = extra.find(|seat| seat.takes_on()) {
-            extra.set_retired(true);
+        if let Some(extra) = extra.find(|seat| seat.rest.takes_on()) {
+            extra.rest.set_retired(true);
             self.active.fetch_sub(1, Ordering::Relaxed);
             // It sleeps again without being counted.
             self.call(extra);
@@ -274,7 +274,7 @@ impl Runtime {
         let wake = || {
             let asleep = || {
                 self.seats()
-                    .filter(|seat| seat.inbox().is_asleep() && seat.takes_on())
+                    .filter(|seat| seat.rest.is_asleep() && seat.rest.takes_on())
             };
             let best = asleep().min_by_key(|seat| seat.books.load());
             best.into_iter().chain(asleep()).any(Seat::call)
@@ -286,7 +286,7 @@ impl Runtime {
     /// Whether somebody sleeps who can be called.
     pub(super) fn sleeps_any(&self) -> bool {
         self.seats()
-            .any(|seat| seat.inbox().is_asleep() && seat.takes_on())
+            .any(|seat| seat.rest.is_asleep() && seat.rest.takes_on())
     }
 
     /// Whether anything waits to be started anywhere.
@@ -298,7 +298,7 @@ impl Runtime {
     pub(super) fn survey(&self, index: usize) -> Survey {
         let others = self.seats().enumerate();
         let others = others
-            .filter(|(i, seat)| *i != index && seat.takes_on())
+            .filter(|(i, seat)| *i != index && seat.rest.takes_on())
             .map(|(index, seat)| Other {
                 index,
                 load: seat.books.load(),

@@ -1,7 +1,6 @@
 //! A worker's seat: what the other threads see of it.
 //!
-//! A seat lasts for ever, as its worker does. The inbox is for everybody, the counters are written by the worker alone, and
-//! what the worker is in for ([`Seat::takes_on`]) is the monitor's to say.
+//! A seat lasts for ever, as its worker does. Its [`Rest`] is for everybody, the counters are written by the worker alone.
 
 use std::panic::Location;
 use std::ptr;
@@ -12,29 +11,21 @@ use std::time::Duration;
 use crossbeam_deque::Stealer;
 use crossbeam_utils::CachePadded;
 
-use super::inbox::{Inbox, Node};
+use super::inbox::Node;
 use super::placement;
+use super::rest::Rest;
 use super::runtime::Runtime;
 use super::task::TaskRef;
 use crate::clock::ThreadClock;
-use crate::primitives::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, fence};
-
-/// One goroutine has held the worker for long: nothing new should come here.
-const HELD: u8 = 1;
-/// There are enough workers without this one: it runs what has started here, and takes on nothing new.
-const RETIRED: u8 = 2;
+use crate::primitives::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 pub(crate) struct Seat {
-    inbox: CachePadded<Inbox<Option<TaskRef>>>,
+    pub(super) rest: Rest<Option<TaskRef>>,
     /// What the worker has not started yet; others may take it.
     pub(super) fresh: Stealer<TaskRef>,
     /// Counters that only the worker itself writes.
     pub(super) books: CachePadded<Books>,
     thread: OnceLock<(Thread, ThreadClock)>,
-    /// `HELD`, `RETIRED`, both or none; written by the monitor.
-    standing: AtomicU8,
-    /// While it sleeps: whether it is counted among those who can be called. Written by the worker before it says that it sleeps.
-    counted: AtomicBool,
     /// The monitor wants it to look whether it has memory to give back.
     trim_wanted: AtomicBool,
 }
@@ -127,29 +118,18 @@ impl Books {
 impl Seat {
     pub(super) fn new(fresh: Stealer<TaskRef>) -> Seat {
         Seat {
-            inbox: CachePadded::new(Inbox::new()),
+            rest: Rest::new(),
             fresh,
             books: CachePadded::default(),
             thread: OnceLock::new(),
-            standing: AtomicU8::new(0),
-            counted: AtomicBool::new(false),
             trim_wanted: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn inbox(&self) -> &Inbox<Option<TaskRef>> {
-        &self.inbox
-    }
-
-    #[inline]
-    pub(super) fn has_mail(&self) -> bool {
-        self.inbox.has_mail()
-    }
-
-    /// Puts goroutines of this worker, woken by another thread, into its inbox: a chain (see [`Inbox::push`]).
+    /// Puts goroutines of this worker, woken by another thread, into its inbox: a chain (see [`Rest::push`]).
     ///
     /// # Safety
-    /// As for [`Inbox::push`].
+    /// As for [`Rest::push`].
     #[inline]
     pub(super) unsafe fn deliver(
         &self,
@@ -157,55 +137,15 @@ impl Seat {
         first: *const Node<Option<TaskRef>>,
     ) {
         // SAFETY: passed on.
-        if unsafe { self.inbox.push(last, first) } {
-            self.leave_sleepers();
+        if unsafe { self.rest.push(last, first, &Runtime::get().idle) } {
             self.wake_thread();
-        }
-    }
-
-    /// The worker says that it sleeps. Unless it has retired it is counted among those who can be called. `false`: it must not sleep.
-    pub(super) fn fall_asleep(&self) -> bool {
-        let retired = self.is_retired();
-        self.counted.store(!retired, Ordering::Relaxed);
-        if !retired {
-            Runtime::get().idle.add_sleeper();
-        }
-        if !self.inbox.fall_asleep() {
-            self.leave_sleepers();
-            return false;
-        }
-        // Against the monitor, which changes the standing and then calls who sleeps: one of the two sees the other's write.
-        fence(Ordering::SeqCst);
-        if self.is_retired() != retired {
-            let _ = self.wake_up();
-            return false;
-        }
-        true
-    }
-
-    /// The worker does not want to sleep any more. `false`: somebody else has woken it.
-    pub(super) fn wake_up(&self) -> bool {
-        let woke = self.inbox.wake_up();
-        if woke {
-            self.leave_sleepers();
-        }
-        woke
-    }
-
-    /// For the one, and the only one, who has ended the worker's sleep.
-    fn leave_sleepers(&self) {
-        // Written before the inbox said that it sleeps, which we have read.
-        if self.counted.load(Ordering::Relaxed) {
-            Runtime::get().idle.remove_sleeper();
         }
     }
 
     /// Calls the sleeping worker; who calls has counted it as searching. `false`: it does not sleep.
     pub(super) fn call(&self) -> bool {
-        fence(Ordering::SeqCst);
-        let called = self.inbox.call();
+        let called = self.rest.call(&Runtime::get().idle);
         if called {
-            self.leave_sleepers();
             self.wake_thread();
         }
         called
@@ -233,37 +173,6 @@ impl Seat {
     /// Whether its thread waits for something, if the system says so.
     pub(super) fn is_blocked(&self) -> Option<bool> {
         self.thread.get().and_then(|(_, clock)| clock.is_blocked())
-    }
-
-    /// Whether it is in for new goroutines.
-    #[inline]
-    pub(super) fn takes_on(&self) -> bool {
-        self.standing.load(Ordering::Relaxed) == 0
-    }
-
-    pub(super) fn is_held(&self) -> bool {
-        self.standing.load(Ordering::Relaxed) & HELD != 0
-    }
-
-    pub(super) fn set_held(&self, held: bool) {
-        self.set_standing(HELD, held);
-    }
-
-    #[inline]
-    pub(super) fn is_retired(&self) -> bool {
-        self.standing.load(Ordering::Relaxed) & RETIRED != 0
-    }
-
-    pub(super) fn set_retired(&self, retired: bool) {
-        self.set_standing(RETIRED, retired);
-    }
-
-    fn set_standing(&self, bit: u8, on: bool) {
-        if on {
-            self.standing.fetch_or(bit, Ordering::SeqCst);
-        } else {
-            self.standing.fetch_and(!bit, Ordering::SeqCst);
-        }
     }
 
     pub(super) fn want_trim(&self) {

@@ -8,6 +8,8 @@ pub(crate) mod idle;
 pub(crate) mod inbox;
 #[path = "../../../go-runtime/src/sched/nap.rs"]
 pub(crate) mod nap;
+#[path = "../../../go-runtime/src/sched/rest.rs"]
+pub(crate) mod rest;
 #[path = "../../../go-runtime/src/sched/wakeup.rs"]
 pub(crate) mod wakeup;
 

@@ -12,8 +12,9 @@ use crate::check;
 use crate::primitives::real_spin_lock::RawSpinLock;
 use crate::sched::handshake::Handshake;
 use crate::sched::idle::Idle;
-use crate::sched::inbox::{Inbox, Node};
+use crate::sched::inbox::{Inbox, Node, Sleep};
 use crate::sched::nap::Nap;
+use crate::sched::rest::Rest;
 
 /// Two threads push while the owner sleeps whenever it may: everything arrives, in order for each pusher, and each sleep is
 /// ended by exactly one of them.
@@ -38,7 +39,7 @@ fn inbox_loses_no_wake_up() {
                     if !std::ptr::eq(first, last) {
                         last.link(first);
                     }
-                    if unsafe { shared.inbox.push(last, first) } {
+                    if unsafe { shared.inbox.push(last, first) }.is_some() {
                         shared.wake_ups.fetch_add(1, Ordering::Relaxed);
                     }
                 }
@@ -49,7 +50,7 @@ fn inbox_loses_no_wake_up() {
         let (mut got, mut sleeps) = (vec![], 0);
         while got.len() < 4 {
             shared.inbox.drain(|i| got.push(i));
-            if got.len() < 4 && shared.inbox.fall_asleep() {
+            if got.len() < 4 && shared.inbox.fall_asleep(Sleep::Counted) {
                 sleeps += 1;
                 while shared.inbox.is_asleep() {
                     thread::yield_now();
@@ -72,7 +73,7 @@ fn inbox_loses_no_wake_up() {
 fn inbox_says_who_woke_the_owner() {
     check("inbox, call, push and alarm", 4, || {
         let shared = Arc::new((Inbox::<usize>::new(), Node::new(7)));
-        assert!(shared.0.fall_asleep());
+        assert!(shared.0.fall_asleep(Sleep::Uncounted));
         let pusher = thread::spawn({
             let shared = shared.clone();
             move || unsafe { shared.0.push(&shared.1, &shared.1) }
@@ -87,12 +88,12 @@ fn inbox_says_who_woke_the_owner() {
         let (pushed_first, call_woke) = (pusher.join().unwrap(), caller.join().unwrap());
         called |= shared.0.drain(|i| got += i).called;
         assert_eq!(got, 7);
-        assert_eq!(called, call_woke);
+        assert_eq!(called, call_woke.is_some());
         assert_eq!(
             1,
             [by_itself, pushed_first, call_woke]
                 .iter()
-                .filter(|w| **w)
+                .filter(|woke| **woke == Some(Sleep::Uncounted))
                 .count()
         );
     });
@@ -137,7 +138,7 @@ fn claim_and_wake(spinning: bool) {
         let mut woken = 0;
         while woken == 0 {
             shared.inbox.drain(|goroutine| woken += goroutine);
-            if woken == 0 && shared.inbox.fall_asleep() {
+            if woken == 0 && shared.inbox.fall_asleep(Sleep::Counted) {
                 while shared.inbox.is_asleep() {
                     thread::yield_now();
                 }
@@ -161,79 +162,137 @@ fn a_spinning_goroutine_is_woken_once() {
     check("handshake, spinning", 3, || claim_and_wake(true));
 }
 
+/// What a worker, those who queue work, and the monitor share.
+struct Roll {
+    idle: Idle,
+    rest: Rest<usize>,
+    queue: AtomicUsize,
+}
+
+impl Roll {
+    fn new() -> Arc<Roll> {
+        Arc::new(Roll {
+            idle: Idle::new(),
+            rest: Rest::new(),
+            queue: AtomicUsize::new(0),
+        })
+    }
+
+    fn has_work(&self) -> bool {
+        self.queue.load(Ordering::Relaxed) > 0
+    }
+
+    /// As in `Runtime::announce_work`.
+    fn announce(&self) {
+        if self.idle.should_call() {
+            let callable = || self.rest.is_asleep() && self.rest.takes_on();
+            self.idle.call(
+                || callable() && self.rest.call(&self.idle),
+                || self.has_work() && callable(),
+            );
+        }
+    }
+
+    /// As in `Runtime::call`.
+    fn change_standing(&self, retired: bool) {
+        self.rest.set_retired(retired);
+        self.idle.start_searching();
+        if !self.rest.call(&self.idle) && self.idle.stop_searching() && self.has_work() {
+            self.announce();
+        }
+    }
+
+    /// The worker's loop, until it has had as much as was queued. A retired one takes nothing.
+    fn work(&self, all: usize) {
+        let (mut had, mut searching) = (0, false);
+        while had < all {
+            if !self.rest.is_retired() {
+                let found = self.queue.swap(0, Ordering::Relaxed);
+                if found > 0 {
+                    had += found;
+                    if std::mem::replace(&mut searching, false) {
+                        self.idle.stop_searching();
+                    }
+                    continue;
+                }
+                if !searching {
+                    self.idle.start_searching();
+                    searching = true;
+                }
+            }
+            if self.rest.fall_asleep(&self.idle) {
+                self.idle
+                    .last_look(std::mem::replace(&mut searching, false));
+                if self.rest.is_retired() || !self.has_work() {
+                    while self.rest.is_asleep() {
+                        thread::yield_now();
+                    }
+                }
+            }
+            if !self.rest.wake_up(&self.idle)
+                && self.rest.drain(|_| {}).called
+                && std::mem::replace(&mut searching, true)
+            {
+                self.idle.stop_searching();
+            }
+        }
+        if searching {
+            self.idle.stop_searching();
+        }
+    }
+
+    /// When all is done nobody is counted.
+    fn assert_quiet(&self) {
+        assert_eq!((self.idle.sleepers(), self.idle.searching()), (0, 0));
+    }
+}
+
 /// A worker goes to sleep while work is queued: either it sees the work, or it is called.
 #[test]
 fn queued_work_finds_a_worker() {
     check("idle, one worker and two spawners", 2, || {
-        struct Shared {
-            idle: Idle,
-            inbox: Inbox<usize>,
-            queue: AtomicUsize,
-        }
-        let shared = Arc::new(Shared {
-            idle: Idle::new(),
-            inbox: Inbox::new(),
-            queue: AtomicUsize::new(0),
-        });
+        let roll = Roll::new();
         let spawners: Vec<_> = (0..2)
             .map(|_| {
-                let shared = shared.clone();
+                let roll = roll.clone();
                 thread::spawn(move || {
-                    shared.queue.fetch_add(1, Ordering::Relaxed);
-                    if shared.idle.should_call() {
-                        let in_vain =
-                            || shared.queue.load(Ordering::Relaxed) > 0 && shared.inbox.is_asleep();
-                        let wake = || {
-                            let called = shared.inbox.call();
-                            if called {
-                                shared.idle.remove_sleeper();
-                            }
-                            called
-                        };
-                        shared.idle.call(wake, in_vain);
-                    }
+                    roll.queue.fetch_add(1, Ordering::Relaxed);
+                    roll.announce();
                 })
             })
             .collect();
-        // The worker's loop, until it has had both.
-        let (mut had, mut searching) = (0, false);
-        while had < 2 {
-            let found = shared.queue.swap(0, Ordering::Relaxed);
-            if found > 0 {
-                had += found;
-                if std::mem::replace(&mut searching, false) {
-                    shared.idle.stop_searching();
-                }
-                continue;
-            }
-            if !searching {
-                shared.idle.start_searching();
-                searching = true;
-            }
-            shared.idle.add_sleeper();
-            assert!(shared.inbox.fall_asleep());
-            shared
-                .idle
-                .last_look(std::mem::replace(&mut searching, false));
-            if shared.queue.load(Ordering::Relaxed) == 0 {
-                while shared.inbox.is_asleep() {
-                    thread::yield_now();
-                }
-            }
-            if shared.inbox.wake_up() {
-                shared.idle.remove_sleeper();
-            } else {
-                searching = shared.inbox.drain(|_| {}).called;
-                assert!(searching);
-            }
-        }
-        if searching {
-            shared.idle.stop_searching();
-        }
+        roll.work(2);
         for spawner in spawners {
             spawner.join().unwrap();
         }
-        assert_eq!((shared.idle.sleepers(), shared.idle.searching()), (0, 0));
+        roll.assert_quiet();
+    });
+}
+
+/// The monitor has a worker retire, and takes it back, while it goes to sleep and somebody queues work: afterwards it gets the work, and the counts are
+/// what they were.
+#[test]
+fn queued_work_finds_a_worker_that_was_retired() {
+    check("rest, a worker, the monitor and a spawner", 2, || {
+        let roll = Roll::new();
+        let monitor = thread::spawn({
+            let roll = roll.clone();
+            move || {
+                roll.change_standing(true);
+                roll.change_standing(false);
+            }
+        });
+        let spawner = thread::spawn({
+            let roll = roll.clone();
+            move || {
+                roll.queue.fetch_add(1, Ordering::Relaxed);
+                roll.announce();
+            }
+        });
+        roll.work(1);
+        monitor.join().unwrap();
+        spawner.join().unwrap();
+        roll.assert_quiet();
     });
 }
 
@@ -244,10 +303,10 @@ fn the_monitor_does_not_nap_while_a_worker_is_awake() {
         let shared = Arc::new((Nap::new(), [Inbox::<usize>::new(), Inbox::new()]));
         let workers: Vec<_> = (0..2)
             .map(|i| {
-                assert!(shared.1[i].fall_asleep());
+                assert!(shared.1[i].fall_asleep(Sleep::Counted));
                 let shared = shared.clone();
                 thread::spawn(move || {
-                    assert!(shared.1[i].wake_up());
+                    assert_eq!(shared.1[i].wake_up(), Some(Sleep::Counted));
                     shared.0.end()
                 })
             })

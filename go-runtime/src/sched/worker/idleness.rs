@@ -15,7 +15,7 @@ const STACK_RETRY: Duration = Duration::from_millis(20);
 impl Worker {
     /// `false`: enough others are looking already.
     pub(super) fn start_searching(&self) -> bool {
-        if self.seat.is_retired() {
+        if self.seat.rest.is_retired() {
             return false;
         }
         if !self.searching.get() {
@@ -38,13 +38,12 @@ impl Worker {
     }
 
     pub(super) fn sleep(&self) {
-        let inbox = self.seat.inbox();
-        if !self.seat.fall_asleep() {
+        if !self.seat.rest.fall_asleep(&self.runtime.idle) {
             self.get_up();
             return;
         }
         self.runtime.idle.last_look(self.searching.replace(false));
-        if self.seat.is_retired() && self.runtime.has_fresh() {
+        if self.seat.rest.is_retired() && self.runtime.has_fresh() {
             // Others may have relied on this one to look.
             self.runtime.announce_work();
         }
@@ -56,7 +55,7 @@ impl Worker {
             self.held.replace(None);
         }
         let alarm = self.alarm();
-        while inbox.is_asleep() {
+        while self.seat.rest.is_asleep() {
             let now = clock::now();
             if alarm.is_some_and(|alarm| alarm <= now) {
                 break;
@@ -77,16 +76,16 @@ impl Worker {
     }
 
     fn get_up(&self) {
-        let by_itself = self.seat.wake_up();
+        let by_itself = self.seat.rest.wake_up(&self.runtime.idle);
         self.runtime.monitor.note_awake();
         if by_itself {
             return;
         }
         let mut ready = self.ready.borrow_mut();
-        let drained = self.seat.inbox().drain(|task| ready.extend(task));
-        if drained.called {
-            // Who called has counted us.
-            self.searching.set(true);
+        let drained = self.seat.rest.drain(|task| ready.extend(task));
+        // Who called has counted us; if we had counted ourselves, it is one too many.
+        if drained.called && self.searching.replace(true) {
+            self.runtime.idle.stop_searching();
         }
     }
 

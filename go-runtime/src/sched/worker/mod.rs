@@ -144,7 +144,7 @@ impl Worker {
 
     pub(super) fn spawn(&self, task: TaskRef) {
         self.note_spawn();
-        if self.seat.is_retired() {
+        if self.seat.rest.is_retired() {
             self.runtime.injector.push(task);
         } else {
             self.fresh.push(task);
@@ -260,7 +260,7 @@ impl Worker {
         self.runtime.active() > 1
             && self.ready.borrow().is_empty()
             && self.fresh.is_empty()
-            && !self.seat.has_mail()
+            && !self.seat.rest.has_mail()
             && self.runtime.idle.sleepers() + 1 < self.runtime.active()
     }
 
@@ -348,7 +348,7 @@ impl Worker {
     }
 
     fn next_elsewhere(&self, tick: usize) -> Option<TaskRef> {
-        if self.seat.has_mail() {
+        if self.seat.rest.has_mail() {
             self.collect_mail();
         }
         self.fire_timers();
@@ -366,7 +366,7 @@ impl Worker {
 
     fn collect_mail(&self) {
         let mut ready = self.ready.borrow_mut();
-        let drained = self.seat.inbox().drain(|task| ready.extend(task));
+        let drained = self.seat.rest.drain(|task| ready.extend(task));
         debug_assert!(!drained.called, "only a sleeping worker is called");
     }
 

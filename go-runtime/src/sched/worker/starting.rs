@@ -30,7 +30,7 @@ impl Worker {
 
     /// Whether this worker may start one from its own queue.
     pub(super) fn may_start(&self) -> bool {
-        if self.seat.is_retired() {
+        if self.seat.rest.is_retired() {
             self.hand_over();
             return false;
         }
@@ -79,7 +79,7 @@ impl Worker {
     /// Brings some of what waits elsewhere to the own queue. `true`: there may be something now.
     pub(super) fn steal(&self) -> bool {
         let runtime = self.runtime;
-        if self.seat.is_retired() {
+        if self.seat.rest.is_retired() {
             return false;
         }
         if !runtime.has_fresh() {
