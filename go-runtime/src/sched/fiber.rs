@@ -25,17 +25,23 @@ pub(crate) struct Fiber {
     /// How to get off the stack; it lies at its bottom.
     suspender: Cell<*const Suspender>,
     extent: Extent,
-    /// It has run a task since its depths were given back.
-    used: Cell<bool>,
-    /// About where its stack ended when it was suspended last; a hint.
+    /// Where its stack ended, but for less than `MARGIN` bytes, when it was suspended last.
     end: Cell<*const u8>,
+    /// It is in its worker's queue of those that have run since their depths were given back (or it never gets there).
+    queued: Cell<bool>,
+    /// It is to be ended when it comes out of that queue.
+    doomed: Cell<bool>,
 }
 
+/// What a suspended fiber has in use below `end` is less: the frames of `suspend` and of the switch.
+const MARGIN: usize = 4096;
+
 /// So many bytes of a suspended stack are needed as soon as it goes on.
-const HOT: usize = 5 * LINE;
+const HOT: usize = 12 * LINE;
 
 impl Fiber {
-    pub(super) fn new(mut stack: Stack) -> NonNull<Fiber> {
+    /// One that is not `pooled` never comes into the queue, and is ended when its task is.
+    pub(super) fn new(mut stack: Stack, pooled: bool) -> NonNull<Fiber> {
         let extent = stack.extent();
         let place = stack.carve::<Fiber>();
         let fiber = place.cast::<Fiber>();
@@ -46,8 +52,9 @@ impl Fiber {
                 task: Cell::new(None),
                 suspender: Cell::new(ptr::null()),
                 extent,
-                used: Cell::new(false),
                 end: Cell::new(ptr::null()),
+                queued: Cell::new(!pooled),
+                doomed: Cell::new(false),
             });
         }
         let coroutine = Coroutine::with_stack(stack, move |suspender: &Suspender, ()| {
@@ -58,6 +65,7 @@ impl Fiber {
                 // SAFETY: `run` below was given the scheduler's reference, and each task is run once.
                 unsafe { task.run() };
                 this.task.set(None);
+                this.note_end();
                 suspender.suspend(());
             }
         });
@@ -75,7 +83,6 @@ impl Fiber {
     pub(super) fn assign(&self, task: TaskRef) {
         debug_assert!(self.task.get().is_none());
         self.task.set(Some(task));
-        self.used.set(true);
     }
 
     /// The task that it runs.
@@ -84,15 +91,37 @@ impl Fiber {
         self.task.get()
     }
 
-    /// Gives the memory of an idle fiber's stack back, but for the first pages, if it has been used since that was done last.
+    #[inline]
+    pub(super) fn is_queued(&self) -> bool {
+        self.queued.get()
+    }
+
+    pub(super) fn set_queued(&self, queued: bool) {
+        self.queued.set(queued);
+    }
+
+    pub(super) fn is_doomed(&self) -> bool {
+        self.doomed.get()
+    }
+
+    pub(super) fn doom(&self) {
+        self.doomed.set(true);
+    }
+
+    /// Gives back the memory of the stack that lies deeper than what is in use.
     ///
     /// # Safety
-    /// The fiber is idle, and the caller is its worker, outside of any fiber.
+    /// The fiber is suspended, and the caller is its worker, outside of any fiber.
     pub(super) unsafe fn discard_depths(&self) {
-        if self.used.replace(false) {
-            // SAFETY: what is in use of an idle fiber's stack is its one loop, far less than a page.
-            unsafe { self.extent.discard_depths() };
-        }
+        let end = self.end.get().addr();
+        // SAFETY: a suspended fiber uses nothing below `end` but for the margin. (Without an end it has never run.)
+        unsafe { self.extent.discard_below(end.saturating_sub(MARGIN)) };
+    }
+
+    #[inline(always)]
+    fn note_end(&self) {
+        let here = 0_u8;
+        self.end.set(&raw const here);
     }
 
     /// Whether an access of `address` has run over the end of the stack.
@@ -136,8 +165,7 @@ impl Fiber {
     /// Called by the code that runs on this fiber.
     #[inline]
     pub(super) unsafe fn suspend(&self) {
-        let here = 0_u8;
-        self.end.set(&raw const here);
+        self.note_end();
         // SAFETY: the code that calls is inside the coroutine, so its suspender is alive.
         unsafe { (*self.suspender.get()).suspend(()) }
     }

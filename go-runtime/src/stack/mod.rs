@@ -125,22 +125,29 @@ impl Extent {
         (start..start + guard_size()).contains(&address)
     }
 
-    /// Gives the memory below the first pages back to the system.
+    /// Gives the memory of the pages below `address` back to the system; they read as zero afterwards.
     ///
     /// # Safety
-    /// The stack is there, and nothing is in use on it but, perhaps, its first 4,096 bytes.
-    pub(crate) unsafe fn discard_depths(&self) {
+    /// The stack is there, and nothing is in use on it below `address`.
+    pub(crate) unsafe fn discard_below(&self, address: usize) {
         #[cfg(target_os = "linux")]
-        // SAFETY: the colour, what was cut off, and the bytes that may be in use are within what is kept.
-        unsafe {
-            place::discard_below(self.start, self.size, 4096 + KEPT);
+        {
+            let page = guard_size();
+            let start = self.start.addr().get();
+            // An address that is none of the stack's says nothing.
+            let Some(len) = address.checked_sub(start).filter(|len| *len < self.size) else {
+                return;
+            };
+            let len = len / page * page;
+            if len > page {
+                // SAFETY: between the guard and what is in use, as the caller says.
+                unsafe { memory::discard(self.start.add(page), len - page) };
+            }
         }
+        #[cfg(not(target_os = "linux"))]
+        let _ = address;
     }
 }
-
-/// What may have been cut off a stack for its colour and by [`Stack::carve`].
-#[cfg(target_os = "linux")]
-const KEPT: usize = COLOURS * COLOUR + MIN_SIZE / 8;
 
 /// Gives some of the memory of free stacks back to the system, so much as takes a moment. `true`: there is more.
 pub(crate) fn trim() -> bool {

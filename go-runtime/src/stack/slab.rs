@@ -358,16 +358,3 @@ pub(super) fn trim() -> bool {
     }
     slabs.dirty > 0
 }
-
-/// Keeps the first pages of a stack of `size` bytes, and gives the others back.
-///
-/// # Safety
-/// `start` is a taken slot's, and nobody needs what is in it below its last `keep` bytes.
-pub(super) unsafe fn discard_below(start: NonNull<u8>, size: usize, keep: usize) {
-    let page = memory::page_size();
-    let keep = keep.next_multiple_of(page);
-    if size > page + keep {
-        // SAFETY: inside the slot, between its guard and what is kept; as the caller says.
-        unsafe { memory::discard(start.add(page), size - page - keep) };
-    }
-}

@@ -7,6 +7,7 @@
 mod idleness;
 mod stacks;
 mod starting;
+mod trim;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -316,7 +317,7 @@ impl Worker {
             self.collect_mail();
             self.fire_timers();
             if self.seat.is_trim_wanted() {
-                self.trim_if_due();
+                self.trim_at_work();
             }
             // What threads have spawned waits in no worker's queue: those who never run dry have to look as well.
             if self.fresh.is_empty() {
@@ -394,6 +395,10 @@ impl Worker {
         let Some(fiber) = header.fiber.get().or_else(|| self.start(task)) else {
             return;
         };
+        // SAFETY: alive, and this worker's.
+        if !unsafe { fiber.as_ref() }.is_queued() {
+            self.note_touched(fiber);
+        }
         self.current.set(Some(fiber));
         self.vain_polls.set(0);
         self.seat.books.run(header.spawned_at());

@@ -1,47 +1,35 @@
 //! A worker's stacks: where a goroutine gets one when it starts, and what becomes of it afterwards.
 //!
-//! Idle fibers are kept, the hottest last, and so are stacks made in advance. What a worker has not needed for a while it gives
-//! back, bit by bit ([`Worker::trim`]). Goroutines for which the system has no memory wait here until another one ends.
+//! Idle fibers are kept, the hottest last, and so are stacks made in advance; what is not needed is given back by `trim`. Goroutines for
+//! which the system has no memory wait here until another one ends.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::ptr::NonNull;
-use std::time::{Duration, Instant};
 
 use super::Worker;
-use crate::clock;
+use super::trim::Trim;
 use crate::primitives::atomic::Ordering;
 use crate::sched::fiber::Fiber;
 use crate::sched::task::TaskRef;
 use crate::stack::{self, Stack};
 
-/// So many idle fibers are kept whatever happens.
-const KEPT: usize = 16;
 /// So many stacks are made at a time, if many are needed: one call of the system then guards them all.
 const BATCH: usize = 64;
-/// So many fibers are ended at a time; it takes some ten microseconds.
-const TRIMMED: usize = 64;
-/// How long a stack must not have been needed before it is given back.
-pub(super) const TRIM_AFTER: Duration = Duration::from_millis(100);
-
-/// Fibers and stacks that nobody uses.
+/// Fibers and stacks that nobody uses, and what is known of those that may have memory to give back.
 #[derive(Default)]
 pub(super) struct Pool {
     /// Of the default size, the hottest last.
-    fibers: VecDeque<NonNull<Fiber>>,
+    pub(super) fibers: VecDeque<NonNull<Fiber>>,
     /// Of the default size, never used.
-    stacks: Vec<Stack>,
+    pub(super) stacks: Vec<Stack>,
     /// How many stacks to make next time.
-    batch: usize,
+    pub(super) batch: usize,
     /// The least number of idle fibers since the last trim began: so many were not needed.
-    least: usize,
-    /// There may be something to give back.
-    used: bool,
-    /// When the last trim began, and whether it has ended.
-    trimmed: Option<Instant>,
-    trimming: bool,
-    /// How many fibers it has still to end.
-    surplus: usize,
+    pub(super) least: usize,
+    /// Fibers that have run since their depths were given back.
+    pub(super) touched: VecDeque<NonNull<Fiber>>,
+    pub(super) trim: Trim,
 }
 
 impl Pool {
@@ -49,7 +37,7 @@ impl Pool {
         let fiber = self.fibers.pop_back()?;
         let left = self.fibers.len();
         self.least = self.least.min(left);
-        self.surplus = self.surplus.min(left);
+        self.trim.surplus = self.trim.surplus.min(left);
         Some(fiber)
     }
 }
@@ -69,7 +57,7 @@ impl Worker {
         let fiber = match idle {
             Some(fiber) => fiber,
             None => match self.new_stack(size) {
-                Ok(stack) => Fiber::new(stack),
+                Ok(stack) => Fiber::new(stack, size == default),
                 Err(error) => {
                     self.wait_for_stack(task, size, &error);
                     return None;
@@ -90,7 +78,6 @@ impl Worker {
     /// A stack, from those made in advance if it is of the default size. The more are needed at a stretch, the more are made at once.
     fn new_stack(&self, size: usize) -> io::Result<Stack> {
         let mut pool = self.pool.borrow_mut();
-        pool.used = true;
         let made = if size == self.runtime.default_stack_size() {
             if let Some(stack) = pool.stacks.pop() {
                 return Ok(stack);
@@ -132,73 +119,21 @@ impl Worker {
     }
 
     pub(super) fn recycle(&self, fiber: NonNull<Fiber>) {
-        let mut pool = self.pool.borrow_mut();
-        pool.used = true;
         // SAFETY: idle, and this worker's.
         let size = unsafe { fiber.as_ref() }.stack_size();
         if size == self.runtime.default_stack_size() {
-            pool.fibers.push_back(fiber);
+            self.pool.borrow_mut().fibers.push_back(fiber);
         } else {
-            drop(pool);
             // SAFETY: its task has ended, and this is the worker's loop.
             unsafe { Fiber::destroy(fiber) };
         }
     }
 
-    /// When there may be something to give back; `None` if there is nothing.
-    pub(super) fn trim_due(&self, now: Instant) -> Option<Instant> {
-        let pool = &mut *self.pool.borrow_mut();
-        let last = *pool.trimmed.get_or_insert(now);
-        if pool.trimming {
-            Some(now)
-        } else {
-            pool.used.then(|| last + TRIM_AFTER)
-        }
-    }
-
-    /// The monitor has found that this worker does not sleep.
+    /// The fiber is going to run, for the first time since its depths were given back.
     #[cold]
-    pub(super) fn trim_if_due(&self) {
-        let now = clock::now();
-        if self.trim_due(now).is_some_and(|due| due <= now) {
-            self.trim(now);
-        } else {
-            self.seat.note_trimmed();
-        }
-    }
-
-    /// Gives back some of what has not been needed since the last trim began, so much as takes a moment. Called in the worker's loop,
-    /// when [`trim_due`](Self::trim_due) says so.
-    pub(super) fn trim(&self, now: Instant) {
-        let pool = &mut *self.pool.borrow_mut();
-        let idle = pool.fibers.len();
-        if !pool.trimming {
-            pool.trimming = true;
-            pool.trimmed = Some(now);
-            pool.surplus = pool.least.min(idle.saturating_sub(KEPT));
-            pool.least = idle;
-        }
-        if pool.surplus > 0 {
-            let some = pool.surplus.min(TRIMMED);
-            for fiber in pool.fibers.drain(..some) {
-                // SAFETY: idle, and this is the worker's loop.
-                unsafe { Fiber::destroy(fiber) };
-            }
-            pool.surplus -= some;
-            pool.least = pool.least.min(idle - some);
-            return;
-        }
-        for fiber in pool.fibers.iter().take(KEPT) {
-            // SAFETY: as above.
-            unsafe { fiber.as_ref().discard_depths() };
-        }
-        pool.stacks = Vec::new();
-        pool.batch = 0;
-        if stack::trim() {
-            return;
-        }
-        pool.fibers.shrink_to(2 * idle);
-        pool.trimming = false;
-        pool.used = idle > KEPT;
+    pub(super) fn note_touched(&self, fiber: NonNull<Fiber>) {
+        // SAFETY: this worker's, and alive.
+        unsafe { fiber.as_ref() }.set_queued(true);
+        self.pool.borrow_mut().touched.push_back(fiber);
     }
 }

@@ -1,0 +1,158 @@
+//! What happens when goroutines block their threads, hold their workers, or are very many and idle.
+//!
+//! Each measurement is made in a process of its own, with one worker.
+
+use std::env;
+use std::fs;
+use std::hint;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use go_runtime::channel::{bounded, tick};
+use go_runtime::sync::WaitGroup;
+use go_runtime::{blocking, go, select};
+
+/// A thousand goroutines block a thread each for 100 ms, while another one's ticker ticks every millisecond.
+fn blocked() {
+    const CALLS: usize = 1000;
+    let (stop, done) = bounded::<()>(0);
+    let ticker = go!({
+        let (ticks, mut last, mut worst, mut count) = (
+            tick(Duration::from_millis(1)),
+            Instant::now(),
+            Duration::ZERO,
+            0,
+        );
+        loop {
+            select! {
+                recv(ticks) -> _ => {
+                    worst = worst.max(last.elapsed());
+                    last = Instant::now();
+                    count += 1;
+                }
+                recv(done) -> _ => return (worst, count),
+            }
+        }
+    });
+    let group = Arc::new(WaitGroup::new());
+    group.add(CALLS);
+    let start = Instant::now();
+    for _ in 0..CALLS {
+        go!(clone(group) {
+            blocking(|| thread::sleep(Duration::from_millis(100)));
+            group.done();
+        });
+    }
+    group.wait();
+    let all = start.elapsed();
+    drop(stop);
+    let (worst, count) = ticker.join().expect("the ticker");
+    println!(
+        "{CALLS} goroutines in blocking(sleep 100 ms): {} ms in all; {count} ticks of 1 ms meanwhile, the longest gap {:.1} ms",
+        all.as_millis(),
+        worst.as_secs_f64() * 1e3
+    );
+}
+
+/// How long what has not started waits beside a goroutine that computes without end.
+fn held() {
+    let (stop, starts) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let hog = go!(clone(stop, starts) {
+        starts.fetch_add(1, Relaxed);
+        while !stop.load(Relaxed) {
+            hint::spin_loop();
+        }
+    });
+    while starts.load(Relaxed) == 0 {
+        hint::spin_loop();
+    }
+    let start = Instant::now();
+    go!({}).join().expect("the first");
+    let first = start.elapsed();
+    let start = Instant::now();
+    for _ in 0..1000 {
+        go!({}).join().expect("the next");
+    }
+    println!(
+        "beside `loop {{}}`: the first goroutine has ended after {:.1} ms, the next ones after {:.3} ms each",
+        first.as_secs_f64() * 1e3,
+        start.elapsed().as_secs_f64()
+    );
+    stop.store(true, Relaxed);
+    hog.join().expect("the hog");
+}
+
+/// What the process computes while all its goroutines are parked.
+fn idle() {
+    const PARKED: usize = 100_000;
+    let (stop, done) = bounded::<()>(0);
+    let parked = Arc::new(AtomicUsize::new(0));
+    let group = Arc::new(WaitGroup::new());
+    group.add(PARKED);
+    for _ in 0..PARKED {
+        go!(clone(done, parked, group) {
+            parked.fetch_add(1, Relaxed);
+            let _ = done.recv();
+            group.done();
+        });
+    }
+    while parked.load(Relaxed) < PARKED {
+        thread::yield_now();
+    }
+    // What is being trimmed, and the monitor's last looks, belong to the time before.
+    thread::sleep(Duration::from_secs(1));
+    let seconds = 5;
+    let before = cpu_time();
+    thread::sleep(Duration::from_secs(seconds));
+    let computed = cpu_time() - before;
+    println!(
+        "{PARKED} parked goroutines: {:.3} % of a core over {seconds} s",
+        computed.as_secs_f64() / seconds as f64 * 100.0
+    );
+    drop(stop);
+    group.wait();
+}
+
+/// What all threads of the process have computed.
+fn cpu_time() -> Duration {
+    let text = fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    // This one file is about the first thread only; the others have their own.
+    let own: u64 = text
+        .split_whitespace()
+        .next()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0);
+    let threads = fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let nanos: u64 = threads
+        .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok())
+        .filter_map(|text| text.split_whitespace().next()?.parse::<u64>().ok())
+        .sum();
+    Duration::from_nanos(nanos.max(own))
+}
+
+fn main() {
+    match env::args().nth(1).as_deref() {
+        Some("blocked") => blocked(),
+        Some("held") => held(),
+        Some("idle") => idle(),
+        _ => {
+            let this = env::current_exe().expect("the path of this program");
+            for part in ["blocked", "held", "idle"] {
+                let status = Command::new(&this)
+                    .arg(part)
+                    .env("GOMAXPROCS", "1")
+                    .status();
+                assert!(status.is_ok_and(|status| status.success()), "{part}");
+            }
+        }
+    }
+}
