@@ -28,14 +28,15 @@ failed=
 
 # --- Helpers ---
 
-# Builds the tests named and those in the libraries, with the cargo arguments in $cargo; prints `name path` for each.
+# Builds the tests named and those in the libraries, with the cargo arguments in $cargo; prints `name path` for each, once.
 build() {
     local arguments=(--no-run --message-format=json) name
     for name; do arguments+=(--test "$name"); done
     {
         cargo test "${cargo[@]}" -p go-tests "${arguments[@]}" --lib ${features:+--features "$features"} &&
             cargo test "${cargo[@]}" -p go-runtime --lib --no-run --message-format=json ${features:+--features "$features"}
-    } | sed -n 's/.*"target":{"kind":\["\(test\|lib\)"\][^}]*"name":"\([^"]*\)".*"executable":"\([^"]*\)".*/\2 \3/p'
+    } | sed -n 's/.*"target":{"kind":\["\(test\|lib\)"\][^}]*"name":"\([^"]*\)".*"executable":"\([^"]*\)".*/\2 \3/p' |
+        awk '!seen[$1]++'
 }
 
 # Runs a test under the tool, and says how it went: run NAME SECONDS COMMAND...
