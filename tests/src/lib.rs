@@ -1,3 +1,4 @@
-//! What the tests and the long-running `stress` command have in common.
+//! What the tests and the long-running `stress` and `soak` commands have in common.
 
+pub mod soak;
 pub mod stress;

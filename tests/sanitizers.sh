@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# Runs the core of the tests under valgrind's memcheck and with AddressSanitizer: tests/sanitizers.sh [valgrind|asan|all]
+#
+# Exit code 0: neither has found anything; 1: one has, or a test failed; 2: a tool is missing.
+#
+# What is run under neither: `limits` and `ui`, which are about the limit on address space and about the compiler; `model`, where loom
+# switches stacks by itself; `fairness` and `placement`, which measure what a tool changes; `programs`, which starts others that are not built for it.
+#
+# Leaks are looked for. The runtime and its workers live as long as the process and are found from its static, so no suppression is
+# needed. Not so in `panics`, `scopes` and `futures`, which leak on purpose: messages, handles and futures that they forget, and what
+# the runtime leaks where it is documented: what lies behind a message whose drop panics.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+what=${1:-all}
+case $what in valgrind | asan | all) ;; *)
+    echo "usage: tests/sanitizers.sh [valgrind|asan|all]" >&2
+    exit 2
+    ;;
+esac
+
+target=${CARGO_TARGET_DIR:-target}
+logs=$target/sanitizers
+mkdir -p "$logs"
+leaky='panics scopes futures'
+core='goroutines channels scopes panics dynamic_select wide_selects select_memory futures soak'
+failed=
+
+# --- Helpers ---
+
+# Builds the tests named and those in the libraries, with the cargo arguments in $cargo; prints `name path` for each, once.
+build() {
+    local arguments=(--no-run --message-format=json) name
+    for name; do arguments+=(--test "$name"); done
+    {
+        cargo test "${cargo[@]}" -p go-tests "${arguments[@]}" --lib ${features:+--features "$features"} &&
+            cargo test "${cargo[@]}" -p go-runtime --lib --no-run --message-format=json ${features:+--features "$features"}
+    } | sed -n 's/.*"target":{"kind":\["\(test\|lib\)"\][^}]*"name":"\([^"]*\)".*"executable":"\([^"]*\)".*/\2 \3/p' |
+        awk '!seen[$1]++'
+}
+
+# Runs a test under the tool, and says how it went: run NAME SECONDS COMMAND...
+run() {
+    local name=$1 limit=$2 log=$logs/$tool-$1.log start=$SECONDS code
+    shift 2
+    timeout "$limit" "$@" > "$log" 2>&1
+    code=$?
+    if [ $code = 0 ]; then
+        echo "$tool: $name: ok ($((SECONDS - start)) s)"
+    else
+        echo "$tool: $name: FAILED, exit code $code ($((SECONDS - start)) s), see $log"
+        failed=1
+    fi
+}
+
+# The tool finds a mistake: finds TEST TEXT COMMAND...
+finds() {
+    local test=$1 text=$2 log=$logs/$tool-$1.log
+    shift 2
+    if ! "$@" --ignored --exact "$test" > "$log" 2>&1 && grep -q "$text" "$log"; then
+        echo "$tool: finds that $test"
+    else
+        echo "$tool: does NOT find that $test, see $log"
+        failed=1
+    fi
+}
+
+leaks_are_meant() {
+    [[ " $leaky " = *" $1 "* ]]
+}
+
+# --- valgrind ---
+
+# A build without optimisation. Valgrind runs threads one at a time, fairly, or a worker that spins would keep the others out.
+#
+# Left out: most of `select_memory`, a hundred thousand selects in each of many ways, which would take ten minutes alone, and counts its
+# bytes itself. Waits that are a part of what is tested have long deadlines, so nothing else had to be.
+run_valgrind() {
+    local tool=valgrind cargo=() features='' name path built
+    local memcheck=(valgrind --error-exitcode=9 --fair-sched=yes --num-callers=40)
+    if ! command -v valgrind > /dev/null; then
+        echo "valgrind is missing: apt-get install valgrind" >&2
+        exit 2
+    fi
+    built=$(build $core sanitizers) || { echo "valgrind: the tests do not build"; failed=1; return; }
+    while read -r name path; do
+        local check=(--leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite) tests=()
+        if leaks_are_meant "$name"; then check=(--leak-check=no); fi
+        case $name in
+            sanitizers)
+                finds freed_memory_is_read 'Invalid read' "${memcheck[@]}" --leak-check=no "$path"
+                continue
+                ;;
+            select_memory) tests=(channels_that_come_and_go lists_made_each_time) ;;
+        esac
+        run "$name" 600 "${memcheck[@]}" "${check[@]}" "$path" "${tests[@]}"
+    done <<< "$built"
+}
+
+# --- AddressSanitizer ---
+
+# Stable Rust has it behind RUSTC_BOOTSTRAP. Corosensei tells it of each switch of stacks with feature `sanitizer`. With a target named,
+# build scripts and macros are not instrumented.
+run_asan() {
+    local tool=asan features=sanitizer name path built leaks fake
+    local triple=x86_64-unknown-linux-gnu
+    local cargo=(--target "$triple" --target-dir "$target/asan")
+    if [ ! -e "$(rustc --print sysroot)/lib/rustlib/$triple/lib/librustc-stable_rt.asan.a" ] &&
+        ! ls "$(rustc --print sysroot)/lib/rustlib/$triple/lib/"*asan* > /dev/null 2>&1; then
+        echo "this Rust has no AddressSanitizer: rustup target add $triple (Linux, x86-64)" >&2
+        exit 2
+    fi
+    export RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address
+    built=$(build $core sanitizers go_behaviour stress) || { echo "asan: the tests do not build"; failed=1; return; }
+    unset RUSTC_BOOTSTRAP RUSTFLAGS
+    while read -r name path; do
+        leaks=1
+        if leaks_are_meant "$name"; then leaks=0; fi
+        if [ "$name" = sanitizers ]; then
+            finds freed_memory_is_read heap-use-after-free "$path"
+            finds a_frame_is_overrun stack-buffer-overflow "$path"
+        else
+            # The soak measures how deep it is in its stack, so its frames have to lie there.
+            fake=1
+            if [ "$name" = soak ]; then fake=0; fi
+            run "$name" 600 env ASAN_OPTIONS="detect_leaks=$leaks detect_stack_use_after_return=$fake" "$path"
+        fi
+    done <<< "$built"
+}
+
+if [ "$what" != asan ]; then run_valgrind; fi
+if [ "$what" != valgrind ]; then run_asan; fi
+if [ -n "$failed" ]; then exit 1; fi
+echo "nothing found"

@@ -1,0 +1,55 @@
+//! Many goroutines that do a bit of everything for a long time: `soak [SECONDS] [LIVE] [SEED] [WITHOUT...]`, three minutes
+//! and 200,000 goroutines if not said, without the operations named (`Deep`, `Pool`; see `Kind`).
+//!
+//! It takes the system's default limits on mappings (`vm.max_map_count`), a few gigabytes of memory, and the default `GOSTACK`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use go_tests::soak::{Kind, Plan, run};
+
+fn main() -> ExitCode {
+    let plan = match plan() {
+        Ok(plan) => plan,
+        Err(error) => {
+            eprintln!("usage: soak [SECONDS] [LIVE] [SEED] [WITHOUT...] ({error})");
+            return ExitCode::from(2);
+        }
+    };
+    println!(
+        "seed {}: {} goroutines for {:?}",
+        plan.seed, plan.live, plan.time
+    );
+    match run(&plan) {
+        Ok(account) => {
+            println!(
+                "{account}\nnothing lost, nothing grown (seed {})",
+                plan.seed
+            );
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("FAILED (seed {}): {failure}", plan.seed);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn plan() -> Result<Plan, String> {
+    let mut arguments = std::env::args().skip(1);
+    let mut next = |default: u64| {
+        arguments.next().map_or(Ok(default), |text| {
+            text.parse().map_err(|error| format!("{text}: {error}"))
+        })
+    };
+    let (seconds, live, seed) = (next(180)?, next(200_000)?, next(fastrand::u64(..))?);
+    let without = arguments
+        .map(|name| Kind::of(&name).ok_or(format!("{name} is no kind of operation")))
+        .collect::<Result<_, _>>()?;
+    Ok(Plan {
+        time: Duration::from_secs(seconds),
+        live: live as usize,
+        seed,
+        without,
+    })
+}

@@ -1,0 +1,150 @@
+//! The run from its start to its account.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use go_runtime::num_goroutine;
+
+use super::counts::Kind;
+use super::growth::Growth;
+use super::process::{self, Process};
+use super::report::Report;
+use super::watchdog::Watchdog;
+use super::world::World;
+use super::{expected, keeper, life};
+
+/// What to do. One run in a process.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How long, after all goroutines have been started.
+    pub time: Duration,
+    /// How many goroutines are to live at any time.
+    pub live: usize,
+    /// Each goroutine's choices come from it. (Not the order in which they run.)
+    pub seed: u64,
+    /// What nobody does, to find out where a failure comes from.
+    pub without: Vec<Kind>,
+}
+
+const REPORT: Duration = Duration::from_secs(10);
+
+/// Runs, and tells how it goes on the standard output. The account at the end, or what has gone wrong.
+///
+/// # Errors
+/// A loss, a growth, a goroutine that cannot start. When nothing happens for 20 seconds the process ends, with exit code 1.
+pub fn run(plan: &Plan) -> Result<String, String> {
+    let (world, failures) = World::new(plan.live, plan.without.clone());
+    expected::install_hook(&world);
+    let before = num_goroutine();
+    let watchdog = Watchdog::start(&world);
+
+    let mut rng = Rng::with_seed(plan.seed);
+    // Held until the end, so that it is never 0 in between.
+    world.alive.add(1);
+    let seed = rng.u64(..);
+    world.start(Default::default(), move |world| keeper::keep(world, seed));
+    let start = Instant::now();
+    while world.counts.live() < plan.live && life::begin(&world, rng.u64(..)).is_some() {}
+    println!(
+        "{} goroutines after {:.1?}",
+        world.counts.live(),
+        start.elapsed()
+    );
+
+    let mut growth = Growth::new(plan.time);
+    let watched = watch(plan, &world, &failures, &mut growth);
+
+    let start = Instant::now();
+    world.end();
+    world.alive.done();
+    world.alive.wait();
+    println!("all have ended after {:.1?}", start.elapsed());
+    for (_, rx) in &world.board {
+        rx.try_iter().for_each(drop);
+    }
+    drop(watchdog);
+    let mut steps = vec![
+        watched,
+        world.counts.close(),
+        goroutines_are_back_at(before),
+        growth.close(),
+    ];
+    // What has gone wrong since.
+    steps.extend(failures.try_iter().next().map(Err));
+    let (good, bad): (Vec<_>, Vec<_>) = steps.into_iter().partition(Result::is_ok);
+    if bad.is_empty() {
+        Ok(good.into_iter().flatten().collect::<Vec<_>>().join("\n"))
+    } else {
+        let bad = bad.into_iter().filter_map(Result::err);
+        Err(bad.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+/// Until the time is over or something fails.
+fn watch(
+    plan: &Plan,
+    world: &Arc<World>,
+    failures: &mpsc::Receiver<String>,
+    growth: &mut Growth,
+) -> Result<String, String> {
+    // Better fail than have the system end somebody.
+    let most = process::available().map_or(usize::MAX, |memory| memory / 4 * 3);
+    let mut report = Report::default();
+    let (start, mut told) = (Instant::now(), Duration::ZERO);
+    let tick = Duration::from_secs(1).min(plan.time / 20);
+    let mut next = start;
+    loop {
+        next += tick;
+        let pause = next.saturating_duration_since(Instant::now());
+        match failures.recv_timeout(pause) {
+            Ok(failure) => return Err(failure),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => unreachable!("the world has a sender"),
+        }
+        let (elapsed, process) = (start.elapsed(), Process::read());
+        growth.note(elapsed, &process);
+        let over = elapsed >= plan.time;
+        if over || elapsed >= told + REPORT {
+            println!("{}", report.line(elapsed, world, &process));
+            told = elapsed;
+        }
+        world.counts.check()?;
+        check_crowd(world)?;
+        if process.resident > most {
+            return Err(format!(
+                "{} MiB of memory, too much for this machine",
+                process.resident >> 10
+            ));
+        }
+        if over {
+            return Ok(format!("it has run for {elapsed:.1?}"));
+        }
+    }
+}
+
+/// The number of goroutines is near what it should be.
+fn check_crowd(world: &World) -> Result<(), String> {
+    let (live, target) = (world.counts.live(), world.target);
+    // Those who only wait for a partner or a child come on top.
+    if live < target / 10 * 8 || live > target / 10 * 15 + 1_000 {
+        return Err(format!("{live} goroutines live instead of {target}"));
+    }
+    Ok(())
+}
+
+/// Who was not joined is counted out a moment after its last word.
+fn goroutines_are_back_at(before: usize) -> Result<String, String> {
+    let start = Instant::now();
+    while num_goroutine() != before {
+        if start.elapsed() > Duration::from_secs(20) {
+            return Err(format!(
+                "there were {before} goroutines at the start, and are {} at the end",
+                num_goroutine()
+            ));
+        }
+        std::thread::yield_now();
+    }
+    Ok(format!("{before} other goroutines, as at the start"))
+}

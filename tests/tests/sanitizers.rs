@@ -1,0 +1,35 @@
+//! Mistakes, made on purpose in goroutines: `sanitizers.sh` runs them to see that its tools find such a thing where stacks are switched.
+//!
+//! Ignored, for they mean nothing without the tools.
+
+use std::hint::black_box;
+
+use go_runtime::{go, yield_now};
+
+#[test]
+#[ignore = "a mistake, run by sanitizers.sh"]
+fn freed_memory_is_read() {
+    let read = go! {
+        let freed = Box::into_raw(Box::new([1_u8; 64]));
+        yield_now();
+        // SAFETY: it comes from `into_raw`.
+        drop(unsafe { Box::from_raw(freed) });
+        // SAFETY: there is none, which is what the tool has to say.
+        unsafe { freed.cast::<u8>().read_volatile() }
+    };
+    black_box(read.join().unwrap());
+}
+
+/// Only AddressSanitizer knows what lies on a stack.
+#[test]
+#[ignore = "a mistake, run by sanitizers.sh"]
+fn a_frame_is_overrun() {
+    let read = go! {
+        let frame = black_box([1_u8; 64]);
+        yield_now();
+        let end = black_box(&frame).as_ptr().wrapping_add(black_box(64));
+        // SAFETY: there is none, which is what the tool has to say.
+        unsafe { end.read_volatile() }
+    };
+    black_box(read.join().unwrap());
+}
