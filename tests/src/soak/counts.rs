@@ -46,7 +46,7 @@ pub(super) const KINDS: [(Kind, u32); 10] = [
     (Kind::Panic, 20),
     (Kind::Deep, 2),
     (Kind::OwnStack, 6),
-    (Kind::Pool, 12),
+    (Kind::Pool, 40),
 ];
 
 #[derive(Debug, Default)]

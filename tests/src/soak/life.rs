@@ -9,10 +9,10 @@ use go_runtime::{Builder, JoinHandle, yield_now};
 
 use super::counts::{KINDS, Kind};
 use super::expected;
-use super::pool::in_pool;
 use super::stacks;
 use super::talk;
 use super::world::World;
+use go_runtime::blocking;
 
 /// A child that lives as all do, and what its result has to be.
 type Child = (JoinHandle<u64>, u64);
@@ -124,7 +124,7 @@ fn block(rng: &mut Rng) {
     let pause = Duration::from_micros(rng.u64(..300));
     let total = || numbers.iter().fold(0_u64, |sum, n| sum.wrapping_add(*n));
     let mut sum = 0;
-    let count = in_pool(|| {
+    let count = blocking(|| {
         std::thread::sleep(pause);
         sum = total();
         numbers.len()

@@ -12,7 +12,6 @@ mod keeper;
 mod life;
 mod lobby;
 mod message;
-mod pool;
 mod process;
 mod report;
 mod run;
