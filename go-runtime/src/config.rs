@@ -49,11 +49,11 @@ pub(crate) struct Debug {
 impl Debug {
     fn parse(list: &str) -> Debug {
         let is_on = |name: &str, usual: bool| {
-            let said = list.split(',').filter_map(|item| {
+            let mut said = list.split(',').filter_map(|item| {
                 let (said, value) = item.trim().split_once('=').unwrap_or((item.trim(), "1"));
                 (said == name).then_some(value != "0")
             });
-            said.last().unwrap_or(usual)
+            said.next_back().unwrap_or(usual)
         };
         Debug {
             slow: is_on("slow", false),
