@@ -87,7 +87,7 @@ fn the_default_stack_is_deep_enough() {
 /// All are deep at the same time, so that one that runs into another one's stack is seen.
 #[test]
 fn many_deep_stacks_at_once() {
-    let crowd = Crowd::gather(200, || Builder::new(), 200 * KIB);
+    let crowd = Crowd::gather(200, Builder::new, 200 * KIB);
     crowd.disperse();
 }
 
