@@ -49,7 +49,7 @@ pub(crate) struct Debug {
 impl Debug {
     fn parse(list: &str) -> Debug {
         let is_on = |name: &str, usual: bool| {
-            let said = list.split(',').filter_map(|item| {
+            let mut said = list.split(',').filter_map(|item| {
                 let (said, value) = item.trim().split_once('=').unwrap_or((item.trim(), "1"));
                 (said == name).then_some(value != "0")
             });
@@ -110,7 +110,10 @@ fn stack_size(var: Option<std::ffi::OsString>) -> Result<usize, StartError> {
         .and_then(|text| text.trim().parse().ok())
         .ok_or_else(|| {
             StartError(format!(
-                "GOSTACK={var:?} is no stack size: set it to a number of bytes, such as {} (256 KiB), or unset it",
+                "GOSTACK={var:?} is no stack size: set it to a number of bytes from {} (32 KiB) to {} (1 GiB), such as {} \
+                 (256 KiB), or unset it",
+                stack::MIN_SIZE,
+                stack::MAX_SIZE,
                 stack::DEFAULT_SIZE
             ))
         })?;
@@ -177,7 +180,9 @@ mod tests {
         assert_eq!(stack_size(Some("70000".into())), Ok(131_072));
         for bad in ["abc", "3", "32767", "1073741825", "99999999999"] {
             let error = stack_size(Some(bad.into())).unwrap_err().0;
-            assert!(error.contains("GOSTACK"), "{error}");
+            for part in ["GOSTACK", "32 KiB", "1 GiB"] {
+                assert!(error.contains(part), "{part}: {error}");
+            }
         }
     }
 }

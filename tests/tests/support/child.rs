@@ -1,0 +1,110 @@
+//! Child processes: an ignored test of this target, run by its name in a process of its own.
+#![allow(dead_code, reason = "each target uses a part of it")]
+
+use std::env;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+
+use crate::support::NET;
+
+/// A child that has ended, and what it said.
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// Runs the ignored test with these environment variables, and none of the runtime's else. One that hangs is a failure.
+#[track_caller]
+pub(crate) fn run(test: &str, variables: &[(&str, &str)]) -> Ended {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for variable in ["GOMAXPROCS", "GOSTACK", "GODEBUG", "RUST_BACKTRACE"] {
+        command.env_remove(variable);
+    }
+    let child = command.envs(variables.iter().copied()).spawn().unwrap();
+    let pid = child.id();
+    let (done, result) = mpsc::channel();
+    let waiter = thread::spawn(move || done.send(child.wait_with_output()));
+    let Ok(output) = result.recv_timeout(NET) else {
+        // SAFETY: nobody has waited for the child yet, so the number is still its own.
+        unsafe { libc::kill(pid.cast_signed(), libc::SIGKILL) };
+        panic!("{test}, {variables:?}: it hangs");
+    };
+    let _ = waiter.join();
+    let output = output.unwrap();
+    let ended = Ended {
+        status: output.status,
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    };
+    assert!(
+        ended.out.contains("running 1 test"),
+        "{test}: {}",
+        ended.all()
+    );
+    ended
+}
+
+/// Runs the ignored test, which must succeed.
+#[track_caller]
+pub(crate) fn succeed(test: &str, variables: &[(&str, &str)]) -> Ended {
+    let ended = run(test, variables);
+    assert!(
+        ended.status.success(),
+        "{test}, {variables:?}: {}",
+        ended.all()
+    );
+    ended
+}
+
+impl Ended {
+    /// For the message of an assertion.
+    pub(crate) fn all(&self) -> String {
+        format!(
+            "{}\n--- stdout\n{}\n--- stderr\n{}",
+            self.status, self.out, self.err
+        )
+    }
+
+    /// What the child printed on a line that starts with `mark`.
+    #[track_caller]
+    pub(crate) fn line(&self, mark: &str) -> &str {
+        let mut rest = self.out.lines().filter_map(|line| line.strip_prefix(mark));
+        rest.next()
+            .unwrap_or_else(|| panic!("no {mark:?}: {}", self.all()))
+    }
+
+    #[track_caller]
+    pub(crate) fn died_of(&self, signal: i32) -> &Ended {
+        assert_eq!(self.status.signal(), Some(signal), "{}", self.all());
+        self
+    }
+
+    /// Each of `parts` is on stderr.
+    #[track_caller]
+    pub(crate) fn says(&self, parts: &[&str]) -> &Ended {
+        for part in parts {
+            assert!(
+                self.err.contains(part),
+                "not said: {part:?}: {}",
+                self.all()
+            );
+        }
+        self
+    }
+
+    /// None of `parts` is on stderr.
+    #[track_caller]
+    pub(crate) fn does_not_say(&self, parts: &[&str]) -> &Ended {
+        for part in parts {
+            assert!(!self.err.contains(part), "said: {part:?}: {}", self.all());
+        }
+        self
+    }
+}
