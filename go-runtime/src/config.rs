@@ -49,7 +49,7 @@ pub(crate) struct Debug {
 impl Debug {
     fn parse(list: &str) -> Debug {
         let is_on = |name: &str, usual: bool| {
-            let mut said = list.split(',').filter_map(|item| {
+            let said = list.split(',').filter_map(|item| {
                 let (said, value) = item.trim().split_once('=').unwrap_or((item.trim(), "1"));
                 (said == name).then_some(value != "0")
             });

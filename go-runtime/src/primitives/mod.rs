@@ -4,6 +4,7 @@
 //! compile the very same files with its own in place of these.
 
 pub(crate) mod backoff;
+pub(crate) mod heap;
 pub(crate) mod prefetch;
 pub(crate) mod random;
 pub(crate) mod spin_lock;

@@ -27,11 +27,12 @@ pub(crate) struct Fiber {
     extent: Extent,
     /// Where its stack ended, but for less than `MARGIN` bytes, when it was suspended last.
     end: Cell<*const u8>,
-    /// It is in its worker's queue of those that have run since their depths were given back (or it never gets there).
-    queued: Cell<bool>,
-    /// It is to be ended when it comes out of that queue.
-    doomed: Cell<bool>,
+    /// Its place in its worker's list of those that have run since their depths were given back; or `UNLISTED`, or `NEVER_LISTED`.
+    place: Cell<u32>,
 }
+
+const UNLISTED: u32 = u32::MAX;
+const NEVER_LISTED: u32 = u32::MAX - 1;
 
 /// What a suspended fiber has in use below `end` is less: the frames of `suspend` and of the switch.
 const MARGIN: usize = 4096;
@@ -40,7 +41,7 @@ const MARGIN: usize = 4096;
 const HOT: usize = 12 * LINE;
 
 impl Fiber {
-    /// One that is not `pooled` never comes into the queue, and is ended when its task is.
+    /// One that is not `pooled` never comes into the list, and is ended when its task is.
     pub(super) fn new(mut stack: Stack, pooled: bool) -> NonNull<Fiber> {
         let extent = stack.extent();
         let place = stack.carve::<Fiber>();
@@ -53,8 +54,7 @@ impl Fiber {
                 suspender: Cell::new(ptr::null()),
                 extent,
                 end: Cell::new(ptr::null()),
-                queued: Cell::new(!pooled),
-                doomed: Cell::new(false),
+                place: Cell::new(if pooled { UNLISTED } else { NEVER_LISTED }),
             });
         }
         let coroutine = Coroutine::with_stack(stack, move |suspender: &Suspender, ()| {
@@ -91,21 +91,31 @@ impl Fiber {
         self.task.get()
     }
 
+    /// Whether it has still to come into the list of those that have run.
     #[inline]
-    pub(super) fn is_queued(&self) -> bool {
-        self.queued.get()
+    pub(super) fn is_unlisted(&self) -> bool {
+        self.place.get() == UNLISTED
     }
 
-    pub(super) fn set_queued(&self, queued: bool) {
-        self.queued.set(queued);
+    /// Puts it into the list.
+    pub(super) fn enlist(this: NonNull<Fiber>, list: &mut Vec<NonNull<Fiber>>) {
+        // SAFETY: the caller's worker has it, so it is alive.
+        unsafe { this.as_ref() }.place.set(list.len() as u32);
+        list.push(this);
     }
 
-    pub(super) fn is_doomed(&self) -> bool {
-        self.doomed.get()
-    }
-
-    pub(super) fn doom(&self) {
-        self.doomed.set(true);
+    /// Takes it out of the list, if it is there.
+    pub(super) fn delist(&self, list: &mut Vec<NonNull<Fiber>>) {
+        let place = self.place.get();
+        if place >= NEVER_LISTED {
+            return;
+        }
+        self.place.set(UNLISTED);
+        list.swap_remove(place as usize);
+        if let Some(moved) = list.get(place as usize) {
+            // SAFETY: what is in the list is alive.
+            unsafe { moved.as_ref() }.place.set(place);
+        }
     }
 
     /// Gives back the memory of the stack that lies deeper than what is in use.

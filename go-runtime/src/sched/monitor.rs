@@ -31,6 +31,8 @@ const SURELY: Duration = Duration::from_millis(20);
 const STOPPED: Duration = Duration::from_millis(200);
 /// So long there must have been more workers than needed before one retires, and so long all must have slept before the monitor does.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// How often workers that do not sleep are to look whether they have memory to give back.
+const TRIM: Duration = Duration::from_secs(1);
 /// A goroutine that holds its worker so long is reported while it still does; one that does so for less, when it does no more.
 const REPORT_AFTER: Duration = Duration::from_millis(100);
 
@@ -151,7 +153,7 @@ impl Watcher {
                 self.look_at(index, seat, now);
             }
             self.adjust_workers(now);
-            if now - self.trimmed >= PATIENCE {
+            if now - self.trimmed >= TRIM {
                 self.trimmed = now;
                 self.runtime.seats().for_each(Seat::want_trim);
             }

@@ -3,14 +3,15 @@
 //! Nothing here keeps anything: who owns which range is `slab`'s to know.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Makes pages fault without splitting the mapping that they lie in (Linux 6.13; not in `libc` for all targets).
 const MADV_GUARD_INSTALL: libc::c_int = 102;
-/// Stands for the calling process where a system call wants a file descriptor of one (Linux 6.14).
-const PIDFD_SELF_THREAD_GROUP: libc::c_int = -20000;
+/// Stands for the calling thread, and so for its memory, where a system call wants a file descriptor of one (Linux 6.14).
+const PIDFD_SELF_THREAD: libc::c_int = -10000;
 /// So many ranges go into one call; the kernel would take 1,024.
 const RANGES: usize = 64;
 
@@ -55,6 +56,18 @@ pub(super) unsafe fn discard(start: NonNull<u8>, len: usize) {
     // Should it fail, the memory merely stays where it is.
     // SAFETY: as the caller says.
     unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_DONTNEED) };
+}
+
+/// How many pages the calling thread has been given; `None` if the system does not say.
+pub(super) fn pages_given() -> Option<usize> {
+    let mut usage = MaybeUninit::<libc::rusage>::uninit();
+    // SAFETY: writes `usage` if it returns 0.
+    if unsafe { libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: written, as said.
+    let faults = unsafe { usage.assume_init() }.ru_minflt;
+    usize::try_from(faults).ok()
 }
 
 /// How guards are made.
@@ -156,7 +169,7 @@ unsafe fn advise_all(starts: &[NonNull<u8>], len: usize, advice: libc::c_int) ->
         let bytes = unsafe {
             libc::syscall(
                 libc::SYS_process_madvise,
-                PIDFD_SELF_THREAD_GROUP,
+                PIDFD_SELF_THREAD,
                 ranges.as_ptr(),
                 chunk.len(),
                 advice,

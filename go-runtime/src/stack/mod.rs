@@ -149,6 +149,14 @@ impl Extent {
     }
 }
 
+/// How many pages of memory the calling thread has been given by touching them, on stacks or elsewhere; `None` if the system does not say.
+pub(crate) fn pages_given() -> Option<usize> {
+    #[cfg(target_os = "linux")]
+    return memory::pages_given();
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 /// Gives some of the memory of free stacks back to the system, so much as takes a moment. `true`: there is more.
 pub(crate) fn trim() -> bool {
     #[cfg(target_os = "linux")]

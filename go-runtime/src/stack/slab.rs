@@ -61,10 +61,12 @@ struct Slab {
     size: usize,
     slots: usize,
     taken: usize,
+    /// How many have ever been given out; those behind them have no guard.
+    begun: u16,
     /// Of those that are free, by their index; the last is given out first.
-    unguarded: Vec<u32>,
-    clean: Vec<u32>,
-    dirty: Vec<u32>,
+    unguarded: Vec<u16>,
+    clean: Vec<u16>,
+    dirty: Vec<u16>,
 }
 
 // SAFETY: as for `Slot`.
@@ -77,20 +79,32 @@ impl Slab {
             size,
             slots,
             taken: 0,
-            unguarded: (0..slots as u32).rev().collect(),
+            begun: 0,
+            unguarded: Vec::new(),
             clean: Vec::new(),
             dirty: Vec::new(),
         })
     }
 
-    fn slot(&self, index: u32) -> NonNull<u8> {
+    fn slot(&self, index: u16) -> NonNull<u8> {
         debug_assert!((index as usize) < self.slots);
         // SAFETY: the slab has that many slots.
         unsafe { self.start.add(index as usize * self.size) }
     }
 
-    fn index(&self, slot: NonNull<u8>) -> u32 {
-        ((slot.addr().get() - self.start.addr().get()) / self.size) as u32
+    fn index(&self, slot: NonNull<u8>) -> u16 {
+        ((slot.addr().get() - self.start.addr().get()) / self.size) as u16
+    }
+
+    /// Takes a free slot that has no guard.
+    fn take_unguarded(&mut self) -> Option<u16> {
+        self.unguarded.pop().or_else(|| {
+            let next = self.begun;
+            ((next as usize) < self.slots).then(|| {
+                self.begun += 1;
+                next
+            })
+        })
     }
 
     fn is_full(&self) -> bool {
@@ -98,7 +112,7 @@ impl Slab {
     }
 
     fn guarded(&self) -> usize {
-        self.slots - self.unguarded.len()
+        self.begun as usize - self.unguarded.len()
     }
 
     /// Gives the whole reservation back to the system.
@@ -173,7 +187,7 @@ impl Slabs {
                 } else if let Some(index) = slab.clean.pop() {
                     batch.ready.push(slab.slot(index));
                     batch.clean += 1;
-                } else if let Some(index) = slab.unguarded.pop() {
+                } else if let Some(index) = slab.take_unguarded() {
                     batch.unguarded.push(slab.slot(index));
                 } else {
                     break;

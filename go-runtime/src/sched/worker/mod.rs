@@ -33,6 +33,9 @@ use crate::sched::timers::{TimerKey, Timers};
 const ROUND: usize = 64;
 /// After so many it looks whether another worker holds something for it.
 const HELD_ROUND: usize = 8;
+/// So many wait in a worker's own queue; more are for all. The queue would keep the memory of its greatest length, and one that
+/// thieves have emptied has not even a chance to give it back.
+const MOST_FRESH: usize = 4096;
 /// How long an idle worker looks around before it sleeps, if work has been coming late.
 const SHORT_LOOK: Duration = Duration::from_micros(20);
 /// After so much looking around it lets other threads have the CPU: on a machine with more threads than CPUs the one that it waits for may
@@ -145,7 +148,7 @@ impl Worker {
 
     pub(super) fn spawn(&self, task: TaskRef) {
         self.note_spawn();
-        if self.seat.rest.is_retired() {
+        if self.fresh.len() >= MOST_FRESH || self.seat.rest.is_retired() {
             self.runtime.injector.push(task);
         } else {
             self.fresh.push(task);
@@ -396,7 +399,7 @@ impl Worker {
             return;
         };
         // SAFETY: alive, and this worker's.
-        if !unsafe { fiber.as_ref() }.is_queued() {
+        if unsafe { fiber.as_ref() }.is_unlisted() {
             self.note_touched(fiber);
         }
         self.current.set(Some(fiber));

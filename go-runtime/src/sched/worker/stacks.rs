@@ -25,10 +25,12 @@ pub(super) struct Pool {
     pub(super) stacks: Vec<Stack>,
     /// How many stacks to make next time.
     pub(super) batch: usize,
+    /// How many have been made.
+    pub(super) made: usize,
     /// The least number of idle fibers since the last trim began: so many were not needed.
     pub(super) least: usize,
     /// Fibers that have run since their depths were given back.
-    pub(super) touched: VecDeque<NonNull<Fiber>>,
+    pub(super) touched: Vec<NonNull<Fiber>>,
     pub(super) trim: Trim,
 }
 
@@ -84,6 +86,7 @@ impl Worker {
             }
             pool.batch = (2 * pool.batch).clamp(1, BATCH);
             pool.stacks = Stack::new_batch(size, pool.batch)?;
+            pool.made += pool.stacks.len();
             pool.stacks.pop()
         } else {
             Stack::new_batch(size, 1)?.pop()
@@ -132,8 +135,6 @@ impl Worker {
     /// The fiber is going to run, for the first time since its depths were given back.
     #[cold]
     pub(super) fn note_touched(&self, fiber: NonNull<Fiber>) {
-        // SAFETY: this worker's, and alive.
-        unsafe { fiber.as_ref() }.set_queued(true);
-        self.pool.borrow_mut().touched.push_back(fiber);
+        Fiber::enlist(fiber, &mut self.pool.borrow_mut().touched);
     }
 }

@@ -2,16 +2,18 @@
 //!
 //! There are two kinds of it. Idle fibers beyond a few are ended if they have not been needed since the last time. And a goroutine that
 //! has once gone deep leaves pages on its stack, below what is in use, be it parked or long gone: every fiber that has run comes
-//! into a queue, and what lies deeper than it reaches is given back. (Go shrinks stacks for the same reason.)
+//! into a list, and what lies deeper than it reaches is given back. (Go shrinks stacks for the same reason.) That costs a system call for
+//! each, so it is done when the thread has been given as many pages as there are fibers in the list: until then it is not worth it.
 //!
 //! A worker that sleeps does it in its sleep; one that does not is told now and then by the monitor, and has a budget.
 
-use std::ptr::NonNull;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Worker;
 use super::stacks::Pool;
 use crate::clock;
+use crate::primitives::heap;
 use crate::sched::fiber::Fiber;
 use crate::stack;
 
@@ -27,6 +29,12 @@ const MANY_STEPS: usize = 100;
 /// A step that takes so long has given back much.
 const MUCH: Duration = Duration::from_micros(200);
 
+/// When so many goroutines' fibers have been ended, so much memory of the goroutines themselves has become free that the allocator should
+/// give it back as well.
+const MANY: usize = 10_000;
+/// So few pages are not looked for.
+const FEW_PAGES: usize = 256;
+
 /// How far the giving back has come.
 #[derive(Default)]
 pub(super) struct Trim {
@@ -35,14 +43,46 @@ pub(super) struct Trim {
     going: bool,
     /// How many idle fibers are still to be ended.
     pub(super) surplus: usize,
+    /// How many have been, since the allocator was told.
+    ended: usize,
+    /// How many fibers of the list are still to be looked at.
+    deep: usize,
+    /// What [`stack::pages_given`] said when the list was looked at last, and how many stacks had been made.
+    pages: usize,
+    stacks: usize,
+    /// The worker's tick when the giving back began last: if it has not run anything since, there is nothing new.
+    tick: usize,
     /// For a worker that does not sleep: steps taken since the monitor's word, and how many there may be.
     steps: usize,
     budget: usize,
 }
 
 impl Pool {
-    fn has_something_to_give(&self) -> bool {
-        self.fibers.len() > KEPT || !self.stacks.is_empty() || !self.touched.is_empty()
+    fn has_something_to_give(&self, tick: usize) -> bool {
+        let stirred = self.trim.tick != tick && !self.touched.is_empty();
+        self.fibers.len() > KEPT || !self.stacks.is_empty() || stirred
+    }
+
+    /// Decides what to give back.
+    fn begin(&mut self, now: Instant, tick: usize) {
+        let idle = self.fibers.len();
+        let trim = &mut self.trim;
+        trim.going = true;
+        trim.began = Some(now);
+        trim.tick = tick;
+        // Of very many, the last few lie scattered over memory that could go as a whole.
+        let kept = if idle < MANY { KEPT } else { 0 };
+        trim.surplus = self.least.min(idle.saturating_sub(kept));
+        self.least = idle;
+        if let Some(pages) = stack::pages_given() {
+            // Each new stack has got one that it still needs.
+            let spent = self.made - trim.stacks;
+            let surplus = (pages - trim.pages).saturating_sub(spent);
+            if surplus > self.touched.len().max(FEW_PAGES) {
+                (trim.pages, trim.stacks) = (pages, self.made);
+                trim.deep = self.touched.len();
+            }
+        }
     }
 
     /// Ends some of the idle fibers that have not been needed, the coldest first. `false`: there are none.
@@ -54,14 +94,12 @@ impl Pool {
         for fiber in self.fibers.drain(..some) {
             // SAFETY: idle, and the worker's.
             unsafe {
-                if fiber.as_ref().is_queued() {
-                    fiber.as_ref().doom();
-                } else {
-                    Fiber::destroy(fiber);
-                }
+                fiber.as_ref().delist(&mut self.touched);
+                Fiber::destroy(fiber);
             }
         }
         self.trim.surplus -= some;
+        self.trim.ended += some;
         self.least = self.least.min(self.fibers.len());
         some > 0
     }
@@ -71,27 +109,18 @@ impl Pool {
     /// # Safety
     /// As for [`end_some`](Self::end_some).
     unsafe fn discard_some(&mut self) -> bool {
-        let some = self.touched.len().min(SOME);
-        for fiber in self.touched.drain(..some) {
-            // SAFETY: suspended, for this is the worker's loop.
-            unsafe { let_go(fiber) };
+        let some = self.trim.deep.min(SOME);
+        for _ in 0..some {
+            if let Some(&fiber) = self.touched.last() {
+                // SAFETY: alive, as it is in the list, and suspended, for this is the worker's loop.
+                unsafe {
+                    fiber.as_ref().delist(&mut self.touched);
+                    fiber.as_ref().discard_depths();
+                }
+            }
         }
+        self.trim.deep -= some;
         some > 0
-    }
-}
-
-/// # Safety
-/// The fiber has come out of the queue, is suspended, and the caller is its worker.
-unsafe fn let_go(fiber: NonNull<Fiber>) {
-    // SAFETY: what is in the queue has not been ended; what is doomed is idle, and in no pool.
-    unsafe {
-        let this = fiber.as_ref();
-        if this.is_doomed() {
-            Fiber::destroy(fiber);
-        } else {
-            this.set_queued(false);
-            this.discard_depths();
-        }
     }
 }
 
@@ -103,18 +132,15 @@ impl Worker {
             return Some(now);
         }
         let began = *pool.trim.began.get_or_insert(now);
-        pool.has_something_to_give().then(|| began + AFTER)
+        let tick = self.seat.books.ticks();
+        pool.has_something_to_give(tick).then(|| began + AFTER)
     }
 
     /// Takes one step. Called in the worker's loop, when [`trim_due`](Self::trim_due) says so.
     pub(super) fn trim(&self, now: Instant) {
         let pool = &mut *self.pool.borrow_mut();
-        let idle = pool.fibers.len();
         if !pool.trim.going {
-            pool.trim.going = true;
-            pool.trim.began = Some(now);
-            pool.trim.surplus = pool.least.min(idle.saturating_sub(KEPT));
-            pool.least = idle;
+            pool.begin(now, self.seat.books.ticks());
         }
         // SAFETY: this is the worker's loop.
         if unsafe { pool.end_some() || pool.discard_some() } {
@@ -125,9 +151,14 @@ impl Worker {
         if stack::trim() {
             return;
         }
-        pool.fibers.shrink_to(2 * idle);
-        pool.touched.shrink_to(idle);
+        shrink(&mut pool.fibers);
+        pool.touched.shrink_to(2 * pool.touched.len());
         pool.trim.going = false;
+        if pool.trim.ended >= MANY {
+            pool.trim.ended = 0;
+            shrink(&mut self.ready.borrow_mut());
+            heap::trim();
+        }
     }
 
     /// The monitor has found that this worker does not sleep: takes a step, if the budget allows it.
@@ -149,4 +180,8 @@ impl Worker {
             self.seat.note_trimmed();
         }
     }
+}
+
+fn shrink<T>(queue: &mut VecDeque<T>) {
+    queue.shrink_to(2 * queue.len());
 }
