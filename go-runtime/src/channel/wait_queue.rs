@@ -11,6 +11,7 @@
 use std::cell::Cell;
 use std::ptr;
 
+use crate::primitives::prefetch::{LINE, prefetch};
 use crate::sched::{Parker, Unparker, Verdict};
 
 /// What a waiter offers.
@@ -209,6 +210,8 @@ impl WaitQueue {
             let Some(waiter) = self.take() else {
                 return;
             };
+            // Where very many wait, each is cold. (Its first line is being fetched already.)
+            prefetch(self.first.cast::<u8>().wrapping_add(LINE));
             // SAFETY: claimed by us, so it stays until we end its wait; `next` is free, now that it is out of the queue.
             unsafe { (*waiter).next.set(ptr::null()) };
             if claimed.last.is_null() {

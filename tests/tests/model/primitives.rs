@@ -12,6 +12,11 @@ pub(crate) mod lock {
 pub(crate) mod random {
     pub(crate) fn shuffle<T>(_: &mut [T]) {}
 }
+/// Fetching is a hint, which a model need not take.
+pub(crate) mod prefetch {
+    pub(crate) const LINE: usize = 64;
+    pub(crate) fn prefetch(_: *const u8) {}
+}
 pub(crate) mod backoff {
     /// Waiting for another thread: loom has to run it.
     pub(crate) struct Backoff;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use go_benches::{mem, rusage};
 use go_runtime::channel::{Receiver, Sender, bounded};
-use go_runtime::go;
+use go_runtime::{go, num_goroutine};
 
 /// What is memory left over after the end compared with: the start's and a tenth more.
 pub(crate) fn enough(start_kb: f64) -> f64 {
@@ -22,10 +22,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// The counters are all there is for each goroutine besides itself: no handle is kept.
 pub(crate) fn blocked(n: usize) -> Result<(), String> {
     static BLOCKED: AtomicUsize = AtomicUsize::new(0);
-    static ENDED: AtomicUsize = AtomicUsize::new(0);
 
-    // Starts the workers, which Go's program has from its start.
-    go!({}).join().map_err(|_| "the first goroutine panicked")?;
+    warm_up()?;
     let (stop, done) = bounded::<()>(0);
 
     let before = mem();
@@ -35,11 +33,10 @@ pub(crate) fn blocked(n: usize) -> Result<(), String> {
             go!(clone(done) {
                 BLOCKED.fetch_add(1, Relaxed);
                 let _ = done.recv();
-                ENDED.fetch_add(1, Relaxed);
             });
         }
     }));
-    wait_for(&BLOCKED, n)?;
+    wait_for(|| BLOCKED.load(Relaxed), n)?;
     let (created, created_cpu_ms) = (creating.elapsed(), rusage().0 - cpu_ms);
     wait_for_sleep()?;
 
@@ -48,7 +45,7 @@ pub(crate) fn blocked(n: usize) -> Result<(), String> {
 
     let waking = Instant::now();
     drop(stop);
-    wait_for(&ENDED, n)?;
+    wait_for_end()?;
     let woken = waking.elapsed();
 
     let end = Instant::now();
@@ -94,7 +91,7 @@ pub(crate) fn ring(n: usize) -> Result<(), String> {
         }
         channels[0].0.clone()
     });
-    wait_for(&STARTED, n)?;
+    wait_for(|| STARTED.load(Relaxed), n)?;
     wait_for_sleep()?;
     let first = made.join().map_err(|_| "no ring was made")?;
 
@@ -150,12 +147,32 @@ pub(crate) fn touch(n: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Waits until the counter is `n`. Gives up if nothing changes for 10 seconds: where there is no memory for more stacks goroutines wait for
+/// What grows once and for all (the workers, code that is read, the first arenas) belongs to the start.
+fn warm_up() -> Result<(), String> {
+    let (stop, done) = bounded::<()>(0);
+    for _ in 0..20_000 {
+        go!(clone(done) {
+            let _ = done.recv();
+        });
+    }
+    drop(stop);
+    wait_for_end()?;
+    // Until what was for them has been given back.
+    thread::sleep(Duration::from_secs(1));
+    Ok(())
+}
+
+/// Waits until no goroutine is left.
+fn wait_for_end() -> Result<(), String> {
+    wait_for(|| usize::MAX - num_goroutine(), usize::MAX)
+}
+
+/// Waits until `count` gives `n`. Gives up if nothing changes for 10 seconds: where there is no memory for more stacks goroutines wait for
 /// others to end, and here nobody does.
-fn wait_for(counter: &AtomicUsize, n: usize) -> Result<(), String> {
+fn wait_for(count: impl Fn() -> usize, n: usize) -> Result<(), String> {
     let (mut last, mut changed) = (0, Instant::now());
     loop {
-        let count = counter.load(Relaxed);
+        let count = count();
         if count == n {
             return Ok(());
         }
