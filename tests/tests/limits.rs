@@ -61,6 +61,47 @@ fn exhausted_stacks() {
     }
 }
 
+/// One goroutine waits for a stack that this process can never have: the others go on, and only its like are refused.
+#[test]
+#[ignore = "run by a_stack_too_large_for_the_system"]
+fn beside_a_huge_stack() {
+    let huge = 1 << 30;
+    drop(go!(stack_size = huge; {}));
+    // It is tried when a worker comes to it.
+    let refusal = loop {
+        match Builder::new().stack_size(huge).spawn(|| ()) {
+            Ok(_) => go_runtime::time::sleep(std::time::Duration::from_micros(1)),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refusal.kind(), std::io::ErrorKind::OutOfMemory);
+    for n in 0..1000 {
+        assert_eq!(go!(move || n).join().unwrap(), n);
+        let smaller = Builder::new().stack_size(1 << 20).spawn(move || n);
+        assert_eq!(smaller.unwrap().join().unwrap(), n);
+    }
+    // The waiting one costs nothing but a try now and then.
+    assert!(Builder::new().stack_size(huge).spawn(|| ()).is_err());
+}
+
+#[test]
+fn a_stack_too_large_for_the_system() {
+    for workers in ["1", "2"] {
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg(
+                "ulimit -v 600000 && exec \"$0\" --exact beside_a_huge_stack --ignored --nocapture",
+            )
+            .arg(env::current_exe().unwrap())
+            .env("GOMAXPROCS", workers)
+            .output()
+            .unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{err}");
+        assert_eq!(err.matches("no memory for a stack").count(), 1, "{err}");
+    }
+}
+
 /// Workers that cannot be made are an error with advice, not an abort.
 #[test]
 fn no_memory_for_workers() {

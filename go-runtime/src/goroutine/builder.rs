@@ -204,7 +204,8 @@ impl Builder {
             let size = &mut self.options().stack_size;
             *size = Some(size.unwrap_or(0).max(least.min(stack::MAX_SIZE)));
         }
-        if runtime.is_out_of_stacks() {
+        let size = self.options.as_ref().and_then(|options| options.stack_size);
+        if runtime.is_out_of_stacks(size) {
             return Err(io::Error::new(
                 io::ErrorKind::OutOfMemory,
                 "there is no memory for more stacks, and goroutines are waiting for it: raise the limit on memory \

@@ -20,6 +20,7 @@ mod placement;
 mod rest;
 mod runtime;
 mod seat;
+mod shortage;
 mod task;
 mod timers;
 mod wakeup;

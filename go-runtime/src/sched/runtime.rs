@@ -15,6 +15,7 @@ use super::monitor::{self, Monitor};
 use super::overflow;
 use super::placement::{Other, Survey};
 use super::seat::{Books, Seat};
+use super::shortage::Shortage;
 use super::task::TaskRef;
 use super::worker::Worker;
 use crate::config::{Config, Debug, StartError};
@@ -35,8 +36,7 @@ pub(crate) struct Runtime {
     pub(super) idle: CachePadded<Idle>,
     pub(super) monitor: Monitor,
     spawned_outside: AtomicUsize,
-    /// A goroutine could not be started for want of a stack, and waits for one.
-    pub(super) out_of_stacks: AtomicBool,
+    pub(super) shortage: Shortage,
     /// Something waits in the queue of a worker that has more to do than others.
     pub(super) has_held: AtomicBool,
     config: Config,
@@ -84,7 +84,7 @@ impl Runtime {
             idle: CachePadded::new(Idle::new()),
             monitor: Monitor::new(),
             spawned_outside: AtomicUsize::new(0),
-            out_of_stacks: AtomicBool::new(false),
+            shortage: Shortage::new(),
             has_held: AtomicBool::new(false),
             config,
         }));
@@ -230,9 +230,11 @@ impl Runtime {
         self.config.stack_size
     }
 
-    /// Whether a goroutine waits for the memory of a stack.
-    pub(crate) fn is_out_of_stacks(&self) -> bool {
-        self.out_of_stacks.load(Ordering::Relaxed)
+    /// Whether there is no memory for a stack of `size` bytes (`None`: of the default size), and goroutines wait for it.
+    #[inline]
+    pub(crate) fn is_out_of_stacks(&self, size: Option<usize>) -> bool {
+        let size = size.map_or(self.config.stack_size, stack::round_size);
+        self.shortage.refuses(size)
     }
 
     /// How many goroutines live, started or not.

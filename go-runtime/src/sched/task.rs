@@ -2,7 +2,7 @@
 //!
 //! A task is one allocation: this header, and behind it whatever the typed part (`goroutine::job`) keeps there.
 //! The scheduler handles it through a [`TaskRef`], a plain pointer; the header counts who may still use it.
-//! `fiber` and `parent` belong to the worker on which the task has started.
+//! `fiber`, `parent` and `starved` belong to the worker on which the task has started.
 
 use std::cell::Cell;
 use std::panic::Location;
@@ -17,6 +17,8 @@ pub(crate) struct Task {
     pub(super) fiber: Cell<Option<NonNull<Fiber>>>,
     /// It has spawned others (see `placement`).
     pub(super) parent: Cell<bool>,
+    /// It waits for the memory of a stack (see `shortage`).
+    pub(super) starved: Cell<bool>,
     vtable: &'static VTable,
     spawned_at: &'static Location<'static>,
     options: Option<Box<Options>>,
@@ -59,6 +61,7 @@ impl Task {
             refs: AtomicUsize::new(2),
             fiber: Cell::new(None),
             parent: Cell::new(false),
+            starved: Cell::new(false),
             vtable,
             spawned_at,
             options,

@@ -65,6 +65,8 @@ pub(crate) struct Worker {
     pool: RefCell<stacks::Pool>,
     /// Goroutines that wait for the memory of a stack.
     stackless: RefCell<VecDeque<TaskRef>>,
+    /// One of this worker's stacks has become free since they tried last.
+    stack_freed: Cell<bool>,
     /// The fiber that runs; `None` in the worker's own loop. One word, for a signal handler may look at any time.
     current: Cell<Option<NonNull<Fiber>>>,
     /// It is counted in `Idle::searching`.
@@ -103,6 +105,7 @@ impl Worker {
             timers: RefCell::default(),
             pool: RefCell::default(),
             stackless: RefCell::default(),
+            stack_freed: Cell::new(false),
             current: Cell::new(None),
             searching: Cell::new(false),
             held: RefCell::default(),
@@ -357,7 +360,7 @@ impl Worker {
         }
         self.fire_timers();
         self.next_ready().or_else(|| {
-            if self.has_idle_fibers() {
+            if self.stack_freed.replace(false) {
                 self.retry_stackless();
             }
             if self.steal() {

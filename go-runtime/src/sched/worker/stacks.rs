@@ -4,12 +4,11 @@
 //! which the system has no memory wait here until another one ends.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 use std::ptr::NonNull;
 
 use super::Worker;
 use super::trim::Trim;
-use crate::primitives::atomic::Ordering;
 use crate::sched::fiber::Fiber;
 use crate::sched::task::TaskRef;
 use crate::stack::{self, Stack};
@@ -66,9 +65,10 @@ impl Worker {
                 }
             },
         };
-        if self.runtime.out_of_stacks.load(Ordering::Relaxed) {
-            let short = !self.stackless.borrow().is_empty();
-            self.runtime.out_of_stacks.store(short, Ordering::Relaxed);
+        if self.runtime.shortage.is_on() {
+            self.runtime
+                .shortage
+                .end(size, header.starved.replace(false));
         }
         header.fiber.set(Some(fiber));
         // SAFETY: the fiber is idle and ours.
@@ -96,18 +96,9 @@ impl Worker {
 
     #[cold]
     fn wait_for_stack(&self, task: TaskRef, size: usize, error: &io::Error) {
-        if !self.runtime.out_of_stacks.swap(true, Ordering::Relaxed) {
-            // Memory is short, so none is allocated; and one write keeps the message in one piece.
-            let mut text = io::Cursor::new([0; 1024]);
-            let _ = writeln!(
-                text,
-                "go-runtime: no memory for a stack of {size} bytes ({error}). The goroutine waits until another one ends, \
-                 and new ones are refused meanwhile. Raise the limit on memory (ulimit -v) or on mappings \
-                 (vm.max_map_count), set a smaller GOSTACK, or run fewer goroutines at once."
-            );
-            let length = text.position() as usize;
-            let _ = io::stderr().write_all(&text.get_ref()[..length]);
-        }
+        // SAFETY: the scheduler's reference is held until the goroutine has ended.
+        let first = !unsafe { task.get() }.starved.replace(true);
+        self.runtime.shortage.begin(size, first, error);
         self.stackless.borrow_mut().push_back(task);
     }
 
@@ -117,11 +108,8 @@ impl Worker {
         self.ready.borrow_mut().extend(waiting);
     }
 
-    pub(super) fn has_idle_fibers(&self) -> bool {
-        !self.pool.borrow().fibers.is_empty()
-    }
-
     pub(super) fn recycle(&self, fiber: NonNull<Fiber>) {
+        self.stack_freed.set(true);
         // SAFETY: idle, and this worker's.
         let size = unsafe { fiber.as_ref() }.stack_size();
         if size == self.runtime.default_stack_size() {
