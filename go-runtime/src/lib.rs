@@ -16,13 +16,21 @@
 //!
 //! # Settings
 //!
-//! The environment variables `GOMAXPROCS` (the number of workers, 1 to 1024; else the number of CPUs) and `GOSTACK` (the default
-//! size of a stack in bytes, 32 KiB to 1 GiB; else 256 KiB) are read when the runtime starts.
+//! These environment variables are read when the runtime starts:
+//!
+//! - `GOMAXPROCS`: the number of workers, 1 to 1024; else the number of CPUs.
+//! - `GOSTACK`: the default size of a stack in bytes, 32 KiB to 1 GiB, rounded up to a power of two; else 256 KiB. It includes a guard page
+//!   and some hundred bytes that the runtime needs.
+//! - `GOBLOCKING`: the most threads for [`blocking`] calls; else 1024.
+//! - `GODEBUG`: a list with commas. `slow=1` reports goroutines that hold their worker for over 10 ms, once for each place where they are
+//!   spawned. For comparisons and tests: `colour=0` lets the tops of all stacks lie at the same place of a page, `mprotect=1` makes guard
+//!   pages as on Linux before 6.13, where each takes two mappings of the process. Other names are let pass, as Go does.
 //!
 //! # Limits
 //!
-//! - A goroutine that computes without end, or is in a call of the system that blocks, holds its worker: what has started there waits.
-//!   (Polling is no such thing: when `select!` with a `default`, `try_recv`, `try_send`, `is_finished` or any operation on a closed channel
+//! - A goroutine that computes without end, or is in a call that blocks outside of [`blocking`], holds its worker: what has started there
+//!   waits. What has not started runs elsewhere after 10 ms: a worker is added, up to 256 of them, so that `GOMAXPROCS` go on; it retires when
+//!   the held one is free. (Polling is no such thing: when `select!` with a `default`, `try_recv`, `try_send`, `is_finished` or any operation on a closed channel
 //!   comes to nothing, 10 ms or more after the first that did so since the goroutine was resumed, others run. As everywhere that others may run, do not hold a guard of a
 //!   [`std::sync::Mutex`] then. Operations that succeed at once never let others run.)
 //! - A guard of a [`std::sync::Mutex`] held over a blocking operation may block the worker for its siblings; so may the initialiser of
@@ -30,7 +38,8 @@
 //! - An executor's `block_on` blocks the thread, in a goroutine its worker, and with it perhaps those who would wake the future. In a
 //!   goroutine use `recv`, `send` and `join`; leave `recv_async`, `send_async` and `.await` to async tasks.
 //! - When all goroutines wait for ever (a deadlock) nobody says so.
-//! - A goroutine that overflows its stack runs into a guard page and ends the process with SIGSEGV, as yet without a message.
+//! - Stacks do not grow. A goroutine that overflows its own runs into a guard page: on Linux a message says which one, where it was spawned,
+//!   and how to give it more, and the process aborts. Other faults are left to the handler that was installed before the runtime started.
 //! - A thread-local's initialiser must not block. Should two goroutines of one worker take turns in initialising the same thread-local,
 //!   std replaces, and drops, the first value while it may be in use: std takes for granted that initialisers on one thread nest. The
 //!   runtime cannot see this, so it is the one way known to undefined behaviour from safe code. (A `const` initialiser cannot block.)

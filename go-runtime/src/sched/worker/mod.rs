@@ -5,6 +5,7 @@
 //! clock when it runs dry and every so often besides, then steals, looks around for a moment, and sleeps.
 
 mod idleness;
+mod patience;
 mod stacks;
 mod starting;
 mod trim;
@@ -44,10 +45,6 @@ const ALONE: Duration = Duration::from_micros(3);
 /// Work that came so soon, after a sleep, would have been worth looking for: it is about what two workers need who wake
 /// each other in turn, and so would never find that they need not sleep.
 const SOON: Duration = Duration::from_micros(250);
-
-/// How long a goroutine may poll in vain before others run, as long as Go lets one run: 10 ms. The clock is read at every fourth poll.
-const SLICE: Duration = Duration::from_millis(10);
-const POLLS_A_LOOK: u32 = 4;
 
 /// How far ahead of its turn a goroutine's header, its fiber and its stack are fetched into the caches. Where very many wait, each is cold.
 const LOOK_AHEAD: [usize; 3] = [12, 8, 4];
@@ -211,28 +208,6 @@ impl Worker {
         }
     }
 
-    /// The current goroutine has asked for something that is not there, and did not wait. It may be doing so all the time, for
-    /// what only those can give who wait behind it: after a while, others run first.
-    pub(crate) fn note_vain_poll(&self) {
-        let polls = self.vain_polls.get();
-        self.vain_polls.set(polls.wrapping_add(1));
-        if !polls.is_multiple_of(POLLS_A_LOOK) {
-            return;
-        }
-        let now = clock::now();
-        match self.vain_since.get() {
-            Some(since) if polls > 0 => {
-                if now - since >= SLICE && !thread::panicking() {
-                    // Who was woken from elsewhere, or by the clock, has waited as well.
-                    self.collect_mail();
-                    self.fire_timers();
-                    self.yield_now();
-                }
-            }
-            _ => self.vain_since.set(Some(now)),
-        }
-    }
-
     /// Leaves the current goroutine's stack until somebody makes it runnable.
     #[inline]
     pub(super) fn suspend(&self) {
@@ -251,30 +226,6 @@ impl Worker {
 
     pub(super) fn remove_timer(&self, key: TimerKey) {
         self.timers.borrow_mut().remove(key);
-    }
-
-    /// Whether a goroutine that is about to block should look for its wake-up for a moment: nothing else can run here,
-    /// somebody else is awake to wake it, and it has paid off of late.
-    #[inline]
-    pub(super) fn worth_spinning(&self) -> bool {
-        let credit = self.spin_credit.get();
-        if credit <= 0 {
-            // Try again now and then.
-            self.spin_credit
-                .set(if credit <= -32 { 1 } else { credit - 1 });
-            return false;
-        }
-        self.runtime.active() > 1
-            && self.ready.borrow().is_empty()
-            && self.fresh.is_empty()
-            && !self.seat.rest.has_mail()
-            && self.runtime.idle.sleepers() + 1 < self.runtime.active()
-    }
-
-    pub(super) fn note_spin(&self, paid: bool) {
-        let credit = self.spin_credit.get();
-        self.spin_credit
-            .set(if paid { 8.min(credit + 2) } else { credit - 1 });
     }
 
     // --- the loop ---
