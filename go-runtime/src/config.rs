@@ -103,7 +103,7 @@ fn blocking_threads(var: Option<std::ffi::OsString>) -> Result<usize, StartError
 
 fn stack_size(var: Option<std::ffi::OsString>) -> Result<usize, StartError> {
     let Some(var) = var.filter(|var| !var.is_empty()) else {
-        return Ok(stack::DEFAULT_SIZE);
+        return Ok(stack::round_size(stack::DEFAULT_SIZE));
     };
     let bytes: usize = var
         .to_str()
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn stack_sizes_are_checked() {
-        assert_eq!(stack_size(None), Ok(stack::DEFAULT_SIZE));
+        assert_eq!(stack_size(None), Ok(stack::round_size(stack::DEFAULT_SIZE)));
         assert_eq!(stack_size(Some("65536".into())), Ok(65536));
         assert_eq!(stack_size(Some("70000".into())), Ok(131_072));
         for bad in ["abc", "3", "32767", "1073741825", "99999999999"] {

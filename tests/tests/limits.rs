@@ -4,6 +4,8 @@
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use go_runtime::channel::bounded;
 use go_runtime::{Builder, go, num_goroutine};
@@ -59,6 +61,50 @@ fn exhausted_stacks() {
         let said = err.matches("no memory for a stack of 262144 bytes");
         assert_eq!(said.count(), 1, "{err}");
     }
+}
+
+/// Who waits for a stack gets it though two others, who yield to each other all the time, never let the worker run dry.
+#[test]
+#[ignore = "run by a_busy_worker_serves_those_without_a_stack"]
+fn beside_yielding_ones() {
+    let (stop, done) = bounded::<()>(0);
+    let resting = Arc::new(AtomicBool::new(false));
+    let yielding: Vec<_> = (0..2)
+        .map(|_| {
+            go!(clone(resting) {
+                while !resting.load(Ordering::Relaxed) {
+                    go_runtime::yield_now();
+                }
+            })
+        })
+        .collect();
+    let mut blocked = Vec::new();
+    while let Ok(handle) = Builder::new().spawn({
+        let done = done.clone();
+        move || done.recv().is_err()
+    }) {
+        blocked.push(handle);
+        go_runtime::time::sleep(std::time::Duration::from_micros(1));
+    }
+    drop(stop);
+    assert!(blocked.into_iter().all(|handle| handle.join().unwrap()));
+    resting.store(true, Ordering::Relaxed);
+    yielding
+        .into_iter()
+        .for_each(|handle| handle.join().unwrap());
+}
+
+#[test]
+fn a_busy_worker_serves_those_without_a_stack() {
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg("ulimit -v 500000 && exec \"$0\" --exact beside_yielding_ones --ignored --nocapture")
+        .arg(env::current_exe().unwrap())
+        .env("GOMAXPROCS", "1")
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{err}");
 }
 
 /// One goroutine waits for a stack that this process can never have: the others go on, and only its like are refused.

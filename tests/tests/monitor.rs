@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use go_runtime::channel::{bounded, unbounded};
 use go_runtime::{JoinHandle, go};
 
+#[path = "support/child.rs"]
+mod child;
 mod support;
-use support::{alone, eventually, on_thread};
+use support::{eventually, on_thread};
 
 /// A goroutine that computes until it is told to stop. It runs when this returns.
 struct Hog {
@@ -30,6 +32,28 @@ fn compute_until(stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         hint::spin_loop();
     }
+}
+
+/// Computes for so much of the thread's own time.
+fn compute_for(time: Duration) {
+    let start = thread_time();
+    while thread_time() - start < time {
+        hint::spin_loop();
+    }
+}
+
+fn thread_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: writes `time`.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    assert_eq!(result, 0);
+    Duration::new(
+        time.tv_sec.cast_unsigned(),
+        u32::try_from(time.tv_nsec).unwrap(),
+    )
 }
 
 impl Hog {
@@ -130,7 +154,7 @@ fn what_has_not_started_goes_on() {
         "a_chain_of_blocked_threads",
     ] {
         for workers in ["1", "2"] {
-            alone(test, &[("GOMAXPROCS", workers)]);
+            child::succeed(test, &[("GOMAXPROCS", workers)]);
         }
     }
 }
@@ -167,7 +191,7 @@ fn extra_worker() {
 
 #[test]
 fn an_extra_worker_retires() {
-    alone("extra_worker", &[("GOMAXPROCS", "1")]);
+    child::succeed("extra_worker", &[("GOMAXPROCS", "1")]);
 }
 
 #[test]
@@ -188,21 +212,14 @@ fn culprits() {
         many_do_their_work();
         for _ in 0..2 {
             // Held for as long as it takes to be noticed several times over.
-            go! {
-                let start = Instant::now();
-                while start.elapsed() < Duration::from_millis(100) {
-                    hint::spin_loop();
-                }
-            }
-            .join()
-            .unwrap();
+            go!(compute_for(Duration::from_millis(60))).join().unwrap();
         }
     });
 }
 
 #[test]
 fn culprits_are_named_once() {
-    let said = alone("culprits", &[("GOMAXPROCS", "1"), ("GODEBUG", "slow")]);
+    let said = child::succeed("culprits", &[("GOMAXPROCS", "1"), ("GODEBUG", "slow")]).err;
     let reports: Vec<_> = said
         .lines()
         .filter(|line| line.starts_with("go-runtime: "))
@@ -218,12 +235,52 @@ fn culprits_are_named_once() {
     };
     let mut sites: Vec<_> = reports.iter().map(site).collect();
     let count = sites.len();
-    sites.dedup();
     sites.sort();
-    assert!(
-        sites.iter().all(|site| site.contains("monitor.rs:")),
-        "{said}"
-    );
-    assert_eq!((count, sites.len()), (2, 2), "{said}");
-    assert_eq!(alone("culprits", &[("GOMAXPROCS", "1")]), "");
+    sites.dedup();
+    // (A loaded machine may have held others.)
+    assert!(sites.len() >= 2 && count == sites.len(), "{said}");
+    let silent = child::succeed("culprits", &[("GOMAXPROCS", "1")]).err;
+    assert_eq!(silent, "");
+}
+
+/// What is spawned when a worker has just been let go, and sleeps, is started all the same.
+#[test]
+#[ignore = "run by a_worker_that_was_held_is_called"]
+fn after_a_hold() {
+    on_thread(|| {
+        for _ in 0..20 {
+            let hog = Hog::start();
+            many_do_their_work();
+            hog.stop();
+            for _ in 0..500 {
+                go!({}).join().unwrap();
+                // Until the worker sleeps.
+                thread::yield_now();
+            }
+        }
+    });
+}
+
+/// The same without an extra worker: nothing has waited while the worker was held.
+#[test]
+#[ignore = "run by a_worker_that_was_held_is_called"]
+fn after_a_quiet_hold() {
+    on_thread(|| {
+        for _ in 0..20 {
+            go!(compute_for(Duration::from_millis(30))).join().unwrap();
+            for _ in 0..500 {
+                go!({}).join().unwrap();
+                thread::yield_now();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_worker_that_was_held_is_called() {
+    for test in ["after_a_hold", "after_a_quiet_hold"] {
+        for workers in ["1", "2"] {
+            child::succeed(test, &[("GOMAXPROCS", workers)]);
+        }
+    }
 }

@@ -21,7 +21,7 @@ use std::time::Instant;
 use go_runtime::channel::{Receiver, Sender, bounded, unbounded};
 use go_runtime::{Builder, JoinHandle, go, num_goroutine};
 
-use support::NET;
+use support::{NET, eventually};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -533,6 +533,97 @@ fn guards_go_from_size_to_size() {
     }
     let ended = child::succeed("guards_of_two_sizes", &[("GODEBUG", "mprotect=1")]);
     ended.does_not_say(&["no memory for a stack"]);
+}
+
+/// All guards are taken by stacks of one size: another size is refused, and had again afterwards.
+#[test]
+#[ignore = "run by another_size_when_guards_have_run_out"]
+fn no_guard_for_another_size() {
+    let (stop, done) = bounded::<()>(0);
+    let (blocked, _, _) = spawn_until_refused(&done);
+    let large = || Builder::new().stack_size(512 * KIB).spawn(|| 6 * 7);
+    let refused = large().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::OutOfMemory);
+    drop(stop);
+    assert!(blocked.into_iter().all(|handle| handle.join().unwrap()));
+    // Those of the first size are idle, and make room.
+    eventually(|| large().is_ok_and(|handle| handle.join().unwrap() == 42));
+
+    // The first of another size is not refused, but waits, like those that are refused after it.
+    let (stop, done) = bounded::<()>(0);
+    let few = most_mappings() / 2 - 4096 / 2 - 200;
+    let blocked: Vec<_> = (0..few)
+        .map(|_| go!(clone(done) { done.recv().is_err() }))
+        .collect();
+    let waiting: Vec<_> = (0..300)
+        .filter_map(|_| {
+            let done = done.clone();
+            let builder = Builder::new().stack_size(512 * KIB);
+            builder.spawn(move || done.recv().is_err()).ok()
+        })
+        .collect();
+    drop(stop);
+    let all = blocked.into_iter().chain(waiting);
+    assert!(all.into_iter().all(|handle| handle.join().unwrap()));
+}
+
+#[test]
+fn another_size_when_guards_have_run_out() {
+    if most_mappings() > 300_000 {
+        println!("skipped: vm.max_map_count is large");
+        return;
+    }
+    for workers in ["1", "2"] {
+        let variables = [("GOMAXPROCS", workers), ("GODEBUG", "mprotect=1")];
+        child::succeed("no_guard_for_another_size", &variables);
+    }
+}
+
+/// A large frame is parked while what lies below it is given back: it keeps what is in it.
+#[test]
+#[ignore = "run by large_frames_of_parked_goroutines_are_kept"]
+fn large_frames() {
+    const COUNT: usize = 200;
+    #[inline(always)]
+    fn with_large_frame(n: usize, done: &Receiver<()>) -> bool {
+        let mut frame = [0_u8; 64 * KIB];
+        let byte = |i: usize| (i * 31 + n) as u8;
+        for (i, place) in frame.iter_mut().enumerate() {
+            *place = byte(i);
+        }
+        let frame = black_box(&mut frame);
+        let closed = done.recv().is_err();
+        closed && frame.iter().enumerate().all(|(i, place)| *place == byte(i))
+    }
+    let start = Usage::at_start();
+    let (stop, done) = bounded::<()>(0);
+    let started = Arc::new(AtomicUsize::new(0));
+    let parked: Vec<_> = (0..COUNT)
+        .map(|n| {
+            go!(clone(done, started) {
+                // Deep first, so that there is something to give back.
+                go_deep(120 * KIB, || ());
+                started.fetch_add(1, Ordering::Relaxed);
+                with_large_frame(n, &done)
+            })
+        })
+        .collect();
+    eventually(|| started.load(Ordering::Relaxed) == COUNT);
+    // They have touched more than 180 KiB each (the large frame lies above the deep ones), and need 64 and a bit.
+    start.comes_back(Usage {
+        mappings: COUNT,
+        resident_kib: COUNT * 100,
+        tables_kib: COUNT,
+    });
+    drop(stop);
+    assert!(parked.into_iter().all(|handle| handle.join().unwrap()));
+}
+
+#[test]
+fn large_frames_of_parked_goroutines_are_kept() {
+    for workers in ["1", "2"] {
+        child::succeed("large_frames", &[("GOMAXPROCS", workers)]);
+    }
 }
 
 // --- what needs much stack: std's own code ---

@@ -5,7 +5,8 @@
 //!   arms of one select);
 //! - `buffer.len() + reserved <= capacity`: a place that was promised to a chosen `send` arm of a select is kept
 //!   free until the arm has made its message (or failed to);
-//! - once `closed`, nothing is added to the buffer and nobody waits to send; what is in it can still be received.
+//! - once `closed`, nothing is added to the buffer; what is in it can still be received. Who waited is told bit by bit, and a sender that has not
+//!   been told yet may still be served by a receiver, which is as if it had come before the close.
 //!
 //! A message that comes back from a dropped future (`Core::give_back`) is put first in the buffer all the same, beyond the
 //! capacity and after a close: it has been sent before.
@@ -168,7 +169,8 @@ impl<T> State<T> {
 
     /// There may be room: lets the first waiting sender in, who is to be told after the lock has been given back.
     pub(super) fn admit_sender(&mut self, capacity: Option<usize>) -> Option<*const Waiter> {
-        if self.senders.is_empty() || capacity == Some(0) || !self.has_room(capacity) {
+        let is_full = capacity == Some(0) || !self.has_room(capacity);
+        if self.senders.is_empty() || self.closed || is_full {
             return None;
         }
         let sender = self.senders.take()?;

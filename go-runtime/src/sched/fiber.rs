@@ -13,7 +13,7 @@ use corosensei::{Coroutine, Yielder};
 
 use super::task::TaskRef;
 use crate::primitives::prefetch::{LINE, prefetch};
-use crate::stack::{Extent, Stack};
+use crate::stack::{self, Extent, Stack};
 
 type Suspender = Yielder<(), ()>;
 
@@ -25,7 +25,7 @@ pub(crate) struct Fiber {
     /// How to get off the stack; it lies at its bottom.
     suspender: Cell<*const Suspender>,
     extent: Extent,
-    /// Where its stack ended, but for less than `MARGIN` bytes, when it was suspended last.
+    /// Where its stack ended, but for less than `MARGIN` bytes, when it was suspended last; null before it has run.
     end: Cell<*const u8>,
     /// Its place in its worker's list of those that have run since their depths were given back; or `UNLISTED`, or `NEVER_LISTED`.
     place: Cell<u32>,
@@ -34,7 +34,7 @@ pub(crate) struct Fiber {
 const UNLISTED: u32 = u32::MAX;
 const NEVER_LISTED: u32 = u32::MAX - 1;
 
-/// What a suspended fiber has in use below `end` is less: the frames of `suspend` and of the switch.
+/// What a suspended fiber has in use below `end` is less: what is called after [`Fiber::note_end`], corosensei's `suspend` and its switch.
 const MARGIN: usize = 4096;
 
 /// So many bytes of a suspended stack are needed as soon as it goes on.
@@ -130,8 +130,7 @@ impl Fiber {
 
     #[inline(always)]
     fn note_end(&self) {
-        let here = 0_u8;
-        self.end.set(&raw const here);
+        self.end.set(stack::pointer());
     }
 
     /// Whether an access of `address` has run over the end of the stack.
@@ -163,7 +162,7 @@ impl Fiber {
     #[inline]
     pub(super) unsafe fn resume(&self) -> bool {
         // SAFETY: `Some`, since `new` puts the coroutine in before it gives the fiber away. Only the worker's loop resumes, and it runs outside of fibers: so no other use of the coroutine
-        // is under way. What runs inside touches `task` and `suspender` only.
+        // is under way. What runs inside never touches `coroutine`.
         let coroutine = unsafe { (*self.coroutine.get()).as_mut().unwrap_unchecked() };
         coroutine.resume(());
         self.task.get().is_none()

@@ -15,7 +15,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::nap::Nap;
-use super::runtime::Runtime;
+use super::runtime::{Queue, Runtime};
 use super::seat::Seat;
 use crate::clock;
 
@@ -72,10 +72,13 @@ fn all_asleep(runtime: &Runtime) -> bool {
 }
 
 pub(super) fn start(runtime: &'static Runtime) -> io::Result<()> {
-    let thread = thread::Builder::new()
+    thread::Builder::new()
         .name("go-monitor".into())
-        .spawn(move || Watcher::new(runtime).run())?;
-    let _ = runtime.monitor.thread.set(thread.thread().clone());
+        .spawn(move || {
+            // Before the first nap, from which it has to be woken.
+            let _ = runtime.monitor.thread.set(thread::current());
+            Watcher::new(runtime).run();
+        })?;
     Ok(())
 }
 
@@ -123,7 +126,7 @@ struct Watcher {
     trimmed: Instant,
     /// Somebody who slept was called for what waits, at the last look.
     called: bool,
-    spare: Option<crossbeam_deque::Worker<super::task::TaskRef>>,
+    spare: Option<Queue>,
 }
 
 impl Watcher {
@@ -180,7 +183,7 @@ impl Watcher {
         let lasted = now - watch.since;
         let (Some(site), true) = (running, watch.ticks == ticks) else {
             if seat.rest.is_held() {
-                seat.rest.set_held(false);
+                self.runtime.release(seat);
             }
             let ended = mem::replace(watch, Watch::new(ticks, now));
             if let Some(site) = ended.to_report {

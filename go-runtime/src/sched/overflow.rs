@@ -62,16 +62,19 @@ extern "C" fn on_fault(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // SAFETY: the kernel fills it in; for these signals it has an address.
+    // SAFETY: the kernel fills it in.
+    let is_fault = unsafe { (*info).si_code } > 0;
+    // SAFETY: as above; a fault has an address. (What another process has sent, with `kill`, has none.)
     let address = unsafe { (*info).si_addr() }.addr();
-    if let Some(worker) = Worker::current()
+    if is_fault
+        && let Some(worker) = Worker::current()
         && worker.is_overflow(address)
     {
         report(worker);
         // SAFETY: ends the process.
         unsafe { libc::abort() }
     }
-    pass_on(signal, info, context);
+    pass_on(signal, is_fault, info, context);
 }
 
 /// Writes the message. It neither allocates nor locks: the goroutine may have been doing just that.
@@ -98,7 +101,12 @@ fn report(worker: &Worker) {
 }
 
 /// Leaves the fault to the handler that was there before.
-fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+fn pass_on(
+    signal: libc::c_int,
+    is_fault: bool,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
     let index = SIGNALS.iter().position(|known| *known == signal);
     let previous = index.and_then(|index| PREVIOUS[index].get());
     match previous {
@@ -114,10 +122,17 @@ fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::
                 handler(signal);
             }
         }
+        Some(old) if old.sa_sigaction == libc::SIG_IGN && !is_fault => {}
         _ => {
-            // What the system does by itself, when the instruction that has failed is tried again: it ends the process.
-            // SAFETY: as `signal(2)` says.
-            unsafe { libc::signal(signal, libc::SIG_DFL) };
+            // What the system does by itself: it ends the process, when the instruction that has failed is tried again, or else when the
+            // signal comes again.
+            // SAFETY: as `signal(2)` says; a handler may raise signals.
+            unsafe {
+                libc::signal(signal, libc::SIG_DFL);
+                if !is_fault {
+                    libc::raise(signal);
+                }
+            }
         }
     }
 }

@@ -122,7 +122,7 @@ impl<P: Copy> Rest<P> {
         self.standing.load(Ordering::Relaxed) & RETIRED != 0
     }
 
-    /// For the monitor only.
+    /// For the monitor only, which calls it when it is not held any more.
     pub(crate) fn set_held(&self, held: bool) {
         self.set_standing(HELD, held);
     }

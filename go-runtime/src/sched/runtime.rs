@@ -43,7 +43,7 @@ pub(crate) struct Runtime {
 }
 
 /// A worker's end of the queue of what it has not started.
-type Queue = crossbeam_deque::Worker<TaskRef>;
+pub(super) type Queue = crossbeam_deque::Worker<TaskRef>;
 
 static RUNTIME: OnceLock<Result<&'static Runtime, StartError>> = OnceLock::new();
 
@@ -166,6 +166,10 @@ impl Runtime {
         }
         self.active.fetch_add(1, Ordering::Relaxed);
         self.made.store(index + 1, Ordering::Release);
+        // It may have gone to sleep before others could see it.
+        if let Some(seat) = self.seat(index) {
+            self.call(seat);
+        }
         Ok(())
     }
 
@@ -178,6 +182,12 @@ impl Runtime {
             // It sleeps again without being counted.
             self.call(extra);
         }
+    }
+
+    /// A worker is free again that one goroutine had held. It may sleep by now, and who has queued work meanwhile has not called it.
+    pub(super) fn release(&self, held: &Seat) {
+        held.rest.set_held(false);
+        self.call(held);
     }
 
     /// Has a worker whose standing has changed look around, if it sleeps.

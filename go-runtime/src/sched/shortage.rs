@@ -5,21 +5,30 @@
 //! for this system does not stop the others.
 
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 
 pub(super) struct Shortage {
     /// Goroutines that wait for a stack.
     waiting: AtomicUsize,
-    /// Stacks of so many bytes, and more, could not be had of late. It is a hint, which each attempt corrects.
+    /// Stacks of so many bytes, and more, could not be had in this shortage. It is a hint, which each attempt corrects.
     size: AtomicUsize,
+    /// When it was said last that there is one.
+    reported: Mutex<Option<Instant>>,
 }
+
+/// Shortages that follow each other so closely are reported once.
+const QUIET: Duration = Duration::from_secs(10);
 
 impl Shortage {
     pub(super) fn new() -> Shortage {
         Shortage {
             waiting: AtomicUsize::new(0),
             size: AtomicUsize::new(usize::MAX),
+            reported: Mutex::new(None),
         }
     }
 
@@ -36,9 +45,11 @@ impl Shortage {
 
     /// A stack of `size` bytes could not be had; `first`: for a goroutine that has not waited before.
     pub(super) fn begin(&self, size: usize, first: bool, error: &io::Error) {
-        self.size.fetch_min(size, Ordering::Relaxed);
         if first && self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
-            report(size, error);
+            self.size.store(size, Ordering::Relaxed);
+            self.report(size, error);
+        } else {
+            self.size.fetch_min(size, Ordering::Relaxed);
         }
     }
 
@@ -49,20 +60,29 @@ impl Shortage {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
     }
-}
 
-#[cold]
-fn report(size: usize, error: &io::Error) {
-    // Memory is short, so none is allocated; and one write keeps the message in one piece.
-    let mut text = io::Cursor::new([0; 1024]);
-    let _ = writeln!(
-        text,
-        "go-runtime: no memory for a stack of {size} bytes ({error}). The goroutine waits until another one ends, \
-         and new ones are refused meanwhile. Raise the limit on memory (ulimit -v) or on mappings \
-         (vm.max_map_count), set a smaller GOSTACK, or run fewer goroutines at once."
-    );
-    let length = text.position() as usize;
-    let _ = io::stderr().write_all(&text.get_ref()[..length]);
+    #[cold]
+    fn report(&self, size: usize, error: &io::Error) {
+        let now = clock::now();
+        let last = self
+            .reported
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(now);
+        if last.is_some_and(|last| now - last < QUIET) {
+            return;
+        }
+        // Memory is short, so the text is made in place; and one write keeps it in one piece.
+        let mut text = io::Cursor::new([0; 1024]);
+        let _ = writeln!(
+            text,
+            "go-runtime: no memory for a stack of {size} bytes ({error}). The goroutine waits until another one ends, \
+             and new ones whose stacks are as large are refused meanwhile. Raise the limit on memory (ulimit -v) or on mappings \
+             (vm.max_map_count), set a smaller GOSTACK, or run fewer goroutines at once."
+        );
+        let length = text.position() as usize;
+        let _ = io::stderr().write_all(&text.get_ref()[..length]);
+    }
 }
 
 #[cfg(test)]
@@ -86,5 +106,8 @@ mod tests {
         assert!(!shortage.refuses(1 << 18) && shortage.is_on());
         shortage.end(1 << 20, true);
         assert!(!shortage.refuses(1 << 30) && !shortage.is_on());
+        // The next shortage knows nothing of this one.
+        shortage.begin(1 << 30, true, &error);
+        assert!(shortage.refuses(1 << 30) && !shortage.refuses(1 << 20));
     }
 }

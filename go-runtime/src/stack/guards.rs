@@ -35,14 +35,14 @@ impl Budget {
         (self.mappings - OTHERS.min(self.mappings / 4)) / MAPPINGS_A_GUARD
     }
 
-    fn exceeded(&self) -> io::Error {
+    fn exceeded(&self, made: usize) -> io::Error {
         io::Error::new(
             io::ErrorKind::OutOfMemory,
             format!(
                 "{} guard pages take {} of the {} mappings that vm.max_map_count allows a process: raise it (sysctl -w \
                  vm.max_map_count={}), or use Linux 6.13 or newer, where guard pages take none",
-                self.guards(),
-                self.guards() * MAPPINGS_A_GUARD,
+                made,
+                made * MAPPINGS_A_GUARD,
                 self.mappings,
                 self.mappings.max(USUAL_MAPPINGS) * 8,
             ),
@@ -93,7 +93,7 @@ pub(super) unsafe fn make(starts: &[NonNull<u8>]) -> (usize, io::Result<()>) {
         // No memory here means no mappings: others may have more of them than we left.
         let counted = result.as_ref().err().and_then(io::Error::raw_os_error);
         if matches!(counted, None | Some(libc::ENOMEM)) {
-            return (done, Err(budget.exceeded()));
+            return (done, Err(budget.exceeded(MADE.load(Ordering::Relaxed))));
         }
         return (done, result);
     }
@@ -119,7 +119,7 @@ mod tests {
         };
         assert_eq!(budget(65_530).guards(), (65_530 - 4096) / 2);
         assert_eq!(budget(4000).guards(), 1500);
-        let error = budget(65_530).exceeded().to_string();
+        let error = budget(65_530).exceeded(30_717).to_string();
         for part in ["30717", "61434", "65530", "vm.max_map_count=524240"] {
             assert!(error.contains(part), "{part}: {error}");
         }

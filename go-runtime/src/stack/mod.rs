@@ -149,6 +149,27 @@ impl Extent {
     }
 }
 
+/// Where the stack of the calling function ends, whatever function that is once calls have been inlined: what it has lies above, but for
+/// what it calls.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(crate) fn pointer() -> *const u8 {
+    let pointer;
+    // SAFETY: copies a register.
+    unsafe {
+        std::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    pointer
+}
+
+/// Where the stack of the calling function ends: below all that it has, as this function is never part of it.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(never)]
+pub(crate) fn pointer() -> *const u8 {
+    let here = 0_u8;
+    std::hint::black_box(&raw const here)
+}
+
 /// How many pages of memory the calling thread has been given by touching them, on stacks or elsewhere; `None` if the system does not say.
 pub(crate) fn pages_given() -> Option<usize> {
     #[cfg(target_os = "linux")]

@@ -27,7 +27,7 @@ pub(super) struct Slot {
     size: usize,
 }
 
-// SAFETY: a slot is memory that nobody else knows of.
+// SAFETY: a slot is a range of memory, which no thread owns; its index is taken until its one `Slot` is dropped.
 unsafe impl Send for Slot {}
 
 impl Slot {
@@ -69,7 +69,7 @@ struct Slab {
     dirty: Vec<u16>,
 }
 
-// SAFETY: as for `Slot`.
+// SAFETY: a range of memory again; used under the table's lock, or by the one who has taken the slab out of the table.
 unsafe impl Send for Slab {}
 
 impl Slab {
@@ -126,17 +126,12 @@ impl Slab {
         }
     }
 
-    /// Gives the pages of up to `most` dirty slots back.
-    fn discard_dirty(&mut self, most: usize) -> usize {
+    /// Takes up to `most` dirty slots.
+    fn take_dirty(&mut self, most: usize) -> Vec<u16> {
         let kept = self.dirty.len().saturating_sub(most);
         let some = self.dirty.split_off(kept);
-        for &index in &some {
-            // SAFETY: a free slot is nobody's.
-            unsafe { memory::discard(self.slot(index), self.size) };
-        }
-        let count = some.len();
-        self.clean.extend(some);
-        count
+        self.taken += some.len();
+        some
     }
 }
 
@@ -262,9 +257,12 @@ impl Slabs {
         }
     }
 
-    /// Takes a slab without a taken slot out of the table, if there is one that takes anything.
-    fn take_empty(&mut self) -> Option<Slab> {
-        let empty = self.all.values().find(|slab| slab.taken == 0)?;
+    /// Takes a slab without a taken slot, for which `pays` holds, out of the table.
+    fn take_empty(&mut self, pays: impl Fn(&Slab) -> bool) -> Option<Slab> {
+        let empty = self
+            .all
+            .values()
+            .find(|slab| slab.taken == 0 && pays(slab))?;
         let (size, start) = (empty.size, empty.start.addr().get());
         self.open.remove(&(size, start));
         let slab = self.all.remove(&start)?;
@@ -296,8 +294,8 @@ pub(super) fn take(size: usize, most: usize) -> io::Result<Vec<Slot>> {
         slabs().give_back_unguarded(&unguarded[guarded..], size);
     }
     if ready.is_empty() {
-        // Guards are counted: those of slabs that nobody uses can be had.
-        if trim_empty() {
+        // Guards are counted: those of slabs that nobody uses can be had. (A slab without guards would be made again, and again.)
+        if trim_empty(|slab| slab.guarded() > 0) {
             return take(size, most);
         }
         result?;
@@ -307,7 +305,7 @@ pub(super) fn take(size: usize, most: usize) -> io::Result<Vec<Slot>> {
     }
     let tops: Vec<_> = ready[cold..]
         .iter()
-        // SAFETY: the last page of a slot.
+        // SAFETY: the last page of a slot; a slot has eight pages or more, of which the first alone is guarded.
         .map(|start| unsafe { start.add(size - memory::page_size()) })
         .collect();
     // SAFETY: pages of slots that are ours.
@@ -328,7 +326,7 @@ fn grow_and_take(size: usize, most: usize) -> io::Result<Batch> {
             if let Err(error) = slabs.grow(size) {
                 drop(slabs);
                 // What other sizes of stacks have reserved, and do not use, may be enough.
-                if trim_empty() {
+                if trim_empty(|_| true) {
                     continue;
                 }
                 return Err(error);
@@ -339,12 +337,12 @@ fn grow_and_take(size: usize, most: usize) -> io::Result<Batch> {
     }
 }
 
-/// Gives back the slabs that nobody uses. `true`: there was one.
-fn trim_empty() -> bool {
+/// Gives back the slabs that nobody uses, and for which `pays` holds. `true`: there was one.
+fn trim_empty(pays: impl Fn(&Slab) -> bool) -> bool {
     let mut any = false;
     while let Some(slab) = {
         let mut slabs = slabs();
-        slabs.take_empty()
+        slabs.take_empty(&pays)
     } {
         slab.release();
         any = true;
@@ -360,15 +358,29 @@ fn is_dirty() -> bool {
 /// Gives back some of the memory of free stacks: a slab that nobody uses, or the pages of some slots. `true`: there is more.
 pub(super) fn trim() -> bool {
     const SOME: usize = 64;
-    let empty = slabs().take_empty();
+    let empty = slabs().take_empty(|_| true);
     if let Some(slab) = empty {
         slab.release();
         return is_dirty();
     }
-    let mut slabs = slabs();
-    if let Some(slab) = slabs.all.values_mut().find(|slab| !slab.dirty.is_empty()) {
-        let count = slab.discard_dirty(SOME);
-        slabs.dirty -= count;
+    // While their pages go, the slots are taken, so nobody waits for the lock meanwhile.
+    let mut table = slabs();
+    let Some(slab) = table.all.values_mut().find(|slab| !slab.dirty.is_empty()) else {
+        return false;
+    };
+    let (start, size, some) = (slab.start, slab.size, slab.take_dirty(SOME));
+    let slots: Vec<_> = some.iter().map(|&index| slab.slot(index)).collect();
+    table.dirty -= some.len();
+    drop(table);
+    for slot in slots {
+        // SAFETY: a slot that this function has taken.
+        unsafe { memory::discard(slot, size) };
     }
-    slabs.dirty > 0
+    let mut table = slabs();
+    if let Some(slab) = table.all.get_mut(&start.addr().get()) {
+        slab.taken -= some.len();
+        slab.clean.extend(some);
+        table.open.insert((size, start.addr().get()));
+    }
+    table.dirty > 0
 }

@@ -24,7 +24,13 @@ pub(crate) fn run(test: &str, variables: &[(&str, &str)]) -> Ended {
         .args(["--exact", test, "--ignored", "--nocapture"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    for variable in ["GOMAXPROCS", "GOSTACK", "GODEBUG", "RUST_BACKTRACE"] {
+    for variable in [
+        "GOMAXPROCS",
+        "GOSTACK",
+        "GODEBUG",
+        "GOBLOCKING",
+        "RUST_BACKTRACE",
+    ] {
         command.env_remove(variable);
     }
     let child = command.envs(variables.iter().copied()).spawn().unwrap();

@@ -61,23 +61,6 @@ pub(crate) fn settle() {
     }
 }
 
-/// Runs an ignored test of this target in a process of its own, which must succeed. Returns what it wrote to stderr.
-#[track_caller]
-pub(crate) fn alone(test: &str, variables: &[(&str, &str)]) -> String {
-    let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored", "--nocapture"])
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        output.status.success() && said.contains("running 1 test"),
-        "{test}, {variables:?}: {said}{errors}"
-    );
-    errors
-}
-
 /// Runs the ignored tests whose names have one of `filters` in them in processes of their own, with 1, 2 and 4 workers.
 #[track_caller]
 pub(crate) fn at_several_gomaxprocs(filters: &[&str]) {

@@ -62,7 +62,7 @@ impl Worker {
             }
             let trim = self.trim_due(now);
             if trim.is_some_and(|trim| trim <= now) {
-                self.trim(now);
+                self.trim(now, true);
                 continue;
             }
             match [alarm, trim].into_iter().flatten().min() {

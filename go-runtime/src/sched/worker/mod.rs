@@ -64,7 +64,8 @@ pub(crate) struct Worker {
     stackless: RefCell<VecDeque<TaskRef>>,
     /// One of this worker's stacks has become free since they tried last.
     stack_freed: Cell<bool>,
-    /// The fiber that runs; `None` in the worker's own loop. One word, for a signal handler may look at any time.
+    /// The fiber that runs; `None` in the worker's own loop. A signal handler may look at any time: it is one word, and the switch to the
+    /// fiber, of which the compiler must assume that it reads memory, comes after it has been written.
     current: Cell<Option<NonNull<Fiber>>>,
     /// It is counted in `Idle::searching`.
     searching: Cell<bool>,
@@ -273,6 +274,9 @@ impl Worker {
         if tick.is_multiple_of(ROUND) {
             self.collect_mail();
             self.fire_timers();
+            if self.stack_freed.get() && !self.stackless.borrow().is_empty() {
+                self.retry_stackless();
+            }
             if self.seat.is_trim_wanted() {
                 self.trim_at_work();
             }
@@ -311,7 +315,7 @@ impl Worker {
         }
         self.fire_timers();
         self.next_ready().or_else(|| {
-            if self.stack_freed.replace(false) {
+            if self.stack_freed.get() {
                 self.retry_stackless();
             }
             if self.steal() {

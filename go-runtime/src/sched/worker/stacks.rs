@@ -104,6 +104,7 @@ impl Worker {
 
     /// Queues those that wait for a stack again.
     pub(super) fn retry_stackless(&self) {
+        self.stack_freed.set(false);
         let waiting = self.stackless.take();
         self.ready.borrow_mut().extend(waiting);
     }

@@ -136,8 +136,8 @@ impl Worker {
         pool.has_something_to_give(tick).then(|| began + AFTER)
     }
 
-    /// Takes one step. Called in the worker's loop, when [`trim_due`](Self::trim_due) says so.
-    pub(super) fn trim(&self, now: Instant) {
+    /// Takes one step. Called in the worker's loop, or in its sleep, when [`trim_due`](Self::trim_due) says so.
+    pub(super) fn trim(&self, now: Instant, asleep: bool) {
         let pool = &mut *self.pool.borrow_mut();
         if !pool.trim.going {
             pool.begin(now, self.seat.books.ticks());
@@ -154,7 +154,8 @@ impl Worker {
         shrink(&mut pool.fibers);
         pool.touched.shrink_to(2 * pool.touched.len());
         pool.trim.going = false;
-        if pool.trim.ended >= MANY {
+        // For a large heap this takes a while.
+        if asleep && pool.trim.ended >= MANY {
             pool.trim.ended = 0;
             shrink(&mut self.ready.borrow_mut());
             heap::trim();
@@ -167,7 +168,7 @@ impl Worker {
         let now = clock::now();
         let due = self.trim_due(now).is_some_and(|due| due <= now);
         if due {
-            self.trim(now);
+            self.trim(now, false);
         }
         let trim = &mut self.pool.borrow_mut().trim;
         trim.steps += 1;
