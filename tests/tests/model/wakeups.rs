@@ -193,9 +193,8 @@ impl Roll {
         }
     }
 
-    /// As in `Runtime::call`.
-    fn change_standing(&self, retired: bool) {
-        self.rest.set_retired(retired);
+    /// As in `Runtime::call`, after the standing has been changed.
+    fn call(&self) {
         self.idle.start_searching();
         if !self.rest.call(&self.idle) && self.idle.stop_searching() && self.has_work() {
             self.announce();
@@ -278,8 +277,37 @@ fn queued_work_finds_a_worker_that_was_retired() {
         let monitor = thread::spawn({
             let roll = roll.clone();
             move || {
-                roll.change_standing(true);
-                roll.change_standing(false);
+                roll.rest.set_retired(true);
+                roll.call();
+                roll.rest.set_retired(false);
+                roll.call();
+            }
+        });
+        let spawner = thread::spawn({
+            let roll = roll.clone();
+            move || {
+                roll.queue.fetch_add(1, Ordering::Relaxed);
+                roll.announce();
+            }
+        });
+        roll.work(1);
+        monitor.join().unwrap();
+        spawner.join().unwrap();
+        roll.assert_quiet();
+    });
+}
+
+/// The same with a worker that one goroutine has held: it takes work, but nobody calls it for any; when it is let go it is called.
+#[test]
+fn queued_work_finds_a_worker_that_was_held() {
+    check("rest, a held worker, the monitor and a spawner", 2, || {
+        let roll = Roll::new();
+        roll.rest.set_held(true);
+        let monitor = thread::spawn({
+            let roll = roll.clone();
+            move || {
+                roll.rest.set_held(false);
+                roll.call();
             }
         });
         let spawner = thread::spawn({
