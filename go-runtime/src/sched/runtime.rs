@@ -3,7 +3,7 @@
 //! It starts at the first use and never ends: the workers are threads that go with the process.
 
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 
 use crossbeam_deque::Injector;
@@ -123,24 +123,32 @@ impl Runtime {
         queue
     }
 
-    /// Starts the thread of a worker. If it cannot be made, its queue comes back.
+    /// Starts the thread of a worker, and waits until it is there: should there be no memory for the next one, this one does not need
+    /// any more. If it cannot be made, its queue comes back.
     fn hire(&'static self, index: usize, queue: Queue) -> Result<(), (io::Error, Option<Queue>)> {
         let queue = Arc::new(Mutex::new(Some(queue)));
+        let take = |queue: &Mutex<Option<Queue>>| {
+            queue.lock().unwrap_or_else(PoisonError::into_inner).take()
+        };
         let theirs = Arc::clone(&queue);
+        let (ready, is_ready) = mpsc::channel::<()>();
         let thread = thread::Builder::new()
             .name(format!("go-worker-{index}"))
             .spawn(move || {
-                let queue = theirs.lock().unwrap_or_else(PoisonError::into_inner).take();
-                if let Some(queue) = queue {
-                    Worker::new(self, index, queue).run();
+                if let (Some(queue), Some(seat)) = (take(&theirs), self.seat(index)) {
+                    let worker = Worker::new(self, index, queue);
+                    Worker::prepare_thread(seat);
+                    drop(ready);
+                    worker.run();
                 }
             });
         match thread {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let queue = queue.lock().unwrap_or_else(PoisonError::into_inner).take();
-                Err((error, queue))
+            Ok(_) => {
+                // It is dropped, not sent.
+                let _: Result<(), _> = is_ready.recv();
+                Ok(())
             }
+            Err(error) => Err((error, take(&queue))),
         }
     }
 

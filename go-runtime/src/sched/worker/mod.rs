@@ -114,6 +114,13 @@ impl Worker {
         }))
     }
 
+    /// What the calling thread needs to become a worker's; it may take memory.
+    pub(super) fn prepare_thread(seat: &Seat) {
+        #[cfg(target_os = "linux")]
+        overflow::prepare_thread();
+        seat.sit_down();
+    }
+
     /// The worker whose thread this is. `Worker` is not `Sync`, so the reference stays on this thread.
     #[inline]
     pub(crate) fn current() -> Option<&'static Worker> {
@@ -233,9 +240,6 @@ impl Worker {
 
     pub(super) fn run(&'static self) {
         CURRENT.set(self);
-        #[cfg(target_os = "linux")]
-        overflow::prepare_thread();
-        self.seat.sit_down();
         let mut idle_since = None;
         loop {
             if let Some(task) = self.next() {
