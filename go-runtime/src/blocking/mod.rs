@@ -19,7 +19,7 @@ use crate::sched::{Parker, Verdict, Worker};
 ///
 /// The threads are not counted by `GOMAXPROCS`. They are made when they are needed, up to 1,024, or what the environment variable
 /// `GOBLOCKING` says; calls beyond that wait until one of them is free. (So calls that wait for each other must not be that many.) A
-/// thread that has had nothing to do for two seconds ends.
+/// thread that has had nothing to do for two seconds ends. Where the system has no more threads to give, calls wait for those that there are.
 ///
 /// On a thread that is no worker, and in a goroutine that is unwinding (which never switches, see [the crate's page on
 /// panics](crate#panics)), `f` just runs.

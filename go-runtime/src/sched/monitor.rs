@@ -29,8 +29,10 @@ const COMPUTING: Duration = Duration::from_millis(4);
 const SURELY: Duration = Duration::from_millis(20);
 /// A look that comes so late tells nothing: the whole process may have been stopped.
 const STOPPED: Duration = Duration::from_millis(200);
-/// So long there must have been more workers than needed before one retires, and so long all must have slept before the monitor does.
+/// So long there must have been more workers than needed before one retires.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// So long all must have slept before the monitor does: whoever then gets up has to wake it.
+const NAP_AFTER: Duration = Duration::from_millis(20);
 /// How often workers that do not sleep are to look whether they have memory to give back.
 const TRIM: Duration = Duration::from_secs(1);
 /// A goroutine that holds its worker so long is reported while it still does; one that does so for less, when it does no more.
@@ -162,7 +164,7 @@ impl Watcher {
             }
             if all_asleep(self.runtime) {
                 let since = *self.asleep_since.get_or_insert(now);
-                if now - since >= PATIENCE && self.surplus_since.is_none() {
+                if now - since >= NAP_AFTER && self.surplus_since.is_none() {
                     self.runtime.monitor.nap(self.runtime);
                     self.asleep_since = None;
                     last = clock::now();

@@ -286,6 +286,11 @@ impl Unparker {
     /// # Safety
     /// As for [`Parker::unpark`], but that the parker is not seen to dangle before the next call or the drop.
     pub(crate) unsafe fn unpark(&mut self, parker: *const Parker, verdict: Verdict) {
+        // SAFETY: valid, as the caller says.
+        if matches!(unsafe { &(*parker).who }, Who::Future(_)) {
+            // Its waker is a user's code, which may wait for one of those who have been woken before.
+            self.deliver();
+        }
         // SAFETY: passed on.
         let Some((home, node)) = (unsafe { Parker::end(parker, verdict) }) else {
             return;

@@ -74,37 +74,61 @@ pub(super) fn use_mappings() {
     let _ = BUDGET.set(new_budget(true));
 }
 
-/// Guards the first page of each of `starts`. Returns how many have been, from the first on, and why not all.
+/// What [`make`] has done.
+pub(super) struct Made {
+    /// So many of the pages, from the first on, are guarded now.
+    pub(super) all: usize,
+    /// Those of them, the last, that take mappings.
+    pub(super) mapped: usize,
+    /// Why not all are.
+    pub(super) result: io::Result<()>,
+}
+
+/// Guards the first page of each of `starts`.
 ///
 /// # Safety
 /// The pages are the caller's, and nobody needs what is in them.
-pub(super) unsafe fn make(starts: &[NonNull<u8>]) -> (usize, io::Result<()>) {
+pub(super) unsafe fn make(starts: &[NonNull<u8>]) -> Made {
     let budget = budget();
+    let mut marked = 0;
     if budget.kind == GuardKind::Marks {
         // SAFETY: passed on.
-        return unsafe { memory::guard(budget.kind, starts) };
+        let (done, result) = unsafe { memory::guard(GuardKind::Marks, starts) };
+        // Memory that is locked (mlockall) takes no marks.
+        let is_locked =
+            result.as_ref().err().and_then(io::Error::raw_os_error) == Some(libc::EINVAL);
+        if !is_locked {
+            return Made {
+                all: done,
+                mapped: 0,
+                result,
+            };
+        }
+        marked = done;
     }
+    let starts = &starts[marked..];
     let made = MADE.fetch_add(starts.len(), Ordering::Relaxed);
     let allowed = budget.guards().saturating_sub(made).min(starts.len());
     // SAFETY: passed on.
-    let (done, result) = unsafe { memory::guard(budget.kind, &starts[..allowed]) };
-    MADE.fetch_sub(starts.len() - done, Ordering::Relaxed);
-    if done < starts.len() {
+    let (mapped, mut result) = unsafe { memory::guard(GuardKind::Mappings, &starts[..allowed]) };
+    MADE.fetch_sub(starts.len() - mapped, Ordering::Relaxed);
+    if mapped < starts.len() {
         // No memory here means no mappings: others may have more of them than we left.
-        let counted = result.as_ref().err().and_then(io::Error::raw_os_error);
-        if matches!(counted, None | Some(libc::ENOMEM)) {
-            return (done, Err(budget.exceeded(MADE.load(Ordering::Relaxed))));
+        let error = result.as_ref().err().and_then(io::Error::raw_os_error);
+        if matches!(error, None | Some(libc::ENOMEM)) {
+            result = Err(budget.exceeded(MADE.load(Ordering::Relaxed)));
         }
-        return (done, result);
     }
-    (done, Ok(()))
+    Made {
+        all: marked + mapped,
+        mapped,
+        result,
+    }
 }
 
-/// So many guards are gone with their memory.
-pub(super) fn forget(guards: usize) {
-    if budget().kind == GuardKind::Mappings {
-        MADE.fetch_sub(guards, Ordering::Relaxed);
-    }
+/// So many guards that took mappings are gone with their memory.
+pub(super) fn forget(mapped: usize) {
+    MADE.fetch_sub(mapped, Ordering::Relaxed);
 }
 
 #[cfg(test)]

@@ -58,6 +58,12 @@ pub(super) unsafe fn discard(start: NonNull<u8>, len: usize) {
     unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_DONTNEED) };
 }
 
+/// Whether `len` bytes could be reserved now.
+pub(super) fn has_room(len: usize) -> bool {
+    // SAFETY: reserved just now, and used by nobody.
+    reserve(len).is_ok_and(|start| unsafe { release(start, len) }.is_ok())
+}
+
 /// How many pages the calling thread has been given; `None` if the system does not say.
 pub(super) fn pages_given() -> Option<usize> {
     let mut usage = MaybeUninit::<libc::rusage>::uninit();
@@ -178,7 +184,7 @@ unsafe fn advise_all(starts: &[NonNull<u8>], len: usize, advice: libc::c_int) ->
         };
         if bytes < 0 && done == 0 {
             let error = io::Error::last_os_error().raw_os_error();
-            let refused = [libc::EINVAL, libc::EBADF, libc::ENOSYS, libc::EPERM];
+            let refused = [libc::EBADF, libc::ENOSYS, libc::EPERM];
             if error.is_some_and(|error| refused.contains(&error)) {
                 REFUSED.store(true, Ordering::Relaxed);
             }

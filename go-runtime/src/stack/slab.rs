@@ -21,6 +21,9 @@ const FIRST_SLOTS: usize = 16;
 const MOST_SLOTS: usize = 1024;
 const MOST_BYTES: usize = 256 << 20;
 
+/// What must be left of a limit on reservations: enough for what allocates next to find some, and say what is the matter.
+const SLACK: usize = 16 << 20;
+
 /// A place for one stack: `size` bytes, of which the first page is guarded. It is given back when it is dropped.
 pub(super) struct Slot {
     start: NonNull<u8>,
@@ -63,6 +66,8 @@ struct Slab {
     taken: usize,
     /// How many have ever been given out; those behind them have no guard.
     begun: u16,
+    /// How many guards take mappings.
+    mapped: u16,
     /// Of those that are free, by their index; the last is given out first.
     unguarded: Vec<u16>,
     clean: Vec<u16>,
@@ -80,6 +85,7 @@ impl Slab {
             slots,
             taken: 0,
             begun: 0,
+            mapped: 0,
             unguarded: Vec::new(),
             clean: Vec::new(),
             dirty: Vec::new(),
@@ -111,13 +117,9 @@ impl Slab {
         self.taken == self.slots
     }
 
-    fn guarded(&self) -> usize {
-        self.begun as usize - self.unguarded.len()
-    }
-
     /// Gives the whole reservation back to the system.
     fn release(self) {
-        guards::forget(self.guarded());
+        guards::forget(self.mapped as usize);
         // SAFETY: no slot is taken, and the slab is out of the table. Should it fail, a reservation is lost, which takes no memory once
         // its pages are gone.
         if unsafe { memory::release(self.start, self.size * self.slots) }.is_err() {
@@ -207,11 +209,18 @@ impl Slabs {
         };
         let slab = loop {
             match Slab::new(size, slots) {
-                Ok(slab) => break slab,
+                // Where reservations are limited (ulimit -v), the rest of the process needs some as well.
+                Ok(slab) if memory::has_room(SLACK) => break slab,
+                Ok(slab) => {
+                    slab.release();
+                    if slots == 1 {
+                        return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+                    }
+                }
                 Err(error) if slots == 1 => return Err(error),
-                // There may be a limit on reservations (ulimit -v).
-                Err(_) => slots /= 2,
+                Err(_) => {}
             }
+            slots /= 2;
         };
         let start = slab.start.addr().get();
         self.open.insert((size, start));
@@ -242,6 +251,15 @@ impl Slabs {
         self.open.insert((size, start));
         self.dirty += 1;
         None
+    }
+
+    /// The guards of these slots take mappings.
+    fn note_mapped(&mut self, slots: &[NonNull<u8>]) {
+        for &slot in slots {
+            if let Some(slab) = self.slab_of(slot) {
+                slab.mapped += 1;
+            }
+        }
     }
 
     /// Slots that could not be guarded are free again.
@@ -288,17 +306,20 @@ pub(super) fn take(size: usize, most: usize) -> io::Result<Vec<Slot>> {
     // What is hot needs no memory.
     let mut cold = ready.len() - clean;
     // SAFETY: free slots, which are ours now.
-    let (guarded, result) = unsafe { guards::make(&unguarded) };
-    ready.extend(&unguarded[..guarded]);
-    if guarded < unguarded.len() {
-        slabs().give_back_unguarded(&unguarded[guarded..], size);
+    let made = unsafe { guards::make(&unguarded) };
+    let (guarded, rest) = unguarded.split_at(made.all);
+    ready.extend(guarded);
+    if made.mapped > 0 || !rest.is_empty() {
+        let mut slabs = slabs();
+        slabs.note_mapped(&guarded[made.all - made.mapped..]);
+        slabs.give_back_unguarded(rest, size);
     }
     if ready.is_empty() {
         // Guards are counted: those of slabs that nobody uses can be had. (A slab without guards would be made again, and again.)
-        if trim_empty(|slab| slab.guarded() > 0) {
+        if trim_empty(|slab| slab.mapped > 0) {
             return take(size, most);
         }
-        result?;
+        made.result?;
     }
     if ready.len() - cold < 2 {
         cold = ready.len();

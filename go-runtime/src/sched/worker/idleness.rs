@@ -38,6 +38,7 @@ impl Worker {
     }
 
     pub(super) fn sleep(&self) {
+        debug_assert!(self.ready.borrow().is_empty());
         if !self.seat.rest.fall_asleep(&self.runtime.idle) {
             self.get_up();
             return;
@@ -71,8 +72,15 @@ impl Worker {
             }
         }
         self.get_up();
-        // Another worker, or the rest of the process, may have given memory back.
-        self.retry_stackless();
+        if self
+            .stack_retry
+            .get()
+            .is_some_and(|retry| retry <= clock::now())
+        {
+            // Another worker, or the rest of the process, may have given memory back.
+            self.stack_retry.set(None);
+            self.retry_stackless();
+        }
     }
 
     fn get_up(&self) {
@@ -93,7 +101,12 @@ impl Worker {
     fn alarm(&self) -> Option<Instant> {
         let timer = self.timers.borrow().next();
         let held = self.held.borrow().as_ref().map(Held::next_look);
-        let stack = (!self.stackless.borrow().is_empty()).then(|| clock::now() + STACK_RETRY);
+        let stack = (!self.stackless.borrow().is_empty()).then(|| {
+            let retry = self.stack_retry.get();
+            let retry = retry.unwrap_or_else(|| clock::now() + STACK_RETRY);
+            self.stack_retry.set(Some(retry));
+            retry
+        });
         [timer, held, stack].into_iter().flatten().min()
     }
 }

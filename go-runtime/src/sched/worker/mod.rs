@@ -64,6 +64,8 @@ pub(crate) struct Worker {
     stackless: RefCell<VecDeque<TaskRef>>,
     /// One of this worker's stacks has become free since they tried last.
     stack_freed: Cell<bool>,
+    /// When they try again in any case.
+    stack_retry: Cell<Option<Instant>>,
     /// The fiber that runs; `None` in the worker's own loop. A signal handler may look at any time: it is one word, and the switch to the
     /// fiber, of which the compiler must assume that it reads memory, comes after it has been written.
     current: Cell<Option<NonNull<Fiber>>>,
@@ -104,6 +106,7 @@ impl Worker {
             pool: RefCell::default(),
             stackless: RefCell::default(),
             stack_freed: Cell::new(false),
+            stack_retry: Cell::new(None),
             current: Cell::new(None),
             searching: Cell::new(false),
             held: RefCell::default(),
@@ -278,7 +281,7 @@ impl Worker {
         if tick.is_multiple_of(ROUND) {
             self.collect_mail();
             self.fire_timers();
-            if self.stack_freed.get() && !self.stackless.borrow().is_empty() {
+            if self.stack_freed.get() {
                 self.retry_stackless();
             }
             if self.seat.is_trim_wanted() {
@@ -287,6 +290,8 @@ impl Worker {
             // What threads have spawned waits in no worker's queue: those who never run dry have to look as well.
             if self.fresh.is_empty() {
                 self.steal();
+            } else if let Some(task) = self.next_injected() {
+                return Some(task);
             }
         }
         if tick.is_multiple_of(HELD_ROUND) && self.runtime.has_held.load(Ordering::Relaxed) {
@@ -319,8 +324,8 @@ impl Worker {
         }
         self.fire_timers();
         self.next_ready().or_else(|| {
-            if self.stack_freed.get() {
-                self.retry_stackless();
+            if self.stack_freed.get() && self.retry_stackless() {
+                return self.next_ready();
             }
             if self.steal() {
                 self.next_fresh(tick)

@@ -15,6 +15,9 @@ use crate::stack::{self, Stack};
 
 /// So many stacks are made at a time, if many are needed: one call of the system then guards them all.
 const BATCH: usize = 64;
+/// So many of those that wait for a stack try again at a time: each attempt costs system calls.
+const TRIED: usize = 8;
+
 /// Fibers and stacks that nobody uses, and what is known of those that may have memory to give back.
 #[derive(Default)]
 pub(super) struct Pool {
@@ -102,11 +105,13 @@ impl Worker {
         self.stackless.borrow_mut().push_back(task);
     }
 
-    /// Queues those that wait for a stack again.
-    pub(super) fn retry_stackless(&self) {
+    /// Queues some of those that wait for a stack again; if one of them gets one, the next are tried. `false`: nobody waits.
+    pub(super) fn retry_stackless(&self) -> bool {
         self.stack_freed.set(false);
-        let waiting = self.stackless.take();
-        self.ready.borrow_mut().extend(waiting);
+        let mut waiting = self.stackless.borrow_mut();
+        let some = waiting.len().min(TRIED);
+        self.ready.borrow_mut().extend(waiting.drain(..some));
+        some > 0
     }
 
     pub(super) fn recycle(&self, fiber: NonNull<Fiber>) {

@@ -28,6 +28,17 @@ impl Worker {
         Some(task)
     }
 
+    /// One that has not started, from the queue of all, though there are some in the own one: those are newer, and may go on for ever.
+    pub(super) fn next_injected(&self) -> Option<TaskRef> {
+        let injector = &self.runtime.injector;
+        if injector.is_empty() || self.seat.rest.is_retired() || self.share(injector.len()) == 0 {
+            return None;
+        }
+        let task = injector.steal().success()?;
+        self.seat.books.place();
+        Some(task)
+    }
+
     /// Whether this worker may start one from its own queue.
     pub(super) fn may_start(&self) -> bool {
         if self.seat.rest.is_retired() {
