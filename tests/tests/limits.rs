@@ -107,6 +107,41 @@ fn a_busy_worker_serves_those_without_a_stack() {
     assert!(output.status.success(), "{err}");
 }
 
+/// Again and again there are fewer stacks than goroutines, which sleep and end: all get their turn, and no worker sleeps over them.
+#[test]
+#[ignore = "run by rounds_of_too_many"]
+fn too_many_large_stacks() {
+    for round in 0..60 {
+        let sleepers: Vec<_> = (0..40)
+            .filter_map(|i| {
+                let time = std::time::Duration::from_millis(i % 7);
+                let builder = Builder::new().stack_size(64 << 20);
+                builder.spawn(move || go_runtime::time::sleep(time)).ok()
+            })
+            .collect();
+        assert!(!sleepers.is_empty(), "{round}");
+        sleepers
+            .into_iter()
+            .for_each(|sleeper| sleeper.join().unwrap());
+    }
+    assert_eq!(num_goroutine(), 0);
+}
+
+#[test]
+fn rounds_of_too_many() {
+    for workers in ["1", "2", "4"] {
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg("ulimit -v 1500000 && exec timeout 120 \"$0\" --exact too_many_large_stacks --ignored --nocapture")
+            .arg(env::current_exe().unwrap())
+            .env("GOMAXPROCS", workers)
+            .output()
+            .unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{workers}: {err}");
+    }
+}
+
 /// One goroutine waits for a stack that this process can never have: the others go on, and only its like are refused.
 #[test]
 #[ignore = "run by a_stack_too_large_for_the_system"]

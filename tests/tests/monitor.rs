@@ -284,3 +284,39 @@ fn a_worker_that_was_held_is_called() {
         }
     }
 }
+
+/// Goroutines that each spawn their successor keep a worker's own queue from ever being empty: the others have their turn all the same.
+#[test]
+#[ignore = "run by chains_keep_nobody_out"]
+fn beside_a_chain() {
+    fn link(stop: Arc<AtomicBool>) {
+        if !stop.load(Ordering::Relaxed) {
+            go!(link(stop));
+        }
+    }
+    on_thread(|| {
+        let stop = Arc::new(AtomicBool::new(false));
+        for _ in 0..4 {
+            go!(link(Arc::clone(&stop)));
+        }
+        // From a thread, and more than fit into a worker's own queue from a goroutine.
+        go!({}).join().unwrap();
+        let (tx, rx) = unbounded();
+        go! {
+            for n in 0..6000 {
+                go!(clone(tx) { tx.send(n).unwrap() });
+            }
+        }
+        .join()
+        .unwrap();
+        assert_eq!(rx.iter().take(6000).sum::<i32>(), (0..6000).sum());
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn chains_keep_nobody_out() {
+    for workers in ["1", "2"] {
+        child::succeed("beside_a_chain", &[("GOMAXPROCS", workers)]);
+    }
+}

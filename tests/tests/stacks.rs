@@ -626,6 +626,27 @@ fn large_frames_of_parked_goroutines_are_kept() {
     }
 }
 
+/// Memory that is locked takes no guard marks: guards are made in the other way then.
+#[test]
+#[ignore = "run by stacks_in_locked_memory"]
+fn locked_memory() {
+    assert_eq!(go!({ 6 * 7 }).join().unwrap(), 42);
+    // SAFETY: changes no memory.
+    if unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) } != 0 {
+        println!("skipped: {}", io::Error::last_os_error());
+        return;
+    }
+    for size in [DEFAULT, 512 * KIB] {
+        Crowd::gather(100, || Builder::new().stack_size(size), 100 * KIB).disperse();
+    }
+}
+
+#[test]
+fn stacks_in_locked_memory() {
+    let ended = child::succeed("locked_memory", &[]);
+    ended.does_not_say(&["no memory for a stack"]);
+}
+
 // --- what needs much stack: std's own code ---
 
 /// As deep as what people print.

@@ -1,14 +1,17 @@
 //! Wakers: which one is woken, and what happens if they do as they like.
 
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures::FutureExt;
 use go_runtime::channel::{self, RecvError, Sender};
 use go_runtime::go;
 
+use super::support::{NET, settle};
 use super::{Count, poll};
 
 #[test]
@@ -112,4 +115,43 @@ fn a_waker_that_uses_the_channel() {
     assert!(again.1.load(Ordering::SeqCst));
     assert_eq!(receiving.poll_unpin(&mut context), Poll::Ready(Ok(1)));
     assert_eq!(rx.recv(), Ok(2));
+}
+
+/// A waker that waits for a goroutine which the same close has woken before.
+#[test]
+fn a_waker_may_wait_for_who_was_woken_before() {
+    struct Waits(Mutex<mpsc::Receiver<()>>);
+    impl Wake for Waits {
+        fn wake(self: Arc<Self>) {
+            let answers = self.0.lock().unwrap();
+            answers.recv_timeout(NET).expect("it has not been woken");
+        }
+    }
+    let (tx, rx) = channel::bounded::<()>(0);
+    let (answer, answers) = mpsc::channel();
+    let first = rx.clone();
+    go! {
+        go!(local; {
+            assert!(first.recv().is_err());
+            answer.send(()).unwrap();
+        });
+        // Until it waits.
+        settle();
+    }
+    .join()
+    .unwrap();
+    let waker = Waker::from(Arc::new(Waits(Mutex::new(answers))));
+    let mut future = pin!(rx.recv_async());
+    assert!(
+        future
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    drop(tx);
+    let mut context = Context::from_waker(Waker::noop());
+    assert_eq!(
+        future.as_mut().poll(&mut context),
+        Poll::Ready(Err(RecvError))
+    );
 }
