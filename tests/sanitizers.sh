@@ -91,7 +91,7 @@ run_valgrind() {
                 finds freed_memory_is_read 'Invalid read' "${memcheck[@]}" --leak-check=no "$path"
                 continue
                 ;;
-            select_memory) tests=(channels_that_come_and_go lists_made_each_time) ;;
+            select_memory) tests=(channels_that_come_and_go) ;;
         esac
         run "$name" 600 "${memcheck[@]}" "${check[@]}" "$path" "${tests[@]}"
     done <<< "$built"
