@@ -4,7 +4,6 @@
 use std::cell::Cell;
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
@@ -191,17 +190,9 @@ fn the_pool_is_elastic() {
 
 #[test]
 fn a_bad_ceiling_is_an_error() {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "one_worker", "--ignored", "--nocapture"])
-        .env("GOBLOCKING", "many")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success());
-    assert!(
-        said.contains("GOBLOCKING=\"many\"") && said.contains("from 1 to"),
-        "{said}"
-    );
+    let ended = child::run("one_worker", &[("GOBLOCKING", "many")]);
+    assert!(!ended.status.success());
+    ended.says(&["GOBLOCKING=\"many\"", "from 1 to"]);
 }
 
 /// No memory for one more thread: the call fails with advice, and the goroutine and the runtime go on.
@@ -239,17 +230,7 @@ fn without_threads() {
 
 #[test]
 fn no_thread_to_be_had() {
-    let output = Command::new("sh")
-        .args([
-            "-c",
-            "ulimit -v 600000 && exec \"$0\" --exact without_threads --ignored --nocapture",
-        ])
-        .arg(std::env::current_exe().unwrap())
-        .env("GOMAXPROCS", "1")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    child::succeed_within(600_000, "without_threads", &[("GOMAXPROCS", "1")]);
 }
 
 /// Calls from everywhere at once, beside channels, on few threads.

@@ -1,9 +1,11 @@
 //! What happens when the system has no more memory to give.
 #![cfg(target_os = "linux")]
 
-use std::env;
+#[path = "support/child.rs"]
+mod child;
+mod support;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -44,22 +46,10 @@ fn under_a_limit() {
 
 #[test]
 fn exhausted_stacks() {
-    let this = env::current_exe().unwrap();
     for workers in ["1", "2"] {
-        let output = Command::new("sh")
-            .arg("-c")
-            .arg("ulimit -v 500000 && exec \"$0\" --exact under_a_limit --ignored --nocapture")
-            .arg(&this)
-            .env("GOMAXPROCS", workers)
-            .output()
-            .unwrap();
-        let (out, err) = (
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-        );
-        assert!(output.status.success(), "{out}\n{err}");
-        let said = err.matches("no memory for a stack of 262144 bytes");
-        assert_eq!(said.count(), 1, "{err}");
+        let ended = child::succeed_within(500_000, "under_a_limit", &[("GOMAXPROCS", workers)]);
+        let said = ended.err.matches("no memory for a stack of 262144 bytes");
+        assert_eq!(said.count(), 1, "{}", ended.err);
     }
 }
 
@@ -96,15 +86,7 @@ fn beside_yielding_ones() {
 
 #[test]
 fn a_busy_worker_serves_those_without_a_stack() {
-    let output = Command::new("sh")
-        .arg("-c")
-        .arg("ulimit -v 500000 && exec \"$0\" --exact beside_yielding_ones --ignored --nocapture")
-        .arg(env::current_exe().unwrap())
-        .env("GOMAXPROCS", "1")
-        .output()
-        .unwrap();
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{err}");
+    child::succeed_within(500_000, "beside_yielding_ones", &[("GOMAXPROCS", "1")]);
 }
 
 /// Again and again there are fewer stacks than goroutines, which sleep and end: all get their turn, and no worker sleeps over them.
@@ -130,15 +112,11 @@ fn too_many_large_stacks() {
 #[test]
 fn rounds_of_too_many() {
     for workers in ["1", "2", "4"] {
-        let output = Command::new("sh")
-            .arg("-c")
-            .arg("ulimit -v 1500000 && exec timeout 120 \"$0\" --exact too_many_large_stacks --ignored --nocapture")
-            .arg(env::current_exe().unwrap())
-            .env("GOMAXPROCS", workers)
-            .output()
-            .unwrap();
-        let err = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{workers}: {err}");
+        child::succeed_within(
+            1_500_000,
+            "too_many_large_stacks",
+            &[("GOMAXPROCS", workers)],
+        );
     }
 }
 
@@ -168,34 +146,19 @@ fn beside_a_huge_stack() {
 #[test]
 fn a_stack_too_large_for_the_system() {
     for workers in ["1", "2"] {
-        let output = Command::new("sh")
-            .arg("-c")
-            .arg(
-                "ulimit -v 600000 && exec \"$0\" --exact beside_a_huge_stack --ignored --nocapture",
-            )
-            .arg(env::current_exe().unwrap())
-            .env("GOMAXPROCS", workers)
-            .output()
-            .unwrap();
-        let err = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{err}");
-        assert_eq!(err.matches("no memory for a stack").count(), 1, "{err}");
+        let ended =
+            child::succeed_within(600_000, "beside_a_huge_stack", &[("GOMAXPROCS", workers)]);
+        let said = ended.err.matches("no memory for a stack");
+        assert_eq!(said.count(), 1, "{}", ended.err);
     }
 }
 
 /// Workers that cannot be made are an error with advice, not an abort.
 #[test]
 fn no_memory_for_workers() {
-    let output = Command::new("sh")
-        .arg("-c")
-        .arg("ulimit -v 300000 && exec \"$0\" --exact many_workers --ignored --nocapture")
-        .arg(env::current_exe().unwrap())
-        .env("GOMAXPROCS", "1024")
-        .output()
-        .unwrap();
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(101), "{err}");
-    assert!(err.contains("lower GOMAXPROCS"), "{err}");
+    let ended = child::run_within(300_000, "many_workers", &[("GOMAXPROCS", "1024")]);
+    assert_eq!(ended.status.code(), Some(101), "{}", ended.all());
+    ended.says(&["lower GOMAXPROCS"]);
 }
 
 #[test]

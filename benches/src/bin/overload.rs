@@ -3,7 +3,6 @@
 //! Each measurement is made in a process of its own, with one worker.
 
 use std::env;
-use std::fs;
 use std::hint;
 use std::process::Command;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use go_benches::rusage;
 use go_runtime::channel::{bounded, tick};
 use go_runtime::sync::WaitGroup;
 use go_runtime::{blocking, go, select};
@@ -108,35 +108,15 @@ fn idle() {
     // What is being trimmed, and the monitor's last looks, belong to the time before.
     thread::sleep(Duration::from_secs(1));
     let seconds = 5;
-    let before = cpu_time();
+    let (before, _) = rusage();
     thread::sleep(Duration::from_secs(seconds));
-    let computed = cpu_time() - before;
+    let computed_ms = rusage().0 - before;
     println!(
         "{PARKED} parked goroutines: {:.3} % of a core over {seconds} s",
-        computed.as_secs_f64() / seconds as f64 * 100.0
+        computed_ms / (seconds * 1000) as f64 * 100.0
     );
     drop(stop);
     group.wait();
-}
-
-/// What all threads of the process have computed.
-fn cpu_time() -> Duration {
-    let text = fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
-    // This one file is about the first thread only; the others have their own.
-    let own: u64 = text
-        .split_whitespace()
-        .next()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(0);
-    let threads = fs::read_dir("/proc/self/task")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let nanos: u64 = threads
-        .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok())
-        .filter_map(|text| text.split_whitespace().next()?.parse::<u64>().ok())
-        .sum();
-    Duration::from_nanos(nanos.max(own))
 }
 
 fn main() {

@@ -1,4 +1,4 @@
-//! The few building blocks under the scheduler and the channels: atomics, a spin lock, a random source.
+//! The few building blocks under the scheduler and the channels: atomics, a spin lock, a random source, hints to the processor and the allocator.
 //!
 //! The protocols above take their atomics from `primitives::atomic`, so that the model checker (`tests/tests/model`) can
 //! compile the very same files with its own in place of these.

@@ -19,7 +19,22 @@ pub(crate) struct Ended {
 /// Runs the ignored test with these environment variables, and none of the runtime's else. One that hangs is a failure.
 #[track_caller]
 pub(crate) fn run(test: &str, variables: &[(&str, &str)]) -> Ended {
-    let mut command = Command::new(env::current_exe().unwrap());
+    start(Command::new(env::current_exe().unwrap()), test, variables)
+}
+
+/// The same with so much address space only.
+#[track_caller]
+pub(crate) fn run_within(kib: usize, test: &str, variables: &[(&str, &str)]) -> Ended {
+    let mut command = Command::new("sh");
+    command
+        .arg("-c")
+        .arg(format!("ulimit -v {kib} && exec \"$0\" \"$@\""))
+        .arg(env::current_exe().unwrap());
+    start(command, test, variables)
+}
+
+#[track_caller]
+fn start(mut command: Command, test: &str, variables: &[(&str, &str)]) -> Ended {
     command
         .args(["--exact", test, "--ignored", "--nocapture"])
         .stdout(Stdio::piped())
@@ -60,16 +75,26 @@ pub(crate) fn run(test: &str, variables: &[(&str, &str)]) -> Ended {
 /// Runs the ignored test, which must succeed.
 #[track_caller]
 pub(crate) fn succeed(test: &str, variables: &[(&str, &str)]) -> Ended {
-    let ended = run(test, variables);
-    assert!(
-        ended.status.success(),
-        "{test}, {variables:?}: {}",
-        ended.all()
-    );
-    ended
+    run(test, variables).succeeded(test, variables)
+}
+
+/// The same with so much address space only.
+#[track_caller]
+pub(crate) fn succeed_within(kib: usize, test: &str, variables: &[(&str, &str)]) -> Ended {
+    run_within(kib, test, variables).succeeded(test, variables)
 }
 
 impl Ended {
+    #[track_caller]
+    fn succeeded(self, test: &str, variables: &[(&str, &str)]) -> Ended {
+        assert!(
+            self.status.success(),
+            "{test}, {variables:?}: {}",
+            self.all()
+        );
+        self
+    }
+
     /// For the message of an assertion.
     pub(crate) fn all(&self) -> String {
         format!(
