@@ -1,0 +1,173 @@
+//! The guards of old kernels, which are counted, and of locked memory.
+
+use super::process::*;
+use super::*;
+
+/// How many mappings a process may have.
+fn most_mappings() -> usize {
+    let text = fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
+    text.trim().parse().unwrap()
+}
+
+/// Spawns blocked goroutines until that is refused.
+fn spawn_until_refused(done: &Receiver<()>) -> (Vec<JoinHandle<bool>>, usize, io::Error) {
+    /// The refusal comes when some have been tried, so they are not left far behind.
+    const AHEAD: usize = 64;
+    let started = Arc::new(AtomicUsize::new(0));
+    let mut blocked = Vec::new();
+    let error = loop {
+        let (done, count) = (done.clone(), Arc::clone(&started));
+        let spawned = Builder::new().spawn(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            done.recv().is_err()
+        });
+        match spawned {
+            Ok(handle) => blocked.push(handle),
+            Err(error) => break error,
+        }
+        if blocked.len() > started.load(Ordering::Relaxed) + AHEAD {
+            thread::yield_now();
+        }
+        assert!(blocked.len() < most_mappings(), "nothing is refused");
+    };
+    (blocked, started.load(Ordering::Relaxed), error)
+}
+
+#[test]
+#[ignore = "run by guards_of_old_kernels_are_counted"]
+fn counted_guards() {
+    let start = Usage::at_start();
+    for _ in 0..2 {
+        let (stop, done) = bounded::<()>(0);
+        let (blocked, started, error) = spawn_until_refused(&done);
+        println!("\nstarted: {started}");
+        assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+        assert!(error.to_string().contains("vm.max_map_count"), "{error}");
+        let refused = panic::catch_unwind(|| go!({})).unwrap_err();
+        let message = refused.downcast_ref::<String>().unwrap();
+        assert!(message.contains("vm.max_map_count"), "{message}");
+        assert!(started < most_mappings() / 2, "{started}");
+        assert!(started > most_mappings() / 4, "{started}");
+        // The rest of the process has mappings to live on.
+        assert_eq!(thread::spawn(|| 6 * 7).join().unwrap(), 42);
+        assert_eq!(black_box(vec![1_u8; 64 * MIB])[64 * MIB - 1], 1);
+
+        // Nobody is lost, and nobody is refused any more.
+        drop(stop);
+        assert!(blocked.into_iter().all(|handle| handle.join().unwrap()));
+        assert_eq!(num_goroutine(), 0);
+        assert_eq!(go!({ 6 * 7 }).join().unwrap(), 42);
+        Crowd::gather(100, Builder::new, 100 * KIB).disperse();
+        start.comes_back(Usage {
+            // The few stacks that are kept keep what they were reserved with.
+            mappings: most_mappings() / 5,
+            resident_kib: 20 * KIB,
+            tables_kib: KIB,
+        });
+    }
+}
+
+#[test]
+fn guards_of_old_kernels_are_counted() {
+    let most = most_mappings();
+    if most > 300_000 {
+        println!(
+            "skipped: vm.max_map_count = {most} is more than this test could use up in good time"
+        );
+        return;
+    }
+    for workers in ["1", "2"] {
+        let ended = child::succeed(
+            "guards::counted_guards",
+            &[("GOMAXPROCS", workers), ("GODEBUG", "mprotect=1")],
+        );
+        let limit = most.to_string();
+        ended.says(&["no memory for a stack", "vm.max_map_count", &limit]);
+    }
+}
+
+/// One size must not keep the guards of another one that nobody uses.
+#[test]
+#[ignore = "run by guards_go_from_size_to_size"]
+fn guards_of_two_sizes() {
+    let most = most_mappings() / 2;
+    for size in [32 * KIB, 64 * KIB, 128 * KIB] {
+        let builder = || Builder::new().stack_size(size);
+        Crowd::gather(most * 3 / 4, builder, 0).disperse();
+    }
+}
+
+#[test]
+fn guards_go_from_size_to_size() {
+    if most_mappings() > 300_000 {
+        println!("skipped: vm.max_map_count is large");
+        return;
+    }
+    let ended = child::succeed("guards::guards_of_two_sizes", &[("GODEBUG", "mprotect=1")]);
+    ended.does_not_say(&["no memory for a stack"]);
+}
+
+/// All guards are taken by stacks of one size: another size is refused, and had again afterwards.
+#[test]
+#[ignore = "run by another_size_when_guards_have_run_out"]
+fn no_guard_for_another_size() {
+    let (stop, done) = bounded::<()>(0);
+    let (blocked, _, _) = spawn_until_refused(&done);
+    let large = || Builder::new().stack_size(512 * KIB).spawn(|| 6 * 7);
+    let refused = large().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::OutOfMemory);
+    drop(stop);
+    assert!(blocked.into_iter().all(|handle| handle.join().unwrap()));
+    // Those of the first size are idle, and make room.
+    eventually(|| large().is_ok_and(|handle| handle.join().unwrap() == 42));
+
+    // The first of another size is not refused, but waits, like those that are refused after it.
+    let (stop, done) = bounded::<()>(0);
+    let few = most_mappings() / 2 - 4096 / 2 - 200;
+    let blocked: Vec<_> = (0..few)
+        .map(|_| go!(clone(done) { done.recv().is_err() }))
+        .collect();
+    let waiting: Vec<_> = (0..300)
+        .filter_map(|_| {
+            let done = done.clone();
+            let builder = Builder::new().stack_size(512 * KIB);
+            builder.spawn(move || done.recv().is_err()).ok()
+        })
+        .collect();
+    drop(stop);
+    let all = blocked.into_iter().chain(waiting);
+    assert!(all.into_iter().all(|handle| handle.join().unwrap()));
+}
+
+#[test]
+fn another_size_when_guards_have_run_out() {
+    if most_mappings() > 300_000 {
+        println!("skipped: vm.max_map_count is large");
+        return;
+    }
+    for workers in ["1", "2"] {
+        let variables = [("GOMAXPROCS", workers), ("GODEBUG", "mprotect=1")];
+        child::succeed("guards::no_guard_for_another_size", &variables);
+    }
+}
+
+/// Memory that is locked takes no guard marks: guards are made in the other way then.
+#[test]
+#[ignore = "run by stacks_in_locked_memory"]
+fn locked_memory() {
+    assert_eq!(go!({ 6 * 7 }).join().unwrap(), 42);
+    // SAFETY: changes no memory.
+    if unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) } != 0 {
+        println!("skipped: {}", io::Error::last_os_error());
+        return;
+    }
+    for size in [DEFAULT, 512 * KIB] {
+        Crowd::gather(100, || Builder::new().stack_size(size), 100 * KIB).disperse();
+    }
+}
+
+#[test]
+fn stacks_in_locked_memory() {
+    let ended = child::succeed("guards::locked_memory", &[]);
+    ended.does_not_say(&["no memory for a stack"]);
+}

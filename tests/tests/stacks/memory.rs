@@ -1,0 +1,184 @@
+//! What becomes of the memory of stacks.
+
+use super::process::*;
+use super::*;
+
+#[test]
+#[ignore = "run by deep_memory_goes_back"]
+fn deep_memory() {
+    const COUNT: usize = 300;
+    const DEEP_KIB: usize = 200;
+    let start = Usage::at_start();
+    for _ in 0..2 {
+        let deep = Crowd::gather(COUNT, Builder::new, DEEP_KIB * KIB);
+        let most = Usage::now();
+        assert!(
+            most.resident_kib >= start.resident_kib + COUNT * (DEEP_KIB - 10),
+            "{start:?}, {most:?}"
+        );
+        deep.disperse();
+        start.comes_back(Usage {
+            // Few stacks stay, but their neighbours' guards do as well, and each may be two mappings.
+            mappings: 3 * COUNT,
+            resident_kib: COUNT * DEEP_KIB / 10,
+            tables_kib: KIB,
+        });
+    }
+}
+
+#[test]
+fn deep_memory_goes_back() {
+    for workers in ["1", "2"] {
+        for mode in ["", "mprotect=1"] {
+            child::succeed(
+                "memory::deep_memory",
+                &[("GOMAXPROCS", workers), ("GODEBUG", mode)],
+            );
+        }
+    }
+}
+
+/// Whether this kernel marks a page as a guard without a mapping of its own.
+fn has_guard_marks() -> bool {
+    const MADV_GUARD_INSTALL: libc::c_int = 102;
+    let len = 4 * KIB;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping, at a place of the system's choice.
+    let page = unsafe { libc::mmap(ptr::null_mut(), len, access, flags, -1, 0) };
+    assert_ne!(page, libc::MAP_FAILED);
+    // SAFETY: our own page.
+    let accepted = unsafe { libc::madvise(page, len, MADV_GUARD_INSTALL) } == 0;
+    // Emulators accept what they do not know. The kernel says whether the page can be read.
+    let (_reader, writer) = io::pipe().unwrap();
+    let writer = std::os::fd::AsRawFd::as_raw_fd(&writer);
+    // SAFETY: the kernel checks the address.
+    let readable = unsafe { libc::write(writer, page, 1) } == 1;
+    // SAFETY: our own page, and its last use.
+    unsafe { libc::munmap(page, len) };
+    accepted && !readable
+}
+
+#[test]
+#[ignore = "run by many_stacks_take_few_mappings"]
+fn many_stacks() {
+    const COUNT: usize = 50_000;
+    let start = Usage::at_start();
+    for _ in 0..2 {
+        let crowd = Crowd::gather(COUNT, Builder::new, 0);
+        let most = Usage::now();
+        assert!(most.mappings < 1000, "{most:?}");
+        // A page each, at least: else they are not what this test takes them for.
+        assert!(most.resident_kib >= 4 * COUNT, "{most:?}");
+        crowd.disperse();
+        start.comes_back(Usage {
+            mappings: 40,
+            // A tenth of what there was; the allocator keeps some for itself.
+            resident_kib: (most.resident_kib - start.resident_kib) / 10,
+            // Each of the few stacks that are kept may keep the tables of a thousand.
+            tables_kib: (most.tables_kib - start.tables_kib) / 5,
+        });
+    }
+}
+
+#[test]
+fn many_stacks_take_few_mappings() {
+    if !has_guard_marks() {
+        println!("skipped: this kernel has no guard marks (Linux 6.13)");
+        return;
+    }
+    for workers in ["1", "2"] {
+        child::succeed("memory::many_stacks", &[("GOMAXPROCS", workers)]);
+    }
+}
+
+#[test]
+#[ignore = "run by stacks_are_used_again"]
+fn short_goroutines() {
+    const ROUNDS: usize = 500;
+    const CROWD: usize = 100;
+    let run_all = |sizes: &[usize]| {
+        for &size in sizes {
+            for _ in 0..CROWD {
+                go!(stack_size = size; go_deep(KIB, || ())).join().unwrap();
+            }
+            let spawn = |_| go!(stack_size = size; go_deep(KIB, || ()));
+            let crowd: Vec<_> = (0..CROWD).map(spawn).collect();
+            for handle in crowd {
+                handle.join().unwrap();
+            }
+        }
+    };
+    let start = Usage::at_start();
+    for _ in 0..ROUNDS {
+        run_all(&[DEFAULT]);
+    }
+    // Sizes that are not kept for the next one, and the smallest that has a reservation of its own.
+    for _ in 0..10 {
+        run_all(&[32 * KIB, MIB, 4 * MIB]);
+    }
+    start.comes_back(Usage {
+        mappings: 24,
+        resident_kib: 4 * KIB,
+        tables_kib: 100,
+    });
+}
+
+#[test]
+fn stacks_are_used_again() {
+    for workers in ["1", "2"] {
+        for mode in ["", "mprotect=1"] {
+            child::succeed(
+                "memory::short_goroutines",
+                &[("GOMAXPROCS", workers), ("GODEBUG", mode)],
+            );
+        }
+    }
+}
+
+/// A large frame is parked while what lies below it is given back: it keeps what is in it.
+#[test]
+#[ignore = "run by large_frames_of_parked_goroutines_are_kept"]
+fn large_frames() {
+    const COUNT: usize = 200;
+    #[inline(always)]
+    fn with_large_frame(n: usize, done: &Receiver<()>) -> bool {
+        let mut frame = [0_u8; 64 * KIB];
+        let byte = |i: usize| (i * 31 + n) as u8;
+        for (i, place) in frame.iter_mut().enumerate() {
+            *place = byte(i);
+        }
+        let frame = black_box(&mut frame);
+        let closed = done.recv().is_err();
+        closed && frame.iter().enumerate().all(|(i, place)| *place == byte(i))
+    }
+    let start = Usage::at_start();
+    let (stop, done) = bounded::<()>(0);
+    let started = Arc::new(AtomicUsize::new(0));
+    let parked: Vec<_> = (0..COUNT)
+        .map(|n| {
+            go!(clone(done, started) {
+                // Deep first, so that there is something to give back.
+                go_deep(120 * KIB, || ());
+                started.fetch_add(1, Ordering::Relaxed);
+                with_large_frame(n, &done)
+            })
+        })
+        .collect();
+    eventually(|| started.load(Ordering::Relaxed) == COUNT);
+    // They have touched more than 180 KiB each (the large frame lies above the deep ones), and need 64 and a bit.
+    start.comes_back(Usage {
+        mappings: COUNT,
+        resident_kib: COUNT * 100,
+        tables_kib: COUNT,
+    });
+    drop(stop);
+    assert!(parked.into_iter().all(|handle| handle.join().unwrap()));
+}
+
+#[test]
+fn large_frames_of_parked_goroutines_are_kept() {
+    for workers in ["1", "2"] {
+        child::succeed("memory::large_frames", &[("GOMAXPROCS", workers)]);
+    }
+}

@@ -1,0 +1,95 @@
+//! Crowds of goroutines with deep stacks, and what the process takes for them.
+
+use super::*;
+
+/// Goroutines that are all blocked, until they are let go.
+pub(super) struct Crowd {
+    stop: Sender<()>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Crowd {
+    /// So many goroutines, each blocked as deep in its stack. Returns when all are.
+    #[track_caller]
+    pub(super) fn gather(count: usize, builder: impl Fn() -> Builder, depth: usize) -> Crowd {
+        let (stop, done) = bounded::<()>(0);
+        let (arrive, arrived) = unbounded();
+        let spawn = |_| {
+            let (done, arrive): (Receiver<()>, Sender<()>) = (done.clone(), arrive.clone());
+            let wait = move || {
+                arrive.send(()).unwrap();
+                assert!(done.recv().is_err());
+            };
+            builder().spawn(move || go_deep(depth, &wait)).unwrap()
+        };
+        let handles = (0..count).map(spawn).collect();
+        assert_eq!(arrived.iter().take(count).count(), count);
+        Crowd { stop, handles }
+    }
+
+    /// Lets all go, and sees that all end well.
+    #[track_caller]
+    pub(super) fn disperse(self) {
+        drop(self.stop);
+        for handle in self.handles {
+            handle.join().unwrap();
+        }
+    }
+}
+
+/// A line of this process's status, in KiB.
+pub(super) fn status(field: &str) -> usize {
+    let text = fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
+    let number = line.and_then(|line| line.split_whitespace().nth(1));
+    number.unwrap().parse().unwrap()
+}
+
+pub(super) fn mappings() -> usize {
+    fs::read_to_string("/proc/self/maps")
+        .unwrap()
+        .lines()
+        .count()
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Usage {
+    pub(super) mappings: usize,
+    pub(super) resident_kib: usize,
+    pub(super) tables_kib: usize,
+}
+
+impl Usage {
+    pub(super) fn now() -> Usage {
+        Usage {
+            mappings: mappings(),
+            resident_kib: status("VmRSS"),
+            tables_kib: status("VmPTE"),
+        }
+    }
+
+    /// What a process takes whose runtime has started, and has run a few goroutines.
+    pub(super) fn at_start() -> Usage {
+        Crowd::gather(8, Builder::new, 4 * KIB).disperse();
+        Usage::now()
+    }
+
+    /// Waits until the process takes at most as much as this, and `more`.
+    #[track_caller]
+    pub(super) fn comes_back(self, more: Usage) {
+        let mut now = Usage::now();
+        let begun = Instant::now();
+        while now.mappings > self.mappings + more.mappings
+            || now.resident_kib > self.resident_kib + more.resident_kib
+            || now.tables_kib > self.tables_kib + more.tables_kib
+        {
+            // Sooner than the parent loses its patience, so that this is seen.
+            assert!(
+                begun.elapsed() < NET / 3,
+                "it stays: {self:?} at the start, {more:?} more is allowed, but {now:?}"
+            );
+            thread::yield_now();
+            now = Usage::now();
+        }
+    }
+}
