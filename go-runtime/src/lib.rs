@@ -24,13 +24,15 @@
 //! - `GOBLOCKING`: the most threads for [`blocking`] calls; else 1024.
 //! - `GODEBUG`: a list with commas. `slow=1` reports goroutines that hold their worker for over 10 ms, once for each place where they are
 //!   spawned. For comparisons and tests: `colour=0` lets the tops of all stacks lie at the same place of a page, `mprotect=1` makes guard
-//!   pages as on Linux before 6.13, where each takes two mappings of the process. Other names are let pass, as Go does.
+//!   pages as on Linux before 6.13, where each takes two mappings of the process. Any value but 0 switches on; other names are let pass, as Go does.
+//!
+//! An empty variable counts as none.
 //!
 //! # Limits
 //!
 //! - A goroutine that computes without end, or is in a call that blocks outside of [`blocking`], holds its worker: what has started there
-//!   waits. What has not started runs elsewhere after 10 ms: a worker is added, up to 256 of them, so that `GOMAXPROCS` go on; it retires when
-//!   the held one is free. (Polling is no such thing: when `select!` with a `default`, `try_recv`, `try_send`, `is_finished` or any operation on a closed channel
+//!   waits. What has not started runs elsewhere after 10 to 20 ms: a worker is added, up to 256 of them, so that `GOMAXPROCS` go on; it retires when
+//!   the held one is free. Call [`yield_now`] in long computations, or put them into [`blocking`]. (Polling is no such thing: when `select!` with a `default`, `try_recv`, `try_send`, `is_finished` or any operation on a closed channel
 //!   comes to nothing, 10 ms or more after the first that did so since the goroutine was resumed, others run. As everywhere that others may run, do not hold a guard of a
 //!   [`std::sync::Mutex`] then. Operations that succeed at once never let others run.)
 //! - A guard of a [`std::sync::Mutex`] held over a blocking operation may block the worker for its siblings; so may the initialiser of

@@ -17,6 +17,9 @@ use crate::sched::{Parker, Verdict, Worker};
 /// It is for what the runtime cannot wait for otherwise: files, name resolution, foreign functions, locks that are held for long. Other
 /// goroutines of the worker go on, and so do timers. `f` may borrow from the caller's stack.
 ///
+/// `f` runs with the pool's thread-locals, and on a stack of the size that std gives its threads (2 MiB, or what `RUST_MIN_STACK` says). Should
+/// it panic, the panic hook reports the thread, `go-blocking`, and not the goroutine.
+///
 /// The threads are not counted by `GOMAXPROCS`. They are made when they are needed, up to 1,024, or what the environment variable
 /// `GOBLOCKING` says; calls beyond that wait until one of them is free. (So calls that wait for each other must not be that many.) A
 /// thread that has had nothing to do for two seconds ends. Where the system has no more threads to give, calls wait for those that there are.

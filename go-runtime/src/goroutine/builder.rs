@@ -123,7 +123,8 @@ impl Builder {
         self
     }
 
-    /// The size of the stack in bytes, from 32 KiB to 1 GiB; the default is 256 KiB or what `GOSTACK` says. Memory is
+    /// The size of the stack in bytes, from 32 KiB to 1 GiB, rounded up to a power of two, guard page included; the default is 256 KiB or what
+    /// `GOSTACK` says. Memory is
     /// taken only for the pages that are touched. A closure or a result of many kilobytes, which has to lie on the stack,
     /// enlarges it. Sizes out of range are an error of [`spawn`](Builder::spawn).
     pub fn stack_size(mut self, bytes: usize) -> Builder {

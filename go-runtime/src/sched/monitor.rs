@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// So long all must have slept before the monitor does: whoever then gets up has to wake it.
 const NAP_AFTER: Duration = Duration::from_millis(20);
 /// How often workers that do not sleep are to look whether they have memory to give back.
-const TRIM: Duration = Duration::from_secs(1);
+const TRIM: Duration = Duration::from_millis(100);
 /// A goroutine that holds its worker so long is reported while it still does; one that does so for less, when it does no more.
 const REPORT_AFTER: Duration = Duration::from_millis(100);
 
@@ -189,7 +189,7 @@ impl Watcher {
             }
             let ended = mem::replace(watch, Watch::new(ticks, now));
             if let Some(site) = ended.to_report {
-                self.report(site, lasted);
+                self.report(site, lasted, "");
             }
             return;
         };
@@ -200,7 +200,7 @@ impl Watcher {
         if lasted >= REPORT_AFTER
             && let Some(site) = watch.to_report.take()
         {
-            self.report(site, lasted);
+            self.report(site, lasted, " so far");
         }
     }
 
@@ -230,10 +230,10 @@ impl Watcher {
     }
 
     /// Prints who holds a worker, once for each place in the program.
-    fn report(&mut self, site: &'static Location<'static>, lasted: Duration) {
+    fn report(&mut self, site: &'static Location<'static>, lasted: Duration, so_far: &str) {
         if self.reported.insert(*site) {
             let text = format!(
-                "go-runtime: the goroutine spawned at {site} has held its worker for {} ms: what has started there waits. Put calls \
+                "go-runtime: the goroutine spawned at {site} has held its worker for {} ms{so_far}: what has started there waits. Put calls \
                  that block into go_runtime::blocking, and call yield_now in long computations.\n",
                 lasted.as_millis()
             );

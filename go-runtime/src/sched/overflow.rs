@@ -84,15 +84,29 @@ fn report(worker: &Worker) {
         // SAFETY: the goroutine that runs holds a reference.
         let task = unsafe { task.get() };
         let name = task.name().unwrap_or("unnamed");
-        let more = size.saturating_mul(4).min(stack::MAX_SIZE);
         // What does not fit is cut off.
         let _ = write!(
             text,
             "\ngoroutine '{name:.80}', spawned at {}, has overflowed its stack of {size} bytes\n\
-             fatal runtime error: stack overflow; give it more with go!(stack_size = {more}; ...) or Builder::stack_size, \
-             or all of them with the environment variable GOSTACK={more}\n",
+             fatal runtime error: stack overflow; if this is no endless recursion, ",
             task.spawned_at()
         );
+        let more = size.saturating_mul(4).min(stack::MAX_SIZE);
+        let _ = if size >= stack::MAX_SIZE {
+            writeln!(text, "it goes deeper than the largest stack there is")
+        } else if name == "main" {
+            writeln!(
+                text,
+                "run what goes so deep in go!(stack_size = {more}; ...), or set the environment variable GOSTACK={more}, \
+                 for all goroutines"
+            )
+        } else {
+            writeln!(
+                text,
+                "give it more with go!(stack_size = {more}; ...) or Builder::stack_size, \
+                 or all of them with the environment variable GOSTACK={more}"
+            )
+        };
     }
     let length = text.position() as usize;
     let bytes = &text.get_ref()[..length];

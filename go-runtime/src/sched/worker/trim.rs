@@ -3,7 +3,7 @@
 //! There are two kinds of it. Idle fibers beyond a few are ended if they have not been needed since the last time. And a goroutine that
 //! has once gone deep leaves pages on its stack, below what is in use, be it parked or long gone: every fiber that has run comes
 //! into a list, and what lies deeper than it reaches is given back. (Go shrinks stacks for the same reason.) That costs a system call for
-//! each, so it is done when the thread has been given as many pages as there are fibers in the list: until then it is not worth it.
+//! each, so it is done when the thread has been given half as many pages as there are fibers in the list: until then it is not worth it.
 //!
 //! A worker that sleeps does it in its sleep; one that does not is told now and then by the monitor, and has a budget.
 
@@ -23,11 +23,12 @@ const KEPT: usize = 16;
 const SOME: usize = 64;
 /// What must not have been needed for so long is given back.
 const AFTER: Duration = Duration::from_millis(100);
-/// How many steps a worker that does not sleep takes in that time: about a hundredth of it, or, while there is much to give back, a tenth.
+/// The same for a worker that does not sleep: it may need again soon what it has not needed for a moment.
+const AFTER_AT_WORK: Duration = Duration::from_secs(1);
+/// How many steps such a worker takes each time that the monitor asks, every tenth of a second: it takes about a hundredth of its time, or some more
+/// while stacks are looked at, of which there are no more than pages that the system had to give.
 const STEPS: usize = 10;
-const MANY_STEPS: usize = 100;
-/// A step that takes so long has given back much.
-const MUCH: Duration = Duration::from_micros(200);
+const DEEP_STEPS: usize = 50;
 
 /// When so many goroutines' fibers have been ended, so much memory of the goroutines themselves has become free that the allocator should
 /// give it back as well.
@@ -45,16 +46,15 @@ pub(super) struct Trim {
     pub(super) surplus: usize,
     /// How many have been, since the allocator was told.
     ended: usize,
-    /// How many fibers of the list are still to be looked at.
+    /// The fibers before this place in the list are still to be looked at.
     deep: usize,
     /// What [`stack::pages_given`] said when the list was looked at last, and how many stacks had been made.
     pages: usize,
     stacks: usize,
     /// The worker's tick when the giving back began last: if it has not run anything since, there is nothing new.
     tick: usize,
-    /// For a worker that does not sleep: steps taken since the monitor's word, and how many there may be.
+    /// For a worker that does not sleep: steps taken since the monitor's word.
     steps: usize,
-    budget: usize,
 }
 
 impl Pool {
@@ -78,7 +78,7 @@ impl Pool {
             // Each new stack has got one that it still needs.
             let spent = self.made - trim.stacks;
             let surplus = (pages - trim.pages).saturating_sub(spent);
-            if surplus > self.touched.len().max(FEW_PAGES) {
+            if surplus > (self.touched.len() / 2).max(FEW_PAGES) {
                 (trim.pages, trim.stacks) = (pages, self.made);
                 trim.deep = self.touched.len();
             }
@@ -109,18 +109,24 @@ impl Pool {
     /// # Safety
     /// As for [`end_some`](Self::end_some).
     unsafe fn discard_some(&mut self) -> bool {
-        let some = self.trim.deep.min(SOME);
-        for _ in 0..some {
-            if let Some(&fiber) = self.touched.last() {
-                // SAFETY: alive, as it is in the list, and suspended, for this is the worker's loop.
-                unsafe {
-                    fiber.as_ref().delist(&mut self.touched);
-                    fiber.as_ref().discard_depths();
-                }
+        let mut any = false;
+        for _ in 0..SOME {
+            // From where the list ended when this began down to its start: what is taken out is replaced by the last, which has come since, or
+            // has been looked at.
+            self.trim.deep = self.trim.deep.min(self.touched.len());
+            let Some(at) = self.trim.deep.checked_sub(1) else {
+                break;
+            };
+            self.trim.deep = at;
+            let fiber = self.touched[at];
+            // SAFETY: alive, as it is in the list, and suspended, for this is the worker's loop.
+            unsafe {
+                fiber.as_ref().delist(&mut self.touched);
+                fiber.as_ref().discard_depths();
             }
+            any = true;
         }
-        self.trim.deep -= some;
-        some > 0
+        any
     }
 }
 
@@ -166,18 +172,18 @@ impl Worker {
     #[cold]
     pub(super) fn trim_at_work(&self) {
         let now = clock::now();
-        let due = self.trim_due(now).is_some_and(|due| due <= now);
+        let due = self.trim_due(now).is_some_and(|due| {
+            let goes_on = self.pool.borrow().trim.going;
+            goes_on || due + (AFTER_AT_WORK - AFTER) <= now
+        });
         if due {
             self.trim(now, false);
         }
         let trim = &mut self.pool.borrow_mut().trim;
         trim.steps += 1;
-        if clock::now() - now >= MUCH {
-            trim.budget = MANY_STEPS;
-        }
-        if !due || trim.steps >= trim.budget.max(STEPS) {
+        let budget = if trim.deep > 0 { DEEP_STEPS } else { STEPS };
+        if !due || trim.steps >= budget {
             trim.steps = 0;
-            trim.budget = STEPS;
             self.seat.note_trimmed();
         }
     }
