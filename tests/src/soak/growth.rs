@@ -8,7 +8,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// What may come and go by chance: kilobytes, and mappings.
 const SLACK: (usize, usize) = (32 << 10, 256);
 /// In a shorter run a stretch is too short to say anything.
-const LEAST: Duration = MINUTE;
+const LEAST: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Growth {
