@@ -9,28 +9,66 @@ fn most_mappings() -> usize {
     text.trim().parse().unwrap()
 }
 
-/// Spawns blocked goroutines until that is refused.
-fn spawn_until_refused(done: &Receiver<()>) -> (Vec<JoinHandle<bool>>, usize, io::Error) {
-    /// The refusal comes when some have been tried, so they are not left far behind.
-    const AHEAD: usize = 64;
-    let started = Arc::new(AtomicUsize::new(0));
-    let mut blocked = Vec::new();
-    let error = loop {
-        let (done, count) = (done.clone(), Arc::clone(&started));
-        let spawned = Builder::new().spawn(move || {
-            count.fetch_add(1, Ordering::Relaxed);
-            done.recv().is_err()
-        });
-        match spawned {
-            Ok(handle) => blocked.push(handle),
-            Err(error) => break error,
+/// Blocked goroutines, as many as there can be.
+struct Blocked {
+    handles: Vec<JoinHandle<bool>>,
+    started: Arc<AtomicUsize>,
+}
+
+impl Blocked {
+    fn new() -> Blocked {
+        Blocked {
+            handles: Vec::new(),
+            started: Arc::new(AtomicUsize::new(0)),
         }
-        if blocked.len() > started.load(Ordering::Relaxed) + AHEAD {
-            thread::yield_now();
+    }
+
+    /// Spawns more of them until that is refused.
+    fn spawn_until_refused(&mut self, done: &Receiver<()>) -> io::Error {
+        /// The refusal comes when some have been tried, so they are not left far behind.
+        const AHEAD: usize = 64;
+        loop {
+            let (done, count) = (done.clone(), Arc::clone(&self.started));
+            let spawned = Builder::new().spawn(move || {
+                count.fetch_add(1, Ordering::Relaxed);
+                done.recv().is_err()
+            });
+            match spawned {
+                Ok(handle) => self.handles.push(handle),
+                Err(error) => break error,
+            }
+            if self.handles.len() > self.started() + AHEAD {
+                thread::yield_now();
+            }
+            assert!(self.handles.len() < most_mappings(), "nothing is refused");
         }
-        assert!(blocked.len() < most_mappings(), "nothing is refused");
-    };
-    (blocked, started.load(Ordering::Relaxed), error)
+    }
+
+    /// The same until `attempt`, which spawns one that ends by itself, is refused too. Not at once: the first shortages may pass, as
+    /// each worker makes stacks in advance, and gives some back where it gets fewer than it has asked for.
+    fn refuse<T, E>(
+        &mut self,
+        done: &Receiver<()>,
+        attempt: impl Fn() -> Result<JoinHandle<T>, E>,
+    ) -> E {
+        loop {
+            self.spawn_until_refused(done);
+            match attempt() {
+                Ok(handle) => drop(handle.join()),
+                Err(error) => break error,
+            }
+        }
+    }
+
+    fn started(&self) -> usize {
+        self.started.load(Ordering::Relaxed)
+    }
+
+    /// All of them have seen that `done` is closed.
+    fn all_end(self) -> bool {
+        let mut handles = self.handles.into_iter();
+        handles.all(|handle| handle.join().unwrap())
+    }
 }
 
 #[test]
@@ -39,11 +77,13 @@ fn counted_guards() {
     let start = Usage::at_start();
     for _ in 0..2 {
         let (stop, done) = bounded::<()>(0);
-        let (blocked, started, error) = spawn_until_refused(&done);
-        println!("\nstarted: {started}");
+        let mut blocked = Blocked::new();
+        let error = blocked.spawn_until_refused(&done);
         assert_eq!(error.kind(), ErrorKind::OutOfMemory);
         assert!(error.to_string().contains("vm.max_map_count"), "{error}");
-        let refused = panic::catch_unwind(|| go!({})).unwrap_err();
+        let refused = blocked.refuse(&done, || panic::catch_unwind(|| go!({})));
+        let started = blocked.started();
+        println!("\nstarted: {started}");
         let message = refused.downcast_ref::<String>().unwrap();
         assert!(message.contains("vm.max_map_count"), "{message}");
         assert!(started < most_mappings() / 2, "{started}");
@@ -54,7 +94,7 @@ fn counted_guards() {
 
         // Nobody is lost, and nobody is refused any more.
         drop(stop);
-        assert!(blocked.into_iter().all(|handle| handle.join().unwrap()));
+        assert!(blocked.all_end());
         assert_eq!(num_goroutine(), 0);
         assert_eq!(go!({ 6 * 7 }).join().unwrap(), 42);
         Crowd::gather(100, Builder::new, 100 * KIB).disperse();
@@ -112,12 +152,12 @@ fn guards_go_from_size_to_size() {
 #[ignore = "run by another_size_when_guards_have_run_out"]
 fn no_guard_for_another_size() {
     let (stop, done) = bounded::<()>(0);
-    let (blocked, _, _) = spawn_until_refused(&done);
     let large = || Builder::new().stack_size(512 * KIB).spawn(|| 6 * 7);
-    let refused = large().unwrap_err();
+    let mut blocked = Blocked::new();
+    let refused = blocked.refuse(&done, large);
     assert_eq!(refused.kind(), ErrorKind::OutOfMemory);
     drop(stop);
-    assert!(blocked.into_iter().all(|handle| handle.join().unwrap()));
+    assert!(blocked.all_end());
     // Those of the first size are idle, and make room.
     eventually(|| large().is_ok_and(|handle| handle.join().unwrap() == 42));
 
