@@ -2,6 +2,9 @@
 //!
 //! One lock guards the [`State`]. Whoever finds a partner waiting hands the message over directly, from slot to slot, and wakes it
 //! after it has let the lock go. Nothing that a user wrote runs under the lock: messages are moved there, never dropped.
+//!
+//! An operation is a beginning, perhaps a wait, and an end. They are apart so that the wait, which is short, can be inlined into the
+//! user's code, as a switch should be (see `sched::parker`).
 
 use std::cell::UnsafeCell;
 use std::mem::{self, ManuallyDrop};
@@ -46,6 +49,13 @@ pub(crate) enum Received<T> {
     Empty,
     Closed,
     TimedOut,
+}
+
+/// How far an operation has come.
+enum Step<'a, T, R> {
+    Ended(R),
+    /// It is queued: park.
+    Waits(&'a Wait<T>),
 }
 
 /// How long an operation may wait.
@@ -110,65 +120,93 @@ impl<T> Core<T> {
         !state.has_room(self.capacity)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send(&self, message: T, patience: Patience) -> Sent<T> {
+        let mut wait = None;
+        match self.begin_send(message, patience, &mut wait) {
+            Step::Ended(sent) => sent,
+            Step::Waits(wait) => {
+                let verdict = wait.parker.park(patience.deadline());
+                // SAFETY: queued by `begin_send`, and the wait has ended.
+                unsafe { self.end_send(wait, verdict) }
+            }
+        }
+    }
+
+    fn begin_send<'a>(
+        &self,
+        message: T,
+        patience: Patience,
+        wait: &'a mut Option<Wait<T>>,
+    ) -> Step<'a, T, Sent<T>> {
         let mut state = self.lock();
         if state.closed {
-            return Sent::Closed(message);
+            return Step::Ended(Sent::Closed(message));
         }
         if let Some(receiver) = state.receivers.take() {
             drop(state);
             // SAFETY: claimed and out of its queue; it waits for a `T`.
             unsafe { hand_over(receiver, message) };
-            return Sent::Yes;
+            return Step::Ended(Sent::Yes);
         }
         if state.has_room(self.capacity) {
             state.buffer.push_back(message);
-            return Sent::Yes;
+            return Step::Ended(Sent::Yes);
         }
         if matches!(patience, Patience::None) {
-            return Sent::Full(message);
+            return Step::Ended(Sent::Full(message));
         }
-        self.wait_to_send(state, message, patience.deadline())
-    }
-
-    fn wait_to_send(
-        &self,
-        mut state: Locked<'_, T>,
-        message: T,
-        deadline: Option<Instant>,
-    ) -> Sent<T> {
-        let wait = Wait::new();
+        let wait = &*wait.insert(Wait::new());
         // SAFETY: the slot is empty, and nobody else knows it yet.
         unsafe { wait.slot.put(message) };
-        let Wait {
-            waiter,
-            parker,
-            slot,
-        } = &wait;
-        waiter.set_up(parker, 0, slot.as_ptr());
-        // SAFETY: it is taken out by whoever claims it, or below.
-        unsafe { state.senders.push(waiter) };
-        drop(state);
-        match parker.park(deadline) {
+        wait.set_up();
+        // SAFETY: `send` stays until whoever claims it has taken it out, or it has done so itself.
+        unsafe { state.senders.push(&wait.waiter) };
+        Step::Waits(wait)
+    }
+
+    /// # Safety
+    /// [`begin_send`](Self::begin_send) of this channel has queued `wait`, which has ended with `verdict`; called once.
+    unsafe fn end_send(&self, wait: &Wait<T>, verdict: Verdict) -> Sent<T> {
+        match verdict {
             // Whoever claimed us has moved the message out.
             Verdict::Done(_) => Sent::Yes,
             // SAFETY: nobody took the message, and nobody will: the wait is over.
-            Verdict::Closed(_) => Sent::Closed(unsafe { slot.take() }),
+            Verdict::Closed(_) => Sent::Closed(unsafe { wait.slot.take() }),
             Verdict::Retry | Verdict::Pending => {
                 unreachable!("a sender with its message is served, closed or timed out")
             }
             Verdict::TimedOut => {
                 // SAFETY: the waiter was queued in this channel.
-                unsafe { self.lock().senders.remove(waiter) };
+                unsafe { self.lock().senders.remove(&wait.waiter) };
                 // SAFETY: the clock claimed us, so nobody else did.
-                Sent::TimedOut(unsafe { slot.take() })
+                Sent::TimedOut(unsafe { wait.slot.take() })
             }
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn receive(&self, patience: Patience) -> Received<T> {
+        let mut wait = None;
+        loop {
+            match self.begin_receive(patience, &mut wait) {
+                Step::Ended(received) => return received,
+                Step::Waits(wait) => {
+                    let verdict = wait.parker.park(patience.deadline());
+                    // SAFETY: queued by `begin_receive`, and the wait has ended.
+                    if let Some(end) = unsafe { self.end_receive(wait, verdict) } {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin_receive<'a>(
+        &self,
+        patience: Patience,
+        wait: &'a mut Option<Wait<T>>,
+    ) -> Step<'a, T, Received<T>> {
         loop {
             let mut state = self.lock();
             match state.find_message(self.capacity) {
@@ -178,52 +216,45 @@ impl<T> Core<T> {
                         // SAFETY: claimed and out of its queue.
                         unsafe { Waiter::finish(sender) };
                     }
-                    return Received::Message(message);
+                    return Step::Ended(Received::Message(message));
                 }
                 Found::Promise(sender) => {
                     drop(state);
                     // SAFETY: claimed and out of its queue.
                     if let Some(message) = unsafe { receive_promised(sender) } {
-                        return Received::Message(message);
+                        return Step::Ended(Received::Message(message));
                     }
                     // It was not kept: look again.
                 }
-                Found::Closed => return Received::Closed,
-                Found::Nothing if matches!(patience, Patience::None) => return Received::Empty,
+                Found::Closed => return Step::Ended(Received::Closed),
+                Found::Nothing if matches!(patience, Patience::None) => {
+                    return Step::Ended(Received::Empty);
+                }
                 Found::Nothing => {
-                    if let Some(end) = self.wait_to_receive(state, patience.deadline()) {
-                        return end;
-                    }
+                    let wait = &*wait.insert(Wait::new());
+                    wait.set_up();
+                    // SAFETY: `receive` stays until whoever claims it has taken it out, or it has done so itself.
+                    unsafe { state.receivers.push(&wait.waiter) };
+                    return Step::Waits(wait);
                 }
             }
         }
     }
 
     /// `None`: look again.
-    fn wait_to_receive(
-        &self,
-        mut state: Locked<'_, T>,
-        deadline: Option<Instant>,
-    ) -> Option<Received<T>> {
-        let wait = Wait::<T>::new();
-        let Wait {
-            waiter,
-            parker,
-            slot,
-        } = &wait;
-        waiter.set_up(parker, 0, slot.as_ptr());
-        // SAFETY: it is taken out by whoever claims it, or below.
-        unsafe { state.receivers.push(waiter) };
-        drop(state);
-        match parker.park(deadline) {
+    ///
+    /// # Safety
+    /// [`begin_receive`](Self::begin_receive) of this channel has queued `wait`, which has ended with `verdict`; called once.
+    unsafe fn end_receive(&self, wait: &Wait<T>, verdict: Verdict) -> Option<Received<T>> {
+        match verdict {
             // SAFETY: whoever claimed us has put the message in before.
-            Verdict::Done(_) => Some(Received::Message(unsafe { slot.take() })),
+            Verdict::Done(_) => Some(Received::Message(unsafe { wait.slot.take() })),
             Verdict::Closed(_) => Some(Received::Closed),
             Verdict::Retry => None,
             Verdict::Pending => unreachable!("a wait ends with a verdict"),
             Verdict::TimedOut => {
                 // SAFETY: the waiter was queued in this channel.
-                unsafe { self.lock().receivers.remove(waiter) };
+                unsafe { self.lock().receivers.remove(&wait.waiter) };
                 Some(Received::TimedOut)
             }
         }

@@ -26,6 +26,8 @@ pub struct IntoIter<T> {
 
 impl<T> Iterator for Iter<'_, T> {
     type Item = T;
+    // Inlined for the sake of the switch (see `sched::parker`).
+    #[inline(always)]
     fn next(&mut self) -> Option<T> {
         if self.ended {
             return None;
@@ -45,6 +47,8 @@ impl<T> Iterator for TryIter<'_, T> {
 
 impl<T> Iterator for IntoIter<T> {
     type Item = T;
+    // Inlined for the sake of the switch (see `sched::parker`).
+    #[inline(always)]
     fn next(&mut self) -> Option<T> {
         if self.ended {
             return None;

@@ -52,6 +52,7 @@ impl<T> Receiver<T> {
         &self.source
     }
 
+    #[inline(always)]
     fn receive(&self, patience: Patience) -> Received<T> {
         let received = self.receive_from_source(patience);
         if let Received::Empty | Received::Closed = received {
@@ -60,7 +61,7 @@ impl<T> Receiver<T> {
         received
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive_from_source(&self, patience: Patience) -> Received<T> {
         match &self.source {
             Source::Core(core) => core.receive(patience),
@@ -109,6 +110,8 @@ impl<T> Receiver<T> {
     /// sender.join().unwrap();
     /// assert_eq!(rx.recv(), Err(RecvError));
     /// ```
+    // Inlined for the sake of the switch (see `sched::parker`).
+    #[inline(always)]
     pub fn recv(&self) -> Result<T, RecvError> {
         match self.receive(Patience::Forever) {
             Received::Message(message) => Ok(message),

@@ -41,7 +41,7 @@ impl<T> Sender<T> {
         &self.core
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_with(&self, message: T, patience: Patience) -> Sent<T> {
         let sent = self.core.send(message, patience);
         if let Sent::Full(_) | Sent::Closed(_) = sent {
@@ -85,6 +85,8 @@ impl<T> Sender<T> {
     /// assert_eq!(receiver.join().unwrap(), 1);
     /// assert_eq!(tx.send(2), Err(SendError(2)));
     /// ```
+    // Inlined for the sake of the switch (see `sched::parker`).
+    #[inline(always)]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         match self.send_with(message, Patience::Forever) {
             Sent::Yes => Ok(()),

@@ -20,18 +20,23 @@ pub(super) struct Wait<T> {
 
 impl<T> Wait<T> {
     /// For the calling goroutine or thread.
-    #[inline]
+    #[inline(always)]
     pub(super) fn new() -> Wait<T> {
         Wait::with(Parker::new())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn with(parker: Parker) -> Wait<T> {
         Wait {
             waiter: Waiter::new(Offer::Message),
             parker,
             slot: Slot::new(),
         }
+    }
+
+    /// Says who waits, and where the message is. It stays where it is from now on.
+    pub(super) fn set_up(&self) {
+        self.waiter.set_up(&self.parker, 0, self.slot.as_ptr());
     }
 }
 
@@ -88,7 +93,7 @@ pub(crate) unsafe fn receive_promised<T>(sender: *const Waiter) -> Option<T> {
     // Nobody else knows this parker, so there is nobody to claim it but us, for the sender.
     let claimed = parker.claim();
     debug_assert!(claimed);
-    waiter.set_up(parker, 0, slot.as_ptr());
+    wait.set_up();
     // SAFETY: the sender waits until we finish it; it then ends our wait, in any case.
     unsafe {
         (*sender).set_slot(std::ptr::from_ref(waiter).cast_mut().cast());

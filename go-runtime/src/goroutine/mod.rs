@@ -29,6 +29,8 @@ use crate::sched::{Runtime, Worker};
 /// });
 /// assert_eq!(child.join().unwrap(), 1);
 /// ```
+// Inlined for the sake of the switch (see `sched::parker`).
+#[inline(always)]
 pub fn yield_now() {
     match Worker::current() {
         Some(worker) if !std::thread::panicking() => worker.yield_now(),

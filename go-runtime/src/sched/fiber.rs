@@ -172,7 +172,7 @@ impl Fiber {
     ///
     /// # Safety
     /// Called by the code that runs on this fiber.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn suspend(&self) {
         self.note_end();
         // SAFETY: the code that calls is inside the coroutine, so its suspender is alive.

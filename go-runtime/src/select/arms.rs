@@ -158,15 +158,17 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
         true
     }
 
-    unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed) {
-        if let Some(core) = self.core() {
-            self.waiter.set_up(parker, index, self.slot.as_ptr());
-            // SAFETY: the lock is held, and this reference ends with the function.
-            let state = unsafe { core.state() };
-            // SAFETY: the engine dequeues.
-            unsafe { state.enqueue_receiver(&self.waiter) };
-            state.take_observers(told);
-        }
+    unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed) -> Option<Instant> {
+        let Some(core) = self.core() else {
+            return self.due();
+        };
+        self.waiter.set_up(parker, index, self.slot.as_ptr());
+        // SAFETY: the lock is held, and this reference ends with the function.
+        let state = unsafe { core.state() };
+        // SAFETY: the engine dequeues.
+        unsafe { state.enqueue_receiver(&self.waiter) };
+        state.take_observers(told);
+        None
     }
 
     unsafe fn dequeue(&self) {
@@ -309,13 +311,14 @@ unsafe impl<T> Arm for SendArm<'_, T> {
         true
     }
 
-    unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed) {
+    unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed) -> Option<Instant> {
         self.waiter.set_up(parker, index, std::ptr::null_mut());
         // SAFETY: the lock is held, and this reference ends with the function.
         let state = unsafe { self.sender.core().state() };
         // SAFETY: the engine dequeues.
         unsafe { state.enqueue_sender(&self.waiter) };
         state.take_observers(told);
+        None
     }
 
     unsafe fn dequeue(&self) {

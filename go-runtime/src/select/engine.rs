@@ -58,11 +58,11 @@ pub(super) unsafe trait Arm {
     /// What is left to do for a ready arm once no lock is held. `false`: it came to nothing, select again.
     fn conclude(&self) -> bool;
 
-    /// Queues the arm's waiter; `told` is as for [`poll`](Self::poll).
+    /// Queues the arm's waiter; `told` is as for [`poll`](Self::poll). If the arm becomes ready by itself: when.
     ///
     /// # Safety
     /// The caller holds the lock, and dequeues before the parker or the arm goes.
-    unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed);
+    unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed) -> Option<Instant>;
 
     /// Takes the arm's waiter out of the queue if it is still there.
     ///
@@ -106,10 +106,24 @@ struct Locks<'a>(SmallVec<[&'a RawSpinLock; INLINE]>);
 
 impl<'a> Locks<'a> {
     fn of(arms: &[AnyArm<'a>]) -> Locks<'a> {
-        let mut locks: SmallVec<[&RawSpinLock; INLINE]> =
-            arms.iter().filter_map(|arm| arm.0.lock()).collect();
-        locks.sort_unstable_by_key(|lock| lock.rank());
-        locks.dedup_by_key(|lock| lock.rank());
+        let mut locks: SmallVec<[&RawSpinLock; INLINE]> = SmallVec::new();
+        if arms.len() <= INLINE {
+            for lock in arms.iter().filter_map(|arm| arm.0.lock()) {
+                if locks.iter().any(|other| other.rank() == lock.rank()) {
+                    continue;
+                }
+                let mut at = locks.len();
+                locks.push(lock);
+                while at > 0 && locks[at - 1].rank() > lock.rank() {
+                    locks.swap(at - 1, at);
+                    at -= 1;
+                }
+            }
+        } else {
+            locks.extend(arms.iter().filter_map(|arm| arm.0.lock()));
+            locks.sort_unstable_by_key(|lock| lock.rank());
+            locks.dedup_by_key(|lock| lock.rank());
+        }
         Locks(locks)
     }
 
@@ -138,6 +152,8 @@ impl Drop for AllLocked<'_> {
 ///
 /// # Panics
 /// If an arm has been in a select before (the macros make new ones each time).
+// Inlined for the sake of the switch (see `sched::parker`); what goes before and after it is not.
+#[inline(always)]
 pub fn select(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
     assert!(
         arms.iter().all(|arm| arm.0.enter()),
@@ -147,64 +163,133 @@ pub fn select(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
 }
 
 /// [`select`] for arms that are used again as long as they have not been chosen.
+#[inline(always)]
 pub(super) fn select_again(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
-    let end = timeout.end();
-    let locks = Locks::of(arms);
-    let mut order = Order::new(arms.len(), biased);
-    let mut last = false;
+    let mut selecting = Selecting::new(arms, timeout, biased);
+    let mut parker = None;
     loop {
-        let order = order.next();
-        let mut told = Claimed::new();
-        let held = locks.lock();
-        // SAFETY: all locks are held.
-        let found = order
-            .iter()
-            .copied()
-            .find(|&index| unsafe { arms[index].0.poll(&mut told) });
-        if let Some(index) = found {
+        match selecting.look(&mut parker) {
+            Look::Chosen(index) => return index,
+            Look::Waits(parker, until) => {
+                let verdict = parker.park(until);
+                // SAFETY: the arms were queued with this parker.
+                if let Some(index) = unsafe { selecting.wake_up(verdict) } {
+                    return index;
+                }
+            }
+        }
+    }
+}
+
+/// A select under way.
+struct Selecting<'a> {
+    arms: &'a [AnyArm<'a>],
+    timeout: Timeout,
+    end: Option<Instant>,
+    locks: Locks<'a>,
+    order: Order,
+    /// The time is over: this look is the last one.
+    last: bool,
+}
+
+/// What a look at all arms has led to.
+enum Look<'a> {
+    /// The number of an arm, or `usize::MAX`.
+    Chosen(usize),
+    /// All arms are queued: park until then, and call [`Selecting::wake_up`].
+    Waits(&'a Parker, Option<Instant>),
+}
+
+impl<'a> Selecting<'a> {
+    fn new(arms: &'a [AnyArm<'a>], timeout: Timeout, biased: bool) -> Selecting<'a> {
+        Selecting {
+            arms,
+            timeout,
+            end: timeout.end(),
+            locks: Locks::of(arms),
+            order: Order::new(arms.len(), biased),
+            last: false,
+        }
+    }
+
+    fn look<'p>(&mut self, parker: &'p mut Option<Parker>) -> Look<'p> {
+        let arms = self.arms;
+        loop {
+            let order = self.order.next();
+            let mut told = Claimed::new();
+            let held = self.locks.lock();
+            // SAFETY: all locks are held.
+            let found = order
+                .iter()
+                .copied()
+                .find(|&index| unsafe { arms[index].0.poll(&mut told) });
+            if let Some(index) = found {
+                drop(held);
+                told.look_again();
+                if arms[index].0.conclude() {
+                    return Look::Chosen(index);
+                }
+                continue;
+            }
+            if self.last || matches!(self.timeout, Timeout::Poll) {
+                drop(held);
+                if !self.last {
+                    goroutine::polled_in_vain();
+                }
+                return Look::Chosen(usize::MAX);
+            }
+            let parker = &*parker.insert(Parker::new());
+            let mut until = self.end;
+            // In the order of the looks, because a partner takes the first of several arms on one channel.
+            for &index in order {
+                // SAFETY: the lock is held; `wake_up` dequeues, before anything that could unwind or return.
+                let due = unsafe { arms[index].0.enqueue(parker, index, &mut told) };
+                if let Some(due) = due {
+                    until = Some(until.map_or(due, |until| until.min(due)));
+                }
+            }
             drop(held);
             told.look_again();
-            if arms[index].0.conclude() {
-                return index;
-            }
-            continue;
+            return Look::Waits(parker, until);
         }
-        if last || matches!(timeout, Timeout::Poll) {
-            drop(held);
-            if !last {
-                goroutine::polled_in_vain();
-            }
-            return usize::MAX;
-        }
-        let parker = Parker::new();
-        // In the order of the looks, because a partner takes the first of several arms on one channel.
-        for &index in order {
-            // SAFETY: the lock is held; dequeued below, before anything that could unwind or return.
-            unsafe { arms[index].0.enqueue(&parker, index, &mut told) };
-        }
-        drop(held);
-        told.look_again();
+    }
 
-        let due = arms.iter().filter_map(|arm| arm.0.due());
-        let verdict = parker.park(due.chain(end).min());
-
-        let held = locks.lock();
-        for arm in arms {
-            // SAFETY: the lock is held.
-            unsafe { arm.0.dequeue() };
+    /// What the end of a wait has led to: the number of an arm, or `None`, look again.
+    ///
+    /// # Safety
+    /// The arms are queued, and their parker's wait has ended with `verdict`.
+    unsafe fn wake_up(&mut self, verdict: Verdict) -> Option<usize> {
+        let chosen = match verdict {
+            Verdict::Done(index) | Verdict::Closed(index) => Some(index),
+            Verdict::TimedOut | Verdict::Retry | Verdict::Pending => None,
+        };
+        // One lock at a time: the wait is over, and whoever meets one of the waiters still queued passes it over.
+        for (index, arm) in self.arms.iter().enumerate() {
+            // Who has chosen an arm has taken its waiter out.
+            if Some(index) != chosen
+                && let Some(lock) = arm.0.lock()
+            {
+                lock.lock();
+                // SAFETY: locked just now, and unlocked when nothing of what it guards is used any more.
+                unsafe {
+                    arm.0.dequeue();
+                    lock.unlock();
+                }
+            }
         }
-        drop(held);
         match verdict {
             Verdict::Done(index) | Verdict::Closed(index) => {
-                arms[index].0.won(matches!(verdict, Verdict::Closed(_)));
-                return index;
+                let closed = matches!(verdict, Verdict::Closed(_));
+                self.arms[index].0.won(closed);
+                Some(index)
             }
-            Verdict::TimedOut if end.is_some_and(|end| end <= clock::now()) => {
+            Verdict::TimedOut => {
                 // One last look: this may be late, and an arm that is due by itself earlier than the end.
-                last = true;
+                self.last = self.end.is_some_and(|end| end <= clock::now());
+                None
             }
-            // An arm is due by itself, or a partner took its offer back: look again.
-            Verdict::TimedOut | Verdict::Retry | Verdict::Pending => {}
+            // A partner took its offer back.
+            Verdict::Retry | Verdict::Pending => None,
         }
     }
 }
@@ -257,10 +342,12 @@ struct Order {
 
 impl Order {
     fn new(arms: usize, biased: bool) -> Order {
-        Order {
-            arms: (0..arms).collect(),
-            biased,
-        }
+        let arms = if arms <= INLINE {
+            SmallVec::from_buf_and_len([0, 1, 2, 3, 4, 5, 6, 7], arms)
+        } else {
+            (0..arms).collect()
+        };
+        Order { arms, biased }
     }
 
     /// The order of the next look.

@@ -212,15 +212,31 @@ impl Worker {
     }
 
     /// Lets the others run first.
+    // Inlined for the sake of the switch (see `parker`).
+    #[inline(always)]
     pub(crate) fn yield_now(&self) {
-        if let Some(task) = self.current_task() {
-            self.make_ready(task);
-            self.suspend();
+        if let Some(fiber) = self.begin_yield() {
+            // SAFETY: it is the one that the caller runs on.
+            unsafe { fiber.suspend() };
         }
     }
 
-    /// Leaves the current goroutine's stack until somebody makes it runnable.
+    /// The fiber that has to be suspended for the others to run; `None`: there are none.
+    fn begin_yield(&self) -> Option<&'static Fiber> {
+        let fiber = self.current_fiber()?;
+        self.make_ready(fiber.task()?);
+        Some(fiber)
+    }
+
+    /// The fiber that the calling code runs on, if any; it is alive for as long as that code runs.
     #[inline]
+    pub(super) fn current_fiber(&self) -> Option<&'static Fiber> {
+        // SAFETY: the fiber that runs is alive, and the caller of this runs on it: the reference does not outlive it.
+        self.current.get().map(|fiber| unsafe { fiber.as_ref() })
+    }
+
+    /// Leaves the current goroutine's stack until somebody makes it runnable.
+    #[inline(always)]
     pub(super) fn suspend(&self) {
         let Some(fiber) = self.current.get() else {
             unreachable!("only a goroutine suspends");
