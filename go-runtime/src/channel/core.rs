@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use super::slot::{Wait, hand_over, receive_promised};
 use super::state::{Found, Place, State};
-use super::wait_queue::{Claimed, Waiter};
+use super::wait_queue::{Claim, Claimed, Waiter};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::sched::Verdict;
@@ -156,7 +156,7 @@ impl<T> Core<T> {
         if matches!(patience, Patience::None) {
             return Step::Ended(Sent::Full(message));
         }
-        let wait = &*wait.insert(Wait::new());
+        let wait = &*wait.insert(Wait::new(Claim::until(patience.deadline())));
         // SAFETY: the slot is empty, and nobody else knows it yet.
         unsafe { wait.slot.put(message) };
         wait.set_up();
@@ -231,7 +231,7 @@ impl<T> Core<T> {
                     return Step::Ended(Received::Empty);
                 }
                 Found::Nothing => {
-                    let wait = &*wait.insert(Wait::new());
+                    let wait = &*wait.insert(Wait::new(Claim::until(patience.deadline())));
                     wait.set_up();
                     // SAFETY: `receive` stays until whoever claims it has taken it out, or it has done so itself.
                     unsafe { state.receivers.push(&wait.waiter) };

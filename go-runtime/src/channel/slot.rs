@@ -6,7 +6,7 @@
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 
-use super::wait_queue::{Offer, Waiter};
+use super::wait_queue::{Claim, Offer, Waiter};
 use crate::sched::{Parker, Verdict};
 
 /// One blocked operation on one channel. What its partner reads first is in one cache line, and what the partner writes, and
@@ -21,14 +21,14 @@ pub(super) struct Wait<T> {
 impl<T> Wait<T> {
     /// For the calling goroutine or thread.
     #[inline(always)]
-    pub(super) fn new() -> Wait<T> {
-        Wait::with(Parker::new())
+    pub(super) fn new(claim: Claim) -> Wait<T> {
+        Wait::with(Parker::new(), claim)
     }
 
     #[inline(always)]
-    pub(super) fn with(parker: Parker) -> Wait<T> {
+    pub(super) fn with(parker: Parker, claim: Claim) -> Wait<T> {
         Wait {
-            waiter: Waiter::new(Offer::Message),
+            waiter: Waiter::new(Offer::Message, claim),
             parker,
             slot: Slot::new(),
         }
@@ -84,7 +84,7 @@ pub(super) unsafe fn hand_over<T>(receiver: *const Waiter, message: T) {
 /// # Safety
 /// `sender` is a promise, claimed by the caller and out of its queue, of a channel of `T`.
 pub(crate) unsafe fn receive_promised<T>(sender: *const Waiter) -> Option<T> {
-    let wait = Wait::<T>::new();
+    let wait = Wait::<T>::new(Claim::Contested);
     let Wait {
         waiter,
         parker,

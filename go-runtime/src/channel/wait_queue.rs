@@ -6,7 +6,7 @@
 //!
 //! Being in a queue gives no right yet: a select stands in many queues at once, and a deadline may pass. Whoever takes
 //! a waiter out to serve it claims its parker first; one that cannot be claimed is no longer waiting, and is dropped
-//! from the queue.
+//! from the queue. A waiter that stands in one queue only, for as long as it takes, is claimed by being taken out: the queue's lock decides.
 
 use std::cell::Cell;
 use std::ptr;
@@ -23,6 +23,27 @@ pub(crate) enum Offer {
     Promise,
 }
 
+/// How a wait is claimed, by whoever ends it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Claim {
+    /// By taking the waiter out of the one queue that it is in.
+    ByLock,
+    /// By its parker's handshake: others may want it too, the clock, another channel, a future that is dropped.
+    Contested,
+}
+
+impl Claim {
+    /// For a wait in one queue until `deadline`.
+    #[inline]
+    pub(crate) fn until<T>(deadline: Option<T>) -> Claim {
+        if deadline.is_some() {
+            Claim::Contested
+        } else {
+            Claim::ByLock
+        }
+    }
+}
+
 #[repr(align(64))]
 pub(crate) struct Waiter {
     next: Cell<*const Waiter>,
@@ -34,10 +55,12 @@ pub(crate) struct Waiter {
     /// The number that its owner knows it by (the arm of a select).
     index: Cell<usize>,
     offer: Offer,
+    claim: Claim,
 }
 
 impl Waiter {
-    pub(crate) fn new(offer: Offer) -> Waiter {
+    #[inline]
+    pub(crate) fn new(offer: Offer, claim: Claim) -> Waiter {
         Waiter {
             next: Cell::new(ptr::null()),
             prev: Cell::new(ptr::null()),
@@ -46,6 +69,7 @@ impl Waiter {
             slot: Cell::new(ptr::null_mut()),
             index: Cell::new(0),
             offer,
+            claim,
         }
     }
 
@@ -72,6 +96,7 @@ impl Waiter {
     ///
     /// # Safety
     /// `this` is valid, and the caller has claimed it and taken it out of its queue. It may dangle afterwards.
+    #[inline]
     pub(crate) unsafe fn finish(this: *const Waiter) {
         // SAFETY: the waiter and its parker stay until the unpark.
         unsafe {
@@ -166,12 +191,19 @@ impl WaitQueue {
         }
     }
 
+    #[inline]
     fn pop(&mut self) -> Option<*const Waiter> {
         let first = self.first;
         // SAFETY: null, or in the queue and so valid.
         let waiter = unsafe { first.as_ref() }?;
-        // SAFETY: it is in this queue.
-        unsafe { self.remove(waiter) };
+        waiter.queued.set(false);
+        let next = waiter.next.get();
+        self.first = next;
+        // SAFETY: null, or in the queue and so valid.
+        match unsafe { next.as_ref() } {
+            Some(next) => next.prev.set(ptr::null()),
+            None => self.last = ptr::null(),
+        }
         Some(first)
     }
 
@@ -182,7 +214,9 @@ impl WaitQueue {
             let waiter = self.pop()?;
             // SAFETY: it was in the queue until just now, and we hold the lock: its owner, even if it has been woken
             // otherwise, comes for the lock before it goes.
-            if unsafe { (*(*waiter).parker.get()).claim() } {
+            let ours =
+                unsafe { (*waiter).claim == Claim::ByLock || (*(*waiter).parker.get()).claim() };
+            if ours {
                 return Some(waiter);
             }
         }

@@ -3,10 +3,12 @@
 //! A fiber belongs to one worker, is resumed by that worker only, and never leaves its thread: it is neither `Send`
 //! nor `Sync`. When its task ends it suspends once more and waits, stack and all, for the next one.
 //!
-//! It lies at the top of its own stack, in a page that is touched anyway: nothing else of it takes memory.
+//! It lies at the top of its own stack, in a page that is touched anyway: nothing else of it takes memory. A switch uses the two cache lines
+//! at its start: the end of corosensei's stack, where it keeps the way back, shares the first of them.
 
 use std::cell::{Cell, UnsafeCell};
 use std::mem;
+use std::panic::Location;
 use std::ptr::{self, NonNull};
 
 use corosensei::{Coroutine, Yielder};
@@ -17,19 +19,26 @@ use crate::stack::{self, Extent, Stack};
 
 type Suspender = Yielder<(), ()>;
 
+#[repr(C)]
 pub(crate) struct Fiber {
-    /// `None` only while the fiber is being made, and unmade.
-    coroutine: UnsafeCell<Option<Coroutine<(), (), (), Stack>>>,
     /// The task to run next, or the one that runs; `None` between tasks, and to tell the fiber to end.
     task: Cell<Option<TaskRef>>,
+    /// Where that task was spawned.
+    spawned_at: Cell<&'static Location<'static>>,
     /// How to get off the stack; it lies at its bottom.
     suspender: Cell<*const Suspender>,
-    extent: Extent,
     /// Where its stack ended, but for less than `MARGIN` bytes, when it was suspended last; null before it has run.
     end: Cell<*const u8>,
     /// Its place in its worker's list of those that have run since their depths were given back; or `UNLISTED`, or `NEVER_LISTED`.
     place: Cell<u32>,
+    _space: u64,
+    /// `None` only while the fiber is being made, and unmade.
+    coroutine: UnsafeCell<Option<Coroutine<(), (), (), Stack>>>,
+    extent: Extent,
 }
+
+/// Cache lines that a switch uses, the end of the stack included.
+const HOT_LINES: usize = 2;
 
 const UNLISTED: u32 = u32::MAX;
 const NEVER_LISTED: u32 = u32::MAX - 1;
@@ -49,12 +58,14 @@ impl Fiber {
         // SAFETY: carved for it, and nobody else's. It is gone before its stack is: `destroy` sees to it.
         unsafe {
             fiber.write(Fiber {
-                coroutine: UnsafeCell::new(None),
                 task: Cell::new(None),
+                spawned_at: Cell::new(Location::caller()),
                 suspender: Cell::new(ptr::null()),
-                extent,
                 end: Cell::new(ptr::null()),
                 place: Cell::new(if pooled { UNLISTED } else { NEVER_LISTED }),
+                _space: 0,
+                coroutine: UnsafeCell::new(None),
+                extent,
             });
         }
         let coroutine = Coroutine::with_stack(stack, move |suspender: &Suspender, ()| {
@@ -80,9 +91,16 @@ impl Fiber {
     }
 
     /// Gives the idle fiber a task; the next [`resume`](Self::resume) starts it.
-    pub(super) fn assign(&self, task: TaskRef) {
+    pub(super) fn assign(&self, task: TaskRef, spawned_at: &'static Location<'static>) {
         debug_assert!(self.task.get().is_none());
         self.task.set(Some(task));
+        self.spawned_at.set(spawned_at);
+    }
+
+    /// Where its task was spawned.
+    #[inline]
+    pub(super) fn spawned_at(&self) -> &'static Location<'static> {
+        self.spawned_at.get()
     }
 
     /// The task that it runs.
@@ -142,7 +160,7 @@ impl Fiber {
     #[inline]
     pub(super) fn prefetch(this: NonNull<Fiber>) {
         let start = this.as_ptr().cast::<u8>();
-        for line in 0..size_of::<Fiber>().div_ceil(LINE) {
+        for line in 0..HOT_LINES {
             prefetch(start.wrapping_add(line * LINE));
         }
     }

@@ -20,6 +20,7 @@
 
 use std::cell::Cell;
 use std::hint;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::thread::{self, Thread};
 use std::time::Instant;
@@ -28,7 +29,6 @@ use super::fiber::Fiber;
 use super::handshake::Handshake;
 use super::inbox::Node;
 use super::seat::Seat;
-use super::task::TaskRef;
 use super::wakeup::Wakeup;
 use super::worker::Worker;
 use crate::clock;
@@ -62,14 +62,14 @@ impl Who {
 }
 
 /// A woken goroutine's place in its worker's inbox.
-type Delivery = (&'static Seat, *const Node<Option<TaskRef>>);
+type Delivery = (&'static Seat, *const Node<Option<NonNull<Fiber>>>);
 
 #[repr(C)]
 pub(crate) struct Parker {
     handshake: Handshake,
     verdict: Cell<Verdict>,
     who: Who,
-    node: Node<Option<TaskRef>>,
+    node: Node<Option<NonNull<Fiber>>>,
 }
 
 /// How often a blocked goroutine with nothing else to run on its worker looks before it parks: about a microsecond, some
@@ -81,12 +81,13 @@ impl Parker {
     // Inlined, and in one piece at the end, so that it is made where it stays.
     #[inline(always)]
     pub(crate) fn new() -> Parker {
-        let (who, task, spinning) = if let Some(worker) = Worker::current()
-            && let Some(task) = worker.current_task()
+        let (who, fiber, spinning) = if let Some(worker) = Worker::current()
+            && let Some(fiber) = worker.current_fiber()
             && !thread::panicking()
         {
             let spinning = worker.worth_spinning();
-            (Who::Goroutine(worker.seat()), Some(task), spinning)
+            let fiber = Some(NonNull::from(fiber));
+            (Who::Goroutine(worker.seat()), fiber, spinning)
         } else {
             (Who::this_thread(), None, false)
         };
@@ -94,7 +95,7 @@ impl Parker {
             handshake: Handshake::new(spinning),
             verdict: Cell::new(Verdict::Pending),
             who,
-            node: Node::new(task),
+            node: Node::new(fiber),
         }
     }
 
@@ -131,6 +132,31 @@ impl Parker {
     /// `this` is valid, the caller has claimed it, and calls this once. It may dangle as soon as this returns.
     #[inline]
     pub(crate) unsafe fn unpark(this: *const Parker, verdict: Verdict) {
+        // SAFETY: valid until the blocked one goes on, which nothing here allows before its last use.
+        let parker = unsafe { &*this };
+        if let Who::Goroutine(home) = parker.who
+            && let Some(worker) = Worker::current()
+            && std::ptr::eq(worker.seat(), home)
+        {
+            return parker.make_ready(worker, verdict);
+        }
+        // SAFETY: passed on.
+        unsafe { Self::unpark_elsewhere(this, verdict) }
+    }
+
+    /// Ends the wait of a goroutine of the worker that runs us: so it is parked, and no other thread is concerned.
+    #[inline]
+    fn make_ready(&self, worker: &Worker, verdict: Verdict) {
+        self.verdict.set(verdict);
+        if let Some(fiber) = self.node.payload() {
+            worker.make_ready(fiber);
+        }
+    }
+
+    /// # Safety
+    /// As for [`unpark`](Self::unpark).
+    #[inline(never)]
+    unsafe fn unpark_elsewhere(this: *const Parker, verdict: Verdict) {
         // SAFETY: passed on.
         if let Some((home, node)) = unsafe { Self::end(this, verdict) } {
             // SAFETY: the goroutine is parked until its worker takes the node out, and the one claim makes this the only push.
@@ -151,12 +177,8 @@ impl Parker {
             Who::Goroutine(home) => {
                 let home: &'static Seat = home;
                 match Worker::current() {
-                    // Its own worker runs us, so it is parked: no other thread is concerned.
                     Some(worker) if std::ptr::eq(worker.seat(), home) => {
-                        // A goroutine's parker has a task.
-                        if let Some(task) = parker.task() {
-                            worker.make_ready(task);
-                        }
+                        parker.make_ready(worker, verdict);
                     }
                     _ => {
                         if parker.handshake.finish() {
@@ -178,21 +200,14 @@ impl Parker {
         None
     }
 
-    fn task(&self) -> Option<TaskRef> {
-        match self.who {
-            Who::Goroutine(_) => self.node.payload(),
-            Who::Thread(_) | Who::Future(_) => None,
-        }
-    }
-
     /// Called by the worker's clock: the deadline has come.
     ///
     /// # Safety
     /// The goroutine of this parker is parked on the calling worker.
-    pub(super) unsafe fn time_out(&self) -> Option<TaskRef> {
+    pub(super) unsafe fn time_out(&self) -> Option<NonNull<Fiber>> {
         if self.claim() {
             self.verdict.set(Verdict::TimedOut);
-            self.task()
+            self.node.payload()
         } else {
             // Somebody was faster, and will make it runnable.
             None
@@ -214,19 +229,10 @@ impl Parker {
     fn begin_park(&self, deadline: Option<Instant>) -> Option<&'static Fiber> {
         match self.who {
             Who::Goroutine(_) => {
-                let Some(worker) = Worker::current() else {
-                    unreachable!(
-                        "a goroutine's parker was made on a worker, and goroutines stay on theirs"
-                    );
-                };
-                if self.handshake.may_spin() && self.spin(worker) {
-                    return None;
+                if self.handshake.may_spin() || deadline.is_some() {
+                    return self.begin_long_park(deadline);
                 }
-                if let Some(deadline) = deadline {
-                    self.park_until(worker, deadline);
-                    return None;
-                }
-                worker.current_fiber()
+                Worker::current()?.current_fiber()
             }
             Who::Thread(_) => {
                 self.park_thread(deadline);
@@ -236,12 +242,26 @@ impl Parker {
         }
     }
 
+    #[inline(never)]
+    fn begin_long_park(&self, deadline: Option<Instant>) -> Option<&'static Fiber> {
+        let worker = Worker::current()?;
+        if self.handshake.may_spin() && self.spin(worker) {
+            return None;
+        }
+        if let Some(deadline) = deadline {
+            self.park_until(worker, deadline);
+            return None;
+        }
+        worker.current_fiber()
+    }
+
     /// Like [`park`](Self::park), for a wait that only the clock can end: it does not spin.
     pub(crate) fn park_quietly(&self, deadline: Option<Instant>) {
         let _ = self.handshake.may_spin() && self.handshake.stop_spinning();
         self.park(deadline);
     }
 
+    #[inline(never)]
     fn park_until(&self, worker: &Worker, deadline: Instant) {
         // SAFETY: the timer is removed before this frame ends; nothing in between unwinds.
         let timer = unsafe { worker.add_timer(deadline, self) };
@@ -267,6 +287,7 @@ impl Parker {
     }
 
     #[cold]
+    #[inline(never)]
     fn park_thread(&self, mut deadline: Option<Instant>) {
         while !self.handshake.is_done() {
             match deadline {
@@ -291,7 +312,7 @@ impl Parker {
 /// Unparks one after the other; those of a worker who come in succession are put into its inbox together, when another one's come or when this is dropped.
 pub(crate) struct Unparker {
     /// The first and the last of those that are still to be put in.
-    chain: Option<(Delivery, *const Node<Option<TaskRef>>)>,
+    chain: Option<(Delivery, *const Node<Option<NonNull<Fiber>>>)>,
 }
 
 impl Unparker {

@@ -3,7 +3,7 @@
 //! A seat lasts for ever, as its worker does. Its [`Rest`] is for everybody, the counters are written by the worker alone.
 
 use std::panic::Location;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use crossbeam_deque::Stealer;
 use crossbeam_utils::CachePadded;
 
+use super::fiber::Fiber;
 use super::inbox::Node;
 use super::placement;
 use super::rest::Rest;
@@ -20,7 +21,7 @@ use crate::clock::ThreadClock;
 use crate::primitives::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 pub(crate) struct Seat {
-    pub(super) rest: Rest<Option<TaskRef>>,
+    pub(super) rest: Rest<Option<NonNull<Fiber>>>,
     /// What the worker has not started yet; others may take it.
     pub(super) fresh: Stealer<TaskRef>,
     /// Counters that only the worker itself writes.
@@ -133,8 +134,8 @@ impl Seat {
     #[inline]
     pub(super) unsafe fn deliver(
         &self,
-        last: *const Node<Option<TaskRef>>,
-        first: *const Node<Option<TaskRef>>,
+        last: *const Node<Option<NonNull<Fiber>>>,
+        first: *const Node<Option<NonNull<Fiber>>>,
     ) {
         // SAFETY: passed on.
         if unsafe { self.rest.push(last, first, &Runtime::get().idle) } {

@@ -2,19 +2,16 @@
 //!
 //! A task is one allocation: this header, and behind it whatever the typed part (`goroutine::job`) keeps there.
 //! The scheduler handles it through a [`TaskRef`], a plain pointer; the header counts who may still use it.
-//! `fiber`, `parent` and `starved` belong to the worker on which the task has started.
+//! `parent` and `starved` belong to the worker on which the task has started.
 
 use std::cell::Cell;
 use std::panic::Location;
 use std::ptr::NonNull;
 
-use super::fiber::Fiber;
 use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
 
 pub(crate) struct Task {
     refs: AtomicUsize,
-    /// The stack it runs on; `None` until it starts.
-    pub(super) fiber: Cell<Option<NonNull<Fiber>>>,
     /// It has spawned others (see `placement`).
     pub(super) parent: Cell<bool>,
     /// It waits for the memory of a stack (see `shortage`).
@@ -59,7 +56,6 @@ impl Task {
     ) -> Self {
         Task {
             refs: AtomicUsize::new(2),
-            fiber: Cell::new(None),
             parent: Cell::new(false),
             starved: Cell::new(false),
             vtable,

@@ -11,7 +11,7 @@ use super::engine::{AnyArm, Arm};
 use crate::channel::core::Core;
 use crate::channel::slot::{Slot, receive_promised};
 use crate::channel::state::{Found, Place};
-use crate::channel::wait_queue::{Claimed, Offer, Waiter};
+use crate::channel::wait_queue::{Claim, Claimed, Offer, Waiter};
 use crate::channel::{Receiver, RecvError, SendError, Sender, Source};
 use crate::goroutine;
 use crate::primitives::spin_lock::RawSpinLock;
@@ -45,7 +45,7 @@ impl<T> Receiver<T> {
         RecvArm {
             receiver: self,
             slot: Slot::new(),
-            waiter: Waiter::new(Offer::Message),
+            waiter: Waiter::new(Offer::Message, Claim::Contested),
             state: Cell::new(RecvState::Open),
             entered: Cell::new(false),
         }
@@ -235,7 +235,7 @@ impl<T> Sender<T> {
     pub fn __go_runtime_sender(&self) -> SendArm<'_, T> {
         SendArm {
             sender: self,
-            waiter: Waiter::new(Offer::Promise),
+            waiter: Waiter::new(Offer::Promise, Claim::Contested),
             place: Cell::new(None),
             entered: Cell::new(false),
         }

@@ -36,6 +36,8 @@ pub(crate) const MAX_SIZE: usize = 1 << 30;
 /// place of a page else, and caches choose where to keep a line by just that.
 const COLOURS: usize = 32;
 const COLOUR: usize = 64;
+/// What a switch uses at the very top of a stack, in bytes; no less than a stack's alignment.
+const WAY_BACK: usize = 16;
 static COLOURED: AtomicBool = AtomicBool::new(true);
 
 /// A goroutine's stack.
@@ -75,23 +77,25 @@ impl Stack {
             slot,
             base: top,
         };
-        stack.lower(colour * COLOUR);
+        stack.lower(colour * COLOUR, 0);
         stack
     }
 
-    fn lower(&mut self, bytes: usize) {
-        let base = self.base.get() - bytes;
-        if let Some(base) = StackPointer::new(base & !(COLOUR - 1)) {
+    /// Moves the top down by at least so many bytes, to `offset` behind the start of a cache line.
+    fn lower(&mut self, bytes: usize, offset: usize) {
+        let base = self.base.get() - bytes - offset;
+        if let Some(base) = StackPointer::new((base & !(COLOUR - 1)) + offset) {
             self.base = base;
         }
     }
 
-    /// Cuts off the top, for a `T` that lies beside the stack, in memory that is touched anyway. It is there as long as the stack.
+    /// Cuts off the top, for a `T` that lies beside the stack, in memory that is touched anyway. It is there as long as the stack. Its start
+    /// shares a cache line with the last [`WAY_BACK`] bytes of the stack, where corosensei keeps where to switch back to.
     pub(crate) fn carve<T>(&mut self) -> NonNull<MaybeUninit<T>> {
         const {
-            assert!(align_of::<T>() <= COLOUR && size_of::<T>() <= MIN_SIZE / 8);
+            assert!(align_of::<T>() <= WAY_BACK && size_of::<T>() <= MIN_SIZE / 8);
         }
-        self.lower(mem::size_of::<T>());
+        self.lower(mem::size_of::<T>(), WAY_BACK);
         let offset = self.base.get() - self.slot.start().addr().get();
         // SAFETY: what has been cut off so far lies within the slot.
         unsafe { self.slot.start().add(offset) }.cast()

@@ -4,7 +4,7 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use crate::channel::wait_queue::{Offer, WaitQueue, Waiter};
+use crate::channel::wait_queue::{Claim, Offer, WaitQueue, Waiter};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::sched::{Parker, Verdict};
@@ -93,7 +93,7 @@ impl WaitGroup {
         if self.count.load(Ordering::Acquire) == 0 {
             return;
         }
-        let waiter = Waiter::new(Offer::Message);
+        let waiter = Waiter::new(Offer::Message, Claim::ByLock);
         let parker = Parker::new();
         waiter.set_up(&parker, 0, std::ptr::null_mut());
         self.lock.lock();

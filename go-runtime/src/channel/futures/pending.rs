@@ -14,7 +14,7 @@ use std::task::Waker;
 
 use crate::channel::core::Core;
 use crate::channel::slot::Wait;
-use crate::channel::wait_queue::Waiter;
+use crate::channel::wait_queue::{Claim, Waiter};
 use crate::sched::{Parker, Verdict, Wakeup};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl<T> Pending<T> {
     fn new(core: &Arc<Core<T>>, side: Side, waker: &Waker) -> Pending<T> {
         let wakeup = Arc::new(Wakeup::new(waker.clone()));
         let parker = Parker::for_future(Arc::clone(&wakeup));
-        let wait = Box::new(Wait::with(parker));
+        let wait = Box::new(Wait::with(parker, Claim::Contested));
         wait.waiter.set_up(&wait.parker, 0, wait.slot.as_ptr());
         Pending {
             core: Arc::clone(core),

@@ -38,7 +38,7 @@ impl Worker {
     }
 
     pub(super) fn sleep(&self) {
-        debug_assert!(self.ready.borrow().is_empty());
+        debug_assert!(self.ready.is_empty() && self.local.borrow().is_empty());
         if !self.seat.rest.fall_asleep(&self.runtime.idle) {
             self.get_up();
             return;
@@ -89,8 +89,7 @@ impl Worker {
         if by_itself {
             return;
         }
-        let mut ready = self.ready.borrow_mut();
-        let drained = self.seat.rest.drain(|task| ready.extend(task));
+        let drained = self.drain_inbox();
         // Who called has counted us; if we had counted ourselves, it is one too many.
         if drained.called && self.searching.replace(true) {
             self.runtime.idle.stop_searching();

@@ -6,6 +6,7 @@
 
 mod idleness;
 mod patience;
+mod run_queue;
 mod stacks;
 mod starting;
 mod trim;
@@ -17,10 +18,12 @@ use std::ptr::{self, NonNull};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use run_queue::RunQueue;
+
 use crate::clock;
 use crate::primitives::atomic::Ordering;
-use crate::primitives::prefetch::prefetch;
 use crate::sched::fiber::Fiber;
+use crate::sched::inbox::Drained;
 #[cfg(target_os = "linux")]
 use crate::sched::overflow;
 use crate::sched::parker::Parker;
@@ -46,15 +49,17 @@ const ALONE: Duration = Duration::from_micros(3);
 /// each other in turn, and so would never find that they need not sleep.
 const SOON: Duration = Duration::from_micros(250);
 
-/// How far ahead of its turn a goroutine's header, its fiber and its stack are fetched into the caches. Where very many wait, each is cold.
-const LOOK_AHEAD: [usize; 3] = [12, 8, 4];
+/// How far ahead of its turn a goroutine's fiber and its stack are fetched into the caches. Where very many wait, each is cold.
+const LOOK_AHEAD: [usize; 2] = [8, 4];
 
 pub(crate) struct Worker {
     runtime: &'static Runtime,
     seat: &'static Seat,
     index: usize,
-    /// Started goroutines that can go on, and `local` ones that can start.
-    ready: RefCell<VecDeque<TaskRef>>,
+    /// Started goroutines that can go on.
+    ready: RunQueue,
+    /// What has not started, and nobody else may start.
+    local: RefCell<VecDeque<TaskRef>>,
     /// What has not started; the other end is in the seat.
     fresh: crossbeam_deque::Worker<TaskRef>,
     timers: RefCell<Timers>,
@@ -100,7 +105,8 @@ impl Worker {
             runtime,
             seat,
             index,
-            ready: RefCell::default(),
+            ready: RunQueue::default(),
+            local: RefCell::default(),
             fresh,
             timers: RefCell::default(),
             pool: RefCell::default(),
@@ -170,7 +176,7 @@ impl Worker {
     pub(crate) fn spawn_local(&self, task: TaskRef) {
         self.note_spawn();
         self.seat.books.place();
-        self.ready.borrow_mut().push_back(task);
+        self.local.borrow_mut().push_back(task);
     }
 
     fn note_spawn(&self) {
@@ -207,8 +213,8 @@ impl Worker {
     /// Makes a parked goroutine of this worker runnable.
     // A hand-over within a worker is little else.
     #[inline(always)]
-    pub(super) fn make_ready(&self, task: TaskRef) {
-        self.ready.borrow_mut().push_back(task);
+    pub(super) fn make_ready(&self, fiber: NonNull<Fiber>) {
+        self.ready.push(fiber);
     }
 
     /// Lets the others run first.
@@ -224,7 +230,7 @@ impl Worker {
     /// The fiber that has to be suspended for the others to run; `None`: there are none.
     fn begin_yield(&self) -> Option<&'static Fiber> {
         let fiber = self.current_fiber()?;
-        self.make_ready(fiber.task()?);
+        self.make_ready(NonNull::from(fiber));
         Some(fiber)
     }
 
@@ -261,10 +267,16 @@ impl Worker {
         CURRENT.set(self);
         let mut idle_since = None;
         loop {
-            if let Some(task) = self.next() {
+            if let Some(next) = self.next() {
                 idle_since = None;
                 self.stop_searching();
-                self.execute(task);
+                let fiber = match next {
+                    Next::Started(fiber) => Some(fiber),
+                    Next::New(task) => self.start(task),
+                };
+                if let Some(fiber) = fiber {
+                    self.execute(fiber);
+                }
                 continue;
             }
             let since = *idle_since.get_or_insert_with(clock::now);
@@ -292,7 +304,7 @@ impl Worker {
 
     /// What to run next, from here or from elsewhere.
     #[inline]
-    fn next(&self) -> Option<TaskRef> {
+    fn next(&self) -> Option<Next> {
         let tick = self.seat.books.tick();
         if tick.is_multiple_of(ROUND) {
             self.collect_mail();
@@ -307,7 +319,7 @@ impl Worker {
             if self.fresh.is_empty() {
                 self.steal();
             } else if let Some(task) = self.next_injected() {
-                return Some(task);
+                return Some(Next::New(task));
             }
         }
         if tick.is_multiple_of(HELD_ROUND) && self.runtime.has_held.load(Ordering::Relaxed) {
@@ -317,34 +329,47 @@ impl Worker {
         }
         // In turn, so that neither those who yield all the time nor those who spawn all the time keep the others out.
         let found = if tick.is_multiple_of(2) {
-            self.next_ready().or_else(|| self.next_fresh(tick))
+            self.next_ready().or_else(|| self.next_new(tick))
         } else {
-            self.next_fresh(tick).or_else(|| self.next_ready())
+            self.next_new(tick).or_else(|| self.next_ready())
         };
         found.or_else(|| self.next_elsewhere(tick))
     }
 
     #[inline]
-    fn next_ready(&self) -> Option<TaskRef> {
-        let mut ready = self.ready.borrow_mut();
-        let task = ready.pop_front();
-        if ready.len() > LOOK_AHEAD[0] {
-            look_ahead(&ready);
+    fn next_ready(&self) -> Option<Next> {
+        let (fiber, coming) = self.ready.pop(LOOK_AHEAD)?;
+        if let Some([fiber, stack]) = coming {
+            Fiber::prefetch(fiber);
+            // SAFETY: what is ready has not ended, and is this worker's.
+            unsafe { stack.as_ref() }.prefetch_stack();
         }
-        task
+        Some(Next::Started(fiber))
     }
 
-    fn next_elsewhere(&self, tick: usize) -> Option<TaskRef> {
+    /// One that has not started: in turn one that only this worker may start, and one that it was the first to take.
+    #[inline]
+    fn next_new(&self, tick: usize) -> Option<Next> {
+        if self.local.borrow().is_empty() {
+            return self.next_fresh(tick).map(Next::New);
+        }
+        let next_local = || self.local.borrow_mut().pop_front();
+        let task = if tick & 2 == 0 {
+            next_local()
+        } else {
+            self.next_fresh(tick).or_else(next_local)
+        };
+        task.map(Next::New)
+    }
+
+    fn next_elsewhere(&self, tick: usize) -> Option<Next> {
         if self.seat.rest.has_mail() {
             self.collect_mail();
         }
         self.fire_timers();
         self.next_ready().or_else(|| {
-            if self.stack_freed.get() && self.retry_stackless() {
-                return self.next_ready();
-            }
-            if self.steal() {
-                self.next_fresh(tick)
+            if self.stack_freed.get() && self.retry_stackless() || self.steal() {
+                self.next_new(tick)
             } else {
                 None
             }
@@ -352,9 +377,13 @@ impl Worker {
     }
 
     fn collect_mail(&self) {
-        let mut ready = self.ready.borrow_mut();
-        let drained = self.seat.rest.drain(|task| ready.extend(task));
+        let drained = self.drain_inbox();
         debug_assert!(!drained.called, "only a sleeping worker is called");
+    }
+
+    fn drain_inbox(&self) -> Drained {
+        let rest = &self.seat.rest;
+        rest.drain(|fiber| fiber.into_iter().for_each(|fiber| self.ready.push(fiber)))
     }
 
     fn fire_timers(&self) {
@@ -367,28 +396,25 @@ impl Worker {
             timers.pop_due(now)
         } {
             // SAFETY: the goroutine that added the timer is parked on this worker until it removes it.
-            if let Some(task) = unsafe { parker.as_ref().time_out() } {
-                self.make_ready(task);
+            if let Some(fiber) = unsafe { parker.as_ref().time_out() } {
+                self.make_ready(fiber);
             }
         }
     }
 
     /// Runs one goroutine until it parks, yields or ends.
     #[inline]
-    fn execute(&self, task: TaskRef) {
-        // SAFETY: the scheduler's reference is held until the goroutine has ended.
-        let header = unsafe { task.get() };
-        let Some(fiber) = header.fiber.get().or_else(|| self.start(task)) else {
-            return;
-        };
+    fn execute(&self, fiber: NonNull<Fiber>) {
         // SAFETY: alive, and this worker's.
-        if unsafe { fiber.as_ref() }.is_unlisted() {
+        let (is_unlisted, spawned_at) =
+            unsafe { (fiber.as_ref().is_unlisted(), fiber.as_ref().spawned_at()) };
+        if is_unlisted {
             self.note_touched(fiber);
         }
         self.current.set(Some(fiber));
         self.vain_polls.set(0);
-        self.seat.books.run(header.spawned_at());
-        // SAFETY: this is the worker's loop, and the fiber is its own: it was started above, or here earlier.
+        self.seat.books.run(spawned_at);
+        // SAFETY: this is the worker's loop, and the fiber is its own: it has a task, which it has started, or starts now.
         let ended = unsafe { fiber.as_ref().resume() };
         self.seat.books.run_none();
         self.current.set(None);
@@ -398,17 +424,8 @@ impl Worker {
     }
 }
 
-#[inline]
-fn look_ahead(ready: &VecDeque<TaskRef>) {
-    let [header, fiber, stack] = LOOK_AHEAD.map(|ahead| ready[ahead]);
-    prefetch(header.as_ptr().as_ptr().cast());
-    // SAFETY: what is ready has not ended, and is this worker's.
-    let (fiber, stack) = unsafe { (fiber.get().fiber.get(), stack.get().fiber.get()) };
-    if let Some(fiber) = fiber {
-        Fiber::prefetch(fiber);
-    }
-    if let Some(stack) = stack {
-        // SAFETY: the fiber of a started task that has not ended.
-        unsafe { stack.as_ref() }.prefetch_stack();
-    }
+/// What to run next.
+enum Next {
+    Started(NonNull<Fiber>),
+    New(TaskRef),
 }

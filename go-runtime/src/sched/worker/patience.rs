@@ -46,7 +46,8 @@ impl Worker {
             return false;
         }
         self.runtime.active() > 1
-            && self.ready.borrow().is_empty()
+            && self.ready.is_empty()
+            && self.local.borrow().is_empty()
             && self.fresh.is_empty()
             && !self.seat.rest.has_mail()
             && self.runtime.idle.sleepers() + 1 < self.runtime.active()

@@ -73,9 +73,8 @@ impl Worker {
                 .shortage
                 .end(size, header.starved.replace(false));
         }
-        header.fiber.set(Some(fiber));
         // SAFETY: the fiber is idle and ours.
-        unsafe { fiber.as_ref() }.assign(task);
+        unsafe { fiber.as_ref() }.assign(task, header.spawned_at());
         self.seat.books.start();
         Some(fiber)
     }
@@ -110,7 +109,7 @@ impl Worker {
         self.stack_freed.set(false);
         let mut waiting = self.stackless.borrow_mut();
         let some = waiting.len().min(TRIED);
-        self.ready.borrow_mut().extend(waiting.drain(..some));
+        self.local.borrow_mut().extend(waiting.drain(..some));
         some > 0
     }
 

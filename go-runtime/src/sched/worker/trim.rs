@@ -163,7 +163,8 @@ impl Worker {
         // For a large heap this takes a while.
         if asleep && pool.trim.ended >= MANY {
             pool.trim.ended = 0;
-            shrink(&mut self.ready.borrow_mut());
+            self.ready.shrink();
+            shrink(&mut self.local.borrow_mut());
             heap::trim();
         }
     }
