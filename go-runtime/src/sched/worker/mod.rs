@@ -49,9 +49,6 @@ const ALONE: Duration = Duration::from_micros(3);
 /// each other in turn, and so would never find that they need not sleep.
 const SOON: Duration = Duration::from_micros(250);
 
-/// How far ahead of its turn a goroutine's fiber and its stack are fetched into the caches. Where very many wait, each is cold.
-const LOOK_AHEAD: [usize; 2] = [8, 4];
-
 pub(crate) struct Worker {
     runtime: &'static Runtime,
     seat: &'static Seat,
@@ -338,13 +335,7 @@ impl Worker {
 
     #[inline]
     fn next_ready(&self) -> Option<Next> {
-        let (fiber, coming) = self.ready.pop(LOOK_AHEAD)?;
-        if let Some([fiber, stack]) = coming {
-            Fiber::prefetch(fiber);
-            // SAFETY: what is ready has not ended, and is this worker's.
-            unsafe { stack.as_ref() }.prefetch_stack();
-        }
-        Some(Next::Started(fiber))
+        self.ready.pop().map(Next::Started)
     }
 
     /// One that has not started: in turn one that only this worker may start, and one that it was the first to take.

@@ -9,6 +9,10 @@ use std::ptr::NonNull;
 
 use crate::sched::fiber::Fiber;
 
+/// How far ahead of its turn a goroutine's fiber and its stack are fetched into the caches. Where very many wait, each is cold.
+const FIBER_AHEAD: usize = 8;
+const STACK_AHEAD: usize = 4;
+
 #[derive(Default)]
 pub(super) struct RunQueue {
     fibers: UnsafeCell<VecDeque<NonNull<Fiber>>>,
@@ -21,17 +25,18 @@ impl RunQueue {
         unsafe { &mut *self.fibers.get() }.push_back(fiber);
     }
 
-    /// Takes the one that has waited for the longest, and shows those behind it, if there are more than `ahead`.
+    /// Takes the one that has waited for the longest, and has what those behind it need fetched.
     #[inline(always)]
-    pub(super) fn pop(
-        &self,
-        ahead: [usize; 2],
-    ) -> Option<(NonNull<Fiber>, Option<[NonNull<Fiber>; 2]>)> {
+    pub(super) fn pop(&self) -> Option<NonNull<Fiber>> {
         // SAFETY: as above.
         let fibers = unsafe { &mut *self.fibers.get() };
         let first = fibers.pop_front()?;
-        let next = (fibers.len() > ahead[0]).then(|| ahead.map(|ahead| fibers[ahead]));
-        Some((first, next))
+        if fibers.len() > FIBER_AHEAD {
+            Fiber::prefetch(fibers[FIBER_AHEAD]);
+            // SAFETY: what is in the queue has not ended, and is this worker's.
+            unsafe { fibers[STACK_AHEAD].as_ref() }.prefetch_stack();
+        }
+        Some(first)
     }
 
     #[inline(always)]
