@@ -15,7 +15,7 @@ const WIDTH: f64 = 860.0;
 /// Where the bars' area lies.
 const LEFT: f64 = 170.0;
 const RIGHT: f64 = 800.0;
-const TOP: f64 = 112.0;
+const TOP: f64 = 128.0;
 const BAR: f64 = 11.0;
 const BAR_STEP: f64 = 13.0;
 const GROUP_GAP: f64 = 13.0;
@@ -36,8 +36,8 @@ text{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fil
 /// Of each kind, in the order of `KINDS`: the best column's time as a multiple of ours.
 type Multiples = [Option<f64>; KINDS.len()];
 
-/// The chart as SVG; `subtitle` says what was run where. Workloads without a time of ours are left out.
-pub fn chart(rows: &[Row], subtitle: &str) -> String {
+/// The chart as SVG; `subtitles` say what was run, and where. Workloads without a time of ours are left out.
+pub fn chart(rows: &[Row], subtitles: [&str; 2]) -> String {
     let groups: Vec<(&Row, f64, Multiples)> = rows
         .iter()
         .filter_map(|row| Some((row, row.column(OURS)?.ns()?, multiples(row))))
@@ -52,7 +52,8 @@ pub fn chart(rows: &[Row], subtitle: &str) -> String {
          <rect class=\"ground\" width=\"{WIDTH}\" height=\"{height}\" rx=\"6\"/>\n"
     );
     svg += &text(20.0, 32.0, "title", "Time of an operation beside ours");
-    svg += &text(20.0, 52.0, "small", subtitle);
+    svg += &text(20.0, 52.0, "small", subtitles[0]);
+    svg += &text(20.0, 68.0, "small", subtitles[1]);
     legend(&mut svg);
     for (i, _) in groups.iter().enumerate().step_by(2) {
         let y = TOP + GROUP * i as f64;
@@ -83,17 +84,17 @@ fn legend(svg: &mut String) {
     let mut x = LEFT;
     for (class, name, _) in KINDS {
         *svg += &format!(
-            "<rect class=\"{class}\" x=\"{x}\" y=\"71\" width=\"12\" height=\"12\" rx=\"2\"/>\n"
+            "<rect class=\"{class}\" x=\"{x}\" y=\"89\" width=\"12\" height=\"12\" rx=\"2\"/>\n"
         );
-        *svg += &text(x + 18.0, 81.0, "", name);
+        *svg += &text(x + 18.0, 99.0, "", name);
         x += 60.0 + 6.5 * name.len() as f64;
     }
     *svg += &format!(
-        "<line class=\"ours\" x1=\"{}\" x2=\"{}\" y1=\"70\" y2=\"84\"/>\n",
+        "<line class=\"ours\" x1=\"{}\" x2=\"{}\" y1=\"88\" y2=\"102\"/>\n",
         x + 6.0,
         x + 6.0
     );
-    *svg += &text(x + 18.0, 81.0, "", "ours");
+    *svg += &text(x + 18.0, 99.0, "", "ours");
 }
 
 fn group(svg: &mut String, scale: &Scale, top: f64, row: &Row, ours: f64, all: &Multiples) {
@@ -111,13 +112,17 @@ fn group(svg: &mut String, scale: &Scale, top: f64, row: &Row, ours: f64, all: &
         };
         let x = scale.x(multiple);
         // What differs by nothing is still to be seen.
-        let (from, width) = (one.min(x), (x - one).abs().max(1.0));
+        let (from, width) = (one.min(x), (x - one).abs().max(3.0));
         *svg += &format!(
             "<rect class=\"{class}\" x=\"{from:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{BAR}\"/>\n"
         );
         // Of a bar to the left the number stands at its root, where nothing else is.
         let label = one.max(x) + 6.0;
-        *svg += &text(label, baseline, "small", &format!("{multiple:.2}×"));
+        let number = match multiple {
+            10.0.. => format!("{multiple:.0}×"),
+            _ => format!("{multiple:.2}×"),
+        };
+        *svg += &text(label, baseline, "small", &number);
     }
 }
 
@@ -214,7 +219,7 @@ mod tests {
             row("ring", vec![column(OURS, &[1.0]), column("go", &[2.0])]),
             row("mutex8", vec![column(OURS, &[]), column("go", &[2.0])]),
         ];
-        let svg = chart(&rows, "a <b> & c");
+        let svg = chart(&rows, ["1 run", "a <b> & c"]);
         assert!(svg.contains(">ring<") && svg.contains(">2.00×<"));
         assert!(!svg.contains("mutex8"));
         assert!(svg.contains("a &lt;b> &amp; c"));

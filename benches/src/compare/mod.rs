@@ -85,7 +85,7 @@ pub fn compare(options: &Options) -> Result<(), String> {
     println!("{report}");
 
     if options.save {
-        let svg = chart::chart(&rows, &format!("{runs}; {machine}; 2 workers each"));
+        let svg = chart::chart(&rows, [&format!("{runs}, 2 workers each"), &machine]);
         let text = format!(
             "# Beside the peers\n\n{head}\n![Time of an operation beside ours](chart.svg)\n{report}"
         );

@@ -89,9 +89,12 @@ impl Column {
         values.into_iter().reduce(f64::min)
     }
 
-    /// Half of what lies between the lowest and the highest, in percent of the median.
+    /// Half of what lies between the lowest and the highest, in percent of the median; of one run there is none.
     pub fn spread(&self) -> Option<f64> {
         let times = self.each(|run| Some(run.ns));
+        if times.len() < 2 {
+            return None;
+        }
         let lowest = times.iter().copied().reduce(f64::min)?;
         let highest = times.iter().copied().reduce(f64::max)?;
         Some(50.0 * (highest - lowest) / self.ns()?)
@@ -230,10 +233,11 @@ pub(super) mod tests {
 
     #[test]
     fn medians_and_spreads() {
-        let column = column("go", &[90.0, 100.0, 120.0]);
-        assert_eq!(column.ns(), Some(100.0));
-        assert_eq!(column.spread(), Some(15.0));
-        assert_eq!(column.cpu_per_op(), Some(2000.0));
+        let three = column("go", &[90.0, 100.0, 120.0]);
+        assert_eq!(three.ns(), Some(100.0));
+        assert_eq!(three.spread(), Some(15.0));
+        assert_eq!(column("go", &[90.0]).spread(), None);
+        assert_eq!(three.cpu_per_op(), Some(2000.0));
     }
 
     #[test]
