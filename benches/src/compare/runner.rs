@@ -134,13 +134,24 @@ fn output(command: &mut Command, limit: Duration) -> Result<String, String> {
         .map(|()| lines.join().unwrap_or_default())
         .map_err(|why| {
             let errors = errors.join().unwrap_or_default();
-            let words: Vec<&str> = errors.split_whitespace().collect();
-            let complaint: String = words.join(" ").chars().take(COMPLAINT).collect();
-            match complaint.as_str() {
+            match complaint(&errors).as_str() {
                 "" => why,
                 complaint => format!("{why}: {complaint}"),
             }
         })
+}
+
+/// The beginning of what a program has said, on one line.
+fn complaint(errors: &str) -> String {
+    let words: Vec<&str> = errors.split_whitespace().map(without_registry).collect();
+    words.join(" ").chars().take(COMPLAINT).collect()
+}
+
+/// Of the place of a panic in a crate, the part that is the same on every machine.
+fn without_registry(word: &str) -> &str {
+    let in_registry = word.split_once("/registry/src/");
+    let in_crate = in_registry.and_then(|(_, path)| path.split_once('/'));
+    in_crate.map_or(word, |(_, path)| path)
 }
 
 fn finish(mut child: Child, in_time: bool, limit: Duration) -> Result<(), String> {
@@ -180,6 +191,17 @@ mod tests {
     fn one_that_fails_says_why() {
         let error = shell("echo out of memory >&2; exit 4", LIMIT).unwrap_err();
         assert_eq!(error, "exit status: 4: out of memory");
+    }
+
+    #[test]
+    fn complaints_are_short_and_name_no_directory_of_this_machine() {
+        let panic =
+            "\nthread panicked at /home/me/registry/src/index-1/may-0.3/src/lib.rs:5:\n  boo\n";
+        assert_eq!(
+            complaint(panic),
+            "thread panicked at may-0.3/src/lib.rs:5: boo"
+        );
+        assert_eq!(complaint(&"long ".repeat(100)).len(), COMPLAINT);
     }
 
     #[test]
