@@ -143,6 +143,8 @@ fn output(command: &mut Command, limit: Duration) -> Result<String, String> {
 
 /// The beginning of what a program has said, on one line.
 fn complaint(errors: &str) -> String {
+    // What Rust says after a panic is of no use in a note.
+    let errors = errors.split("note: run with").next().unwrap_or_default();
     let words: Vec<&str> = errors.split_whitespace().map(without_registry).collect();
     words.join(" ").chars().take(COMPLAINT).collect()
 }
@@ -195,8 +197,7 @@ mod tests {
 
     #[test]
     fn complaints_are_short_and_name_no_directory_of_this_machine() {
-        let panic =
-            "\nthread panicked at /home/me/registry/src/index-1/may-0.3/src/lib.rs:5:\n  boo\n";
+        let panic = "\nthread panicked at /home/me/registry/src/index-1/may-0.3/src/lib.rs:5:\n  boo\nnote: run with x";
         assert_eq!(
             complaint(panic),
             "thread panicked at may-0.3/src/lib.rs:5: boo"
