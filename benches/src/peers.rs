@@ -1,37 +1,173 @@
-//! What the binaries that run others need: Go's program, built, and medians.
+//! What the binaries that run others need: those others, built; the machine; medians.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
+/// The middle number, or the mean of the two in the middle.
 pub fn median(mut numbers: Vec<f64>) -> Option<f64> {
     numbers.sort_by(f64::total_cmp);
-    numbers.get(numbers.len() / 2).copied()
+    let upper = *numbers.get(numbers.len() / 2)?;
+    let lower = numbers[(numbers.len() - 1) / 2];
+    Some(lower + (upper - lower) / 2.0)
 }
 
-pub fn run(command: &mut Command) -> Result<(), String> {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{command:?}: {status}")),
-        Err(error) => Err(format!("{command:?}: {error}")),
-    }
-}
-
-/// Where this program lies.
+/// Where the release builds lie, beside this program's own.
 pub fn target() -> Result<PathBuf, String> {
     let this = env::current_exe().map_err(|error| error.to_string())?;
-    Ok(this.parent().map(Path::to_path_buf).unwrap_or_default())
+    let target = this.parent().and_then(Path::parent);
+    let target = target.ok_or_else(|| format!("{}: no target directory", this.display()))?;
+    Ok(target.join("release"))
+}
+
+/// The command that `variable` names, else the one of that name in the `PATH`.
+fn tool(variable: &str, name: &str) -> Command {
+    Command::new(env::var_os(variable).unwrap_or_else(|| name.into()))
+}
+
+/// Runs a command for what it prints. In the error is the line of its own that says most. Where the command lies is left out, as notes
+/// end up in results that are published.
+fn output(command: &mut Command) -> Result<String, String> {
+    let program = Path::new(command.get_program()).file_name();
+    let program = program.unwrap_or_default().to_string_lossy().into_owned();
+    let output = command
+        .output()
+        .map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_string());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let line = errors.lines().find(|line| line.starts_with("error"));
+    let line = line.or(errors.lines().last()).unwrap_or_default();
+    Err(format!("{program}: {}: {line}", output.status))
 }
 
 /// Builds `go/` with the command in `$GO`, or `go` in the `PATH`.
 pub fn build_go() -> Result<PathBuf, String> {
     let program = target()?.join("compare-go");
-    let go = env::var_os("GO").unwrap_or_else(|| "go".into());
-    run(Command::new(go)
-        .arg("build")
-        .arg("-o")
-        .arg(&program)
-        .arg(".")
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("go")))?;
+    output(
+        tool("GO", "go")
+            .args(["build", "-o"])
+            .arg(&program)
+            .arg(".")
+            .current_dir(manifest("go")),
+    )?;
     Ok(program)
+}
+
+/// Builds the workloads on this runtime.
+pub fn build_ours() -> Result<PathBuf, String> {
+    let release = target()?;
+    output(
+        tool("CARGO", "cargo")
+            .args(["build", "--release", "-p", "go-benches", "--bin", "ours"])
+            .current_dir(manifest(""))
+            .env("CARGO_TARGET_DIR", release.join("..")),
+    )?;
+    Ok(release.join("ours"))
+}
+
+/// Builds one program of the crate in `peers/`, and of its dependencies those of this program.
+pub fn build_peer(name: &str) -> Result<PathBuf, String> {
+    let target = target()?.join("../peers");
+    output(
+        tool("CARGO", "cargo")
+            .args(["build", "--release", "--locked"])
+            .args(["--features", name, "--bin", name])
+            .current_dir(manifest("peers"))
+            .env("CARGO_TARGET_DIR", &target),
+    )?;
+    Ok(target.join("release").join(name))
+}
+
+/// A file or directory of this crate's.
+pub fn manifest(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+pub fn read(path: &str) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))
+}
+
+/// The processor, memory and system that it all runs on.
+pub fn machine() -> Result<String, String> {
+    let (cpus, memory) = (read("/proc/cpuinfo")?, read("/proc/meminfo")?);
+    let field = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name));
+        let value = line.and_then(|line| line.split_once(':'));
+        value.map_or("unknown".into(), |(_, value)| value.trim().to_string())
+    };
+    let kb = field(&memory, "MemTotal");
+    let kb: f64 = kb.trim_end_matches(" kB").parse().unwrap_or(f64::NAN);
+    Ok(format!(
+        "{}, {} cores, {:.1} GiB of memory, Linux {}, vm.max_map_count {}",
+        field(&cpus, "model name"),
+        thread::available_parallelism().map_or(0, usize::from),
+        kb / 1024.0 / 1024.0,
+        read("/proc/sys/kernel/osrelease")?.trim(),
+        read("/proc/sys/vm/max_map_count")?.trim()
+    ))
+}
+
+/// The compilers, as far as they are there, and the crates that `peers/` is locked to.
+pub fn versions() -> Result<String, String> {
+    let mut versions: Vec<String> = [
+        output(tool("RUSTC", "rustc").arg("--version")),
+        output(tool("GO", "go").arg("version")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let lock = manifest("peers/Cargo.lock");
+    let lock = read(&lock.to_string_lossy())?;
+    for name in [
+        "go-lib",
+        "may",
+        "tokio",
+        "kanal",
+        "flume",
+        "crossbeam-channel",
+    ] {
+        let version = locked_version(&lock, name).unwrap_or("unknown");
+        versions.push(format!("{name} {version}"));
+    }
+    Ok(versions.join(", "))
+}
+
+fn locked_version<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = lock.lines();
+    lines.find(|line| line.strip_prefix("name = \"") == Some(&format!("{name}\"")))?;
+    let version = lines.next()?.strip_prefix("version = \"")?;
+    version.strip_suffix('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0]), Some(3.0));
+        assert_eq!(median(vec![9.0, 1.0, 3.0]), Some(3.0));
+        assert_eq!(median(vec![9.0, 1.0, 3.0, 4.0]), Some(3.5));
+    }
+
+    #[test]
+    fn versions_are_those_of_the_lock_file() {
+        let lock = "[[package]]\nname = \"may_queue\"\nversion = \"0.1.24\"\n\n\
+                    [[package]]\nname = \"may\"\nversion = \"0.3.51\"\n";
+        assert_eq!(locked_version(lock, "may"), Some("0.3.51"));
+        assert_eq!(locked_version(lock, "tokio"), None);
+    }
+
+    #[test]
+    fn a_command_that_fails_says_why() {
+        let error = output(Command::new("cargo").arg("no-such-command")).unwrap_err();
+        assert!(error.contains("error: no such command"), "{error}");
+        let error = output(&mut Command::new("/no/such/program")).unwrap_err();
+        assert!(error.starts_with("program: "), "{error}");
+    }
 }

@@ -312,6 +312,7 @@ fn main() {
         Some("mpmc128") => mpmc("mpmc128", 128, n(MPMC_N)),
         Some("mpmc0") => mpmc("mpmc0", 0, n(MPMC0_N)),
         Some("select3") => select3(),
+        Some("mutex8") => na("mutex8", "no mutex that parks goroutines"),
         Some("ring") => ring(),
         Some("skynet") => skynet("skynet", SKYNET_N),
         Some("skynet10k") => skynet("skynet10k", 10_000),

@@ -15,11 +15,10 @@ mod workloads;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::thread;
 
 use children::{Figures, WORKERS, measure, ours, touch};
-use go_benches::peers::{build_go, median};
-use workloads::{PATIENCE, read};
+use go_benches::peers::{build_go, machine, median};
+use workloads::PATIENCE;
 
 const RUNS: usize = 3;
 const PAIRS: usize = 7;
@@ -65,22 +64,7 @@ fn go() -> Option<PathBuf> {
 }
 
 fn print_machine() -> Result<(), String> {
-    let (cpus, memory) = (read("/proc/cpuinfo")?, read("/proc/meminfo")?);
-    let field = |text: &str, name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name));
-        let value = line.and_then(|line| line.split_once(':'));
-        value.map_or("unknown".into(), |(_, value)| value.trim().to_string())
-    };
-    let kb = field(&memory, "MemTotal");
-    let kb: f64 = kb.trim_end_matches(" kB").parse().unwrap_or(f64::NAN);
-    println!(
-        "{}, {} cores, {:.1} GiB of memory, Linux {}, vm.max_map_count {}, {WORKERS} workers each",
-        field(&cpus, "model name"),
-        thread::available_parallelism().map_or(0, usize::from),
-        kb / 1024.0 / 1024.0,
-        read("/proc/sys/kernel/osrelease")?.trim(),
-        read("/proc/sys/vm/max_map_count")?.trim()
-    );
+    println!("{}, {WORKERS} workers each", machine()?);
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use go_benches::peers::read;
 use go_benches::{mem, rusage};
 use go_runtime::channel::{Receiver, Sender, bounded};
 use go_runtime::{go, num_goroutine};
@@ -211,8 +212,4 @@ fn workers_sleep() -> Result<bool, String> {
         }
     }
     Ok(true)
-}
-
-pub(crate) fn read(path: &str) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))
 }
