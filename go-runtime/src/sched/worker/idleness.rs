@@ -2,6 +2,8 @@
 //!
 //! The order of the steps in [`Worker::sleep`] is what no wake-up gets lost in: see `idle` and `inbox`, and the model checks.
 
+use std::cell::Cell;
+use std::hint;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,7 +14,67 @@ use crate::sched::placement::Held;
 /// How soon a worker that has nothing else to do tries again to get memory for a stack.
 const STACK_RETRY: Duration = Duration::from_millis(20);
 
+/// How long an idle worker looks around before it sleeps, if work has been coming late.
+const SHORT_LOOK: Duration = Duration::from_micros(20);
+/// Work that came so soon, after a sleep, would have been worth looking for: it is about what two workers need who wake
+/// each other in turn, and so would never find that they need not sleep.
+const SOON: Duration = Duration::from_micros(250);
+/// After so much looking around it lets other threads have the CPU: on a machine with more threads than CPUs the one that it waits for may
+/// be among them, and spinning keeps it from running.
+const ALONE: Duration = Duration::from_micros(3);
+/// If the CPU comes back only after so long, another thread has had it.
+const SHARED: Duration = Duration::from_micros(1);
+
+/// What an idle worker has learnt.
+pub(super) struct Looks {
+    /// How long to look around before it sleeps.
+    look_for: Cell<Duration>,
+    /// How long to look around before others may have the CPU: less, if what it waited for came when they had.
+    alone: Cell<Duration>,
+}
+
+impl Default for Looks {
+    fn default() -> Looks {
+        Looks {
+            look_for: Cell::new(SHORT_LOOK),
+            alone: Cell::new(ALONE),
+        }
+    }
+}
+
 impl Worker {
+    /// How long to look around before sleeping.
+    pub(super) fn look_for(&self) -> Duration {
+        self.looks.look_for.get()
+    }
+
+    /// Lets a moment pass, having looked around for so long.
+    pub(super) fn look_around(&self, looked_for: Duration) {
+        let alone = &self.looks.alone;
+        if looked_for < alone.get() {
+            for _ in 0..4 {
+                hint::spin_loop();
+            }
+            return;
+        }
+        let before = clock::now();
+        thread::yield_now();
+        if clock::now() - before < SHARED {
+            alone.set(ALONE.min(alone.get() + ALONE / 16));
+        } else if self.seat.rest.has_mail() {
+            alone.set(alone.get() / 2);
+        }
+    }
+
+    /// Work came when it had been idle for so long, and had gone to sleep.
+    pub(super) fn note_gap(&self, gap: Duration) {
+        self.looks.look_for.set(if gap < SOON {
+            SHORT_LOOK.max(gap * 3 / 2)
+        } else {
+            SHORT_LOOK
+        });
+    }
+
     /// `false`: enough others are looking already.
     pub(super) fn start_searching(&self) -> bool {
         if self.seat.rest.is_retired() {

@@ -13,10 +13,8 @@ mod trim;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::hint;
 use std::ptr::{self, NonNull};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use run_queue::RunQueue;
 
@@ -40,14 +38,6 @@ const HELD_ROUND: usize = 8;
 /// So many wait in a worker's own queue; more are for all. The queue would keep the memory of its greatest length, and one that
 /// thieves have emptied has not even a chance to give it back.
 const MOST_FRESH: usize = 4096;
-/// How long an idle worker looks around before it sleeps, if work has been coming late.
-const SHORT_LOOK: Duration = Duration::from_micros(20);
-/// After so much looking around it lets other threads have the CPU: on a machine with more threads than CPUs the one that it waits for may
-/// be among them, and spinning keeps it from running.
-const ALONE: Duration = Duration::from_micros(3);
-/// Work that came so soon, after a sleep, would have been worth looking for: it is about what two workers need who wake
-/// each other in turn, and so would never find that they need not sleep.
-const SOON: Duration = Duration::from_micros(250);
 
 pub(crate) struct Worker {
     runtime: &'static Runtime,
@@ -75,8 +65,7 @@ pub(crate) struct Worker {
     searching: Cell<bool>,
     /// Something waits that should be started by another worker.
     held: RefCell<Option<Held>>,
-    /// How long to look around before it sleeps.
-    look_for: Cell<Duration>,
+    looks: idleness::Looks,
     /// Whether blocked goroutines found it worth spinning of late.
     spin_credit: Cell<i32>,
     /// Polls that came to nothing, since the current goroutine was resumed, and when the first of them was.
@@ -113,7 +102,7 @@ impl Worker {
             current: Cell::new(None),
             searching: Cell::new(false),
             held: RefCell::default(),
-            look_for: Cell::new(SHORT_LOOK),
+            looks: idleness::Looks::default(),
             spin_credit: Cell::new(8),
             vain_polls: Cell::new(0),
             vain_since: Cell::new(None),
@@ -278,22 +267,11 @@ impl Worker {
             }
             let since = *idle_since.get_or_insert_with(clock::now);
             let looked_for = clock::now() - since;
-            if looked_for < self.look_for.get() && self.start_searching() {
-                if looked_for > ALONE {
-                    thread::yield_now();
-                } else {
-                    for _ in 0..4 {
-                        hint::spin_loop();
-                    }
-                }
+            if looked_for < self.look_for() && self.start_searching() {
+                self.look_around(looked_for);
             } else {
                 self.sleep();
-                let gap = clock::now() - since;
-                self.look_for.set(if gap < SOON {
-                    SHORT_LOOK.max(gap * 3 / 2)
-                } else {
-                    SHORT_LOOK
-                });
+                self.note_gap(clock::now() - since);
                 idle_since = None;
             }
         }
