@@ -4,6 +4,7 @@
 //! [`JoinHandle`]. Its `stage` belongs to the scheduler until `joiner` says [`ended`], and to the handle afterwards; if one
 //! of the two is gone, to the other.
 
+use std::alloc::Layout;
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -13,7 +14,7 @@ use std::panic::{self, AssertUnwindSafe, Location};
 use std::ptr::{self, NonNull};
 
 use crate::primitives::atomic::{AtomicPtr, Ordering};
-use crate::sched::{Options, Parker, Task, TaskRef, VTable, Verdict, Worker};
+use crate::sched::{Options, Parker, Task, TaskRef, VTable, Verdict, Worker, blocks};
 
 type Outcome<T> = Result<T, Box<dyn Any + Send + 'static>>;
 
@@ -103,8 +104,11 @@ where
         struct Free<F, T>(NonNull<Job<F, T>>);
         impl<F, T> Drop for Free<F, T> {
             fn drop(&mut self) {
-                // SAFETY: the allocation of `new_job`; its last reference is gone.
-                drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+                // SAFETY: made by `new_job`, in memory for just this; its last reference is gone.
+                unsafe {
+                    self.0.drop_in_place();
+                    blocks::free(self.0.cast(), Layout::new::<Job<F, T>>());
+                }
             }
         }
         let free = Free(task.as_ptr().cast::<Self>());
@@ -143,14 +147,17 @@ pub(super) unsafe fn new_job<F, T>(
 where
     F: FnOnce() -> T,
 {
-    let job = Box::new(Job {
-        task: Task::new(&Job::<F, T>::VTABLE, spawned_at, options),
-        joiner: AtomicPtr::new(ptr::null_mut()),
-        stage: UnsafeCell::new(Stage::<F, T>::Waiting(closure)),
-    });
-    let job = NonNull::from(Box::leak(job)).cast::<Task>();
+    let job = blocks::allocate(Layout::new::<Job<F, T>>()).cast::<Job<F, T>>();
+    // SAFETY: made for it.
+    unsafe {
+        job.write(Job {
+            task: Task::new(&Job::<F, T>::VTABLE, spawned_at, options),
+            joiner: AtomicPtr::new(ptr::null_mut()),
+            stage: UnsafeCell::new(Stage::<F, T>::Waiting(closure)),
+        });
+    }
     // SAFETY: the header of a live job, with two references: one for each of the two below.
-    let task = unsafe { TaskRef::new(job) };
+    let task = unsafe { TaskRef::new(job.cast()) };
     let handle = JoinHandle {
         task,
         vtable: Job::<F, T>::HANDLE,

@@ -7,6 +7,7 @@
 //!
 //! Nothing here knows of channels: above, a goroutine is something that can be parked and unparked ([`parker`]).
 
+pub(crate) mod blocks;
 mod fiber;
 mod handshake;
 mod idle;

@@ -9,6 +9,7 @@ use std::thread;
 use crossbeam_deque::Injector;
 use crossbeam_utils::CachePadded;
 
+use super::blocks::Depot;
 use super::idle::Idle;
 use super::monitor::{self, Monitor};
 #[cfg(target_os = "linux")]
@@ -37,6 +38,7 @@ pub(crate) struct Runtime {
     pub(super) monitor: Monitor,
     spawned_outside: AtomicUsize,
     pub(super) shortage: Shortage,
+    pub(super) depot: Depot,
     /// Something waits in the queue of a worker that has more to do than others.
     pub(super) has_held: AtomicBool,
     config: Config,
@@ -85,6 +87,7 @@ impl Runtime {
             monitor: Monitor::new(),
             spawned_outside: AtomicUsize::new(0),
             shortage: Shortage::new(),
+            depot: Depot::new(),
             has_held: AtomicBool::new(false),
             config,
         }));

@@ -20,6 +20,7 @@ use run_queue::RunQueue;
 
 use crate::clock;
 use crate::primitives::atomic::Ordering;
+use crate::sched::blocks::{Blocks, Depot};
 use crate::sched::fiber::Fiber;
 use crate::sched::inbox::Drained;
 #[cfg(target_os = "linux")]
@@ -66,6 +67,8 @@ pub(crate) struct Worker {
     /// Something waits that should be started by another worker.
     held: RefCell<Option<Held>>,
     looks: idleness::Looks,
+    /// Memory for tasks.
+    blocks: Blocks,
     /// Whether blocked goroutines found it worth spinning of late.
     spin_credit: Cell<i32>,
     /// Polls that came to nothing, since the current goroutine was resumed, and when the first of them was.
@@ -103,6 +106,7 @@ impl Worker {
             searching: Cell::new(false),
             held: RefCell::default(),
             looks: idleness::Looks::default(),
+            blocks: Blocks::default(),
             spin_credit: Cell::new(8),
             vain_polls: Cell::new(0),
             vain_since: Cell::new(None),
@@ -145,6 +149,16 @@ impl Worker {
     pub(super) fn current_stack_size(&self) -> Option<usize> {
         // SAFETY: as above.
         Some(unsafe { self.current.get()?.as_ref() }.stack_size())
+    }
+
+    #[inline]
+    pub(super) fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    #[inline]
+    pub(super) fn depot(&self) -> &'static Depot {
+        &self.runtime.depot
     }
 
     // --- for goroutines that run on this worker ---

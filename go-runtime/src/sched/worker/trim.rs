@@ -139,7 +139,8 @@ impl Worker {
         }
         let began = *pool.trim.began.get_or_insert(now);
         let tick = self.seat.books.ticks();
-        pool.has_something_to_give(tick).then(|| began + AFTER)
+        let any = pool.has_something_to_give(tick) || !self.depot().is_empty();
+        any.then(|| began + AFTER)
     }
 
     /// Takes one step. Called in the worker's loop, or in its sleep, when [`trim_due`](Self::trim_due) says so.
@@ -154,7 +155,7 @@ impl Worker {
         }
         pool.stacks = Vec::new();
         pool.batch = 0;
-        if stack::trim() {
+        if self.depot().trim_some() || stack::trim() {
             return;
         }
         shrink(&mut pool.fibers);

@@ -1,0 +1,163 @@
+//! Counts the instructions of an operation under callgrind, which gives the same count on every machine, loaded or not:
+//! `cargo run --release -p go-benches --bin instructions [-- --check]`.
+//!
+//! Without `--check` it writes `instructions.txt`; with it, it compares with that file, and fails if an operation takes over 5 % more
+//! (or less: then the file wants to be written again). Counts depend on the compiler and the processor's architecture, so the file
+//! says which they are for, and another one's are not compared.
+
+use std::env;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use go_benches::peers::build_ours;
+
+/// What is counted: the workload of `ours`, and what one operation of it is.
+const OPERATIONS: [(&str, &str); 6] = [
+    (
+        "spawn_join",
+        "spawn an empty goroutine, run it, count it as done",
+    ),
+    ("yield1000", "yield to others, a thousand of them"),
+    (
+        "pingpong_local",
+        "a round trip over two unbuffered channels",
+    ),
+    ("ring", "a hop from goroutine to goroutine"),
+    ("spsc128", "a message through a buffer"),
+    ("select3", "a message through a select over three channels"),
+];
+/// Each is run with two counts, the second twice the first; the difference is free of what a start costs.
+const DIVISORS: [&str; 2] = ["100", "50"];
+/// More than this, in either direction, is a change.
+const TOLERANCE: f64 = 0.05;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let result = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => count().and_then(|text| write(&text)),
+        ["--check"] => check(),
+        _ => Err("usage: instructions [--check]".into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("instructions: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.txt")
+}
+
+fn write(text: &str) -> Result<(), String> {
+    print!("{text}");
+    fs::write(file(), text).map_err(|error| format!("{}: {error}", file().display()))
+}
+
+fn check() -> Result<(), String> {
+    let old = fs::read_to_string(file()).map_err(|error| format!("instructions.txt: {error}"))?;
+    if old.lines().next() != Some(build()?.as_str()) {
+        println!(
+            "not compared: instructions.txt is for another compiler or architecture than {}",
+            build()?
+        );
+        return Ok(());
+    }
+    let new = count()?;
+    let (old, new) = (parse(&old), parse(&new));
+    let mut changes = Vec::new();
+    for (name, count) in &new {
+        let Some((_, before)) = old.iter().find(|(other, _)| other == name) else {
+            changes.push(format!("{name} is not in instructions.txt"));
+            continue;
+        };
+        let change = count / before - 1.0;
+        println!(
+            "{name:<16} {before:>8.1} -> {count:>8.1}  {:+.1} %",
+            100.0 * change
+        );
+        if change.abs() > TOLERANCE {
+            changes.push(format!("{name} takes {:+.1} %", 100.0 * change));
+        }
+    }
+    if changes.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "{}. If that is meant, write the file again: cargo run --release -p go-benches --bin instructions",
+        changes.join(", ")
+    ))
+}
+
+/// The counts by name.
+fn parse(text: &str) -> Vec<(String, f64)> {
+    let lines = text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        Some((words.next()?.to_string(), words.next()?.parse().ok()?))
+    });
+    lines.collect()
+}
+
+/// What the counts depend on.
+fn build() -> Result<String, String> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let version = Command::new(rustc).arg("--version").output();
+    let version = version.map_err(|error| format!("rustc: {error}"))?;
+    let version = String::from_utf8_lossy(&version.stdout);
+    Ok(format!("# {}, {}", version.trim(), env::consts::ARCH))
+}
+
+/// The text of the file.
+fn count() -> Result<String, String> {
+    let ours = build_ours()?;
+    let mut text = format!(
+        "{}\n# instructions of an operation with one worker; written by `cargo run --release -p go-benches --bin instructions`\n",
+        build()?
+    );
+    for (name, meaning) in OPERATIONS {
+        let [few, many] = DIVISORS.map(|divisor| run(&ours, name, divisor));
+        let (few, many) = (few?, many?);
+        let count = (many.instructions - few.instructions) / (many.operations - few.operations);
+        let _ = writeln!(text, "{name:<16} {count:>8.1}  {meaning}");
+    }
+    Ok(text)
+}
+
+struct Run {
+    operations: f64,
+    instructions: f64,
+}
+
+fn run(ours: &Path, workload: &str, divisor: &str) -> Result<Run, String> {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(ours)
+        .arg(workload)
+        .env("GOMAXPROCS", "1")
+        .env("BP_DIV", divisor)
+        .output()
+        .map_err(|error| format!("valgrind: {error} (apt-get install valgrind)"))?;
+    let (said, told) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    let operations = said.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next() == Some(workload)).then(|| words.nth(1)?.parse().ok())?
+    });
+    let instructions = told.lines().find_map(|line| {
+        let (_, number) = line.split_once("Collected : ")?;
+        number.trim().parse().ok()
+    });
+    match (operations, instructions) {
+        (Some(operations), Some(instructions)) if output.status.success() => Ok(Run {
+            operations,
+            instructions,
+        }),
+        _ => Err(format!("{workload}: {}: {said}{told}", output.status)),
+    }
+}

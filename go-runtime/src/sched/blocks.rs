@@ -1,0 +1,244 @@
+//! Memory for tasks: blocks that are used again, by whichever worker.
+//!
+//! A task is often made by one worker and ends on another. An allocator pays for that, and for many small blocks at once; here each
+//! worker has a list of free blocks, which nobody else touches, and what one of them has too many of goes to the others by way of the
+//! [`Depot`], in chains of [`CHAIN`]. (Go does the same with its dead goroutines.) What the depot has not needed for a while goes back
+//! to the allocator.
+
+use std::alloc::{self, Layout};
+use std::cell::UnsafeCell;
+use std::ptr::{self, NonNull};
+use std::sync::{Mutex, PoisonError};
+
+use super::worker::Worker;
+use crate::primitives::atomic::{AtomicUsize, Ordering};
+
+/// The sizes of blocks, in bytes; larger tasks come from the allocator. Most goroutines' closures fit into the first.
+const SIZES: [usize; 2] = [128, 256];
+const ALIGN: usize = 16;
+/// So many blocks at a time go to the depot, and come from there.
+const CHAIN: usize = 64;
+
+/// A free block.
+struct Free {
+    next: *mut Free,
+}
+
+fn class_of(layout: Layout) -> Option<usize> {
+    // A sanitizer wants to see each task's memory come and go.
+    if cfg!(feature = "sanitizer") || layout.align() > ALIGN {
+        return None;
+    }
+    SIZES.iter().position(|size| layout.size() <= *size)
+}
+
+fn block(class: usize) -> Layout {
+    const LAYOUTS: [Layout; SIZES.len()] = {
+        let mut layouts = [Layout::new::<()>(); SIZES.len()];
+        let mut class = 0;
+        while class < SIZES.len() {
+            layouts[class] = match Layout::from_size_align(SIZES[class], ALIGN) {
+                Ok(layout) => layout,
+                Err(_) => panic!("a size is wrong"),
+            };
+            class += 1;
+        }
+        layouts
+    };
+    LAYOUTS[class]
+}
+
+/// Memory for a task of this layout, which is not of size 0.
+///
+/// # Panics
+/// There is none, as for any allocation (the process aborts, as a rule).
+pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
+    let (layout, reused) = match class_of(layout) {
+        Some(class) => (
+            block(class),
+            Worker::current().and_then(|worker| worker.blocks().take(class, worker.depot())),
+        ),
+        None => (layout, None),
+    };
+    reused.unwrap_or_else(|| {
+        // SAFETY: a task is not of size 0, and neither is a block.
+        let memory = unsafe { alloc::alloc(layout) };
+        NonNull::new(memory).unwrap_or_else(|| alloc::handle_alloc_error(layout))
+    })
+}
+
+/// Takes the memory of a task back.
+///
+/// # Safety
+/// It is from [`allocate`] with the same layout, and not used again.
+pub(crate) unsafe fn free(memory: NonNull<u8>, layout: Layout) {
+    let layout = match class_of(layout) {
+        Some(class) => {
+            if let Some(worker) = Worker::current() {
+                // SAFETY: a block of this class, which is the caller's to give.
+                return unsafe { worker.blocks().give(memory, class, worker.depot()) };
+            }
+            block(class)
+        }
+        None => layout,
+    };
+    // SAFETY: allocated with this layout, as the caller says.
+    unsafe { alloc::dealloc(memory.as_ptr(), layout) }
+}
+
+/// A worker's free blocks, for its thread only.
+#[derive(Default)]
+pub(super) struct Blocks {
+    lists: [UnsafeCell<List>; SIZES.len()],
+}
+
+/// Free blocks of one size, each the link to the next.
+struct List {
+    first: *mut Free,
+    len: usize,
+}
+
+impl Default for List {
+    fn default() -> List {
+        List {
+            first: ptr::null_mut(),
+            len: 0,
+        }
+    }
+}
+
+impl Blocks {
+    #[inline]
+    fn take(&self, class: usize, depot: &Depot) -> Option<NonNull<u8>> {
+        // SAFETY: `Blocks` is not `Sync`, and no reference into it is kept beyond a method: this is the only one.
+        let list = unsafe { &mut *self.lists[class].get() };
+        if list.first.is_null() {
+            *list = List {
+                first: depot.take(class)?,
+                len: CHAIN,
+            };
+        }
+        let first = NonNull::new(list.first)?;
+        // SAFETY: what is in the list is free, and holds its link.
+        list.first = unsafe { first.as_ref() }.next;
+        list.len -= 1;
+        Some(first.cast())
+    }
+
+    /// # Safety
+    /// The memory is a block of this class, and the caller's to give.
+    #[inline]
+    unsafe fn give(&self, memory: NonNull<u8>, class: usize, depot: &Depot) {
+        // SAFETY: as in `take`.
+        let list = unsafe { &mut *self.lists[class].get() };
+        let free = memory.cast::<Free>();
+        // SAFETY: a block is large enough and aligned for a link, and nobody else's.
+        unsafe { free.write(Free { next: list.first }) };
+        list.first = free.as_ptr();
+        list.len += 1;
+        if list.len == 2 * CHAIN {
+            // SAFETY: the list is ours, and so long.
+            let rest = unsafe { split(list.first, CHAIN) };
+            depot.give(class, list.first);
+            *list = List {
+                first: rest,
+                len: CHAIN,
+            };
+        }
+    }
+}
+
+/// Cuts a list off behind its first `count` blocks, and gives back the rest.
+///
+/// # Safety
+/// The list is the caller's, and has so many.
+unsafe fn split(first: *mut Free, count: usize) -> *mut Free {
+    let mut last = first;
+    for _ in 1..count {
+        // SAFETY: as the caller says.
+        last = unsafe { (*last).next };
+    }
+    // SAFETY: as above.
+    unsafe { ptr::replace(&raw mut (*last).next, ptr::null_mut()) }
+}
+
+/// Chains of [`CHAIN`] free blocks, for all workers.
+pub(super) struct Depot {
+    chains: [Mutex<Chains>; SIZES.len()],
+    /// How many there are in all; it may be a moment old.
+    count: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Chains {
+    firsts: Vec<*mut Free>,
+    /// The least number of them since the last look: so many were not needed.
+    least: usize,
+}
+
+// SAFETY: a chain in the depot is nobody's but the depot's.
+unsafe impl Send for Chains {}
+
+impl Depot {
+    pub(super) fn new() -> Depot {
+        Depot {
+            chains: Default::default(),
+            count: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Relaxed) == 0
+    }
+
+    #[cold]
+    fn take(&self, class: usize) -> Option<*mut Free> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut chains = self.chains(class);
+        let first = chains.firsts.pop()?;
+        chains.least = chains.least.min(chains.firsts.len());
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        Some(first)
+    }
+
+    #[cold]
+    fn give(&self, class: usize, first: *mut Free) {
+        self.chains(class).firsts.push(first);
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Gives some chains that have not been needed since the last call but one that gave back `false` to the allocator. `false`: there are none.
+    pub(super) fn trim_some(&self) -> bool {
+        (0..SIZES.len()).any(|class| {
+            let mut chains = self.chains(class);
+            if chains.least == 0 {
+                let left = chains.firsts.len();
+                chains.least = left;
+                chains.firsts.shrink_to(2 * left);
+                return false;
+            }
+            chains.least -= 1;
+            // The oldest, of which the memory is the coldest.
+            let first = chains.firsts.swap_remove(0);
+            drop(chains);
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            let mut next = first;
+            while let Some(free) = NonNull::new(next) {
+                // SAFETY: a chain's blocks are free, and this one is ours now.
+                unsafe {
+                    next = free.as_ref().next;
+                    alloc::dealloc(free.as_ptr().cast(), block(class));
+                }
+            }
+            true
+        })
+    }
+
+    fn chains(&self, class: usize) -> std::sync::MutexGuard<'_, Chains> {
+        self.chains[class]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
