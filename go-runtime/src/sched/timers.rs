@@ -1,48 +1,161 @@
 //! A worker's timers: the parked goroutines with a deadline, in order of time.
 //!
-//! Only the worker touches them. An entry points at a parker on the stack of a goroutine of the same worker, and is
-//! taken out by that goroutine before the parker goes, so nothing is left behind by waits that end early.
+//! Only the worker touches them. Each points at a parker on the stack of a goroutine of the same worker, and is
+//! removed by that goroutine before the parker goes. What is removed early, as most timeouts are, leaves an entry without a timer in the
+//! heap, which is passed over when its time comes; when there are more such than others, all are cleared away.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
 use std::ptr::NonNull;
 use std::time::Instant;
 
-use super::parker::Parker;
+use dary_heap::QuaternaryHeap;
+use slab::Slab;
 
-/// Names an entry. Two timers of one instant differ in the number.
+use super::parker::Parker;
+use crate::primitives::prefetch::prefetch;
+
+/// Names a timer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct TimerKey(Instant, u64);
+pub(crate) struct TimerKey {
+    /// Of two timers of one instant the earlier is first. It is never used again.
+    number: u64,
+    place: usize,
+}
 
 #[derive(Default)]
 pub(super) struct Timers {
-    by_time: BTreeMap<TimerKey, NonNull<Parker>>,
+    /// The earliest is at the top; with dead entries.
+    heap: QuaternaryHeap<Reverse<(Instant, TimerKey)>>,
+    /// Those that have been neither fired nor removed.
+    live: Slab<Timer>,
     count: u64,
 }
 
+struct Timer {
+    number: u64,
+    parker: NonNull<Parker>,
+}
+
+/// So many dead entries do not matter.
+const FEW: usize = 64;
+
 impl Timers {
     pub(super) fn is_empty(&self) -> bool {
-        self.by_time.is_empty()
+        self.live.is_empty()
     }
 
     /// When the next one is due.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.by_time.first_key_value().map(|(key, _)| key.0)
+    pub(super) fn next(&mut self) -> Option<Instant> {
+        loop {
+            let Reverse((deadline, key)) = *self.heap.peek()?;
+            if is_live(&self.live, key) {
+                return Some(deadline);
+            }
+            self.heap.pop();
+        }
     }
 
     pub(super) fn add(&mut self, deadline: Instant, parker: &Parker) -> TimerKey {
         self.count += 1;
-        let key = TimerKey(deadline, self.count);
-        self.by_time.insert(key, NonNull::from(parker));
+        let number = self.count;
+        let parker = NonNull::from(parker);
+        let place = self.live.insert(Timer { number, parker });
+        let key = TimerKey { number, place };
+        self.heap.push(Reverse((deadline, key)));
         key
     }
 
+    /// Removes a timer, unless it has fired.
     pub(super) fn remove(&mut self, key: TimerKey) {
-        self.by_time.remove(&key);
+        if !is_live(&self.live, key) {
+            return;
+        }
+        self.live.remove(key.place);
+        if self.heap.len() > 2 * self.live.len() + FEW {
+            let live = &self.live;
+            self.heap.retain(|Reverse((_, key))| is_live(live, *key));
+        }
     }
 
     /// Takes out the next one, if it is due at `now`.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<NonNull<Parker>> {
-        let first = self.by_time.first_entry()?;
-        (first.key().0 <= now).then(|| first.remove())
+        if self.next()? > now {
+            return None;
+        }
+        let Reverse((_, key)) = self.heap.pop()?;
+        if let Some(Reverse((_, next))) = self.heap.peek()
+            && let Some(timer) = self.live.get(next.place)
+        {
+            prefetch(timer.parker.as_ptr().cast());
+        }
+        Some(self.live.remove(key.place).parker)
+    }
+
+    /// Gives memory back that more timers have left.
+    pub(super) fn shrink(&mut self) {
+        if self.live.is_empty() {
+            *self = Timers {
+                count: self.count,
+                ..Timers::default()
+            };
+        }
+    }
+}
+
+fn is_live(live: &Slab<Timer>, key: TimerKey) -> bool {
+    live.get(key.place)
+        .is_some_and(|timer| timer.number == key.number)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Against a map, with a parker's address for its name.
+    #[test]
+    fn any_order_of_adding_removing_and_firing() {
+        let parkers: Vec<Parker> = (0..200).map(|_| Parker::new()).collect();
+        let start = Instant::now();
+        let mut random = fastrand::Rng::with_seed(7);
+        let (mut timers, mut map) = (Timers::default(), BTreeMap::new());
+        let mut keys: Vec<Option<(TimerKey, (Instant, u64))>> = vec![None; parkers.len()];
+        let (mut now, mut added, mut fired, mut removed) = (start, 0_u64, 0, 0);
+        for _ in 0..20_000 {
+            let i = random.usize(..parkers.len());
+            match keys[i].take() {
+                None => {
+                    let deadline = now + Duration::from_micros(random.u64(..1000));
+                    added += 1;
+                    map.insert((deadline, added), i);
+                    keys[i] = Some((timers.add(deadline, &parkers[i]), (deadline, added)));
+                }
+                Some((key, of_map)) => {
+                    removed += usize::from(map.remove(&of_map).is_some());
+                    timers.remove(key);
+                    // A second time, and for one that has fired, it does nothing.
+                    timers.remove(key);
+                }
+            }
+            now += Duration::from_micros(random.u64(..10));
+            while let Some(parker) = timers.pop_due(now) {
+                let ((deadline, _), i) = map.pop_first().unwrap();
+                assert!(deadline <= now && std::ptr::eq(parker.as_ptr(), &parkers[i]));
+                fired += 1;
+            }
+            assert!(
+                map.first_key_value()
+                    .is_none_or(|((deadline, _), _)| *deadline > now)
+            );
+            assert_eq!(
+                timers.next(),
+                map.first_key_value().map(|((deadline, _), _)| *deadline)
+            );
+            assert_eq!(timers.is_empty(), map.is_empty());
+            assert!(timers.heap.len() <= 2 * timers.live.len() + FEW + 1);
+        }
+        assert!(fired > 1000 && removed > 1000, "{fired} {removed}");
     }
 }

@@ -160,7 +160,7 @@ impl Worker {
 
     /// When a sleeping worker has to get up by itself.
     fn alarm(&self) -> Option<Instant> {
-        let timer = self.timers.borrow().next();
+        let timer = self.timers.borrow_mut().next();
         let held = self.held.borrow().as_ref().map(Held::next_look);
         let stack = (!self.stackless.borrow().is_empty()).then(|| {
             let retry = self.stack_retry.get();

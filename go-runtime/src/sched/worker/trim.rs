@@ -166,6 +166,7 @@ impl Worker {
             pool.trim.ended = 0;
             self.ready.shrink();
             shrink(&mut self.local.borrow_mut());
+            self.timers.borrow_mut().shrink();
             heap::trim();
         }
     }
