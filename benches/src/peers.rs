@@ -103,6 +103,12 @@ pub fn machine() -> Result<String, String> {
     ))
 }
 
+/// How many threads would have liked to run lately.
+pub fn load() -> Result<String, String> {
+    let load = read("/proc/loadavg")?;
+    Ok(load.split(' ').next().unwrap_or_default().to_string())
+}
+
 /// The compilers, as far as they are there, and the crates that `peers/` is locked to.
 pub fn versions() -> Result<String, String> {
     let mut versions: Vec<String> = [
