@@ -16,7 +16,7 @@ pub struct Figures(HashMap<String, f64>);
 
 impl Figures {
     /// Lines that are no figures are left out.
-    fn parse(text: &str) -> Figures {
+    pub fn parse(text: &str) -> Figures {
         let pairs = text.lines().filter_map(|line| {
             let (key, value) = line.split_once(' ')?;
             Some((key.to_string(), value.parse().ok()?))

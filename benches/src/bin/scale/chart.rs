@@ -8,7 +8,7 @@ use crate::Row;
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 470.0;
 /// Where the lines' area lies.
-const LEFT: f64 = 80.0;
+const LEFT: f64 = 96.0;
 const RIGHT: f64 = 730.0;
 const TOP: f64 = 92.0;
 const BOTTOM: f64 = 400.0;
