@@ -14,13 +14,14 @@ pub(crate) fn report(rows: &[Row], sizes: &[usize]) -> String {
         "cpu_ns",
     );
     // Timers take as long as they are told to.
-    let rates = rows.iter().filter(|row| row.operation.name != "timers");
-    text += &table(
-        "Time, ns an operation of all workers together",
-        rates,
-        sizes,
-        "ns",
-    );
+    let mut rates = rows
+        .iter()
+        .filter(|row| row.operation.name != "timers")
+        .peekable();
+    if rates.peek().is_some() {
+        let title = "Time, ns an operation of all workers together";
+        text += &table(title, rates, sizes, "ns");
+    }
     text += "\n";
     for Row { operation, .. } in rows {
         text += &format!("- {}: {}\n", operation.name, operation.what);
