@@ -80,6 +80,11 @@ impl Clock {
         }
     }
 
+    /// Nanoseconds that the process has computed.
+    pub fn cpu_ns(&self) -> f64 {
+        (rusage().0 - self.cpu) * 1e6
+    }
+
     /// Prints the result line and ends the process (so that goroutines which
     /// stay parked on purpose, as in ring and sieve, need no teardown).
     pub fn report(&self, name: &str, ops: usize, extra: &str) -> ! {

@@ -1,7 +1,15 @@
 //! What the benchmarks share.
 
+pub mod child;
 mod common;
 pub mod compare;
+pub mod figures;
+pub mod markdown;
+pub mod numbers;
+pub mod options;
 pub mod peers;
+pub mod svg;
+pub mod tally;
+pub mod waiting;
 
 pub use common::*;

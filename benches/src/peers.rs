@@ -1,18 +1,10 @@
-//! What the binaries that run others need: those others, built; the machine; medians.
+//! What the binaries that run others need: those others, built; the machine.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-
-/// The middle number, or the mean of the two in the middle.
-pub fn median(mut numbers: Vec<f64>) -> Option<f64> {
-    numbers.sort_by(f64::total_cmp);
-    let upper = *numbers.get(numbers.len() / 2)?;
-    let lower = numbers[(numbers.len() - 1) / 2];
-    Some(lower + (upper - lower) / 2.0)
-}
 
 /// Where the release builds lie, beside this program's own.
 pub fn target() -> Result<PathBuf, String> {
@@ -111,6 +103,12 @@ pub fn machine() -> Result<String, String> {
     ))
 }
 
+/// How many threads would have liked to run lately.
+pub fn load() -> Result<String, String> {
+    let load = read("/proc/loadavg")?;
+    Ok(load.split(' ').next().unwrap_or_default().to_string())
+}
+
 /// The compilers, as far as they are there, and the crates that `peers/` is locked to.
 pub fn versions() -> Result<String, String> {
     let mut versions: Vec<String> = [
@@ -146,14 +144,6 @@ fn locked_version<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median(vec![]), None);
-        assert_eq!(median(vec![3.0]), Some(3.0));
-        assert_eq!(median(vec![9.0, 1.0, 3.0]), Some(3.0));
-        assert_eq!(median(vec![9.0, 1.0, 3.0, 4.0]), Some(3.5));
-    }
 
     #[test]
     fn versions_are_those_of_the_lock_file() {

@@ -2,7 +2,8 @@
 
 use super::plan::{OURS, program};
 use super::result::Row;
-use super::table::short;
+use crate::numbers::short;
+use crate::svg::{Colours, head, line, on_log_scale, text};
 
 /// The best of a kind's columns stands for it. Threads would only make the scale longer.
 const KINDS: [(&str, &str, &[&str]); 3] = [
@@ -24,14 +25,11 @@ const TICKS: [f64; 12] = [
     0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0,
 ];
 
-/// Both colour schemes, on a ground of its own, so that it can be read on a page of the other.
-const STYLE: &str = "\
-text{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1f2328}
-.title{font-size:17px;font-weight:600}.small{font-size:11px;fill:#59636e}.end{text-anchor:end}.middle{text-anchor:middle}
-.ground{fill:#ffffff}.grid{stroke:#d1d9e0}.ours{stroke:#1f2328;stroke-width:1.5}.band{fill:#f6f8fa}
-.go{fill:#0072b2}.may{fill:#d98200}.tokio{fill:#009e73}
-@media(prefers-color-scheme:dark){text{fill:#f0f6fc}.small{fill:#9198a1}.ground{fill:#0d1117}.grid{stroke:#3d444d}
-.ours{stroke:#f0f6fc}.band{fill:#151b23}.go{fill:#56b4e9}.may{fill:#f0a030}.tokio{fill:#2fc596}}";
+/// The peers' colours, on light ground and on dark.
+const COLOURS: Colours = Colours {
+    light: ".band{fill:#f6f8fa}.go{fill:#0072b2}.may{fill:#d98200}.tokio{fill:#009e73}",
+    dark: ".band{fill:#151b23}.go{fill:#56b4e9}.may{fill:#f0a030}.tokio{fill:#2fc596}",
+};
 
 /// Of each kind, in the order of `KINDS`: the best column's time as a multiple of ours.
 type Multiples = [Option<f64>; KINDS.len()];
@@ -46,14 +44,8 @@ pub fn chart(rows: &[Row], subtitles: [&str; 2]) -> String {
     let bottom = TOP + GROUP * groups.len() as f64;
     let height = bottom + 58.0;
 
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\">\n\
-         <title>Time of an operation beside ours</title>\n<style>{STYLE}</style>\n\
-         <rect class=\"ground\" width=\"{WIDTH}\" height=\"{height}\" rx=\"6\"/>\n"
-    );
-    svg += &text(20.0, 32.0, "title", "Time of an operation beside ours");
-    svg += &text(20.0, 52.0, "small", subtitles[0]);
-    svg += &text(20.0, 68.0, "small", subtitles[1]);
+    let title = "Time of an operation beside ours";
+    let mut svg = head([WIDTH, height], title, subtitles, &COLOURS);
     legend(&mut svg);
     for (i, _) in groups.iter().enumerate().step_by(2) {
         let y = TOP + GROUP * i as f64;
@@ -64,13 +56,13 @@ pub fn chart(rows: &[Row], subtitles: [&str; 2]) -> String {
     }
     for tick in scale.ticks() {
         let x = scale.x(tick);
-        svg += &line(x, bottom, "grid");
+        svg += &upright(x, bottom, "grid");
         svg += &text(x, bottom + 18.0, "middle", &format!("{tick}×"));
     }
     for (i, (row, ours, all)) in groups.iter().enumerate() {
         group(&mut svg, &scale, TOP + GROUP * i as f64, row, *ours, all);
     }
-    svg += &line(scale.x(1.0), bottom, "ours");
+    svg += &upright(scale.x(1.0), bottom, "ours");
     svg += &text(
         (LEFT + RIGHT) / 2.0,
         bottom + 42.0,
@@ -89,11 +81,7 @@ fn legend(svg: &mut String) {
         *svg += &text(x + 18.0, 99.0, "", name);
         x += 60.0 + 6.5 * name.len() as f64;
     }
-    *svg += &format!(
-        "<line class=\"ours\" x1=\"{}\" x2=\"{}\" y1=\"88\" y2=\"102\"/>\n",
-        x + 6.0,
-        x + 6.0
-    );
+    *svg += &line([x + 6.0, 88.0], [x + 6.0, 102.0], "ours");
     *svg += &text(x + 18.0, 99.0, "", "ours");
 }
 
@@ -158,8 +146,7 @@ impl Scale {
     }
 
     fn x(&self, multiple: f64) -> f64 {
-        let part = (multiple / self.from).ln() / (self.to / self.from).ln();
-        LEFT + (RIGHT - LEFT) * part
+        on_log_scale(multiple, [self.from, self.to], [LEFT, RIGHT])
     }
 
     fn ticks(&self) -> impl Iterator<Item = f64> {
@@ -169,13 +156,8 @@ impl Scale {
     }
 }
 
-fn line(x: f64, bottom: f64, class: &str) -> String {
-    format!("<line class=\"{class}\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{bottom}\"/>\n")
-}
-
-fn text(x: f64, y: f64, class: &str, text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;");
-    format!("<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{text}</text>\n")
+fn upright(x: f64, bottom: f64, class: &str) -> String {
+    line([x, TOP], [x, bottom], class)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::fs;
 use plan::{Workload, chosen_peers, chosen_workloads};
 use runner::Programs;
 
-use crate::peers::{machine, manifest, read, versions};
+use crate::peers::{load, machine, manifest, versions};
 
 const USAGE: &str = "usage: compare [--runs N] [--peers A,B] [--save] [WORKLOAD...]";
 const RUNS: usize = 9;
@@ -69,8 +69,7 @@ pub fn compare(options: &Options) -> Result<(), String> {
         n => format!("medians of {n} runs in turn"),
     };
     let machine = machine()?;
-    let load = read("/proc/loadavg")?;
-    let load = load.split(' ').next().unwrap_or_default();
+    let load = load()?;
     let head = format!(
         "{machine}, load {load} at the start; 2 workers each; {runs}; ours / peer is the median of the rounds' own ratios.\n\n{}\n",
         versions()?

@@ -1,7 +1,7 @@
 //! What the programs have printed, and what follows from it.
 
 use super::plan::{Goal, OURS, Workload};
-use crate::peers::median;
+use crate::numbers::median;
 
 /// One run.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,6 +3,8 @@
 use super::plan::{Goal, OURS};
 use super::result::{Column, Row};
 use super::runner::Programs;
+use crate::markdown::{dash, line, table_head};
+use crate::numbers::{count, short};
 
 /// All tables, and notes on what is missing in them. `columns` are those of the peers.
 pub fn report(rows: &[Row], columns: &[&str], programs: &Programs) -> String {
@@ -143,59 +145,14 @@ fn notes_of(row: &Row) -> Vec<String> {
     notes
 }
 
-fn table_head(title: &str, heads: &[&str]) -> String {
-    let aligned = "---:|".repeat(heads.len() - 1);
-    format!(
-        "\n### {title}\n\n| {} |\n|---|{aligned}\n",
-        heads.join(" | ")
-    )
-}
-
-fn line(cells: &[String]) -> String {
-    format!("| {} |\n", cells.join(" | "))
-}
-
-fn dash(cell: Option<String>) -> String {
-    cell.unwrap_or_else(|| "-".into())
-}
-
 fn percent(part: f64) -> String {
     format!("±{part:.0}%")
-}
-
-/// As many digits as mean something.
-pub fn short(number: f64) -> String {
-    if number < 99.95 {
-        format!("{number:.1}")
-    } else {
-        count(number)
-    }
-}
-
-fn count(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::compare::result::tests::{column, figure, row};
-
-    #[test]
-    fn numbers_are_short() {
-        assert_eq!(short(9.96), "10.0");
-        assert_eq!(short(99.96), "100");
-        assert_eq!(short(1234567.8), "1,234,568");
-        assert_eq!(count(100.0), "100");
-    }
 
     #[test]
     fn a_row_has_times_ratio_target_and_verdict() {

@@ -16,8 +16,11 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use children::{Figures, WORKERS, measure, ours, touch};
-use go_benches::peers::{build_go, machine, median};
+use children::{WORKERS, bytes_each, each, measure, memory_returned, ours, total_mb, touch};
+use go_benches::figures::Figures;
+use go_benches::numbers::median;
+use go_benches::options::count;
+use go_benches::peers::{build_go, machine};
 use workloads::PATIENCE;
 
 const RUNS: usize = 3;
@@ -49,11 +52,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn count(text: &str) -> Result<usize, String> {
-    let n = text.parse().ok().filter(|&n| n > 0);
-    n.ok_or_else(|| format!("a number above 0 was expected, not {text}"))
 }
 
 /// Go's program, or `None` and a note.
@@ -96,34 +94,34 @@ fn compare_blocked(n: usize, runs: usize) -> Result<(), String> {
         println!("{name:<45} {us:>19} {them:>19}");
     };
     row("memory, bytes a goroutine", &|f| {
-        format!("{:.0}", f.bytes_each("rss", n))
+        format!("{:.0}", bytes_each(f, "rss", n))
     });
     row("page tables, bytes a goroutine", &|f| {
-        format!("{:.0}", f.bytes_each("pte", n))
+        format!("{:.0}", bytes_each(f, "pte", n))
     });
     row("mappings of the process", &|f| {
         format!("{}", f.get("mappings"))
     });
     row("creation, ns a goroutine", &|f| {
-        format!("{:.0}", f.each("create_ns", n))
+        format!("{:.0}", each(f, "create_ns", n))
     });
     row("creation, ns of all CPUs a goroutine", &|f| {
-        format!("{:.0}", f.each("create_cpu_ns", n))
+        format!("{:.0}", each(f, "create_cpu_ns", n))
     });
     row("creation / first touch of a page", &|f| {
         format!("{:.2}", f.get("create_pages"))
     });
     row("waking by close, ns a goroutine", &|f| {
-        format!("{:.0}", f.each("wake_ns", n))
+        format!("{:.0}", each(f, "wake_ns", n))
     });
     row("memory and page tables at the start, MB", &|f| {
-        format!("{:.1}", f.total_mb("before"))
+        format!("{:.1}", total_mb(f, "before"))
     });
     row("memory and page tables, all blocked, MB", &|f| {
-        format!("{:.1}", f.total_mb("blocked"))
+        format!("{:.1}", total_mb(f, "blocked"))
     });
     let title = format!("back to the start's + 10% within {} s", PATIENCE.as_secs());
-    row(&title, &Figures::memory_returned);
+    row(&title, &memory_returned);
     let lowest = pages.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = pages.iter().copied().fold(0.0, f64::max);
     println!(
@@ -154,7 +152,7 @@ fn next_run(
             let before = pages.last().copied().unwrap_or(f64::NAN);
             let after = touch(n)?;
             pages.push(after);
-            let ratio = figures.each("create_ns", n) / ((before + after) / 2.0);
+            let ratio = each(&figures, "create_ns", n) / ((before + after) / 2.0);
             figures.set("create_pages", ratio);
             list.push(figures);
         }

@@ -1,12 +1,12 @@
 //! What is measured, each in a process of its own. The result goes out as lines "key value".
 
-use std::fs;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use go_benches::peers::read;
+use go_benches::waiting::{LOOK, wait_for, wait_for_sleep};
 use go_benches::{mem, rusage};
 use go_runtime::channel::{Receiver, Sender, bounded};
 use go_runtime::{go, num_goroutine};
@@ -37,7 +37,7 @@ pub(crate) fn blocked(n: usize) -> Result<(), String> {
             });
         }
     }));
-    wait_for(|| BLOCKED.load(Relaxed), n)?;
+    wait_for(|| BLOCKED.load(Relaxed) as u64, n as u64, LOOK)?;
     let (created, created_cpu_ms) = (creating.elapsed(), rusage().0 - cpu_ms);
     wait_for_sleep()?;
 
@@ -92,7 +92,7 @@ pub(crate) fn ring(n: usize) -> Result<(), String> {
         }
         channels[0].0.clone()
     });
-    wait_for(|| STARTED.load(Relaxed), n)?;
+    wait_for(|| STARTED.load(Relaxed) as u64, n as u64, LOOK)?;
     wait_for_sleep()?;
     let first = made.join().map_err(|_| "no ring was made")?;
 
@@ -165,51 +165,5 @@ fn warm_up() -> Result<(), String> {
 
 /// Waits until no goroutine is left.
 fn wait_for_end() -> Result<(), String> {
-    wait_for(|| usize::MAX - num_goroutine(), usize::MAX)
-}
-
-/// Waits until `count` gives `n`. Gives up if nothing changes for 10 seconds: where there is no memory for more stacks goroutines wait for
-/// others to end, and here nobody does.
-fn wait_for(count: impl Fn() -> usize, n: usize) -> Result<(), String> {
-    let (mut last, mut changed) = (0, Instant::now());
-    loop {
-        let count = count();
-        if count == n {
-            return Ok(());
-        }
-        if count != last {
-            (last, changed) = (count, Instant::now());
-        } else if changed.elapsed() > Duration::from_secs(10) {
-            return Err(format!("only {count} of {n} goroutines got there"));
-        }
-        thread::sleep(Duration::from_micros(200));
-    }
-}
-
-/// Waits until all workers sleep, at two looks in a row: then all goroutines are blocked.
-fn wait_for_sleep() -> Result<(), String> {
-    let mut looks = 0;
-    for _ in 0..2000 {
-        thread::sleep(Duration::from_millis(5));
-        looks = if workers_sleep()? { looks + 1 } else { 0 };
-        if looks == 2 {
-            return Ok(());
-        }
-    }
-    Err("the workers do not come to rest".into())
-}
-
-fn workers_sleep() -> Result<bool, String> {
-    let tasks = fs::read_dir("/proc/self/task").map_err(|error| error.to_string())?;
-    for task in tasks.flatten() {
-        // "ID (NAME) STATE ..."; the name may have blanks and brackets of its own.
-        let stat = read(&format!("{}/stat", task.path().display()))?;
-        if let Some((name, rest)) = stat.rsplit_once(')')
-            && name.contains("(go-worker")
-            && !rest.trim_start().starts_with('S')
-        {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    wait_for(|| u64::MAX - num_goroutine() as u64, u64::MAX, LOOK)
 }

@@ -1,0 +1,184 @@
+//! The operations, each measured in a process of its own. The result goes out as lines "key value".
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use go_benches::numbers::quantile;
+use go_benches::waiting::{LOOK, wait_for, wait_for_sleep};
+use go_benches::{Clock, check, rng_next, tally};
+use go_runtime::channel::{Receiver, Sender, bounded};
+use go_runtime::sync::WaitGroup;
+use go_runtime::time::sleep;
+use go_runtime::{go, yield_now};
+
+/// A measurement takes this long at least.
+const LEAST: Duration = Duration::from_millis(500);
+/// Whoever measures looks this seldom, so as not to be in the way.
+const SELDOM: Duration = Duration::from_millis(5);
+const TOKENS: usize = 4;
+const SPAWNS: usize = 100_000;
+
+pub(crate) fn yields(n: usize) -> Result<(), String> {
+    let gate = crowd(n, |_| {
+        || loop {
+            yield_now();
+            tally::add(1);
+        }
+    })?;
+    drop(gate);
+    window(2 * n, 2 * n, LEAST)
+}
+
+pub(crate) fn ring(n: usize) -> Result<(), String> {
+    let (first, mut input) = bounded(0);
+    let last = first.clone();
+    let gate = crowd(n, move |i| {
+        let (output, next) = match i + 1 < n {
+            true => bounded(0),
+            false => (last.clone(), input.clone()),
+        };
+        let input = std::mem::replace(&mut input, next);
+        move || {
+            for token in input {
+                tally::add(1);
+                if output.send(token).is_err() {
+                    return;
+                }
+            }
+        }
+    })?;
+    drop(gate);
+    for _ in 0..TOKENS.min(n - 1) {
+        first.send(()).map_err(|error| error.to_string())?;
+    }
+    window(n, 2 * n, LEAST)
+}
+
+pub(crate) fn pairs(n: usize) -> Result<(), String> {
+    type Ends = (Sender<()>, Receiver<()>);
+    let mut partner: Option<Ends> = None;
+    let gate = crowd(n / 2 * 2, move |_| {
+        let starts = partner.is_none();
+        let (output, input) = partner.take().unwrap_or_else(|| {
+            let (ping, pings) = bounded(0);
+            let (pong, pongs) = bounded(0);
+            partner = Some((pong, pings));
+            (ping, pongs)
+        });
+        move || {
+            let mut ready = starts || input.recv().is_ok();
+            while ready && output.send(()).is_ok() {
+                tally::add(1);
+                ready = input.recv().is_ok();
+            }
+        }
+    })?;
+    drop(gate);
+    window(2 * n, 2 * n, LEAST)
+}
+
+/// Beside `n` goroutines that stay parked; 10 of them stand for none.
+pub(crate) fn spawns(n: usize) -> Result<(), String> {
+    let parked = if n == 10 { 0 } else { n };
+    let gate = crowd(parked, |_| || {})?;
+    let measured = go!({
+        round();
+        let (clock, mut rounds) = (Clock::start(), 0);
+        while clock.t.elapsed() < LEAST {
+            round();
+            rounds += 1;
+        }
+        print(&clock, rounds * SPAWNS as u64);
+    });
+    measured.join().map_err(|_| "a panic")?;
+    drop(gate);
+    Ok(())
+}
+
+fn round() {
+    let group = Arc::new(WaitGroup::new());
+    group.add(SPAWNS);
+    for _ in 0..SPAWNS {
+        go!(clone(group) {
+            group.done();
+        });
+    }
+    group.wait();
+}
+
+pub(crate) fn timers(n: usize) -> Result<(), String> {
+    let each = if n > 100_000 { 8 } else { 40 };
+    let late: Arc<Vec<AtomicU32>> = Arc::new((0..n * each).map(|_| AtomicU32::new(0)).collect());
+    let lateness = late.clone();
+    let gate = crowd(n, move |i| {
+        let late = late.clone();
+        move || {
+            let mut seed = i as u64;
+            for late in &late[i * each..][..each] {
+                let time = Duration::from_millis(1 + rng_next(&mut seed) % 50);
+                let start = Instant::now();
+                sleep(time);
+                let micros = start.elapsed().saturating_sub(time).as_micros();
+                late.store(micros.try_into().unwrap_or(u32::MAX), Relaxed);
+                tally::add(1);
+            }
+        }
+    })?;
+    drop(gate);
+    // Between the first sleep of all and the last.
+    window(n, n * (each - 2), Duration::ZERO)?;
+    wait_for(tally::total, (n * each) as u64, SELDOM)?;
+    let mut late: Vec<f64> = lateness.iter().map(|us| us.load(Relaxed).into()).collect();
+    late.sort_by(f64::total_cmp);
+    println!("late_us {}", late.iter().sum::<f64>() / late.len() as f64);
+    println!("late_p99_us {}", quantile(&late, 0.99).unwrap_or(f64::NAN));
+    Ok(())
+}
+
+/// Starts `n` goroutines, which all wait until the gate is dropped.
+fn crowd<F>(
+    n: usize,
+    mut make: impl FnMut(usize) -> F + Send + 'static,
+) -> Result<Sender<()>, String>
+where
+    F: FnOnce() + Send + 'static,
+{
+    static WAITING: AtomicU64 = AtomicU64::new(0);
+    let (gate, open) = bounded::<()>(0);
+    drop(go!({
+        for i in 0..n {
+            let work = make(i);
+            go!(clone(open) {
+                WAITING.fetch_add(1, Relaxed);
+                let _ = open.recv();
+                drop(open);
+                work();
+            });
+            // Who held its worker would have another one added.
+            if i % 256 == 255 {
+                yield_now();
+            }
+        }
+    }));
+    wait_for(|| WAITING.load(Relaxed), n as u64, LOOK)?;
+    wait_for_sleep()?;
+    Ok(gate)
+}
+
+/// Measures what is tallied: after the first `warm` operations, for as many as `least` and as long as `time` at least.
+fn window(warm: usize, least: usize, time: Duration) -> Result<(), String> {
+    wait_for(tally::total, warm as u64, SELDOM)?;
+    let (clock, before) = (Clock::start(), tally::total());
+    wait_for(tally::total, before + least as u64, SELDOM)?;
+    std::thread::sleep(time.saturating_sub(clock.t.elapsed()));
+    print(&clock, tally::total() - before);
+    Ok(())
+}
+
+fn print(clock: &Clock, operations: u64) {
+    let (wall, cpu) = (clock.t.elapsed(), clock.cpu_ns());
+    check(operations > 0, "nothing was done");
+    println!("ns {}", wall.as_nanos() as f64 / operations as f64);
+    println!("cpu_ns {}", cpu / operations as f64);
+}

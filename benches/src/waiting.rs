@@ -1,0 +1,56 @@
+//! Until goroutines have come to some point, seen from a plain thread.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::peers::read;
+
+/// The pause between looks where little is to be lost.
+pub const LOOK: Duration = Duration::from_micros(200);
+
+/// Waits until `count` gives `n` or more, with a look after each pause. Gives up if nothing changes for 10 seconds: where there is no memory for more stacks goroutines wait for
+/// others to end, and here nobody does.
+pub fn wait_for(count: impl Fn() -> u64, n: u64, pause: Duration) -> Result<(), String> {
+    let (mut last, mut changed) = (0, Instant::now());
+    loop {
+        let count = count();
+        if count >= n {
+            return Ok(());
+        }
+        if count != last {
+            (last, changed) = (count, Instant::now());
+        } else if changed.elapsed() > Duration::from_secs(10) {
+            return Err(format!("nothing goes on any more at {count} of {n}"));
+        }
+        thread::sleep(pause);
+    }
+}
+
+/// Waits until all workers sleep, at two looks in a row: then all goroutines are blocked.
+pub fn wait_for_sleep() -> Result<(), String> {
+    let mut looks = 0;
+    for _ in 0..2000 {
+        thread::sleep(Duration::from_millis(5));
+        looks = if workers_sleep()? { looks + 1 } else { 0 };
+        if looks == 2 {
+            return Ok(());
+        }
+    }
+    Err("the workers do not come to rest".into())
+}
+
+fn workers_sleep() -> Result<bool, String> {
+    let tasks = fs::read_dir("/proc/self/task").map_err(|error| error.to_string())?;
+    for task in tasks.flatten() {
+        // "ID (NAME) STATE ..."; the name may have blanks and brackets of its own.
+        let stat = read(&format!("{}/stat", task.path().display()))?;
+        if let Some((name, rest)) = stat.rsplit_once(')')
+            && name.contains("(go-worker")
+            && !rest.trim_start().starts_with('S')
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
