@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use corosensei::{Coroutine, CoroutineResult};
-use go_benches::peers::median;
+use go_benches::numbers::median;
 use go_runtime::channel::bounded;
 use go_runtime::sync::WaitGroup;
 use go_runtime::{go, spawn_local, yield_now};
