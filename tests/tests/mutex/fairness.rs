@@ -11,7 +11,7 @@ use go_runtime::time::sleep;
 use go_runtime::{go, yield_now};
 
 use crate::child;
-use crate::support::{NET, in_goroutine};
+use crate::support::{NET, in_goroutine, settle};
 
 /// A lock, and whether somebody who wants it has had it.
 #[derive(Default)]
@@ -133,7 +133,7 @@ fn behind_one_who_cannot_run() {
     let guard = first.lock.lock().unwrap();
     let computes = go!(clone(first, second) {
         let wants = go!(local; clone(first) { first.want() });
-        yield_now();
+        settle();
         let (end, is_held) = (Instant::now() + NET, &first.queued);
         assert!(is_held.load(Ordering::SeqCst));
         while !second.load(Ordering::SeqCst) {
@@ -202,21 +202,21 @@ fn with_the_lock_kept_for_another(then: impl FnOnce(&Wanted) + Send + 'static) {
         let wanted = Arc::new(Wanted::default());
         let guard = wanted.lock.lock().unwrap();
         let wants = go!(local; clone(wanted) { wanted.want() });
-        yield_now();
+        settle();
         assert!(wanted.queued.load(Ordering::SeqCst));
 
         drop(guard);
         let guard = wanted.lock.lock().unwrap();
         assert!(!wanted.is_had(), "the lock was free for all");
         // It comes, and in vain.
-        yield_now();
+        settle();
         sleep(Duration::from_millis(2));
 
         drop(guard);
         let guard = wanted.lock.lock().unwrap();
         assert!(!wanted.is_had(), "nobody had said that it starves");
         // Again in vain, and it has waited for long.
-        yield_now();
+        settle();
 
         drop(guard);
         assert!(!wanted.is_had(), "it has not run yet");
