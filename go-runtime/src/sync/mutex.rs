@@ -51,8 +51,9 @@ use crate::primitives::atomic::Ordering;
 ///
 /// A goroutine or thread that locks what it has locked already waits for ever. Nobody says so, and it never panics.
 ///
-/// A goroutine that is unwinding does not switch (see [the crate's page on panics](crate#panics)), so it takes the lock as soon as it is free: a `Drop` that waits for one
-/// whose holder is parked on the same worker waits for ever. Use [`try_lock`](Mutex::try_lock) in such a `Drop`, or take no lock there.
+/// A goroutine that is unwinding does not switch (see [the crate's page on panics](crate#panics)), so it takes the lock as soon as it is
+/// free: a `Drop` that waits for a lock whose holder is parked on the same worker waits for ever. Use [`try_lock`](Mutex::try_lock) in such
+/// a `Drop`, or take no lock there.
 ///
 /// # Poisoning
 ///
