@@ -36,7 +36,7 @@ mod clock {
     }
 
     pub(crate) fn after(_: Duration) -> Option<Instant> {
-        Some(now())
+        (!crate::mutexes::IS_PATIENT.get()).then(now)
     }
 }
 
@@ -50,6 +50,23 @@ mod goroutine {
 
     pub(crate) fn polled_in_vain() {}
 
+    pub(crate) fn may_switch() -> bool {
+        true
+    }
+
+    pub(crate) fn doze() {
+        loom::thread::yield_now();
+    }
+
+    pub(crate) fn give_way() {
+        loom::thread::yield_now();
+    }
+
+    /// Once, as otherwise there are too many orders.
+    pub(crate) fn spin_for_lock(rounds: u32) -> bool {
+        rounds == 0 && crate::mutexes::SPINS.get()
+    }
+
     pub(crate) fn spawn(f: impl FnOnce() + 'static) {
         loom::thread::spawn(f);
     }
@@ -59,6 +76,8 @@ mod goroutine {
 mod channels;
 #[path = "model/futures.rs"]
 mod futures;
+#[path = "model/mutexes.rs"]
+mod mutexes;
 #[path = "model/selects.rs"]
 mod selects;
 #[path = "model/sync.rs"]

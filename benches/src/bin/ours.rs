@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use go_benches::*;
 use go_runtime::channel::{Receiver, Sender, bounded};
-use go_runtime::sync::WaitGroup;
+use go_runtime::sync::{Mutex, WaitGroup};
 use go_runtime::{go, select, spawn, time::sleep, yield_now};
 
 fn spawn_join() {
@@ -154,6 +154,26 @@ fn select3() {
     drop(keep);
     check(sum == 2 * count as u64, "select3 count");
     clock.report("select3", 2 * count, "");
+}
+
+fn mutex8() {
+    let count = n(MUTEX_N);
+    let mutex = Arc::new(Mutex::new(0_u64));
+    let group = Arc::new(WaitGroup::new());
+    group.add(MUTEX_G);
+    let clock = Clock::start();
+    for _ in 0..MUTEX_G {
+        go!(clone(mutex, group) {
+            for _ in 0..count {
+                *mutex.lock().unwrap() += 1;
+            }
+            group.done();
+        });
+    }
+    group.wait();
+    let total = *mutex.lock().unwrap();
+    check(total == (MUTEX_G * count) as u64, "mutex count");
+    clock.report("mutex8", MUTEX_G * count, "");
 }
 
 fn ring() {
@@ -313,7 +333,7 @@ fn main() {
         Some("mpmc128") => mpmc("mpmc128", 128, n(MPMC_N)),
         Some("mpmc0") => mpmc("mpmc0", 0, n(MPMC0_N)),
         Some("select3") => select3(),
-        Some("mutex8") => na("mutex8", "no mutex that parks goroutines"),
+        Some("mutex8") => mutex8(),
         Some("ring") => ring(),
         Some("skynet") => skynet("skynet", SKYNET_N),
         Some("skynet10k") => skynet("skynet10k", 10_000),

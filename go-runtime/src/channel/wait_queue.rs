@@ -124,7 +124,7 @@ pub(crate) struct WaitQueue {
 unsafe impl Send for WaitQueue {}
 
 impl WaitQueue {
-    pub(crate) fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         WaitQueue {
             first: ptr::null(),
             last: ptr::null(),
@@ -166,6 +166,24 @@ impl WaitQueue {
             unsafe { (*self.last).next.set(waiter) };
         }
         self.last = waiter;
+    }
+
+    /// Puts `waiter` at the front: it has stood there before.
+    ///
+    /// # Safety
+    /// As for [`push`](Self::push).
+    pub(crate) unsafe fn push_front(&mut self, waiter: &Waiter) {
+        debug_assert!(!waiter.queued.get());
+        waiter.queued.set(true);
+        waiter.prev.set(ptr::null());
+        waiter.next.set(self.first);
+        if self.first.is_null() {
+            self.last = waiter;
+        } else {
+            // SAFETY: what is in the queue is valid.
+            unsafe { (*self.first).prev.set(waiter) };
+        }
+        self.first = waiter;
     }
 
     /// Takes `waiter` out, if it is still in.

@@ -15,6 +15,9 @@ pub use main_goroutine::run_main;
 pub use sleep::park_forever;
 pub(crate) use sleep::sleep_until;
 
+use std::hint;
+use std::time::Duration;
+
 use crate::sched::{Runtime, Worker};
 
 /// Lets other goroutines of this worker run, then goes on. Go's `runtime.Gosched`.
@@ -42,6 +45,43 @@ pub fn yield_now() {
 pub(crate) fn polled_in_vain() {
     if let Some(worker) = Worker::current() {
         worker.note_vain_poll();
+    }
+}
+
+/// Looks a moment later, for one who waits for a lock and has looked `rounds` times: `false` if it should queue instead.
+pub(crate) fn spin_for_lock(rounds: u32) -> bool {
+    // A thread that is no worker knows nothing of who else runs.
+    let worth_it = rounds < LOCK_ROUNDS && Worker::current().is_none_or(Worker::may_spin_for_lock);
+    if worth_it {
+        for _ in 0..LOCK_SPINS {
+            hint::spin_loop();
+        }
+    }
+    worth_it
+}
+
+/// Whether the caller can wait without keeping others off its thread: not a goroutine that is unwinding.
+pub(crate) fn may_switch() -> bool {
+    let in_goroutine = || Worker::current().is_some_and(|worker| worker.current_task().is_some());
+    !std::thread::panicking() || !in_goroutine()
+}
+
+/// For one who may not switch, and waits for others.
+pub(crate) fn doze() {
+    std::thread::sleep(Duration::from_micros(20));
+}
+
+/// How often, and how long each time, as in Go: a holder that is running will mostly be done by then.
+const LOCK_ROUNDS: u32 = 4;
+const LOCK_SPINS: u32 = 30;
+
+/// Lets others run who cannot otherwise, because they have been woken and wait behind the calling goroutine.
+#[cold]
+pub(crate) fn give_way() {
+    if let Some(worker) = Worker::current()
+        && !std::thread::panicking()
+    {
+        worker.give_way();
     }
 }
 

@@ -9,6 +9,14 @@ pub(crate) mod prefetch;
 pub(crate) mod random;
 pub(crate) mod spin_lock;
 
+/// Functions that are `const` but in the model, whose atomics cannot be made in a constant.
+macro_rules! const_fn {
+    ($(#[$attribute:meta])* $visible:vis fn $($rest:tt)*) => {
+        $(#[$attribute])* $visible const fn $($rest)*
+    };
+}
+pub(crate) use const_fn;
+
 pub(crate) mod atomic {
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, fence,

@@ -15,9 +15,11 @@ pub(crate) struct RawSpinLock {
 }
 
 impl RawSpinLock {
-    pub(crate) fn new() -> Self {
-        RawSpinLock {
-            locked: AtomicBool::new(false),
+    super::const_fn! {
+        pub(crate) fn new() -> Self {
+            RawSpinLock {
+                locked: AtomicBool::new(false),
+            }
         }
     }
 

@@ -1,5 +1,10 @@
 //! loom's atomics under the names of the runtime's.
 
+macro_rules! const_fn {
+    ($($function:tt)*) => { $($function)* };
+}
+pub(crate) use const_fn;
+
 pub(crate) mod atomic {
     pub(crate) use loom::sync::atomic::{
         AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, fence,

@@ -24,14 +24,18 @@ impl Worker {
         match self.vain_since.get() {
             Some(since) if polls > 0 => {
                 if now - since >= SLICE && !thread::panicking() {
-                    // Who was woken from elsewhere, or by the clock, has waited as well.
-                    self.collect_mail();
-                    self.fire_timers();
-                    self.yield_now();
+                    self.give_way();
                 }
             }
             _ => self.vain_since.set(Some(now)),
         }
+    }
+
+    /// Lets all others run first. Who was woken from elsewhere, or by the clock, has waited as well.
+    pub(crate) fn give_way(&self) {
+        self.collect_mail();
+        self.fire_timers();
+        self.yield_now();
     }
 
     /// Whether a goroutine that is about to block should look for its wake-up for a moment: nothing else can run here,
@@ -45,6 +49,12 @@ impl Worker {
                 .set(if credit <= -32 { 1 } else { credit - 1 });
             return false;
         }
+        self.may_spin_for_lock()
+    }
+
+    /// Whether nothing else can run here, and another worker is awake: on it the holder of a lock may be running.
+    #[inline]
+    pub(crate) fn may_spin_for_lock(&self) -> bool {
         self.runtime.active() > 1
             && self.ready.is_empty()
             && self.local.borrow().is_empty()

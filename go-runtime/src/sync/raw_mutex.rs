@@ -1,0 +1,325 @@
+//! The lock of a [`Mutex`](super::Mutex), without what it guards.
+//!
+//! It works as Go's does. One bit, `LOCKED`, says that somebody has it. The rest is about who is woken when.
+//!
+//! **Normally** a lock that is given back is free, and the first who waits is woken to try for it; whoever comes along meanwhile may take it
+//! first. That is much faster than to keep it for the woken one, who takes microseconds to run while the lock could be taken many times. At most
+//! one is on its way at a time (`WOKEN`), so most unlockings wake nobody. One who looks for a moment before it queues counts as on its way too.
+//!
+//! **Starving**: one who was woken, has waited for more than a millisecond, and finds the lock taken says so (`STARVING`) and goes back to the front.
+//! Then each who unlocks hands over to the first in the queue: the lock is free, but only for those who have been woken; others queue. It ends when
+//! nobody is in the queue, or when one gets the lock who has waited for less than a millisecond.
+//!
+//! **Late**: in Go a goroutine that locks and unlocks in a loop is preempted, so that the woken one can run and say that it starves. Here nobody
+//! preempts. Who unlocks while somebody has been on its way for a millisecond says so (`LATE`), and who then comes for the free lock first lets the others
+//! of its worker run. If the woken one is not among them, it has only itself to wait for: the lock is taken, and the next one woken in its stead.
+//!
+//! Why no wake-up is lost: if somebody is in the queue (`WAITING`, which changes together with the queue, under its lock), then the
+//! lock is taken, and its holder will see to the queue, or somebody is on its way. For `LOCKED` is cleared only if nobody waits or `WOKEN`
+//! is set; who is on its way takes `WOKEN` back only in a step after which `LOCKED` is set; and one queues only if one of the two is set. (`WOKEN` may be
+//! taken back while somebody else is on its way too: then one more than needed is woken.)
+//!
+//! A lock has no owner: it may be unlocked anywhere, by whoever has got what locking it gave.
+
+use std::cell::UnsafeCell;
+use std::time::{Duration, Instant};
+
+use super::patience::Patience;
+use crate::channel::wait_queue::{Claim, Offer, WaitQueue, Waiter};
+use crate::clock;
+use crate::goroutine;
+use crate::primitives::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::primitives::const_fn;
+use crate::primitives::spin_lock::RawSpinLock;
+use crate::sched::Parker;
+
+const LOCKED: u8 = 1;
+/// Somebody is in the queue.
+const WAITING: u8 = 2;
+/// Somebody is on its way to try for the lock: nobody else need be woken.
+const WOKEN: u8 = 4;
+/// Those who wait go first. Only while somebody is in the queue or on its way.
+const STARVING: u8 = 8;
+/// Who is on its way may be behind whoever comes.
+const LATE: u8 = 16;
+
+/// Who has waited for so long starves.
+const LONG: Duration = Duration::from_millis(1);
+
+// In this order it takes 24 bytes, and what lies behind it shares a cache line with `state`.
+#[repr(C)]
+pub(crate) struct RawMutex {
+    /// Guarded by `queue_lock`.
+    queue: UnsafeCell<WaitQueue>,
+    /// The holder's.
+    patience: Patience,
+    queue_lock: RawSpinLock,
+    state: AtomicU8,
+    /// For whoever builds on this lock, which has the room: nothing here looks at it.
+    pub(super) flag: AtomicBool,
+}
+
+// SAFETY: `queue` is used under `queue_lock` only, and `patience` by who has set `LOCKED`.
+unsafe impl Sync for RawMutex {}
+
+/// One who did not get the lock at once.
+#[derive(Default)]
+struct Contender {
+    /// It is on its way, and `WOKEN` was set to say so.
+    is_woken: bool,
+    /// It has waited.
+    has_waited: bool,
+    /// When its patience ends, if it has waited.
+    deadline: Option<Instant>,
+}
+
+impl RawMutex {
+    const_fn! {
+        pub(crate) fn new() -> RawMutex {
+            RawMutex {
+                queue: UnsafeCell::new(WaitQueue::new()),
+                patience: Patience::new(),
+                queue_lock: RawSpinLock::new(),
+                state: AtomicU8::new(0),
+                flag: AtomicBool::new(false),
+            }
+        }
+    }
+
+    /// Returns once the lock is the caller's.
+    #[inline]
+    pub(crate) fn lock(&self) {
+        let state = self.state.load(Ordering::Relaxed);
+        // Also past those who wait.
+        if state & (LOCKED | STARVING | LATE) != 0 || !self.change(state, state | LOCKED) {
+            self.lock_contended();
+        }
+    }
+
+    /// Takes the lock if it is free for all: `true`, then it is the caller's.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> bool {
+        let mut state = self.state.load(Ordering::Relaxed);
+        while state & (LOCKED | STARVING) == 0 {
+            match self.try_change(state, state | LOCKED) {
+                Ok(()) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
+    }
+
+    /// Gives the lock back.
+    ///
+    /// # Safety
+    /// The lock is the caller's, who ends every use of what it guards before this call.
+    #[inline]
+    pub(crate) unsafe fn unlock(&self) {
+        let state = self.state.load(Ordering::Relaxed);
+        if state != LOCKED || !self.change(LOCKED, 0) {
+            // SAFETY: passed on.
+            unsafe { self.unlock_contended() };
+        }
+    }
+
+    /// Acquires what the last holder has released, and releases what the caller has done, whichever of both the change means.
+    #[inline]
+    fn try_change(&self, from: u8, to: u8) -> Result<(), u8> {
+        let changed = self
+            .state
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed);
+        changed.map(drop)
+    }
+
+    #[inline]
+    fn change(&self, from: u8, to: u8) -> bool {
+        self.try_change(from, to).is_ok()
+    }
+
+    #[cold]
+    fn lock_contended(&self) {
+        if !goroutine::may_switch() {
+            self.lock_without_queueing();
+            return;
+        }
+        let mut this = Contender::default();
+        let mut rounds = 0;
+        let mut gave_way = false;
+        loop {
+            let state = self.state.load(Ordering::Relaxed);
+            if this.may_take(state) {
+                if state & LATE != 0 && !this.is_woken && !gave_way {
+                    gave_way = true;
+                    goroutine::give_way();
+                } else if self.change(state, this.take(state)) {
+                    return;
+                }
+            } else if state & STARVING == 0 && goroutine::spin_for_lock(rounds) {
+                rounds += 1;
+                if !this.is_woken
+                    && state & (LOCKED | WAITING | WOKEN) == LOCKED | WAITING
+                    && self.change(state, state | WOKEN)
+                {
+                    this.is_woken = true;
+                }
+            } else if self.wait(&mut this) {
+                rounds = 0;
+            }
+        }
+    }
+
+    /// For a goroutine that is unwinding. As long as it waits nothing else runs on its thread: were it in the queue, whoever is woken
+    /// before it might be one of those.
+    #[cold]
+    fn lock_without_queueing(&self) {
+        let this = Contender::default();
+        loop {
+            let state = self.state.load(Ordering::Relaxed);
+            if state & LOCKED == 0 {
+                if self.change(state, this.take(state)) {
+                    return;
+                }
+            } else {
+                goroutine::doze();
+            }
+        }
+    }
+
+    /// Waits to be woken. `false`: the lock has become free meanwhile.
+    fn wait(&self, this: &mut Contender) -> bool {
+        let waiter = Waiter::new(Offer::Message, Claim::ByLock);
+        let parker = Parker::new();
+        waiter.set_up(&parker, 0, std::ptr::null_mut());
+        if !this.has_waited {
+            this.deadline = clock::after(LONG);
+        }
+        let starves = this.has_waited && this.is_out_of_patience();
+
+        self.queue_lock.lock();
+        let mut state = self.state.load(Ordering::Relaxed);
+        let must_wait = loop {
+            if this.may_take(state) {
+                break false;
+            }
+            match self.try_change(state, this.queue(state, starves)) {
+                Ok(()) => break true,
+                Err(now) => state = now,
+            }
+        };
+        if must_wait {
+            // SAFETY: the lock of the queue is held; whoever unparks us has taken the waiter out.
+            unsafe {
+                let queue = &mut *self.queue.get();
+                if this.has_waited {
+                    queue.push_front(&waiter);
+                } else {
+                    queue.push(&waiter);
+                }
+            }
+        }
+        // SAFETY: locked above, and the queue is not used any more.
+        unsafe { self.queue_lock.unlock() };
+        if must_wait {
+            parker.park(None);
+            this.has_waited = true;
+            this.is_woken = true;
+        }
+        must_wait
+    }
+
+    /// What is more than to clear a bit.
+    ///
+    /// # Safety
+    /// As for [`unlock`](Self::unlock).
+    #[cold]
+    unsafe fn unlock_contended(&self) {
+        let mut state = self.state.load(Ordering::Relaxed);
+        let too_long = state & WOKEN != 0 && self.patience.is_over();
+        loop {
+            if state & WAITING != 0 && state & (WOKEN | STARVING) != WOKEN {
+                // SAFETY: passed on; the queue changes from now on only by others who come.
+                unsafe { self.wake_first() };
+                return;
+            }
+            let mut free = state & !(LOCKED | STARVING);
+            if too_long && state & WOKEN != 0 {
+                free |= LATE;
+            }
+            if state & WAITING != 0 {
+                free |= state & STARVING;
+            }
+            match self.try_change(state, free) {
+                Ok(()) => return,
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    /// Frees the lock, and wakes the first who waits to take it.
+    ///
+    /// # Safety
+    /// As for [`unlock`](Self::unlock), and somebody waits.
+    unsafe fn wake_first(&self) {
+        self.patience.start();
+        self.queue_lock.lock();
+        // SAFETY: the lock of the queue is held.
+        let (first, emptied) = unsafe {
+            let queue = &mut *self.queue.get();
+            (queue.take(), queue.is_empty())
+        };
+        let Some(first) = first else {
+            unreachable!("who waits for a lock does so until a holder wakes it");
+        };
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            let mut free = (state & !(LOCKED | LATE)) | WOKEN;
+            if emptied {
+                free &= !WAITING;
+            }
+            match self.try_change(state, free) {
+                Ok(()) => break,
+                Err(now) => state = now,
+            }
+        }
+        // SAFETY: locked above, and the queue is not used any more.
+        unsafe { self.queue_lock.unlock() };
+        // SAFETY: it was claimed and taken out of the queue just now.
+        unsafe { Waiter::retry(first) };
+    }
+}
+
+impl Contender {
+    fn is_out_of_patience(&self) -> bool {
+        self.deadline.is_some_and(|end| clock::now() >= end)
+    }
+
+    fn may_take(&self, state: u8) -> bool {
+        state & LOCKED == 0 && (state & STARVING == 0 || self.is_woken)
+    }
+
+    /// The state in which this one has the lock.
+    fn take(&self, state: u8) -> u8 {
+        let mut taken = (state | LOCKED) & !LATE;
+        // Who is on its way and late is not waited for any more: the next unlocking wakes another one.
+        if self.is_woken || state & LATE != 0 {
+            taken &= !WOKEN;
+        }
+        let waited_little = || self.has_waited && !self.is_out_of_patience();
+        if state & STARVING != 0 && (state & WAITING == 0 || waited_little()) {
+            taken &= !STARVING;
+        }
+        taken
+    }
+
+    /// The state in which this one is in the queue.
+    fn queue(&self, state: u8, starves: bool) -> u8 {
+        let mut queued = state | WAITING;
+        if self.is_woken {
+            queued &= !WOKEN;
+        }
+        if starves {
+            queued |= STARVING;
+        }
+        queued
+    }
+}

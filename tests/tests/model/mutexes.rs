@@ -1,0 +1,175 @@
+//! The lock of `Mutex`: one at a time has it, and nobody waits for ever.
+//!
+//! In a model time does not pass. Whether one who was woken in vain starves at once or never, whether one who is woken takes too long to come,
+//! and whether one looks before it queues, is each model's choice.
+
+#[path = "../../../go-runtime/src/sync/raw_mutex.rs"]
+mod raw_mutex;
+
+mod patience {
+    pub(super) struct Patience;
+
+    impl Patience {
+        pub(super) fn new() -> Patience {
+            Patience
+        }
+
+        pub(super) fn start(&self) {}
+
+        pub(super) fn is_over(&self) -> bool {
+            super::IS_LATE.get()
+        }
+    }
+}
+
+use std::cell::Cell;
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::thread;
+
+use self::raw_mutex::RawMutex;
+use crate::check;
+
+// loom runs all threads of a model on the test's own.
+thread_local! {
+    pub(crate) static SPINS: Cell<bool> = const { Cell::new(false) };
+    pub(crate) static IS_PATIENT: Cell<bool> = const { Cell::new(false) };
+    static IS_LATE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// loom reports uses of the number that nothing orders.
+struct Counter {
+    lock: RawMutex,
+    count: UnsafeCell<usize>,
+}
+
+unsafe impl Send for Counter {}
+unsafe impl Sync for Counter {}
+
+impl Counter {
+    fn new() -> Arc<Counter> {
+        Arc::new(Counter {
+            lock: RawMutex::new(),
+            count: UnsafeCell::new(0),
+        })
+    }
+
+    fn add(&self) {
+        self.lock.lock();
+        self.count_up();
+    }
+
+    fn try_add(&self) -> bool {
+        let locked = self.lock.try_lock();
+        if locked {
+            self.count_up();
+        }
+        locked
+    }
+
+    fn count_up(&self) {
+        self.count.with_mut(|count| unsafe { *count += 1 });
+        unsafe { self.lock.unlock() };
+    }
+
+    /// All have unlocked: it is free, so what they left behind keeps nobody out.
+    fn ended(&self, count: usize) {
+        self.add();
+        self.add();
+        assert_eq!(self.count.with(|count| unsafe { *count }), count + 2);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mode {
+    patient: bool,
+    late: bool,
+    looks: bool,
+}
+
+impl Mode {
+    fn all() -> impl Iterator<Item = Mode> {
+        let both = [false, true];
+        let modes = both.map(|patient| {
+            both.map(|late| {
+                both.map(|looks| Mode {
+                    patient,
+                    late,
+                    looks,
+                })
+            })
+        });
+        modes.into_iter().flatten().flatten()
+    }
+
+    fn set(self) {
+        IS_PATIENT.set(self.patient);
+        IS_LATE.set(self.late);
+        SPINS.set(self.looks);
+    }
+}
+
+/// `others` and the test's own thread lock `times` each.
+fn race(name: &str, preemptions: usize, others: usize, times: usize, mode: Mode) {
+    mode.set();
+    check(&format!("{name}, {mode:?}"), preemptions, move || {
+        let counter = Counter::new();
+        let threads: Vec<_> = (0..others)
+            .map(|_| {
+                let there = counter.clone();
+                thread::spawn(move || (0..times).for_each(|_| there.add()))
+            })
+            .collect();
+        (0..times).for_each(|_| counter.add());
+        threads.into_iter().for_each(|t| t.join().unwrap());
+        counter.ended((others + 1) * times);
+    });
+}
+
+#[test]
+fn two_lock_again_and_again() {
+    for mode in Mode::all() {
+        race("mutex, two of two", 3, 1, 2, mode);
+        race("mutex, two of three", 2, 1, 3, mode);
+    }
+}
+
+/// One waits, one has been woken, and one comes along. (None waits twice.)
+#[test]
+fn three_lock_at_once() {
+    for mode in Mode::all().filter(|mode| mode.patient && !mode.late) {
+        race("mutex, three of one", 2, 2, 1, mode);
+    }
+}
+
+/// Who starves goes back to the front, and gets it from whoever has it then.
+#[test]
+fn three_lock_again_and_again() {
+    for mode in Mode::all().filter(|mode| mode.patient != mode.late && !mode.looks) {
+        race("mutex, three of two", 1, 2, 2, mode);
+    }
+}
+
+/// One who does not wait takes it from under the eyes of those who do.
+#[test]
+fn trying_neither_waits_nor_breaks_in() {
+    for mode in Mode::all().filter(|mode| !mode.late && !mode.looks) {
+        mode.set();
+        check(
+            &format!("mutex, two and one who tries, {mode:?}"),
+            2,
+            || {
+                let counter = Counter::new();
+                let there = counter.clone();
+                let trying = thread::spawn(move || usize::from(there.try_add()));
+                let there = counter.clone();
+                let waiting = thread::spawn(move || there.add());
+                counter.add();
+                let tried = trying.join().unwrap();
+                waiting.join().unwrap();
+                counter.ended(2 + tried);
+            },
+        );
+    }
+}
