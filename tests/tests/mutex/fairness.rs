@@ -179,15 +179,20 @@ fn nobody_starves() {
 fn first_come_first_served() {
     in_goroutine(|| {
         let order = Arc::new(Mutex::new(Vec::new()));
-        let mut guard = order.lock().unwrap();
+        let guard = order.lock().unwrap();
+        let come = Arc::new(AtomicUsize::new(0));
         let waiting: Vec<_> = (0..100)
             .map(|i| {
-                let waiting = go!(local; clone(order) { order.lock().unwrap().push(i) });
-                yield_now();
-                waiting
+                go!(local; clone(order, come) {
+                    come.fetch_add(1, Ordering::SeqCst);
+                    order.lock().unwrap().push(i);
+                })
             })
             .collect();
-        guard.clear();
+        // On this worker, so one that has come has queued.
+        while come.load(Ordering::SeqCst) < 100 {
+            yield_now();
+        }
         drop(guard);
         waiting.into_iter().for_each(|w| w.join().unwrap());
         let order = order.lock().unwrap();
