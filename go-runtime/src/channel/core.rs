@@ -89,7 +89,11 @@ impl<T> Core<T> {
 
     #[inline]
     pub(crate) fn lock(&self) -> Locked<'_, T> {
-        self.lock.lock();
+        if self.capacity == Some(0) {
+            self.lock.lock();
+        } else {
+            self.lock.lock_patiently();
+        }
         Locked { core: self }
     }
 

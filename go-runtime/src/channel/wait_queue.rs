@@ -11,7 +11,7 @@
 use std::cell::Cell;
 use std::ptr;
 
-use crate::primitives::prefetch::{LINE, prefetch};
+use crate::primitives::prefetch::{LINE, prefetch, prefetch_to_write};
 use crate::sched::{Parker, Unparker, Verdict};
 
 /// What a waiter offers.
@@ -212,6 +212,8 @@ impl WaitQueue {
     #[inline]
     fn pop(&mut self) -> Option<*const Waiter> {
         let first = self.first;
+        prefetch_to_write(first.cast());
+        prefetch_to_write(first.cast::<u8>().wrapping_add(LINE));
         // SAFETY: null, or in the queue and so valid.
         let waiter = unsafe { first.as_ref() }?;
         waiter.queued.set(false);

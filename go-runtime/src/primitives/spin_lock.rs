@@ -6,8 +6,14 @@
 //! Unlocking is a plain store, which is why this is no `Mutex`: on the hand-over of a message between two
 //! goroutines of one worker, the lock is most of what is left to pay.
 
+use std::hint;
+
 use super::atomic::{AtomicBool, Ordering};
 use super::backoff::Backoff;
+
+/// How long who is patient pauses between two looks: about 100 ns. (Measured with a buffered channel between two workers, 5 sets: 57 ns a message
+/// without, 39 with 8, 37 with 16.)
+const PATIENCE: u32 = 8;
 
 /// The lock itself, for those who keep what it guards elsewhere (select locks many channels at once).
 pub(crate) struct RawSpinLock {
@@ -33,7 +39,16 @@ impl RawSpinLock {
     #[inline]
     pub(crate) fn lock(&self) {
         if !self.try_lock() {
-            self.lock_contended();
+            self.lock_contended(0);
+        }
+    }
+
+    /// [`lock`](Self::lock) that looks less often, so that the holder finds the lock in its own cache the next times too: for what
+    /// both sides use many times in a row. Who waits for the other one's next step only loses by it.
+    #[inline]
+    pub(crate) fn lock_patiently(&self) {
+        if !self.try_lock() {
+            self.lock_contended(PATIENCE);
         }
     }
 
@@ -45,11 +60,14 @@ impl RawSpinLock {
     }
 
     #[cold]
-    fn lock_contended(&self) {
+    fn lock_contended(&self, patience: u32) {
         let backoff = Backoff::new();
         loop {
             // Waiters read, so that they share the cache line until it is worth fighting for.
             while self.locked.load(Ordering::Relaxed) {
+                for _ in 0..patience {
+                    hint::spin_loop();
+                }
                 backoff.snooze();
             }
             if self.try_lock() {
