@@ -10,6 +10,7 @@ use std::hint;
 
 use super::atomic::{AtomicBool, Ordering};
 use super::backoff::Backoff;
+use super::prefetch::prefetch_to_write;
 
 /// How long who is patient pauses between two looks: about 100 ns. (Measured with a buffered channel between two workers, 5 sets: 57 ns a message
 /// without, 39 with 8, 37 with 16.)
@@ -50,6 +51,12 @@ impl RawSpinLock {
         if !self.try_lock() {
             self.lock_contended(PATIENCE);
         }
+    }
+
+    /// For one who is about to take several.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        prefetch_to_write(std::ptr::from_ref(self).cast());
     }
 
     #[inline]

@@ -13,6 +13,7 @@
 
 use std::ptr;
 
+use crate::primitives::prefetch::prefetch_to_write;
 use crate::primitives::atomic::{AtomicPtr, Ordering};
 
 /// A place in an inbox. It lies in memory of the goroutine that is being woken, which stays where it is until
@@ -92,6 +93,7 @@ impl<P: Copy> Inbox<P> {
     /// Each node is in no inbox, and stays valid until the owner has drained it.
     #[must_use]
     pub(crate) unsafe fn push(&self, last: *const Node<P>, first: *const Node<P>) -> Option<Sleep> {
+        prefetch_to_write((&raw const self.word).cast());
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             // SAFETY: valid by the contract; nobody else looks at it before the exchange below publishes it.

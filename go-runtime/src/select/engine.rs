@@ -130,6 +130,9 @@ impl<'a> Locks<'a> {
     /// Locks all until the result is dropped.
     fn lock(&self) -> AllLocked<'_> {
         for lock in &self.0 {
+            lock.prefetch();
+        }
+        for lock in &self.0 {
             lock.lock();
         }
         AllLocked(&self.0)
