@@ -46,8 +46,9 @@ const NEVER_LISTED: u32 = u32::MAX - 1;
 /// What a suspended fiber has in use below `end` is less: what is called after [`Fiber::note_end`], corosensei's `suspend` and its switch.
 const MARGIN: usize = 4096;
 
-/// So many bytes of a suspended stack are needed as soon as it goes on.
-const HOT: usize = 12 * LINE;
+/// So many bytes of a suspended stack are needed as soon as it goes on; and so many soon afterwards.
+const HOT: usize = 5 * LINE;
+const WARM: usize = 12 * LINE;
 
 impl Fiber {
     /// One that is not `pooled` never comes into the list, and is ended when its task is.
@@ -165,10 +166,10 @@ impl Fiber {
         }
     }
 
-    /// The second, a while later.
+    /// The second, a while later. If all is `cold`, it pays to fetch more.
     #[inline]
-    pub(super) fn prefetch_stack(&self) {
-        for offset in (0..HOT).step_by(LINE) {
+    pub(super) fn prefetch_stack(&self, cold: bool) {
+        for offset in (0..if cold { WARM } else { HOT }).step_by(LINE) {
             prefetch(self.end.get().wrapping_add(offset));
         }
     }

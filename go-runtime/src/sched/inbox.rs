@@ -13,8 +13,8 @@
 
 use std::ptr;
 
-use crate::primitives::prefetch::prefetch_to_write;
 use crate::primitives::atomic::{AtomicPtr, Ordering};
+use crate::primitives::prefetch::prefetch_to_write;
 
 /// A place in an inbox. It lies in memory of the goroutine that is being woken, which stays where it is until
 /// the owner of the inbox has taken the node out and runs that goroutine again.

@@ -12,6 +12,8 @@ use crate::sched::fiber::Fiber;
 /// How far ahead of its turn a goroutine's fiber and its stack are fetched into the caches. Where very many wait, each is cold.
 const FIBER_AHEAD: usize = 8;
 const STACK_AHEAD: usize = 4;
+/// If more wait, their stacks are not in this processor's own caches any more.
+const MANY: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct RunQueue {
@@ -34,7 +36,7 @@ impl RunQueue {
         if fibers.len() > FIBER_AHEAD {
             Fiber::prefetch(fibers[FIBER_AHEAD]);
             // SAFETY: what is in the queue has not ended, and is this worker's.
-            unsafe { fibers[STACK_AHEAD].as_ref() }.prefetch_stack();
+            unsafe { fibers[STACK_AHEAD].as_ref() }.prefetch_stack(fibers.len() > MANY);
         }
         Some(first)
     }
