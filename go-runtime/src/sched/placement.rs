@@ -8,7 +8,7 @@
 //! A worker may start one more goroutine if enough others are left, not yet started, to bring each less loaded
 //! worker up to its own level. So GOMAXPROCS goroutines that wait on one channel end up one on each worker, from
 //! wherever they were spawned; a thousand of them are cut into a few runs; and short ones, which end before they weigh
-//! anything, are run by whoever gets them. Where many live, an eighth more or less is as good as equal.
+//! anything, are run by whoever gets them. Where many live, a thirtieth more or less is as good as equal.
 //!
 //! The rule holds under races because a [`Survey`] never counts a goroutine twice: it reads the loads first, then
 //! how many were ever spawned, and last how many have been placed, each of which only grows. So `left` is never too
@@ -64,7 +64,7 @@ fn lacking(level: usize, others: impl Iterator<Item = Other>) -> usize {
 
 /// What is as good as `load`.
 fn about(load: usize) -> usize {
-    load - load / 8
+    load - load / 32
 }
 
 impl Survey {
@@ -187,8 +187,8 @@ mod tests {
 
     #[test]
     fn about_equal_is_equal_where_many_live() {
-        assert!(survey(&[1800], 1).may_start(2000));
-        assert!(!survey(&[1700], 1).may_start(2000));
+        assert!(survey(&[1950], 1).may_start(2000));
+        assert!(!survey(&[1900], 1).may_start(2000));
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub(crate) struct Worker {
     local: RefCell<VecDeque<TaskRef>>,
     /// What has not started; the other end is in the seat.
     fresh: crossbeam_deque::Worker<TaskRef>,
+    /// When the oldest of those had its turn last.
+    oldest_started: Cell<Option<Instant>>,
     timers: RefCell<Timers>,
     /// Idle fibers and stacks.
     pool: RefCell<stacks::Pool>,
@@ -97,6 +99,7 @@ impl Worker {
             ready: RunQueue::default(),
             local: RefCell::default(),
             fresh,
+            oldest_started: Cell::new(None),
             timers: RefCell::default(),
             pool: RefCell::default(),
             stackless: RefCell::default(),

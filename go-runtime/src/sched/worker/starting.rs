@@ -3,12 +3,17 @@
 //! What has not started lies in the injector and in the workers' queues. The owner takes the newest of its queue, others steal the
 //! oldest; whoever must not start one leaves it where it is, and sees to it that the right worker learns of it.
 
+use std::time::Duration;
+
 use super::{ROUND, Worker};
 use crate::clock;
 use crate::primitives::atomic::Ordering;
 use crate::sched::placement::{self, Held, Survey};
 use crate::sched::seat::Seat;
 use crate::sched::task::TaskRef;
+
+/// How often the oldest that has not started is preferred to the newest.
+const OLDEST_WAIT: Duration = Duration::from_millis(1);
 
 impl Worker {
     /// One that has not started, if this worker is the one to start it.
@@ -18,7 +23,7 @@ impl Worker {
             return None;
         }
         // The newest first keeps trees of goroutines small; now and then the oldest, so that none starves.
-        let oldest = if tick % ROUND < 2 {
+        let oldest = if tick % ROUND < 2 && self.is_turn_of_the_oldest() {
             self.seat.fresh.steal().success()
         } else {
             None
@@ -26,6 +31,20 @@ impl Worker {
         let task = oldest.or_else(|| self.fresh.pop())?;
         self.seat.books.place();
         Some(task)
+    }
+
+    /// Whether that was long ago. Each may be the root of a tree, which makes the caches the colder the more of them grow at a time.
+    #[cold]
+    fn is_turn_of_the_oldest(&self) -> bool {
+        let now = clock::now();
+        let is_due = self
+            .oldest_started
+            .get()
+            .is_none_or(|then| now - then >= OLDEST_WAIT);
+        if is_due {
+            self.oldest_started.set(Some(now));
+        }
+        is_due
     }
 
     /// One that has not started, from the queue of all, though there are some in the own one: those are newer, and may go on for ever.
