@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use dary_heap::QuaternaryHeap;
 use slab::Slab;
+use smallvec::SmallVec;
 
 use super::parker::Parker;
 use crate::primitives::prefetch::prefetch;
@@ -35,6 +36,13 @@ struct Timer {
     number: u64,
     parker: NonNull<Parker>,
 }
+
+/// So many are fired at a time. Where very many wait each is cold, and so are the tables that say where its memory is: the fewer there are between
+/// the first look at one and its turn to run, the more is still there.
+const AT_A_TIME: usize = 64;
+
+/// Some that have been taken out.
+pub(super) type Due = SmallVec<[NonNull<Parker>; AT_A_TIME]>;
 
 /// So many dead entries do not matter.
 const FEW: usize = 64;
@@ -77,18 +85,18 @@ impl Timers {
         }
     }
 
-    /// Takes out the next one, if it is due at `now`.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<NonNull<Parker>> {
-        if self.next()? > now {
-            return None;
+    /// Takes out those that are due at `now`, the earliest first, and has them fetched into the caches, until there are so many.
+    pub(super) fn pop_due(&mut self, now: Instant, due: &mut Due) {
+        while due.len() < AT_A_TIME && self.next().is_some_and(|next| next <= now) {
+            let Some(Reverse((_, key))) = self.heap.pop() else {
+                return;
+            };
+            let parker = self.live.remove(key.place).parker;
+            let start = parker.as_ptr().cast::<u8>();
+            prefetch(start);
+            prefetch(start.wrapping_add(size_of::<Parker>() - 1));
+            due.push(parker);
         }
-        let Reverse((_, key)) = self.heap.pop()?;
-        if let Some(Reverse((_, next))) = self.heap.peek()
-            && let Some(timer) = self.live.get(next.place)
-        {
-            prefetch(timer.parker.as_ptr().cast());
-        }
-        Some(self.live.remove(key.place).parker)
     }
 
     /// Gives memory back that more timers have left.
@@ -140,7 +148,10 @@ mod tests {
                 }
             }
             now += Duration::from_micros(random.u64(..10));
-            while let Some(parker) = timers.pop_due(now) {
+            let mut due = Due::new();
+            timers.pop_due(now, &mut due);
+            assert!(due.len() < AT_A_TIME);
+            for parker in due {
                 let ((deadline, _), i) = map.pop_first().unwrap();
                 assert!(deadline <= now && std::ptr::eq(parker.as_ptr(), &parkers[i]));
                 fired += 1;

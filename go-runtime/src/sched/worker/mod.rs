@@ -30,7 +30,7 @@ use crate::sched::placement::Held;
 use crate::sched::runtime::Runtime;
 use crate::sched::seat::Seat;
 use crate::sched::task::TaskRef;
-use crate::sched::timers::{TimerKey, Timers};
+use crate::sched::timers::{Due, TimerKey, Timers};
 
 /// After so many goroutines the inbox, the timers and the oldest of the waiting get their turn.
 const ROUND: usize = 64;
@@ -372,15 +372,14 @@ impl Worker {
         rest.drain(|fiber| fiber.into_iter().for_each(|fiber| self.ready.push(fiber)))
     }
 
+    /// Makes some of those runnable whose time has come.
     fn fire_timers(&self) {
         if self.timers.borrow().is_empty() {
             return;
         }
-        let now = clock::now();
-        while let Some(parker) = {
-            let mut timers = self.timers.borrow_mut();
-            timers.pop_due(now)
-        } {
+        let mut due = Due::new();
+        self.timers.borrow_mut().pop_due(clock::now(), &mut due);
+        for parker in due {
             // SAFETY: the goroutine that added the timer is parked on this worker until it removes it.
             if let Some(fiber) = unsafe { parker.as_ref().time_out() } {
                 self.make_ready(fiber);
