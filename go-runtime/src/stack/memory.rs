@@ -58,6 +58,20 @@ pub(super) unsafe fn discard(start: NonNull<u8>, len: usize) {
     unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_DONTNEED) };
 }
 
+/// [`discard`]s `len` bytes from each of `starts`, in one call where that is possible: each call has to tell all CPUs that run threads of
+/// this process.
+///
+/// # Safety
+/// As for [`discard`], for each.
+pub(super) unsafe fn discard_all(starts: &[NonNull<u8>], len: usize) {
+    // SAFETY: passed on.
+    let done = unsafe { advise_all(starts, len, libc::MADV_DONTNEED) };
+    for &start in &starts[done..] {
+        // SAFETY: passed on.
+        unsafe { discard(start, len) };
+    }
+}
+
 /// Whether `len` bytes could be reserved now.
 pub(super) fn has_room(len: usize) -> bool {
     // SAFETY: reserved just now, and used by nobody.

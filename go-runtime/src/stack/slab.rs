@@ -393,10 +393,8 @@ pub(super) fn trim() -> bool {
     let slots: Vec<_> = some.iter().map(|&index| slab.slot(index)).collect();
     table.dirty -= some.len();
     drop(table);
-    for slot in slots {
-        // SAFETY: a slot that this function has taken.
-        unsafe { memory::discard(slot, size) };
-    }
+    // SAFETY: slots that this function has taken.
+    unsafe { memory::discard_all(&slots, size) };
     let mut table = slabs();
     if let Some(slab) = table.all.get_mut(&start.addr().get()) {
         slab.taken -= some.len();
