@@ -3,43 +3,60 @@
 //! Only the worker touches them. Each points at a parker on the stack of a goroutine of the same worker, and is
 //! removed by that goroutine before the parker goes. What is removed early, as most timeouts are, leaves an entry without a timer in the
 //! heap, which is passed over when its time comes; when there are more such than others, all are cleared away.
+//!
+//! Four of the heap's entries fill a cache line, which is what a step down the heap of very many costs. An entry says where its timer is
+//! and when it is due. Should another timer of the same instant have taken the place, firing that one is right as well: each timer that is there has
+//! an entry of its own, and fires with the first.
 
 use std::cmp::Reverse;
 use std::ptr::NonNull;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dary_heap::QuaternaryHeap;
 use slab::Slab;
 use smallvec::SmallVec;
 
 use super::parker::Parker;
+use crate::clock;
 use crate::primitives::prefetch::prefetch;
 
 /// Names a timer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy)]
 pub(crate) struct TimerKey {
-    /// Of two timers of one instant the earlier is first. It is never used again.
+    /// It is never used again.
     number: u64,
     place: usize,
 }
 
-#[derive(Default)]
+/// Nanoseconds since the timers' start.
+type Nanos = u64;
+
 pub(super) struct Timers {
+    start: Instant,
     /// The earliest is at the top; with dead entries.
-    heap: QuaternaryHeap<Reverse<(Instant, TimerKey)>>,
+    heap: QuaternaryHeap<Reverse<Entry>>,
     /// Those that have been neither fired nor removed.
     live: Slab<Timer>,
     count: u64,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    due: Nanos,
+    /// Of two timers of one instant the earlier is first: the lower half of its number.
+    order: u32,
+    place: u32,
+}
+
 struct Timer {
+    due: Nanos,
     number: u64,
     parker: NonNull<Parker>,
 }
 
 /// So many are fired at a time. Where very many wait each is cold, and so are the tables that say where its memory is: the fewer there are between
 /// the first look at one and its turn to run, the more is still there.
-const AT_A_TIME: usize = 64;
+const AT_A_TIME: usize = 16;
 
 /// Some that have been taken out.
 pub(super) type Due = SmallVec<[NonNull<Parker>; AT_A_TIME]>;
@@ -48,16 +65,36 @@ pub(super) type Due = SmallVec<[NonNull<Parker>; AT_A_TIME]>;
 const FEW: usize = 64;
 
 impl Timers {
+    pub(super) fn new() -> Timers {
+        Timers {
+            start: clock::now(),
+            heap: QuaternaryHeap::new(),
+            live: Slab::new(),
+            count: 0,
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.live.is_empty()
     }
 
     /// When the next one is due.
     pub(super) fn next(&mut self) -> Option<Instant> {
+        let due = self.next_live()?.due;
+        Some(self.start + Duration::from_nanos(due))
+    }
+
+    /// Rounded down; of what lies before the start, or some hundred years behind it, only that.
+    fn nanos(&self, instant: Instant) -> Nanos {
+        let since = instant.saturating_duration_since(self.start);
+        Nanos::try_from(since.as_nanos()).unwrap_or(Nanos::MAX)
+    }
+
+    fn next_live(&mut self) -> Option<Entry> {
         loop {
-            let Reverse((deadline, key)) = *self.heap.peek()?;
-            if is_live(&self.live, key) {
-                return Some(deadline);
+            let Reverse(entry) = *self.heap.peek()?;
+            if is_live(&self.live, entry) {
+                return Some(entry);
             }
             self.heap.pop();
         }
@@ -66,32 +103,43 @@ impl Timers {
     pub(super) fn add(&mut self, deadline: Instant, parker: &Parker) -> TimerKey {
         self.count += 1;
         let number = self.count;
-        let parker = NonNull::from(parker);
-        let place = self.live.insert(Timer { number, parker });
-        let key = TimerKey { number, place };
-        self.heap.push(Reverse((deadline, key)));
-        key
+        let due = self.nanos(deadline);
+        let place = self.live.insert(Timer {
+            due,
+            number,
+            parker: NonNull::from(parker),
+        });
+        self.heap.push(Reverse(Entry {
+            due,
+            order: number as u32,
+            // Each is a goroutine with a stack, for more of which no address space has room.
+            place: u32::try_from(place).unwrap_or_else(|_| unreachable!("too many timers")),
+        }));
+        TimerKey { number, place }
     }
 
     /// Removes a timer, unless it has fired.
     pub(super) fn remove(&mut self, key: TimerKey) {
-        if !is_live(&self.live, key) {
+        let timer = self.live.get(key.place);
+        if timer.is_none_or(|timer| timer.number != key.number) {
             return;
         }
         self.live.remove(key.place);
         if self.heap.len() > 2 * self.live.len() + FEW {
             let live = &self.live;
-            self.heap.retain(|Reverse((_, key))| is_live(live, *key));
+            self.heap.retain(|Reverse(entry)| is_live(live, *entry));
         }
     }
 
     /// Takes out those that are due at `now`, the earliest first, and has them fetched into the caches, until there are so many.
     pub(super) fn pop_due(&mut self, now: Instant, due: &mut Due) {
-        while due.len() < AT_A_TIME && self.next().is_some_and(|next| next <= now) {
-            let Some(Reverse((_, key))) = self.heap.pop() else {
-                return;
-            };
-            let parker = self.live.remove(key.place).parker;
+        let now = self.nanos(now);
+        while due.len() < AT_A_TIME
+            && let Some(entry) = self.next_live()
+            && entry.due <= now
+        {
+            self.heap.pop();
+            let parker = self.live.remove(entry.place as usize).parker;
             let start = parker.as_ptr().cast::<u8>();
             prefetch(start);
             prefetch(start.wrapping_add(size_of::<Parker>() - 1));
@@ -102,17 +150,15 @@ impl Timers {
     /// Gives memory back that more timers have left.
     pub(super) fn shrink(&mut self) {
         if self.live.is_empty() {
-            *self = Timers {
-                count: self.count,
-                ..Timers::default()
-            };
+            self.heap = QuaternaryHeap::new();
+            self.live = Slab::new();
         }
     }
 }
 
-fn is_live(live: &Slab<Timer>, key: TimerKey) -> bool {
-    live.get(key.place)
-        .is_some_and(|timer| timer.number == key.number)
+fn is_live(live: &Slab<Timer>, entry: Entry) -> bool {
+    live.get(entry.place as usize)
+        .is_some_and(|timer| timer.due == entry.due)
 }
 
 #[cfg(test)]
@@ -126,11 +172,10 @@ mod tests {
     #[test]
     fn any_order_of_adding_removing_and_firing() {
         let parkers: Vec<Parker> = (0..200).map(|_| Parker::new()).collect();
-        let start = Instant::now();
         let mut random = fastrand::Rng::with_seed(7);
-        let (mut timers, mut map) = (Timers::default(), BTreeMap::new());
+        let (mut timers, mut map) = (Timers::new(), BTreeMap::new());
         let mut keys: Vec<Option<(TimerKey, (Instant, u64))>> = vec![None; parkers.len()];
-        let (mut now, mut added, mut fired, mut removed) = (start, 0_u64, 0, 0);
+        let (mut now, mut added, mut fired, mut removed) = (Instant::now(), 0_u64, 0, 0);
         for _ in 0..20_000 {
             let i = random.usize(..parkers.len());
             match keys[i].take() {

@@ -100,7 +100,7 @@ impl Worker {
             local: RefCell::default(),
             fresh,
             oldest_started: Cell::new(None),
-            timers: RefCell::default(),
+            timers: RefCell::new(Timers::new()),
             pool: RefCell::default(),
             stackless: RefCell::default(),
             stack_freed: Cell::new(false),
