@@ -49,7 +49,16 @@ impl Default for Looks {
 impl Worker {
     /// How long to look around before sleeping.
     pub(super) fn look_for(&self) -> Duration {
-        self.looks.look_for.get()
+        let look_for = self.looks.look_for.get();
+        if look_for <= SHORT_LOOK && self.is_alone_awake() {
+            // There is nobody who could have work for it soon, but threads that have not had any of late.
+            return Duration::ZERO;
+        }
+        look_for
+    }
+
+    fn is_alone_awake(&self) -> bool {
+        self.runtime.idle.sleepers() + 1 >= self.runtime.active()
     }
 
     /// Lets a moment pass, having looked around for so long.
