@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crossbeam_deque::Stealer;
+
 use super::{ROUND, Worker};
 use crate::clock;
 use crate::primitives::atomic::Ordering;
@@ -135,15 +137,28 @@ impl Worker {
             let waiting = victim.fresh.len();
             if waiting > 0 {
                 let share = self.share(waiting);
-                if share > 0 {
-                    let stolen = victim.fresh.steal_batch_with_limit(&self.fresh, share);
-                    if !stolen.is_empty() {
-                        return true;
-                    }
+                if share > 0 && self.steal_from(&victim.fresh, share) {
+                    return true;
                 }
             }
         }
         false
+    }
+
+    /// Takes up to `most` of the oldest in a run, as who talks to whom has often been spawned one after the other.
+    fn steal_from(&self, queue: &Stealer<TaskRef>, most: usize) -> bool {
+        let before = self.fresh.len();
+        loop {
+            let stolen = self.fresh.len().saturating_sub(before);
+            // (One call takes a few dozen at most.)
+            if stolen >= most
+                || queue
+                    .steal_batch_with_limit(&self.fresh, most - stolen)
+                    .is_empty()
+            {
+                return stolen > 0;
+            }
+        }
     }
 
     /// How many this worker should take from a queue with `waiting`.
