@@ -7,7 +7,6 @@
 //! user's code, as a switch should be (see `sched::parker`).
 
 use std::cell::UnsafeCell;
-use std::mem::{self, ManuallyDrop};
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
@@ -25,8 +24,8 @@ pub(crate) struct Core<T> {
     lock: RawSpinLock,
     state: UnsafeCell<State<T>>,
     capacity: Option<usize>,
-    senders: AtomicUsize,
-    receivers: AtomicUsize,
+    pub(super) senders: AtomicUsize,
+    pub(super) receivers: AtomicUsize,
 }
 
 // SAFETY: `state` is used under the lock only. Messages pass through from thread to thread, hence `T: Send`; no
@@ -333,55 +332,6 @@ impl<T> Core<T> {
         } else {
             state.buffer.push_front(message);
         }
-    }
-
-    /// No more messages: later sends fail, and everybody who waits learns of it. Idempotent.
-    pub(crate) fn close(&self) {
-        self.lock().closed = true;
-        loop {
-            let some = self.lock().take_after_close();
-            if some.is_empty() {
-                return;
-            }
-            some.close();
-        }
-    }
-
-    pub(crate) fn add_sender(&self) {
-        add_handle(&self.senders);
-    }
-
-    pub(crate) fn add_receiver(&self) {
-        add_handle(&self.receivers);
-    }
-
-    pub(crate) fn drop_sender(&self) {
-        if self.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.close();
-        }
-    }
-
-    pub(crate) fn drop_receiver(&self) {
-        if self.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let mut state = self.lock();
-            state.closed = true;
-            // Nobody will ever ask for them.
-            let mut messages = ManuallyDrop::new(mem::take(&mut state.buffer));
-            drop(state);
-            self.close();
-            // If a message panics when it is dropped, the others are leaked: a second panic would abort the process.
-            while let Some(message) = messages.pop_front() {
-                drop(message);
-            }
-            ManuallyDrop::into_inner(messages);
-        }
-    }
-}
-
-fn add_handle(count: &AtomicUsize) {
-    // As `Arc` does: long before the count could overflow (by leaking clones), the process is stopped.
-    if count.fetch_add(1, Ordering::Relaxed) > usize::MAX / 2 {
-        std::process::abort();
     }
 }
 

@@ -58,6 +58,7 @@
 
 pub(crate) mod core;
 mod futures;
+mod handles;
 mod iter;
 mod make;
 mod receiver;

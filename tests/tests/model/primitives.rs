@@ -21,6 +21,7 @@ pub(crate) mod random {
 pub(crate) mod prefetch {
     pub(crate) const LINE: usize = 64;
     pub(crate) fn prefetch(_: *const u8) {}
+    pub(crate) fn prefetch_to_write(_: *const u8) {}
 }
 pub(crate) mod backoff {
     /// Waiting for another thread: loom has to run it.
@@ -76,6 +77,12 @@ pub(crate) mod spin_lock {
             };
             *self.held.borrow_mut() = Some(guard);
         }
+
+        pub(crate) fn lock_patiently(&self) {
+            self.lock();
+        }
+
+        pub(crate) fn prefetch(&self) {}
 
         pub(crate) unsafe fn unlock(&self) {
             let guard = self.held.borrow_mut().take();

@@ -1,0 +1,57 @@
+//! The two ends of a channel: how many handles there are of each, and what happens when the last one goes.
+
+use std::mem::{self, ManuallyDrop};
+
+use super::core::Core;
+use crate::primitives::atomic::{AtomicUsize, Ordering};
+
+impl<T> Core<T> {
+    /// No more messages: later sends fail, and everybody who waits learns of it. Idempotent.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        loop {
+            let some = self.lock().take_after_close();
+            if some.is_empty() {
+                return;
+            }
+            some.close();
+        }
+    }
+
+    pub(crate) fn add_sender(&self) {
+        add_handle(&self.senders);
+    }
+
+    pub(crate) fn add_receiver(&self) {
+        add_handle(&self.receivers);
+    }
+
+    pub(crate) fn drop_sender(&self) {
+        if self.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.close();
+        }
+    }
+
+    pub(crate) fn drop_receiver(&self) {
+        if self.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let mut state = self.lock();
+            state.closed = true;
+            // Nobody will ever ask for them.
+            let mut messages = ManuallyDrop::new(mem::take(&mut state.buffer));
+            drop(state);
+            self.close();
+            // If a message panics when it is dropped, the others are leaked: a second panic would abort the process.
+            while let Some(message) = messages.pop_front() {
+                drop(message);
+            }
+            ManuallyDrop::into_inner(messages);
+        }
+    }
+}
+
+fn add_handle(count: &AtomicUsize) {
+    // As `Arc` does: long before the count could overflow (by leaking clones), the process is stopped.
+    if count.fetch_add(1, Ordering::Relaxed) > usize::MAX / 2 {
+        std::process::abort();
+    }
+}
