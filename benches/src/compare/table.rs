@@ -69,7 +69,8 @@ fn verdicts(row: &Row) -> [String; 3] {
                 format!("≤ {most} {peer}"),
             ),
             Goal::SpeedUp(least) => (
-                reached.map(|speedup| format!("speed-up {speedup:.3} at least")),
+                reached
+                    .map(|speedup| format!("speed-up {speedup:.3} at least{}", least_of_go(row))),
                 format!("speed-up ≥ {least}"),
             ),
         };
@@ -79,6 +80,12 @@ fn verdicts(row: &Row) -> [String; 3] {
         cells[2].push(dash(met.map(String::from)));
     }
     cells.map(|parts| parts.join("; "))
+}
+
+/// What the machine let Go have in its worst run.
+fn least_of_go(row: &Row) -> String {
+    let speedup = row.column("go").and_then(|go| go.least("speedup"));
+    speedup.map_or(String::new(), |speedup| format!(" (go {speedup:.3})"))
 }
 
 fn time(column: Option<&Column>) -> String {

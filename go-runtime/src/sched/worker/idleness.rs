@@ -33,6 +33,8 @@ const SHARED: Duration = Duration::from_micros(1);
 pub(super) struct Looks {
     /// How long to look around before it sleeps.
     look_for: Cell<Duration>,
+    /// When it slept last, work came soon.
+    soon: Cell<bool>,
     /// How long to look around before others may have the CPU: less, if what it waited for came when they had.
     alone: Cell<Duration>,
 }
@@ -41,6 +43,7 @@ impl Default for Looks {
     fn default() -> Looks {
         Looks {
             look_for: Cell::new(SHORT_LOOK),
+            soon: Cell::new(false),
             alone: Cell::new(ALONE),
         }
     }
@@ -49,12 +52,12 @@ impl Default for Looks {
 impl Worker {
     /// How long to look around before sleeping.
     pub(super) fn look_for(&self) -> Duration {
-        let look_for = self.looks.look_for.get();
-        if look_for <= SHORT_LOOK && self.is_alone_awake() {
+        let looks = &self.looks;
+        if !looks.soon.get() && self.is_alone_awake() {
             // There is nobody who could have work for it soon, but threads that have not had any of late.
             return Duration::ZERO;
         }
-        look_for
+        looks.look_for.get()
     }
 
     fn is_alone_awake(&self) -> bool {
@@ -81,7 +84,9 @@ impl Worker {
 
     /// Work came when it had been idle for so long, and had gone to sleep.
     pub(super) fn note_gap(&self, gap: Duration) {
-        self.looks.look_for.set(if gap < SOON {
+        let soon = gap < SOON;
+        self.looks.soon.set(soon);
+        self.looks.look_for.set(if soon {
             SHORT_LOOK.max(gap * 3 / 2)
         } else {
             SHORT_LOOK
