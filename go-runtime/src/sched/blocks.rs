@@ -2,14 +2,17 @@
 //!
 //! A task is often made by one worker and ends on another. An allocator pays for that, and for many small blocks at once; here each
 //! worker has a list of free blocks, which nobody else touches, and what one of them has too many of goes to the others by way of the
-//! [`Depot`], in chains of [`CHAIN`]. (Go does the same with its dead goroutines.) What the depot has not needed for a while goes back
-//! to the allocator.
+//! [`Depot`], in chains of [`CHAIN`]. (Go does the same with its dead goroutines.) Threads that spawn take theirs from the depot, one by one. What
+//! the depot has not needed for a while goes back to the allocator.
 
 use std::alloc::{self, Layout};
 use std::cell::UnsafeCell;
+use std::collections::VecDeque;
 use std::ptr::{self, NonNull};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use super::runtime::Runtime;
 use super::worker::Worker;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 
@@ -18,6 +21,8 @@ const SIZES: [usize; 2] = [128, 256];
 const ALIGN: usize = 16;
 /// So many blocks at a time go to the depot, and come from there.
 const CHAIN: usize = 64;
+/// What the depot has not needed for so long it gives back.
+const UNUSED: Duration = Duration::from_millis(100);
 
 /// A free block.
 struct Free {
@@ -48,15 +53,15 @@ fn block(class: usize) -> Layout {
     LAYOUTS[class]
 }
 
-/// Memory for a task of this layout, which is not of size 0.
-///
-/// # Panics
-/// There is none, as for any allocation (the process aborts, as a rule).
+/// Memory for a task of this layout, which is not of size 0. If there is none, that is as for any allocation: the process aborts, as a rule.
 pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
     let (layout, reused) = match class_of(layout) {
         Some(class) => (
             block(class),
-            Worker::current().and_then(|worker| worker.blocks().take(class, worker.depot())),
+            match Worker::current() {
+                Some(worker) => worker.blocks().take(class, worker.depot()),
+                None => Runtime::get().depot.take_one(class),
+            },
         ),
         None => (layout, None),
     };
@@ -110,7 +115,8 @@ impl Default for List {
 impl Blocks {
     #[inline]
     fn take(&self, class: usize, depot: &Depot) -> Option<NonNull<u8>> {
-        // SAFETY: `Blocks` is not `Sync`, and no reference into it is kept beyond a method: this is the only one.
+        // SAFETY: `Blocks` is not `Sync`, and no reference into it is kept beyond a method, which calls nothing that comes back here (an
+        // allocator cannot spawn goroutines): this is the only one.
         let list = unsafe { &mut *self.lists[class].get() };
         if list.first.is_null() {
             *list = List {
@@ -137,13 +143,9 @@ impl Blocks {
         list.first = free.as_ptr();
         list.len += 1;
         if list.len == 2 * CHAIN {
-            // SAFETY: the list is ours, and so long.
-            let rest = unsafe { split(list.first, CHAIN) };
-            depot.give(class, list.first);
-            *list = List {
-                first: rest,
-                len: CHAIN,
-            };
+            // SAFETY: the list is ours, and so long. The coldest go.
+            depot.give(class, unsafe { split(list.first, CHAIN) });
+            list.len = CHAIN;
         }
     }
 }
@@ -169,15 +171,52 @@ pub(super) struct Depot {
     count: AtomicUsize,
 }
 
-#[derive(Default)]
 struct Chains {
-    firsts: Vec<*mut Free>,
-    /// The least number of them since the last look: so many were not needed.
+    /// The oldest, of which the memory is the coldest, come first.
+    firsts: VecDeque<*mut Free>,
+    /// What is left of a chain that threads take from.
+    loose: *mut Free,
+    /// The least number of chains since the last look: so many were not needed.
     least: usize,
+    /// How many of those are still to be given back.
+    surplus: usize,
+    looked: Option<Instant>,
 }
 
-// SAFETY: a chain in the depot is nobody's but the depot's.
+// SAFETY: a block in the depot is nobody's but the depot's.
 unsafe impl Send for Chains {}
+
+impl Default for Chains {
+    fn default() -> Chains {
+        Chains {
+            firsts: VecDeque::new(),
+            loose: ptr::null_mut(),
+            least: 0,
+            surplus: 0,
+            looked: None,
+        }
+    }
+}
+
+impl Chains {
+    fn take(&mut self) -> Option<*mut Free> {
+        let first = self.firsts.pop_back()?;
+        let left = self.firsts.len();
+        self.least = self.least.min(left);
+        self.surplus = self.surplus.min(left);
+        Some(first)
+    }
+
+    /// Finds out how many to give back, unless it has done so of late.
+    fn look(&mut self, now: Instant) {
+        if self.surplus == 0 && self.looked.is_none_or(|looked| now >= looked + UNUSED) {
+            self.looked = Some(now);
+            self.surplus = self.least;
+            self.least = self.firsts.len();
+            self.firsts.shrink_to(2 * self.least);
+        }
+    }
+}
 
 impl Depot {
     pub(super) fn new() -> Depot {
@@ -196,32 +235,43 @@ impl Depot {
         if self.is_empty() {
             return None;
         }
-        let mut chains = self.chains(class);
-        let first = chains.firsts.pop()?;
-        chains.least = chains.least.min(chains.firsts.len());
+        let first = self.chains(class).take()?;
         self.count.fetch_sub(1, Ordering::Relaxed);
         Some(first)
     }
 
+    /// For a thread, which has no list of its own.
+    fn take_one(&self, class: usize) -> Option<NonNull<u8>> {
+        let mut chains = self.chains(class);
+        if chains.loose.is_null() {
+            chains.loose = chains.take()?;
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+        let first = NonNull::new(chains.loose)?;
+        // SAFETY: what is in a chain is free, and holds its link.
+        chains.loose = unsafe { first.as_ref() }.next;
+        Some(first.cast())
+    }
+
     #[cold]
     fn give(&self, class: usize, first: *mut Free) {
-        self.chains(class).firsts.push(first);
+        self.chains(class).firsts.push_back(first);
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Gives some chains that have not been needed since the last call but one that gave back `false` to the allocator. `false`: there are none.
-    pub(super) fn trim_some(&self) -> bool {
+    /// Gives a chain that has not been needed for a while to the allocator. `false`: there is none.
+    pub(super) fn trim_some(&self, now: Instant) -> bool {
         (0..SIZES.len()).any(|class| {
             let mut chains = self.chains(class);
-            if chains.least == 0 {
-                let left = chains.firsts.len();
-                chains.least = left;
-                chains.firsts.shrink_to(2 * left);
+            chains.look(now);
+            if chains.surplus == 0 {
                 return false;
             }
-            chains.least -= 1;
-            // The oldest, of which the memory is the coldest.
-            let first = chains.firsts.swap_remove(0);
+            chains.surplus -= 1;
+            let Some(first) = chains.firsts.pop_front() else {
+                unreachable!("there are no fewer than are to be given back");
+            };
+            chains.least = chains.least.min(chains.firsts.len());
             drop(chains);
             self.count.fetch_sub(1, Ordering::Relaxed);
             let mut next = first;
@@ -236,7 +286,7 @@ impl Depot {
         })
     }
 
-    fn chains(&self, class: usize) -> std::sync::MutexGuard<'_, Chains> {
+    fn chains(&self, class: usize) -> MutexGuard<'_, Chains> {
         self.chains[class]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -155,7 +155,7 @@ impl Worker {
         }
         pool.stacks = Vec::new();
         pool.batch = 0;
-        if self.depot().trim_some() || stack::trim() {
+        if self.depot().trim_some(now) || stack::trim() {
             return;
         }
         shrink(&mut pool.fibers);
