@@ -21,7 +21,8 @@ pub(crate) fn prefetch(address: *const u8) {
 pub(crate) fn prefetch_to_write(address: *const u8) {
     // (`_mm_prefetch` has a hint for it, but without the target feature it becomes one to read.)
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, which no address can make fault; a processor that does not know it takes it for one that does nothing.
+    // SAFETY: a hint, which no address can make fault. Processors of AMD64 have it, and those of Intel 64 that do not know it (before
+    // Broadwell) carry out the opcode as one that does nothing, as their manuals reserve it for.
     unsafe {
         std::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
     }

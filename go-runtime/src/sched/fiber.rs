@@ -31,6 +31,7 @@ pub(crate) struct Fiber {
     end: Cell<*const u8>,
     /// Its place in its worker's list of those that have run since their depths were given back; or `UNLISTED`, or `NEVER_LISTED`.
     place: Cell<u32>,
+    /// So that the rest begins in a line of its own.
     _space: u64,
     /// `None` only while the fiber is being made, and unmade.
     coroutine: UnsafeCell<Option<Coroutine<(), (), (), Stack>>>,
@@ -56,7 +57,7 @@ impl Fiber {
         let extent = stack.extent();
         let place = stack.carve::<Fiber>();
         let fiber = place.cast::<Fiber>();
-        // SAFETY: carved for it, and nobody else's. It is gone before its stack is: `destroy` sees to it.
+        // SAFETY: carved for it, and nobody else's. It has nothing to drop but the coroutine, which `destroy` takes out first.
         unsafe {
             fiber.write(Fiber {
                 task: Cell::new(None),
@@ -70,7 +71,7 @@ impl Fiber {
             });
         }
         let coroutine = Coroutine::with_stack(stack, move |suspender: &Suspender, ()| {
-            // SAFETY: the fiber outlives its coroutine: `destroy` drops the coroutine first.
+            // SAFETY: the fiber lies on the stack that this runs on. `destroy` lets this end before it drops the coroutine, and with it the stack.
             let this = unsafe { fiber.as_ref() };
             this.suspender.set(suspender);
             while let Some(task) = this.task.get() {

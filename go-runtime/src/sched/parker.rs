@@ -16,7 +16,7 @@
 //! The switch lies in the user's own code: [`Parker::park`] and all that calls it between a user's `recv` and here is inlined, and what
 //! happens before and after is not. A processor predicts where a function returns to by the calls that it has seen, in pairs; a switch in
 //! a function of its own comes between a call and its return, twice, and each time the processor guesses wrong (a round trip
-//! of two goroutines on one worker: 150 ns that way, 76 this way).
+//! of two goroutines on one worker: 150 ns that way, 73 this way).
 
 use std::cell::Cell;
 use std::hint;

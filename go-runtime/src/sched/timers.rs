@@ -4,9 +4,9 @@
 //! removed by that goroutine before the parker goes. What is removed early, as most timeouts are, leaves an entry without a timer in the
 //! heap, which is passed over when its time comes; when there are more such than others, all are cleared away.
 //!
-//! Four of the heap's entries fill a cache line, which is what a step down the heap of very many costs. An entry says where its timer is
-//! and when it is due. Should another timer of the same instant have taken the place, firing that one is right as well: each timer that is there has
-//! an entry of its own, and fires with the first.
+//! Four of the heap's entries fill a cache line, which is what a step down the heap of very many costs. An entry says where its timer is, when it
+//! is due, and half of its number: should another timer with all that the same have taken the place, firing that one is right as well, and the
+//! entry of its own comes in vain.
 
 use std::cmp::Reverse;
 use std::ptr::NonNull;
@@ -56,7 +56,7 @@ struct Timer {
 
 /// So many are fired at a time. Where very many wait each is cold, and so are the tables that say where its memory is: the fewer there are between
 /// the first look at one and its turn to run, the more is still there.
-const AT_A_TIME: usize = 16;
+pub(super) const AT_A_TIME: usize = 16;
 
 /// Some that have been taken out.
 pub(super) type Due = SmallVec<[NonNull<Parker>; AT_A_TIME]>;
@@ -158,7 +158,7 @@ impl Timers {
 
 fn is_live(live: &Slab<Timer>, entry: Entry) -> bool {
     live.get(entry.place as usize)
-        .is_some_and(|timer| timer.due == entry.due)
+        .is_some_and(|timer| timer.due == entry.due && timer.number as u32 == entry.order)
 }
 
 #[cfg(test)]

@@ -294,11 +294,13 @@ impl<T> From<T> for Mutex<T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = f.debug_struct("Mutex");
-        match self.try_lock() {
-            Ok(guard) => text.field("data", &&*guard),
-            Err(TryLockError::Poisoned(poison)) => text.field("data", &&**poison.get_ref()),
-            Err(TryLockError::WouldBlock) => text.field("data", &format_args!("<locked>")),
-        };
+        // Without letting others run, as `try_lock` may: whoever prints may hold anything.
+        if self.raw.try_lock() {
+            let guard = self.guard().unwrap_or_else(PoisonError::into_inner);
+            text.field("data", &&*guard);
+        } else {
+            text.field("data", &format_args!("<locked>"));
+        }
         text.field("poisoned", &self.is_poisoned());
         text.finish_non_exhaustive()
     }

@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use crate::clock;
 
-/// The clock is read at every 64th unlocking.
-const UNLOCKS_A_LOOK: u8 = 64;
+/// The clock is read at the first unlocking, at the second, fourth, eighth, and then at every 16th: rarely if they come in quick succession,
+/// and soon enough if each holder takes its time.
+const UNLOCKS_A_LOOK: u8 = 16;
 /// A tick is 64 us. The count wraps after some seconds, which may make a wait look short, once.
 const TICK_SHIFT: u32 = 6;
 /// A millisecond.
@@ -18,9 +19,10 @@ const MOST_TICKS: u16 = 16;
 
 /// Small, as it lies in every mutex. Used by the holder only.
 pub(super) struct Patience {
-    /// When it was first looked at the clock since the last wake-up.
+    /// When somebody was woken last.
     since: Cell<u16>,
-    /// Unlockings since the last wake-up, until the first look; from then on it goes from 64 to 128, and again.
+    /// Unlockings since then; it goes from 16 to 32, and again. (One that looks before it queues, and so is on its way without having been woken, may
+    /// be found late too early. Then somebody gives way once for nothing.)
     unlocks: Cell<u8>,
 }
 
@@ -35,32 +37,53 @@ impl Patience {
     /// Somebody is about to be woken.
     pub(super) fn start(&self) {
         self.unlocks.set(0);
+        self.since.set(ticks());
     }
 
     /// Called when unlocking while a woken one is still on its way: whether that has lasted for more than about a millisecond.
     #[inline]
     pub(super) fn is_over(&self) -> bool {
         let unlocks = self.unlocks.get() + 1;
-        self.unlocks.set(unlocks);
-        unlocks.is_multiple_of(UNLOCKS_A_LOOK) && self.look(unlocks)
+        let looks = unlocks.is_power_of_two();
+        self.unlocks.set(if unlocks < 2 * UNLOCKS_A_LOOK {
+            unlocks
+        } else {
+            UNLOCKS_A_LOOK
+        });
+        looks && self.look()
     }
 
     #[cold]
-    fn look(&self, unlocks: u8) -> bool {
-        static START: OnceLock<Instant> = OnceLock::new();
-        let now = clock::now();
-        let micros = (now - *START.get_or_init(|| now)).as_micros();
-        let ticks = (micros >> TICK_SHIFT) as u16;
-        if unlocks == UNLOCKS_A_LOOK {
-            self.since.set(ticks);
-            return false;
-        }
-        // Not 0, which would begin anew.
-        self.unlocks.set(UNLOCKS_A_LOOK);
-        let over = ticks.wrapping_sub(self.since.get()) > MOST_TICKS;
+    fn look(&self) -> bool {
+        let now = ticks();
+        let over = now.wrapping_sub(self.since.get()) > MOST_TICKS;
         if over {
-            self.since.set(ticks);
+            self.since.set(now);
         }
         over
+    }
+}
+
+fn ticks() -> u16 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let now = clock::now();
+    let micros = (now - *START.get_or_init(|| now)).as_micros();
+    (micros >> TICK_SHIFT) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_are_few_and_soon() {
+        let patience = Patience::new();
+        patience.start();
+        let long_ago = patience.since.get().wrapping_sub(MOST_TICKS + 1);
+        let looks = (1..=64).filter(|_| {
+            patience.since.set(long_ago);
+            patience.is_over()
+        });
+        assert_eq!(looks.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 48, 64]);
     }
 }

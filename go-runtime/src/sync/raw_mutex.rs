@@ -12,12 +12,13 @@
 //!
 //! **Late**: in Go a goroutine that locks and unlocks in a loop is preempted, so that the woken one can run and say that it starves. Here nobody
 //! preempts. Who unlocks while somebody has been on its way for a millisecond says so (`LATE`), and who then comes for the free lock first lets the others
-//! of its worker run. If the woken one is not among them, it has only itself to wait for: the lock is taken, and the next one woken in its stead.
+//! of its worker run. If the woken one is not among them the lock is taken, and the next one woken in its stead: `WOKEN` becomes one `MISSED`. It may
+//! still come to the worker of one who locks in a loop, so as long as one is missed, somebody is found late each millisecond.
 //!
 //! Why no wake-up is lost: if somebody is in the queue (`WAITING`, which changes together with the queue, under its lock), then the
 //! lock is taken, and its holder will see to the queue, or somebody is on its way. For `LOCKED` is cleared only if nobody waits or `WOKEN`
-//! is set; who is on its way takes `WOKEN` back only in a step after which `LOCKED` is set; and one queues only if one of the two is set. (`WOKEN` may be
-//! taken back while somebody else is on its way too: then one more than needed is woken.)
+//! is set; who is on its way takes back what stands for it, a `MISSED` if there is one, else `WOKEN`, only in a step after which `LOCKED` is set; and one
+//! queues only if one of the two is set. Those on their way are as many as `WOKEN` and the `MISSED` say.
 //!
 //! A lock has no owner: it may be unlocked anywhere, by whoever has got what locking it gave.
 
@@ -42,6 +43,9 @@ const WOKEN: u8 = 4;
 const STARVING: u8 = 8;
 /// Who is on its way may be behind whoever comes.
 const LATE: u8 = 16;
+/// One on its way for which nobody waits any more. The bits from here on count them; there are hardly ever two.
+const MISSED: u8 = 32;
+const MOST_MISSED: u8 = u8::MAX / MISSED * MISSED;
 
 /// Who has waited for so long starves.
 const LONG: Duration = Duration::from_millis(1);
@@ -61,6 +65,17 @@ pub(crate) struct RawMutex {
 
 // SAFETY: `queue` is used under `queue_lock` only, and `patience` by who has set `LOCKED`.
 unsafe impl Sync for RawMutex {}
+
+#[cfg(debug_assertions)]
+impl Drop for RawMutex {
+    fn drop(&mut self) {
+        let state = self.state.load(Ordering::Relaxed);
+        // Locked it may be, by a guard that has been forgotten.
+        if !std::thread::panicking() {
+            assert!(state & !LOCKED == 0, "nobody is left: {state:#b}");
+        }
+    }
+}
 
 /// One who did not get the lock at once.
 #[derive(Default)]
@@ -101,7 +116,7 @@ impl RawMutex {
     pub(crate) fn try_lock(&self) -> bool {
         let mut state = self.state.load(Ordering::Relaxed);
         while state & (LOCKED | STARVING) == 0 {
-            match self.try_change(state, state | LOCKED) {
+            match self.try_change(state, Contender::default().take(state)) {
                 Ok(()) => return true,
                 Err(now) => state = now,
             }
@@ -234,19 +249,17 @@ impl RawMutex {
     #[cold]
     unsafe fn unlock_contended(&self) {
         let mut state = self.state.load(Ordering::Relaxed);
-        let too_long = state & WOKEN != 0 && self.patience.is_over();
+        let too_long = is_on_its_way(state) && self.patience.is_over();
         loop {
             if state & WAITING != 0 && state & (WOKEN | STARVING) != WOKEN {
                 // SAFETY: passed on; the queue changes from now on only by others who come.
                 unsafe { self.wake_first() };
                 return;
             }
+            // (If somebody starves it is the one on its way, for nobody is in the queue then.)
             let mut free = state & !(LOCKED | STARVING);
-            if too_long && state & WOKEN != 0 {
+            if too_long && is_on_its_way(state) {
                 free |= LATE;
-            }
-            if state & WAITING != 0 {
-                free |= state & STARVING;
             }
             match self.try_change(state, free) {
                 Ok(()) => return,
@@ -272,7 +285,7 @@ impl RawMutex {
         };
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
-            let mut free = (state & !(LOCKED | LATE)) | WOKEN;
+            let mut free = sent(state & !(LOCKED | LATE));
             if emptied {
                 free &= !WAITING;
             }
@@ -288,6 +301,29 @@ impl RawMutex {
     }
 }
 
+/// Whether somebody has been woken, or looks, and has not come yet.
+fn is_on_its_way(state: u8) -> bool {
+    state & WOKEN != 0 || state >= MISSED
+}
+
+/// The state when one more is. (While others starve, one is woken though another one may have looked.)
+fn sent(state: u8) -> u8 {
+    if state & WOKEN != 0 && state < MOST_MISSED {
+        state + MISSED
+    } else {
+        state | WOKEN
+    }
+}
+
+/// The state when one of those has come.
+fn arrived(state: u8) -> u8 {
+    if state >= MISSED {
+        state - MISSED
+    } else {
+        state & !WOKEN
+    }
+}
+
 impl Contender {
     fn is_out_of_patience(&self) -> bool {
         self.deadline.is_some_and(|end| clock::now() >= end)
@@ -300,9 +336,11 @@ impl Contender {
     /// The state in which this one has the lock.
     fn take(&self, state: u8) -> u8 {
         let mut taken = (state | LOCKED) & !LATE;
-        // Who is on its way and late is not waited for any more: the next unlocking wakes another one.
-        if self.is_woken || state & LATE != 0 {
-            taken &= !WOKEN;
+        if self.is_woken {
+            taken = arrived(taken);
+        } else if state & LATE != 0 && state & WOKEN != 0 && state < MOST_MISSED {
+            // It is not waited for any more: the next unlocking wakes another one.
+            taken = taken - WOKEN + MISSED;
         }
         let waited_little = || self.has_waited && !self.is_out_of_patience();
         if state & STARVING != 0 && (state & WAITING == 0 || waited_little()) {
@@ -315,7 +353,7 @@ impl Contender {
     fn queue(&self, state: u8, starves: bool) -> u8 {
         let mut queued = state | WAITING;
         if self.is_woken {
-            queued &= !WOKEN;
+            queued = arrived(queued);
         }
         if starves {
             queued |= STARVING;

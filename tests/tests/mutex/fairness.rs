@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use go_runtime::sync::Mutex;
 use go_runtime::time::sleep;
-use go_runtime::{go, yield_now};
+use go_runtime::{JoinHandle, go, yield_now};
 
 use crate::child;
 use crate::support::{NET, in_goroutine, settle};
@@ -204,30 +204,42 @@ fn first_come_first_served() {
 /// One who waits on this worker has waited for long, and been woken for a lock that is kept for it. It has not run yet, and does after `then`.
 fn with_the_lock_kept_for_another(then: impl FnOnce(&Wanted) + Send + 'static) {
     in_goroutine(|| {
-        let wanted = Arc::new(Wanted::default());
-        let guard = wanted.lock.lock().unwrap();
-        let wants = go!(local; clone(wanted) { wanted.want() });
-        settle();
-        assert!(wanted.queued.load(Ordering::SeqCst));
-
-        drop(guard);
-        let guard = wanted.lock.lock().unwrap();
-        assert!(!wanted.is_had(), "the lock was free for all");
-        // It comes, and in vain.
-        settle();
-        sleep(Duration::from_millis(2));
-
-        drop(guard);
-        let guard = wanted.lock.lock().unwrap();
-        assert!(!wanted.is_had(), "nobody had said that it starves");
-        // Again in vain, and it has waited for long.
-        settle();
-
-        drop(guard);
-        assert!(!wanted.is_had(), "it has not run yet");
+        let (wanted, wants) = loop {
+            if let Some(kept) = keep_the_lock_for_another() {
+                break kept;
+            }
+        };
         then(&wanted);
         wants.join().unwrap();
     });
+}
+
+/// `None`: the system has taken its time, so that the other one has starved, and had the lock, too early.
+fn keep_the_lock_for_another() -> Option<(Arc<Wanted>, JoinHandle<()>)> {
+    let wanted = Arc::new(Wanted::default());
+    let guard = wanted.lock.lock().unwrap();
+    let wants = go!(local; clone(wanted) { wanted.want() });
+    settle();
+    assert!(wanted.queued.load(Ordering::SeqCst));
+
+    drop(guard);
+    let guard = wanted.lock.lock().unwrap();
+    assert!(!wanted.is_had(), "the lock was free for all");
+    // It comes, and in vain.
+    settle();
+    sleep(Duration::from_millis(2));
+
+    drop(guard);
+    let guard = wanted.lock.lock().unwrap();
+    if wanted.is_had() {
+        return None;
+    }
+    // Again in vain, and it has waited for long.
+    settle();
+
+    drop(guard);
+    assert!(!wanted.is_had(), "it has not run yet");
+    Some((wanted, wants))
 }
 
 /// The one who has the lock may take it again before the one who was woken for it, until that one has waited for a millisecond: then the lock

@@ -53,7 +53,7 @@ fn start(mut command: Command, test: &str, variables: &[(&str, &str)]) -> Ended 
     let (done, result) = mpsc::channel();
     let waiter = thread::spawn(move || done.send(child.wait_with_output()));
     let Ok(output) = result.recv_timeout(NET) else {
-        // SAFETY: nobody has waited for the child yet, so the number is still its own.
+        // SAFETY: a signal touches nothing of ours. (Should the child have ended in this very moment, its number is hardly another one's yet.)
         unsafe { libc::kill(pid.cast_signed(), libc::SIGKILL) };
         panic!("{test}, {variables:?}: it hangs");
     };

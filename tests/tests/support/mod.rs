@@ -56,7 +56,8 @@ pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
 
 /// Lets everybody else on this worker run until they block: for goroutines that were started with `local`.
 pub(crate) fn settle() {
-    for _ in 0..3 {
+    // (Those that are ready and those that have not started take turns, and so do those that only this worker may start and others.)
+    for _ in 0..100 {
         yield_now();
     }
 }

@@ -31,9 +31,9 @@ use crate::sched::placement::Held;
 use crate::sched::runtime::Runtime;
 use crate::sched::seat::Seat;
 use crate::sched::task::TaskRef;
-use crate::sched::timers::{Due, TimerKey, Timers};
+use crate::sched::timers::{AT_A_TIME, Due, TimerKey, Timers};
 
-/// After so many goroutines the inbox, the timers and the oldest of the waiting get their turn.
+/// After so many goroutines the inbox, the timers and, once a millisecond, the oldest of those that have not started get their turn.
 const ROUND: usize = 64;
 /// After so many it looks whether another worker holds something for it.
 const HELD_ROUND: usize = 8;
@@ -51,6 +51,8 @@ pub(crate) struct Worker {
     /// When the oldest of those had its turn last.
     oldest_started: Cell<Option<Instant>>,
     timers: RefCell<Timers>,
+    /// More are due than have been fired last time.
+    timers_left: Cell<bool>,
     /// Idle fibers and stacks.
     pool: RefCell<stacks::Pool>,
     /// Goroutines that wait for the memory of a stack.
@@ -99,6 +101,7 @@ impl Worker {
             fresh,
             oldest_started: Cell::new(None),
             timers: RefCell::new(Timers::new()),
+            timers_left: Cell::new(false),
             pool: RefCell::default(),
             stackless: RefCell::default(),
             stack_freed: Cell::new(false),
@@ -265,6 +268,9 @@ impl Worker {
                 return Some(Next::New(task));
             }
         }
+        if tick.is_multiple_of(AT_A_TIME) && self.timers_left.get() {
+            self.fire_timers();
+        }
         if tick.is_multiple_of(HELD_ROUND) && self.runtime.has_held.load(Ordering::Relaxed) {
             // Somebody leaves work to those who have less, perhaps to this one.
             self.runtime.has_held.store(false, Ordering::Relaxed);
@@ -325,11 +331,13 @@ impl Worker {
 
     /// Makes some of those runnable whose time has come.
     fn fire_timers(&self) {
+        self.timers_left.set(false);
         if self.timers.borrow().is_empty() {
             return;
         }
         let mut due = Due::new();
         self.timers.borrow_mut().pop_due(clock::now(), &mut due);
+        self.timers_left.set(due.len() == AT_A_TIME);
         for parker in due {
             // SAFETY: the goroutine that added the timer is parked on this worker until it removes it.
             if let Some(fiber) = unsafe { parker.as_ref().time_out() } {

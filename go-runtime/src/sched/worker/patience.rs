@@ -35,6 +35,9 @@ impl Worker {
     pub(crate) fn give_way(&self) {
         self.collect_mail();
         self.fire_timers();
+        while self.timers_left.get() {
+            self.fire_timers();
+        }
         self.yield_now();
     }
 

@@ -1,7 +1,7 @@
 //! A worker's queue of fibers that can go on.
 //!
 //! It is used by the worker's thread only, at each switch, so it does without a `RefCell`'s count: no method lets anything else run
-//! while the queue is borrowed.
+//! while the queue is borrowed. (It may grow, which takes an allocator that does not use this runtime.)
 
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;

@@ -35,7 +35,7 @@ impl Worker {
         Some(task)
     }
 
-    /// Whether that was long ago. Each may be the root of a tree, which makes the caches the colder the more of them grow at a time.
+    /// Whether one of the oldest has been started long ago. Each may be the root of a tree, which makes the caches the colder the more of them grow at a time.
     #[cold]
     fn is_turn_of_the_oldest(&self) -> bool {
         let now = clock::now();
@@ -147,18 +147,17 @@ impl Worker {
 
     /// Takes up to `most` of the oldest in a run, as who talks to whom has often been spawned one after the other.
     fn steal_from(&self, queue: &Stealer<TaskRef>, most: usize) -> bool {
-        let before = self.fresh.len();
-        loop {
-            let stolen = self.fresh.len().saturating_sub(before);
-            // (One call takes a few dozen at most.)
-            if stolen >= most
-                || queue
-                    .steal_batch_with_limit(&self.fresh, most - stolen)
-                    .is_empty()
-            {
-                return stolen > 0;
+        let mut left = most;
+        // One call takes a few dozen at most. What thieves take meanwhile counts as taken by this one.
+        while left > 0 {
+            let before = queue.len();
+            let stolen = queue.steal_batch_with_limit(&self.fresh, left);
+            if stolen.is_empty() {
+                break;
             }
+            left = left.saturating_sub(before.saturating_sub(queue.len()).max(1));
         }
+        left < most
     }
 
     /// How many this worker should take from a queue with `waiting`.

@@ -17,7 +17,7 @@ use crate::primitives::heap;
 use crate::sched::fiber::Fiber;
 use crate::stack;
 
-/// So many idle fibers are kept whatever happens.
+/// So many idle fibers are kept, unless there are very many.
 const KEPT: usize = 16;
 /// So many fibers are looked at in a step; it takes some ten microseconds, or more if there is much to give back.
 const SOME: usize = 64;
