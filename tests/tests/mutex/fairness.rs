@@ -60,15 +60,20 @@ fn beside_a_hog() {
     });
 }
 
-/// So do many, one after the other.
+/// So do many, one after the other. (One of them was forgotten once in thirty rounds: two were on their way, and counted as one.)
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn many_beside_a_hog() {
     const MANY: usize = 20;
-    in_goroutine(|| {
+    const ROUNDS: usize = 100;
+    (0..ROUNDS).for_each(|_| crowd_beside_a_hog(MANY));
+}
+
+fn crowd_beside_a_hog(many: usize) {
+    in_goroutine(move || {
         let shared = Arc::new((Mutex::new(()), AtomicUsize::new(0)));
         let guard = shared.0.lock().unwrap();
-        let want: Vec<_> = (0..MANY)
+        let want: Vec<_> = (0..many)
             .map(|_| {
                 go!(clone(shared) {
                     let _guard = shared.0.lock().unwrap();
@@ -76,12 +81,12 @@ fn many_beside_a_hog() {
                 })
             })
             .collect();
-        for _ in 0..10 * MANY {
+        for _ in 0..10 * many {
             yield_now();
         }
         drop(guard);
         let end = Instant::now() + NET;
-        while shared.1.load(Ordering::SeqCst) < MANY {
+        while shared.1.load(Ordering::SeqCst) < many {
             assert!(Instant::now() < end, "some starve");
             drop(shared.0.lock().unwrap());
         }
