@@ -3,12 +3,14 @@
 use std::thread;
 use std::time::Instant;
 
+use super::polled_in_vain;
 use crate::clock;
 use crate::sched::Parker;
 
 /// Parks the calling goroutine (or blocks the calling thread) until `when`; `None` is for ever.
 pub(crate) fn sleep_until(when: Option<Instant>) {
     if when.is_some_and(|when| when <= clock::now()) {
+        polled_in_vain();
         return;
     }
     // Nobody else knows the parker, so only the clock can end this.

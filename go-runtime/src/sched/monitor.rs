@@ -154,6 +154,7 @@ impl Watcher {
                 self.workers.clear();
             }
             last = now;
+            self.runtime.begin_era();
             for (index, seat) in self.runtime.seats().enumerate() {
                 self.look_at(index, seat, now);
             }

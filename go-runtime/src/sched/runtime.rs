@@ -17,7 +17,7 @@ use super::overflow;
 use super::placement::{Other, Survey};
 use super::seat::{Books, Seat};
 use super::shortage::Shortage;
-use super::task::TaskRef;
+use super::task::{Era, TaskRef};
 use super::worker::Worker;
 use crate::config::{Config, Debug, StartError};
 use crate::primitives::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -41,6 +41,8 @@ pub(crate) struct Runtime {
     pub(super) depot: Depot,
     /// Something waits in the queue of a worker that has more to do than others.
     pub(super) has_held: AtomicBool,
+    /// How often the monitor has looked: a clock that costs nothing to read.
+    era: AtomicUsize,
     config: Config,
 }
 
@@ -89,6 +91,7 @@ impl Runtime {
             shortage: Shortage::new(),
             depot: Depot::new(),
             has_held: AtomicBool::new(false),
+            era: AtomicUsize::new(0),
             config,
         }));
         let advice =
@@ -271,8 +274,20 @@ impl Runtime {
             .wrapping_add(self.spawned_outside.load(Ordering::Acquire))
     }
 
+    #[inline]
+    pub(super) fn era(&self) -> Era {
+        self.era.load(Ordering::Relaxed) as Era
+    }
+
+    /// For the monitor, at each look.
+    pub(super) fn begin_era(&self) {
+        self.era.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Queues a new goroutine, and sees to it that an idle worker learns of it.
     pub(crate) fn spawn(&self, task: TaskRef) {
+        // SAFETY: it has not been queued yet, so it is the caller's alone.
+        unsafe { task.get() }.queued_in.set(self.era());
         match Worker::current() {
             Some(worker) => worker.spawn(task),
             None => {

@@ -10,12 +10,17 @@ use std::ptr::NonNull;
 
 use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
 
+/// A few milliseconds, counted by the monitor; it begins anew after some months.
+pub(super) type Era = u32;
+
 pub(crate) struct Task {
     refs: AtomicUsize,
     /// It has spawned others (see `placement`).
     pub(super) parent: Cell<bool>,
     /// It waits for the memory of a stack (see `shortage`).
     pub(super) starved: Cell<bool>,
+    /// The era in which it was queued; written by who queues it.
+    pub(super) queued_in: Cell<Era>,
     vtable: &'static VTable,
     spawned_at: &'static Location<'static>,
     options: Option<Box<Options>>,
@@ -58,6 +63,7 @@ impl Task {
             refs: AtomicUsize::new(2),
             parent: Cell::new(false),
             starved: Cell::new(false),
+            queued_in: Cell::new(0),
             vtable,
             spawned_at,
             options,

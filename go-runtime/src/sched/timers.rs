@@ -152,6 +152,8 @@ impl Timers {
         if self.live.is_empty() {
             self.heap = QuaternaryHeap::new();
             self.live = Slab::new();
+        } else if self.heap.capacity() > 4 * self.heap.len() {
+            self.heap.shrink_to_fit();
         }
     }
 }

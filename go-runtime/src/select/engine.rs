@@ -310,10 +310,8 @@ pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usiz
         if let Some(index) = order.iter().copied().find(is_ready) {
             return index;
         }
-        if end.is_some_and(|end| end <= clock::now()) {
-            return usize::MAX;
-        }
-        if let Timeout::Poll = timeout {
+        let is_over = end.is_some_and(|end| end <= clock::now());
+        if is_over || matches!(timeout, Timeout::Poll) {
             drop(held);
             goroutine::polled_in_vain();
             return usize::MAX;

@@ -14,10 +14,6 @@ use crate::sched::placement::Held;
 /// How soon a worker that has nothing else to do tries again to get memory for a stack.
 const STACK_RETRY: Duration = Duration::from_millis(20);
 
-/// So long it has slept before it gives memory back: one that is called all the time is at work, though not always, and what it gives back
-/// it (and, where many threads run, all others) pays for.
-const QUIET: Duration = Duration::from_millis(10);
-
 /// How long an idle worker looks around before it sleeps, if work has been coming late.
 const SHORT_LOOK: Duration = Duration::from_micros(20);
 /// Work that came so soon, after a sleep, would have been worth looking for: it is about what two workers need who wake
@@ -142,7 +138,7 @@ impl Worker {
             if alarm.is_some_and(|alarm| alarm <= now) {
                 break;
             }
-            let trim = self.trim_due(now).map(|due| due.max(since + QUIET));
+            let trim = self.trim_due_asleep(now, since);
             if trim.is_some_and(|trim| trim <= now) {
                 self.trim(now, true);
                 continue;

@@ -30,12 +30,13 @@ use crate::sched::parker::Parker;
 use crate::sched::placement::Held;
 use crate::sched::runtime::Runtime;
 use crate::sched::seat::Seat;
-use crate::sched::task::TaskRef;
+use crate::sched::task::{Era, TaskRef};
 use crate::sched::timers::{AT_A_TIME, Due, TimerKey, Timers};
 
-/// After so many goroutines the inbox, the timers and, once a millisecond, the oldest of those that have not started get their turn.
+/// After so many goroutines, or if they take long after some milliseconds, the inbox, the timers and, no more than once a millisecond, the
+/// oldest of those that have not started get their turn.
 const ROUND: usize = 64;
-/// After so many it looks whether another worker holds something for it.
+/// After so many it looks whether another worker holds something for it, and whether those milliseconds are over.
 const HELD_ROUND: usize = 8;
 
 pub(crate) struct Worker {
@@ -50,6 +51,12 @@ pub(crate) struct Worker {
     fresh: crossbeam_deque::Worker<TaskRef>,
     /// When the oldest of those had its turn last.
     oldest_started: Cell<Option<Instant>>,
+    /// It has its turn now; it has waited for very long.
+    oldest_has_turn: Cell<bool>,
+    oldest_waits: Cell<bool>,
+    era: Cell<Era>,
+    /// That one has ended within the last few turns.
+    turns_are_long: Cell<bool>,
     timers: RefCell<Timers>,
     /// More are due than have been fired last time.
     timers_left: Cell<bool>,
@@ -100,6 +107,10 @@ impl Worker {
             local: RefCell::default(),
             fresh,
             oldest_started: Cell::new(None),
+            oldest_has_turn: Cell::new(false),
+            oldest_waits: Cell::new(false),
+            era: Cell::new(0),
+            turns_are_long: Cell::new(false),
             timers: RefCell::new(Timers::new()),
             timers_left: Cell::new(false),
             pool: RefCell::default(),
@@ -252,21 +263,11 @@ impl Worker {
     #[inline]
     fn next(&self) -> Option<Next> {
         let tick = self.seat.books.tick();
-        if tick.is_multiple_of(ROUND) {
-            self.collect_mail();
-            self.fire_timers();
-            if self.stack_freed.get() {
-                self.retry_stackless();
-            }
-            if self.seat.is_trim_wanted() {
-                self.trim_at_work();
-            }
-            // What threads have spawned waits in no worker's queue: those who never run dry have to look as well.
-            if self.fresh.is_empty() {
-                self.steal();
-            } else if let Some(task) = self.next_injected() {
-                return Some(Next::New(task));
-            }
+        let ends_round = tick.is_multiple_of(ROUND);
+        if (ends_round || tick.is_multiple_of(HELD_ROUND) && self.is_new_era())
+            && let Some(task) = self.end_round()
+        {
+            return Some(Next::New(task));
         }
         if tick.is_multiple_of(AT_A_TIME) && self.timers_left.get() {
             self.fire_timers();
@@ -283,6 +284,33 @@ impl Worker {
             self.next_new(tick).or_else(|| self.next_ready())
         };
         found.or_else(|| self.next_elsewhere(tick))
+    }
+
+    fn is_new_era(&self) -> bool {
+        let era = self.runtime.era();
+        let is_new = self.era.replace(era) != era;
+        self.turns_are_long.set(is_new);
+        is_new
+    }
+
+    /// Those have their turn who might wait for ever otherwise; one that has not started may be given back.
+    #[inline(never)]
+    fn end_round(&self) -> Option<TaskRef> {
+        self.collect_mail();
+        self.fire_timers();
+        if self.stack_freed.get() {
+            self.retry_stackless();
+        }
+        if self.seat.is_trim_wanted() {
+            self.trim_at_work();
+        }
+        // What threads have spawned waits in no worker's queue: those who never run dry have to look as well.
+        if self.fresh.is_empty() {
+            self.steal();
+            return None;
+        }
+        self.oldest_has_turn.set(self.is_turn_of_the_oldest());
+        self.next_injected()
     }
 
     #[inline]

@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use crossbeam_deque::Stealer;
 
-use super::{ROUND, Worker};
+use super::Worker;
 use crate::clock;
 use crate::primitives::atomic::Ordering;
 use crate::sched::placement::{self, Held, Survey};
 use crate::sched::seat::Seat;
-use crate::sched::task::TaskRef;
+use crate::sched::task::{Era, TaskRef};
 
 /// How often the oldest that has not started is preferred to the newest.
 const OLDEST_WAIT: Duration = Duration::from_millis(1);
+/// The same if it has waited for so long that it is old.
+const OLD_WAIT: Duration = Duration::from_micros(125);
+const OLD: Era = 3;
 
 impl Worker {
     /// One that has not started, if this worker is the one to start it.
@@ -24,25 +27,53 @@ impl Worker {
         if self.fresh.is_empty() || !self.may_start() {
             return None;
         }
-        // The newest first keeps trees of goroutines small; now and then the oldest, so that none starves.
-        let oldest = if tick % ROUND < 2 && self.is_turn_of_the_oldest() {
-            self.seat.fresh.steal().success()
+        // The newest first keeps trees of goroutines small; now and then the oldest, so that none starves; and every other time if they are really
+        // old and each turn takes long.
+        let waits = self.oldest_waits.get() && self.turns_are_long.get() && tick & 4 == 0;
+        let oldest = if waits || self.oldest_has_turn.replace(false) {
+            self.next_oldest(tick)
         } else {
             None
         };
-        let task = oldest.or_else(|| self.fresh.pop())?;
+        oldest.or_else(|| {
+            let task = self.fresh.pop()?;
+            self.seat.books.place();
+            Some(task)
+        })
+    }
+
+    /// The oldest of the own queue, or of that of all.
+    #[cold]
+    fn next_oldest(&self, tick: usize) -> Option<TaskRef> {
+        self.oldest_waits.set(false);
+        if tick & 8 == 0
+            && let Some(task) = self.next_injected()
+        {
+            return Some(task);
+        }
+        let task = self.seat.fresh.steal().success()?;
         self.seat.books.place();
+        self.note_age(task);
         Some(task)
     }
 
+    fn note_age(&self, task: TaskRef) {
+        // SAFETY: the scheduler's reference is held until the goroutine has ended.
+        let queued_in = unsafe { task.get() }.queued_in.get();
+        let age = self.runtime.era().wrapping_sub(queued_in);
+        self.oldest_waits.set(age >= OLD);
+    }
+
     /// Whether one of the oldest has been started long ago. Each may be the root of a tree, which makes the caches the colder the more of them grow at a time.
-    #[cold]
-    fn is_turn_of_the_oldest(&self) -> bool {
+    pub(super) fn is_turn_of_the_oldest(&self) -> bool {
         let now = clock::now();
-        let is_due = self
-            .oldest_started
-            .get()
-            .is_none_or(|then| now - then >= OLDEST_WAIT);
+        let wait = if self.oldest_waits.get() {
+            OLD_WAIT
+        } else {
+            OLDEST_WAIT
+        };
+        let last = self.oldest_started.get();
+        let is_due = last.is_none_or(|last| now - last >= wait);
         if is_due {
             self.oldest_started.set(Some(now));
         }
@@ -57,6 +88,7 @@ impl Worker {
         }
         let task = injector.steal().success()?;
         self.seat.books.place();
+        self.note_age(task);
         Some(task)
     }
 

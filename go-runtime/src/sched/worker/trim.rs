@@ -21,11 +21,15 @@ use crate::stack;
 const KEPT: usize = 16;
 /// So many fibers are looked at in a step; it takes some ten microseconds, or more if there is much to give back.
 const SOME: usize = 64;
-/// What must not have been needed for so long is given back.
+/// What has not been needed for so long is given back.
 const AFTER: Duration = Duration::from_millis(100);
 /// The same for a worker that does not sleep: it may need again soon what it has not needed for a moment.
 const AFTER_AT_WORK: Duration = Duration::from_secs(1);
-/// How many steps such a worker takes each time that the monitor asks, every tenth of a second: it takes about a hundredth of its time, or some more
+/// So long a worker has slept before it gives memory back: one that is called all the time is at work, though not always, and what it gives back
+/// it (and, where many threads run, all others) pays for. If there is no such quiet for long, it does so all the same.
+const QUIET: Duration = Duration::from_millis(10);
+const NO_QUIET: Duration = Duration::from_secs(1);
+/// How many steps a worker that does not sleep takes each time that the monitor asks, every tenth of a second: it takes about a hundredth of its time, or some more
 /// while stacks are looked at, of which there are no more than pages that the system had to give.
 const STEPS: usize = 10;
 const DEEP_STEPS: usize = 50;
@@ -141,6 +145,13 @@ impl Worker {
         let tick = self.seat.books.ticks();
         let any = pool.has_something_to_give(tick) || !self.depot().is_empty();
         any.then(|| began + AFTER)
+    }
+
+    /// The same for a worker that has slept since then.
+    pub(super) fn trim_due_asleep(&self, now: Instant, since: Instant) -> Option<Instant> {
+        let due = self.trim_due(now)?;
+        let began = self.pool.borrow().trim.began.unwrap_or(now);
+        Some(due.max((since + QUIET).min(began + AFTER + NO_QUIET)))
     }
 
     /// Takes one step. Called in the worker's loop, or in its sleep, when [`trim_due`](Self::trim_due) says so.
