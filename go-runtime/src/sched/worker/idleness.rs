@@ -95,7 +95,9 @@ impl Worker {
             return false;
         }
         if !self.searching.get() {
+            // One of the others may have been given work in this very moment, by this one. Then that is about to come back.
             let others = self.runtime.idle.searching();
+            let others = others - usize::from(others > 0 && self.looks.soon.get());
             if others > 0 && others * 2 >= self.runtime.active() {
                 return false;
             }
