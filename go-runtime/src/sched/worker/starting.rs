@@ -19,6 +19,9 @@ const OLDEST_WAIT: Duration = Duration::from_millis(1);
 /// The same if it has waited for so long that it is old.
 const OLD_WAIT: Duration = Duration::from_micros(125);
 const OLD: Era = 3;
+/// Where so few wait, the newest and the oldest are started in turn: those of a kind have often been spawned one after the other (a pool's senders, and then
+/// its receivers), and each worker should have some of each.
+const FEW: usize = 8;
 
 impl Worker {
     /// One that has not started, if this worker is the one to start it.
@@ -30,7 +33,8 @@ impl Worker {
         // The newest first keeps trees of goroutines small; now and then the oldest, so that none starves; and every other time if they are really
         // old and each turn takes long.
         let waits = self.oldest_waits.get() && self.turns_are_long.get() && tick & 4 == 0;
-        let oldest = if waits || self.oldest_has_turn.replace(false) {
+        let is_mixed = self.fresh.len() <= FEW && tick & 2 == 0;
+        let oldest = if waits || self.oldest_has_turn.replace(false) || is_mixed {
             self.next_oldest(tick)
         } else {
             None
