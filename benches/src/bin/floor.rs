@@ -33,6 +33,10 @@ fn main() {
     );
     show("corosensei: resume and suspend", coroutine());
     show(
+        "a cache line from one CPU to another (there and back, halved)",
+        crossing(),
+    );
+    show(
         "a sleeping thread is woken, and runs (there and back, halved)",
         threads(),
     );
@@ -100,6 +104,32 @@ fn coroutine() -> f64 {
     // SAFETY: nothing on its stack needs to be dropped.
     unsafe { coroutine.force_reset() };
     ns
+}
+
+fn crossing() -> f64 {
+    let word = AtomicUsize::new(0);
+    let last = ROUNDS * COUNT as usize * 2;
+    thread::scope(|scope| {
+        // Turns the odd numbers into even ones.
+        scope.spawn(|| {
+            let mut n = 0;
+            while n < last {
+                n = word.load(Ordering::Acquire);
+                if n % 2 == 1 {
+                    word.store(n + 1, Ordering::Release);
+                }
+            }
+        });
+        let mut next = 1;
+        let there_and_back = per_call(|| {
+            word.store(next, Ordering::Release);
+            while word.load(Ordering::Acquire) == next {
+                hint::spin_loop();
+            }
+            next += 2;
+        });
+        there_and_back / 2.0
+    })
 }
 
 fn threads() -> f64 {
