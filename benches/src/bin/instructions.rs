@@ -1,7 +1,7 @@
 //! Counts the instructions of an operation under callgrind, which gives the same count on every machine, loaded or not:
-//! `cargo run --release -p go-benches --bin instructions [-- --check]`.
+//! `cargo run --release -p go-benches --bin instructions [-- --check | --save]`.
 //!
-//! Without `--check` it writes `instructions.txt`; with it, it compares with that file, and fails if an operation takes over 5 % more.
+//! With `--save` it writes `instructions.txt`; with `--check` it compares with that file, and fails if an operation takes over 5 % more.
 //! Counts depend on the compiler and the processor's architecture, so the file
 //! says which they are for, and another one's are not compared.
 
@@ -37,9 +37,10 @@ const TOLERANCE: f64 = 0.05;
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let result = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => count().and_then(|text| write(&text)),
+        [] => count().map(|text| print!("{text}")),
+        ["--save"] => count().and_then(|text| write(&text)),
         ["--check"] => check(),
-        _ => Err("usage: instructions [--check]".into()),
+        _ => Err("usage: instructions [--check | --save]".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -61,15 +62,22 @@ fn write(text: &str) -> Result<(), String> {
 
 fn check() -> Result<(), String> {
     let old = fs::read_to_string(file()).map_err(|error| format!("instructions.txt: {error}"))?;
-    if old.lines().next() != Some(build()?.as_str()) {
+    let header = old.lines().next().unwrap_or_default();
+    if !header.starts_with("# rustc ") || parse(&old).is_empty() {
+        return Err("instructions.txt has no counts: write it again with --save".into());
+    }
+    let this = build()?;
+    if header != this {
+        let both = [header, &this].map(|build| build.trim_start_matches("# "));
         println!(
-            "not compared: instructions.txt is for another compiler or architecture than {}",
-            build()?
+            "not compared: instructions.txt is for {}; this is {}",
+            both[0], both[1]
         );
         return Ok(());
     }
     let new = count()?;
     let (old, new) = (parse(&old), parse(&new));
+    println!("instructions an operation, before -> now");
     let mut changes = Vec::new();
     for (name, count) in &new {
         let Some((_, before)) = old.iter().find(|(other, _)| other == name) else {
@@ -88,10 +96,11 @@ fn check() -> Result<(), String> {
         }
     }
     if changes.is_empty() {
+        println!("none takes over {:.0} % more", 100.0 * TOLERANCE);
         return Ok(());
     }
     Err(format!(
-        "{}. If that is meant, write the file again: cargo run --release -p go-benches --bin instructions",
+        "{}. If that is meant, write the file again: cargo run --release -p go-benches --bin instructions -- --save",
         changes.join(", ")
     ))
 }
@@ -118,7 +127,7 @@ fn build() -> Result<String, String> {
 fn count() -> Result<String, String> {
     let ours = build_ours()?;
     let mut text = format!(
-        "{}\n# instructions of an operation with one worker; written by `cargo run --release -p go-benches --bin instructions`\n",
+        "{}\n# instructions of an operation with one worker; written by `cargo run --release -p go-benches --bin instructions -- --save`\n",
         build()?
     );
     for (name, meaning) in OPERATIONS {

@@ -5,5 +5,9 @@ mod patience;
 mod raw_mutex;
 mod wait_group;
 
+/// What [`Mutex`] says, as std's does.
+#[doc(no_inline)]
+pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
+
 pub use mutex::{Mutex, MutexGuard};
 pub use wait_group::WaitGroup;

@@ -44,12 +44,16 @@ use crate::primitives::atomic::Ordering;
 /// # Who gets it
 ///
 /// The rules are those of Go's `sync.Mutex`. Whoever comes along may take a free lock before the one who has been woken for it, which is
-/// fast; who has waited for more than a millisecond is handed it, so that nobody waits for ever. To that end `lock` may let other goroutines
-/// run even if the lock is free, while others wait for it.
+/// fast; who has waited for more than a millisecond when it runs again, and finds the lock taken, is handed it, so that nobody waits for ever. To that
+/// end `lock` may let other goroutines run even if the lock is free, while others wait for it.
+///
+/// Unlike Go's, a goroutine is not preempted, and stays on its worker. One that is handed the lock while another goroutine holds that worker
+/// (computes for long, say) keeps it from all others until it runs.
 ///
 /// # Deadlocks
 ///
-/// A goroutine or thread that locks what it has locked already waits for ever. Nobody says so, and it never panics.
+/// A goroutine or thread that locks what it has locked already waits for ever. Nobody says so, and it never panics. An async task that waits
+/// blocks its executor's thread.
 ///
 /// A goroutine that is unwinding does not switch (see [the crate's page on panics](crate#panics)), so it takes the lock as soon as it is
 /// free: a `Drop` that waits for a lock whose holder is parked on the same worker waits for ever. Use [`try_lock`](Mutex::try_lock) in such
@@ -109,7 +113,8 @@ pub struct MutexGuard<'a, T: ?Sized + 'a> {
     mutex: &'a Mutex<T>,
     /// The thread was unwinding when the lock was taken: the panic had nothing to do with it.
     panicking: bool,
-    not_send: PhantomData<*const ()>,
+    /// Named in the compiler's message.
+    not_send: PhantomData<std::sync::MutexGuard<'static, ()>>,
 }
 
 // SAFETY: a shared guard gives `&T` and no more.
