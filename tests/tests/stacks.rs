@@ -22,11 +22,12 @@ use std::io::{self, ErrorKind};
 use std::panic;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use go_runtime::channel::{Receiver, Sender, bounded, unbounded};
+use go_runtime::time::sleep;
 use go_runtime::{Builder, JoinHandle, go, num_goroutine};
 
 use process::Crowd;

@@ -112,13 +112,9 @@ fn those_who_ask_with_no_time_left_let_others_run() {
 
 #[test]
 fn nobody_starves() {
-    for workers in ["1", "2"] {
-        for test in [
-            "oldest_beside_chains",
-            "sleepers_beside_long_turns",
-            "those_who_ask_with_no_time_left_let_others_run",
-        ] {
-            child::succeed(test, &[("GOMAXPROCS", workers)]);
-        }
-    }
+    child::succeed_with_one_and_two(&[
+        "oldest_beside_chains",
+        "sleepers_beside_long_turns",
+        "those_who_ask_with_no_time_left_let_others_run",
+    ]);
 }

@@ -292,3 +292,53 @@ impl Depot {
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new chain in the depot.
+    fn give_chain(depot: &Depot) {
+        let mut first = ptr::null_mut();
+        for _ in 0..CHAIN {
+            // SAFETY: a block is not of size 0, and large enough for the link.
+            unsafe {
+                let free = alloc::alloc(block(0)).cast::<Free>();
+                assert!(!free.is_null());
+                free.write(Free { next: first });
+                first = free;
+            }
+        }
+        depot.give(0, first);
+    }
+
+    fn trimmed(depot: &Depot, now: Instant) -> usize {
+        std::iter::repeat_with(|| depot.trim_some(now))
+            .take_while(|any| *any)
+            .count()
+    }
+
+    #[test]
+    fn the_depot_gives_back_what_has_not_been_needed() {
+        let depot = Depot::new();
+        let mut now = Instant::now();
+        (0..4).for_each(|_| give_chain(&depot));
+        assert_eq!(trimmed(&depot, now), 0, "they have just come");
+        // A thread takes one more block than a chain has.
+        for _ in 0..=CHAIN {
+            let memory = depot.take_one(0).unwrap();
+            // SAFETY: a block from `give_chain`, which is ours now.
+            unsafe { alloc::dealloc(memory.as_ptr(), block(0)) };
+        }
+        assert_eq!(trimmed(&depot, now), 0, "it has been asked just now");
+        now += UNUSED;
+        assert_eq!(trimmed(&depot, now), 2, "two have been needed");
+        assert!(depot.is_empty());
+        assert!(depot.take_one(1).is_none());
+        assert_eq!(
+            std::iter::from_fn(|| depot.take_one(0)).count(),
+            CHAIN - 1,
+            "what is left of the second"
+        );
+    }
+}

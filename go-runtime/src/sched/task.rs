@@ -2,7 +2,7 @@
 //!
 //! A task is one allocation: this header, and behind it whatever the typed part (`goroutine::job`) keeps there.
 //! The scheduler handles it through a [`TaskRef`], a plain pointer; the header counts who may still use it.
-//! `parent` and `starved` belong to the worker on which the task has started.
+//! `parent` and `starved` belong to the worker on which the task has started; `queued_in` is written before the task is queued, and only read afterwards.
 
 use std::cell::Cell;
 use std::panic::Location;
@@ -49,7 +49,7 @@ pub(crate) struct TaskRef(NonNull<Task>);
 
 // SAFETY: a task that has not started holds a `Send` closure (or is `local`, and then sits in one worker's own
 // queue only); one that has started is only ever run by its own worker. Of the header, other threads use `refs`
-// and the fields that never change.
+// and the fields that never change once it has been queued.
 unsafe impl Send for TaskRef {}
 
 impl Task {

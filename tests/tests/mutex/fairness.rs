@@ -166,17 +166,13 @@ fn behind_one_who_cannot_run() {
 
 #[test]
 fn nobody_starves() {
-    for workers in ["1", "2"] {
-        for test in [
-            "fairness::beside_a_hog",
-            "fairness::many_beside_a_hog",
-            "fairness::beside_hogs_on_threads",
-            "fairness::a_thread_among_goroutines",
-            "fairness::behind_one_who_cannot_run",
-        ] {
-            child::succeed(test, &[("GOMAXPROCS", workers)]);
-        }
-    }
+    child::succeed_with_one_and_two(&[
+        "fairness::beside_a_hog",
+        "fairness::many_beside_a_hog",
+        "fairness::beside_hogs_on_threads",
+        "fairness::a_thread_among_goroutines",
+        "fairness::behind_one_who_cannot_run",
+    ]);
 }
 
 /// Who waits gets it in the order of coming, if nobody comes along.

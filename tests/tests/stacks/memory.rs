@@ -92,6 +92,47 @@ fn many_stacks_take_few_mappings() {
     }
 }
 
+/// No worker sleeps for longer than 5 ms at a time, and none is at work for long either. What goes back in a second, some 200 sleeps, took
+/// thousands of them.
+#[test]
+#[ignore = "run by memory_goes_back_beside_one_that_is_woken_all_the_time"]
+fn beside_short_sleeps() {
+    const COUNT: usize = 60_000;
+    const MOST_SLEEPS: usize = 2_000;
+    let start = Usage::at_start();
+    let stop = Arc::new(AtomicBool::new(false));
+    let slept = Arc::new(AtomicUsize::new(0));
+    let sleepers: Vec<_> = (0..go_runtime::gomaxprocs())
+        .map(|_| {
+            go!(clone(stop, slept) {
+                while !stop.load(Ordering::SeqCst) {
+                    sleep(Duration::from_millis(5));
+                    slept.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    let crowd = Crowd::gather(COUNT, Builder::new, 0);
+    let most = Usage::now();
+    assert!(most.resident_kib >= 4 * COUNT, "{most:?}");
+    crowd.disperse();
+    let before = slept.load(Ordering::SeqCst);
+    start.comes_back(Usage {
+        mappings: 3 * COUNT,
+        resident_kib: (most.resident_kib - start.resident_kib) / 4,
+        tables_kib: most.tables_kib,
+    });
+    let sleeps = (slept.load(Ordering::SeqCst) - before) / go_runtime::gomaxprocs();
+    assert!(sleeps < MOST_SLEEPS, "{sleeps} sleeps");
+    stop.store(true, Ordering::SeqCst);
+    sleepers.into_iter().for_each(|s| s.join().unwrap());
+}
+
+#[test]
+fn memory_goes_back_beside_one_that_is_woken_all_the_time() {
+    child::succeed_with_one_and_two(&["memory::beside_short_sleeps"]);
+}
+
 #[test]
 #[ignore = "run by stacks_are_used_again"]
 fn short_goroutines() {

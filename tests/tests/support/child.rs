@@ -78,6 +78,16 @@ pub(crate) fn succeed(test: &str, variables: &[(&str, &str)]) -> Ended {
     run(test, variables).succeeded(test, variables)
 }
 
+/// Runs each of the tests with 1 worker and with 2.
+#[track_caller]
+pub(crate) fn succeed_with_one_and_two(tests: &[&str]) {
+    for workers in ["1", "2"] {
+        for test in tests {
+            succeed(test, &[("GOMAXPROCS", workers)]);
+        }
+    }
+}
+
 /// The same with so much address space only.
 #[track_caller]
 pub(crate) fn succeed_within(kib: usize, test: &str, variables: &[(&str, &str)]) -> Ended {

@@ -47,7 +47,7 @@ impl Worker {
     }
 
     /// The oldest of the own queue, or of that of all.
-    #[cold]
+    #[inline(never)]
     fn next_oldest(&self, tick: usize) -> Option<TaskRef> {
         self.oldest_waits.set(false);
         if tick & 8 == 0
