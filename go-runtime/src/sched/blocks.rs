@@ -324,21 +324,16 @@ mod tests {
         let mut now = Instant::now();
         (0..4).for_each(|_| give_chain(&depot));
         assert_eq!(trimmed(&depot, now), 0, "they have just come");
+        // SAFETY: a block from `give_chain`, taken just now.
+        let free = |memory: NonNull<u8>| unsafe { alloc::dealloc(memory.as_ptr(), block(0)) };
         // A thread takes one more block than a chain has.
-        for _ in 0..=CHAIN {
-            let memory = depot.take_one(0).unwrap();
-            // SAFETY: a block from `give_chain`, which is ours now.
-            unsafe { alloc::dealloc(memory.as_ptr(), block(0)) };
-        }
+        (0..=CHAIN).for_each(|_| free(depot.take_one(0).unwrap()));
         assert_eq!(trimmed(&depot, now), 0, "it has been asked just now");
         now += UNUSED;
         assert_eq!(trimmed(&depot, now), 2, "two have been needed");
         assert!(depot.is_empty());
         assert!(depot.take_one(1).is_none());
-        assert_eq!(
-            std::iter::from_fn(|| depot.take_one(0)).count(),
-            CHAIN - 1,
-            "what is left of the second"
-        );
+        let left = std::iter::from_fn(|| depot.take_one(0)).map(free);
+        assert_eq!(left.count(), CHAIN - 1, "what is left of the second");
     }
 }
