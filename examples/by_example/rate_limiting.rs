@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use go_runtime::channel::{self, Receiver};
-use go_runtime::go;
+use go_runtime::{go, time};
 
 const PERIOD: Duration = Duration::from_millis(5);
 
@@ -17,7 +17,7 @@ fn permits(burst: usize) -> Receiver<()> {
         tx.send(()).unwrap();
     }
     go! {
-        for _ in channel::tick(PERIOD) {
+        for _ in time::tick(PERIOD) {
             if tx.send(()).is_err() {
                 break;
             }
@@ -30,7 +30,7 @@ fn permits(burst: usize) -> Receiver<()> {
 fn main() {
     // A steady rate: a tick for each request.
     let start = Instant::now();
-    for (request, _) in (1..=5).zip(&channel::tick(PERIOD)) {
+    for (request, _) in (1..=5).zip(&time::tick(PERIOD)) {
         println!("steady: request {request}");
     }
     println!("no faster than that: {}", start.elapsed() >= 5 * PERIOD);

@@ -1,7 +1,7 @@
 //! Timeouts: an answer is waited for only so long.
 //!
-//! Go: `case <-time.After(d)`. Here that is `recv(channel::after(d))`; shorter are `default(d)` in a `select!` and, for one channel,
-//! `recv_timeout`. As in Go the late goroutine is not killed: room for its answer in the channel lets it end.
+//! Go: `case <-time.After(d)`. Here that is `recv(time::after(d))`; shorter are `default(d)` in a `select!` and, for one channel,
+//! `recv_timeout`. As in Go who is late is not killed: room for its answer in the channel lets it end, or a done channel tells it to.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn main() {
     }
 
     // One limit for several answers: the channel is made once, outside of the loop.
-    let limit = channel::after(SOON);
+    let limit = time::after(SOON);
     let mut answers = 0;
     let oracles = [ask("a", LONG), ask("b", LONG)];
     for oracle in &oracles {
@@ -48,4 +48,8 @@ fn main() {
     println!("{answers} of {} answers within the limit", oracles.len());
 
     println!("for one channel: {:?}", slow.recv_timeout(SOON));
+
+    // A function that is told when its time is over.
+    let result = time::timeout(SOON, |done| done.recv());
+    println!("for a function: {result:?}");
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use go_runtime::channel::{self, Receiver, Sender};
-use go_runtime::{go, num_goroutine, select, yield_now};
+use go_runtime::{go, num_goroutine, select, time, yield_now};
 
 const QUICK: Duration = Duration::from_millis(1);
 const STUCK: Duration = Duration::from_secs(60);
@@ -15,7 +15,7 @@ const STUCK: Duration = Duration::from_secs(60);
 /// A replica takes its time, and gives up when nobody wants its answer any more.
 fn replica(answer: String, latency: Duration, answers: Sender<String>, done: Receiver<()>) {
     select! {
-        recv(channel::after(latency)) -> _ => drop(answers.try_send(answer)),
+        recv(time::after(latency)) -> _ => drop(answers.try_send(answer)),
         recv(done) -> _ => {}
     }
 }
@@ -41,7 +41,7 @@ fn search(word: &str, letters: [Duration; 3], limit: Duration) -> Vec<String> {
         first(&format!("a map of {word}"), &[STUCK, QUICK, STUCK], &done),
         first(&format!("letters from {word}"), &letters, &done),
     ];
-    let limit = channel::after(limit);
+    let limit = time::after(limit);
     let mut found = Vec::new();
     for archive in &archives {
         select! {
