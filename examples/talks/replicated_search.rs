@@ -57,7 +57,7 @@ fn main() {
     println!("{:?}", search("Malta", [QUICK, STUCK, STUCK], STUCK));
     println!(
         "{:?}",
-        search("Samoa", [STUCK; 3], Duration::from_millis(200))
+        search("Samoa", [STUCK; 3], Duration::from_millis(500))
     );
     while num_goroutine() > 1 {
         yield_now();
