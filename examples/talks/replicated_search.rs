@@ -6,30 +6,25 @@
 
 use std::time::Duration;
 
-use go_runtime::channel::{self, Receiver, Sender};
+use go_runtime::channel::{self, Receiver};
 use go_runtime::{go, num_goroutine, select, time, yield_now};
 
 const QUICK: Duration = Duration::from_millis(1);
 const STUCK: Duration = Duration::from_secs(60);
 
-/// A replica takes its time, and gives up when nobody wants its answer any more.
-fn replica(answer: String, latency: Duration, answers: Sender<String>, done: Receiver<()>) {
-    select! {
-        recv(time::after(latency)) -> _ => drop(answers.try_send(answer)),
-        recv(done) -> _ => {}
-    }
-}
-
-/// The first answer of the replicas with these latencies.
-fn first(answer: &str, latencies: &[Duration], done: &Receiver<()>) -> Receiver<String> {
+/// The first answer of the replicas with these latencies. Each gives up when nobody wants its answer any more.
+fn first(answer: &str, latencies: [Duration; 3], done: Receiver<()>) -> Receiver<String> {
     let (tx, rx) = channel::bounded(1);
     for latency in latencies {
-        go!(replica(
-            answer.to_owned(),
-            *latency,
-            tx.clone(),
-            done.clone()
-        ));
+        let answer = answer.to_owned();
+        go!(clone(tx, done) {
+            select! {
+                recv(time::after(latency)) -> _ => {
+                    let _ = tx.try_send(answer); // The second one finds no room.
+                }
+                recv(done) -> _ => {}
+            }
+        });
     }
     rx
 }
@@ -37,9 +32,10 @@ fn first(answer: &str, latencies: &[Duration], done: &Receiver<()>) -> Receiver<
 /// Asks all archives, for at most `limit`.
 fn search(word: &str, letters: [Duration; 3], limit: Duration) -> Vec<String> {
     let (_until_the_end, done) = channel::bounded(0);
+    let maps = [STUCK, QUICK, STUCK];
     let archives = [
-        first(&format!("a map of {word}"), &[STUCK, QUICK, STUCK], &done),
-        first(&format!("letters from {word}"), &letters, &done),
+        first(&format!("a map of {word}"), maps, done.clone()),
+        first(&format!("letters from {word}"), letters, done),
     ];
     let limit = time::after(limit);
     let mut found = Vec::new();
@@ -54,11 +50,13 @@ fn search(word: &str, letters: [Duration; 3], limit: Duration) -> Vec<String> {
 
 #[go_runtime::main]
 fn main() {
-    println!("{:?}", search("Malta", [QUICK, STUCK, STUCK], STUCK));
-    println!(
-        "{:?}",
-        search("Samoa", [STUCK; 3], Duration::from_millis(500))
-    );
+    let found = search("Malta", [QUICK, STUCK, STUCK], STUCK);
+    println!("Malta: {found:?}");
+
+    // All replicas of the letters are stuck: what there is in time must do.
+    let found = search("Samoa", [STUCK; 3], Duration::from_millis(500));
+    println!("Samoa: {found:?}");
+
     while num_goroutine() > 1 {
         yield_now();
     }

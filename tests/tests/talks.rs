@@ -42,8 +42,8 @@ programs_of! { "talks", tested below: bounded_pipeline;
         "the press is clean after 4 pages",
     ]),
     replicated_search => exactly(&[
-        "[\"a map of Malta\", \"letters from Malta\"]",
-        "[\"a map of Samoa\"]",
+        "Malta: [\"a map of Malta\", \"letters from Malta\"]",
+        "Samoa: [\"a map of Samoa\"]",
         "nobody is left behind",
     ]),
     restore_sequencing => exactly(&[
