@@ -88,6 +88,8 @@ mod futures;
 mod mutexes;
 #[path = "model/selects.rs"]
 mod selects;
+#[path = "model/semaphores.rs"]
+mod semaphores;
 #[path = "model/sync.rs"]
 mod sync;
 #[path = "model/wakeups.rs"]

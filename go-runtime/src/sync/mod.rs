@@ -3,6 +3,7 @@
 mod mutex;
 mod patience;
 mod raw_mutex;
+mod semaphore;
 mod wait_group;
 
 /// What [`Mutex`] says, as std's does.
@@ -10,4 +11,5 @@ mod wait_group;
 pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 
 pub use mutex::{Mutex, MutexGuard};
+pub use semaphore::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 pub use wait_group::WaitGroup;
