@@ -119,6 +119,21 @@ fn giving_up_loses_nothing() {
     }
 }
 
+/// Nothing comes back before the one behind it has been served.
+#[test]
+fn giving_up_lets_the_next_one_in() {
+    check("semaphore, giving up in front of another", 3, || {
+        let counted = Counted::new(2);
+        counted.semaphore.try_take(1).unwrap();
+        let there = counted.clone();
+        let waits = thread::spawn(move || there.take(1));
+        counted.try_take(2, AcquireError::TimedOut);
+        waits.join().unwrap();
+        counted.semaphore.give_back(1);
+        counted.ended();
+    });
+}
+
 #[test]
 fn permits_are_added_for_who_waits() {
     check("semaphore, permits added", 3, || {
