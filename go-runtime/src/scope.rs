@@ -121,10 +121,25 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        match Builder::new().spawn_scoped(self, f) {
-            Ok(handle) => handle,
-            Err(error) => panic!("cannot spawn a goroutine: {error}"),
-        }
+        spawn_scoped_with(Builder::new(), self, f)
+    }
+}
+
+/// [`Scope::spawn`] for the macro's options.
+#[doc(hidden)]
+#[track_caller]
+pub fn spawn_scoped_with<'scope, F, T>(
+    builder: Builder,
+    scope: &'scope Scope<'scope, '_>,
+    f: F,
+) -> ScopedJoinHandle<'scope, T>
+where
+    F: FnOnce() -> T + Send + 'scope,
+    T: Send + 'scope,
+{
+    match builder.spawn_scoped(scope, f) {
+        Ok(handle) => handle,
+        Err(error) => panic!("cannot spawn a goroutine: {error}"),
     }
 }
 

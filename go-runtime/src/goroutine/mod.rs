@@ -8,7 +8,7 @@ mod panic_report;
 mod sleep;
 
 pub use builder::{Builder, spawn, spawn_local};
-pub use builder::{spawn_local_with, spawn_with};
+pub use builder::{Cloned, spawn_local_with, spawn_with};
 pub use job::JoinHandle;
 pub use join_future::JoinFuture;
 pub use main_goroutine::run_main;
