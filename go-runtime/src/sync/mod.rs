@@ -10,4 +10,5 @@ mod wait_group;
 pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 
 pub use mutex::{Mutex, MutexGuard};
+pub(crate) use wait_group::Counter;
 pub use wait_group::WaitGroup;
