@@ -59,6 +59,7 @@ mod blocking;
 mod clock;
 mod config;
 mod goroutine;
+mod join_set;
 mod primitives;
 mod sched;
 mod scope;
@@ -98,6 +99,7 @@ pub use go_macros::main;
 pub use goroutine::{
     Builder, JoinFuture, JoinHandle, gomaxprocs, num_goroutine, spawn, spawn_local, yield_now,
 };
+pub use join_set::JoinSet;
 pub use scope::{Scope, ScopedJoinHandle, scope};
 
 /// What the macros expand to. Not for direct use: it changes without notice.
