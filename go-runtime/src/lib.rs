@@ -67,6 +67,7 @@ mod select;
 mod stack;
 
 pub mod channel;
+pub mod singleflight;
 pub mod sync;
 pub mod time;
 

@@ -16,6 +16,7 @@ pub use sleep::park_forever;
 pub(crate) use sleep::sleep_until;
 
 use std::hint;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::sched::{Runtime, Worker};
@@ -64,6 +65,24 @@ pub(crate) fn spin_for_lock(rounds: u32) -> bool {
 pub(crate) fn may_switch() -> bool {
     let in_goroutine = || Worker::current().is_some_and(|worker| worker.current_task().is_some());
     !std::thread::panicking() || !in_goroutine()
+}
+
+/// Who is running: no two that run or are parked at the same time have the same one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Identity {
+    /// The address of its task.
+    Goroutine(usize),
+    Thread(ThreadId),
+}
+
+impl Identity {
+    pub(crate) fn current() -> Identity {
+        let task = Worker::current().and_then(Worker::current_task);
+        match task {
+            Some(task) => Identity::Goroutine(task.as_ptr().addr().get()),
+            None => Identity::Thread(thread::current().id()),
+        }
+    }
 }
 
 /// For one who may not switch, and waits for others.
