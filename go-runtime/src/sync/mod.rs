@@ -2,6 +2,7 @@
 
 mod mutex;
 mod patience;
+mod pool;
 mod raw_mutex;
 mod wait_group;
 
@@ -10,5 +11,6 @@ mod wait_group;
 pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 
 pub use mutex::{Mutex, MutexGuard};
+pub use pool::{Pool, Pooled};
 pub(crate) use wait_group::Counter;
 pub use wait_group::WaitGroup;
