@@ -66,6 +66,7 @@ mod select;
 mod stack;
 
 pub mod channel;
+pub mod context;
 pub mod sync;
 pub mod time;
 

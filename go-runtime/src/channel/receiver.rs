@@ -44,7 +44,7 @@ impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
 
 impl<T> Receiver<T> {
-    pub(super) fn new(source: Source<T>) -> Self {
+    pub(super) const fn new(source: Source<T>) -> Self {
         Receiver { source }
     }
 
