@@ -67,6 +67,7 @@ mod stack;
 
 pub mod channel;
 pub mod context;
+pub mod errgroup;
 pub mod sync;
 pub mod time;
 

@@ -303,10 +303,7 @@ impl Cancellation {
         if let Some(parent) = &parent {
             drop(parent.unregister(&self.place));
         }
-        let state = self
-            .state
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let children = mem::take(&mut state.children);
         if let Some(alarm) = state.alarm.take() {
             alarm.stop();

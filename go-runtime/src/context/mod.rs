@@ -35,7 +35,10 @@ mod after_func;
 mod alarm;
 mod cancel;
 mod cancellation;
-#[expect(clippy::module_inception, reason = "the type that the module is named for")]
+#[expect(
+    clippy::module_inception,
+    reason = "the type that the module is named for"
+)]
 mod context;
 mod error;
 mod values;
