@@ -103,7 +103,7 @@ impl Cancel {
     /// use go_runtime::{context::{self, ContextError}, go};
     ///
     /// let (ctx, cancel) = context::background().with_cancel();
-    /// let child = go!(clone(ctx) ctx.done().recv());
+    /// let child = go!(clone(ctx) { ctx.done().recv() });
     /// cancel.cancel();
     /// assert!(child.join().unwrap().is_err());
     /// assert_eq!(ctx.err(), Some(ContextError::Canceled));

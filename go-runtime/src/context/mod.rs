@@ -20,7 +20,7 @@
 //! }
 //!
 //! let (ctx, cancel) = context::background().with_timeout(Duration::from_secs(60));
-//! let worker = go!(clone(ctx) work(&ctx));
+//! let worker = go!(clone(ctx) { work(&ctx) });
 //! cancel.cancel();
 //! assert_eq!(worker.join().unwrap(), Err(ContextError::Canceled));
 //! ```
