@@ -6,49 +6,45 @@ use std::fmt;
 use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Weak};
-use std::thread;
 
 use super::cancellation::{Cancellation, Child, Place};
-use crate::goroutine::Builder;
+use crate::clock;
+use crate::goroutine::DelayedSpawn;
 use crate::primitives::atomic::{AtomicBool, Ordering};
 
-pub(super) type Function = Box<dyn FnOnce() + Send + 'static>;
+/// A goroutine that has its memory, but for a stack: it cannot fail to start. (In a box, for most children are contexts, and small.)
+pub(super) type Function = Box<DelayedSpawn>;
 
-/// Starts each in a goroutine of its own.
-///
-/// # Panics
-/// If one cannot be started, after the others have been, unless the caller is unwinding anyway.
 pub(super) fn start(functions: impl IntoIterator<Item = Function>) {
-    let mut refused: Option<io::Error> = None;
     for function in functions {
-        if let Err(error) = Builder::new().spawn(function) {
-            refused = Some(error);
-        }
-    }
-    if let Some(error) = refused
-        && !thread::panicking()
-    {
-        panic!("a context has ended, but a function given to its after_func cannot run: {error}");
+        function.reset(Some(clock::now()));
     }
 }
 
-pub(super) fn after(context: Option<&Arc<Cancellation>>, f: Function) -> StopFunc {
+#[track_caller]
+pub(super) fn after(
+    context: Option<&Arc<Cancellation>>,
+    f: impl FnOnce() + Send + 'static,
+) -> io::Result<StopFunc> {
     let Some(context) = context else {
         // It will not run.
         drop(f);
-        return StopFunc {
+        return Ok(StopFunc {
             pending: Pending::Idle(AtomicBool::new(true)),
-        };
+        });
     };
+    let function = Box::new(DelayedSpawn::new(None, f)?);
     let place = Place::nowhere();
     // (The clock may have ended it.)
     context.err();
-    if let Err((Child::Function(f), _)) = context.register(Child::Function(f), &place) {
-        start([f]);
+    if let Err((Child::Function(function), _)) =
+        context.register(Child::Function(function), &place)
+    {
+        start([function]);
     }
-    StopFunc {
+    Ok(StopFunc {
         pending: Pending::In(Arc::downgrade(context), place),
-    }
+    })
 }
 
 /// Keeps a function that was given to [`Context::after_func`](super::Context::after_func) from running. Dropping it does not.

@@ -95,10 +95,6 @@ impl Cancel {
     /// When it returns all of them have ended, unless somebody else is in the midst of cancelling some of them, who may take a moment
     /// more. It waits for nobody.
     ///
-    /// # Panics
-    /// If a function that waits for the end (see [`after_func`](super::Context::after_func)) cannot be started, for want of memory for its
-    /// stack; all contexts have ended by then.
-    ///
     /// ```
     /// use go_runtime::{context::{self, ContextError}, go};
     ///
@@ -137,9 +133,6 @@ impl CancelCause {
 
     /// Cancels the context and all that have been derived from it, as [`Cancel::cancel`], for `cause`. Those that have ended already keep
     /// the causes that they have.
-    ///
-    /// # Panics
-    /// As [`Cancel::cancel`].
     ///
     /// ```
     /// use go_runtime::context::{self, ContextError};

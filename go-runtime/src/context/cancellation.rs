@@ -17,12 +17,12 @@ use std::time::Instant;
 use slab::Slab;
 
 use super::after_func::{self, Function};
-use super::alarm::Alarm;
 use super::error::{Cause, ContextError, Reason};
 use crate::channel::{Receiver, Sender, bounded};
 use crate::clock;
 use crate::primitives::atomic::{AtomicU8, AtomicUsize, Ordering};
 use crate::primitives::lock::{Mutex, MutexGuard};
+use crate::time::{AfterFunc, after_func_at};
 
 pub(super) struct Cancellation {
     /// The nearest one above that can be cancelled.
@@ -50,7 +50,7 @@ pub(super) struct Own {
 struct State {
     cause: Option<Cause>,
     children: Slab<Child>,
-    alarm: Option<Alarm>,
+    alarm: Option<AfterFunc>,
 }
 
 /// Who is told of the end.
@@ -126,7 +126,7 @@ impl Cancellation {
 
     fn set_alarm(self: &Arc<Self>, deadline: Instant) {
         let this = Arc::downgrade(self);
-        let alarm = Alarm::set(deadline, move || {
+        let alarm = after_func_at(deadline, move || {
             if let Some(this) = this.upgrade() {
                 this.expire();
             }
@@ -261,7 +261,7 @@ impl Cancellation {
                 child.end(&reason, &mut contexts, &mut functions);
             }
         }
-        // Last, so that whatever comes of it (a function that cannot be started, say) finds everything cancelled.
+        // Last: they find everything cancelled.
         after_func::start(functions);
     }
 

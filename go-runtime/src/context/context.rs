@@ -89,6 +89,9 @@ impl Context {
     /// Derives a context that also ends at `deadline`, with [`ContextError::DeadlineExceeded`]. An earlier deadline of this one holds on. If
     /// the time has come already, it has ended.
     ///
+    /// # Panics
+    /// As [`spawn`](crate::spawn), for it takes a goroutine to end it in time.
+    ///
     /// ```
     /// use std::time::Instant;
     /// use go_runtime::context::{self, ContextError};
@@ -102,6 +105,9 @@ impl Context {
 
     /// [`with_deadline`](Context::with_deadline) at `timeout` from now. One that reaches beyond what an [`Instant`] can say means no
     /// deadline but that of this one.
+    ///
+    /// # Panics
+    /// As [`with_deadline`](Context::with_deadline).
     ///
     /// ```
     /// use std::time::Duration;
@@ -117,6 +123,9 @@ impl Context {
 
     /// As [`with_deadline`](Context::with_deadline), where `cause` is what the context ends for when the deadline passes. (Not when the
     /// [`Cancel`] ends it.)
+    ///
+    /// # Panics
+    /// As [`with_deadline`](Context::with_deadline).
     ///
     /// ```
     /// use std::time::Instant;
@@ -135,6 +144,9 @@ impl Context {
 
     /// [`with_deadline_cause`](Context::with_deadline_cause) at `timeout` from now, which may be never, as for
     /// [`with_timeout`](Context::with_timeout).
+    ///
+    /// # Panics
+    /// As [`with_deadline`](Context::with_deadline).
     ///
     /// ```
     /// use std::time::Duration;
@@ -216,13 +228,13 @@ impl Context {
         }
     }
 
-    /// Has `f` run in a goroutine of its own once this context has ended; at once, if it has. No goroutine exists until then.
+    /// Has `f` run in a goroutine of its own once this context has ended; at once, if it has. Until then there is no goroutine, and no stack.
     ///
     /// [`StopFunc::stop`] keeps it from running; dropping the `StopFunc` changes nothing. `f` is dropped at once if this context can never end, as
     /// [`background`](Context::background). An `f` that has a clone of this very context keeps it in memory until it ends.
     ///
     /// # Panics
-    /// If this context has ended and there is no memory for one more stack, as [`spawn`](crate::spawn).
+    /// As [`spawn`](crate::spawn).
     ///
     /// ```
     /// use go_runtime::{channel, context};
@@ -233,8 +245,12 @@ impl Context {
     /// cancel.cancel();
     /// assert_eq!(tell.recv(), Ok("the end"));
     /// ```
+    #[track_caller]
     pub fn after_func(&self, f: impl FnOnce() + Send + 'static) -> StopFunc {
-        after_func::after(self.cancellation.as_ref(), Box::new(f))
+        match after_func::after(self.cancellation.as_ref(), f) {
+            Ok(stop) => stop,
+            Err(error) => panic!("cannot spawn a goroutine: {error}"),
+        }
     }
 
     /// The channel that is closed when this context ends: an arm of a [`select!`](crate::select), or to be waited for with `recv`, which gives

@@ -32,7 +32,6 @@
 //! - A context whose last handle is dropped (which takes a [`Cancel::detach`]) counts as cancelled: see [`Context::done`].
 
 mod after_func;
-mod alarm;
 mod cancel;
 mod cancellation;
 #[expect(
