@@ -245,11 +245,7 @@ fn children_of_an_ended_one_have_ended() {
         goes_on(&ctx.without_cancel());
 
         let (ctx, _cancel) = context::background().with_timeout_cause(Duration::ZERO, "late");
-        has_ended(
-            &ctx.with_cancel().0,
-            ContextError::DeadlineExceeded,
-            "late",
-        );
+        has_ended(&ctx.with_cancel().0, ContextError::DeadlineExceeded, "late");
     });
 }
 

@@ -37,8 +37,7 @@ pub(super) fn after(
     let place = Place::nowhere();
     // (The clock may have ended it.)
     context.err();
-    if let Err((Child::Function(function), _)) =
-        context.register(Child::Function(function), &place)
+    if let Err((Child::Function(function), _)) = context.register(Child::Function(function), &place)
     {
         start([function]);
     }
