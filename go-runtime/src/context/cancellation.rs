@@ -11,7 +11,7 @@
 
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 use slab::Slab;
@@ -29,8 +29,8 @@ pub(super) struct Cancellation {
     parent: Option<Arc<Cancellation>>,
     /// Where it is in the parent's `children`.
     place: Place,
-    done: Receiver<()>,
-    closer: Sender<()>,
+    /// Made when somebody asks for it, under the lock of `state`; closed by the end.
+    done: OnceLock<(Sender<()>, Receiver<()>)>,
     status: AtomicU8,
     /// The earliest of its own and those above.
     deadline: Option<Instant>,
@@ -93,12 +93,10 @@ impl Cancellation {
     pub(super) fn new(parent: Option<&Arc<Cancellation>>, own: Option<Own>) -> Arc<Cancellation> {
         let inherited = parent.and_then(|parent| parent.deadline);
         let own = own.filter(|own| inherited.is_none_or(|inherited| own.deadline < inherited));
-        let (closer, done) = bounded(0);
         let this = Arc::new(Cancellation {
             parent: parent.cloned(),
             place: Place::nowhere(),
-            done,
-            closer,
+            done: OnceLock::new(),
             status: AtomicU8::new(LIVE),
             deadline: own.as_ref().map(|own| own.deadline).or(inherited),
             own,
@@ -142,7 +140,25 @@ impl Cancellation {
     }
 
     pub(super) fn done(&self) -> &Receiver<()> {
-        &self.done
+        match self.done.get() {
+            Some((_, done)) => done,
+            None => self.make_done(),
+        }
+    }
+
+    #[cold]
+    fn make_done(&self) -> &Receiver<()> {
+        // Under the lock, so that either `end` finds it, or the end is seen here.
+        let _state = self.lock();
+        let (_, done) = self.done.get_or_init(|| {
+            let channel = bounded(0);
+            if self.status().is_some() {
+                // (Nobody waits, so this runs nobody's code.)
+                channel.0.close();
+            }
+            channel
+        });
+        done
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -288,7 +304,9 @@ impl Cancellation {
         if let Some(alarm) = alarm {
             alarm.stop();
         }
-        self.closer.close();
+        if let Some((closer, _)) = self.done.get() {
+            closer.close();
+        }
         for (_, child) in children {
             match child {
                 Child::Context(context) => contexts.push(context),

@@ -14,7 +14,7 @@ use super::values::ValueNode;
 use crate::channel::{Receiver, never};
 use crate::{clock, goroutine};
 
-/// When to end, why, and values to take along; see [the module](self).
+/// When to end, why, and values to take along; see [the module](crate::context).
 ///
 /// By custom it is the first argument of functions that need it, and called `ctx`. Cloning is cheap, and clones are the same context. All its
 /// methods may be called from goroutines and threads, at the same time.

@@ -246,3 +246,26 @@ fn round_all_have_ended_when_cancel_returns() {
         eventually(|| weak.strong_count() == 0);
     });
 }
+
+/// The channel is made when it is first asked for, which may be while the context ends.
+#[test]
+#[ignore = "run by others with a GOMAXPROCS of its own"]
+fn round_done_and_cancel() {
+    rounds(|_| {
+        let (ctx, cancel) = context::background().with_cancel();
+        let asking: Vec<_> = (0..3)
+            .map(|_| {
+                go!(clone(ctx) {
+                    let had_ended = ctx.err().is_some();
+                    // One that had ended is closed at once, and others will be.
+                    let closed = ctx.done().try_recv().is_err_and(|e| e.is_disconnected());
+                    assert!(closed || !had_ended);
+                    assert!(ctx.done().recv().is_err());
+                })
+            })
+            .collect();
+        cancel.cancel();
+        assert!(ctx.done().try_recv().is_err_and(|e| e.is_disconnected()));
+        asking.into_iter().for_each(|a| a.join().unwrap());
+    });
+}
