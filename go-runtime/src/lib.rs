@@ -68,6 +68,8 @@ mod stack;
 
 pub mod channel;
 pub mod singleflight;
+pub mod context;
+pub mod errgroup;
 pub mod sync;
 pub mod time;
 
