@@ -73,7 +73,7 @@ fn starting() -> Result<(), Error> {
     println!("the sum is {}", sum.join().unwrap_or_default());
 
     // Several clones, and the channel ends with the last sender.
-    let group = Arc::new(WaitGroup::new());
+    let group = WaitGroup::new();
     group.add(1);
     go!(clone(tx, group) {
         greet("clones", tx);
@@ -293,13 +293,10 @@ fn done_channel() -> Result<(), Error> {
 }
 
 fn wait_group() -> Result<(), Error> {
-    let (group, hits) = (Arc::new(WaitGroup::new()), Arc::new(AtomicUsize::new(0)));
-    group.add(1000);
+    let (group, hits) = (WaitGroup::new(), Arc::new(AtomicUsize::new(0)));
     for _ in 0..1000 {
-        go!(clone(group, hits) {
-            hits.fetch_add(1, Ordering::Relaxed);
-            group.done();
-        });
+        let hits = Arc::clone(&hits);
+        group.go(move || hits.fetch_add(1, Ordering::Relaxed));
     }
     group.wait();
     println!("{} are done", hits.load(Ordering::Relaxed));

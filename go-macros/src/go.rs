@@ -1,11 +1,12 @@
 //! `go!`: what its input means, and the call of `spawn` it becomes.
 //!
-//! Options come off the front, then `clone(...)`, and the body's shape decides how it is run. A
+//! A spawner and options come off the front, then `clone(...)`, and the body's shape decides how it is run. A
 //! call follows Go's rule (see [`call`]); statements are handed to rustc as they are, so that its
 //! own messages explain what is wrong in them.
 
 mod call;
 mod options;
+mod spawner;
 #[cfg(test)]
 mod tests;
 
@@ -26,29 +27,60 @@ pub(crate) fn expand(krate: TokenStream, input: TokenStream) -> Result<TokenStre
     let Go {
         options,
         clones,
+        moves,
         body,
     } = Go::parse(input)?;
     let body = match body {
         Body::Parsed(stmts, tokens) => Run::new(stmts, tokens)?,
         Body::Unparsed(tokens) => Run::Statements(tokens),
     };
-    let clones = clones.into_iter().map(|name| {
-        // `clone` shows up in rustc's message if the variable cannot be cloned.
-        let clone = quote_spanned!(name.span()=> ::core::clone::Clone::clone);
-        quote!(let #name = #clone(&#name);)
-    });
-    let (evaluated, closure) = body.into_closure();
-    let (builder, spawn) = options.expand(&krate, closure);
-    let before: TokenStream = builder
-        .into_iter()
-        .chain(clones)
-        .chain([evaluated])
-        .collect();
+    let captures = if options.has_spawner() && !moves {
+        Captures::Borrow
+    } else {
+        Captures::Move
+    };
+    let end = body.end();
+    let (clones, owned) = clone_statements(&krate, &clones, captures);
+    let (evaluated, closure) = body.into_closure(captures, owned);
+    let (builder, spawn) = options.expand(&krate, closure, end);
+    let before: TokenStream = builder.into_iter().chain([clones, evaluated]).collect();
     Ok(if before.is_empty() {
         spawn
     } else {
         quote!({ #before #spawn })
     })
+}
+
+/// What the closure that is made of a block does with the variables that it uses.
+#[derive(Clone, Copy)]
+enum Captures {
+    Move,
+    /// As rustc infers it. Clones are moved all the same.
+    Borrow,
+}
+
+/// The statements that clone, and those in the closure that take the clones.
+fn clone_statements(
+    krate: &TokenStream,
+    names: &[Ident],
+    captures: Captures,
+) -> (TokenStream, TokenStream) {
+    let mut before = TokenStream::new();
+    let mut inside = TokenStream::new();
+    for name in names {
+        // `clone` shows up in rustc's message if the variable cannot be cloned.
+        let clone = quote_spanned!(name.span()=> ::core::clone::Clone::clone);
+        match captures {
+            Captures::Move => before.extend(quote!(let #name = #clone(&#name);)),
+            // A closure that is not `move` moves what it uses by value and cannot copy, which this wrapper sees to.
+            Captures::Borrow => {
+                let owned = quote!(#krate::__private::Cloned);
+                before.extend(quote!(let #name = #owned(#clone(&#name));));
+                inside.extend(quote!(let #name = #owned::take(#name);));
+            }
+        }
+    }
+    (before, inside)
 }
 
 /// Whether tokens would do as the input of `go!`.
@@ -77,6 +109,8 @@ pub(crate) fn check(input: TokenStream) -> Verdict {
 struct Go {
     options: Options,
     clones: Vec<Ident>,
+    /// `move` in front of a block.
+    moves: bool,
     body: Body,
 }
 
@@ -91,9 +125,10 @@ impl Go {
         let prefix = |input: ParseStream| {
             let options = Options::parse(input)?;
             let clones = parse_clones(input)?;
-            Ok((options, clones, input.parse::<TokenStream>()?))
+            let moves = options.has_spawner() && clones.is_empty() && parse_move(input)?;
+            Ok((options, clones, moves, input.parse::<TokenStream>()?))
         };
-        let (options, clones, tokens) = prefix.parse2(input)?;
+        let (options, clones, moves, tokens) = prefix.parse2(input)?;
         if tokens.is_empty() {
             return Err(Error::new(
                 Span::call_site(),
@@ -108,9 +143,26 @@ impl Go {
         Ok(Go {
             options,
             clones,
+            moves,
             body,
         })
     }
+}
+
+/// `move`, if a block and nothing else comes after it: what rustc proposes where the block of a spawner would have to own what it borrows.
+fn parse_move(input: ParseStream) -> Result<bool> {
+    let ahead = input.fork();
+    if !(ahead.peek(Token![move]) && ahead.peek2(token::Brace)) {
+        return Ok(false);
+    }
+    for _ in 0..2 {
+        ahead.parse::<TokenTree>()?;
+    }
+    let found = ahead.is_empty();
+    if found {
+        input.parse::<Token![move]>()?;
+    }
+    Ok(found)
 }
 
 /// `clone(a, b)`, if a block and nothing else comes after it.
@@ -230,21 +282,34 @@ impl Run {
         }
     }
 
-    /// The statements to evaluate now, and the closure to spawn.
-    fn into_closure(self) -> (TokenStream, TokenStream) {
+    /// The statements to evaluate now, and the closure to spawn, which begins with those in `first` if it is a block.
+    fn into_closure(self, captures: Captures, first: TokenStream) -> (TokenStream, TokenStream) {
         match self {
-            Run::Statements(tokens) => (TokenStream::new(), closure_of(tokens)),
+            Run::Statements(tokens) => (TokenStream::new(), closure_of(tokens, captures, first)),
             Run::Closure(closure) => (TokenStream::new(), closure.into_token_stream()),
-            Run::Call(Call { now, later }) => (now, closure_of(later)),
+            Run::Call(Call { now, later }) => {
+                (now, closure_of(later, Captures::Move, TokenStream::new()))
+            }
         }
+    }
+
+    /// The place of the last of the user's tokens.
+    fn end(&self) -> Span {
+        let tokens = match self {
+            Run::Statements(tokens) => tokens.clone(),
+            Run::Closure(closure) => closure.to_token_stream(),
+            Run::Call(call) => call.later.clone(),
+        };
+        let last = tokens.into_iter().last();
+        last.map_or_else(Span::call_site, |token| token.span())
     }
 }
 
-/// `move || { tokens }`, or with the braces that are there already.
+/// `move || { tokens }`, or with the braces that are there already, and with the statements of `begin` before.
 ///
 /// When rustc complains of the closure, say that it is not `Send`, it names the closure's place and
 /// underlines it. So its own tokens are located at both ends of the user's.
-fn closure_of(tokens: TokenStream) -> TokenStream {
+fn closure_of(tokens: TokenStream, captures: Captures, begin: TokenStream) -> TokenStream {
     let mut trees = tokens.clone().into_iter();
     let first = trees.next();
     let last = trees.last();
@@ -260,9 +325,12 @@ fn closure_of(tokens: TokenStream) -> TokenStream {
         (_, None) => (tokens, start),
         _ => (tokens, place(&last)),
     };
-    let mut body = Group::new(Delimiter::Brace, statements);
+    let mut body = Group::new(Delimiter::Brace, quote!(#begin #statements));
     body.set_span(end);
-    quote_spanned!(start=> move || #body)
+    match captures {
+        Captures::Move => quote_spanned!(start=> move || #body),
+        Captures::Borrow => quote_spanned!(start=> || #body),
+    }
 }
 
 fn check_closure(closure: ExprClosure) -> Result<ExprClosure> {

@@ -59,6 +59,7 @@ mod blocking;
 mod clock;
 mod config;
 mod goroutine;
+mod join_set;
 mod primitives;
 mod sched;
 mod scope;
@@ -66,6 +67,9 @@ mod select;
 mod stack;
 
 pub mod channel;
+pub mod singleflight;
+pub mod context;
+pub mod errgroup;
 pub mod sync;
 pub mod time;
 
@@ -98,12 +102,14 @@ pub use go_macros::main;
 pub use goroutine::{
     Builder, JoinFuture, JoinHandle, gomaxprocs, num_goroutine, spawn, spawn_local, yield_now,
 };
+pub use join_set::JoinSet;
 pub use scope::{Scope, ScopedJoinHandle, scope};
 
 /// What the macros expand to. Not for direct use: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::goroutine::{park_forever, run_main, spawn_local_with, spawn_with};
+    pub use crate::goroutine::{Cloned, park_forever, run_main, spawn_local_with, spawn_with};
+    pub use crate::scope::spawn_scoped_with;
     pub use crate::select::{
         AnyArm, CanReceive, CanSend, RecvArm, Reservation, SendArm, Timeout, select,
     };

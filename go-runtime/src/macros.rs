@@ -10,6 +10,7 @@
 /// | `go!(move \|\| expression)` | the closure |
 /// | `go!(clone(tx, done) { statements })` | the block, on clones of these variables; the caller keeps its own |
 /// | `go!(options; ...)` | any of the above, with options |
+/// | `go!(s; ...)`, `go!(s, options; ...)` | any of the above, by `s.spawn(closure)`: in a [`scope`](crate::scope) a block borrows (see [below](#scopes)) |
 ///
 /// The options are `name = "..."` (for messages), `stack_size = bytes` and `local`, separated by commas. A `local` goroutine runs on
 /// the caller's worker, so nothing of it need be `Send`; it can only be started by a goroutine. Everything else that a goroutine
@@ -55,6 +56,36 @@
 ///
 /// A macro cannot see its own brackets: a call alone in braces is a call, not a block. Write `go!({ f(rx.recv()) })`, or a `;` after
 /// it, to have the goroutine do all of it.
+///
+/// # Scopes
+///
+/// A variable in front, followed by `;`, or by `,` and options, says what spawns: the `s` of a [`scope`](crate::scope), or
+/// anything else with a method `spawn` that takes a closure (options are for scopes only). It may be a path of fields, `self.scope`. The value
+/// is what that `spawn` returns.
+///
+/// The block then is no `move` closure: it borrows what it uses, as a closure does that is written by hand. What it has to own, such as a
+/// loop's variable, goes into `clone(...)`: clones are the goroutine's own, and the rest is borrowed. `go!(s; move { ... })` owns everything. Calls
+/// follow the same rule as ever, and their arguments may be borrows of what outlives the scope.
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+/// use go_runtime::{go, scope};
+///
+/// fn add(total: &AtomicUsize, n: usize) {
+///     total.fetch_add(n, Relaxed);
+/// }
+///
+/// let total = AtomicUsize::new(0);
+/// scope(|s| {
+///     for n in 1..=3 {
+///         go!(s; add(&total, n));
+///         go!(s; clone(n) { total.fetch_add(10 * n, Relaxed) });
+///     }
+///     let named = go!(s, name = "hundred"; { total.fetch_add(100, Relaxed) });
+///     named.join().unwrap();
+/// });
+/// assert_eq!(total.into_inner(), 166);
+/// ```
 ///
 /// # Panics
 ///

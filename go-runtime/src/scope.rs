@@ -14,7 +14,7 @@ use std::thread;
 
 use crate::goroutine::{Builder, JoinHandle};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
-use crate::sync::WaitGroup;
+use crate::sync::Counter;
 
 /// A scope to start goroutines in that borrow from outside of it; see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {
@@ -25,7 +25,7 @@ pub struct Scope<'scope, 'env: 'scope> {
 }
 
 struct Shared {
-    running: WaitGroup,
+    running: Counter,
     /// Panics that no `join` has returned.
     unhandled: AtomicUsize,
 }
@@ -82,7 +82,7 @@ where
 {
     let scope = Scope {
         shared: Arc::new(Shared {
-            running: WaitGroup::new(),
+            running: Counter::new(),
             unhandled: AtomicUsize::new(0),
         }),
         scope: PhantomData,
@@ -121,10 +121,25 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        match Builder::new().spawn_scoped(self, f) {
-            Ok(handle) => handle,
-            Err(error) => panic!("cannot spawn a goroutine: {error}"),
-        }
+        spawn_scoped_with(Builder::new(), self, f)
+    }
+}
+
+/// [`Scope::spawn`] for the macro's options.
+#[doc(hidden)]
+#[track_caller]
+pub fn spawn_scoped_with<'scope, F, T>(
+    builder: Builder,
+    scope: &'scope Scope<'scope, '_>,
+    f: F,
+) -> ScopedJoinHandle<'scope, T>
+where
+    F: FnOnce() -> T + Send + 'scope,
+    T: Send + 'scope,
+{
+    match builder.spawn_scoped(scope, f) {
+        Ok(handle) => handle,
+        Err(error) => panic!("cannot spawn a goroutine: {error}"),
     }
 }
 
@@ -172,7 +187,7 @@ impl Builder {
             shared.running.done();
         };
         /// Counts a goroutine out that has not come to be, also if the closure that it was to run panics when it is dropped.
-        struct Refused<'a>(&'a WaitGroup);
+        struct Refused<'a>(&'a Counter);
         impl Drop for Refused<'_> {
             fn drop(&mut self) {
                 self.0.done();

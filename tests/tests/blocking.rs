@@ -161,7 +161,7 @@ fn pool_threads() -> usize {
 #[ignore = "run by the_pool_is_elastic"]
 fn a_ceiling_of_three() {
     let busy = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
-    let group = Arc::new(WaitGroup::new());
+    let group = WaitGroup::new();
     for _ in 0..500 {
         group.add(1);
         go!(clone(busy, group) {

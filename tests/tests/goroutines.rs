@@ -89,7 +89,7 @@ fn closing_the_done_channel_releases_everybody() {
     for close in [true, false] {
         let (stop, done) = bounded::<()>(0);
         let (_work, jobs) = unbounded::<i32>();
-        let group = Arc::new(WaitGroup::new());
+        let group = WaitGroup::new();
         group.add(10_000);
         for _ in 0..10_000 {
             go!(clone(done, jobs, group) {
@@ -137,7 +137,7 @@ fn select_loses_and_doubles_nothing() {
     let (atx, arx) = bounded(0);
     let (btx, brx) = bounded(3);
     let (stop, done) = bounded::<()>(0);
-    let group = Arc::new(WaitGroup::new());
+    let group = WaitGroup::new();
     for (base, tx) in [(0, atx.clone()), (EACH, btx.clone())] {
         group.add(1);
         go!(clone(group) {

@@ -2,10 +2,11 @@
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use go_runtime::channel::bounded;
-use go_runtime::{Builder, Scope, scope, yield_now};
+use go_runtime::{Builder, JoinHandle, Scope, go, golang, scope, yield_now};
 
 mod support;
 
@@ -197,5 +198,206 @@ fn a_refused_closure_that_panics_when_dropped() {
             let refused = Builder::new().stack_size(1).spawn_scoped(s, || {});
             assert!(refused.unwrap_err().to_string().contains("stack"));
         });
+    });
+}
+
+/// What a block uses it borrows, mutably or not; its captures need no `move`.
+#[test]
+fn go_blocks_borrow() {
+    support::in_both(|| {
+        let words = vec![String::from("a"), String::from("bc")];
+        let mut longest = "";
+        let mut count = 0;
+        let joined = scope(|s| {
+            go!(s; { longest = words.iter().max_by_key(|word| word.len()).unwrap() });
+            go!(s; count += words.len(); count += 1;);
+            go!(s; words.concat(); words.join("-")).join().unwrap()
+        });
+        assert_eq!((longest, count, joined.as_str()), ("bc", 3, "a-bc"));
+        drop(words);
+    });
+}
+
+/// Go's rule: arguments are evaluated by the caller, each time around, and may be borrows.
+#[test]
+fn go_calls_take_their_arguments_now() {
+    fn add(total: &AtomicUsize, n: usize) -> usize {
+        total.fetch_add(n, Ordering::Relaxed)
+    }
+    support::in_both(|| {
+        let total = AtomicUsize::new(0);
+        let mut evaluated = 0;
+        scope(|s| {
+            for n in 1..=10 {
+                go!(s; add(&total, n));
+                go!(
+                    s;
+                    (&total).fetch_add(
+                        {
+                            evaluated += 1;
+                            n
+                        },
+                        Ordering::Relaxed,
+                    )
+                );
+            }
+            assert_eq!(evaluated, 10);
+        });
+        assert_eq!(total.into_inner(), 110);
+    });
+}
+
+#[test]
+fn go_closures_do_as_they_say() {
+    support::in_both(|| {
+        let total = AtomicUsize::new(0);
+        scope(|s| {
+            for n in 0..10 {
+                let total = &total;
+                go!(s; move || total.fetch_add(n, Ordering::Relaxed));
+            }
+            go!(s; || total.fetch_add(5, Ordering::Relaxed));
+            let (own, total) = (String::from("own"), &total);
+            go!(s; move { total.fetch_add(own.len(), Ordering::Relaxed) });
+        });
+        assert_eq!(total.into_inner(), 53);
+    });
+}
+
+/// The clones are the goroutine's own, `Copy` or not; all else is borrowed.
+#[test]
+fn go_clones_are_moved_and_the_rest_borrowed() {
+    support::in_both(|| {
+        let (tx, rx) = bounded(10);
+        let sent = AtomicUsize::new(0);
+        let shared = Arc::new(());
+        scope(|s| {
+            for n in 0..10 {
+                go!(s; clone(tx, n, shared) {
+                    sent.fetch_add(1, Ordering::Relaxed);
+                    drop(shared);
+                    tx.send(n).unwrap();
+                });
+            }
+        });
+        drop(tx);
+        assert_eq!(rx.iter().sum::<i32>(), 45);
+        assert_eq!((sent.into_inner(), Arc::strong_count(&shared)), (10, 1));
+    });
+}
+
+#[test]
+fn go_options_with_a_scope() {
+    support::in_both(|| {
+        let text = String::from("text");
+        scope(|s| {
+            let named = go!(s, name = "named"; { text.len() });
+            assert!(format!("{named:?}").contains("named"));
+            assert_eq!(named.join().unwrap(), 4);
+            let deep = go!(s, stack_size = 4 << 20, name = text.clone(); clone(text) {
+                // More than the default.
+                let large = [text.len(); 100_000];
+                large.iter().sum::<usize>()
+            });
+            assert_eq!(deep.join().unwrap(), 400_000);
+        });
+        let refused = catch_unwind(|| scope(|s| drop(go!(s, stack_size = 1; {}))));
+        let payload = refused.unwrap_err();
+        let message = payload.downcast_ref::<String>().unwrap();
+        assert!(message.contains("cannot spawn a goroutine"), "{message}");
+    });
+}
+
+/// Goroutines of the scope start more; a scope in a field and one that a macro hands over will do.
+#[test]
+fn go_takes_all_kinds_of_spawners() {
+    struct Tree<'scope, 'env> {
+        scope: &'scope Scope<'scope, 'env>,
+        leaves: &'scope AtomicUsize,
+    }
+    impl<'scope> Tree<'scope, '_> {
+        fn grow(&'scope self, depth: u32) {
+            if depth == 0 {
+                self.leaves.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            go!(self.scope; clone(depth) { self.grow(depth - 1) });
+            go!(self.scope, name = "right"; move || self.grow(depth - 1));
+        }
+    }
+    /// Anything with such a method.
+    struct Own;
+    impl Own {
+        fn spawn<T: Send + 'static>(
+            &self,
+            f: impl FnOnce() -> T + Send + 'static,
+        ) -> JoinHandle<T> {
+            go_runtime::spawn(f)
+        }
+        fn two(&self) -> i32 {
+            go!(self; i32::abs(-2)).join().unwrap()
+        }
+    }
+    macro_rules! twice {
+        ($scope:expr, $body:expr) => {
+            go!($scope; { $body });
+            go!($scope; || $body);
+        };
+    }
+    support::in_both(|| {
+        let hits = AtomicUsize::new(0);
+        scope(|s| {
+            twice!(s, hits.fetch_add(1, Ordering::Relaxed));
+            go!(s; {
+                go!(s; { hits.fetch_add(1, Ordering::Relaxed) });
+            });
+        });
+        assert_eq!(hits.swap(0, Ordering::Relaxed), 3);
+        // (The tree has to outlive the scope's own lifetime, so it is leaked.)
+        scope(|s| {
+            let tree: &Tree<'_, '_> = Box::leak(Box::new(Tree {
+                scope: s,
+                leaves: &hits,
+            }));
+            tree.grow(5);
+        });
+        assert_eq!(hits.into_inner(), 32);
+
+        let pair = (Own, 1);
+        let n = 20;
+        assert_eq!(go!(pair.0; move || n + 22).join().unwrap(), 42);
+        assert_eq!(pair.0.two(), 2);
+    });
+}
+
+#[test]
+fn golang_takes_a_spawner() {
+    support::in_both(|| {
+        let total = AtomicUsize::new(0);
+        golang! {
+            scope(|s| {
+                for n in 1..=3 {
+                    go!<s; add(&total, n)>;
+                }
+                go!< s, name = "more"; total.fetch_add(10, Ordering::Relaxed); >;
+            });
+        }
+        assert_eq!(total.into_inner(), 16);
+    });
+    fn add(total: &AtomicUsize, n: usize) {
+        total.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+/// A panic of one that `go!` has started comes back as any other.
+#[test]
+fn go_in_a_scope_passes_panics_on() {
+    support::in_both(|| {
+        scope(|s| {
+            let failed = go!(s; { panic!("expected") });
+            let failed: std::thread::Result<()> = failed.join();
+            assert!(failed.is_err());
+        });
+        catch_unwind(|| scope(|s| drop(go!(s; { panic!("expected") })))).unwrap_err();
     });
 }

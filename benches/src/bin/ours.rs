@@ -42,7 +42,7 @@ fn yield1() {
 
 fn yield1000() {
     let each = n(YIELD_E);
-    let group = Arc::new(WaitGroup::new());
+    let group = WaitGroup::new();
     group.add(YIELD_G);
     let clock = Clock::start();
     for _ in 0..YIELD_G {
@@ -138,7 +138,7 @@ fn select3() {
             }
         }
     };
-    let group = Arc::new(WaitGroup::new());
+    let group = WaitGroup::new();
     for tx in [atx, btx] {
         group.add(1);
         go!(clone(group) {
@@ -159,7 +159,7 @@ fn select3() {
 fn mutex8() {
     let count = n(MUTEX_N);
     let mutex = Arc::new(Mutex::new(0_u64));
-    let group = Arc::new(WaitGroup::new());
+    let group = WaitGroup::new();
     group.add(MUTEX_G);
     let clock = Clock::start();
     for _ in 0..MUTEX_G {
@@ -256,7 +256,7 @@ fn parked() {
     let count = parked_n();
     let (stop, done) = bounded::<()>(0);
     let started = Arc::new(AtomicUsize::new(0));
-    let group = Arc::new(WaitGroup::new());
+    let group = WaitGroup::new();
     group.add(count);
     let before = mem();
     let clock = Clock::start();
@@ -280,7 +280,7 @@ fn parked() {
 }
 
 fn timers(name: &str, goroutines: usize) {
-    let group = Arc::new(WaitGroup::new());
+    let group = WaitGroup::new();
     group.add(goroutines);
     let clock = Clock::start();
     for i in 0..goroutines as u64 {
@@ -301,7 +301,7 @@ fn pool() {
     let (expected, serial) = pool_serial(jobs);
     let (tx, rx) = bounded::<u64>(0);
     let sum = Arc::new(AtomicU64::new(0));
-    let group = Arc::new(WaitGroup::new());
+    let group = WaitGroup::new();
     group.add(POOL_W);
     let clock = Clock::start();
     for _ in 0..POOL_W {

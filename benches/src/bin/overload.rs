@@ -37,7 +37,7 @@ fn blocked() {
             }
         }
     });
-    let group = Arc::new(WaitGroup::new());
+    let group = WaitGroup::new();
     group.add(CALLS);
     let start = Instant::now();
     for _ in 0..CALLS {
@@ -93,7 +93,7 @@ fn idle() {
     const PARKED: usize = 100_000;
     let (stop, done) = bounded::<()>(0);
     let parked = Arc::new(AtomicUsize::new(0));
-    let group = Arc::new(WaitGroup::new());
+    let group = WaitGroup::new();
     group.add(PARKED);
     for _ in 0..PARKED {
         go!(clone(done, parked, group) {

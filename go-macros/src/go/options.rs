@@ -1,22 +1,38 @@
-//! The options in front of a goroutine: `name = ..., stack_size = ..., local;`.
+//! What is in front of a goroutine: `name = ..., stack_size = ..., local;`, perhaps after a spawner.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::parse::ParseStream;
 use syn::{Error, Expr, Result, Token, token};
 
+use super::spawner::{After, Spawner};
+
 #[derive(Default)]
 pub(super) struct Options {
+    spawner: Option<Spawner>,
     /// `name` and `stack_size`, in source order: that is the order of evaluation.
     settings: Vec<(Ident, Expr)>,
     local: Option<Ident>,
 }
 
 impl Options {
-    /// Takes the options and their `;`, if there are any.
+    /// Takes the spawner, the options and their `;`, if there are any.
     pub(super) fn parse(input: ParseStream) -> Result<Options> {
         let mut options = Options::default();
-        refuse_misspellings(input)?;
+        match Spawner::parse(input)? {
+            Some((spawner, After::Body)) => {
+                refuse_options_in_body(&spawner, input)?;
+                options.spawner = Some(spawner);
+                return Ok(options);
+            }
+            Some((spawner, After::Options)) => {
+                if !starts_option(input) {
+                    return Err(spawner.expected_options(input.span()));
+                }
+                options.spawner = Some(spawner);
+            }
+            None => refuse_misspellings(input)?,
+        }
         if !starts_option(input) {
             return Ok(options);
         }
@@ -31,8 +47,17 @@ impl Options {
                 break;
             }
         }
-        if input.peek(Token![;]) {
+        if let (Some(spawner), Some(local)) = (&options.spawner, &options.local) {
+            return Err(spawner.refuse_local(local));
+        }
+        let ended = input.peek(Token![;]);
+        if ended {
             input.parse::<Token![;]>()?;
+        }
+        if options.spawner.is_none() {
+            Spawner::refuse_behind_options(input, options.local.as_ref())?;
+        }
+        if ended {
             return Ok(options);
         }
         // At the end of the input there is no token to point at but those of the options.
@@ -78,13 +103,23 @@ impl Options {
         Ok(())
     }
 
-    /// The statement that evaluates the options, if there is something to evaluate, and the spawn.
+    /// Whether something of the user's spawns, so that the goroutine may borrow.
+    pub(super) fn has_spawner(&self) -> bool {
+        self.spawner.is_some()
+    }
+
+    /// The statement that evaluates the options, if there is something to evaluate, and the spawn. `end` is the last
+    /// token's place.
     pub(super) fn expand(
         self,
         krate: &TokenStream,
         closure: TokenStream,
+        end: Span,
     ) -> (Option<TokenStream>, TokenStream) {
         if self.settings.is_empty() {
+            if let Some(spawner) = self.spawner {
+                return (None, spawner.call(closure, end));
+            }
             let spawn = match self.local {
                 Some(_) => quote!(spawn_local),
                 None => quote!(spawn),
@@ -102,10 +137,14 @@ impl Options {
             quote!(.#name #call)
         });
         let evaluate = quote!(let #builder = #krate::Builder::new() #(#settings)*;);
-        (
-            Some(evaluate),
-            quote!(#krate::__private::#spawn(#builder, #closure)),
-        )
+        let spawn = match &self.spawner {
+            Some(spawner) => {
+                let scope = spawner.path();
+                quote!(#krate::__private::spawn_scoped_with(#builder, #scope, #closure))
+            }
+            None => quote!(#krate::__private::#spawn(#builder, #closure)),
+        };
+        (Some(evaluate), spawn)
     }
 }
 
@@ -124,6 +163,18 @@ fn refuse_misspellings(input: ParseStream) -> Result<()> {
             option.span(),
             "expected `;` after the option: go!(local; { ... })",
         ));
+    }
+    Ok(())
+}
+
+/// `s; name = "x"; ...`, which would assign to a variable.
+fn refuse_options_in_body(spawner: &Spawner, input: ParseStream) -> Result<()> {
+    let Ok(option) = input.fork().parse::<Ident>() else {
+        return Ok(());
+    };
+    let known = option == "name" || option == "stack_size" || option == "local";
+    if known && starts_option(input) {
+        return Err(spawner.refuse_option_in_body(&option));
     }
     Ok(())
 }

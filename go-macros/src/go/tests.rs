@@ -231,6 +231,96 @@ fn options() {
 }
 
 #[test]
+fn a_block_of_a_spawner_borrows() {
+    becomes("s; { a; b }", "s.spawn(|| { a; b })");
+    becomes("s; a; b", "s.spawn(|| { a; b })");
+    becomes("s; total = f(x);", "s.spawn(|| { total = f(x); })");
+    becomes("self.scope; { a }", "self.scope.spawn(|| { a })");
+    becomes("self; { a }", "self.spawn(|| { a })");
+    becomes("pair.0; { a }", "pair.0.spawn(|| { a })");
+    becomes("s; move || x", "s.spawn(move || x)");
+    becomes("s; move { a; b }", "s.spawn(move || { a; b })");
+    becomes("s; || x", "s.spawn(|| x)");
+    becomes("s; s; x", "s.spawn(|| { s; x })");
+}
+
+#[test]
+fn a_call_of_a_spawner_is_evaluated_now() {
+    becomes(
+        "s; f(&a, b)",
+        "{ let __go0 = &a; let __go1 = b; s.spawn(move || { f(__go0, __go1) }) }",
+    );
+    becomes("s; f()", "s.spawn(move || { f() })");
+}
+
+#[test]
+fn clones_for_a_spawner_are_moved_alone() {
+    becomes(
+        "s; clone(a, b) { a.f(b, c) }",
+        "{
+            let a = rt::__private::Cloned(::core::clone::Clone::clone(&a));
+            let b = rt::__private::Cloned(::core::clone::Clone::clone(&b));
+            s.spawn(|| {
+                let a = rt::__private::Cloned::take(a);
+                let b = rt::__private::Cloned::take(b);
+                a.f(b, c)
+            })
+        }",
+    );
+    becomes("s; clone() {}", "s.spawn(|| {})");
+}
+
+#[test]
+fn options_of_a_spawner() {
+    becomes(
+        "s, name = n, stack_size = 1; f(&a)",
+        "{ let __go_builder = rt::Builder::new().name(n).stack_size(1); let __go0 = &a; \
+         rt::__private::spawn_scoped_with(__go_builder, s, move || { f(__go0) }) }",
+    );
+    becomes(
+        "self.scope, name = n,; { a }",
+        "{ let __go_builder = rt::Builder::new().name(n); \
+         rt::__private::spawn_scoped_with(__go_builder, self.scope, || { a }) }",
+    );
+    for code in [
+        "s, local; f()",
+        "s, name = n, local; f()",
+        "local, s; f()",
+        "local; s; f()",
+        "local, name = n; s; f()",
+        "s; local; f()",
+    ] {
+        fails(code, "leave out `local`, go!(s; ...)");
+    }
+    fails(
+        "name = n, self.s; f()",
+        "`self.s` goes in front of the options: go!(self.s, name",
+    );
+    fails("name = n; s; f()", "`s` goes in front of the options");
+    fails(
+        "s; name = n; f()",
+        "options come after a comma: go!(s, name = ...; ...)",
+    );
+    fails("s, f()", "or `;` in its place, go!(s; ...)");
+    fails("s,", "expected an option after the comma");
+    fails("s, nme = 1; f()", "unknown option `nme`");
+    fails("s, name = 1;", "go! needs something to run");
+    fails("s; x", "`x` is none of them");
+}
+
+#[test]
+fn what_is_no_spawner() {
+    becomes("s;", "rt::spawn(move || { s; })");
+    becomes("s.a;", "rt::spawn(move || { s.a; })");
+    becomes("a..b; c", "rt::spawn(move || { a..b; c })");
+    becomes("f(); s; g()", "rt::spawn(move || { f(); s; g() })");
+    becomes("{ s; g() }", "rt::spawn(move || { s; g() })");
+    becomes("return; g()", "rt::spawn(move || { return; g() })");
+    becomes("s.f(); g()", "rt::spawn(move || { s.f(); g() })");
+    becomes("local; s;", "rt::spawn_local(move || { s; })");
+}
+
+#[test]
 fn what_cannot_run() {
     fails("", "go! needs something to run: `go! { statements }`");
     fails(

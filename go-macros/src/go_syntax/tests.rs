@@ -54,6 +54,12 @@ fn simple_ones() {
     becomes("let h = go!<move || x>;", "let h = go!{move || x};");
     becomes("go!< clone(a) { a } >, b", "go!{ clone(a) { a } }, b");
     becomes("go!< name = n; f() >;", "go!{ name = n; f() };");
+    becomes("go!<s; f(a)>;", "go!{s; f(a)};");
+    becomes("go!< s, name = n; f() >", "go!{ s, name = n; f() }");
+    becomes(
+        "let h = go!<s; let b: Vec<u8> = a > c; b>;",
+        "let h = go!{s; let b: Vec<u8> = a > c; b};",
+    );
 }
 
 #[test]

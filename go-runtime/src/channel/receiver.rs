@@ -46,7 +46,7 @@ impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
 
 impl<T> Receiver<T> {
-    pub(crate) fn new(source: Source<T>) -> Self {
+    pub(crate) const fn new(source: Source<T>) -> Self {
         Receiver { source }
     }
 

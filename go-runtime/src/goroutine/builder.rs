@@ -90,6 +90,17 @@ where
     }
 }
 
+/// A clone that a closure takes with it which borrows everything else: it is no `Copy`, so that `take` in a closure moves it there.
+#[doc(hidden)]
+pub struct Cloned<T>(pub T);
+
+impl<T> Cloned<T> {
+    #[inline]
+    pub fn take(self) -> T {
+        self.0
+    }
+}
+
 /// A goroutine with options: a name for messages, a stack of its own size.
 ///
 /// ```

@@ -9,7 +9,7 @@ mod panic_report;
 mod sleep;
 
 pub use builder::{Builder, spawn, spawn_local};
-pub use builder::{spawn_local_with, spawn_with};
+pub use builder::{Cloned, spawn_local_with, spawn_with};
 pub(crate) use delayed_spawn::DelayedSpawn;
 pub use job::JoinHandle;
 pub use join_future::JoinFuture;
@@ -18,6 +18,7 @@ pub use sleep::park_forever;
 pub(crate) use sleep::sleep_until;
 
 use std::hint;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::sched::{Runtime, Worker};
@@ -66,6 +67,24 @@ pub(crate) fn spin_for_lock(rounds: u32) -> bool {
 pub(crate) fn may_switch() -> bool {
     let in_goroutine = || Worker::current().is_some_and(|worker| worker.current_task().is_some());
     !std::thread::panicking() || !in_goroutine()
+}
+
+/// Who is running: no two that run or are parked at the same time have the same one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Identity {
+    /// The address of its task.
+    Goroutine(usize),
+    Thread(ThreadId),
+}
+
+impl Identity {
+    pub(crate) fn current() -> Identity {
+        let task = Worker::current().and_then(Worker::current_task);
+        match task {
+            Some(task) => Identity::Goroutine(task.as_ptr().addr().get()),
+            None => Identity::Thread(thread::current().id()),
+        }
+    }
 }
 
 /// For one who may not switch, and waits for others.

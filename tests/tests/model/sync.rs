@@ -1,7 +1,7 @@
 //! What is built on the wait queue besides channels.
 
-#[path = "../../../go-runtime/src/sync/wait_group.rs"]
-mod wait_group;
+#[path = "../../../go-runtime/src/sync/wait_group/counter.rs"]
+mod counter;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -9,14 +9,14 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
-use self::wait_group::WaitGroup;
+use self::counter::Counter;
 use crate::check;
 
 /// Who waits for the next round is not released by the last `done` of the one before.
 #[test]
 fn a_wait_group_can_be_used_again() {
     check("wait group, two rounds", 3, || {
-        let group = Arc::new(WaitGroup::new());
+        let group = Arc::new(Counter::new());
         for _ in 0..2 {
             group.add(1);
             let ended = Arc::new(AtomicBool::new(false));
@@ -37,9 +37,9 @@ fn a_wait_group_can_be_used_again() {
 #[test]
 fn a_done_too_many_leaves_the_group_usable() {
     check("wait group, a done too many", 3, || {
-        let group = Arc::new(WaitGroup::new());
+        let group = Arc::new(Counter::new());
         let there = group.clone();
-        let done = |group: &WaitGroup| catch_unwind(AssertUnwindSafe(|| group.done())).is_ok();
+        let done = |group: &Counter| catch_unwind(AssertUnwindSafe(|| group.done())).is_ok();
         let thread = thread::spawn(move || {
             there.add(1);
             let accepted = done(&there);

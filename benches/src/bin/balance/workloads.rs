@@ -250,7 +250,7 @@ fn skynet_node(tx: Sender<u64>, number: u64, leaves: u64) {
 }
 
 fn pairs() -> u64 {
-    let group = Arc::new(WaitGroup::new());
+    let group = WaitGroup::new();
     group.add(PAIRS);
     for _ in 0..PAIRS {
         let (ping, pings) = bounded::<()>(0);

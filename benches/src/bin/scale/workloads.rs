@@ -97,7 +97,7 @@ pub(crate) fn spawns(n: usize) -> Result<(), String> {
 }
 
 fn round() {
-    let group = Arc::new(WaitGroup::new());
+    let group = WaitGroup::new();
     group.add(SPAWNS);
     for _ in 0..SPAWNS {
         go!(clone(group) {

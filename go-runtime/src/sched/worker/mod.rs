@@ -142,6 +142,12 @@ impl Worker {
         unsafe { CURRENT.get().as_ref() }
     }
 
+    /// No two workers have the same one.
+    #[inline]
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
     pub(super) fn seat(&self) -> &'static Seat {
         self.seat
     }

@@ -1,4 +1,6 @@
-//! Go's `sync.WaitGroup`.
+//! What the clones of a [`WaitGroup`](super::WaitGroup) share, and what a scope counts its goroutines with.
+//!
+//! The step to 0 and the taking of those who wait are one, under the lock; all other steps are single atomic operations.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -9,45 +11,24 @@ use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::sched::{Parker, Verdict};
 
-/// Waits for a number of goroutines to finish.
-///
-/// The counter starts at 0. [`add`](WaitGroup::add) raises it, [`done`](WaitGroup::done) lowers it by one, and
-/// [`wait`](WaitGroup::wait) waits until it is 0. As in Go, calls of `add` that raise it from 0 come before the `wait`. Share
-/// one by an `Arc`, or as a static in a [`LazyLock`](std::sync::LazyLock).
-///
-/// ```
-/// use std::sync::Arc;
-/// use std::sync::atomic::{AtomicUsize, Ordering};
-/// use go_runtime::{go, sync::WaitGroup};
-///
-/// let (group, hits) = (Arc::new(WaitGroup::new()), Arc::new(AtomicUsize::new(0)));
-/// group.add(10);
-/// for _ in 0..10 {
-///     go!(clone(group, hits) {
-///         hits.fetch_add(1, Ordering::Relaxed);
-///         group.done();
-///     });
-/// }
-/// group.wait();
-/// assert_eq!(hits.load(Ordering::Relaxed), 10);
-/// ```
-pub struct WaitGroup {
+/// A count, and those who wait until it is 0.
+pub(crate) struct Counter {
     count: AtomicUsize,
     lock: RawSpinLock,
     waiting: UnsafeCell<WaitQueue>,
 }
 
 // SAFETY: `waiting` is used under the lock only.
-unsafe impl Sync for WaitGroup {}
+unsafe impl Sync for Counter {}
 
 // Its misuse panics before anything is changed.
-impl UnwindSafe for WaitGroup {}
-impl RefUnwindSafe for WaitGroup {}
+impl UnwindSafe for Counter {}
+impl RefUnwindSafe for Counter {}
 
-impl WaitGroup {
-    /// A group with a count of 0.
-    pub fn new() -> WaitGroup {
-        WaitGroup {
+impl Counter {
+    /// A count of 0.
+    pub(crate) fn new() -> Counter {
+        Counter {
             count: AtomicUsize::new(0),
             lock: RawSpinLock::new(),
             waiting: UnsafeCell::new(WaitQueue::new()),
@@ -59,7 +40,7 @@ impl WaitGroup {
     /// # Panics
     /// If it overflows.
     #[track_caller]
-    pub fn add(&self, n: usize) {
+    pub(crate) fn add(&self, n: usize) {
         let raised = self
             .count
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
@@ -74,10 +55,9 @@ impl WaitGroup {
     /// Lowers the counter by one; at 0 everybody who waits goes on.
     ///
     /// # Panics
-    /// If the counter is 0 already: there were more calls of `done` than `add` announced (Go: *negative WaitGroup
-    /// counter*). The counter stays 0.
+    /// If the counter is 0 already; it stays 0.
     #[track_caller]
-    pub fn done(&self) {
+    pub(crate) fn done(&self) {
         let lowered = self
             .count
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |count| {
@@ -89,7 +69,7 @@ impl WaitGroup {
     }
 
     /// Waits until the counter is 0.
-    pub fn wait(&self) {
+    pub(crate) fn wait(&self) {
         if self.count.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -134,13 +114,7 @@ impl WaitGroup {
     }
 }
 
-impl Default for WaitGroup {
-    fn default() -> Self {
-        WaitGroup::new()
-    }
-}
-
-impl fmt::Debug for WaitGroup {
+impl fmt::Debug for Counter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitGroup")
             .field("count", &self.count.load(Ordering::Relaxed))

@@ -1,0 +1,196 @@
+//! A set of goroutines whose results are taken as they come.
+//!
+//! A channel carries the results, and a count says how many are still to come out of it. Only one may take at a time, by `&mut`, so that
+//! whoever finds the count above 0 also gets a result.
+
+use std::fmt;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::thread;
+
+use crate::channel::{self, Receiver, Sender};
+use crate::goroutine::Builder;
+use crate::primitives::atomic::{AtomicUsize, Ordering};
+
+/// Goroutines that all return a `T`, to be joined in the order in which they end.
+///
+/// Dropping the set ends nobody: its goroutines go on by themselves, and their results are dropped. Shared by reference, it may be
+/// added to by several at once.
+///
+/// ```
+/// use go_runtime::{JoinSet, go};
+///
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// let mut set = JoinSet::new();
+/// for n in 1..=3 {
+///     go!(set; square(n));
+/// }
+/// let mut sum = 0;
+/// while let Some(result) = set.join_next() {
+///     sum += result.unwrap();
+/// }
+/// assert_eq!(sum, 14);
+/// ```
+///
+/// A block that captures needs a `move` here, `go!(set; move { ... })`, as nothing can be borrowed: the goroutines may outlive the set. For
+/// those that borrow there is [`scope`](crate::scope).
+pub struct JoinSet<T> {
+    results: Receiver<thread::Result<T>>,
+    sender: Sender<thread::Result<T>>,
+    /// Goroutines whose results nobody has taken yet.
+    left: AtomicUsize,
+}
+
+impl<T> JoinSet<T> {
+    /// A set without goroutines.
+    pub fn new() -> JoinSet<T> {
+        let (sender, results) = channel::unbounded();
+        JoinSet {
+            results,
+            sender,
+            left: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many goroutines have not been joined, whether they run or have ended.
+    ///
+    /// ```
+    /// let mut set = go_runtime::JoinSet::new();
+    /// set.spawn(|| 1);
+    /// assert_eq!(set.len(), 1);
+    /// set.join_next();
+    /// assert!(set.is_empty());
+    /// ```
+    pub fn len(&self) -> usize {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// Whether all goroutines have been joined, so that [`join_next`](Self::join_next) would give `None`.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Waits for a goroutine to end and takes its result: of those that nobody has joined, the one that ended first. `None` if there is
+    /// none left to wait for.
+    ///
+    /// It parks a goroutine and blocks a thread. What the goroutine's closure has captured is gone by then.
+    ///
+    /// # Errors
+    /// Within the `Some`: the payload of the panic with which that goroutine ended, as [`JoinHandle::join`](crate::JoinHandle::join) gives it.
+    ///
+    /// ```
+    /// let mut set = go_runtime::JoinSet::new();
+    /// set.spawn(|| panic!("no luck"));
+    /// let payload = set.join_next().unwrap().unwrap_err();
+    /// assert_eq!(payload.downcast_ref::<&str>(), Some(&"no luck"));
+    /// assert!(set.join_next().is_none());
+    /// ```
+    pub fn join_next(&mut self) -> Option<thread::Result<T>> {
+        if self.is_empty() {
+            return None;
+        }
+        let Ok(result) = self.results.recv() else {
+            unreachable!("the set itself has a sender");
+        };
+        self.left.fetch_sub(1, Ordering::Relaxed);
+        Some(result)
+    }
+
+    /// The same without waiting: `None` if no goroutine has ended that has not been joined.
+    ///
+    /// ```
+    /// let (stop, done) = go_runtime::channel::bounded::<()>(0);
+    /// let mut set = go_runtime::JoinSet::new();
+    /// set.spawn(move || done.recv().is_err());
+    /// assert!(set.try_join_next().is_none());
+    /// drop(stop);
+    /// assert!(set.join_next().unwrap().unwrap());
+    /// ```
+    ///
+    /// # Errors
+    /// As [`join_next`](Self::join_next).
+    pub fn try_join_next(&mut self) -> Option<thread::Result<T>> {
+        let result = self.results.try_recv().ok()?;
+        self.left.fetch_sub(1, Ordering::Relaxed);
+        Some(result)
+    }
+
+    /// Waits for all goroutines; their results are in the order in which they ended.
+    ///
+    /// ```
+    /// let set = go_runtime::JoinSet::new();
+    /// for n in 0..3 {
+    ///     set.spawn(move || n);
+    /// }
+    /// let mut numbers: Vec<i32> = set.join_all().into_iter().map(Result::unwrap).collect();
+    /// numbers.sort();
+    /// assert_eq!(numbers, [0, 1, 2]);
+    /// ```
+    pub fn join_all(mut self) -> Vec<thread::Result<T>> {
+        let mut all = Vec::with_capacity(self.len());
+        while let Some(result) = self.join_next() {
+            all.push(result);
+        }
+        all
+    }
+}
+
+impl<T: Send + 'static> JoinSet<T> {
+    /// Starts a goroutine of the set. `go!(set; ...)` calls it.
+    ///
+    /// # Panics
+    /// As [`spawn`](crate::spawn); the set is then as it was before.
+    #[track_caller]
+    pub fn spawn<F>(&self, f: F)
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
+        if let Err(error) = self.spawn_with(Builder::new(), f) {
+            panic!("cannot spawn a goroutine: {error}");
+        }
+    }
+
+    /// Starts a goroutine of the set with options.
+    ///
+    /// ```
+    /// use go_runtime::{Builder, JoinSet};
+    /// let mut set = JoinSet::new();
+    /// set.spawn_with(Builder::new().stack_size(1 << 20), || [1_u8; 500_000].len())?;
+    /// assert_eq!(set.join_next().unwrap().unwrap(), 500_000);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Builder::spawn`]; the set is then as it was before.
+    #[track_caller]
+    pub fn spawn_with<F>(&self, builder: Builder, f: F) -> io::Result<()>
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let sender = self.sender.clone();
+        builder.spawn(move || {
+            // As a goroutine's own, its state is not seen by anybody after its panic, but for what it shares.
+            let result = panic::catch_unwind(AssertUnwindSafe(f));
+            // If the set is gone, the result is dropped here.
+            drop(sender.send(result));
+        })?;
+        // Nobody takes while the set is borrowed here, so the count may come after the result.
+        self.left.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl<T> Default for JoinSet<T> {
+    fn default() -> Self {
+        JoinSet::new()
+    }
+}
+
+impl<T> fmt::Debug for JoinSet<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinSet").field("len", &self.len()).finish()
+    }
+}

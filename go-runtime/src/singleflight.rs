@@ -1,0 +1,366 @@
+//! One call at a time for each key, whose result all who ask for it share: Go's [`golang.org/x/sync/singleflight`].
+//!
+//! The locks here are held for steps on a map and a list only. No code of the user's runs under them: hashes are computed before, keys
+//! are compared and dropped outside, on handles that have been copied out, and values are cloned by the one who has made them. So none of
+//! it can deadlock, whatever it does, and a value need not be `Sync`.
+//!
+//! Invariant: of the calls in the map no two have the same key. A call is taken out of the map before its list of those who wait is closed, so
+//! that who finds the list closed will not find the call again.
+//!
+//! [`golang.org/x/sync/singleflight`]: https://pkg.go.dev/golang.org/x/sync/singleflight
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use smallvec::SmallVec;
+
+use crate::channel::{self, Receiver, Sender};
+use crate::goroutine::{Identity, spawn};
+
+/// Keeps calls from being made twice at the same time: who asks for what somebody is just making waits, and gets a clone.
+///
+/// Nothing is remembered: when the call is over, the next one with that key runs anew. Clones share the calls. Values that cannot be
+/// cloned, errors for example, go into an `Arc`.
+///
+/// ```
+/// use std::sync::Arc;
+/// use go_runtime::{go, scope, singleflight::Group};
+///
+/// fn load(name: &str) -> Result<String, Arc<std::io::Error>> {
+///     Ok(format!("the page of {name}"))
+/// }
+///
+/// let pages = Group::new();
+/// scope(|s| {
+///     for _ in 0..10 {
+///         go!(s; {
+///             // However many ask at the same time, `load` runs once for them all.
+///             let (page, _shared) = pages.run("gopher", || load("gopher"));
+///             assert_eq!(page.unwrap(), "the page of gopher");
+///         });
+///     }
+/// });
+/// ```
+///
+/// The hash and the comparison of keys may run more often than a map would need. They, and what clones and drops keys and values, may use the
+/// group: it holds no lock meanwhile.
+pub struct Group<K, V> {
+    shared: Arc<Shared<K, V>>,
+}
+
+/// Calls whose keys have the same hash: one, as a rule.
+type Bucket<K, V> = SmallVec<[Arc<Call<K, V>>; 1]>;
+type Waiting<V> = Vec<Sender<(V, bool)>>;
+
+struct Shared<K, V> {
+    hasher: RandomState,
+    /// By the keys' hashes.
+    calls: Mutex<HashMap<u64, Bucket<K, V>>>,
+}
+
+struct Call<K, V> {
+    key: K,
+    hash: u64,
+    /// Who runs the closure.
+    runner: OnceLock<Identity>,
+    /// Those who want the value; `None` when the call is over.
+    waiting: Mutex<Option<Waiting<V>>>,
+}
+
+/// What a key has led to.
+enum Found<K, V> {
+    /// Nobody else makes the value. The call has been entered.
+    New(Lead<K, V>),
+    /// Somebody does; the key comes back.
+    Running(Arc<Call<K, V>>, K),
+}
+
+impl<K, V> Group<K, V> {
+    /// A group in which nothing runs.
+    pub fn new() -> Group<K, V> {
+        let shared = Shared {
+            hasher: RandomState::new(),
+            calls: Mutex::default(),
+        };
+        Group {
+            shared: Arc::new(shared),
+        }
+    }
+}
+
+impl<K: Hash + Eq, V> Group<K, V> {
+    /// Runs `f`, or waits for the one who is running theirs for this key. Go's `Group.Do`.
+    ///
+    /// `f` runs in the caller, and may borrow. The second value says whether others got the value too.
+    ///
+    /// ```
+    /// let group = go_runtime::singleflight::Group::new();
+    /// assert_eq!(group.run("key", || 1), (1, false));
+    /// assert_eq!(group.run("key", || 2), (2, false));
+    /// ```
+    ///
+    /// # Panics
+    /// If `f` panics, with its panic; those who wait for it panic too, and say so. If a clone of the value panics, those who have not
+    /// got theirs panic like that. If `f` itself runs the same key, as it would wait for itself (this is noticed if it does so directly; two
+    /// keys that run each other, or a goroutine that `f` joins, wait for ever).
+    #[track_caller]
+    pub fn run<F>(&self, mut key: K, f: F) -> (V, bool)
+    where
+        F: FnOnce() -> V,
+        V: Clone,
+    {
+        loop {
+            match self.shared.enter(key, Vec::new()) {
+                Found::New(lead) => return lead.run(f),
+                Found::Running(call, same) => {
+                    assert!(
+                        call.runner.get() != Some(&Identity::current()),
+                        "singleflight: the closure that runs for a key has run that same key, and would wait for itself"
+                    );
+                    let (sender, value) = channel::bounded(1);
+                    if call.follow(sender).is_ok() {
+                        return value.recv().unwrap_or_else(|_| {
+                            panic!("singleflight: the call that this one has waited for, for the same key, panicked")
+                        });
+                    }
+                    key = same;
+                }
+            }
+        }
+    }
+
+    /// The same without waiting: the value comes by a channel, then the channel is closed. Go's `Group.DoChan`.
+    ///
+    /// `f` runs in a goroutine of its own. If the receiver is dropped it runs all the same, and others get the value. The channel is closed
+    /// without a message if `f` panics.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use go_runtime::{channel::after, select, singleflight::Group};
+    ///
+    /// let group = Group::new();
+    /// let answer = group.run_chan("question", || 42);
+    /// select! {
+    ///     recv(answer) -> message => assert_eq!(message.unwrap(), (42, false)),
+    ///     recv(after(Duration::from_secs(60))) -> _ => panic!("no answer for a minute"),
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    /// As [`spawn`](crate::spawn). Those who have come meanwhile are told as if `f` had panicked.
+    #[track_caller]
+    pub fn run_chan<F>(&self, mut key: K, f: F) -> Receiver<(V, bool)>
+    where
+        F: FnOnce() -> V + Send + 'static,
+        K: Send + Sync + 'static,
+        V: Clone + Send + 'static,
+    {
+        let (sender, value) = channel::bounded(1);
+        loop {
+            match self.shared.enter(key, vec![sender.clone()]) {
+                Found::New(lead) => {
+                    // Or else the channel would stay open.
+                    drop(sender);
+                    spawn(move || lead.run_for_others(f));
+                    return value;
+                }
+                Found::Running(call, same) => {
+                    if call.follow(sender.clone()).is_ok() {
+                        return value;
+                    }
+                    key = same;
+                }
+            }
+        }
+    }
+
+    /// Has the next [`run`](Self::run) of this key run anew, though one may be running. Go's `Group.Forget`.
+    ///
+    /// Those who wait for that one go on waiting, and get its value.
+    ///
+    /// ```
+    /// let group = go_runtime::singleflight::Group::<String, i32>::new();
+    /// group.forget("key");
+    /// ```
+    pub fn forget<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.shared.hasher.hash_one(key);
+        let bucket = self.shared.lock().get(&hash).cloned().unwrap_or_default();
+        let call = bucket.iter().find(|call| call.key.borrow() == key);
+        if let Some(call) = call {
+            self.shared.remove(call);
+        }
+    }
+}
+
+impl<K, V> Shared<K, V> {
+    /// Nothing but steps on the map happens under it.
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Bucket<K, V>>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remove(&self, call: &Arc<Call<K, V>>) {
+        let mut calls = self.lock();
+        let Some(bucket) = calls.get_mut(&call.hash) else {
+            return;
+        };
+        let at = bucket.iter().position(|other| Arc::ptr_eq(other, call));
+        // (Not the last handle: the caller has one.)
+        if let Some(at) = at {
+            bucket.swap_remove(at);
+        }
+        if bucket.is_empty() {
+            calls.remove(&call.hash);
+        }
+    }
+}
+
+impl<K: Hash + Eq, V> Shared<K, V> {
+    fn enter(self: &Arc<Self>, key: K, waiting: Waiting<V>) -> Found<K, V> {
+        let hash = self.hasher.hash_one(&key);
+        // Dropped after the guard, by which time they may be the last handles.
+        let mut seen: Bucket<K, V> = SmallVec::new();
+        loop {
+            let unseen: Bucket<K, V> = {
+                let mut calls = self.lock();
+                let bucket = calls.entry(hash).or_default();
+                let is_seen = |call: &Arc<_>| seen.iter().any(|other| Arc::ptr_eq(other, call));
+                let unseen: Bucket<K, V> = bucket
+                    .iter()
+                    .filter(|call| !is_seen(call))
+                    .cloned()
+                    .collect();
+                if unseen.is_empty() {
+                    let call = Arc::new(Call {
+                        key,
+                        hash,
+                        runner: OnceLock::new(),
+                        waiting: Mutex::new(Some(waiting)),
+                    });
+                    bucket.push(Arc::clone(&call));
+                    return Found::New(Lead {
+                        shared: Arc::clone(self),
+                        call,
+                        over: false,
+                    });
+                }
+                unseen
+            };
+            for call in unseen {
+                if call.key == key {
+                    return Found::Running(call, key);
+                }
+                seen.push(call);
+            }
+        }
+    }
+}
+
+impl<K, V> Call<K, V> {
+    fn lock(&self) -> MutexGuard<'_, Option<Waiting<V>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the value sent to this one as well; an error if the call is over.
+    fn follow(&self, sender: Sender<(V, bool)>) -> Result<(), Sender<(V, bool)>> {
+        match &mut *self.lock() {
+            Some(list) => {
+                list.push(sender);
+                Ok(())
+            }
+            None => Err(sender),
+        }
+    }
+}
+
+/// The duty of whoever makes the value: the call is over when it is dropped, and those who wait are told.
+struct Lead<K, V> {
+    shared: Arc<Shared<K, V>>,
+    call: Arc<Call<K, V>>,
+    over: bool,
+}
+
+impl<K, V: Clone> Lead<K, V> {
+    fn run(mut self, f: impl FnOnce() -> V) -> (V, bool) {
+        let value = self.make(f);
+        let waiting = self.end();
+        let shared = !waiting.is_empty();
+        for sender in waiting {
+            // One who has dropped the receiver does not want it any more.
+            let _ = sender.send((value.clone(), true));
+        }
+        (value, shared)
+    }
+
+    fn run_for_others(mut self, f: impl FnOnce() -> V) {
+        let value = self.make(f);
+        let mut waiting = self.end();
+        let shared = waiting.len() > 1;
+        let last = waiting.pop();
+        for sender in waiting {
+            let _ = sender.send((value.clone(), shared));
+        }
+        if let Some(last) = last {
+            let _ = last.send((value, shared));
+        }
+    }
+
+    fn make(&self, f: impl FnOnce() -> V) -> V {
+        let first = self.call.runner.set(Identity::current());
+        debug_assert!(first.is_ok(), "a call has one runner");
+        f()
+    }
+}
+
+impl<K, V> Lead<K, V> {
+    fn end(&mut self) -> Waiting<V> {
+        self.over = true;
+        self.shared.remove(&self.call);
+        self.call.lock().take().unwrap_or_default()
+    }
+}
+
+impl<K, V> Drop for Lead<K, V> {
+    fn drop(&mut self) {
+        if !self.over {
+            // Their channels are closed by it.
+            drop(self.end());
+        }
+    }
+}
+
+impl<K, V> Clone for Group<K, V> {
+    fn clone(&self) -> Self {
+        Group {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<K, V> Default for Group<K, V> {
+    fn default() -> Self {
+        Group::new()
+    }
+}
+
+impl<K, V> fmt::Debug for Group<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Copied out, as they may be the last handles by the time that they are dropped.
+        let calls: Vec<_> = self.shared.lock().values().flatten().cloned().collect();
+        let waiting: usize = calls
+            .iter()
+            .map(|call| call.lock().as_ref().map_or(0, Vec::len))
+            .sum();
+        f.debug_struct("Group")
+            .field("running", &calls.len())
+            .field("waiting", &waiting)
+            .finish()
+    }
+}

@@ -1,0 +1,134 @@
+//! Go's `sync.WaitGroup`: handles on a [`Counter`].
+
+mod counter;
+
+pub(crate) use counter::Counter;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::goroutine::{JoinHandle, spawn};
+
+/// Waits for a number of goroutines to finish.
+///
+/// The counter starts at 0. [`go`](WaitGroup::go) starts a goroutine that is counted, and [`wait`](WaitGroup::wait) waits until the counter is 0.
+/// Clones share the counter.
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use go_runtime::sync::WaitGroup;
+///
+/// static HITS: AtomicUsize = AtomicUsize::new(0);
+/// let group = WaitGroup::new();
+/// for _ in 0..10 {
+///     group.go(|| HITS.fetch_add(1, Ordering::Relaxed));
+/// }
+/// group.wait();
+/// assert_eq!(HITS.load(Ordering::Relaxed), 10);
+/// ```
+///
+/// What is no goroutine of its own is counted by hand: [`add`](WaitGroup::add) raises the counter, [`done`](WaitGroup::done)
+/// lowers it by one. As in Go, calls that raise it from 0 come before the `wait`.
+///
+/// ```
+/// use go_runtime::{go, sync::WaitGroup};
+///
+/// let group = WaitGroup::new();
+/// group.add(10);
+/// for _ in 0..10 {
+///     go!(clone(group) { group.done() });
+/// }
+/// group.wait();
+/// ```
+#[derive(Clone)]
+pub struct WaitGroup {
+    counter: Arc<Counter>,
+}
+
+impl WaitGroup {
+    /// A group with a count of 0.
+    pub fn new() -> WaitGroup {
+        WaitGroup {
+            counter: Arc::new(Counter::new()),
+        }
+    }
+
+    /// Starts a goroutine that runs `f` and is counted until it has ended, by a panic too. Go's `WaitGroup.Go`.
+    ///
+    /// It is counted from this call on, and counted out when `f` and all that it has captured are gone. A panic goes to the handle, and if
+    /// that has been dropped, to nobody but the panic hook; `wait` does not repeat it. The result is the handle's: `wait` may
+    /// return a moment before [`is_finished`](JoinHandle::is_finished) says so, and before a result that nobody takes is dropped.
+    ///
+    /// ```
+    /// let group = go_runtime::sync::WaitGroup::new();
+    /// let sum = group.go(|| 40 + 2);
+    /// let failed = group.go(|| panic!("no luck"));
+    /// group.wait();
+    /// assert_eq!(sum.join().unwrap(), 42);
+    /// assert!(failed.join().is_err());
+    /// ```
+    ///
+    /// # Panics
+    /// As [`spawn`](crate::spawn); then nothing is counted. Or if the counter overflows.
+    #[track_caller]
+    pub fn go<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.add(1);
+        // In this order they are dropped if there is to be no goroutine.
+        let counted = (f, Counted(self.clone()));
+        spawn(move || {
+            let (f, counted) = counted;
+            let result = f();
+            drop(counted);
+            result
+        })
+    }
+
+    /// Raises the counter by `n`.
+    ///
+    /// # Panics
+    /// If it overflows.
+    #[track_caller]
+    pub fn add(&self, n: usize) {
+        self.counter.add(n);
+    }
+
+    /// Lowers the counter by one; at 0 everybody who waits goes on.
+    ///
+    /// # Panics
+    /// If the counter is 0 already: there were more calls of `done` than `add` announced (Go: *negative WaitGroup
+    /// counter*). The counter stays 0.
+    #[track_caller]
+    pub fn done(&self) {
+        self.counter.done();
+    }
+
+    /// Waits until the counter is 0.
+    pub fn wait(&self) {
+        self.counter.wait();
+    }
+}
+
+/// One of the group, until it is dropped.
+struct Counted(WaitGroup);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.done();
+    }
+}
+
+impl Default for WaitGroup {
+    fn default() -> Self {
+        WaitGroup::new()
+    }
+}
+
+impl fmt::Debug for WaitGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.counter.fmt(f)
+    }
+}
