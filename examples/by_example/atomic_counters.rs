@@ -5,14 +5,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use go_runtime::scope;
+use go_runtime::{go, scope};
 
 #[go_runtime::main]
 fn main() {
     let visitors = AtomicU64::new(0);
     scope(|s| {
         for _ in 0..50 {
-            s.spawn(|| {
+            go!(s; {
                 for _ in 0..1000 {
                     visitors.fetch_add(1, Ordering::Relaxed);
                 }

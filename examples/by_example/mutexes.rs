@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use go_runtime::scope;
 use go_runtime::sync::Mutex;
+use go_runtime::{go, scope};
 
 #[derive(Default)]
 struct Ballot {
@@ -24,8 +24,11 @@ fn main() {
     let ballot = Ballot::default();
     scope(|s| {
         for city in ["Oslo", "Lima", "Oslo"] {
-            let ballot = &ballot;
-            s.spawn(move || (0..1000).for_each(|_| ballot.vote(city)));
+            go!(s; clone(city) {
+                for _ in 0..1000 {
+                    ballot.vote(city);
+                }
+            });
         }
     });
     // Nobody else is left, so no lock is needed.

@@ -37,6 +37,14 @@ programs_of! { "by_example";
         "job 4",
         "1 more",
     ]),
+    context => exactly(&[
+        "quick: Ok(\"done for Ann\")",
+        "slow: Err(DeadlineExceeded)",
+        "the server: None",
+        "under way: Err(Canceled)",
+        "under way: Err(Canceled)",
+        "the server: Some(Canceled)",
+    ]),
     goroutines => in_any_order(&[
         "main: lay the table",
         "soup: step 1",
@@ -119,6 +127,15 @@ programs_of! { "by_example";
         "the bus is here",
         "ding",
         "silenced: true",
+    ]),
+    wait_groups => in_any_order(&[
+        "the red lamp is lit",
+        "the green lamp is lit",
+        "the white lamp is lit",
+        "lit: 3",
+        "a result: Some(14)",
+        "the lighthouse is lit",
+        "lit: 4",
     ]),
     worker_pools => exactly(&[
         "palindromes: [\"civic\", \"level\", \"noon\", \"radar\"]",

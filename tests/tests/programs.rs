@@ -20,7 +20,7 @@ const PROGRAMS: [&str; 7] = [
 fn tour() {
     succeeds("tour", &[], |ended| {
         let headings = ended.out.lines().filter(|line| line.starts_with("== "));
-        assert_eq!(headings.count(), 16, "{}", ended.out);
+        assert_eq!(headings.count(), 18, "{}", ended.out);
         has_lines(
             ended,
             &[
@@ -42,11 +42,18 @@ fn tour() {
                 "it has quit: true",
                 "[10, 20, 30, 1, 2, 3]",
                 "ten squares: 285",
+                "together: goroutines may borrow",
                 "lengths: [10, 3, 6]",
                 "a task asked a goroutine: 144",
                 "timed out",
                 "not too early: true",
                 "three ticks",
+                "stopped: true",
+                "the bell: ding",
+                "the query: Some(DeadlineExceeded)",
+                "its request: None",
+                "cancelled: the work for Some(\"Ann\")",
+                "in stock: {\"apple\": 1, \"pear\": 2}",
                 "goroutines: 10000",
                 "released: 10000",
                 "1000 are done",
