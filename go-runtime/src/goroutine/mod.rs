@@ -66,6 +66,17 @@ pub(crate) fn may_switch() -> bool {
     !std::thread::panicking() || !in_goroutine()
 }
 
+/// The caller's number, by which it knows itself again: no other goroutine or thread that lives has it, and it is not 0.
+pub(crate) fn caller() -> usize {
+    thread_local! {
+        static HERE: u8 = const { 0 };
+    }
+    match Worker::current().and_then(Worker::current_task) {
+        Some(task) => task.as_ptr().addr().get(),
+        None => HERE.with(|here| std::ptr::from_ref(here).addr()),
+    }
+}
+
 /// For one who may not switch, and waits for others.
 pub(crate) fn doze() {
     std::thread::sleep(Duration::from_micros(20));
