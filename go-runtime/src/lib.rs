@@ -67,6 +67,8 @@ mod select;
 mod stack;
 
 pub mod channel;
+#[cfg(unix)]
+pub mod signal;
 pub mod singleflight;
 pub mod sync;
 pub mod time;
