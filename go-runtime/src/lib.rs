@@ -70,6 +70,8 @@ pub mod channel;
 #[cfg(unix)]
 pub mod signal;
 pub mod singleflight;
+pub mod context;
+pub mod errgroup;
 pub mod sync;
 pub mod time;
 

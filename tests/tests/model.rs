@@ -67,8 +67,16 @@ mod goroutine {
         rounds == 0 && crate::mutexes::SPINS.get()
     }
 
-    pub(crate) fn spawn(f: impl FnOnce() + 'static) {
-        loom::thread::spawn(f);
+    pub(crate) struct DelayedSpawn;
+
+    impl DelayedSpawn {
+        pub(crate) fn new<F>(_: Option<Instant>, _: F) -> std::io::Result<DelayedSpawn> {
+            unreachable!("timed channels are in no model")
+        }
+
+        pub(crate) fn stop(&self) -> bool {
+            unreachable!("as above")
+        }
     }
 }
 
@@ -80,6 +88,8 @@ mod futures;
 mod mutexes;
 #[path = "model/selects.rs"]
 mod selects;
+#[path = "model/semaphores.rs"]
+mod semaphores;
 #[path = "model/sync.rs"]
 mod sync;
 #[path = "model/wakeups.rs"]

@@ -115,6 +115,6 @@ pub fn tick(period: Duration) -> Receiver<Instant> {
 /// use go_runtime::channel::{TryRecvError, never};
 /// assert_eq!(never::<i32>().try_recv(), Err(TryRecvError::Empty));
 /// ```
-pub fn never<T>() -> Receiver<T> {
+pub const fn never<T>() -> Receiver<T> {
     Receiver::new(Source::Never)
 }

@@ -66,6 +66,7 @@ mod sender;
 pub(crate) mod slot;
 pub(crate) mod state;
 mod timed;
+pub(crate) mod timer;
 pub(crate) mod wait_queue;
 
 pub use crossbeam_channel::{

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::core::{Core, Patience, Received};
 use super::iter::{Iter, TryIter};
 use super::timed::{self, At, Tick};
+use super::timer::TimerCore;
 use super::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::{clock, goroutine};
 
@@ -36,6 +37,7 @@ pub(crate) enum Source<T> {
     Core(Arc<Core<T>>),
     At(Arc<At<T>>),
     Tick(Arc<Tick<T>>),
+    Timer(Arc<TimerCore<T>>),
     Never,
 }
 
@@ -44,7 +46,7 @@ impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
 
 impl<T> Receiver<T> {
-    pub(super) fn new(source: Source<T>) -> Self {
+    pub(crate) const fn new(source: Source<T>) -> Self {
         Receiver { source }
     }
 
@@ -67,7 +69,19 @@ impl<T> Receiver<T> {
             Source::Core(core) => core.receive(patience),
             Source::At(at) => timed::receive(patience, || at.due(), || at.try_take()),
             Source::Tick(tick) => timed::receive(patience, || tick.due(), || tick.try_take()),
+            Source::Timer(timer) => timer.receive(patience),
             Source::Never => timed::receive(patience, || None, || None),
+        }
+    }
+
+    /// Whether receiving would not wait: there is a message, or the channel is closed.
+    pub(crate) fn is_ready(&self) -> bool {
+        match &self.source {
+            Source::Core(core) => core.lock().can_receive(),
+            Source::At(at) => at.is_ready(),
+            Source::Tick(tick) => tick.is_ready(),
+            Source::Timer(timer) => timer.is_ready(),
+            Source::Never => false,
         }
     }
 
@@ -165,6 +179,7 @@ impl<T> Receiver<T> {
             Source::Core(core) => core.is_full(),
             Source::At(at) => at.is_ready(),
             Source::Tick(tick) => tick.is_ready(),
+            Source::Timer(timer) => timer.is_ready(),
             Source::Never => true,
         }
     }
@@ -175,6 +190,7 @@ impl<T> Receiver<T> {
             Source::Core(core) => core.len(),
             Source::At(at) => usize::from(at.is_ready()),
             Source::Tick(tick) => usize::from(tick.is_ready()),
+            Source::Timer(timer) => usize::from(timer.is_ready()),
             Source::Never => 0,
         }
     }
@@ -183,7 +199,7 @@ impl<T> Receiver<T> {
     pub fn capacity(&self) -> Option<usize> {
         match &self.source {
             Source::Core(core) => core.capacity(),
-            Source::At(_) | Source::Tick(_) => Some(1),
+            Source::At(_) | Source::Tick(_) | Source::Timer(_) => Some(1),
             Source::Never => Some(0),
         }
     }
@@ -221,6 +237,7 @@ impl<T> Receiver<T> {
             (Source::Core(a), Source::Core(b)) => Arc::ptr_eq(a, b),
             (Source::At(a), Source::At(b)) => Arc::ptr_eq(a, b),
             (Source::Tick(a), Source::Tick(b)) => Arc::ptr_eq(a, b),
+            (Source::Timer(a), Source::Timer(b)) => Arc::ptr_eq(a, b),
             (Source::Never, Source::Never) => true,
             _ => false,
         }
@@ -236,6 +253,7 @@ impl<T> Clone for Receiver<T> {
             }
             Source::At(at) => Source::At(Arc::clone(at)),
             Source::Tick(tick) => Source::Tick(Arc::clone(tick)),
+            Source::Timer(timer) => Source::Timer(Arc::clone(timer)),
             Source::Never => Source::Never,
         })
     }

@@ -202,7 +202,7 @@ impl Builder {
         Ok(handle)
     }
 
-    fn check<F, T>(mut self) -> io::Result<(&'static Runtime, Option<Box<Options>>)> {
+    pub(super) fn check<F, T>(mut self) -> io::Result<(&'static Runtime, Option<Box<Options>>)> {
         let runtime = Runtime::try_get().map_err(|error| io::Error::other(error.to_string()))?;
         panic_report::install();
         if let Some(size) = self.options.as_ref().and_then(|options| options.stack_size) {

@@ -1,6 +1,7 @@
 //! Goroutines: spawning, joining, panics, and the program's `main` as one.
 
 mod builder;
+mod delayed_spawn;
 mod job;
 mod join_future;
 mod main_goroutine;
@@ -9,6 +10,7 @@ mod sleep;
 
 pub use builder::{Builder, spawn, spawn_local};
 pub use builder::{Cloned, spawn_local_with, spawn_with};
+pub(crate) use delayed_spawn::DelayedSpawn;
 pub use job::JoinHandle;
 pub use join_future::JoinFuture;
 pub use main_goroutine::run_main;

@@ -8,6 +8,7 @@
 //! Nothing here knows of channels: above, a goroutine is something that can be parked and unparked ([`parker`]).
 
 pub(crate) mod blocks;
+mod delayed;
 mod fiber;
 mod handshake;
 mod idle;
@@ -27,6 +28,7 @@ mod timers;
 mod wakeup;
 mod worker;
 
+pub(crate) use delayed::DelayedKey;
 pub(crate) use parker::{Parker, Unparker, Verdict};
 pub(crate) use runtime::Runtime;
 pub(crate) use task::{Options, Task, TaskRef, VTable};

@@ -198,6 +198,10 @@ impl Watcher {
             seat.rest.set_held(true);
             watch.to_report = self.runtime.debug().slow.then_some(site);
         }
+        // What was to start by now need not wait for the one that holds the worker.
+        while seat.rest.is_held() && seat.delayed.is_due(now) {
+            self.runtime.queue_due(seat, now);
+        }
         if lasted >= REPORT_AFTER
             && let Some(site) = watch.to_report.take()
         {

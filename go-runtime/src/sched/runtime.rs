@@ -205,7 +205,7 @@ impl Runtime {
     }
 
     /// Has a worker whose standing has changed look around, if it sleeps.
-    fn call(&self, seat: &Seat) {
+    pub(super) fn call(&self, seat: &Seat) {
         self.idle.start_searching();
         // Others may have relied on the one that was counted just now.
         if !seat.call() && self.idle.stop_searching() && self.has_fresh() {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crossbeam_deque::Stealer;
 use crossbeam_utils::CachePadded;
 
+use super::delayed::Delayed;
 use super::fiber::Fiber;
 use super::inbox::Node;
 use super::placement;
@@ -24,6 +25,8 @@ pub(crate) struct Seat {
     pub(super) rest: Rest<Option<NonNull<Fiber>>>,
     /// What the worker has not started yet; others may take it.
     pub(super) fresh: Stealer<TaskRef>,
+    /// What is to be started later.
+    pub(super) delayed: Delayed,
     /// Counters that only the worker itself writes.
     pub(super) books: CachePadded<Books>,
     thread: OnceLock<(Thread, ThreadClock)>,
@@ -121,6 +124,7 @@ impl Seat {
         Seat {
             rest: Rest::new(),
             fresh,
+            delayed: Delayed::new(),
             books: CachePadded::default(),
             thread: OnceLock::new(),
             trim_wanted: AtomicBool::new(false),

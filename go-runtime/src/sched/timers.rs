@@ -1,24 +1,20 @@
-//! A worker's timers: the parked goroutines with a deadline, in order of time.
+//! Timers in order of time: of a worker's parked goroutines with a deadline, and (in [`delayed`](super::delayed)) of goroutines that are yet to be
+//! queued.
 //!
-//! Only the worker touches them. Each points at a parker on the stack of a goroutine of the same worker, and is
-//! removed by that goroutine before the parker goes. What is removed early, as most timeouts are, leaves an entry without a timer in the
-//! heap, which is passed over when its time comes; when there are more such than others, all are cleared away.
+//! What is removed early, as most timeouts are, leaves an entry without a timer in the heap, which is passed over when its time comes; when there
+//! are more such than others, all are cleared away.
 //!
 //! Four of the heap's entries fill a cache line, which is what a step down the heap of very many costs. An entry says where its timer is, when it
 //! is due, and half of its number: should another timer with all that the same have taken the place, firing that one is right as well, and the
 //! entry of its own comes in vain.
 
 use std::cmp::Reverse;
-use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use dary_heap::QuaternaryHeap;
 use slab::Slab;
-use smallvec::SmallVec;
 
-use super::parker::Parker;
 use crate::clock;
-use crate::primitives::prefetch::prefetch;
 
 /// Names a timer.
 #[derive(Clone, Copy)]
@@ -31,12 +27,13 @@ pub(crate) struct TimerKey {
 /// Nanoseconds since the timers' start.
 type Nanos = u64;
 
-pub(super) struct Timers {
+/// `T` is what becomes due.
+pub(super) struct Timers<T> {
     start: Instant,
     /// The earliest is at the top; with dead entries.
     heap: QuaternaryHeap<Reverse<Entry>>,
     /// Those that have been neither fired nor removed.
-    live: Slab<Timer>,
+    live: Slab<Timer<T>>,
     count: u64,
 }
 
@@ -48,24 +45,17 @@ struct Entry {
     place: u32,
 }
 
-struct Timer {
+struct Timer<T> {
     due: Nanos,
     number: u64,
-    parker: NonNull<Parker>,
+    what: T,
 }
-
-/// So many are fired at a time. Where very many wait each is cold, and so are the tables that say where its memory is: the fewer there are between
-/// the first look at one and its turn to run, the more is still there.
-pub(super) const AT_A_TIME: usize = 16;
-
-/// Some that have been taken out.
-pub(super) type Due = SmallVec<[NonNull<Parker>; AT_A_TIME]>;
 
 /// So many dead entries do not matter.
 const FEW: usize = 64;
 
-impl Timers {
-    pub(super) fn new() -> Timers {
+impl<T> Timers<T> {
+    pub(super) fn new() -> Timers<T> {
         Timers {
             start: clock::now(),
             heap: QuaternaryHeap::new(),
@@ -100,51 +90,42 @@ impl Timers {
         }
     }
 
-    pub(super) fn add(&mut self, deadline: Instant, parker: &Parker) -> TimerKey {
+    pub(super) fn add(&mut self, deadline: Instant, what: T) -> TimerKey {
         self.count += 1;
         let number = self.count;
         let due = self.nanos(deadline);
-        let place = self.live.insert(Timer {
-            due,
-            number,
-            parker: NonNull::from(parker),
-        });
+        let place = self.live.insert(Timer { due, number, what });
         self.heap.push(Reverse(Entry {
             due,
             order: number as u32,
-            // Each is a goroutine with a stack, for more of which no address space has room.
-            place: u32::try_from(place).unwrap_or_else(|_| unreachable!("too many timers")),
+            // Each is a goroutine, started or not: so many take all of a memory of 256 GiB.
+            place: u32::try_from(place).unwrap_or_else(|_| panic!("more than 2^32 timers")),
         }));
         TimerKey { number, place }
     }
 
     /// Removes a timer, unless it has fired.
-    pub(super) fn remove(&mut self, key: TimerKey) {
-        let timer = self.live.get(key.place);
-        if timer.is_none_or(|timer| timer.number != key.number) {
-            return;
+    pub(super) fn remove(&mut self, key: TimerKey) -> Option<T> {
+        let timer = self.live.get(key.place)?;
+        if timer.number != key.number {
+            return None;
         }
-        self.live.remove(key.place);
+        let removed = self.live.remove(key.place);
         if self.heap.len() > 2 * self.live.len() + FEW {
             let live = &self.live;
             self.heap.retain(|Reverse(entry)| is_live(live, *entry));
         }
+        Some(removed.what)
     }
 
-    /// Takes out those that are due at `now`, the earliest first, and has them fetched into the caches, until there are so many.
-    pub(super) fn pop_due(&mut self, now: Instant, due: &mut Due) {
-        let now = self.nanos(now);
-        while due.len() < AT_A_TIME
-            && let Some(entry) = self.next_live()
-            && entry.due <= now
-        {
-            self.heap.pop();
-            let parker = self.live.remove(entry.place as usize).parker;
-            let start = parker.as_ptr().cast::<u8>();
-            prefetch(start);
-            prefetch(start.wrapping_add(size_of::<Parker>() - 1));
-            due.push(parker);
+    /// Takes out the earliest, if it is due at `now`.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<T> {
+        let entry = self.next_live()?;
+        if entry.due > self.nanos(now) {
+            return None;
         }
+        self.heap.pop();
+        Some(self.live.remove(entry.place as usize).what)
     }
 
     /// Gives memory back that more timers have left.
@@ -158,7 +139,7 @@ impl Timers {
     }
 }
 
-fn is_live(live: &Slab<Timer>, entry: Entry) -> bool {
+fn is_live<T>(live: &Slab<Timer<T>>, entry: Entry) -> bool {
     live.get(entry.place as usize)
         .is_some_and(|timer| timer.due == entry.due && timer.number as u32 == entry.order)
 }
@@ -170,37 +151,34 @@ mod tests {
 
     use super::*;
 
-    /// Against a map, with a parker's address for its name.
+    /// Against a map.
     #[test]
     fn any_order_of_adding_removing_and_firing() {
-        let parkers: Vec<Parker> = (0..200).map(|_| Parker::new()).collect();
+        const NAMES: usize = 200;
         let mut random = fastrand::Rng::with_seed(7);
         let (mut timers, mut map) = (Timers::new(), BTreeMap::new());
-        let mut keys: Vec<Option<(TimerKey, (Instant, u64))>> = vec![None; parkers.len()];
+        let mut keys: Vec<Option<(TimerKey, (Instant, u64))>> = vec![None; NAMES];
         let (mut now, mut added, mut fired, mut removed) = (Instant::now(), 0_u64, 0, 0);
         for _ in 0..20_000 {
-            let i = random.usize(..parkers.len());
+            let i = random.usize(..NAMES);
             match keys[i].take() {
                 None => {
                     let deadline = now + Duration::from_micros(random.u64(..1000));
                     added += 1;
                     map.insert((deadline, added), i);
-                    keys[i] = Some((timers.add(deadline, &parkers[i]), (deadline, added)));
+                    keys[i] = Some((timers.add(deadline, i), (deadline, added)));
                 }
                 Some((key, of_map)) => {
                     removed += usize::from(map.remove(&of_map).is_some());
-                    timers.remove(key);
+                    assert!(timers.remove(key).is_none_or(|name| name == i));
                     // A second time, and for one that has fired, it does nothing.
-                    timers.remove(key);
+                    assert_eq!(timers.remove(key), None);
                 }
             }
             now += Duration::from_micros(random.u64(..10));
-            let mut due = Due::new();
-            timers.pop_due(now, &mut due);
-            assert!(due.len() < AT_A_TIME);
-            for parker in due {
+            while let Some(name) = timers.pop_due(now) {
                 let ((deadline, _), i) = map.pop_first().unwrap();
-                assert!(deadline <= now && std::ptr::eq(parker.as_ptr(), &parkers[i]));
+                assert!(deadline <= now && name == i);
                 fired += 1;
             }
             assert!(

@@ -11,6 +11,7 @@ use super::engine::{AnyArm, Arm};
 use crate::channel::core::Core;
 use crate::channel::slot::{Slot, receive_promised};
 use crate::channel::state::{Found, Place};
+use crate::channel::timer::TimerCore;
 use crate::channel::wait_queue::{Claim, Claimed, Offer, Waiter};
 use crate::channel::{Receiver, RecvError, SendError, Sender, Source};
 use crate::goroutine;
@@ -79,7 +80,14 @@ impl<T> RecvArm<'_, T> {
     fn core(&self) -> Option<&Core<T>> {
         match self.receiver.source() {
             Source::Core(core) => Some(core),
-            Source::At(_) | Source::Tick(_) | Source::Never => None,
+            Source::At(_) | Source::Tick(_) | Source::Timer(_) | Source::Never => None,
+        }
+    }
+
+    fn timer(&self) -> Option<&TimerCore<T>> {
+        match self.receiver.source() {
+            Source::Timer(timer) => Some(timer),
+            Source::Core(_) | Source::At(_) | Source::Tick(_) | Source::Never => None,
         }
     }
 
@@ -111,7 +119,8 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
     }
 
     fn lock(&self) -> Option<&RawSpinLock> {
-        self.core().map(Core::raw_lock)
+        let timer = || self.timer().map(TimerCore::raw_lock);
+        self.core().map(Core::raw_lock).or_else(timer)
     }
 
     unsafe fn poll(&self, told: &mut Claimed) -> bool {
@@ -132,6 +141,11 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
             }
             Source::At(at) => at.try_take().is_some_and(|time| self.put(time, None)),
             Source::Tick(tick) => tick.try_take().is_some_and(|time| self.put(time, None)),
+            Source::Timer(timer) => {
+                // SAFETY: the lock is held, and this reference ends with the call.
+                let time = timer.take_from(unsafe { timer.state() });
+                time.is_some_and(|time| self.put(time, None))
+            }
             Source::Never => false,
         }
     }
@@ -159,6 +173,14 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
     }
 
     unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed) -> Option<Instant> {
+        if let Some(timer) = self.timer() {
+            self.waiter.set_up(parker, index, std::ptr::null_mut());
+            // SAFETY: the lock is held, and this reference ends with the block.
+            let state = unsafe { timer.state() };
+            // SAFETY: the engine dequeues.
+            unsafe { state.enqueue(&self.waiter) };
+            return state.due();
+        }
         let Some(core) = self.core() else {
             return self.due();
         };
@@ -175,6 +197,9 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
         if let Some(core) = self.core() {
             // SAFETY: the lock is held; this channel is the one it was queued in.
             unsafe { core.state().dequeue_receiver(&self.waiter) };
+        } else if let Some(timer) = self.timer() {
+            // SAFETY: as above.
+            unsafe { timer.state().dequeue(&self.waiter) };
         }
     }
 
@@ -184,6 +209,8 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
             Source::Core(core) => unsafe { core.state() }.can_receive(),
             Source::At(at) => at.is_ready(),
             Source::Tick(tick) => tick.is_ready(),
+            // SAFETY: the lock is held.
+            Source::Timer(timer) => unsafe { timer.state() }.is_ready(),
             Source::Never => false,
         }
     }
@@ -193,6 +220,10 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
             self.waiter.set_up(parker, 0, std::ptr::null_mut());
             // SAFETY: the lock is held; the engine takes it out.
             unsafe { core.state().enqueue_observer(&self.waiter) };
+        } else if let Some(timer) = self.timer() {
+            self.waiter.set_up(parker, 0, std::ptr::null_mut());
+            // SAFETY: as above.
+            unsafe { timer.state().enqueue(&self.waiter) };
         }
     }
 
@@ -200,6 +231,9 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
         if let Some(core) = self.core() {
             // SAFETY: the lock is held; this channel is the one it was queued in.
             unsafe { core.state().dequeue_observer(&self.waiter) };
+        } else if let Some(timer) = self.timer() {
+            // SAFETY: as above.
+            unsafe { timer.state().dequeue(&self.waiter) };
         }
     }
 
@@ -217,6 +251,7 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
             Source::Core(_) | Source::Never => None,
             Source::At(at) => at.due(),
             Source::Tick(tick) => tick.due(),
+            Source::Timer(timer) => timer.due(),
         }
     }
 }

@@ -27,7 +27,7 @@ impl<T> Receiver<T> {
     /// gone on already. (If several come back, the one that came back last is the next.) A future that is neither polled nor dropped
     /// keeps the message that it was given: nobody else gets it.
     ///
-    /// On a channel made by [`after`](super::after), [`at`](super::at) or [`tick`](super::tick) a goroutine sleeps for the future.
+    /// On a timed channel ([`after`](super::after), [`tick`](super::tick), a timer's) a goroutine is started, when it is time, to wake the task.
     ///
     /// # Errors
     /// If the channel is closed and empty.
@@ -241,8 +241,16 @@ impl<T> Messages<T> {
     fn poll(&mut self, receiver: &Receiver<T>, context: &mut Context<'_>) -> Poll<Option<T>> {
         match receiver.source() {
             Source::Core(core) => self.reception.poll(core, context),
-            Source::At(at) => self.poll_timed(|| at.due(), || at.try_take(), context),
-            Source::Tick(tick) => self.poll_timed(|| tick.due(), || tick.try_take(), context),
+            Source::At(at) => self.poll_timed(|| at.due(), || at.try_take(), || None, context),
+            Source::Tick(tick) => {
+                self.poll_timed(|| tick.due(), || tick.try_take(), || None, context)
+            }
+            Source::Timer(timer) => self.poll_timed(
+                || timer.due(),
+                || timer.try_take(),
+                || Some(timer.change()),
+                context,
+            ),
             Source::Never => Poll::Pending,
         }
     }
@@ -251,6 +259,7 @@ impl<T> Messages<T> {
         &mut self,
         due: impl Fn() -> Option<Instant>,
         try_take: impl Fn() -> Option<T>,
+        change: impl Fn() -> Option<Receiver<()>>,
         context: &mut Context<'_>,
     ) -> Poll<Option<T>> {
         loop {
@@ -258,17 +267,22 @@ impl<T> Messages<T> {
                 self.alarm = None;
                 return Poll::Ready(Some(message));
             }
-            let Some(due) = due() else {
-                // Somebody else has had the one message.
-                self.alarm = None;
-                return Poll::Pending;
-            };
             // Somebody else may have had the message that it was set for.
-            if self.alarm.as_ref().is_none_or(|alarm| alarm.due() != due) {
-                self.alarm = Some(Box::new(Alarm::set(due)));
-            }
-            let alarm = self.alarm.as_mut();
-            if alarm.is_some_and(|alarm| alarm.poll(context).is_pending()) {
+            let alarm = match &mut self.alarm {
+                Some(alarm) if alarm.due() == due() => alarm,
+                old => {
+                    // First, so that a change after the look at the moment is seen.
+                    let change = change();
+                    let due = due();
+                    if due.is_none() && change.is_none() {
+                        // Somebody else has had the one message.
+                        *old = None;
+                        return Poll::Pending;
+                    }
+                    old.insert(Box::new(Alarm::set(due, change)))
+                }
+            };
+            if alarm.poll(context).is_pending() {
                 return Poll::Pending;
             }
             self.alarm = None;

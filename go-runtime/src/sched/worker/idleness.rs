@@ -185,6 +185,9 @@ impl Worker {
             self.stack_retry.set(Some(retry));
             retry
         });
-        [timer, held, stack].into_iter().flatten().min()
+        [timer, self.seat.delayed.next(), held, stack]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

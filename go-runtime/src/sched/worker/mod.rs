@@ -4,6 +4,7 @@
 //! started goroutines that are ready and the ones that have not started in turn, looks into its inbox and at the
 //! clock when it runs dry and every so often besides, then steals, looks around for a moment, and sleeps.
 
+mod firing;
 mod idleness;
 mod patience;
 mod run_queue;
@@ -26,12 +27,11 @@ use crate::sched::fiber::Fiber;
 use crate::sched::inbox::Drained;
 #[cfg(target_os = "linux")]
 use crate::sched::overflow;
-use crate::sched::parker::Parker;
 use crate::sched::placement::Held;
 use crate::sched::runtime::Runtime;
 use crate::sched::seat::Seat;
 use crate::sched::task::{Era, TaskRef};
-use crate::sched::timers::{AT_A_TIME, Due, TimerKey, Timers};
+use crate::sched::timers::Timers;
 
 /// After so many goroutines, or if they take long after some milliseconds, the inbox, the timers and, no more than once a millisecond, the
 /// oldest of those that have not started get their turn.
@@ -57,7 +57,7 @@ pub(crate) struct Worker {
     era: Cell<Era>,
     /// That one has ended within the last few turns.
     turns_are_long: Cell<bool>,
-    timers: RefCell<Timers>,
+    timers: RefCell<Timers<firing::Sleeper>>,
     /// More are due than have been fired last time.
     timers_left: Cell<bool>,
     /// Idle fibers and stacks.
@@ -225,16 +225,6 @@ impl Worker {
         unsafe { fiber.as_ref().suspend() }
     }
 
-    /// # Safety
-    /// The parker stays where it is until the timer has fired or been removed.
-    pub(super) unsafe fn add_timer(&self, deadline: Instant, parker: &Parker) -> TimerKey {
-        self.timers.borrow_mut().add(deadline, parker)
-    }
-
-    pub(super) fn remove_timer(&self, key: TimerKey) {
-        self.timers.borrow_mut().remove(key);
-    }
-
     // --- the loop ---
 
     pub(super) fn run(&'static self) {
@@ -275,7 +265,7 @@ impl Worker {
         {
             return Some(Next::New(task));
         }
-        if tick.is_multiple_of(AT_A_TIME) && self.timers_left.get() {
+        if tick.is_multiple_of(firing::AT_A_TIME) && self.timers_left.get() {
             self.fire_timers();
         }
         if tick.is_multiple_of(HELD_ROUND) && self.runtime.has_held.load(Ordering::Relaxed) {
@@ -343,9 +333,9 @@ impl Worker {
         if self.seat.rest.has_mail() {
             self.collect_mail();
         }
-        self.fire_timers();
+        let queued = self.fire_timers();
         self.next_ready().or_else(|| {
-            if self.stack_freed.get() && self.retry_stackless() || self.steal() {
+            if queued || self.stack_freed.get() && self.retry_stackless() || self.steal() {
                 self.next_new(tick)
             } else {
                 None
@@ -361,23 +351,6 @@ impl Worker {
     fn drain_inbox(&self) -> Drained {
         let rest = &self.seat.rest;
         rest.drain(|fiber| fiber.into_iter().for_each(|fiber| self.ready.push(fiber)))
-    }
-
-    /// Makes some of those runnable whose time has come.
-    fn fire_timers(&self) {
-        self.timers_left.set(false);
-        if self.timers.borrow().is_empty() {
-            return;
-        }
-        let mut due = Due::new();
-        self.timers.borrow_mut().pop_due(clock::now(), &mut due);
-        self.timers_left.set(due.len() == AT_A_TIME);
-        for parker in due {
-            // SAFETY: the goroutine that added the timer is parked on this worker until it removes it.
-            if let Some(fiber) = unsafe { parker.as_ref().time_out() } {
-                self.make_ready(fiber);
-            }
-        }
     }
 
     /// Runs one goroutine until it parks, yields or ends.

@@ -178,6 +178,7 @@ impl Worker {
             self.ready.shrink();
             shrink(&mut self.local.borrow_mut());
             self.timers.borrow_mut().shrink();
+            self.seat.delayed.shrink();
             heap::trim();
         }
     }

@@ -1,0 +1,238 @@
+//! The channel of a `time::Timer` or a `time::Ticker`: as [`At`](super::timed::At) and [`Tick`](super::timed::Tick), but its moment may be changed.
+//!
+//! It keeps no timer running either: who receives computes when the message is due and waits until then. Who waits is in a queue,
+//! so that a change of the moment has it look again. There is no message before somebody takes it, so none can be stale after a change.
+
+use std::cell::UnsafeCell;
+use std::mem;
+use std::time::{Duration, Instant};
+
+use super::core::{Patience, Received};
+use super::make::bounded;
+use super::receiver::Receiver;
+use super::sender::Sender;
+use super::wait_queue::{Claim, Claimed, Offer, WaitQueue, Waiter};
+use crate::primitives::spin_lock::RawSpinLock;
+use crate::sched::{Parker, Verdict};
+use crate::{clock, goroutine};
+
+/// See `timed`.
+type Make<T> = fn(Instant) -> T;
+
+pub(crate) struct TimerCore<T> {
+    lock: RawSpinLock,
+    state: UnsafeCell<State>,
+    make: Make<T>,
+}
+
+pub(crate) struct State {
+    /// When there will be a message; `None` for never.
+    due: Option<Instant>,
+    /// How long after one message the next is due, if there is a next.
+    period: Option<Duration>,
+    /// Who waits for the message, or only for a change.
+    waiting: WaitQueue,
+    /// Closed, and so seen by futures, at the next change; if any has asked.
+    change: Option<(Sender<()>, Receiver<()>)>,
+}
+
+// SAFETY: the state is used under the lock only. A `T` is made by who takes it.
+unsafe impl<T> Sync for TimerCore<T> {}
+// SAFETY: as above; who waits borrows it, so it is not moved then.
+unsafe impl<T> Send for TimerCore<T> {}
+
+impl State {
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.due.is_some_and(|due| due <= clock::now())
+    }
+
+    /// The moment of a message that is due, and the next one's is set.
+    fn take(&mut self) -> Option<Instant> {
+        let now = clock::now();
+        let due = self.due.filter(|due| *due <= now)?;
+        self.due = self.period.and_then(|period| next(due, period, now));
+        Some(due)
+    }
+
+    /// # Safety
+    /// The waiter is taken out under the lock before it goes.
+    pub(crate) unsafe fn enqueue(&mut self, waiter: &Waiter) {
+        // SAFETY: passed on.
+        unsafe { self.waiting.push(waiter) };
+    }
+
+    /// # Safety
+    /// If the waiter is in a queue, it is in this one.
+    pub(crate) unsafe fn dequeue(&mut self, waiter: &Waiter) {
+        // SAFETY: passed on.
+        unsafe { self.waiting.remove(waiter) };
+    }
+}
+
+/// The first moment after `now` that lies some periods after `due`: what nobody has taken in time is left out.
+fn next(due: Instant, period: Duration, now: Instant) -> Option<Instant> {
+    let missed = (now - due).as_nanos() / period.as_nanos();
+    let missed = u32::try_from(missed + 1).ok();
+    match missed.and_then(|missed| period.checked_mul(missed)) {
+        Some(ahead) => due.checked_add(ahead),
+        // Some hundred years late, or very many of very short periods.
+        None => now.checked_add(period),
+    }
+}
+
+impl<T> TimerCore<T> {
+    /// `period` is not 0.
+    pub(crate) fn new(
+        due: Option<Instant>,
+        period: Option<Duration>,
+        make: Make<T>,
+    ) -> TimerCore<T> {
+        TimerCore {
+            lock: RawSpinLock::new(),
+            state: UnsafeCell::new(State {
+                due,
+                period,
+                waiting: WaitQueue::new(),
+                change: None,
+            }),
+            make,
+        }
+    }
+
+    pub(crate) fn raw_lock(&self) -> &RawSpinLock {
+        &self.lock
+    }
+
+    /// Access for a select, which holds the locks of all its channels.
+    ///
+    /// # Safety
+    /// The calling thread holds the lock, and no other reference to the state is in use.
+    #[expect(clippy::mut_from_ref, reason = "the lock gives the exclusive access")]
+    pub(crate) unsafe fn state(&self) -> &mut State {
+        // SAFETY: the lock is held.
+        unsafe { &mut *self.state.get() }
+    }
+
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        self.lock.lock();
+        // SAFETY: the lock is held, and what is run here (by this file, and `select`) does not unwind.
+        let result = f(unsafe { &mut *self.state.get() });
+        // SAFETY: locked above, and the state is not used any more.
+        unsafe { self.lock.unlock() };
+        result
+    }
+
+    /// Under the lock.
+    pub(crate) fn take_from(&self, state: &mut State) -> Option<T> {
+        state.take().map(self.make)
+    }
+
+    pub(crate) fn try_take(&self) -> Option<T> {
+        self.with(|state| state.take()).map(self.make)
+    }
+
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.with(|state| state.due)
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.with(|state| state.is_ready())
+    }
+
+    /// A channel that is closed when the moment is changed from now on.
+    pub(crate) fn change(&self) -> Receiver<()> {
+        let mut fresh = Some(bounded(0));
+        self.with(|state| {
+            if state.change.is_none() {
+                state.change = fresh.take();
+            }
+            // Counting a handle: it neither unwinds nor runs anybody's code.
+            state.change.as_ref().map(|(_, change)| change.clone())
+        })
+        .unwrap_or_else(|| unreachable!("put there if it was not"))
+    }
+
+    /// Sets the moment of the next message, and the period of those after it (`None`: as it was). Whether there was one to come, or to be taken.
+    pub(crate) fn reset(&self, due: Option<Instant>, period: Option<Duration>) -> bool {
+        let mut told = Claimed::new();
+        let (was_set, change) = self.with(|state| {
+            state.period = period.or(state.period);
+            state.waiting.take_all_into(&mut told);
+            (
+                mem::replace(&mut state.due, due).is_some(),
+                state.change.take(),
+            )
+        });
+        told.look_again();
+        drop(change);
+        was_set
+    }
+
+    pub(crate) fn receive(&self, patience: Patience) -> Received<T> {
+        loop {
+            let waiter = Waiter::new(Offer::Message, Claim::Contested);
+            let parker = Parker::new();
+            waiter.set_up(&parker, 0, std::ptr::null_mut());
+            let ends = patience.deadline();
+            let look = self.with(|state| {
+                if let Some(taken) = state.take() {
+                    return Look::Taken(taken);
+                }
+                if let Patience::None = patience {
+                    return Look::Empty;
+                }
+                if ends.is_some_and(|end| end <= clock::now()) {
+                    return Look::TimedOut;
+                }
+                // SAFETY: taken out below, or by who has told us to look again, before this turn of the loop ends.
+                unsafe { state.enqueue(&waiter) };
+                Look::Until([state.due, ends].into_iter().flatten().min())
+            });
+            match look {
+                Look::Taken(due) => return Received::Message((self.make)(due)),
+                Look::Empty => return Received::Empty,
+                Look::TimedOut => {
+                    goroutine::polled_in_vain();
+                    return Received::TimedOut;
+                }
+                Look::Until(until) => {
+                    if parker.park(until) == Verdict::TimedOut {
+                        // SAFETY: it was queued here.
+                        self.with(|state| unsafe { state.dequeue(&waiter) });
+                    }
+                }
+            }
+        }
+    }
+}
+
+enum Look {
+    Taken(Instant),
+    Empty,
+    TimedOut,
+    Until(Option<Instant>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_moment_is_on_the_grid() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let period = Duration::from_millis(10);
+        assert_eq!(next(at(10), period, at(10)), Some(at(20)));
+        assert_eq!(next(at(10), period, at(19)), Some(at(20)));
+        assert_eq!(next(at(10), period, at(20)), Some(at(30)));
+        assert_eq!(next(at(10), period, at(57)), Some(at(60)));
+        assert_eq!(next(at(10), Duration::MAX, at(10)), None);
+        let often = Duration::from_nanos(1);
+        let late = at(10) + Duration::from_secs(5);
+        assert_eq!(next(at(10), often, late), Some(late + often));
+    }
+}

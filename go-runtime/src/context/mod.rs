@@ -1,0 +1,68 @@
+//! Go's `context`: when to end, and values that belong to a request, handed from function to function and goroutine to goroutine.
+//!
+//! Nobody ends a goroutine from outside. A [`Context`] is how it is told to: it has a done channel to select on, an error that says why, perhaps a
+//! deadline, and values. Contexts are *derived* from one another, and form a tree; one that is cancelled takes with it all that were
+//! derived from it, and never those above.
+//!
+//! ```
+//! use std::time::Duration;
+//! use go_runtime::{channel, context::{self, Context, ContextError}, go, select};
+//!
+//! fn work(ctx: &Context) -> Result<u64, ContextError> {
+//!     let ticker = channel::tick(Duration::from_millis(1));
+//!     let mut ticks = 0;
+//!     loop {
+//!         select! {
+//!             recv(ticker) -> _ => ticks += 1,
+//!             recv(ctx.done()) -> _ => return ctx.err().map_or(Ok(ticks), Err),
+//!         }
+//!     }
+//! }
+//!
+//! let (ctx, cancel) = context::background().with_timeout(Duration::from_secs(60));
+//! let worker = go!(clone(ctx) { work(&ctx) });
+//! cancel.cancel();
+//! assert_eq!(worker.join().unwrap(), Err(ContextError::Canceled));
+//! ```
+//!
+//! What differs from Go:
+//! - Who drops the last [`Cancel`] cancels, so there is no `defer cancel()` to be forgotten.
+//! - Values are found by their types, so no key is ever taken twice: make a type of your own for each.
+//! - `Context` is a type and no interface: there is one kind.
+//! - A context whose last handle is dropped (which takes a [`Cancel::detach`]) counts as cancelled: see [`Context::done`].
+
+mod after_func;
+mod cancel;
+mod cancellation;
+#[expect(
+    clippy::module_inception,
+    reason = "the type that the module is named for"
+)]
+mod context;
+mod error;
+mod values;
+
+pub use self::after_func::StopFunc;
+pub use self::cancel::{Cancel, CancelCause};
+pub use self::context::Context;
+pub use self::error::{Cause, ContextError};
+
+/// [`Context::background`].
+///
+/// ```
+/// assert!(go_runtime::context::background().err().is_none());
+/// ```
+#[must_use]
+pub const fn background() -> Context {
+    Context::background()
+}
+
+/// [`Context::todo`].
+///
+/// ```
+/// assert!(go_runtime::context::todo().err().is_none());
+/// ```
+#[must_use]
+pub const fn todo() -> Context {
+    Context::todo()
+}

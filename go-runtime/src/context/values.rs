@@ -1,0 +1,47 @@
+//! The values of a context: a list that grows at its head and is shared from there on. A node never changes.
+
+use std::any::{Any, TypeId};
+use std::iter;
+use std::sync::Arc;
+
+pub(super) struct ValueNode {
+    key: TypeId,
+    value: Box<dyn Any + Send + Sync>,
+    next: Option<Arc<ValueNode>>,
+}
+
+impl ValueNode {
+    pub(super) fn new<T: Send + Sync + 'static>(
+        value: T,
+        next: Option<Arc<ValueNode>>,
+    ) -> Arc<ValueNode> {
+        Arc::new(ValueNode {
+            key: TypeId::of::<T>(),
+            value: Box::new(value),
+            next,
+        })
+    }
+
+    /// This one and those behind it, the latest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &ValueNode> {
+        iter::successors(Some(self), |node| node.next.as_deref())
+    }
+
+    pub(super) fn get<T: 'static>(&self) -> Option<&T> {
+        let key = TypeId::of::<T>();
+        self.iter()
+            .find(|node| node.key == key)
+            .and_then(|node| node.value.downcast_ref())
+    }
+}
+
+impl Drop for ValueNode {
+    fn drop(&mut self) {
+        // One after the other, for the list may be longer than the stack is deep. (`into_inner` gives the node to exactly one of those
+        // who let go of it at once.) Should a value's `Drop` panic, the unwinding drops the rest the same way.
+        let mut next = self.next.take();
+        while let Some(mut node) = next.and_then(Arc::into_inner) {
+            next = node.next.take();
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! Goroutines that work on parts of one task, of which the first error counts: after `golang.org/x/sync/errgroup`.
+//!
+//! Who counts what: `running` is what `wait` waits for. `State::active` is the same number, kept for `set_limit`, and changed before `running` goes
+//! down, so that who has waited finds it 0. The limit is a channel of so many places; a goroutine has one from before its start to its end, and
+//! gives it back to the channel that it is from.
+
+use std::any::Any;
+use std::fmt;
+use std::mem;
+use std::panic::{self, AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
+use std::sync::{Arc, PoisonError};
+
+use crate::channel::{Receiver, Sender, bounded};
+use crate::context::{Cancel, Context};
+use crate::goroutine;
+use crate::primitives::lock::{Mutex, MutexGuard};
+use crate::sync::WaitGroup;
+
+/// Goroutines that may fail, with an error of type `E`, and are waited for together.
+///
+/// The first error is what [`wait`](Group::wait) returns. A group made by [`with_context`](Group::with_context) also cancels its context then, so
+/// that the other goroutines can end early. Clones are handles to the same group, to start more goroutines from elsewhere.
+///
+/// ```
+/// use go_runtime::errgroup::Group;
+///
+/// let group = Group::new();
+/// for word in ["1", "2", "three"] {
+///     group.go(move || word.parse::<i32>().map(drop));
+/// }
+/// assert_eq!(group.wait().unwrap_err().to_string(), "invalid digit found in string");
+/// ```
+///
+/// # Panics of goroutines
+///
+/// A goroutine that panics counts as one that has failed: it cancels the context, and `wait` panics with its payload, once all have ended. A panic comes before
+/// all errors; of several, the first counts.
+///
+/// # Without waiting
+///
+/// When the last handle is dropped, the context is cancelled, for nobody can wait for the result any more; the goroutines run on until they see it. (What the
+/// goroutines themselves hold is no handle, unless they have been given a clone.) Errors and panics are lost then, but for what the panic hook says.
+pub struct Group<E> {
+    owner: Arc<Owner<E>>,
+}
+
+/// What the handles share: when the last is gone, so is this.
+struct Owner<E> {
+    shared: Arc<Shared<E>>,
+}
+
+/// What the goroutines share as well.
+struct Shared<E> {
+    running: WaitGroup,
+    cancel: Option<Cancel>,
+    state: Mutex<State<E>>,
+}
+
+struct State<E> {
+    active: usize,
+    limit: Option<Limit>,
+    error: Option<E>,
+    panic: Option<Payload>,
+}
+
+/// The places of a limit: sending takes one, receiving gives it back.
+#[derive(Clone)]
+struct Limit {
+    most: usize,
+    take: Sender<()>,
+    give_back: Receiver<()>,
+}
+
+type Payload = Box<dyn Any + Send + 'static>;
+
+enum Failure<E> {
+    Error(E),
+    Panic(Payload),
+}
+
+// A panic in a goroutine is told by `wait`; the group itself is never half changed.
+impl<E> UnwindSafe for Group<E> {}
+impl<E> RefUnwindSafe for Group<E> {}
+
+impl<E> Group<E> {
+    /// A group without a context and without a limit.
+    ///
+    /// ```
+    /// use go_runtime::errgroup::Group;
+    /// let group = Group::<String>::new();
+    /// assert_eq!(group.wait(), Ok(()));
+    /// ```
+    #[must_use]
+    pub fn new() -> Group<E> {
+        Group::make(None)
+    }
+
+    /// A group, and a context for its goroutines: derived from `ctx`, and cancelled when the first of them fails, when [`wait`](Group::wait) returns, or
+    /// when the last handle of the group is dropped.
+    ///
+    /// ```
+    /// use go_runtime::{context, errgroup::Group};
+    ///
+    /// let (group, ctx) = Group::with_context(&context::background());
+    /// group.go(|| Err("no luck"));
+    /// group.go(move || {
+    ///     ctx.done().recv().unwrap_err();
+    ///     Err("told to end")
+    /// });
+    /// assert_eq!(group.wait(), Err("no luck"));
+    /// ```
+    #[must_use]
+    pub fn with_context(ctx: &Context) -> (Group<E>, Context) {
+        let (ctx, cancel) = ctx.with_cancel();
+        (Group::make(Some(cancel)), ctx)
+    }
+
+    fn make(cancel: Option<Cancel>) -> Group<E> {
+        let shared = Arc::new(Shared {
+            running: WaitGroup::new(),
+            cancel,
+            state: Mutex::new(State {
+                active: 0,
+                limit: None,
+                error: None,
+                panic: None,
+            }),
+        });
+        Group {
+            owner: Arc::new(Owner { shared }),
+        }
+    }
+
+    /// At most `n` goroutines of the group are active at once from now on: [`go`](Group::go) waits for one to end if there are as many. There is no limit
+    /// at first; `usize::MAX` is as good as none.
+    ///
+    /// # Panics
+    /// If `n` is 0: nothing could ever run. If goroutines of the group are active, or wait to be started.
+    ///
+    /// ```
+    /// let group = go_runtime::errgroup::Group::<()>::new();
+    /// group.set_limit(2);
+    /// for _ in 0..10 {
+    ///     group.go(|| Ok(()));
+    /// }
+    /// assert!(group.wait().is_ok());
+    /// ```
+    #[track_caller]
+    pub fn set_limit(&self, n: usize) {
+        assert!(
+            n > 0,
+            "errgroup::Group::set_limit(0): no goroutine could ever run; give the number that may run at once"
+        );
+        let (take, give_back) = bounded(n);
+        let mut state = self.shared().lock();
+        let active = state.active;
+        if active == 0 {
+            let limit = Limit {
+                most: n,
+                take,
+                give_back,
+            };
+            let before = state.limit.replace(limit);
+            drop(state);
+            drop(before);
+        } else {
+            drop(state);
+            panic!(
+                "errgroup::Group::set_limit({n}): {active} goroutines of the group are active; set the limit before they start, or after wait()"
+            );
+        }
+    }
+
+    /// Waits until all goroutines have ended, and cancels the group's context.
+    ///
+    /// The group can be used again afterwards, except that its context stays cancelled. The error is given out once: when several wait at the same time, to one
+    /// of them. Goroutines that are started while this waits may or may not be waited for, unless a goroutine of the group starts them: those are.
+    ///
+    /// # Errors
+    /// The first one that a goroutine has returned since the last `wait`.
+    ///
+    /// # Panics
+    /// With the payload of the first goroutine that has panicked. Its error, if there is one as well, is dropped.
+    ///
+    /// ```
+    /// use go_runtime::errgroup::Group;
+    ///
+    /// let group = Group::new();
+    /// group.go(|| Err("once"));
+    /// assert_eq!(group.wait(), Err("once"));
+    /// group.go(|| Ok(()));
+    /// assert_eq!(group.wait(), Ok(()));
+    /// ```
+    pub fn wait(&self) -> Result<(), E> {
+        let shared = self.shared();
+        shared.running.wait();
+        shared.cancel();
+        let mut state = shared.lock();
+        let (panic, error) = (state.panic.take(), state.error.take());
+        drop(state);
+        match (panic, error) {
+            (Some(payload), error) => {
+                drop(error);
+                panic::resume_unwind(payload)
+            }
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn shared(&self) -> &Arc<Shared<E>> {
+        &self.owner.shared
+    }
+}
+
+impl<E: Send + 'static> Group<E> {
+    /// Starts a goroutine that runs `f`. While as many are active as [`set_limit`](Group::set_limit) allows, it waits.
+    ///
+    /// (A goroutine of the group that calls it then, keeps its own place while it waits for another: if all do so, they wait for ever.)
+    ///
+    /// # Panics
+    /// As [`spawn`](crate::spawn).
+    ///
+    /// ```
+    /// let group = go_runtime::errgroup::Group::<std::io::Error>::new();
+    /// group.go(|| std::fs::metadata(".").map(drop));
+    /// group.wait()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn go<F>(&self, f: F)
+    where
+        F: FnOnce() -> Result<(), E> + Send + 'static,
+    {
+        let mut membership = Membership::new(self.shared());
+        if let Some(limit) = membership.limit.take() {
+            // It is not closed: `limit` has both ends.
+            let _ = limit.take.send(());
+            membership.limit = Some(limit);
+        }
+        membership.start(f);
+    }
+
+    /// Starts a goroutine that runs `f`, unless as many are active as [`set_limit`](Group::set_limit) allows: then it drops `f`. `true`: it has been started.
+    ///
+    /// # Panics
+    /// As [`spawn`](crate::spawn).
+    ///
+    /// ```
+    /// use go_runtime::{channel, errgroup::Group};
+    ///
+    /// let group = Group::<()>::new();
+    /// group.set_limit(1);
+    /// let (stop, done) = channel::bounded::<()>(0);
+    /// assert!(group.try_go(move || { done.recv().unwrap_err(); Ok(()) }));
+    /// assert!(!group.try_go(|| Ok(())));
+    /// drop(stop);
+    /// group.wait().unwrap();
+    /// ```
+    #[track_caller]
+    #[must_use = "it may not have been started"]
+    pub fn try_go<F>(&self, f: F) -> bool
+    where
+        F: FnOnce() -> Result<(), E> + Send + 'static,
+    {
+        let mut membership = Membership::new(self.shared());
+        if let Some(limit) = membership.limit.take() {
+            if limit.take.try_send(()).is_err() {
+                return false;
+            }
+            membership.limit = Some(limit);
+        }
+        membership.start(f);
+        true
+    }
+}
+
+impl<E> Shared<E> {
+    fn lock(&self) -> MutexGuard<'_, State<E>> {
+        // Nothing that could panic happens under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cancel(&self) {
+        if let Some(cancel) = &self.cancel {
+            cancel.cancel();
+        }
+    }
+
+    /// A goroutine has failed. What does not count is dropped, by the goroutine.
+    fn fail(&self, failure: Failure<E>) {
+        let mut state = self.lock();
+        let late = match failure {
+            Failure::Error(error) if state.error.is_none() => {
+                state.error = Some(error);
+                None
+            }
+            Failure::Panic(payload) if state.panic.is_none() => {
+                state.panic = Some(payload);
+                None
+            }
+            late => Some(late),
+        };
+        drop(state);
+        self.cancel();
+        if let Some(Failure::Panic(payload)) = late {
+            // Its `Drop` could panic as well.
+            mem::forget(payload);
+        }
+    }
+}
+
+/// That a goroutine is counted, and perhaps has a place of the limit: from before its start to its end, or until it turns out that it
+/// cannot be started.
+struct Membership<E> {
+    shared: Arc<Shared<E>>,
+    limit: Option<Limit>,
+}
+
+impl<E> Membership<E> {
+    /// Counted at once, so that the limit is not changed, and `wait` does not return, while it waits for its place.
+    fn new(shared: &Arc<Shared<E>>) -> Membership<E> {
+        shared.running.add(1);
+        let mut state = shared.lock();
+        state.active += 1;
+        let limit = state.limit.clone();
+        drop(state);
+        Membership {
+            shared: Arc::clone(shared),
+            limit,
+        }
+    }
+
+    #[track_caller]
+    fn start<F>(self, f: F)
+    where
+        F: FnOnce() -> Result<(), E> + Send + 'static,
+        E: Send + 'static,
+    {
+        goroutine::spawn(move || {
+            // The last to be dropped.
+            let membership = self;
+            // As for every goroutine, nobody sees its state after a panic, but for what it shares.
+            match panic::catch_unwind(AssertUnwindSafe(f)) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => membership.shared.fail(Failure::Error(error)),
+                Err(payload) => membership.shared.fail(Failure::Panic(payload)),
+            }
+        });
+    }
+}
+
+impl<E> Drop for Membership<E> {
+    fn drop(&mut self) {
+        if let Some(limit) = &self.limit {
+            // Our own message, or another's: it is the number that counts.
+            let _ = limit.give_back.try_recv();
+        }
+        self.shared.lock().active -= 1;
+        self.shared.running.done();
+    }
+}
+
+impl<E> Drop for Owner<E> {
+    fn drop(&mut self) {
+        self.shared.cancel();
+    }
+}
+
+impl<E> Clone for Group<E> {
+    fn clone(&self) -> Self {
+        Group {
+            owner: Arc::clone(&self.owner),
+        }
+    }
+}
+
+impl<E> Default for Group<E> {
+    fn default() -> Self {
+        Group::new()
+    }
+}
+
+impl<E> fmt::Debug for Group<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared().lock();
+        let (active, limit) = (state.active, state.limit.as_ref().map(|limit| limit.most));
+        drop(state);
+        f.debug_struct("Group")
+            .field("active", &active)
+            .field("limit", &limit)
+            .finish_non_exhaustive()
+    }
+}

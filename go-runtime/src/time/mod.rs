@@ -1,0 +1,59 @@
+//! Time for goroutines: sleeping, timers, tickers, functions that run later.
+//!
+//! | | |
+//! |---|---|
+//! | [`sleep`], [`sleep_until`] | wait |
+//! | [`after`], [`at`], [`Timer`] | one message on a channel, for a `select!`; a timer's may be put off |
+//! | [`tick`], [`Ticker`] | one every so often; a ticker may be changed, and keeps in step |
+//! | [`after_func`] | a function in a goroutine of its own, later |
+//! | [`timeout`] | a limit on the time of a function that looks at a done channel |
+//!
+//! A moment beyond what [`Instant`] can express (`Duration::MAX` from now, say) never comes. One that has passed is now.
+//!
+//! What waits goes on as soon as its worker is free after the time: some 60 us late where the worker sleeps (the system's own slack), and by as long as others
+//! run on it. What [`after_func`] starts is not tied to a worker: should the one that keeps its time be held by a goroutine, it starts elsewhere.
+
+mod after_func;
+mod ticker;
+mod timeout;
+mod timer;
+
+use std::time::{Duration, Instant};
+
+pub use self::after_func::{AfterFunc, after_func, after_func_at};
+pub use self::ticker::Ticker;
+pub use self::timeout::{Elapsed, timeout};
+pub use self::timer::Timer;
+pub use crate::channel::{after, at, tick};
+use crate::{clock, goroutine};
+
+/// Waits for `duration`: it parks a goroutine, and blocks a plain thread.
+///
+/// A duration that reaches beyond what [`Instant`] can express means for ever. In a goroutine the
+/// resolution is that of its worker: it goes on as soon as its worker is free after that time.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use go_runtime::{go, time};
+///
+/// let start = Instant::now();
+/// go! { time::sleep(Duration::from_millis(5)) }.join().unwrap();
+/// assert!(start.elapsed() >= Duration::from_millis(5));
+/// ```
+pub fn sleep(duration: Duration) {
+    goroutine::sleep_until(clock::after(duration));
+}
+
+/// Waits until `when`, as [`sleep`] does. If that has passed it does not wait.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use go_runtime::time;
+///
+/// let end = Instant::now() + Duration::from_millis(1);
+/// time::sleep_until(end);
+/// assert!(Instant::now() >= end);
+/// ```
+pub fn sleep_until(when: Instant) {
+    goroutine::sleep_until(Some(when));
+}

@@ -1,0 +1,98 @@
+//! Go's `time.Ticker`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::timer::timed_channel;
+use crate::channel::Receiver;
+use crate::channel::timer::TimerCore;
+use crate::clock;
+
+/// A message on a channel every so often, with a period that may be changed. Go's `time.Ticker`.
+///
+/// The ticks stay in step: they come at whole periods from the start. One that nobody takes before the next is due is left out, as in Go. Nobody keeps time
+/// but who waits, so a ticker that is dropped or forgotten leaves nothing behind.
+///
+/// ```
+/// use std::time::Duration;
+/// use go_runtime::time::Ticker;
+///
+/// let period = Duration::from_millis(1);
+/// let ticker = Ticker::new(period);
+/// let ticks: Vec<_> = ticker.channel().iter().take(3).collect();
+/// assert!(ticks[2] - ticks[0] >= 2 * period);
+/// ```
+pub struct Ticker {
+    core: Arc<TimerCore<Instant>>,
+    channel: Receiver<Instant>,
+}
+
+impl Ticker {
+    /// A ticker whose channel has its first message after `period`.
+    ///
+    /// # Panics
+    /// If `period` is 0, as Go's `NewTicker` does.
+    #[must_use]
+    #[track_caller]
+    pub fn new(period: Duration) -> Ticker {
+        check("new", period);
+        let (core, channel) = timed_channel(clock::after(period), Some(period));
+        Ticker { core, channel }
+    }
+
+    /// Its channel, which is never closed. The message is the moment of the tick.
+    pub fn channel(&self) -> &Receiver<Instant> {
+        &self.channel
+    }
+
+    /// Ends the ticks, until a [`reset`](Ticker::reset). One that nobody has received is gone as well.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use go_runtime::time::Ticker;
+    ///
+    /// let ticker = Ticker::new(Duration::from_millis(1));
+    /// ticker.channel().recv().unwrap();
+    /// ticker.stop();
+    /// assert!(ticker.channel().recv_timeout(Duration::from_millis(5)).is_err());
+    /// ```
+    pub fn stop(&self) {
+        self.core.reset(None, None);
+    }
+
+    /// Begins anew with another period: the next tick comes that much from now.
+    ///
+    /// # Panics
+    /// If `period` is 0. The ticker goes on as it did.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use go_runtime::time::Ticker;
+    ///
+    /// let ticker = Ticker::new(Duration::from_secs(3600));
+    /// ticker.reset(Duration::from_millis(1));
+    /// assert!(ticker.channel().recv().is_ok());
+    /// ```
+    #[track_caller]
+    pub fn reset(&self, period: Duration) {
+        check("reset", period);
+        self.core.reset(clock::after(period), Some(period));
+    }
+}
+
+#[track_caller]
+fn check(function: &str, period: Duration) {
+    assert!(
+        !period.is_zero(),
+        "Ticker::{function}: a period of 0 would tick without end; give at least a nanosecond"
+    );
+}
+
+impl fmt::Debug for Ticker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticker")
+            .field("next", &self.core.due())
+            .finish()
+    }
+}

@@ -1,0 +1,75 @@
+//! A limit on the time of a function that looks at a done channel.
+
+use std::error::Error;
+use std::fmt;
+use std::panic;
+use std::time::Duration;
+
+use crate::channel::{Receiver, RecvTimeoutError, bounded};
+use crate::goroutine;
+
+/// The time that [`timeout`] gave was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed;
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time is over")
+    }
+}
+
+impl Error for Elapsed {}
+
+/// Runs `f` in a goroutine of its own, and waits for its result, but for no longer than `duration`.
+///
+/// Nobody is killed: when the time is over, `done` is closed and `timeout` returns. `f` goes on until it looks at `done`, which it therefore should put into
+/// every [`select!`](crate::select) that it waits in; what it returns then is dropped. So what `f` uses is its own (`'static`). For a call of functions that each
+/// have to stop in time, [`Context::with_timeout`](crate::context::Context::with_timeout) is made.
+///
+/// # Errors
+/// If `f` has not returned in time. With a duration of 0 that is so unless it has returned before anybody looked; a duration beyond what
+/// [`Instant`](std::time::Instant) can express is no limit.
+///
+/// # Panics
+/// With the panic of `f`, if that came in time; later it is only reported. And as [`spawn`](crate::spawn).
+///
+/// ```
+/// use std::time::Duration;
+/// use go_runtime::{channel::never, select, time::timeout};
+///
+/// let quick = timeout(Duration::from_secs(60), |_done| 6 * 7);
+/// assert_eq!(quick, Ok(42));
+///
+/// let slow = timeout(Duration::from_millis(1), |done| {
+///     select! {
+///         recv(never::<i32>()) -> answer => answer.ok(),
+///         recv(done) -> _ => None,
+///     }
+/// });
+/// assert!(slow.is_err());
+/// ```
+#[track_caller]
+pub fn timeout<F, T>(duration: Duration, f: F) -> Result<T, Elapsed>
+where
+    F: FnOnce(Receiver<()>) -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let (stop, done) = bounded::<()>(0);
+    let (ended, end) = bounded::<()>(0);
+    let running = goroutine::spawn(move || {
+        let _ended = ended;
+        f(done)
+    });
+    match end.recv_timeout(duration) {
+        Err(RecvTimeoutError::Timeout) if !running.is_finished() => {
+            drop(stop);
+            Err(Elapsed)
+        }
+        Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            match running.join() {
+                Ok(result) => Ok(result),
+                Err(payload) => panic::resume_unwind(payload),
+            }
+        }
+    }
+}

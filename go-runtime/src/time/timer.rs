@@ -1,0 +1,100 @@
+//! Go's `time.Timer`: a channel with one message at a moment that may be changed.
+
+use std::convert::identity;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::channel::timer::TimerCore;
+use crate::channel::{Receiver, Source};
+use crate::clock;
+
+/// One message on a channel, at a moment that may be put off, or called off. Go's `time.Timer`, as it is since Go 1.23.
+///
+/// As in Go nothing stale is received after [`stop`](Timer::stop) or [`reset`](Timer::reset): there is no need to drain the channel. Who waits for
+/// the message meanwhile goes by the new moment. Unlike [`after_func`](super::after_func) it takes no work to make, change or drop: nobody keeps
+/// time but who waits.
+///
+/// For a wait that is never put off, `default(duration)` of a [`select!`](crate::select) or [`after`](super::after) does.
+///
+/// ```
+/// use std::time::Duration;
+/// use go_runtime::{channel::unbounded, select, time::Timer};
+///
+/// let (tx, rx) = unbounded();
+/// tx.send("busy").unwrap();
+/// let idle = Timer::new(Duration::from_millis(5));
+/// loop {
+///     select! {
+///         recv(rx) -> _ => {
+///             idle.reset(Duration::from_millis(5)); // five more milliseconds
+///         }
+///         recv(idle.channel()) -> _ => break,
+///     }
+/// }
+/// ```
+pub struct Timer {
+    core: Arc<TimerCore<Instant>>,
+    channel: Receiver<Instant>,
+}
+
+impl Timer {
+    /// A timer whose channel has a message after `duration`: at once with 0, never if that reaches beyond what [`Instant`] can express.
+    #[must_use]
+    pub fn new(duration: Duration) -> Timer {
+        let (core, channel) = timed_channel(clock::after(duration), None);
+        Timer { core, channel }
+    }
+
+    /// Its channel, which is never closed. The message is the moment for which the timer was set. Clones of the receiver share the one message.
+    pub fn channel(&self) -> &Receiver<Instant> {
+        &self.channel
+    }
+
+    /// Calls it off: there will be no message. `true`: there would have been one, or there was one that nobody had received.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use go_runtime::time::Timer;
+    ///
+    /// let timer = Timer::new(Duration::ZERO);
+    /// assert!(timer.stop());
+    /// assert!(timer.channel().try_recv().is_err());
+    /// assert!(!timer.stop());
+    /// ```
+    pub fn stop(&self) -> bool {
+        self.core.reset(None, None)
+    }
+
+    /// Sets it anew, to `duration` from now, stopped or not. `true` as for [`stop`](Timer::stop).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use go_runtime::time::Timer;
+    ///
+    /// let timer = Timer::new(Duration::from_secs(3600));
+    /// assert!(timer.reset(Duration::ZERO));
+    /// assert!(timer.channel().recv().is_ok());
+    /// assert!(!timer.reset(Duration::ZERO));
+    /// ```
+    pub fn reset(&self, duration: Duration) -> bool {
+        self.core.reset(clock::after(duration), None)
+    }
+}
+
+/// A channel of its own, with a first message at `due`, and others each `period` after that.
+pub(super) fn timed_channel(
+    due: Option<Instant>,
+    period: Option<Duration>,
+) -> (Arc<TimerCore<Instant>>, Receiver<Instant>) {
+    let core = Arc::new(TimerCore::new(due, period, identity));
+    (Arc::clone(&core), Receiver::new(Source::Timer(core)))
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timer")
+            .field("due", &self.core.due())
+            .finish()
+    }
+}
