@@ -67,11 +67,11 @@ mod select;
 mod stack;
 
 pub mod channel;
+pub mod context;
+pub mod errgroup;
 #[cfg(unix)]
 pub mod signal;
 pub mod singleflight;
-pub mod context;
-pub mod errgroup;
 pub mod sync;
 pub mod time;
 

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use go_runtime::channel::{Receiver, TryRecvError};
+use go_runtime::context::{self, Context, ContextError};
 use go_runtime::signal::*;
 use go_runtime::{go, scope, select, yield_now};
 
@@ -301,6 +302,92 @@ fn a_call_that_the_system_refuses() {
     assert_eq!(signals.recv(), Ok(SIGUSR1));
 }
 
+/// The signal that the context has ended for.
+fn ended_by(ctx: &Context) -> Option<Signal> {
+    Some(ctx.cause()?.downcast_ref::<SignalError>()?.signal())
+}
+
+#[test]
+#[ignore = "run by the_channels_get_what_they_ask_for"]
+fn signals_end_contexts() {
+    support::in_both(|| {
+        let background = context::background().with_value(7);
+        let (ctx, stop) = notify_context(&background, &[SIGUSR1, SIGUSR2]).unwrap();
+        let (child, _cancel) = ctx.with_cancel();
+        assert!(ctx.err().is_none() && ctx.value::<i32>() == Some(&7));
+        let waiting = go!(clone(child) { child.done().recv() });
+        send(SIGUSR2);
+        waiting.join().unwrap().unwrap_err();
+        assert_eq!(ctx.err(), Some(ContextError::Canceled));
+        assert_eq!(
+            (ended_by(&ctx), ended_by(&child)),
+            (Some(SIGUSR2), Some(SIGUSR2))
+        );
+        let cause = ctx.cause().unwrap().to_string();
+        assert_eq!(cause, "user defined signal 2 signal received");
+        // It is caught still, and changes nothing.
+        let marks = notify(&[SIGWINCH]).unwrap();
+        send(SIGUSR1);
+        settled(&marks);
+        assert_eq!(ended_by(&ctx), Some(SIGUSR2));
+        drop(stop);
+
+        // What ends by other means says so.
+        let (parent, cancel_parent) = background.with_cancel_cause();
+        let (ctx, _stop) = notify_context(&parent, &[SIGUSR1]).unwrap();
+        cancel_parent.cancel("dinner");
+        assert_eq!(ctx.cause().unwrap().to_string(), "dinner");
+        let (ctx, stop) = notify_context(&background, &[SIGUSR1]).unwrap();
+        stop.cancel();
+        assert_eq!(
+            (ctx.err(), ended_by(&ctx)),
+            (Some(ContextError::Canceled), None)
+        );
+        // One that has ended already.
+        let (ctx, _stop) = notify_context(&ctx, &[SIGUSR1]).unwrap();
+        assert!(ctx.err().is_some());
+        assert!(notify_context(&background, &[SIGKILL]).is_err());
+    });
+}
+
+/// The goroutine that waits ends with the contexts, whoever keeps what.
+#[test]
+#[ignore = "run by the_channels_get_what_they_ask_for"]
+fn contexts_leave_no_goroutine() {
+    let stays = notify(&[SIGUSR1]).unwrap();
+    support::on_thread(|| {
+        for n in 0..400 {
+            let (ctx, stop) = notify_context(&context::background(), &[SIGUSR1]).unwrap();
+            if n % 2 == 0 {
+                send(SIGUSR1);
+                let _ = ctx.done().recv();
+            }
+            match n % 4 {
+                0 | 1 => stop.cancel(),
+                2 => stop.detach(),
+                _ => drop(stop),
+            }
+        }
+        support::eventually(|| go_runtime::num_goroutine() == 0);
+    });
+    assert_eq!(stays.recv(), Ok(SIGUSR1));
+}
+
+/// The first signal ends the context, and after `stop` the second one the process.
+#[test]
+#[ignore = "run by nobody_asks_any_more"]
+fn a_second_signal_ends_the_process() {
+    support::in_goroutine(|| {
+        let (ctx, stop) = notify_context(&context::background(), &[SIGINT]).unwrap();
+        send(SIGINT);
+        let _ = ctx.done().recv();
+        drop(stop);
+        support::eventually(|| go_runtime::num_goroutine() == 1);
+        send(SIGINT);
+        wait_for_the_end()
+    })
+}
+
 // --- what is tested ---
 
 #[test]
@@ -315,6 +402,8 @@ fn the_channels_get_what_they_ask_for() {
         "what_was_ignored_is_ignored_again",
         "a_handler_that_was_there_is_kept",
         "a_call_that_the_system_refuses",
+        "signals_end_contexts",
+        "contexts_leave_no_goroutine",
     ]);
 }
 
@@ -323,6 +412,7 @@ fn nobody_asks_any_more() {
     let ended = |test: &str| -> Ended { run(test, &[]) };
     ended("dropped_receivers_give_the_signal_back").died_of(libc::SIGTERM);
     ended("each_signal_is_given_back_by_itself").died_of(libc::SIGINT);
+    ended("a_second_signal_ends_the_process").died_of(libc::SIGINT);
     ended("a_failed_call_leaves_nothing").died_of(libc::SIGQUIT);
 }
 

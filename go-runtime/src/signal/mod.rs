@@ -25,12 +25,14 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod context;
 mod delivery;
 mod numbers;
 
 use std::io;
 
-pub use numbers::*;
+pub use self::context::{SignalError, notify_context};
+pub use self::numbers::*;
 
 use crate::channel::Receiver;
 
