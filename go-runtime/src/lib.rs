@@ -67,9 +67,9 @@ mod select;
 mod stack;
 
 pub mod channel;
-pub mod singleflight;
 pub mod context;
 pub mod errgroup;
+pub mod singleflight;
 pub mod sync;
 pub mod time;
 
