@@ -184,6 +184,8 @@ pub mod channel;
 pub mod context;
 pub mod docs;
 pub mod errgroup;
+#[cfg(unix)]
+pub mod signal;
 pub mod singleflight;
 pub mod sync;
 pub mod time;
