@@ -4,9 +4,9 @@
 #[path = "support/programs.rs"]
 mod programs;
 
-use programs::{exactly, in_any_order, programs_of};
+use programs::{Running, exactly, in_any_order, program, programs_of};
 
-programs_of! { "by_example";
+programs_of! { "by_example", tested below: signals;
     atomic_counters => exactly(&["visitors: 50000"]),
     channel_buffering => exactly(&[
         "waiting: 2 of at most Some(2)",
@@ -141,4 +141,21 @@ programs_of! { "by_example";
         "palindromes: [\"civic\", \"level\", \"noon\", \"radar\"]",
         "jobs: 7",
     ]),
+}
+
+#[test]
+fn signals() {
+    for workers in ["1", "2", "4"] {
+        for (signal, what) in [("INT", "interrupt"), ("TERM", "terminated")] {
+            let mut command = program("signals");
+            command.env("GOMAXPROCS", workers);
+            let mut shop = Running::start(command);
+            shop.wait_for(|line| line.starts_with("the shop is open"));
+            shop.send_signal(signal);
+            let ended = shop.end_by_itself();
+            assert_eq!(ended.code, Some(0), "{}", ended.errors);
+            let expected = format!("closing: {what}\nthe till is counted, the lights are off\n");
+            assert_eq!(ended.out, expected);
+        }
+    }
 }

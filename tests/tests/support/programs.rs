@@ -127,9 +127,13 @@ impl Running {
     }
 
     pub(crate) fn press_ctrl_c(&self) {
+        self.send_signal("INT");
+    }
+
+    pub(crate) fn send_signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let kill = Command::new("sh")
-            .args(["-c", "kill -INT \"$0\"", &pid])
+            .args(["-c", "kill -\"$0\" \"$1\"", name, &pid])
             .status();
         assert!(kill.expect("sh starts").success());
     }
