@@ -4,8 +4,10 @@
 //! reference, in a slab, out of which it takes itself when it ends or goes.
 //!
 //! Invariants:
-//! - `status` changes once, under the lock of `state`; from then on `children` is empty and stays so. So a child is either in it when
-//!   its parent ends, and is told, or finds that the parent has ended.
+//! - `status` says once, under the lock of `state`, that it has ended; from then on `children` is empty and stays so. So a child is either in it
+//!   when its parent ends, and is told, or finds that the parent has ended.
+//! - Who is told by `err` that it has ended finds the channel closed, and the other way round: the channel is closed after `status` has changed, and who
+//!   asks in between closes it too.
 //! - No lock is held while another one is taken, nor while anything of a user's runs or is dropped: a cause, a function, a waker.
 //! - Nothing here recurses along the tree: chains may be longer than a stack is deep.
 
@@ -81,9 +83,11 @@ impl Place {
     }
 }
 
+/// What `status` says: one of the first three, and of the others whether the channel has been closed as well.
 const LIVE: u8 = 0;
 const CANCELED: u8 = 1;
 const DEADLINE_EXCEEDED: u8 = 2;
+const CLOSED: u8 = 4;
 
 /// A slab of so many places keeps its memory when it becomes empty.
 const FEW: usize = 64;
@@ -167,25 +171,36 @@ impl Cancellation {
 
     /// Whether it has ended, as far as somebody has said so.
     pub(super) fn status(&self) -> Option<ContextError> {
-        match self.status.load(Ordering::Acquire) {
+        match self.status.load(Ordering::Acquire) & !CLOSED {
             LIVE => None,
             CANCELED => Some(ContextError::Canceled),
             _ => Some(ContextError::DeadlineExceeded),
         }
     }
 
-    /// Whether it has ended. It looks at the clock itself: the alarm's goroutine may wait behind the caller.
+    /// Whether it has ended, with the channel closed. It looks at the clock itself: the alarm's goroutine may wait behind the caller.
     #[inline]
     pub(super) fn err(self: &Arc<Self>) -> Option<ContextError> {
-        let status = self.status();
-        if status.is_none()
-            && let Some(deadline) = self.deadline
-            && deadline <= clock::now()
-        {
+        let status = self.status.load(Ordering::Acquire);
+        if status == LIVE {
+            if self.deadline? > clock::now() {
+                return None;
+            }
             self.expire();
-            return self.status();
         }
-        status
+        if status & CLOSED == 0 {
+            self.close();
+        }
+        self.status()
+    }
+
+    /// Of one that has ended. Several may do so at once.
+    #[cold]
+    fn close(&self) {
+        if let Some((closer, _)) = self.done.get() {
+            closer.close();
+        }
+        self.status.fetch_or(CLOSED, Ordering::Release);
     }
 
     /// What it was cancelled for, if it has ended.
@@ -304,9 +319,7 @@ impl Cancellation {
         if let Some(alarm) = alarm {
             alarm.stop();
         }
-        if let Some((closer, _)) = self.done.get() {
-            closer.close();
-        }
+        self.close();
         for (_, child) in children {
             match child {
                 Child::Context(context) => contexts.push(context),

@@ -275,7 +275,7 @@ impl Context {
         self.cancellation.as_ref().map_or(&NEVER, |c| c.done())
     }
 
-    /// Why it has ended; `None` while it goes on. Once it says one thing it stays with that.
+    /// Why it has ended; `None` while it goes on. Once it says one thing it stays with that, and the [`done`](Context::done) channel is closed.
     ///
     /// It is cheap, and made to be asked in a loop that computes: it looks at the clock itself if there is a deadline, and a goroutine that gets `None` for
     /// more than 10 ms lets others run now and then, who might be those who cancel (see [the limits](crate#limits)). So do not hold a guard of a

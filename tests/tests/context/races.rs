@@ -257,10 +257,12 @@ fn round_done_and_cancel() {
             .map(|_| {
                 go!(clone(ctx) {
                     let had_ended = ctx.err().is_some();
-                    // One that had ended is closed at once, and others will be.
+                    // Each of the two is a sign of the other.
                     let closed = ctx.done().try_recv().is_err_and(|e| e.is_disconnected());
                     assert!(closed || !had_ended);
+                    assert!(ctx.err().is_some() || !closed);
                     assert!(ctx.done().recv().is_err());
+                    assert!(ctx.err().is_some());
                 })
             })
             .collect();
