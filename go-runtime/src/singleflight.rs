@@ -151,7 +151,7 @@ impl<K: Hash + Eq, V> Group<K, V> {
     /// ```
     ///
     /// # Panics
-    /// As [`spawn`](crate::spawn). Those who have come meanwhile are told as if `f` had panicked.
+    /// As [`spawn`]. Those who have come meanwhile are told as if `f` had panicked.
     #[track_caller]
     pub fn run_chan<F>(&self, mut key: K, f: F) -> Receiver<(V, bool)>
     where

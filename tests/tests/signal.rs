@@ -20,8 +20,14 @@ use go_runtime::{go, scope, select, yield_now};
 
 use child::{Ended, run, succeed_with_one_and_two};
 
-/// Sends a signal to this process, as another one would.
+/// Sends a signal to this thread: the handler has run when it returns.
 fn send(signal: Signal) {
+    // SAFETY: sends a signal only.
+    assert_eq!(unsafe { libc::raise(signal.as_raw()) }, 0);
+}
+
+/// Sends a signal to this process, as another one would: any thread may handle it, at some time.
+fn send_from_outside(signal: Signal) {
     // SAFETY: sends a signal only.
     assert_eq!(unsafe { libc::kill(libc::getpid(), signal.as_raw()) }, 0);
 }
@@ -58,7 +64,7 @@ fn signals_come_as_messages() {
     support::in_both(|| {
         let both = notify(&[SIGUSR1, SIGUSR2, SIGUSR1]).unwrap();
         let one = notify(&[SIGUSR2]).unwrap();
-        send(SIGUSR1);
+        send_from_outside(SIGUSR1);
         assert_eq!(both.recv(), Ok(SIGUSR1));
         assert_eq!(one.try_recv(), Err(TryRecvError::Empty));
         send(SIGUSR2);
@@ -166,8 +172,7 @@ fn handlers_have_a_stack_of_their_own() {
         let here = std::hint::black_box([left as u8; 512]);
         match left {
             0 => {
-                // SAFETY: sends a signal only.
-                unsafe { libc::raise(libc::SIGUSR1) };
+                send(SIGUSR1);
                 1
             }
             _ => deep(left - 1) + usize::from(here[0] == left as u8),
@@ -185,16 +190,16 @@ fn handlers_have_a_stack_of_their_own() {
 #[test]
 #[ignore = "run by the_channels_get_what_they_ask_for"]
 fn what_is_ignored_by_default_harms_nobody() {
-    let marks = notify(&[SIGWINCH]).unwrap();
     support::in_both(|| {
+        let marks = notify(&[SIGWINCH]).unwrap();
         let signals = notify(&[SIGCHLD, SIGURG]).unwrap();
         send(SIGURG);
         assert_eq!(signals.recv(), Ok(SIGURG));
         drop(signals);
         send(SIGURG);
         send(SIGCHLD);
+        settled(&marks);
     });
-    settled(&marks);
 }
 
 /// A program that was told to ignore a signal (by `nohup`, say) ignores it again.
@@ -245,7 +250,7 @@ fn dropped_receivers_give_the_signal_back() {
     send(SIGTERM);
     assert_eq!(other.recv(), Ok(SIGTERM));
     go!(drop(other)).join().unwrap();
-    send(SIGTERM);
+    send_from_outside(SIGTERM);
     wait_for_the_end()
 }
 

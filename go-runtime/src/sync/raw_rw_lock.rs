@@ -245,7 +245,7 @@ impl RawRwLock {
 
     /// Under the lock of the gate, where no turn is: so no turn of one that wrote before this writer is still to come.
     fn go_before_writer(&self) -> bool {
-        let one_more = |leaving: usize| (leaving & AWAITED != 0).then_some(leaving + ONE);
+        let one_more = |leaving: usize| (leaving & AWAITED != 0).then(|| leaving + ONE);
         self.leaving
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, one_more)
             .is_ok()
