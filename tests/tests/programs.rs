@@ -54,7 +54,7 @@ fn tour() {
                 "its request: None",
                 "cancelled: the work for Some(\"Ann\")",
                 "in stock: {\"apple\": 1, \"pear\": 2}",
-                "goroutines: 10000",
+                "over 10000 goroutines: true",
                 "released: 10000",
                 "1000 are done",
                 "the sum is 1220",
