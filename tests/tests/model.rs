@@ -80,8 +80,42 @@ mod goroutine {
     }
 }
 
+/// An alarm rings at any time, and before the model ends if that waits for it.
+mod time {
+    use std::cell::RefCell;
+    use std::time::Instant;
+
+    use loom::thread::{self, JoinHandle};
+
+    thread_local! {
+        // (All of loom's threads are on one.)
+        static ALARMS: RefCell<Vec<JoinHandle<()>>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(crate) struct AfterFunc;
+
+    impl AfterFunc {
+        pub(crate) fn stop(&self) -> bool {
+            false
+        }
+    }
+
+    pub(crate) fn after_func_at(_: Instant, f: impl FnOnce() + Send + 'static) -> AfterFunc {
+        let alarm = thread::spawn(f);
+        ALARMS.with_borrow_mut(|alarms| alarms.push(alarm));
+        AfterFunc
+    }
+
+    pub(crate) fn wait_for_alarms() {
+        let alarms = ALARMS.take();
+        alarms.into_iter().for_each(|alarm| alarm.join().unwrap());
+    }
+}
+
 #[path = "model/channels.rs"]
 mod channels;
+#[path = "model/contexts.rs"]
+mod contexts;
 #[path = "model/futures.rs"]
 mod futures;
 #[path = "model/mutexes.rs"]
