@@ -76,8 +76,9 @@ fn all_of(parent: &Context) {
         }
     });
     grows_not("deadlines, called off", TIMES, |i| {
-        let (ctx, cancel) = parent.with_timeout_cause(LONG, "slow");
-        let (_below, _cancel) = ctx.with_timeout(LONG / 2);
+        // Each before the one above, so each has an alarm.
+        let (ctx, cancel) = parent.with_timeout_cause(LONG / 2, "slow");
+        let (_below, _cancel) = ctx.with_timeout(LONG / 3);
         match i % 3 {
             0 => cancel.cancel(),
             1 => drop(cancel),

@@ -25,14 +25,20 @@ pub mod select;
 /// What the channels re-export besides; no model uses it.
 pub fn select_biased() {}
 
-/// In a model time does not pass: loom decides, in `Parker::park`, when a deadline comes, and then it has come.
+/// In a model time does not pass, unless it says so: loom decides, in `Parker::park`, when a deadline comes, and then it has come.
 mod clock {
+    use std::cell::Cell;
     use std::sync::OnceLock;
     use std::time::{Duration, Instant};
 
+    thread_local! {
+        /// What has passed. (All of loom's threads are on one.)
+        pub(crate) static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    }
+
     pub(crate) fn now() -> Instant {
         static NOW: OnceLock<Instant> = OnceLock::new();
-        *NOW.get_or_init(Instant::now)
+        *NOW.get_or_init(Instant::now) + PASSED.get()
     }
 
     pub(crate) fn after(_: Duration) -> Option<Instant> {

@@ -15,7 +15,7 @@ mod after_func {
 }
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
@@ -87,24 +87,27 @@ fn a_child_goes_while_its_parent_ends() {
     });
 }
 
-/// The channel is made while the context ends.
+/// The channel is made before the context ends, or meanwhile.
 #[test]
 fn the_channel_and_the_error_are_one() {
-    check("contexts, done and cancel", 5, || {
-        let context = root();
-        let there = Arc::clone(&context);
-        let canceling = thread::spawn(move || there.cancel(reason("over")));
-        let had_ended = context.err().is_some();
-        let closed = context
-            .done()
-            .try_recv()
-            .is_err_and(|e| e.is_disconnected());
-        assert!(closed || !had_ended);
-        assert!(context.err().is_some() || !closed);
-        assert!(context.done().recv().is_err());
-        has_ended_for(&context, "over");
-        canceling.join().unwrap();
-    });
+    for made_before in [true, false] {
+        check("contexts, done and cancel", 5, move || {
+            let context = root();
+            if made_before {
+                context.done();
+            }
+            let there = Arc::clone(&context);
+            let canceling = thread::spawn(move || there.cancel(reason("over")));
+            let had_ended = context.err().is_some();
+            let is_closed = || context.done().try_recv() == Err(TryRecvError::Disconnected);
+            let closed = is_closed();
+            assert!(closed || !had_ended);
+            assert!(context.err().is_some() || !closed);
+            assert!(context.done().recv().is_err());
+            has_ended_for(&context, "over");
+            canceling.join().unwrap();
+        });
+    }
 }
 
 /// A function runs, or has been taken out, or finds that the end has come: one of them.
@@ -134,16 +137,19 @@ fn a_function_is_run_or_stopped() {
     });
 }
 
+fn with_a_second() -> Arc<Cancellation> {
+    let own = Own {
+        deadline: clock::now() + Duration::from_secs(1),
+        cause: reason("late").cause,
+    };
+    Cancellation::new(None, Some(own))
+}
+
 /// The deadline and a cancel: one of them, for all. (The alarm is a thread that may run at any time: see `time` of the model.)
 #[test]
 fn the_deadline_or_a_cancel() {
     check("contexts, a deadline and a cancel", 5, || {
-        let deadline: Instant = clock::now() + Duration::from_secs(1);
-        let own = Own {
-            deadline,
-            cause: reason("late").cause,
-        };
-        let context = Cancellation::new(None, Some(own));
+        let context = with_a_second();
         let child = below(&context);
         context.cancel(reason("over"));
         let cause = context.cause().unwrap().to_string();
@@ -153,5 +159,21 @@ fn the_deadline_or_a_cancel() {
         // What is still there is what it upgrades.
         wait_for_alarms();
         has_ended_for(&context, &cause);
+    });
+}
+
+/// Who asks after the deadline is told, though somebody else is in the midst of it.
+#[test]
+fn all_see_the_deadline() {
+    check("contexts, two who look at the clock", 4, || {
+        let context = with_a_second();
+        let child = below(&below(&context));
+        clock::PASSED.set(Duration::from_secs(2));
+        let there = Arc::clone(&context);
+        let asking = thread::spawn(move || has_ended_for(&there, "late"));
+        has_ended_for(&child, "late");
+        asking.join().unwrap();
+        wait_for_alarms();
+        clock::PASSED.set(Duration::ZERO);
     });
 }
