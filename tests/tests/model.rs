@@ -25,14 +25,20 @@ pub mod select;
 /// What the channels re-export besides; no model uses it.
 pub fn select_biased() {}
 
-/// In a model time does not pass: loom decides, in `Parker::park`, when a deadline comes, and then it has come.
+/// In a model time does not pass, unless it says so: loom decides, in `Parker::park`, when a deadline comes, and then it has come.
 mod clock {
+    use std::cell::Cell;
     use std::sync::OnceLock;
     use std::time::{Duration, Instant};
 
+    thread_local! {
+        /// What has passed. (All of loom's threads are on one.)
+        pub(crate) static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    }
+
     pub(crate) fn now() -> Instant {
         static NOW: OnceLock<Instant> = OnceLock::new();
-        *NOW.get_or_init(Instant::now)
+        *NOW.get_or_init(Instant::now) + PASSED.get()
     }
 
     pub(crate) fn after(_: Duration) -> Option<Instant> {
@@ -99,10 +105,44 @@ mod goroutine {
     }
 }
 
+/// An alarm rings at any time, and before the model ends if that waits for it.
+mod time {
+    use std::cell::RefCell;
+    use std::time::Instant;
+
+    use loom::thread::{self, JoinHandle};
+
+    thread_local! {
+        // (All of loom's threads are on one.)
+        static ALARMS: RefCell<Vec<JoinHandle<()>>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(crate) struct AfterFunc;
+
+    impl AfterFunc {
+        pub(crate) fn stop(&self) -> bool {
+            false
+        }
+    }
+
+    pub(crate) fn after_func_at(_: Instant, f: impl FnOnce() + Send + 'static) -> AfterFunc {
+        let alarm = thread::spawn(f);
+        ALARMS.with_borrow_mut(|alarms| alarms.push(alarm));
+        AfterFunc
+    }
+
+    pub(crate) fn wait_for_alarms() {
+        let alarms = ALARMS.take();
+        alarms.into_iter().for_each(|alarm| alarm.join().unwrap());
+    }
+}
+
 #[path = "model/channels.rs"]
 mod channels;
 #[path = "model/condvars.rs"]
 mod condvars;
+#[path = "model/contexts.rs"]
+mod contexts;
 #[path = "model/futures.rs"]
 mod futures;
 #[path = "model/mutexes.rs"]
