@@ -245,20 +245,20 @@ fn trying_neither_waits_nor_breaks_in() {
 fn who_unwinds_reads_before_a_writer_that_waits() {
     race(
         "unwinding, a reader, a writer",
-        2,
+        3,
         &[Write],
         [&[Read], &[Unwind]],
     );
     race(
         "unwinding, two rounds",
-        2,
+        5,
         &[Write, Write],
         [&[Unwind, Unwind]],
     );
     race("unwinding, two writers", 3, &[Write], [&[Write], &[Unwind]]);
     race(
         "unwinding, among all",
-        3,
+        2,
         &[Write, Write],
         [&[Read, Read], &[Unwind, Unwind]],
     );
