@@ -16,11 +16,13 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::iter;
 use std::panic;
 use std::path::PathBuf;
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use go_examples::{Size, Tally, files};
 use go_runtime::channel::{self, Receiver, Sender, TryRecvError};
+use go_runtime::signal::{self, SIGINT};
 use go_runtime::{go, gomaxprocs, select, select_biased};
 
 const USAGE: &str = "\
@@ -127,7 +129,7 @@ struct Count {
 }
 
 /// Counts with goroutines, until all is counted or Ctrl-C is pressed.
-fn count(options: &Options) -> Result<Count, ctrlc::Error> {
+fn count(options: &Options) -> io::Result<Count> {
     let done = done_on_ctrl_c()?;
     let jobs = options.jobs.unwrap_or_else(gomaxprocs);
     let roots = roots(options);
@@ -156,16 +158,16 @@ fn count(options: &Options) -> Result<Count, ctrlc::Error> {
 }
 
 /// The done channel: Ctrl-C closes it. Pressed again, it ends the program at once.
-fn done_on_ctrl_c() -> Result<Receiver<()>, ctrlc::Error> {
+fn done_on_ctrl_c() -> io::Result<Receiver<()>> {
+    let interrupts = signal::notify(&[SIGINT])?;
     let (stop, done) = channel::bounded(0);
-    let mut pressed = false;
-    ctrlc::set_handler(move || {
-        if pressed {
-            process::exit(INTERRUPTED.into());
+    // A thread: it hears of it even while the counters hold all workers.
+    thread::spawn(move || {
+        if interrupts.recv().is_ok() {
+            stop.close();
         }
-        pressed = true;
-        stop.close();
-    })?;
+        // Now nobody asks for the signal any more, and it does what it does to any program.
+    });
     Ok(done)
 }
 
@@ -179,7 +181,7 @@ fn roots(options: &Options) -> Receiver<Root> {
     }
     if options.stdin {
         // A thread, not a goroutine: while it waits for a line it would keep the others of its worker from running.
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             for line in io::stdin().lines() {
                 let broken = matches!(&line, Err(error) if error.kind() != ErrorKind::InvalidData);
                 if tx.send(line.map(PathBuf::from)).is_err() || broken {

@@ -1,18 +1,136 @@
 //! Goroutines for Rust.
 //!
 //! A goroutine is a stackful coroutine on one of [`gomaxprocs`] worker threads. It blocks in ordinary code; blocking parks it, not
-//! the thread. Once it has started it never changes its thread.
+//! the thread. Once it has started it never changes its thread, so thread-locals, `Rc`s and lock guards on its stack stay valid, and all of this
+//! is safe Rust ([what that means](docs::soundness)).
+//!
+//! Whoever knows Go finds each tool under its name there: [Coming from Go](docs::coming_from_go). Whoever writes `async` today: [Coming from
+//! tokio](docs::coming_from_tokio).
+//!
+//! # Start something
+//!
+//! [`go!`] runs a block, a call or a closure in a goroutine, which takes some 100 ns and a page of memory. Its handle has the result:
+//!
+//! ```
+//! use go_runtime::go;
+//!
+//! let sum = go! { (1..=10).sum::<i32>() };
+//! assert_eq!(sum.join().unwrap(), 55);
+//! ```
+//!
+//! It works in `main` as in any thread. With [`#[go_runtime::main]`](macro@main) `main` is a goroutine itself, which makes what it does
+//! with others cheaper.
+//!
+//! # Talk
+//!
+//! Goroutines are connected by [`channel`]s. One end sends, the other receives; who has nothing to do waits:
 //!
 //! ```
 //! use go_runtime::{channel, go};
 //!
 //! let (tx, rx) = channel::bounded(0);
-//! go!(tx.send("hello"));
-//! assert_eq!(rx.recv(), Ok("hello"));
+//! go! {
+//!     for word in ["share", "by", "communicating"] {
+//!         tx.send(word).unwrap();
+//!     }
+//!     // The last sender goes: the channel is closed.
+//! };
+//! assert_eq!(rx.iter().collect::<Vec<_>>(), ["share", "by", "communicating"]);
 //! ```
 //!
-//! [`go!`] starts goroutines, [`channel`]s connect them, [`select!`] waits for several, and [`sync`] and [`time`] have the rest.
-//! [`macro@main`] makes a goroutine of `main`; without it the runtime starts at the first use.
+//! # Wait for several things, and know when to stop
+//!
+//! [`select!`] goes on with whatever is ready first. Nobody ends a goroutine from outside: it looks at a *done channel*, which is closed when it is time:
+//!
+//! ```
+//! use go_runtime::{channel, go, select};
+//!
+//! let (requests, rx) = channel::unbounded();
+//! let (stop, done) = channel::bounded::<()>(0);
+//! let server = go! {
+//!     let mut served = 0;
+//!     loop {
+//!         select! {
+//!             recv(rx) -> request => served += request.unwrap_or(0),
+//!             recv(done) -> _ => break served,
+//!         }
+//!     }
+//! };
+//! requests.send(1).unwrap();
+//! drop(stop);
+//! assert!(server.join().unwrap() <= 1);
+//! ```
+//!
+//! A [`Context`](context::Context) is a done channel that is handed down: whoever cancels it, or its deadline, reaches all that were derived from it.
+//!
+//! ```
+//! use std::time::Duration;
+//! use go_runtime::{context::{Context, ContextError}, go};
+//!
+//! fn fetch(ctx: &Context) -> Result<(), ContextError> {
+//!     ctx.done().recv().ok(); // or an arm of a select!
+//!     ctx.err().map_or(Ok(()), Err)
+//! }
+//!
+//! let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(5));
+//! let fetched = go!(clone(ctx) { fetch(&ctx) });
+//! assert_eq!(fetched.join().unwrap(), Err(ContextError::DeadlineExceeded));
+//! ```
+//!
+//! # Borrow
+//!
+//! A [`scope`] waits for its goroutines, so they may use what is around it as it is:
+//!
+//! ```
+//! use go_runtime::{go, scope, sync::Mutex};
+//!
+//! let words = ["a", "bb", "ccc"];
+//! let total = Mutex::new(0);
+//! scope(|s| {
+//!     for word in &words {
+//!         let total = &total;
+//!         go!(s; move || *total.lock().unwrap() += word.len());
+//!     }
+//! });
+//! assert_eq!(total.into_inner().unwrap(), 6);
+//! ```
+//!
+//! # Fail together
+//!
+//! In an [`errgroup`] the first error ends all, and is what remains:
+//!
+//! ```
+//! use go_runtime::{context::Context, errgroup::Group};
+//!
+//! let (group, ctx) = Group::with_context(&Context::background());
+//! for n in 1..=3 {
+//!     let ctx = ctx.clone();
+//!     group.go(move || {
+//!         if n == 2 {
+//!             return Err("two is refused");
+//!         }
+//!         let _ = ctx.done().recv(); // told by the one that fails
+//!         Ok(())
+//!     });
+//! }
+//! assert_eq!(group.wait(), Err("two is refused"));
+//! ```
+//!
+//! # What there is
+//!
+//! | | |
+//! |---|---|
+//! | [`go!`], [`golang!`], [`spawn`], [`Builder`], [`JoinHandle`] | goroutines |
+//! | [`scope`] | those that borrow |
+//! | [`JoinSet`] | many, in the order of their ends |
+//! | [`channel`], [`select!`], [`select_biased!`] | messages; async tasks may be at the other end |
+//! | [`context`] | cancellation, deadlines and values, handed down |
+//! | [`time`] | sleeps, timers, tickers, functions that run later |
+//! | [`sync`] | `Mutex`, `RwLock`, `Condvar`, `Once`, `OnceLock`, `LazyLock`, `Barrier`, `WaitGroup`, `Semaphore`, `Pool` |
+//! | [`errgroup`], [`singleflight`] | first error wins; one call for all who ask |
+//! | [`signal`] | the system's signals on a channel |
+//! | [`blocking`] | calls that block a thread |
+//! | [`docs`] | [soundness](docs::soundness), [coming from Go](docs::coming_from_go), [coming from tokio](docs::coming_from_tokio) |
 //!
 //! # Settings
 //!
@@ -42,11 +160,7 @@
 //! - When all goroutines wait for ever (a deadlock) nobody says so.
 //! - Stacks do not grow. A goroutine that overflows its own runs into a guard page: on Linux a message says which one, where it was spawned,
 //!   and how to give it more, and the process aborts. Other faults are left to the handler that was installed before the runtime started.
-//! - A thread-local's initialiser must not block. Should two goroutines of one worker take turns in initialising the same thread-local,
-//!   std replaces, and drops, the first value while it may be in use: std takes for granted that initialisers on one thread nest. The
-//!   runtime cannot see this, so it is the one way known to undefined behaviour from safe code. (A `const` initialiser cannot block.)
-//! - Crates that keep raw pointers in thread-locals for the extent of a closure (scoped thread-locals) assume that such closures nest
-//!   on a thread; goroutines of one worker may interleave them.
+//! - A thread-local's initialiser must not block, nor a closure for whose extent a crate keeps a pointer in a thread-local: [why](docs::soundness#what-remains).
 //!
 //! # Panics
 //!
@@ -68,7 +182,10 @@ mod stack;
 
 pub mod channel;
 pub mod context;
+pub mod docs;
 pub mod errgroup;
+#[cfg(unix)]
+pub mod signal;
 pub mod singleflight;
 pub mod sync;
 pub mod time;

@@ -60,7 +60,7 @@
 /// # Scopes
 ///
 /// A variable in front, followed by `;`, or by `,` and options, says what spawns: the `s` of a [`scope`](crate::scope), or
-/// anything else with a method `spawn` that takes a closure (options are for scopes only). It may be a path of fields, `self.scope`. The value
+/// anything else with a method `spawn` that takes a closure, such as a [`JoinSet`](crate::JoinSet) (options are for scopes only). It may be a path of fields, `self.scope`. The value
 /// is what that `spawn` returns.
 ///
 /// The block then is no `move` closure: it borrows what it uses, as a closure does that is written by hand. What it has to own, such as a

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use smallvec::SmallVec;
 
 use crate::channel::{self, Receiver, Sender};
-use crate::goroutine::{Identity, spawn};
+use crate::goroutine::{caller, spawn};
 
 /// Keeps calls from being made twice at the same time: who asks for what somebody is just making waits, and gets a clone.
 ///
@@ -66,7 +66,7 @@ struct Call<K, V> {
     key: K,
     hash: u64,
     /// Who runs the closure.
-    runner: OnceLock<Identity>,
+    runner: OnceLock<usize>,
     /// Those who want the value; `None` when the call is over.
     waiting: Mutex<Option<Waiting<V>>>,
 }
@@ -118,7 +118,7 @@ impl<K: Hash + Eq, V> Group<K, V> {
                 Found::New(lead) => return lead.run(f),
                 Found::Running(call, same) => {
                     assert!(
-                        call.runner.get() != Some(&Identity::current()),
+                        call.runner.get() != Some(&caller()),
                         "singleflight: the closure that runs for a key has run that same key, and would wait for itself"
                     );
                     let (sender, value) = channel::bounded(1);
@@ -151,7 +151,7 @@ impl<K: Hash + Eq, V> Group<K, V> {
     /// ```
     ///
     /// # Panics
-    /// As [`spawn`](crate::spawn). Those who have come meanwhile are told as if `f` had panicked.
+    /// As [`spawn`]. Those who have come meanwhile are told as if `f` had panicked.
     #[track_caller]
     pub fn run_chan<F>(&self, mut key: K, f: F) -> Receiver<(V, bool)>
     where
@@ -313,7 +313,7 @@ impl<K, V: Clone> Lead<K, V> {
     }
 
     fn make(&self, f: impl FnOnce() -> V) -> V {
-        let first = self.call.runner.set(Identity::current());
+        let first = self.call.runner.set(caller());
         debug_assert!(first.is_ok(), "a call has one runner");
         f()
     }

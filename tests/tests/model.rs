@@ -48,6 +48,8 @@ mod clock {
 
 /// Timed channels are in no model.
 mod goroutine {
+    use std::cell::Cell;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Instant;
 
     pub(crate) fn sleep_until(_: Option<Instant>) {
@@ -56,8 +58,25 @@ mod goroutine {
 
     pub(crate) fn polled_in_vain() {}
 
+    static NUMBERS: AtomicUsize = AtomicUsize::new(1);
+
+    // loom's threads take turns on one of the system's: it is by loom's own storage that they differ.
+    loom::thread_local! {
+        static NUMBER: usize = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        static UNWINDS: Cell<bool> = Cell::new(false);
+    }
+
+    /// The calling thread counts as a goroutine that is unwinding.
+    pub(crate) fn unwind() {
+        UNWINDS.with(|unwinds| unwinds.set(true));
+    }
+
     pub(crate) fn may_switch() -> bool {
-        true
+        !UNWINDS.with(Cell::get)
+    }
+
+    pub(crate) fn caller() -> usize {
+        NUMBER.with(|number| *number)
     }
 
     pub(crate) fn doze() {
@@ -120,12 +139,16 @@ mod time {
 
 #[path = "model/channels.rs"]
 mod channels;
+#[path = "model/condvars.rs"]
+mod condvars;
 #[path = "model/contexts.rs"]
 mod contexts;
 #[path = "model/futures.rs"]
 mod futures;
 #[path = "model/mutexes.rs"]
 mod mutexes;
+#[path = "model/rw_locks.rs"]
+mod rw_locks;
 #[path = "model/selects.rs"]
 mod selects;
 #[path = "model/semaphores.rs"]

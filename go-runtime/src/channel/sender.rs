@@ -150,6 +150,11 @@ impl<T> Sender<T> {
         self.core.close();
     }
 
+    /// Whether nobody will ever receive what is sent, or it has been closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.core.lock().closed
+    }
+
     /// Whether there is no message in the channel. A rendezvous is always empty, but for what a dropped future gave back.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

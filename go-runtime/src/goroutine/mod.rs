@@ -18,7 +18,6 @@ pub use sleep::park_forever;
 pub(crate) use sleep::sleep_until;
 
 use std::hint;
-use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::sched::{Runtime, Worker};
@@ -69,21 +68,14 @@ pub(crate) fn may_switch() -> bool {
     !std::thread::panicking() || !in_goroutine()
 }
 
-/// Who is running: no two that run or are parked at the same time have the same one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Identity {
-    /// The address of its task.
-    Goroutine(usize),
-    Thread(ThreadId),
-}
-
-impl Identity {
-    pub(crate) fn current() -> Identity {
-        let task = Worker::current().and_then(Worker::current_task);
-        match task {
-            Some(task) => Identity::Goroutine(task.as_ptr().addr().get()),
-            None => Identity::Thread(thread::current().id()),
-        }
+/// The caller's number, by which it knows itself again: no other goroutine or thread that lives has it, and it is not 0.
+pub(crate) fn caller() -> usize {
+    thread_local! {
+        static HERE: u8 = const { 0 };
+    }
+    match Worker::current().and_then(Worker::current_task) {
+        Some(task) => task.as_ptr().addr().get(),
+        None => HERE.with(|here| std::ptr::from_ref(here).addr()),
     }
 }
 

@@ -1,18 +1,32 @@
 //! Synchronisation beyond channels. Everything here parks goroutines and blocks plain threads.
 
+mod barrier;
+mod condvar;
+mod lazy_lock;
 mod mutex;
+mod once;
+mod once_lock;
 mod patience;
 mod pool;
+mod raw_condvar;
 mod raw_mutex;
+mod raw_rw_lock;
+mod rw_lock;
 mod semaphore;
 mod wait_group;
 
-/// What [`Mutex`] says, as std's does.
+/// What [`Mutex`] and [`RwLock`] say, as std's do.
 #[doc(no_inline)]
 pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 
+pub use barrier::{Barrier, BarrierWaitResult};
+pub use condvar::{Condvar, WaitTimeoutResult};
+pub use lazy_lock::LazyLock;
 pub use mutex::{Mutex, MutexGuard};
+pub use once::{Once, OnceState};
+pub use once_lock::OnceLock;
 pub use pool::{Pool, Pooled};
+pub use rw_lock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 pub(crate) use wait_group::Counter;
 pub use wait_group::WaitGroup;

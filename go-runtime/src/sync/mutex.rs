@@ -240,6 +240,18 @@ fn result<T>(poisoned: bool, data: T) -> LockResult<T> {
     }
 }
 
+/// For a [`Condvar`](super::Condvar), which unlocks and locks again under the guard.
+impl<'a, T: ?Sized> MutexGuard<'a, T> {
+    pub(super) fn raw(&self) -> &'a RawMutex {
+        &self.mutex.raw
+    }
+
+    /// What `lock` would say of it.
+    pub(super) fn again(self) -> LockResult<MutexGuard<'a, T>> {
+        result(self.mutex.is_poisoned(), self)
+    }
+}
+
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {

@@ -26,6 +26,11 @@ mod renamed {
             5
         );
         assert_eq!(golang! { go!<add(3, 4)> }.join().unwrap(), 7);
+        let sum = goroutines::scope(|s| {
+            let named = go!(s, name = "x"; clone(n) { n + 1 });
+            go!(s; clone(n) { n }).join().unwrap() + named.join().unwrap()
+        });
+        assert_eq!(sum, 3);
     }
 
     #[test]

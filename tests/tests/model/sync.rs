@@ -1,15 +1,22 @@
 //! What is built on the wait queue besides channels.
 
+#[path = "../../../go-runtime/src/sync/barrier.rs"]
+mod barrier;
 #[path = "../../../go-runtime/src/sync/wait_group/counter.rs"]
 mod counter;
+#[path = "../../../go-runtime/src/sync/once.rs"]
+mod once;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
+use self::barrier::Barrier;
 use self::counter::Counter;
+use self::once::Once;
 use crate::check;
 
 /// Who waits for the next round is not released by the last `done` of the one before.
@@ -50,4 +57,114 @@ fn a_done_too_many_leaves_the_group_usable() {
         assert!(thread.join().unwrap() != accepted);
         group.wait();
     });
+}
+
+/// loom reports a look at the number that its making does not come before.
+struct Made {
+    once: Once,
+    number: UnsafeCell<usize>,
+}
+
+unsafe impl Send for Made {}
+unsafe impl Sync for Made {}
+
+impl Made {
+    fn new() -> Arc<Made> {
+        Arc::new(Made {
+            once: Once::new(),
+            number: UnsafeCell::new(0),
+        })
+    }
+
+    fn make(&self) {
+        self.number.with_mut(|number| unsafe { *number += 1 });
+    }
+
+    fn is_made_once(&self) -> bool {
+        self.once.is_completed() && self.number.with(|number| unsafe { *number }) == 1
+    }
+}
+
+#[test]
+fn of_those_who_call_at_once_one_runs_and_all_see_it() {
+    check("once, two call and one waits", 2, || {
+        let made = Made::new();
+        let (there, waits) = (made.clone(), made.clone());
+        let calls = thread::spawn(move || {
+            there.once.call_once(|| there.make());
+            assert!(there.is_made_once());
+        });
+        let waits = thread::spawn(move || {
+            waits.once.wait();
+            assert!(waits.is_made_once());
+        });
+        made.once.call_once(|| made.make());
+        assert!(made.is_made_once());
+        calls.join().unwrap();
+        waits.join().unwrap();
+    });
+}
+
+/// Who waits for one that panics is told, and goes on: one of those who do not mind runs, and the others wait for that one.
+#[test]
+fn a_panic_leaves_nobody_waiting() {
+    check(
+        "once, a panic, one that minds and one that does not",
+        1,
+        || {
+            let made = Made::new();
+            let (force, minds) = (made.clone(), made.clone());
+            let force = thread::spawn(move || {
+                force.once.call_once_force(|_| force.make());
+                assert!(force.is_made_once());
+            });
+            let minds = thread::spawn(move || {
+                let refused = minds.once.run(false, |_| minds.make()).is_err();
+                assert!(refused || minds.is_made_once());
+            });
+            // It may come too late. (Without the hook, which would say so each time.)
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                made.once
+                    .call_once(|| resume_unwind(Box::new("on purpose")));
+            }));
+            made.once.wait_force();
+            assert!(made.is_made_once());
+            force.join().unwrap();
+            minds.join().unwrap();
+        },
+    );
+}
+
+/// All have come when one goes on, in each round, and one of them leads.
+fn meet(name: &str, preemptions: usize, others: usize, rounds: usize) {
+    use std::sync::atomic::AtomicUsize;
+    check(name, preemptions, move || {
+        // (Not loom's: these only count.)
+        let leaders = Arc::new(AtomicUsize::new(0));
+        let come = Arc::new(AtomicUsize::new(0));
+        let barrier = Arc::new(Barrier::new(others + 1));
+        let takes_part = move || {
+            for round in 1..=rounds {
+                come.fetch_add(1, Ordering::Relaxed);
+                let is_leader = barrier.wait().is_leader();
+                leaders.fetch_add(usize::from(is_leader), Ordering::Relaxed);
+                assert!(come.load(Ordering::Relaxed) >= round * (others + 1));
+            }
+            leaders.load(Ordering::Relaxed)
+        };
+        let threads: Vec<_> = (0..others)
+            .map(|_| thread::spawn(takes_part.clone()))
+            .collect();
+        let mut leaders = takes_part();
+        for thread in threads {
+            leaders = leaders.max(thread.join().unwrap());
+        }
+        assert_eq!(leaders, rounds);
+    });
+}
+
+#[test]
+fn all_meet_at_a_barrier() {
+    meet("barrier, two, two rounds", 4, 1, 2);
+    meet("barrier, three", 2, 2, 1);
 }

@@ -1,0 +1,40 @@
+//! Closing: receivers learn that nothing more will come, once they have had all that was sent.
+//!
+//! Go: `close(ch)` and `v, ok := <-ch`. Here the last sender's end closes the channel, and there is `close` for whoever wants it
+//! earlier. To send on a closed channel, or to close it twice, is an error or nothing, not a panic.
+
+use go_runtime::channel::{self, Receiver};
+use go_runtime::go;
+
+fn work(jobs: Receiver<u32>) -> u32 {
+    let mut done = 0;
+    // Go's `v, ok`: an `Err` when the channel is closed and empty.
+    while let Ok(job) = jobs.recv() {
+        println!("job {job}");
+        done += 1;
+    }
+    done
+}
+
+#[go_runtime::main]
+fn main() {
+    // Closed by the end of the last sender.
+    let (tx, jobs) = channel::bounded(5);
+    let worker = go!(work(jobs));
+    for job in 1..=3 {
+        tx.send(job).unwrap();
+    }
+    drop(tx);
+    let done = worker.join().unwrap();
+    println!("{done} jobs are done");
+
+    // Closed by hand, with senders left. What is in the buffer can still be received.
+    let (tx, jobs) = channel::bounded(5);
+    let other = tx.clone();
+    tx.send(4).unwrap();
+    tx.close();
+    tx.close();
+    println!("a send after that: {:?}", other.send(5));
+    let rest = work(jobs);
+    println!("{rest} more");
+}

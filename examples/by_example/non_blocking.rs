@@ -1,0 +1,42 @@
+//! Operations that do not wait: `select!` with a `default`, `try_recv`, `try_send`.
+//!
+//! Go: a `select` with a `default` only. Here the methods say why nothing was done: empty, full or closed. A goroutine that polls in
+//! vain for long lets others run, so a loop that looks again and again starves nobody.
+
+use go_runtime::channel::{self, TrySendError};
+use go_runtime::select;
+
+#[go_runtime::main]
+fn main() {
+    let (news, reader) = channel::bounded(1);
+    let (stop, done) = channel::bounded::<()>(0);
+
+    select! {
+        recv(reader) -> item => println!("news: {item:?}"),
+        default => println!("no news"),
+    }
+
+    // There is room for one.
+    for item in ["rain", "snow"] {
+        select! {
+            send(news, item) -> sent => println!("sent {item}: {sent:?}"),
+            default => println!("no room for {item}"),
+        }
+    }
+
+    // Several at once.
+    select! {
+        recv(reader) -> item => println!("news: {item:?}"),
+        recv(done) -> _ => println!("done"),
+        default => println!("nothing at all"),
+    }
+
+    // The same with methods, which tell empty from closed, and give a message back.
+    println!("{:?}", reader.try_recv());
+    drop(stop);
+    println!("{:?}", done.try_recv());
+    drop(reader);
+    if let Err(TrySendError::Disconnected(item)) = news.try_send("hail") {
+        println!("nobody reads of {item}");
+    }
+}

@@ -1,0 +1,39 @@
+//! A generator: a function that starts a goroutine, and returns the channel of what it makes.
+//!
+//! Go: `func squares() <-chan int`; who stops receiving leaves the goroutine behind, unless there is a quit channel. Here the
+//! generator's `send` fails once the receiver is dropped, and it ends.
+
+use go_runtime::channel::{self, Receiver};
+use go_runtime::{go, num_goroutine, yield_now};
+
+/// The row of Pascal's triangle, and all that follow.
+fn pascal() -> Receiver<Vec<u64>> {
+    let (tx, rx) = channel::bounded(0);
+    go! {
+        let mut row = vec![1];
+        while tx.send(row.clone()).is_ok() {
+            let sums = row.windows(2).map(|pair| pair[0] + pair[1]);
+            row = [1].into_iter().chain(sums).chain([1]).collect();
+        }
+    };
+    rx
+}
+
+#[go_runtime::main]
+fn main() {
+    for row in pascal().iter().take(5) {
+        println!("{row:?}");
+    }
+
+    // Two generators are two services, each with a state of its own.
+    let (a, b) = (pascal(), pascal());
+    a.recv().unwrap();
+    println!("{:?} beside {:?}", a.recv().unwrap(), b.recv().unwrap());
+
+    // Without receivers they end: `main` is left.
+    drop((a, b));
+    while num_goroutine() > 1 {
+        yield_now();
+    }
+    println!("goroutines: {}", num_goroutine());
+}

@@ -1,0 +1,41 @@
+//! A quit channel with an answer: the goroutine is told to end, cleans up, and says what it has done.
+//!
+//! Go: a `quit chan string` that is used in both directions. Here the request carries the sender for its answer, so the two cannot
+//! be mixed up. Where a goroutine only has to end, dropping a done channel's sender and `join` are shorter.
+
+use go_runtime::channel::{self, Receiver, Sender};
+use go_runtime::{go, select};
+
+struct Quit {
+    answer: Sender<String>,
+}
+
+/// Numbers the pages that it hands out, until it is told to stop.
+fn print_pages(pages: Sender<u32>, quit: Receiver<Quit>) {
+    let mut page = 1;
+    let request = loop {
+        select! {
+            send(pages, page) -> _ => page += 1,
+            recv(quit) -> request => break request,
+        }
+    };
+    // Here files would be flushed, connections closed.
+    if let Ok(Quit { answer }) = request {
+        let _ = answer.send(format!("the press is clean after {} pages", page - 1));
+    }
+}
+
+#[go_runtime::main]
+fn main() {
+    let (page, pages) = channel::bounded(0);
+    let (quit, quits) = channel::bounded(0);
+    go!(print_pages(page, quits));
+
+    for page in pages.iter().take(4) {
+        println!("page {page}");
+    }
+
+    let (answer, last_words) = channel::bounded(1);
+    quit.send(Quit { answer }).unwrap();
+    println!("{}", last_words.recv().unwrap());
+}

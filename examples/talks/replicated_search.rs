@@ -1,0 +1,64 @@
+//! A replicated search: several replicas of each archive are asked at once, the first answer counts, and there is a limit
+//! for the whole.
+//!
+//! Go: a buffered channel for each query, so that those who lose do not hang, though they work on. Here they are told by a done
+//! channel that the answer is there: its sender is dropped with the search, whichever way that ends.
+
+use std::time::Duration;
+
+use go_runtime::channel::{self, Receiver};
+use go_runtime::{go, num_goroutine, select, time, yield_now};
+
+const QUICK: Duration = Duration::from_millis(1);
+const STUCK: Duration = Duration::from_secs(60);
+
+/// The first answer of the replicas with these latencies. Each gives up when nobody wants its answer any more.
+fn first(answer: &str, latencies: [Duration; 3], done: Receiver<()>) -> Receiver<String> {
+    let (tx, rx) = channel::bounded(1);
+    for latency in latencies {
+        let answer = answer.to_owned();
+        go!(clone(tx, done) {
+            select! {
+                recv(time::after(latency)) -> _ => {
+                    let _ = tx.try_send(answer); // The second one finds no room.
+                }
+                recv(done) -> _ => {}
+            }
+        });
+    }
+    rx
+}
+
+/// Asks all archives, for at most `limit`.
+fn search(word: &str, letters: [Duration; 3], limit: Duration) -> Vec<String> {
+    let (_until_the_end, done) = channel::bounded(0);
+    let maps = [STUCK, QUICK, STUCK];
+    let archives = [
+        first(&format!("a map of {word}"), maps, done.clone()),
+        first(&format!("letters from {word}"), letters, done),
+    ];
+    let limit = time::after(limit);
+    let mut found = Vec::new();
+    for archive in &archives {
+        select! {
+            recv(archive) -> answer => found.extend(answer),
+            recv(limit) -> _ => break,
+        }
+    }
+    found
+}
+
+#[go_runtime::main]
+fn main() {
+    let found = search("Malta", [QUICK, STUCK, STUCK], STUCK);
+    println!("Malta: {found:?}");
+
+    // All replicas of the letters are stuck: what there is in time must do.
+    let found = search("Samoa", [STUCK; 3], Duration::from_millis(500));
+    println!("Samoa: {found:?}");
+
+    while num_goroutine() > 1 {
+        yield_now();
+    }
+    println!("nobody is left behind");
+}

@@ -1,0 +1,50 @@
+//! Sequencing restored after a fan-in: each message carries a channel on which its sender waits for leave to go on.
+//!
+//! Go: a `wait chan bool` inside of the message. Here likewise, and a message that is dropped unanswered gives leave as well, as its
+//! sender's `recv` then fails: nobody is stuck.
+
+use go_runtime::channel::{self, Sender};
+use go_runtime::go;
+
+struct Move {
+    player: &'static str,
+    number: u32,
+    go_on: Sender<()>,
+}
+
+fn play(player: &'static str, table: Sender<Move>) {
+    let (go_on, leave) = channel::bounded(0);
+    for number in 1.. {
+        let go_on = go_on.clone();
+        if table
+            .send(Move {
+                player,
+                number,
+                go_on,
+            })
+            .is_err()
+        {
+            return; // The game is over.
+        }
+        leave.recv().unwrap();
+    }
+}
+
+#[go_runtime::main]
+fn main() {
+    let (table, moves) = channel::bounded(0);
+    for player in ["Ann", "Bo", "Cy"] {
+        go!(play(player, table.clone()));
+    }
+    for round in 1..=4 {
+        // Nobody can make a second move before all have made one.
+        let mut made: Vec<Move> = moves.iter().take(3).collect();
+        made.sort_by_key(|made| made.player);
+        let players: Vec<_> = made.iter().map(|made| made.player).collect();
+        println!("round {round}: {}", players.join(", "));
+        assert!(made.iter().all(|made| made.number == round));
+        for made in made {
+            made.go_on.send(()).unwrap();
+        }
+    }
+}

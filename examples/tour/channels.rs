@@ -1,0 +1,208 @@
+//! Channels, and waiting for several of them.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use go_runtime::channel::{self, Receiver, RecvError, Select, SendError, Sender, TrySendError};
+use go_runtime::{go, select, select_biased};
+
+use super::Error;
+use super::goroutines::square;
+
+pub(super) fn unbuffered() -> Result<(), Error> {
+    // A send waits for the receiver: the two meet.
+    let (ping, pings) = channel::bounded(0);
+    let (pong, pongs) = channel::bounded(0);
+    go! {
+        for n in pings {
+            if pong.send(n + 1).is_err() {
+                break;
+            }
+        }
+    };
+    let mut n = 0;
+    let start = Instant::now();
+    while n < 10_000 {
+        ping.send(n)?;
+        n = pongs.recv()?;
+    }
+    println!("{n} round trips");
+    eprintln!("(each took {:?})", start.elapsed() / n);
+    Ok(())
+}
+
+pub(super) fn buffered() -> Result<(), Error> {
+    let (tx, rx) = channel::bounded(2);
+    tx.send(1)?;
+    tx.send(2)?;
+    println!("full: {}", tx.try_send(3) == Err(TrySendError::Full(3)));
+
+    // Go's `range`: it ends when the channel is closed and empty.
+    let doubler = go! {
+        let doubled: Vec<i32> = rx.iter().map(|n| 2 * n).collect();
+        (doubled, rx.recv())
+    };
+    tx.send(3)?;
+    tx.close();
+    println!("a send on a closed channel: {:?}", tx.send(4));
+    let (doubled, end) = doubler.join().unwrap_or((Vec::new(), Ok(0)));
+    println!("a range over it: {doubled:?}, then {end:?}");
+    Ok(())
+}
+
+pub(super) fn selecting() -> Result<(), Error> {
+    let (tx, rx) = channel::bounded(1);
+    let (_never_tx, never) = channel::bounded::<i32>(0);
+
+    // `default` is taken if nothing is ready, `default(duration)` if nothing is for so long.
+    select! {
+        recv(rx) -> n => println!("unexpected: {n:?}"),
+        default => println!("nothing to receive yet"),
+    }
+    select! {
+        recv(never) -> n => println!("unexpected: {n:?}"),
+        default(Duration::from_millis(5)) => println!("nothing within 5 ms"),
+    }
+
+    // There is room for one: first only the send can go on, then only the receive.
+    for _ in 0..2 {
+        select! {
+            send(tx, 7) -> sent => println!("sent: {sent:?}"),
+            recv(rx) -> n => println!("received: {n:?}"),
+            recv(never) -> n => println!("unexpected: {n:?}"),
+        }
+    }
+
+    // It is an expression. Of several that are ready it takes one at random.
+    let (left, right) = (channel::unbounded(), channel::unbounded());
+    for n in 0..1000 {
+        left.0.send(n)?;
+        right.0.send(n)?;
+    }
+    let mut taken_left = 0;
+    for _ in 0..1000 {
+        taken_left += select! {
+            recv(left.1) -> _ => 1,
+            recv(right.1) -> _ => 0,
+        };
+    }
+    println!("fair: {}", (300..700).contains(&taken_left));
+    Ok(())
+}
+
+pub(super) fn arrows() -> Result<(), Error> {
+    let (tx, rx) = channel::bounded(0);
+    let (stop, quit) = channel::bounded(0);
+    let goroutine = go!(fibonacci(tx, quit));
+    let mut numbers = Vec::new();
+    while numbers.len() < 12 {
+        select! {
+            n = <-rx => numbers.push(n?),
+            default(Duration::from_secs(60)) => return Err("no number came".into()),
+        }
+    }
+    drop(stop);
+    println!("{numbers:?}");
+    println!("it has quit: {}", goroutine.join().is_ok());
+    Ok(())
+}
+
+fn fibonacci(tx: Sender<u64>, quit: Receiver<()>) {
+    let (mut a, mut b) = (0, 1);
+    loop {
+        select! {
+            tx <- a => (a, b) = (b, a + b),
+            <-quit => return,
+        }
+    }
+}
+
+pub(super) fn biased() -> Result<(), Error> {
+    let (urgent_tx, urgent) = channel::unbounded();
+    let (normal_tx, normal) = channel::unbounded();
+    for n in 1..=3 {
+        normal_tx.send(n)?;
+        urgent_tx.send(10 * n)?;
+    }
+    // The arm written first wins as long as it is ready.
+    let mut order = Vec::new();
+    while order.len() < 6 {
+        select_biased! {
+            recv(urgent) -> n => order.push(n?),
+            recv(normal) -> n => order.push(n?),
+        }
+    }
+    println!("{order:?}");
+    Ok(())
+}
+
+pub(super) fn select_list() -> Result<(), Error> {
+    // As many channels as it happens to be: a list of operations, used again and again.
+    let channels: Vec<_> = (0..10).map(|_| channel::bounded(0)).collect();
+    let (senders, receivers): (Vec<_>, Vec<_>) = channels.into_iter().unzip();
+    for (n, tx) in senders.into_iter().enumerate() {
+        go!(tx.send(n * n));
+    }
+    let mut list = Select::new();
+    for rx in &receivers {
+        list.recv(rx);
+    }
+    let (mut sum, mut open) = (0, receivers.len());
+    while open > 0 {
+        let operation = list.select();
+        let index = operation.index();
+        match operation.recv(&receivers[index]) {
+            Ok(square) => sum += square,
+            Err(RecvError) => {
+                list.remove(index);
+                open -= 1;
+            }
+        }
+    }
+    println!("ten squares: {sum}");
+    Ok(())
+}
+
+pub(super) fn threads() -> Result<(), Error> {
+    // Threads and goroutines send on one channel. A goroutine that waits parks, a thread that waits blocks.
+    let (tx, rx) = channel::bounded(4);
+    for n in 1..=4 {
+        let tx = tx.clone();
+        if n % 2 == 0 {
+            go!(send_ten(n, tx));
+        } else {
+            thread::spawn(move || send_ten(n, tx));
+        }
+    }
+    drop(tx);
+    // And one of each receives.
+    let other = rx.clone();
+    let thread = thread::spawn(move || other.iter().sum::<u32>());
+    let here: u32 = rx.iter().sum();
+    // The channel is closed, so the thread is about to end: waiting for it blocks this worker, but not for long.
+    let there = thread.join().unwrap_or_default();
+    println!("the sum is {}", here + there);
+    Ok(())
+}
+
+fn send_ten(n: u32, tx: Sender<u32>) -> Result<(), SendError<u32>> {
+    (1..=10).try_for_each(|i| tx.send(10 * n + i))
+}
+
+pub(super) fn async_tasks() -> Result<(), Error> {
+    // A task awaits where a goroutine parks. Any executor will do; this one has a thread of its own, for it blocks it.
+    let (questions, asked) = channel::bounded(0);
+    let (answer, answers) = channel::bounded(0);
+    thread::spawn(move || {
+        futures::executor::block_on(async {
+            let mut stream = asked.stream();
+            while let Some(n) = stream.next().await {
+                let square = go!(square(n));
+                let _ = answer.send_async(square.await.unwrap_or_default()).await;
+            }
+        });
+    });
+    questions.send(12)?;
+    println!("a task asked a goroutine: {}", answers.recv()?);
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! How a signal gets from the handler to the channels.
+//!
+//! A handler may do next to nothing: ours sets the signal's bit in `PENDING` and writes a byte to a socket, and so wakes a thread that
+//! sends to the channels. The thread and the handlers stay once they are there. Whether anybody still asks for a signal is seen when the signal
+//! comes: if all its receivers are gone, the thread carries out the default action.
+//!
+//! The lock guards the list of channels. Messages are sent without it, since that runs wakers.
+
+use std::io::{self, Read};
+use std::mem::{self, MaybeUninit};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::panic::{self, AssertUnwindSafe};
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use signal_hook::low_level;
+
+use super::Signal;
+use crate::channel::{self, Receiver, Sender};
+
+/// How many signals a channel holds.
+const CAPACITY: usize = 64;
+
+/// The signals that have come and have not been delivered: a bit for each number, all of which are below 64.
+static PENDING: AtomicU64 = AtomicU64::new(0);
+
+static DELIVERY: Mutex<Delivery> = Mutex::new(Delivery {
+    wake: None,
+    caught: 0,
+    default_actions: 0,
+    listeners: Vec::new(),
+});
+
+struct Delivery {
+    /// Where a handler writes to wake the thread; there is a thread if there is this. It is never closed.
+    wake: Option<RawFd>,
+    /// The signals that have our handler.
+    caught: u64,
+    /// Those of them for which there was no handler before us, nor were they ignored.
+    default_actions: u64,
+    listeners: Vec<Listener>,
+}
+
+struct Listener {
+    signals: u64,
+    sender: Sender<Signal>,
+}
+
+fn bit(signal: Signal) -> u64 {
+    1 << signal.as_raw()
+}
+
+fn lock() -> MutexGuard<'static, Delivery> {
+    DELIVERY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A channel for these signals, all of which can be caught.
+pub(super) fn subscribe(signals: &[Signal]) -> io::Result<Receiver<Signal>> {
+    let (sender, receiver) = channel::bounded(CAPACITY);
+    let mut delivery = lock();
+    let wake = delivery.start()?;
+    for signal in signals {
+        // Should a later one fail, the earlier ones have no listener, and do what they always did.
+        delivery.catch(*signal, wake)?;
+    }
+    let gone = delivery.take_gone();
+    delivery.listeners.push(Listener {
+        signals: signals.iter().fold(0, |all, signal| all | bit(*signal)),
+        sender,
+    });
+    drop(delivery);
+    drop(gone);
+    Ok(receiver)
+}
+
+impl Delivery {
+    /// Starts the thread, if that has not been done.
+    fn start(&mut self) -> io::Result<RawFd> {
+        if let Some(wake) = self.wake {
+            return Ok(wake);
+        }
+        let (ours, theirs) = UnixStream::pair()?;
+        // A handler must not wait. If there is no room, there are bytes enough to wake the thread.
+        theirs.set_nonblocking(true)?;
+        thread::Builder::new()
+            .name("go-signal".into())
+            .spawn(move || run(ours))?;
+        let wake = theirs.as_raw_fd();
+        mem::forget(theirs);
+        self.wake = Some(wake);
+        Ok(wake)
+    }
+
+    fn catch(&mut self, signal: Signal, wake: RawFd) -> io::Result<()> {
+        let bit = bit(signal);
+        if self.caught & bit != 0 {
+            return Ok(());
+        }
+        let number = signal.as_raw();
+        let before = action(number)?;
+        let handler = move || {
+            PENDING.fetch_or(bit, Ordering::SeqCst);
+            // SAFETY: writes a byte that is there to a descriptor that is never closed.
+            unsafe { libc::write(wake, [0_u8].as_ptr().cast(), 1) };
+        };
+        // SAFETY: an atomic operation and `write` are allowed in a handler (signal-safety(7)); `errno` is kept by the crate, which also sees
+        // to it that the handler before is called first.
+        unsafe { low_level::register(number, handler) }?;
+        self.caught |= bit;
+        if before.sa_sigaction == libc::SIG_DFL {
+            self.default_actions |= bit;
+        }
+        use_signal_stack(number);
+        Ok(())
+    }
+
+    /// Takes out those whose receivers are gone, for the caller to drop without the lock.
+    fn take_gone(&mut self) -> Vec<Listener> {
+        let all = mem::take(&mut self.listeners);
+        let (gone, there) = all
+            .into_iter()
+            .partition(|listener| listener.sender.is_closed());
+        self.listeners = there;
+        gone
+    }
+}
+
+/// What the signal does now.
+fn action(number: i32) -> io::Result<libc::sigaction> {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: asks only.
+    if unsafe { libc::sigaction(number, ptr::null(), action.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: written, as the call has succeeded.
+    Ok(unsafe { action.assume_init() })
+}
+
+/// Has the handler run on the thread's signal stack, as it may be a goroutine that is interrupted, on the last bytes of its own.
+fn use_signal_stack(number: i32) {
+    let Ok(mut action) = action(number) else {
+        return;
+    };
+    action.sa_flags |= libc::SA_ONSTACK;
+    // SAFETY: the handler that is there, which does not care about its stack. (std and the runtime give their threads signal stacks; on a thread
+    // without one the flag means nothing.)
+    unsafe { libc::sigaction(number, &action, ptr::null_mut()) };
+}
+
+/// The thread.
+fn run(mut woken: UnixStream) {
+    let mut bytes = [0; 64];
+    loop {
+        match woken.read(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            // The other end is never closed.
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let pending = PENDING.swap(0, Ordering::SeqCst);
+        for number in 1..u64::BITS {
+            if pending & (1 << number) != 0 {
+                deliver(Signal::from_raw(number.cast_signed()));
+            }
+        }
+    }
+}
+
+fn deliver(signal: Signal) {
+    let (senders, has_default) = {
+        let delivery = lock();
+        let asks = |listener: &&Listener| listener.signals & bit(signal) != 0;
+        let listeners = delivery.listeners.iter().filter(asks);
+        let senders: Vec<_> = listeners.map(|listener| listener.sender.clone()).collect();
+        (senders, delivery.default_actions & bit(signal) != 0)
+    };
+    let mut heard = false;
+    for sender in &senders {
+        if sender.is_closed() {
+            continue;
+        }
+        heard = true;
+        // It is dropped where there is no room. A waker that panics is the task's own business.
+        let sent = panic::catch_unwind(AssertUnwindSafe(|| {
+            let _ = sender.try_send(signal);
+        }));
+        if let Err(payload) = sent {
+            mem::forget(payload);
+        }
+    }
+    if heard {
+        return;
+    }
+    let gone = lock().take_gone();
+    drop(gone);
+    if has_default {
+        // (An error would mean that it does not know the signal: we know none that it does not.)
+        let _ = low_level::emulate_default_handler(signal.as_raw());
+    }
+}

@@ -1,0 +1,315 @@
+//! The lock of an [`RwLock`](super::RwLock), without what it guards.
+//!
+//! It works as Go's does. Writers keep each other out by a [`RawMutex`]. Who has that one is *the* writer: it announces itself (`WRITER`), which keeps out
+//! whoever comes to read from then on, and waits for those who are in. When it is done it lets in all who have come to read meanwhile, before it makes way for
+//! the next writer. So readers wait for one writer at most, and a writer for those readers only who were there before it: neither side starves.
+//!
+//! **Readers** are counted before they know whether they are in, so `readers` is how many are in or wait to be. One who finds `WRITER` set comes to the
+//! gate. The writer that goes gives as many turns as were counted at its last step, to those who are at the gate and to those who are still on their
+//! way there, for whom `balance` keeps them. A turn is anybody's: one who is on its way and is overtaken by one who has come later gets that one's.
+//!
+//! **The writer** adds to `leaving` how many it has found in. Each who goes while `WRITER` is set takes one away, be that before or after,
+//! and the one that leaves `AWAITED` alone wakes the writer, which takes that away, in one step: then it has the lock.
+//!
+//! No turn is lost: when the writer goes, `readers` are all outside, and each of them takes one turn. No other turns are left from before, for each
+//! writer waits for as many to go as turns were given. And the next one cannot announce itself before this one's turns are all at the gate.
+//!
+//! **Who unwinds** does not queue (see [`wait_while_unwinding`](RawRwLock::wait_while_unwinding)).
+//!
+//! A lock has no owner: it may be unlocked anywhere, by whoever has got what locking it gave.
+
+use std::cell::UnsafeCell;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr;
+
+use super::raw_mutex::RawMutex;
+use crate::channel::wait_queue::{Claim, Offer, WaitQueue, Waiter};
+use crate::goroutine;
+use crate::primitives::atomic::{AtomicUsize, Ordering};
+use crate::primitives::const_fn;
+use crate::primitives::spin_lock::RawSpinLock;
+use crate::sched::{Parker, Verdict};
+
+/// There is a writer: it is in, or waits for readers to go.
+const WRITER: usize = 1 << (usize::BITS - 1);
+/// So many readers may be in. Far enough from the next bit: those who are refused are counted for a moment.
+const MOST: usize = 1 << (usize::BITS - 3);
+
+/// In `leaving`: the writer waits, and has not got the lock.
+const AWAITED: usize = 1;
+/// In `leaving`: one who has to go first.
+const ONE: usize = 2;
+
+// In this order, as what lies behind it may share a cache line with `readers`.
+#[repr(C)]
+pub(crate) struct RawRwLock {
+    /// Guarded by `gate_lock`.
+    gate: UnsafeCell<Gate>,
+    gate_lock: RawSpinLock,
+    /// The writer's. Its `flag` is for whoever builds on this lock.
+    pub(super) writers: RawMutex,
+    leaving: AtomicUsize,
+    pub(super) readers: AtomicUsize,
+}
+
+/// Where those wait who cannot go in.
+struct Gate {
+    /// Turns that nobody has taken yet; below 0: how many are in the queue.
+    balance: isize,
+    queue: WaitQueue,
+    /// The writer, if it is parked.
+    writer: *const Waiter,
+}
+
+// SAFETY: the gate is used under its lock only; the waiters at it, by who has taken them out under that lock.
+unsafe impl Send for RawRwLock {}
+// SAFETY: as above.
+unsafe impl Sync for RawRwLock {}
+
+// No user's code runs in here, and the one panic leaves all as it was.
+impl UnwindSafe for RawRwLock {}
+impl RefUnwindSafe for RawRwLock {}
+
+impl Gate {
+    /// For a reader: whether there is a turn for it. It takes it.
+    fn take_turn(&mut self) -> bool {
+        let there_is = self.balance > 0;
+        self.balance -= isize::from(there_is);
+        there_is
+    }
+}
+
+impl RawRwLock {
+    const_fn! {
+        pub(crate) fn new() -> RawRwLock {
+            RawRwLock {
+                gate: UnsafeCell::new(Gate {
+                    balance: 0,
+                    queue: WaitQueue::new(),
+                    writer: ptr::null(),
+                }),
+                gate_lock: RawSpinLock::new(),
+                writers: RawMutex::new(),
+                leaving: AtomicUsize::new(0),
+                readers: AtomicUsize::new(0),
+            }
+        }
+    }
+
+    /// Returns once the caller is a reader.
+    ///
+    /// # Panics
+    /// If there are too many.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn read(&self) {
+        let before = self.readers.fetch_add(1, Ordering::Acquire);
+        if before >= MOST {
+            self.read_contended(before);
+        }
+    }
+
+    /// `true`: the caller is a reader.
+    #[inline]
+    pub(crate) fn try_read(&self) -> bool {
+        let mut readers = self.readers.load(Ordering::Relaxed);
+        while readers < MOST {
+            let counted = self.readers.compare_exchange_weak(
+                readers,
+                readers + 1,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            );
+            match counted {
+                Ok(_) => return true,
+                Err(now) => readers = now,
+            }
+        }
+        false
+    }
+
+    /// The caller goes.
+    ///
+    /// # Safety
+    /// It is a reader, and ends every use of what the lock guards before this call.
+    #[inline]
+    pub(crate) unsafe fn done_reading(&self) {
+        if self.readers.fetch_sub(1, Ordering::Release) & WRITER != 0 {
+            self.leave();
+        }
+    }
+
+    /// Returns once the lock is the caller's alone.
+    #[inline]
+    pub(crate) fn write(&self) {
+        self.writers.lock();
+        let inside = self.readers.fetch_add(WRITER, Ordering::AcqRel);
+        if inside != 0 {
+            self.wait_for_readers(inside);
+        }
+    }
+
+    /// `true`: the lock is the caller's alone.
+    #[inline]
+    pub(crate) fn try_write(&self) -> bool {
+        if self.readers.load(Ordering::Relaxed) != 0 || !self.writers.try_lock() {
+            return false;
+        }
+        let announced =
+            self.readers
+                .compare_exchange(0, WRITER, Ordering::AcqRel, Ordering::Relaxed);
+        if announced.is_err() {
+            // SAFETY: locked above, for nothing.
+            unsafe { self.writers.unlock() };
+        }
+        announced.is_ok()
+    }
+
+    /// Gives the lock back.
+    ///
+    /// # Safety
+    /// The lock is the caller's alone, who ends every use of what it guards before this call.
+    #[inline]
+    pub(crate) unsafe fn done_writing(&self) {
+        // SAFETY: passed on.
+        unsafe { self.make_way(WRITER) };
+    }
+
+    /// The writer becomes a reader, and nobody writes in between.
+    ///
+    /// # Safety
+    /// The lock is the caller's alone, who from this call on only reads what it guards.
+    #[inline]
+    pub(crate) unsafe fn downgrade(&self) {
+        // SAFETY: passed on.
+        unsafe { self.make_way(WRITER - 1) };
+    }
+
+    /// First for the readers who wait, then for the next writer.
+    ///
+    /// # Safety
+    /// As for [`done_writing`](Self::done_writing) or [`downgrade`](Self::downgrade). `less` is what the caller is worth in `readers`.
+    #[inline]
+    unsafe fn make_way(&self, less: usize) {
+        let waiting = self.readers.fetch_sub(less, Ordering::AcqRel) & !WRITER;
+        if waiting != 0 {
+            self.let_in(waiting);
+        }
+        // SAFETY: the writer has had it since `write` or `try_write`.
+        unsafe { self.writers.unlock() };
+    }
+
+    #[cold]
+    #[track_caller]
+    fn read_contended(&self, before: usize) {
+        if before & WRITER != 0 {
+            self.wait_for_turn();
+        }
+        if before & !WRITER >= MOST {
+            // SAFETY: it is a reader, and has used nothing.
+            unsafe { self.done_reading() };
+            panic!("RwLock: too many readers at once; are their guards ever dropped?");
+        }
+    }
+
+    fn wait_for_turn(&self) {
+        if !goroutine::may_switch() {
+            self.wait_while_unwinding();
+            return;
+        }
+        let waiter = Waiter::new(Offer::Message, Claim::ByLock);
+        let parker = Parker::new();
+        waiter.set_up(&parker, 0, ptr::null_mut());
+        let has_turn = self.at_gate(|gate| {
+            let has_turn = gate.take_turn();
+            if !has_turn {
+                gate.balance -= 1;
+                // SAFETY: the gate is locked; whoever unparks us has taken the waiter out.
+                unsafe { gate.queue.push(&waiter) };
+            }
+            has_turn
+        });
+        if !has_turn {
+            parker.park(None);
+        }
+    }
+
+    /// For a goroutine that is unwinding, and has been counted. As long as it waits nothing else runs on its thread, where the writer may be that others
+    /// wait for: parked until readers go, or just woken. So it goes in before a writer that has not got the lock yet, and has that one wait for it too.
+    #[cold]
+    fn wait_while_unwinding(&self) {
+        while !self.at_gate(|gate| gate.take_turn() || self.go_before_writer()) {
+            goroutine::doze();
+        }
+    }
+
+    /// Under the lock of the gate, where no turn is: so no turn of one that wrote before this writer is still to come.
+    fn go_before_writer(&self) -> bool {
+        let one_more = |leaving: usize| (leaving & AWAITED != 0).then(|| leaving + ONE);
+        self.leaving
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, one_more)
+            .is_ok()
+    }
+
+    /// For the writer, which has found so many in.
+    #[cold]
+    fn wait_for_readers(&self, inside: usize) {
+        self.leaving
+            .fetch_add(inside * ONE + AWAITED, Ordering::AcqRel);
+        let all_gone = || {
+            self.leaving
+                .compare_exchange(AWAITED, 0, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+        };
+        while !all_gone() {
+            let waiter = Waiter::new(Offer::Message, Claim::ByLock);
+            let parker = Parker::new();
+            waiter.set_up(&parker, 0, ptr::null_mut());
+            let must_wait = self.at_gate(|gate| {
+                // Under the lock: who leaves last after this look finds us.
+                let must_wait = self.leaving.load(Ordering::Relaxed) != AWAITED;
+                if must_wait {
+                    gate.writer = &raw const waiter;
+                }
+                must_wait
+            });
+            if must_wait {
+                parker.park(None);
+            }
+        }
+    }
+
+    /// A reader goes that the writer waits for, or will.
+    #[cold]
+    fn leave(&self) {
+        if self.leaving.fetch_sub(ONE, Ordering::AcqRel) != ONE + AWAITED {
+            return;
+        }
+        let writer = self.at_gate(|gate| std::mem::replace(&mut gate.writer, ptr::null()));
+        // (It may be the next writer, if this one has not needed to be woken. Then that one looks once in vain.)
+        if !writer.is_null() {
+            // SAFETY: it was taken out under the lock just now, by us alone, so it is parked until it is told.
+            unsafe { Waiter::finish(writer) };
+        }
+    }
+
+    /// Gives as many turns as readers wait.
+    #[cold]
+    fn let_in(&self, waiting: usize) {
+        let at_gate = self.at_gate(|gate| {
+            // Those in the queue are some of these. (It is far below what an `isize` can say.)
+            gate.balance += waiting as isize;
+            gate.queue.take_all()
+        });
+        at_gate.end(Verdict::Done);
+    }
+
+    fn at_gate<R>(&self, f: impl FnOnce(&mut Gate) -> R) -> R {
+        self.gate_lock.lock();
+        // SAFETY: the lock is held, and none of the functions above comes here again.
+        let result = f(unsafe { &mut *self.gate.get() });
+        // SAFETY: locked above, and the gate is not used any more: no result refers to it.
+        unsafe { self.gate_lock.unlock() };
+        result
+    }
+}

@@ -1,0 +1,265 @@
+//! The lock of `RwLock`: readers and writers keep each other out, and nobody waits for ever.
+//!
+//! Its writers' own lock is a stand-in here; the real one is checked in `mutexes`.
+
+#[path = "../../../go-runtime/src/sync/raw_rw_lock.rs"]
+mod raw_rw_lock;
+
+/// Of loom's mutex, as that is locked and unlocked in different functions.
+pub(crate) mod raw_mutex {
+    use std::cell::RefCell;
+
+    use loom::sync::{Mutex, MutexGuard};
+
+    use crate::primitives::atomic::AtomicBool;
+
+    pub(crate) struct RawMutex {
+        // Dropped first.
+        held: RefCell<Option<MutexGuard<'static, ()>>>,
+        mutex: Box<Mutex<()>>,
+        pub(super) flag: AtomicBool,
+    }
+
+    impl RawMutex {
+        pub(crate) fn new() -> RawMutex {
+            RawMutex {
+                held: RefCell::new(None),
+                mutex: Box::new(Mutex::new(())),
+                flag: AtomicBool::new(false),
+            }
+        }
+
+        fn hold(&self, guard: MutexGuard<'_, ()>) {
+            // SAFETY: the guard lies beside its mutex, and goes before it.
+            let guard = unsafe {
+                std::mem::transmute::<MutexGuard<'_, ()>, MutexGuard<'static, ()>>(guard)
+            };
+            *self.held.borrow_mut() = Some(guard);
+        }
+
+        pub(crate) fn lock(&self) {
+            self.hold(self.mutex.lock().unwrap());
+        }
+
+        pub(crate) fn try_lock(&self) -> bool {
+            let guard = self.mutex.try_lock().ok();
+            guard.map(|guard| self.hold(guard)).is_some()
+        }
+
+        pub(crate) unsafe fn unlock(&self) {
+            let guard = self.held.borrow_mut().take();
+            drop(guard);
+        }
+    }
+}
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::thread;
+
+use self::raw_rw_lock::RawRwLock;
+use crate::{check, goroutine};
+
+/// loom reports uses of the number that nothing orders.
+struct Counter {
+    lock: RawRwLock,
+    count: UnsafeCell<usize>,
+}
+
+unsafe impl Send for Counter {}
+unsafe impl Sync for Counter {}
+
+/// What one does with it.
+#[derive(Clone, Copy)]
+enum Does {
+    Read,
+    Write,
+    /// Writes, and reads what it has written.
+    Downgrade,
+    TryRead,
+    TryWrite,
+    /// Reads while it is unwinding.
+    Unwind,
+}
+
+use Does::{Downgrade, Read, TryRead, TryWrite, Unwind, Write};
+
+impl Counter {
+    fn new() -> Arc<Counter> {
+        Arc::new(Counter {
+            lock: RawRwLock::new(),
+            count: UnsafeCell::new(0),
+        })
+    }
+
+    fn get(&self) -> usize {
+        self.count.with(|count| unsafe { *count })
+    }
+
+    fn count_up(&self) {
+        self.count.with_mut(|count| unsafe { *count += 1 });
+    }
+
+    /// How often it has counted.
+    fn run(&self, does: Does) -> usize {
+        let lock = &self.lock;
+        match does {
+            Read | Unwind => {
+                lock.read();
+                self.get();
+                unsafe { lock.done_reading() };
+                0
+            }
+            TryRead => {
+                if lock.try_read() {
+                    self.get();
+                    unsafe { lock.done_reading() };
+                }
+                0
+            }
+            Write => {
+                lock.write();
+                self.count_up();
+                unsafe { lock.done_writing() };
+                1
+            }
+            TryWrite => {
+                let locked = lock.try_write();
+                if locked {
+                    self.count_up();
+                    unsafe { lock.done_writing() };
+                }
+                usize::from(locked)
+            }
+            Downgrade => {
+                lock.write();
+                self.count_up();
+                let count = self.get();
+                unsafe { lock.downgrade() };
+                assert_eq!(self.get(), count, "somebody has written in between");
+                unsafe { lock.done_reading() };
+                1
+            }
+        }
+    }
+
+    fn run_all(&self, all: &[Does]) -> usize {
+        if all.iter().any(|does| matches!(does, Unwind)) {
+            goroutine::unwind();
+        }
+        all.iter().map(|does| self.run(*does)).sum()
+    }
+
+    /// All have gone: it is free, so what they left behind keeps nobody out.
+    fn ended(&self, count: usize) {
+        assert!(self.lock.try_write());
+        assert_eq!(self.get(), count);
+        unsafe { self.lock.done_writing() };
+        self.run_all(&[Read, Write, Read]);
+    }
+}
+
+/// `here` on the test's own thread, and each of `others` on one of its own.
+fn race<const N: usize>(
+    name: &str,
+    preemptions: usize,
+    here: &'static [Does],
+    others: [&'static [Does]; N],
+) {
+    check(&format!("rw lock, {name}"), preemptions, move || {
+        let counter = Counter::new();
+        let threads = others.map(|does| {
+            let there = counter.clone();
+            thread::spawn(move || there.run_all(does))
+        });
+        let mut count = counter.run_all(here);
+        for thread in threads {
+            count += thread.join().unwrap();
+        }
+        counter.ended(count);
+    });
+}
+
+#[test]
+fn readers_and_writers_keep_each_other_out() {
+    race("a reader and a writer", 4, &[Read], [&[Write]]);
+    race("two readers and a writer", 3, &[Read], [&[Read], &[Write]]);
+    race("a reader and two writers", 3, &[Write], [&[Read], &[Write]]);
+}
+
+/// What one round leaves behind comes to the next one.
+#[test]
+fn round_after_round() {
+    race(
+        "two of three",
+        3,
+        &[Read, Read, Read],
+        [&[Write, Write, Write]],
+    );
+    race("writing and reading", 3, &[Write, Read], [&[Read, Write]]);
+    race(
+        "three of two",
+        2,
+        &[Write, Write],
+        [&[Read, Read], &[Read, Read]],
+    );
+    race(
+        "two writers of two",
+        2,
+        &[Write, Write],
+        [&[Read, Read], &[Write]],
+    );
+}
+
+#[test]
+fn a_writer_becomes_a_reader() {
+    race("downgrade, a writer", 3, &[Downgrade], [&[Write]]);
+    race(
+        "downgrade, a reader and a writer",
+        2,
+        &[Downgrade],
+        [&[Read], &[Write]],
+    );
+    race(
+        "downgrade, twice",
+        2,
+        &[Downgrade, Downgrade],
+        [&[Downgrade, Read]],
+    );
+}
+
+#[test]
+fn trying_neither_waits_nor_breaks_in() {
+    race("trying to read", 3, &[TryRead, TryRead], [&[Write, Read]]);
+    race(
+        "trying to write",
+        3,
+        &[TryWrite, TryWrite],
+        [&[Write, Read]],
+    );
+    race("trying both", 2, &[TryWrite], [&[TryRead, Write], &[Read]]);
+}
+
+/// It goes in before a writer that waits, which then waits for it too.
+#[test]
+fn who_unwinds_reads_before_a_writer_that_waits() {
+    race(
+        "unwinding, a reader, a writer",
+        2,
+        &[Write],
+        [&[Read], &[Unwind]],
+    );
+    race(
+        "unwinding, two rounds",
+        2,
+        &[Write, Write],
+        [&[Unwind, Unwind]],
+    );
+    race("unwinding, two writers", 3, &[Write], [&[Write], &[Unwind]]);
+    race(
+        "unwinding, among all",
+        3,
+        &[Write, Write],
+        [&[Read, Read], &[Unwind, Unwind]],
+    );
+}
