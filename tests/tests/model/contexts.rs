@@ -166,7 +166,7 @@ fn the_deadline_or_a_cancel() {
 /// Who asks after the deadline is told, though somebody else is in the midst of it.
 #[test]
 fn all_see_the_deadline() {
-    check("contexts, two who look at the clock", 4, || {
+    check("contexts, two who look at the clock", 3, || {
         let context = with_a_second();
         let child = below(&below(&context));
         clock::PASSED.set(Duration::from_secs(2));
