@@ -1,15 +1,17 @@
 //! `after_func`: once, in a goroutine, unless it is stopped before.
 
+use std::future::Future;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use go_runtime::channel::{self, TryRecvError};
-use go_runtime::context;
+use go_runtime::context::{self, Context};
 
 use super::{LONG, goes_on, is_canceled};
-use crate::support::{in_both, in_goroutine};
+use crate::support::{eventually, in_both, in_goroutine};
 
 #[test]
 fn it_runs_after_the_end_of_the_context() {
@@ -203,5 +205,52 @@ fn a_drop_that_panics() {
         goes_on(&ctx);
         cancel.cancel();
         is_canceled(&ctx);
+    });
+}
+
+/// Others' code that runs because of a cancel finds nothing locked: wakers, and what is dropped.
+#[test]
+fn others_code_may_ask() {
+    struct Asks {
+        ctx: Context,
+        asked: Arc<AtomicUsize>,
+    }
+    impl Asks {
+        fn ask(&self) {
+            assert!(self.ctx.cause().is_some());
+            is_canceled(&self.ctx.with_timeout(LONG).0);
+            assert!(!self.ctx.after_func(|| ()).stop());
+            self.asked.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    impl Wake for Asks {
+        fn wake(self: Arc<Self>) {
+            self.ask();
+        }
+    }
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            self.ask();
+        }
+    }
+    in_both(|| {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (ctx, cancel) = context::background().with_cancel();
+        let asks = Asks {
+            ctx: ctx.clone(),
+            asked: Arc::clone(&asked),
+        };
+        let waker = Waker::from(Arc::new(asks));
+        let done = ctx.done().clone();
+        let mut waiting = Box::pin(done.recv_async());
+        let mut task = std::task::Context::from_waker(&waker);
+        assert!(waiting.as_mut().poll(&mut task).is_pending());
+        let kept = waker.clone();
+        ctx.after_func(move || drop(kept));
+        drop(waker);
+        cancel.cancel();
+        drop(waiting);
+        // Woken once, and dropped once, with the last of its clones.
+        eventually(|| asked.load(Ordering::Relaxed) == 2);
     });
 }

@@ -97,15 +97,16 @@ fn the_channel_and_the_error_are_one() {
                 context.done();
             }
             let there = Arc::clone(&context);
-            let canceling = thread::spawn(move || there.cancel(reason("over")));
-            let had_ended = context.err().is_some();
-            let is_closed = || context.done().try_recv() == Err(TryRecvError::Disconnected);
-            let closed = is_closed();
-            assert!(closed || !had_ended);
-            assert!(context.err().is_some() || !closed);
-            assert!(context.done().recv().is_err());
+            let asking = thread::spawn(move || {
+                let had_ended = there.err().is_some();
+                let closed = there.done().try_recv() == Err(TryRecvError::Disconnected);
+                assert!(closed || !had_ended);
+                assert!(there.err().is_some() || !closed);
+                assert!(there.done().recv().is_err());
+            });
+            context.cancel(reason("over"));
             has_ended_for(&context, "over");
-            canceling.join().unwrap();
+            asking.join().unwrap();
         });
     }
 }
@@ -165,7 +166,7 @@ fn the_deadline_or_a_cancel() {
 /// Who asks after the deadline is told, though somebody else is in the midst of it.
 #[test]
 fn all_see_the_deadline() {
-    check("contexts, two who look at the clock", 4, || {
+    check("contexts, two who look at the clock", 3, || {
         let context = with_a_second();
         let child = below(&below(&context));
         clock::PASSED.set(Duration::from_secs(2));
