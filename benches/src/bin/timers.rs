@@ -2,6 +2,7 @@
 //!
 //! *set and stop*: the life of most timeouts, none of which ever fires. *pending*: a million functions that wait for their moments, spread over a second: memory,
 //! the cost of each, and how late they run while they all do. *late*: how long after its moment a lone one comes, the process otherwise asleep.
+//! `timers N` has N wait.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use go_benches::numbers::{count, quantile, short};
+use go_benches::options;
 use go_runtime::channel::unbounded;
 use go_runtime::context::Context;
 use go_runtime::sync::WaitGroup;
@@ -20,10 +22,19 @@ const PENDING: usize = 1_000_000;
 const LONE: usize = 500;
 
 fn main() {
-    go!(run()).join().unwrap();
+    let pending = std::env::args()
+        .nth(1)
+        .map_or(Ok(PENDING), |n| options::count(&n));
+    match pending {
+        Ok(pending) => go!(run(pending)).join().unwrap(),
+        Err(error) => {
+            eprintln!("usage: timers [N]: {error}");
+            std::process::exit(2);
+        }
+    }
 }
 
-fn run() {
+fn run(waiting: usize) {
     println!("set and stop, ns each (the least of 5 runs)");
     each("Timer, and dropped", || drop(Timer::new(HOUR)));
     each("select! with default(duration)", {
@@ -44,8 +55,9 @@ fn run() {
         cancel.cancel();
         assert!(context.err().is_some());
     });
-    pending();
+    // Before the crowd, whose memory is given back for a while afterwards.
     lone();
+    pending(waiting);
 }
 
 fn each(what: &str, operation: impl Fn()) {
@@ -59,18 +71,18 @@ fn each(what: &str, operation: impl Fn()) {
     println!("  {what:<36} {:>8}", short(least));
 }
 
-fn pending() {
+fn pending(waiting: usize) {
     let before = resident();
     let ran = Arc::new(AtomicUsize::new(0));
     let (latest, all) = (Arc::new(AtomicUsize::new(0)), WaitGroup::new());
-    all.add(PENDING);
+    all.add(waiting);
     // Made within the first seconds, due in the one after.
     let begin = Instant::now();
     let first = begin + Duration::from_secs(3);
-    for n in 0..PENDING {
+    for n in 0..waiting {
         let (ran, latest, all) = (Arc::clone(&ran), Arc::clone(&latest), all.clone());
         // In no order.
-        let due = first + Duration::from_micros((n * 7919 % PENDING) as u64);
+        let due = first + Duration::from_micros((n * 7919 % waiting * 1_000_000 / waiting) as u64);
         let wait = due.saturating_duration_since(Instant::now());
         after_func(wait, move || {
             let late = Instant::now().saturating_duration_since(due);
@@ -80,17 +92,17 @@ fn pending() {
         });
     }
     let made = begin.elapsed();
-    let bytes = (resident() - before) as f64 / PENDING as f64;
+    let bytes = (resident() - before) as f64 / waiting as f64;
     all.wait();
     let end = first + Duration::from_secs(1);
     let over = Instant::now().saturating_duration_since(end);
     println!(
         "\n{} pending functions, due within a second",
-        count(PENDING as f64)
+        count(waiting as f64)
     );
     println!(
         "  made, ns each                        {:>8}",
-        short(made.as_secs_f64() * 1e9 / PENDING as f64)
+        short(made.as_secs_f64() * 1e9 / waiting as f64)
     );
     println!("  memory, bytes each                   {:>8}", count(bytes));
     println!(
