@@ -365,7 +365,7 @@ impl Queue {
 
     fn take(&self, i: usize) -> usize {
         let mut items = self.items.lock().unwrap();
-        if i % 2 == 0 {
+        if i.is_multiple_of(2) {
             items = self.not_empty.wait_while(items, |q| q.is_empty()).unwrap();
         } else {
             // Some whose time is over all the time.
