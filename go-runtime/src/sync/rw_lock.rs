@@ -175,7 +175,7 @@ impl<T: ?Sized> RwLock<T> {
     /// [`try_recv`](crate::channel::Receiver::try_recv) (see [the crate's page on limits](crate#limits)).
     ///
     /// # Errors
-    /// `WouldBlock` if the lock is not to be had; `Poisoned`, with the guard, if the lock is poisoned.
+    /// `WouldBlock` if the lock is not to be had (or there are too many readers, see [`read`](RwLock::read)); `Poisoned`, with the guard, if the lock is poisoned.
     ///
     /// ```
     /// use std::sync::TryLockError;
