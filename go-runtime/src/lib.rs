@@ -154,7 +154,7 @@
 //!   comes to nothing, 10 ms or more after the first that did so since the goroutine was resumed, others run. As everywhere that others may run, do not hold a guard of a
 //!   [`std::sync::Mutex`] then. Operations that succeed at once never let others run, but for [`Mutex::lock`](sync::Mutex::lock) while others wait for that lock.)
 //! - A guard of a [`std::sync::Mutex`] held over a blocking operation may block the worker for its siblings (one of a [`sync::Mutex`] does not); so may the initialiser of
-//!   a `OnceLock` or `LazyLock` that blocks.
+//!   a `OnceLock` or `LazyLock` of std's that blocks.
 //! - An executor's `block_on` blocks the thread, in a goroutine its worker, and with it perhaps those who would wake the future. In a
 //!   goroutine use `recv`, `send` and `join`; leave `recv_async`, `send_async` and `.await` to async tasks.
 //! - When all goroutines wait for ever (a deadlock) nobody says so.
