@@ -125,7 +125,7 @@ impl Go {
         let prefix = |input: ParseStream| {
             let options = Options::parse(input)?;
             let clones = parse_clones(input)?;
-            let moves = options.has_spawner() && clones.is_empty() && parse_move(input)?;
+            let moves = clones.is_empty() && parse_move(input)?;
             Ok((options, clones, moves, input.parse::<TokenStream>()?))
         };
         let (options, clones, moves, tokens) = prefix.parse2(input)?;
@@ -171,7 +171,10 @@ fn parse_clones(input: ParseStream) -> Result<Vec<Ident>> {
     let misplaced = ahead.peek(keyword::clone)
         && (ahead.peek2(syn::Ident)
             || ahead.peek2(token::Paren)
-                && (ahead.peek3(Token![move]) || ahead.peek3(Token![,]) || ahead.peek3(Token![;])));
+                && (ahead.peek3(Token![move])
+                    || ahead.peek3(Token![,])
+                    || ahead.peek3(Token![;])
+                    || ahead.peek3(syn::Ident)));
     if misplaced {
         return Err(ahead.error(
             "clone(...) goes in front of a block, with nothing between: go!(clone(a, b) { ... })",
@@ -204,7 +207,7 @@ fn parse_clones(input: ParseStream) -> Result<Vec<Ident>> {
                 let message = match first.as_deref() {
                     Some("mut") => "clone(...) takes plain variables, without `mut`: begin the block with let mut x = x;",
                     Some("self") if name.clone().into_iter().count() == 1 => {
-                        "clone(...) takes plain variables; bind it first: let this = self.clone();"
+                        "clone(...) takes plain variables; bind it first: let this = self.clone(); or call a method on the clone: go!(self.clone().run())"
                     }
                     _ => "clone(...) takes plain variables; bind it first: let tx = self.tx.clone();",
                 };

@@ -241,6 +241,32 @@ impl<E: Send + 'static> Group<E> {
         membership.start(f);
     }
 
+    /// [`go`](Group::go), under the name that [`go!`](crate::go) calls: `go!(group; f(x))`.
+    ///
+    /// ```
+    /// use go_runtime::{errgroup::Group, go};
+    ///
+    /// fn even(n: u32) -> Result<(), u32> {
+    ///     if n.is_multiple_of(2) { Ok(()) } else { Err(n) }
+    /// }
+    ///
+    /// let group = Group::new();
+    /// for n in [2, 3, 4] {
+    ///     go!(group; even(n));
+    /// }
+    /// assert_eq!(group.wait(), Err(3));
+    /// ```
+    ///
+    /// # Panics
+    /// As [`go`](Group::go).
+    #[track_caller]
+    pub fn spawn<F>(&self, f: F)
+    where
+        F: FnOnce() -> Result<(), E> + Send + 'static,
+    {
+        self.go(f);
+    }
+
     /// Starts a goroutine that runs `f`, unless as many are active as [`set_limit`](Group::set_limit) allows: then it drops `f`. `true`: it has been started.
     ///
     /// # Panics

@@ -165,7 +165,7 @@
 //! # Panics
 //!
 //! A panic ends its goroutine only. The panic hook reports it with the goroutine's name and where it was spawned, and
-//! [`JoinHandle::join`] returns it. While a goroutine unwinds it does not switch: a `Drop` that blocks then blocks the worker's
+//! [`JoinHandle::join`] returns it ([`panic_message`] has its text). While a goroutine unwinds it does not switch: a `Drop` that blocks then blocks the worker's
 //! thread, since other goroutines on it would see [`std::thread::panicking`].
 #![doc(test(attr(deny(warnings), allow(dead_code, unused_variables))))]
 
@@ -217,7 +217,8 @@ pub use blocking::blocking;
 ///
 pub use go_macros::main;
 pub use goroutine::{
-    Builder, JoinFuture, JoinHandle, gomaxprocs, num_goroutine, spawn, spawn_local, yield_now,
+    Builder, JoinFuture, JoinHandle, gomaxprocs, num_goroutine, panic_message, spawn, spawn_local,
+    yield_now,
 };
 pub use join_set::JoinSet;
 pub use scope::{Scope, ScopedJoinHandle, scope};

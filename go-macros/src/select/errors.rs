@@ -88,6 +88,12 @@ pub(super) fn misspelling(head: &[TokenTree]) -> Option<(Span, &'static str)> {
         ));
     }
     let parens = |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis);
+    if is_word(first, &["default"]) && head.get(1).is_some_and(|next| is_sign(next, ':')) {
+        return Some((
+            first.span(),
+            "an arm has `=>` and no colon: write `default => ...`",
+        ));
+    }
     for (at, token) in head.iter().enumerate() {
         let after = head.get(at + 1);
         let operation = is_word(token, &["recv", "send"]);

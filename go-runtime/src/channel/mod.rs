@@ -56,11 +56,11 @@
 //!
 //! [crossbeam-channel]: https://docs.rs/crossbeam-channel
 
+mod constructors;
 pub(crate) mod core;
 mod futures;
 mod handles;
 mod iter;
-mod make;
 mod receiver;
 mod sender;
 pub(crate) mod slot;
@@ -74,9 +74,9 @@ pub use crossbeam_channel::{
     SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
 };
 
+pub use self::constructors::{after, at, bounded, never, tick, unbounded};
 pub use self::futures::{RecvFuture, RecvStream, SendFuture};
 pub use self::iter::{IntoIter, Iter, TryIter};
-pub use self::make::{after, at, bounded, never, tick, unbounded};
 pub use self::receiver::Receiver;
 pub(crate) use self::receiver::Source;
 pub use self::sender::Sender;

@@ -7,8 +7,8 @@ use std::cell::UnsafeCell;
 use std::mem;
 use std::time::{Duration, Instant};
 
+use super::constructors::bounded;
 use super::core::{Patience, Received};
-use super::make::bounded;
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::wait_queue::{Claim, Claimed, Offer, WaitQueue, Waiter};

@@ -18,8 +18,8 @@ use std::time::Instant;
 
 use slab::Slab;
 
-use super::after_func::{self, Function};
 use super::error::{Cause, ContextError, Reason};
+use super::functions::{self, Function};
 use crate::channel::{Receiver, Sender, bounded};
 use crate::clock;
 use crate::primitives::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -293,7 +293,7 @@ impl Cancellation {
             }
         }
         // Last: they find everything cancelled.
-        after_func::start(functions);
+        functions::start(functions);
     }
 
     /// Ends this one only, and says who has to be told.
@@ -344,7 +344,7 @@ impl Cancellation {
             // One that is being dropped takes itself out first: it has a reference to this one until then.
             Child::Context(_) => None,
         });
-        after_func::start(functions);
+        functions::start(functions);
         parent
     }
 }

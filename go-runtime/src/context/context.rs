@@ -6,10 +6,10 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::after_func::{self, StopFunc};
 use super::cancel::{Cancel, CancelCause};
 use super::cancellation::{Cancellation, Own};
 use super::error::{Cause, ContextError};
+use super::functions::{self, StopFunc};
 use super::values::ValueNode;
 use crate::channel::{Receiver, never};
 use crate::{clock, goroutine};
@@ -247,7 +247,7 @@ impl Context {
     /// ```
     #[track_caller]
     pub fn after_func(&self, f: impl FnOnce() + Send + 'static) -> StopFunc {
-        match after_func::after(self.cancellation.as_ref(), f) {
+        match functions::after(self.cancellation.as_ref(), f) {
             Ok(stop) => stop,
             Err(error) => panic!("cannot spawn a goroutine: {error}"),
         }

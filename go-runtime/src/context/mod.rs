@@ -31,7 +31,6 @@
 //! - `Context` is a type and no interface: there is one kind.
 //! - A context whose last handle is dropped (which takes a [`Cancel::detach`]) counts as cancelled: see [`Context::done`].
 
-mod after_func;
 mod cancel;
 mod cancellation;
 #[expect(
@@ -40,12 +39,13 @@ mod cancellation;
 )]
 mod context;
 mod error;
+mod functions;
 mod values;
 
-pub use self::after_func::StopFunc;
 pub use self::cancel::{Cancel, CancelCause};
 pub use self::context::Context;
 pub use self::error::{Cause, ContextError};
+pub use self::functions::StopFunc;
 
 /// [`Context::background`].
 ///

@@ -5,6 +5,7 @@ mod delayed_spawn;
 mod job;
 mod join_future;
 mod main_goroutine;
+mod panic_message;
 mod panic_report;
 mod sleep;
 
@@ -14,6 +15,7 @@ pub(crate) use delayed_spawn::DelayedSpawn;
 pub use job::JoinHandle;
 pub use join_future::JoinFuture;
 pub use main_goroutine::run_main;
+pub use panic_message::panic_message;
 pub use sleep::park_forever;
 pub(crate) use sleep::sleep_until;
 

@@ -239,7 +239,7 @@ impl Watcher {
         if self.reported.insert(*site) {
             let text = format!(
                 "go-runtime: the goroutine spawned at {site} has held its worker for {} ms{so_far}: what has started there waits. Put calls \
-                 that block into go_runtime::blocking, and call yield_now in long computations.\n",
+                 that block into go_runtime::blocking, call yield_now in long computations, and hold no lock of std's over a wait.\n",
                 lasted.as_millis()
             );
             // One write, so that it stays in one piece; if stderr is closed, so be it.

@@ -6,7 +6,7 @@ mod cancellation;
 mod error;
 
 /// Functions run where they are started.
-mod after_func {
+mod functions {
     pub(super) type Function = Box<dyn FnOnce() + Send>;
 
     pub(super) fn start(functions: impl IntoIterator<Item = Function>) {

@@ -11,6 +11,9 @@ use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::sched::{Parker, Verdict};
 
+/// What is larger was meant to be negative.
+const MOST: usize = isize::MAX as usize;
+
 /// A count, and those who wait until it is 0.
 pub(crate) struct Counter {
     count: AtomicUsize,
@@ -38,17 +41,17 @@ impl Counter {
     /// Raises the counter by `n`.
     ///
     /// # Panics
-    /// If it overflows.
+    /// If it exceeded [`MOST`]; it stays as it was.
     #[track_caller]
     pub(crate) fn add(&self, n: usize) {
         let raised = self
             .count
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-                count.checked_add(n)
+                count.checked_add(n).filter(|sum| *sum <= MOST)
             });
         assert!(
             raised.is_ok(),
-            "WaitGroup::add({n}): the counter overflows usize"
+            "WaitGroup::add({n}): the counter would exceed isize::MAX; to lower it call done()"
         );
     }
 

@@ -69,7 +69,7 @@ impl WaitGroup {
     /// ```
     ///
     /// # Panics
-    /// As [`spawn`](crate::spawn); then nothing is counted. Or if the counter overflows.
+    /// As [`spawn`](crate::spawn); then nothing is counted. Or if the counter exceeded `isize::MAX`.
     #[track_caller]
     pub fn go<F, T>(&self, f: F) -> JoinHandle<T>
     where
@@ -87,10 +87,33 @@ impl WaitGroup {
         })
     }
 
+    /// [`go`](WaitGroup::go), under the name that [`go!`](crate::go) calls: `go!(group; f(x))`.
+    ///
+    /// ```
+    /// use go_runtime::{go, sync::WaitGroup};
+    ///
+    /// let group = WaitGroup::new();
+    /// for n in 1..=3 {
+    ///     go!(group; move { assert!(n > 0) });
+    /// }
+    /// group.wait();
+    /// ```
+    ///
+    /// # Panics
+    /// As [`go`](WaitGroup::go).
+    #[track_caller]
+    pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.go(f)
+    }
+
     /// Raises the counter by `n`.
     ///
     /// # Panics
-    /// If it overflows.
+    /// If it exceeded `isize::MAX` (a number that was meant to be negative does): the counter stays as it was.
     #[track_caller]
     pub fn add(&self, n: usize) {
         self.counter.add(n);
