@@ -187,6 +187,36 @@ fn handlers_have_a_stack_of_their_own() {
     });
 }
 
+/// Signals that come together are handled one after the other: the signal stack of a thread has no room for all of them at once.
+#[test]
+#[ignore = "run by the_channels_get_what_they_ask_for"]
+fn signals_that_come_together() {
+    const ALL: [Signal; 8] = [
+        SIGUSR1, SIGUSR2, SIGALRM, SIGCHLD, SIGWINCH, SIGURG, SIGHUP, SIGTERM,
+    ];
+    support::in_both(|| {
+        let signals = notify(&ALL).unwrap();
+        let mut set = MaybeUninit::uninit();
+        let mut before = MaybeUninit::uninit();
+        // SAFETY: the set is written before it is read, and nobody else sees it. This thread's mask is put back (in between nothing is done that a
+        // goroutine might switch in).
+        unsafe {
+            libc::sigemptyset(set.as_mut_ptr());
+            for signal in ALL {
+                libc::sigaddset(set.as_mut_ptr(), signal.as_raw());
+            }
+            libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr());
+            ALL.into_iter().for_each(send);
+            libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
+        }
+        let mut got: Vec<_> = ALL.map(|_| signals.recv().unwrap()).into();
+        got.sort();
+        let mut all = ALL.to_vec();
+        all.sort();
+        assert_eq!(got, all);
+    });
+}
+
 #[test]
 #[ignore = "run by the_channels_get_what_they_ask_for"]
 fn what_is_ignored_by_default_harms_nobody() {
@@ -403,6 +433,7 @@ fn the_channels_get_what_they_ask_for() {
         "channels_come_and_go",
         "nothing_is_left_of_dropped_channels",
         "handlers_have_a_stack_of_their_own",
+        "signals_that_come_together",
         "what_is_ignored_by_default_harms_nobody",
         "what_was_ignored_is_ignored_again",
         "a_handler_that_was_there_is_kept",

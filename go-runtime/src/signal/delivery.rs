@@ -139,12 +139,29 @@ fn action(number: i32) -> io::Result<libc::sigaction> {
     Ok(unsafe { action.assume_init() })
 }
 
-/// Has the handler run on the thread's signal stack, as it may be a goroutine that is interrupted, on the last bytes of its own.
+/// Has the handler run on the thread's signal stack, as it may be a goroutine that is interrupted, on the last bytes of its own; and undisturbed. A
+/// thread's signal stack has room for the registers of two or three handlers that interrupt each other, as signals that come together do; the
+/// system ends the process where it has not.
 fn use_signal_stack(number: i32) {
     let Ok(mut action) = action(number) else {
         return;
     };
     action.sa_flags |= libc::SA_ONSTACK;
+    // SAFETY: writes to the set only, and knows the signals. (Faults are let through: one that is blocked ends the process without a word.)
+    unsafe {
+        libc::sigfillset(&mut action.sa_mask);
+        for fault in [
+            libc::SIGSEGV,
+            libc::SIGBUS,
+            libc::SIGILL,
+            libc::SIGFPE,
+            libc::SIGTRAP,
+            libc::SIGABRT,
+            libc::SIGSYS,
+        ] {
+            libc::sigdelset(&mut action.sa_mask, fault);
+        }
+    }
     // SAFETY: the handler that is there, which does not care about its stack. (std and the runtime give their threads signal stacks; on a thread
     // without one the flag means nothing.)
     unsafe { libc::sigaction(number, &action, ptr::null_mut()) };
