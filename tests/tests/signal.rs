@@ -397,9 +397,9 @@ fn contexts_leave_no_goroutine() {
                 send(SIGUSR1);
                 let _ = ctx.done().recv();
             }
-            match n % 4 {
+            match n % 6 {
                 0 | 1 => stop.cancel(),
-                2 => stop.detach(),
+                2 | 3 => stop.detach(),
                 _ => drop(stop),
             }
         }
