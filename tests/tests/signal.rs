@@ -7,6 +7,7 @@
 mod child;
 mod support;
 
+use std::env;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -299,6 +300,19 @@ fn each_signal_is_given_back_by_itself() {
     wait_for_the_end()
 }
 
+/// Every signal that ends a process does so again. Which one is in a variable.
+#[test]
+#[ignore = "run by nobody_asks_any_more"]
+fn what_ends_the_process_ends_it_again() {
+    let number: i32 = env::var("SIGNAL").unwrap().parse().unwrap();
+    let signal = Signal::from_raw(number);
+    drop(notify(&[signal]).unwrap());
+    send(signal);
+    // (By this time the thread has dealt with it, if it is to live.)
+    settled(&notify(&[SIGWINCH]).unwrap());
+    settled(&notify(&[SIGWINCH]).unwrap());
+}
+
 #[test]
 #[ignore = "run by nobody_asks_any_more"]
 fn a_failed_call_leaves_nothing() {
@@ -450,6 +464,14 @@ fn nobody_asks_any_more() {
     ended("each_signal_is_given_back_by_itself").died_of(libc::SIGINT);
     ended("a_second_signal_ends_the_process").died_of(libc::SIGINT);
     ended("a_failed_call_leaves_nothing").died_of(libc::SIGQUIT);
+    for signal in [
+        SIGHUP, SIGINT, SIGQUIT, SIGTRAP, SIGABRT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGXCPU,
+        SIGXFSZ, SIGVTALRM, SIGPROF, SIGIO, SIGSYS,
+    ] {
+        let number = signal.as_raw();
+        let variable = ("SIGNAL", &*number.to_string());
+        run("what_ends_the_process_ends_it_again", &[variable]).died_of(number);
+    }
 }
 
 #[test]

@@ -214,7 +214,26 @@ fn deliver(signal: Signal) {
     let gone = lock().take_gone();
     drop(gone);
     if has_default {
-        // (An error would mean that it does not know the signal: we know none that it does not.)
-        let _ = low_level::emulate_default_handler(signal.as_raw());
+        act_by_default(signal);
     }
+}
+
+/// What the system does by itself with that signal.
+fn act_by_default(signal: Signal) {
+    // The crate takes this one for one that is ignored, as the BSDs do.
+    #[cfg(target_os = "linux")]
+    if signal == super::SIGIO {
+        // SAFETY: nothing is called by this signal from now on; the set is written before it is read. (The signal may be blocked on this thread.)
+        unsafe {
+            libc::signal(libc::SIGIO, libc::SIG_DFL);
+            let mut set = MaybeUninit::uninit();
+            libc::sigemptyset(set.as_mut_ptr());
+            libc::sigaddset(set.as_mut_ptr(), libc::SIGIO);
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
+            libc::raise(libc::SIGIO);
+        }
+        return;
+    }
+    // (An error would mean that it does not know the signal: we know none that it does not.)
+    let _ = low_level::emulate_default_handler(signal.as_raw());
 }
