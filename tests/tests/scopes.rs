@@ -367,6 +367,10 @@ fn go_takes_all_kinds_of_spawners() {
         let n = 20;
         assert_eq!(go!(pair.0; move || n + 22).join().unwrap(), 42);
         assert_eq!(pair.0.two(), 2);
+        // (Not a block that moves the spawner into a goroutine and drops it there.)
+        let nested = (0, (1, Own), 2);
+        assert_eq!(go!(nested.1.1; move || n + 22).join().unwrap(), 42);
+        assert_eq!(nested.1.1.two(), 2);
     });
 }
 

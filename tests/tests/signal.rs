@@ -7,6 +7,7 @@
 mod child;
 mod support;
 
+use std::env;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -187,6 +188,36 @@ fn handlers_have_a_stack_of_their_own() {
     });
 }
 
+/// Signals that come together are handled one after the other: the signal stack of a thread has no room for all of them at once.
+#[test]
+#[ignore = "run by the_channels_get_what_they_ask_for"]
+fn signals_that_come_together() {
+    const ALL: [Signal; 8] = [
+        SIGUSR1, SIGUSR2, SIGALRM, SIGCHLD, SIGWINCH, SIGURG, SIGHUP, SIGTERM,
+    ];
+    support::in_both(|| {
+        let signals = notify(&ALL).unwrap();
+        let mut set = MaybeUninit::uninit();
+        let mut before = MaybeUninit::uninit();
+        // SAFETY: the set is written before it is read, and nobody else sees it. This thread's mask is put back (in between nothing is done that a
+        // goroutine might switch in).
+        unsafe {
+            libc::sigemptyset(set.as_mut_ptr());
+            for signal in ALL {
+                libc::sigaddset(set.as_mut_ptr(), signal.as_raw());
+            }
+            libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr());
+            ALL.into_iter().for_each(send);
+            libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
+        }
+        let mut got: Vec<_> = ALL.map(|_| signals.recv().unwrap()).into();
+        got.sort();
+        let mut all = ALL.to_vec();
+        all.sort();
+        assert_eq!(got, all);
+    });
+}
+
 #[test]
 #[ignore = "run by the_channels_get_what_they_ask_for"]
 fn what_is_ignored_by_default_harms_nobody() {
@@ -267,6 +298,19 @@ fn each_signal_is_given_back_by_itself() {
     assert_eq!(second.recv(), Ok(SIGUSR1));
     send(SIGINT);
     wait_for_the_end()
+}
+
+/// Every signal that ends a process does so again. Which one is in a variable.
+#[test]
+#[ignore = "run by nobody_asks_any_more"]
+fn what_ends_the_process_ends_it_again() {
+    let number: i32 = env::var("SIGNAL").unwrap().parse().unwrap();
+    let signal = Signal::from_raw(number);
+    drop(notify(&[signal]).unwrap());
+    send(signal);
+    // (By this time the thread has dealt with it, if it is to live.)
+    settled(&notify(&[SIGWINCH]).unwrap());
+    settled(&notify(&[SIGWINCH]).unwrap());
 }
 
 #[test]
@@ -367,9 +411,9 @@ fn contexts_leave_no_goroutine() {
                 send(SIGUSR1);
                 let _ = ctx.done().recv();
             }
-            match n % 4 {
+            match n % 6 {
                 0 | 1 => stop.cancel(),
-                2 => stop.detach(),
+                2 | 3 => stop.detach(),
                 _ => drop(stop),
             }
         }
@@ -403,6 +447,7 @@ fn the_channels_get_what_they_ask_for() {
         "channels_come_and_go",
         "nothing_is_left_of_dropped_channels",
         "handlers_have_a_stack_of_their_own",
+        "signals_that_come_together",
         "what_is_ignored_by_default_harms_nobody",
         "what_was_ignored_is_ignored_again",
         "a_handler_that_was_there_is_kept",
@@ -419,6 +464,14 @@ fn nobody_asks_any_more() {
     ended("each_signal_is_given_back_by_itself").died_of(libc::SIGINT);
     ended("a_second_signal_ends_the_process").died_of(libc::SIGINT);
     ended("a_failed_call_leaves_nothing").died_of(libc::SIGQUIT);
+    for signal in [
+        SIGHUP, SIGINT, SIGQUIT, SIGTRAP, SIGABRT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGXCPU,
+        SIGXFSZ, SIGVTALRM, SIGPROF, SIGIO, SIGSYS,
+    ] {
+        let number = signal.as_raw();
+        let variable = ("SIGNAL", &*number.to_string());
+        run("what_ends_the_process_ends_it_again", &[variable]).died_of(number);
+    }
 }
 
 #[test]

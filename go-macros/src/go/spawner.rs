@@ -5,9 +5,9 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::ParseStream;
-use syn::{Error, LitInt, Result, Token};
+use syn::{Error, LitFloat, LitInt, Result, Token};
 
-/// `s`, `self.scope`, `pair.0`.
+/// `s`, `self.scope`, `pair.0`, `pair.0.1`.
 pub(super) struct Spawner {
     path: TokenStream,
     /// For messages.
@@ -54,6 +54,9 @@ impl Spawner {
                 ahead.parse::<Ident>()?.into_token_stream()
             } else if ahead.peek(LitInt) {
                 ahead.parse::<LitInt>()?.into_token_stream()
+            } else if ahead.peek(LitFloat) {
+                // The `0.1` of `pair.0.1`; rustc takes it apart.
+                ahead.parse::<LitFloat>()?.into_token_stream()
             } else {
                 return Ok(None);
             };

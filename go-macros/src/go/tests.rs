@@ -238,6 +238,8 @@ fn a_block_of_a_spawner_borrows() {
     becomes("self.scope; { a }", "self.scope.spawn(|| { a })");
     becomes("self; { a }", "self.spawn(|| { a })");
     becomes("pair.0; { a }", "pair.0.spawn(|| { a })");
+    becomes("pair.0.1; { a }", "pair.0.1.spawn(|| { a })");
+    becomes("trees.1.0.2.s; { a }", "trees.1.0.2.s.spawn(|| { a })");
     becomes("s; move || x", "s.spawn(move || x)");
     becomes("s; move { a; b }", "s.spawn(move || { a; b })");
     becomes("s; || x", "s.spawn(|| x)");

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
+#[cfg(unix)]
+use std::sync::Weak;
 
 use super::cancellation::Cancellation;
 use super::error::{Cause, ContextError, Reason};
@@ -150,6 +152,13 @@ impl CancelCause {
         });
     }
 
+    /// Lets the context go on without a handle, as [`detach`](CancelCause::detach), and keeps the means to cancel it while others have it.
+    #[cfg(unix)]
+    pub(crate) fn downgrade(self) -> WeakCancel {
+        self.handle.detach();
+        WeakCancel(Arc::downgrade(&self.handle.cancellation))
+    }
+
     /// Lets the context go on without a handle, as [`Cancel::detach`].
     ///
     /// ```
@@ -159,6 +168,23 @@ impl CancelCause {
     /// ```
     pub fn detach(self) {
         self.handle.detach();
+    }
+}
+
+/// A [`CancelCause`] that does not keep its context, and whose drop means nothing.
+#[cfg(unix)]
+pub(crate) struct WeakCancel(Weak<Cancellation>);
+
+#[cfg(unix)]
+impl WeakCancel {
+    /// As [`CancelCause::cancel`], if anybody still has the context.
+    pub(crate) fn cancel(&self, cause: impl Into<Box<dyn Error + Send + Sync>>) {
+        if let Some(cancellation) = self.0.upgrade() {
+            cancellation.cancel(Reason {
+                error: ContextError::Canceled,
+                cause: Some(Cause::from(cause.into())),
+            });
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::select;
 /// Derives a context that also ends when one of these signals comes; its [`cause`](Context::cause) is then a [`SignalError`]. Go's
 /// `signal.NotifyContext`.
 ///
-/// The signals are caught until the [`Cancel`] is used or dropped, or `ctx` ends, and not just until the first has come. So a program that takes its
+/// The signals are caught until the [`Cancel`] is used or dropped, or `ctx` ends, or nobody has the context any more, and not just until the first has come. So a program that takes its
 /// time to end should drop the `Cancel` as soon as it knows: then a second Ctrl-C ends it at once.
 ///
 /// ```
@@ -38,6 +38,8 @@ pub fn notify_context(ctx: &Context, signals: &[Signal]) -> io::Result<(Context,
     let (inner, end) = outer.with_cancel_cause();
     let released = outer.done().clone();
     drop(outer);
+    // (Not kept by the goroutine: a context that nobody has any more lets go as well.)
+    let end = end.downgrade();
     Builder::new().name("notify_context").spawn(move || {
         select! {
             recv(signals) -> signal => if let Ok(signal) = signal {
@@ -45,8 +47,6 @@ pub fn notify_context(ctx: &Context, signals: &[Signal]) -> io::Result<(Context,
             },
             recv(released) -> _ => return,
         }
-        // A context that nobody has any more lets go as well.
-        drop(end);
         let _ = released.recv();
         drop(signals);
     })?;

@@ -139,12 +139,29 @@ fn action(number: i32) -> io::Result<libc::sigaction> {
     Ok(unsafe { action.assume_init() })
 }
 
-/// Has the handler run on the thread's signal stack, as it may be a goroutine that is interrupted, on the last bytes of its own.
+/// Has the handler run on the thread's signal stack, as it may be a goroutine that is interrupted, on the last bytes of its own; and undisturbed. A
+/// thread's signal stack has room for the registers of two or three handlers that interrupt each other, as signals that come together do; the
+/// system ends the process where it has not.
 fn use_signal_stack(number: i32) {
     let Ok(mut action) = action(number) else {
         return;
     };
     action.sa_flags |= libc::SA_ONSTACK;
+    // SAFETY: writes to the set only, and knows the signals. (Faults are let through: one that is blocked ends the process without a word.)
+    unsafe {
+        libc::sigfillset(&mut action.sa_mask);
+        for fault in [
+            libc::SIGSEGV,
+            libc::SIGBUS,
+            libc::SIGILL,
+            libc::SIGFPE,
+            libc::SIGTRAP,
+            libc::SIGABRT,
+            libc::SIGSYS,
+        ] {
+            libc::sigdelset(&mut action.sa_mask, fault);
+        }
+    }
     // SAFETY: the handler that is there, which does not care about its stack. (std and the runtime give their threads signal stacks; on a thread
     // without one the flag means nothing.)
     unsafe { libc::sigaction(number, &action, ptr::null_mut()) };
@@ -197,7 +214,26 @@ fn deliver(signal: Signal) {
     let gone = lock().take_gone();
     drop(gone);
     if has_default {
-        // (An error would mean that it does not know the signal: we know none that it does not.)
-        let _ = low_level::emulate_default_handler(signal.as_raw());
+        act_by_default(signal);
     }
+}
+
+/// What the system does by itself with that signal.
+fn act_by_default(signal: Signal) {
+    // The crate takes this one for one that is ignored, as the BSDs do.
+    #[cfg(target_os = "linux")]
+    if signal == super::SIGIO {
+        // SAFETY: nothing is called by this signal from now on; the set is written before it is read. (The signal may be blocked on this thread.)
+        unsafe {
+            libc::signal(libc::SIGIO, libc::SIG_DFL);
+            let mut set = MaybeUninit::uninit();
+            libc::sigemptyset(set.as_mut_ptr());
+            libc::sigaddset(set.as_mut_ptr(), libc::SIGIO);
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
+            libc::raise(libc::SIGIO);
+        }
+        return;
+    }
+    // (An error would mean that it does not know the signal: we know none that it does not.)
+    let _ = low_level::emulate_default_handler(signal.as_raw());
 }
