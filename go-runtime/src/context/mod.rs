@@ -43,6 +43,8 @@ mod error;
 mod values;
 
 pub use self::after_func::StopFunc;
+#[cfg(unix)]
+pub(crate) use self::cancel::WeakCancel;
 pub use self::cancel::{Cancel, CancelCause};
 pub use self::context::Context;
 pub use self::error::{Cause, ContextError};
