@@ -300,6 +300,24 @@ fn each_signal_is_given_back_by_itself() {
     wait_for_the_end()
 }
 
+/// Signals reach a context, and are given back by it, whatever its only worker does.
+#[test]
+#[ignore = "run by nobody_asks_any_more"]
+fn a_second_signal_ends_one_that_computes() {
+    support::in_goroutine(|| {
+        let (ctx, stop) = notify_context(&context::background(), &[SIGINT]).unwrap();
+        // (If this takes a goroutine, it starts here.)
+        settled(&notify(&[SIGWINCH]).unwrap());
+        send(SIGINT);
+        let _ = ctx.done().recv();
+        drop(stop);
+        send(SIGINT);
+        loop {
+            std::hint::spin_loop();
+        }
+    })
+}
+
 /// Every signal that ends a process does so again. Which one is in a variable.
 #[test]
 #[ignore = "run by nobody_asks_any_more"]
@@ -463,6 +481,11 @@ fn nobody_asks_any_more() {
     ended("dropped_receivers_give_the_signal_back").died_of(libc::SIGTERM);
     ended("each_signal_is_given_back_by_itself").died_of(libc::SIGINT);
     ended("a_second_signal_ends_the_process").died_of(libc::SIGINT);
+    run(
+        "a_second_signal_ends_one_that_computes",
+        &[("GOMAXPROCS", "1")],
+    )
+    .died_of(libc::SIGINT);
     ended("a_failed_call_leaves_nothing").died_of(libc::SIGQUIT);
     for signal in [
         SIGHUP, SIGINT, SIGQUIT, SIGTRAP, SIGABRT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGXCPU,

@@ -231,6 +231,11 @@ impl<T> Receiver<T> {
         TryIter { receiver: self }
     }
 
+    /// Whether nothing will be sent any more; what has been may still be there. Unlike a `try_recv` it lets nobody else run.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(&self.source, Source::Core(core) if core.lock().closed)
+    }
+
     /// Whether `other` receives from the same channel.
     pub fn same_channel(&self, other: &Receiver<T>) -> bool {
         match (&self.source, &other.source) {

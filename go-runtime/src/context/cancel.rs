@@ -173,6 +173,7 @@ impl CancelCause {
 
 /// A [`CancelCause`] that does not keep its context, and whose drop means nothing.
 #[cfg(unix)]
+#[derive(Clone)]
 pub(crate) struct WeakCancel(Weak<Cancellation>);
 
 #[cfg(unix)]

@@ -42,6 +42,8 @@ mod error;
 mod functions;
 mod values;
 
+#[cfg(unix)]
+pub(crate) use self::cancel::WeakCancel;
 pub use self::cancel::{Cancel, CancelCause};
 pub use self::context::Context;
 pub use self::error::{Cause, ContextError};

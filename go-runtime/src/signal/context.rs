@@ -4,10 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use super::{Signal, notify};
+use super::delivery::{self, Listener};
+use super::{Signal, check};
 use crate::context::{Cancel, Context};
-use crate::goroutine::Builder;
-use crate::select;
 
 /// Derives a context that also ends when one of these signals comes; its [`cause`](Context::cause) is then a [`SignalError`]. Go's
 /// `signal.NotifyContext`.
@@ -30,26 +29,18 @@ use crate::select;
 /// ```
 ///
 /// # Errors
-/// As [`notify`], and as [`Builder::spawn`], as a goroutine waits for the signals.
+/// As [`notify`](super::notify).
 pub fn notify_context(ctx: &Context, signals: &[Signal]) -> io::Result<(Context, Cancel)> {
-    let signals = notify(signals)?;
+    check(signals)?;
     // Two contexts: a signal ends the inner one only, so that it can be seen when the outer one is let go.
     let (outer, cancel) = ctx.with_cancel();
     let (inner, end) = outer.with_cancel_cause();
-    let released = outer.done().clone();
-    drop(outer);
-    // (Not kept by the goroutine: a context that nobody has any more lets go as well.)
-    let end = end.downgrade();
-    Builder::new().name("notify_context").spawn(move || {
-        select! {
-            recv(signals) -> signal => if let Ok(signal) = signal {
-                end.cancel(SignalError { signal });
-            },
-            recv(released) -> _ => return,
-        }
-        let _ = released.recv();
-        drop(signals);
-    })?;
+    let listener = Listener::Context {
+        // (It does not keep the context: one that nobody has any more lets go as well.)
+        end: end.downgrade(),
+        released: outer.done().clone(),
+    };
+    delivery::subscribe(signals, listener)?;
     Ok((inner, cancel))
 }
 
@@ -66,7 +57,7 @@ pub fn notify_context(ctx: &Context, signals: &[Signal]) -> io::Result<(Context,
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SignalError {
-    signal: Signal,
+    pub(super) signal: Signal,
 }
 
 impl SignalError {

@@ -1,10 +1,11 @@
 //! How a signal gets from the handler to the channels.
 //!
 //! A handler may do next to nothing: ours sets the signal's bit in `PENDING` and writes a byte to a socket, and so wakes a thread that
-//! sends to the channels. The thread and the handlers stay once they are there. Whether anybody still asks for a signal is seen when the signal
-//! comes: if all its receivers are gone, the thread carries out the default action.
+//! sends to the channels, and cancels the contexts. (A goroutine that did it might wait behind one that computes.) The thread and the handlers
+//! stay once they are there. Whether anybody still asks for a signal is seen when the signal comes: if nobody does, the thread carries out the
+//! default action.
 //!
-//! The lock guards the list of channels. Messages are sent without it, since that runs wakers.
+//! The lock guards the list of those who ask. They are told without it, since that runs wakers.
 
 use std::io::{self, Read};
 use std::mem::{self, MaybeUninit};
@@ -18,11 +19,9 @@ use std::thread;
 
 use signal_hook::low_level;
 
-use super::Signal;
-use crate::channel::{self, Receiver, Sender};
-
-/// How many signals a channel holds.
-const CAPACITY: usize = 64;
+use super::{Signal, SignalError};
+use crate::channel::{Receiver, Sender};
+use crate::context::WeakCancel;
 
 /// The signals that have come and have not been delivered: a bit for each number, all of which are below 64.
 static PENDING: AtomicU64 = AtomicU64::new(0);
@@ -41,12 +40,37 @@ struct Delivery {
     caught: u64,
     /// Those of them for which there was no handler before us, nor were they ignored.
     default_actions: u64,
-    listeners: Vec<Listener>,
+    /// With the signals that each asks for.
+    listeners: Vec<(u64, Listener)>,
 }
 
-struct Listener {
-    signals: u64,
-    sender: Sender<Signal>,
+/// One who asks for signals.
+#[derive(Clone)]
+pub(super) enum Listener {
+    Channel(Sender<Signal>),
+    /// A signal ends one context; the other one's done channel says that it is over.
+    Context {
+        end: WeakCancel,
+        released: Receiver<()>,
+    },
+}
+
+impl Listener {
+    /// Whether it does not ask any more. It runs nobody's code.
+    fn is_gone(&self) -> bool {
+        match self {
+            Listener::Channel(sender) => sender.is_closed(),
+            Listener::Context { released, .. } => released.is_closed(),
+        }
+    }
+
+    fn tell(&self, signal: Signal) {
+        match self {
+            // It is dropped where there is no room.
+            Listener::Channel(sender) => drop(sender.try_send(signal)),
+            Listener::Context { end, .. } => end.cancel(SignalError { signal }),
+        }
+    }
 }
 
 fn bit(signal: Signal) -> u64 {
@@ -57,9 +81,8 @@ fn lock() -> MutexGuard<'static, Delivery> {
     DELIVERY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A channel for these signals, all of which can be caught.
-pub(super) fn subscribe(signals: &[Signal]) -> io::Result<Receiver<Signal>> {
-    let (sender, receiver) = channel::bounded(CAPACITY);
+/// Has the listener told of these signals, all of which can be caught.
+pub(super) fn subscribe(signals: &[Signal], listener: Listener) -> io::Result<()> {
     let mut delivery = lock();
     let wake = delivery.start()?;
     for signal in signals {
@@ -67,13 +90,11 @@ pub(super) fn subscribe(signals: &[Signal]) -> io::Result<Receiver<Signal>> {
         delivery.catch(*signal, wake)?;
     }
     let gone = delivery.take_gone();
-    delivery.listeners.push(Listener {
-        signals: signals.iter().fold(0, |all, signal| all | bit(*signal)),
-        sender,
-    });
+    let all = signals.iter().fold(0, |all, signal| all | bit(*signal));
+    delivery.listeners.push((all, listener));
     drop(delivery);
     drop(gone);
-    Ok(receiver)
+    Ok(())
 }
 
 impl Delivery {
@@ -117,12 +138,12 @@ impl Delivery {
         Ok(())
     }
 
-    /// Takes out those whose receivers are gone, for the caller to drop without the lock.
-    fn take_gone(&mut self) -> Vec<Listener> {
+    /// Takes out those who are gone, for the caller to drop without the lock.
+    fn take_gone(&mut self) -> Vec<(u64, Listener)> {
         let all = mem::take(&mut self.listeners);
         let (gone, there) = all
             .into_iter()
-            .partition(|listener| listener.sender.is_closed());
+            .partition(|(_, listener)| listener.is_gone());
         self.listeners = there;
         gone
     }
@@ -187,24 +208,22 @@ fn run(mut woken: UnixStream) {
 }
 
 fn deliver(signal: Signal) {
-    let (senders, has_default) = {
+    let (listeners, has_default) = {
         let delivery = lock();
-        let asks = |listener: &&Listener| listener.signals & bit(signal) != 0;
+        let asks = |(signals, _): &&(u64, Listener)| signals & bit(signal) != 0;
         let listeners = delivery.listeners.iter().filter(asks);
-        let senders: Vec<_> = listeners.map(|listener| listener.sender.clone()).collect();
-        (senders, delivery.default_actions & bit(signal) != 0)
+        let listeners: Vec<_> = listeners.map(|(_, listener)| listener.clone()).collect();
+        (listeners, delivery.default_actions & bit(signal) != 0)
     };
     let mut heard = false;
-    for sender in &senders {
-        if sender.is_closed() {
+    for listener in &listeners {
+        if listener.is_gone() {
             continue;
         }
         heard = true;
-        // It is dropped where there is no room. A waker that panics is the task's own business.
-        let sent = panic::catch_unwind(AssertUnwindSafe(|| {
-            let _ = sender.try_send(signal);
-        }));
-        if let Err(payload) = sent {
+        // A waker that panics is the task's own business.
+        let told = panic::catch_unwind(AssertUnwindSafe(|| listener.tell(signal)));
+        if let Err(payload) = told {
             mem::forget(payload);
         }
     }

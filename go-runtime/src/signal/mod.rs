@@ -34,7 +34,11 @@ use std::io;
 pub use self::context::{SignalError, notify_context};
 pub use self::numbers::*;
 
-use crate::channel::Receiver;
+use self::delivery::Listener;
+use crate::channel::{self, Receiver};
+
+/// How many signals a channel holds.
+const CAPACITY: usize = 64;
 
 /// Has these signals come as messages, in place of what they do otherwise.
 ///
@@ -61,14 +65,20 @@ use crate::channel::Receiver;
 /// and the faults of a program, `SIGSEGV`, `SIGBUS`, `SIGILL` and `SIGFPE`. Or else what the system says if there is no thread to be had for
 /// the delivery, or no file descriptor. After an error everything is as it was.
 pub fn notify(signals: &[Signal]) -> io::Result<Receiver<Signal>> {
+    check(signals)?;
+    let (sender, receiver) = channel::bounded(CAPACITY);
+    delivery::subscribe(signals, Listener::Channel(sender))?;
+    Ok(receiver)
+}
+
+/// # Errors
+/// If there is nothing to be caught, or something that cannot be.
+fn check(signals: &[Signal]) -> io::Result<()> {
     if signals.is_empty() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "signal::notify: the list of signals is empty: name those that are to come, notify(&[SIGINT, SIGTERM])",
         ));
     }
-    for signal in signals {
-        signal.check()?;
-    }
-    delivery::subscribe(signals)
+    signals.iter().try_for_each(|signal| signal.check())
 }
