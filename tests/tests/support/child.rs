@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each target uses a part of it")]
 
 use std::env;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -47,6 +47,16 @@ fn start(mut command: Command, test: &str, variables: &[(&str, &str)]) -> Ended 
         "RUST_BACKTRACE",
     ] {
         command.env_remove(variable);
+    }
+    // A shell has its background jobs ignore some signals, which they inherit.
+    // SAFETY: between fork and exec it calls what a handler of signals may call.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        });
     }
     let child = command.envs(variables.iter().copied()).spawn().unwrap();
     let pid = child.id();
