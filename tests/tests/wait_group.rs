@@ -167,12 +167,16 @@ fn misuse_changes_nothing() {
         let negative = catch_unwind(|| group.done()).unwrap_err();
         assert!(message(negative).contains("negative counter"));
         assert_count(&group, 0);
-        group.add(usize::MAX);
+        let minus_one = catch_unwind(|| group.add(usize::MAX)).unwrap_err();
+        assert!(message(minus_one).contains("exceed isize::MAX"));
+        assert_count(&group, 0);
+        let most = isize::MAX as usize;
+        group.add(most);
         let dropped = Arc::new(());
         let captured = Arc::clone(&dropped);
         let overflow = catch_unwind(AssertUnwindSafe(|| group.go(move || drop(captured))));
-        assert!(message(overflow.unwrap_err()).contains("overflows"));
+        assert!(message(overflow.unwrap_err()).contains("exceed isize::MAX"));
         assert_eq!(Arc::strong_count(&dropped), 1);
-        assert_count(&group, usize::MAX);
+        assert_count(&group, most);
     });
 }
