@@ -69,6 +69,9 @@ fn put<T>(packet: &Packet<T>, result: thread::Result<T>) {
 /// });
 /// ```
 ///
+/// What a goroutine borrows is dropped after the scope. A [`Sender`](crate::channel::Sender) that it borrows therefore stays open, and who waits inside the
+/// scope for its channel to be closed waits for ever: move it in, with `go!(s; move { ... })` or a `move` closure.
+///
 /// Called by a goroutine that is unwinding (in a `Drop`) it blocks the worker, as everything then does, and may wait for ever for its own
 /// goroutines.
 ///

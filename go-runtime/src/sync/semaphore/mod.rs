@@ -92,7 +92,7 @@ impl Semaphore {
         }
     }
 
-    /// Takes a permit, and waits for one if need be.
+    /// Takes a permit, and waits for one if need be. Name it (`_permit`, say): `let _ = ...` gives it back at once.
     ///
     /// # Errors
     /// [`Closed`](AcquireError::Closed) if the semaphore is closed, before or meanwhile.
