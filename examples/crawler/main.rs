@@ -1,0 +1,2 @@
+//! Crawls a site.
+fn main() {}

@@ -1,0 +1,85 @@
+//! An HTTP/1.1 server: a goroutine for each connection, in plain blocking code.
+//!
+//! ```sh
+//! cargo run --release --example http_server -- 127.0.0.1:8080
+//! curl -i http://127.0.0.1:8080/        # /time  /slow?ms=500  /links?n=0
+//! curl -d hello http://127.0.0.1:8080/echo
+//! wrk -t1 -c50 -d5s http://127.0.0.1:8080/
+//! ```
+//!
+//! Ctrl-C or SIGTERM stops it: no more connections are taken, idle ones are closed, and requests that run get their answers if they do not
+//! take longer than `--stop-timeout-ms`. A second one ends it at once.
+
+mod accept;
+mod answer;
+mod body;
+mod connection;
+mod date;
+mod input;
+mod limits;
+#[path = "../stand_in/net.rs"]
+mod net;
+mod request;
+mod routes;
+mod wire;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use go_runtime::channel::{after, bounded};
+use go_runtime::signal::{SIGINT, SIGTERM, notify_context};
+use go_runtime::sync::Pool;
+use go_runtime::{context, select};
+
+use crate::connection::Server;
+use crate::input::Buffers;
+use crate::limits::Limits;
+use crate::net::TcpListener;
+
+#[go_runtime::main]
+fn main() -> ExitCode {
+    let (address, limits) = match limits::from_args() {
+        Ok(args) => args,
+        Err(what) => {
+            eprintln!("http_server: {what}\n{}", limits::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match run(&address, limits) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("http_server: {address}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(address: &str, limits: Limits) -> io::Result<()> {
+    let (ctx, release_signals) = notify_context(&context::background(), &[SIGINT, SIGTERM])?;
+    let listener = TcpListener::bind(address)?;
+    // Whoever started it may not care to read.
+    let _ = writeln!(io::stdout(), "listening on {}", listener.local_addr()?);
+
+    let server = Arc::new(Server {
+        done: ctx.done().clone(),
+        stopping: AtomicBool::new(false),
+        buffers: Pool::new(Buffers::default),
+        limits,
+    });
+    // Nothing is sent: the last connection that ends closes the channel.
+    let (running, all_ended) = bounded(0);
+    let accepted = accept::accept(&listener, &server, &running);
+    server.stopping.store(true, Ordering::Relaxed);
+    // So that a second signal ends the program. (And if there was none: so that connections know.)
+    release_signals.cancel();
+    drop((listener, running));
+    select! {
+        recv(all_ended) -> _ => {}
+        recv(after(server.limits.stop_timeout)) -> _ => {
+            eprintln!("http_server: some requests took too long, and were cut off");
+        }
+    }
+    accepted
+}

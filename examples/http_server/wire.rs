@@ -1,0 +1,93 @@
+//! A connection's bytes, in and out.
+//!
+//! Answers are kept until the connection would wait for more input: so those to requests that came together go out together, and nobody
+//! waits for an answer while the server waits for him.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use crate::input::Buffers;
+use crate::net::TcpStream;
+
+/// Answers of this size do not wait for others.
+const ENOUGH: usize = 32 << 10;
+
+pub(crate) struct Wire<'a> {
+    stream: &'a TcpStream,
+    buffers: &'a mut Buffers,
+    write_timeout: Duration,
+    /// What may be read at most this long, from the first read that waits.
+    phase: Duration,
+    /// The phase's deadline has been set.
+    timed: bool,
+}
+
+impl<'a> Wire<'a> {
+    pub(crate) fn new(
+        stream: &'a TcpStream,
+        buffers: &'a mut Buffers,
+        write_timeout: Duration,
+    ) -> Wire<'a> {
+        Wire {
+            stream,
+            buffers,
+            write_timeout,
+            phase: Duration::ZERO,
+            timed: false,
+        }
+    }
+
+    /// What is read from now on has to be there within this time.
+    pub(crate) fn begin(&mut self, phase: Duration) {
+        self.phase = phase;
+        self.timed = false;
+    }
+
+    pub(crate) fn unread(&self) -> &[u8] {
+        self.buffers.input.unread()
+    }
+
+    pub(crate) fn consume(&mut self, n: usize) {
+        self.buffers.input.consume(n);
+    }
+
+    /// Reads once. 0: there will be nothing more.
+    pub(crate) fn fill(&mut self) -> io::Result<usize> {
+        self.flush()?;
+        if !self.timed {
+            // The clock is looked at only if something is waited for.
+            self.stream
+                .set_read_deadline(Some(Instant::now() + self.phase))?;
+            self.timed = true;
+        }
+        self.buffers.input.fill(self.stream)
+    }
+
+    pub(crate) fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.buffers.output
+    }
+
+    /// Both sides, for an answer that is made of the request.
+    pub(crate) fn split(&mut self) -> (&[u8], &mut Vec<u8>) {
+        (self.buffers.input.unread(), &mut self.buffers.output)
+    }
+
+    pub(crate) fn flush_if_large(&mut self) -> io::Result<()> {
+        if self.buffers.output.len() >= ENOUGH {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if self.buffers.output.is_empty() {
+            return Ok(());
+        }
+        self.stream
+            .set_write_deadline(Some(Instant::now() + self.write_timeout))?;
+        let mut stream = self.stream;
+        stream.write_all(&self.buffers.output)?;
+        self.buffers.output.clear();
+        Ok(())
+    }
+}
