@@ -65,8 +65,8 @@ pub(crate) struct Answer<'a> {
     pub(crate) allow: Option<&'static str>,
 }
 
-impl Answer<'_> {
-    pub(crate) fn new(status: Status, content_type: &'static str, body: &[u8]) -> Answer<'_> {
+impl<'a> Answer<'a> {
+    pub(crate) fn new(status: Status, content_type: &'static str, body: &'a [u8]) -> Self {
         Answer {
             status,
             content_type,

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use go_runtime::channel::Receiver;
 use go_runtime::sync::Pool;
 
-use crate::answer::BAD_REQUEST;
-use crate::answer::{Answer, CONTINUE, Form, PLAIN};
+use crate::answer::{Answer, BAD_REQUEST, CONTINUE, Form, PLAIN};
 use crate::body::{self, Failed};
 use crate::input::Buffers;
 use crate::limits::Limits;

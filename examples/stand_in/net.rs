@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use go_runtime::blocking;
-use go_runtime::channel::Receiver;
+use go_runtime::channel::{Receiver, TryRecvError};
 
 pub(crate) use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
 
@@ -42,7 +42,7 @@ fn drive<T>(
     mut operation: impl FnMut() -> io::Result<T>,
 ) -> io::Result<T> {
     loop {
-        if done.is_some_and(|done| done.is_ready()) {
+        if done.is_some_and(|done| done.try_recv() != Err(TryRecvError::Empty)) {
             return Err(io::Error::other(Done));
         }
         if deadline
