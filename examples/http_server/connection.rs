@@ -18,6 +18,9 @@ use crate::request::{self, Body, Head, Method, Refused};
 use crate::routes::{Next, Route};
 use crate::wire::Wire;
 
+/// Enough for the requests that most clients send. What is not used costs nothing: that page of the stack is there anyway.
+const FIRST: usize = 1 << 10;
+
 /// How long a client that sends what nobody wants may take to see the answer, and stop.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -46,7 +49,7 @@ pub(crate) fn serve(server: &Server, stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
     let mut timeout = server.limits.header_timeout;
     loop {
-        let mut first = [0; 256];
+        let mut first = [0; FIRST];
         if stream
             .set_read_deadline(Some(Instant::now() + timeout))
             .is_err()

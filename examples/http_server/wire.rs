@@ -67,11 +67,6 @@ impl<'a> Wire<'a> {
         &mut self.buffers.output
     }
 
-    /// Both sides, for an answer that is made of the request.
-    pub(crate) fn split(&mut self) -> (&[u8], &mut Vec<u8>) {
-        (self.buffers.input.unread(), &mut self.buffers.output)
-    }
-
     pub(crate) fn flush_if_large(&mut self) -> io::Result<()> {
         if self.buffers.output.len() >= ENOUGH {
             self.flush()?;

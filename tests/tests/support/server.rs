@@ -1,0 +1,171 @@
+//! An example that serves, in a process of its own, and what the system knows about that process.
+#![allow(dead_code, reason = "each target uses a part of it")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::programs;
+
+/// Far longer than anything here takes: who needs more hangs.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    stderr: mpsc::Receiver<String>,
+}
+
+pub(crate) struct Stopped {
+    pub(crate) status: ExitStatus,
+    pub(crate) errors: Vec<String>,
+}
+
+impl Server {
+    /// Starts it at a port of its own, and waits until it listens.
+    pub(crate) fn start(name: &str, args: &[&str], workers: &str) -> Server {
+        let mut command = programs::program(name);
+        command.arg("127.0.0.1:0").args(args);
+        Server::start_command(command, workers)
+    }
+
+    /// The same with so many file descriptors at most.
+    pub(crate) fn start_with_fds(name: &str, fds: u32, workers: &str) -> Server {
+        let program = programs::program(name);
+        let mut command = Command::new("sh");
+        command
+            .arg("-c")
+            .arg(format!("ulimit -n {fds} && exec \"$0\" 127.0.0.1:0"))
+            .arg(program.get_program());
+        Server::start_command(command, workers)
+    }
+
+    fn start_command(mut command: Command, workers: &str) -> Server {
+        // What the test has open (other tests' sockets: they are closed on exec) is not the server's.
+        let mut child = command
+            .env("GOMAXPROCS", workers)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .expect("the server starts");
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let err = BufReader::new(child.stderr.take().unwrap());
+        let (line, stderr) = mpsc::channel();
+        thread::spawn(move || {
+            err.lines()
+                .map_while(Result::ok)
+                .try_for_each(|text| line.send(text))
+        });
+        let mut first = String::new();
+        out.read_line(&mut first).expect("it says where it listens");
+        thread::spawn(move || out.read_to_end(&mut Vec::new()));
+        let address = first
+            .trim_end()
+            .strip_prefix("listening on ")
+            .and_then(|address| address.parse().ok());
+        let Some(address) = address else {
+            let errors: Vec<_> = stderr.iter().collect();
+            panic!("{command:?} says {first:?} and {errors:?}");
+        };
+        Server {
+            child,
+            address,
+            stderr,
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) fn signal(&self, signal: i32) {
+        // SAFETY: a signal touches nothing of ours, and the child has not been waited for: the number is its own.
+        let sent = unsafe { libc::kill(self.child.id().cast_signed(), signal) };
+        assert_eq!(sent, 0);
+    }
+
+    /// Waits for a line on stderr.
+    pub(crate) fn says(&self, part: &str) {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.stderr.recv_timeout(left);
+            if line.expect("the line comes").contains(part) {
+                return;
+            }
+        }
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended(mut self) -> Stopped {
+        let deadline = Instant::now() + LIMIT;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "the server does not end");
+            thread::sleep(Duration::from_millis(2));
+        };
+        Stopped {
+            status,
+            errors: self.stderr.iter().collect(),
+        }
+    }
+
+    /// Stops it as Ctrl-C does; it ends well, and has had nothing to complain about.
+    pub(crate) fn stop(self) {
+        self.signal(libc::SIGINT);
+        let stopped = self.ended();
+        assert_eq!(stopped.errors, [""; 0]);
+        assert_eq!(stopped.status.code(), Some(0));
+    }
+
+    fn proc(&self, what: &str) -> String {
+        format!("/proc/{}/{what}", self.child.id())
+    }
+
+    /// How many file descriptors it has.
+    pub(crate) fn fds(&self) -> usize {
+        fs::read_dir(self.proc("fd")).expect("it lives").count()
+    }
+
+    /// Waits until it has no more file descriptors than that.
+    pub(crate) fn wait_for_fds(&self, most: usize) {
+        let deadline = Instant::now() + LIMIT;
+        while self.fds() > most {
+            let fds = self.fds();
+            assert!(Instant::now() < deadline, "{fds} descriptors, not {most}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The CPU time that it has used.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        let stat = fs::read_to_string(self.proc("stat")).expect("it lives");
+        // The name, in brackets, may have spaces in it. After it come the state, as the third field, and the times as 14th and 15th.
+        let (_, fields) = stat.rsplit_once(')').expect("a name");
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().expect("a number"))
+            .sum();
+        // SAFETY: asks only.
+        let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+        Duration::from_secs_f64(ticks as f64 / per_second as f64)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
