@@ -1,2 +1,112 @@
-//! Crawls a site.
-fn main() {}
+//! Crawls a site: a goroutine for each page, of which so many at once ask the server.
+//!
+//! ```sh
+//! cargo run --release --example http_server &
+//! cargo run --release --example crawler -- 'http://127.0.0.1:8080/links?n=0'
+//! ```
+//!
+//! Ctrl-C or the time limit ends it early: all goroutines see that their context has ended, also those that wait for the server, and what was
+//! found so far is printed.
+
+mod crawl;
+mod fetch;
+#[path = "../stand_in/net.rs"]
+mod net;
+mod url;
+
+use std::env;
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use go_runtime::context;
+use go_runtime::signal::{SIGINT, SIGTERM, notify_context};
+
+use crate::crawl::{Summary, crawl};
+use crate::url::Url;
+
+const USAGE: &str = "usage: crawler [--at-once N] [--timeout-ms N] http://HOST[:PORT]/[PATH]";
+
+struct Args {
+    start: Url,
+    at_once: usize,
+    timeout: Duration,
+}
+
+fn args() -> Result<Args, String> {
+    let (mut at_once, mut timeout) = (8, Duration::from_secs(30));
+    let mut start = None;
+    let mut args = env::args_os().skip(1).map(|arg| {
+        arg.into_string()
+            .map_err(|arg| format!("{} is not UTF-8", arg.display()))
+    });
+    while let Some(arg) = args.next() {
+        let arg = arg?;
+        let mut number = |most: u64| {
+            let value = args.next().unwrap_or(Ok(String::new()))?;
+            match value.parse() {
+                Ok(n) if (1..=most).contains(&n) => Ok(n),
+                _ => Err(format!("{arg} takes a number from 1 to {most}")),
+            }
+        };
+        match &*arg {
+            "--at-once" => at_once = number(1000)? as usize,
+            "--timeout-ms" => timeout = Duration::from_millis(number(86_400_000)?),
+            _ if arg.starts_with("--") => return Err(format!("there is no option {arg}")),
+            _ if start.is_some() => return Err("one address is enough".to_owned()),
+            _ => start = Some(Url::parse(&arg)?),
+        }
+    }
+    Ok(Args {
+        start: start.ok_or("where to start?")?,
+        at_once,
+        timeout,
+    })
+}
+
+#[go_runtime::main]
+fn main() -> ExitCode {
+    let args = match args() {
+        Ok(args) => args,
+        Err(what) => {
+            eprintln!("crawler: {what}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("crawler: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether it came to the end of the site.
+fn run(args: Args) -> io::Result<bool> {
+    let (ctx, _release_signals) = notify_context(&context::background(), &[SIGINT, SIGTERM])?;
+    let (ctx, _cancel) = ctx.with_timeout(args.timeout);
+    let Summary {
+        pages,
+        bytes,
+        links,
+        broken,
+        left,
+    } = crawl(&ctx, args.start, args.at_once);
+    for (url, reason) in &broken {
+        println!("broken: {url}: {reason}");
+    }
+    println!(
+        "{pages} pages with {bytes} bytes and {links} links, {} broken",
+        broken.len()
+    );
+    if left == 0 {
+        return Ok(pages > 0);
+    }
+    let cause = ctx
+        .cause()
+        .map_or_else(String::new, |cause| cause.to_string());
+    println!("ended early, with {left} pages to go: {cause}");
+    Ok(false)
+}
