@@ -11,8 +11,8 @@ use go_runtime::context::Context;
 use go_runtime::sync::Semaphore;
 
 use crate::fetch::fetch;
-use crate::net;
 use crate::url::{Url, links};
+use go_runtime::net;
 
 #[derive(Default)]
 pub(crate) struct Summary {

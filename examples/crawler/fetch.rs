@@ -1,14 +1,15 @@
 //! Gets one page: a connection, a request, an answer.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 use go_runtime::blocking;
 use go_runtime::context::Context;
 use httparse::{EMPTY_HEADER, Status};
 
-use crate::net::{TcpStream, ToSocketAddrs};
 use crate::url::Url;
+use go_runtime::net::TcpStream;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A page that is larger, with its header, is an error.
@@ -22,7 +23,7 @@ pub(crate) struct Page {
 /// Gets it, unless `ctx` ends first.
 ///
 /// # Errors
-/// What the system says; `InvalidData` if the answer is none. [`is_done`](crate::net::is_done) if `ctx` has ended.
+/// What the system says; `InvalidData` if the answer is none. [`is_done`](go_runtime::net::is_done) if `ctx` has ended.
 pub(crate) fn fetch(ctx: &Context, url: &Url) -> io::Result<Page> {
     let name = url.host_and_port();
     // Looking up a name blocks.

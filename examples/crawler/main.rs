@@ -10,8 +10,6 @@
 
 mod crawl;
 mod fetch;
-#[path = "../stand_in/net.rs"]
-mod net;
 mod url;
 
 use std::env;

@@ -11,7 +11,7 @@ use go_runtime::channel::{Sender, after};
 use go_runtime::{Builder, select};
 
 use crate::connection::{Server, serve};
-use crate::net::{self, TcpListener, TcpStream};
+use go_runtime::net::{self, TcpListener, TcpStream};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

@@ -13,10 +13,10 @@ use crate::answer::{Answer, BAD_REQUEST, CONTINUE, Form, PLAIN};
 use crate::body::{self, Failed};
 use crate::input::Buffers;
 use crate::limits::Limits;
-use crate::net::{Shutdown, TcpStream};
 use crate::request::{self, Body, Head, Method, Refused};
 use crate::routes::{Next, Route};
 use crate::wire::Wire;
+use go_runtime::net::{Shutdown, TcpStream};
 
 /// Enough for the requests that most clients send. What is not used costs nothing: that page of the stack is there anyway.
 const FIRST: usize = 1 << 10;
@@ -50,12 +50,7 @@ pub(crate) fn serve(server: &Server, stream: &TcpStream) {
     let mut timeout = server.limits.header_timeout;
     loop {
         let mut first = [0; FIRST];
-        if stream
-            .set_read_deadline(Some(Instant::now() + timeout))
-            .is_err()
-        {
-            return;
-        }
+        stream.set_read_deadline(Some(Instant::now() + timeout));
         // The end, or an error, which is the end as well: nobody waits for an answer.
         let Ok(n @ 1..) = stream.with_done(&server.done).read(&mut first) else {
             return;
@@ -183,12 +178,10 @@ fn answer(server: &Server, wire: &mut Wire<'_>, head: &Head) -> Result<bool, Fai
 /// Reads what still comes, for a while. A connection that is closed while there is something to be read is reset, and the answer may be
 /// lost with it.
 fn linger(stream: &TcpStream) {
-    let begun = stream
-        .shutdown(Shutdown::Write)
-        .and_then(|()| stream.set_read_deadline(Some(Instant::now() + LINGER)));
-    if begun.is_err() {
+    if stream.shutdown(Shutdown::Write).is_err() {
         return;
     }
+    stream.set_read_deadline(Some(Instant::now() + LINGER));
     let mut rest = [0; 1024];
     let mut stream = stream;
     loop {

@@ -17,8 +17,6 @@ mod connection;
 mod date;
 mod input;
 mod limits;
-#[path = "../stand_in/net.rs"]
-mod net;
 mod request;
 mod routes;
 mod wire;
@@ -36,7 +34,7 @@ use go_runtime::{context, select};
 use crate::connection::Server;
 use crate::input::Buffers;
 use crate::limits::Limits;
-use crate::net::TcpListener;
+use go_runtime::net::TcpListener;
 
 #[go_runtime::main]
 fn main() -> ExitCode {
