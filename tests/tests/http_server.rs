@@ -327,7 +327,7 @@ fn bodies_that_nobody_wants() {
 fn clients_that_go() {
     with_server(&[], |server| {
         lives(server);
-        let before = server.fds();
+        let before = server.sockets();
         // Half of it: there is an answer.
         let mut client = Client::new(server.address);
         assert_eq!(client.send(GET).close_half().answer().status, 200);
@@ -355,7 +355,7 @@ fn clients_that_go() {
             }
         }
         lives(server);
-        server.wait_for_fds(before);
+        server.wait_for_sockets(before);
     });
 }
 
@@ -406,14 +406,14 @@ fn slow_clients_are_cut_off() {
 fn clients_that_do_not_read() {
     with_server(&["--write-timeout-ms", "200"], |server| {
         lives(server);
-        let before = server.fds();
+        let before = server.sockets();
         let mut client = Client::new(server.address);
         let body = "b".repeat(1 << 20);
         let post =
             format!("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n{body}");
         // Until the server has hung up: more than the buffers of both sides hold.
         while client.try_send(&post) {}
-        server.wait_for_fds(before);
+        server.wait_for_sockets(before);
     });
 }
 
@@ -620,7 +620,7 @@ fn wrk_gets_along_with_it() {
     }
     with_server(&[], |server| {
         lives(server);
-        let before = server.fds();
+        let before = server.sockets();
         let output = Command::new("wrk")
             .args(["-t1", "-c50", "-d1s", &server.url("/")])
             .output()
@@ -635,7 +635,7 @@ fn wrk_gets_along_with_it() {
         for trouble in ["Socket errors", "Non-2xx"] {
             assert!(!text.contains(trouble), "{text}");
         }
-        server.wait_for_fds(before);
+        server.wait_for_sockets(before);
         lives(server);
     });
 }
