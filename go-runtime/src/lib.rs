@@ -185,6 +185,8 @@ pub mod context;
 pub mod docs;
 pub mod errgroup;
 #[cfg(unix)]
+pub mod net;
+#[cfg(unix)]
 pub mod signal;
 pub mod singleflight;
 pub mod sync;

@@ -19,6 +19,11 @@ mod nap;
 mod overflow;
 mod parker;
 mod placement;
+#[cfg(unix)]
+mod poller;
+#[cfg(not(unix))]
+#[path = "no_poller.rs"]
+mod poller;
 mod rest;
 mod runtime;
 mod seat;
@@ -30,6 +35,8 @@ mod worker;
 
 pub(crate) use delayed::DelayedKey;
 pub(crate) use parker::{Parker, Unparker, Verdict};
+#[cfg(unix)]
+pub(crate) use poller::{Interest, Readiness, Registration};
 pub(crate) use runtime::Runtime;
 pub(crate) use task::{Options, Task, TaskRef, VTable};
 pub(crate) use wakeup::Wakeup;

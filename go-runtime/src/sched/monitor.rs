@@ -198,6 +198,12 @@ impl Watcher {
             seat.rest.set_held(true);
             watch.to_report = self.runtime.debug().slow.then_some(site);
         }
+        if seat.rest.is_held()
+            && let Some(poller) = seat.poller.get()
+        {
+            // What is registered there may be waited for elsewhere.
+            poller.poll();
+        }
         // What was to start by now need not wait for the one that holds the worker.
         while seat.rest.is_held() && seat.delayed.is_due(now) {
             self.runtime.queue_due(seat, now);

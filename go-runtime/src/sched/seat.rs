@@ -15,6 +15,7 @@ use super::delayed::Delayed;
 use super::fiber::Fiber;
 use super::inbox::Node;
 use super::placement;
+use super::poller::Place;
 use super::rest::Rest;
 use super::runtime::Runtime;
 use super::task::TaskRef;
@@ -29,6 +30,8 @@ pub(crate) struct Seat {
     pub(super) delayed: Delayed,
     /// Counters that only the worker itself writes.
     pub(super) books: CachePadded<Books>,
+    /// Where it waits for descriptors.
+    pub(super) poller: Place,
     thread: OnceLock<(Thread, ThreadClock)>,
     /// The monitor wants it to look whether it has memory to give back.
     trim_wanted: AtomicBool,
@@ -126,6 +129,7 @@ impl Seat {
             fresh,
             delayed: Delayed::new(),
             books: CachePadded::default(),
+            poller: Place::default(),
             thread: OnceLock::new(),
             trim_wanted: AtomicBool::new(false),
         }
@@ -165,6 +169,10 @@ impl Seat {
 
     fn wake_thread(&self) {
         // A worker that sleeps has sat down before.
+        // In one of two places: if it fell asleep when there was no poller, there may be one by now.
+        if let Some(poller) = self.poller.get() {
+            poller.wake();
+        }
         if let Some((thread, _)) = self.thread.get() {
             thread.unpark();
         }

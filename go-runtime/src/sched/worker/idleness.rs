@@ -117,11 +117,18 @@ impl Worker {
 
     pub(super) fn sleep(&self) {
         debug_assert!(self.ready.is_empty() && self.local.borrow().is_empty());
+        // Before it says that it sleeps, so that whoever wakes it sees the same one.
+        let poller = self.seat.poller.get();
         if !self.seat.rest.fall_asleep(&self.runtime.idle) {
             self.get_up();
             return;
         }
         self.runtime.idle.last_look(self.searching.replace(false));
+        if poller.is_none() && self.seat.poller.get().is_some() {
+            // Made by another thread, which calls this worker once it has said that it sleeps: one of the two sees the other.
+            self.get_up();
+            return;
+        }
         if self.seat.rest.is_retired() && self.runtime.has_fresh() {
             // Others may have relied on this one to look.
             self.runtime.announce_work();
@@ -145,9 +152,15 @@ impl Worker {
                 self.trim(now, true);
                 continue;
             }
-            match [alarm, trim].into_iter().flatten().min() {
-                None => thread::park(),
-                Some(next) => thread::park_timeout(next - now),
+            let until = [alarm, trim].into_iter().flatten().min();
+            match (poller, until) {
+                (Some(poller), _) => {
+                    if poller.sleep(until) {
+                        break;
+                    }
+                }
+                (None, None) => thread::park(),
+                (None, Some(until)) => thread::park_timeout(until - now),
             }
         }
         self.get_up();

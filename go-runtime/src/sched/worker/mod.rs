@@ -293,6 +293,7 @@ impl Worker {
     #[inline(never)]
     fn end_round(&self) -> Option<TaskRef> {
         self.collect_mail();
+        self.poll();
         self.fire_timers();
         if self.stack_freed.get() {
             self.retry_stackless();
@@ -341,6 +342,12 @@ impl Worker {
                 None
             }
         })
+    }
+
+    /// Wakes those whose descriptors have become ready. `true`: some have.
+    fn poll(&self) -> bool {
+        let poller = self.seat.poller.get();
+        poller.is_some_and(|poller| poller.is_in_use() && poller.poll())
     }
 
     fn collect_mail(&self) {

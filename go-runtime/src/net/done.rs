@@ -1,0 +1,152 @@
+//! Operations that end when a done channel is closed.
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::SocketAddr;
+
+use super::{TcpListener, TcpStream};
+use crate::channel::{Receiver, Select};
+
+/// What an operation looks at besides its descriptor. Its message, if it has any, stays where it is.
+pub(super) trait Done {
+    fn is_ready(&self) -> bool;
+    fn arm<'a>(&'a self, select: &mut Select<'a>) -> usize;
+}
+
+impl<D> Done for Receiver<D> {
+    fn is_ready(&self) -> bool {
+        Receiver::is_ready(self)
+    }
+    fn arm<'a>(&'a self, select: &mut Select<'a>) -> usize {
+        select.recv(self)
+    }
+}
+
+/// A stream or a listener whose operations end when a done channel is closed, or has a message: then they fail, and [`is_done`] says of the
+/// error that this is why. The message is not received.
+///
+/// What had been read until then has been returned, and what had not is still there to be read: nothing is lost. Made by `with_done` of
+/// [`TcpStream`], [`TcpListener`] and their like.
+///
+/// ```
+/// use std::io::Read;
+/// use go_runtime::{channel::bounded, go, net::{self, TcpListener, TcpStream}};
+/// # fn main() -> std::io::Result<()> {
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let mut client = TcpStream::connect(listener.local_addr()?)?;
+/// let (stop, done) = bounded::<()>(0);
+/// let reader = go! {
+///     let mut byte = [0];
+///     client.with_done(&done).read(&mut byte)
+/// };
+/// drop(stop);
+/// assert!(net::is_done(&reader.join().unwrap().unwrap_err()));
+/// # Ok(())
+/// # }
+/// ```
+pub struct WithDone<'a, S, D> {
+    socket: &'a S,
+    done: &'a Receiver<D>,
+}
+
+impl<'a, S, D> WithDone<'a, S, D> {
+    pub(super) fn new(socket: &'a S, done: &'a Receiver<D>) -> Self {
+        WithDone { socket, done }
+    }
+}
+
+impl<S, D> Clone for WithDone<'_, S, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<S, D> Copy for WithDone<'_, S, D> {}
+
+impl<S: fmt::Debug, D> fmt::Debug for WithDone<'_, S, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WithDone").field(self.socket).finish()
+    }
+}
+
+/// Why it failed.
+#[derive(Debug)]
+struct IsDone;
+
+impl fmt::Display for IsDone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the done channel was closed")
+    }
+}
+
+impl Error for IsDone {}
+
+pub(super) fn error() -> io::Error {
+    io::Error::other(IsDone)
+}
+
+/// Whether an operation has failed because its done channel was closed (see [`WithDone`]).
+pub fn is_done(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<IsDone>())
+}
+
+impl<D> Read for &WithDone<'_, TcpStream, D> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.read_until(buf, Some(self.done))
+    }
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.socket.read_vectored_until(bufs, Some(self.done))
+    }
+}
+
+impl<D> Write for &WithDone<'_, TcpStream, D> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.socket.write_until(buf, Some(self.done))
+    }
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.socket.write_vectored_until(bufs, Some(self.done))
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<D> Read for WithDone<'_, TcpStream, D> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buf)
+    }
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self).read_vectored(bufs)
+    }
+}
+
+impl<D> Write for WithDone<'_, TcpStream, D> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        (&*self).write(buf)
+    }
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(bufs)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<D> WithDone<'_, TcpListener, D> {
+    /// [`TcpListener::accept`].
+    ///
+    /// # Errors
+    /// As there; and if the done channel is closed.
+    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.socket.accept_until(Some(self.done))
+    }
+
+    /// The connections as they come. It ends when the done channel is closed.
+    pub fn incoming(&self) -> impl Iterator<Item = io::Result<TcpStream>> {
+        std::iter::from_fn(|| match self.accept() {
+            Ok((stream, _)) => Some(Ok(stream)),
+            Err(error) if is_done(&error) => None,
+            Err(error) => Some(Err(error)),
+        })
+    }
+}

@@ -1,0 +1,292 @@
+//! A descriptor that goroutines wait for.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::done::{self, Done};
+use super::limits::Limits;
+use super::readiness::{Direction, Directions, Ended};
+use crate::clock;
+use crate::sched::Registration;
+
+/// Anything with a file descriptor that the system can wait for: a socket, a pipe, a terminal, a `timerfd`, another library's connection.
+/// Its operations park the goroutine until the descriptor is ready; on a plain thread they block the thread.
+///
+/// The descriptor has to be *non-blocking*: an operation that the system lets wait holds the worker. [`Fd::new`] sees to it.
+///
+/// Readiness is told to one goroutine at a time for each direction; it may be used from several, also of different workers, and readers
+/// do not wait for writers. It is cheapest on the worker where it was waited for first.
+///
+/// While it is in here `T` must keep the same descriptor: if it is exchanged, nobody is told of the new one's readiness.
+///
+/// ```
+/// use std::io::{self, Read, Write};
+/// use go_runtime::{go, net::Fd};
+///
+/// # fn main() -> io::Result<()> {
+/// let (reader, mut writer) = io::pipe()?;
+/// let reader = Fd::new(reader)?;
+/// let text = go! {
+///     let mut text = [0; 5];
+///     let n = reader.read_with(|mut pipe| pipe.read(&mut text))?;
+///     io::Result::Ok(text[..n].to_vec())
+/// };
+/// writer.write_all(b"hello")?;
+/// assert_eq!(text.join().unwrap()?, b"hello");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Fd<T> {
+    // First, so that it is taken out of the poller before the descriptor is closed.
+    registration: Mutex<Option<Registration>>,
+    is_registered: AtomicBool,
+    directions: Arc<Directions>,
+    read_limits: Limits,
+    write_limits: Limits,
+    io: T,
+}
+
+/// One of the two directions.
+#[derive(Clone, Copy)]
+pub(super) enum Way {
+    Read,
+    Write,
+}
+
+/// What an attempt has left.
+pub(super) enum Left<R> {
+    /// There may be more.
+    More(R),
+    /// There is surely nothing more.
+    Nothing(R),
+}
+
+impl Left<usize> {
+    /// `n` of `len` bytes of a stream: if it is not all, there is no more for now; if it is nothing, this is another matter.
+    pub(super) fn of_partial(n: usize, len: usize) -> Left<usize> {
+        if 0 < n && n < len {
+            Left::Nothing(n)
+        } else {
+            Left::More(n)
+        }
+    }
+}
+
+impl<R> Left<R> {
+    fn into_inner(self) -> R {
+        match self {
+            Left::More(result) | Left::Nothing(result) => result,
+        }
+    }
+}
+
+impl<T: AsFd> Fd<T> {
+    /// Takes `io`, and makes its descriptor non-blocking.
+    ///
+    /// # Errors
+    /// If the system refuses that.
+    pub fn new(io: T) -> io::Result<Fd<T>> {
+        rustix::io::ioctl_fionbio(&io, true)?;
+        Ok(Fd::of_non_blocking(io))
+    }
+
+    /// `io` is non-blocking already.
+    pub(super) fn of_non_blocking(io: T) -> Fd<T> {
+        Fd {
+            registration: Mutex::new(None),
+            is_registered: AtomicBool::new(false),
+            directions: Arc::default(),
+            read_limits: Limits::default(),
+            write_limits: Limits::default(),
+            io,
+        }
+    }
+
+    /// What is inside.
+    pub fn get_ref(&self) -> &T {
+        &self.io
+    }
+
+    /// Gives back what is inside. Its descriptor stays non-blocking.
+    pub fn into_inner(self) -> T {
+        // The poller knows it no more when it comes out.
+        drop(self.registration);
+        self.io
+    }
+
+    /// Runs `operation`, and again whenever the descriptor has become readable, as long as it says [`WouldBlock`](io::ErrorKind::WouldBlock).
+    ///
+    /// # Errors
+    /// The operation's others; [`TimedOut`](io::ErrorKind::TimedOut) after the [deadline](Self::set_read_deadline); and if the system cannot
+    /// wait for such a descriptor.
+    pub fn read_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.drive(Way::Read, None, |io| operation(io).map(Left::More))
+    }
+
+    /// [`read_with`](Self::read_with), for an operation that needs the descriptor to be writable.
+    ///
+    /// # Errors
+    /// As there, with [`set_write_deadline`](Self::set_write_deadline).
+    pub fn write_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.drive(Way::Write, None, |io| operation(io).map(Left::More))
+    }
+
+    /// After that moment reads fail with [`TimedOut`](io::ErrorKind::TimedOut), also those that wait already; `None`: they wait for ever.
+    pub fn set_read_deadline(&self, deadline: Option<Instant>) {
+        self.read_limits.set_deadline(deadline);
+        self.directions.read.look_again();
+    }
+
+    /// After that moment writes fail with [`TimedOut`](io::ErrorKind::TimedOut), also those that wait already; `None`: they wait for ever.
+    pub fn set_write_deadline(&self, deadline: Option<Instant>) {
+        self.write_limits.set_deadline(deadline);
+        self.directions.write.look_again();
+    }
+
+    pub(super) fn limits(&self, way: Way) -> &Limits {
+        match way {
+            Way::Read => &self.read_limits,
+            Way::Write => &self.write_limits,
+        }
+    }
+
+    fn direction(&self, way: Way) -> &Direction {
+        match way {
+            Way::Read => &self.directions.read,
+            Way::Write => &self.directions.write,
+        }
+    }
+
+    fn register(&self) -> io::Result<()> {
+        if self.is_registered.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        // Nothing under it parks.
+        let mut registration = self
+            .registration
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if registration.is_none() {
+            let directions = Arc::clone(&self.directions);
+            *registration = Some(Registration::new(self.io.as_fd(), directions)?);
+            self.is_registered.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Runs `attempt` until it does not say that it would block, and waits in between. If `done` is ready, it does neither.
+    #[inline]
+    pub(super) fn drive<R>(
+        &self,
+        way: Way,
+        done: Option<&dyn Done>,
+        mut attempt: impl FnMut(&T) -> io::Result<Left<R>>,
+    ) -> io::Result<R> {
+        let direction = self.direction(way);
+        let limits = self.limits(way);
+        if done.is_some_and(Done::is_ready) {
+            return Err(done::error());
+        }
+        if limits.is_over() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let edge = direction.edge();
+        if !direction.is_drained(edge) {
+            match attempt(&self.io) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    direction.note_drained(edge);
+                }
+                ended => {
+                    if let Ok(Left::Nothing(_)) = ended {
+                        direction.note_drained(edge);
+                    }
+                    direction.pass_on();
+                    return ended.map(Left::into_inner);
+                }
+            }
+        }
+        self.drive_slowly(way, done, attempt)
+    }
+
+    /// The first attempt would have blocked.
+    fn drive_slowly<R>(
+        &self,
+        way: Way,
+        done: Option<&dyn Done>,
+        mut attempt: impl FnMut(&T) -> io::Result<Left<R>>,
+    ) -> io::Result<R> {
+        self.register()?;
+        let direction = self.direction(way);
+        let limits = self.limits(way);
+        let by_timeout = limits.timeout().and_then(clock::after);
+        loop {
+            let edge = direction.edge();
+            if !direction.is_drained(edge) {
+                match attempt(&self.io) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        direction.note_drained(edge);
+                    }
+                    ended => {
+                        if let Ok(Left::Nothing(_)) = ended {
+                            direction.note_drained(edge);
+                        }
+                        direction.pass_on();
+                        return ended.map(Left::into_inner);
+                    }
+                }
+            }
+            let limit = || by_timeout.into_iter().chain(limits.deadline()).min();
+            let error = match direction.wait(edge, limit, done) {
+                Ended::Ready if limits.is_over() => io::ErrorKind::TimedOut.into(),
+                Ended::Ready => continue,
+                Ended::TimedOut if limit().is_none_or(|limit| limit > clock::now()) => {
+                    // The deadline has been put off meanwhile.
+                    continue;
+                }
+                Ended::TimedOut => io::ErrorKind::TimedOut.into(),
+                Ended::Done => done::error(),
+            };
+            // Who gives up may have taken what was meant for another.
+            direction.pass_on();
+            return Err(error);
+        }
+    }
+}
+
+/// std's rule: a timeout of zero is a mistake.
+pub(super) fn set_timeout<T: AsFd>(
+    fd: &Fd<T>,
+    way: Way,
+    timeout: Option<Duration>,
+) -> io::Result<()> {
+    if timeout.is_some_and(|timeout| timeout.is_zero()) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a timeout of zero: say None for no timeout",
+        ));
+    }
+    fd.limits(way).set_timeout(timeout);
+    Ok(())
+}
+
+impl<T: AsFd> AsFd for Fd<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+impl<T: AsFd> AsRawFd for Fd<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.io.as_fd().as_raw_fd()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Fd<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Fd").field(&self.io).finish()
+    }
+}

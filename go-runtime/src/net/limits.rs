@@ -1,0 +1,66 @@
+//! How long the operations of one direction may take: a timeout for each, and a moment after which none may wait.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::clock;
+
+/// What the moments are counted from.
+static START: LazyLock<Instant> = LazyLock::new(clock::now);
+
+const NONE: u64 = u64::MAX;
+
+pub(super) struct Limits {
+    /// In nanoseconds.
+    timeout: AtomicU64,
+    /// In nanoseconds after `START`; 0 for all before.
+    deadline: AtomicU64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            timeout: AtomicU64::new(NONE),
+            deadline: AtomicU64::new(NONE),
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).map_or(NONE - 1, |nanos| nanos.min(NONE - 1))
+}
+
+impl Limits {
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        match self.timeout.load(Ordering::Relaxed) {
+            NONE => None,
+            nanos => Some(Duration::from_nanos(nanos)),
+        }
+    }
+
+    pub(super) fn set_timeout(&self, timeout: Option<Duration>) {
+        self.timeout
+            .store(timeout.map_or(NONE, nanos), Ordering::Relaxed);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.deadline.load(Ordering::SeqCst) {
+            NONE => None,
+            nanos => START.checked_add(Duration::from_nanos(nanos)),
+        }
+    }
+
+    /// Those that wait have to look again.
+    pub(super) fn set_deadline(&self, deadline: Option<Instant>) {
+        let after_start = |deadline: Instant| nanos(deadline.saturating_duration_since(*START));
+        self.deadline
+            .store(deadline.map_or(NONE, after_start), Ordering::SeqCst);
+    }
+
+    /// Whether the moment has passed.
+    pub(super) fn is_over(&self) -> bool {
+        self.deadline()
+            .is_some_and(|deadline| deadline <= clock::now())
+    }
+}

@@ -1,0 +1,267 @@
+//! TCP.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::{self, Shutdown, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::addresses::{self, ToSocketAddrs};
+use super::done::{Done, WithDone};
+use super::fd::{Fd, Left, Way, set_timeout};
+use super::stream::{convert, stream};
+use crate::channel::Receiver;
+use crate::clock;
+
+/// A TCP connection: [`std::net::TcpStream`], but that blocking parks the goroutine (on a plain thread it blocks the thread).
+///
+/// Reads and writes are `Read` and `Write`, also of `&TcpStream`, so several goroutines may use it; it is closed when the last
+/// [clone](Self::try_clone) goes.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use go_runtime::{go, net::{TcpListener, TcpStream}};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// go! {
+///     for stream in listener.incoming().flatten() {
+///         go! { std::io::copy(&mut &stream, &mut &stream) };
+///     }
+/// };
+/// let mut stream = TcpStream::connect(address)?;
+/// stream.write_all(b"echo")?;
+/// let mut answer = [0; 4];
+/// stream.read_exact(&mut answer)?;
+/// assert_eq!(&answer, b"echo");
+/// # Ok(())
+/// # }
+/// ```
+pub struct TcpStream {
+    fd: Arc<Fd<net::TcpStream>>,
+}
+
+stream!(TcpStream, net::TcpStream);
+convert!(TcpStream, net::TcpStream);
+
+impl TcpStream {
+    /// Connects to the first of the addresses that can be reached.
+    ///
+    /// # Errors
+    /// If none can: the error of the last one.
+    pub fn connect(addresses: impl ToSocketAddrs) -> io::Result<TcpStream> {
+        addresses::try_each(&addresses, |address| Self::connect_to(&address, None))
+    }
+
+    /// Connects, but waits for `timeout` at most.
+    ///
+    /// # Errors
+    /// The system's; [`TimedOut`](io::ErrorKind::TimedOut); [`InvalidInput`](io::ErrorKind::InvalidInput) if `timeout` is zero.
+    pub fn connect_timeout(address: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+        if timeout.is_zero() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a timeout of zero: nothing can be done in no time",
+            ));
+        }
+        Self::connect_to(address, clock::after(timeout))
+    }
+
+    fn connect_to(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<TcpStream> {
+        let socket = Socket::new(
+            Domain::for_address(*address),
+            Type::STREAM.nonblocking(),
+            Some(Protocol::TCP),
+        )?;
+        match socket.connect(&(*address).into()) {
+            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
+            _ => {}
+        }
+        let stream = TcpStream::from_non_blocking(socket.into());
+        stream.set_write_deadline(deadline);
+        stream.fd.write_with(|socket| {
+            if let Some(error) = socket.take_error()? {
+                return Err(error);
+            }
+            match socket.peer_addr() {
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                    Err(io::ErrorKind::WouldBlock.into())
+                }
+                other => other,
+            }
+        })?;
+        stream.set_write_deadline(None);
+        Ok(stream)
+    }
+
+    /// The address of the other side.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.fd.get_ref().peer_addr()
+    }
+
+    /// The address of this side.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.fd.get_ref().local_addr()
+    }
+
+    /// Reads, and leaves what was read to be read again.
+    ///
+    /// # Errors
+    /// As for reads.
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.fd.read_with(|io| io.peek(buf))
+    }
+
+    /// Whether small writes are sent at once (`TCP_NODELAY`) or gathered for a while.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.fd.get_ref().set_nodelay(nodelay)
+    }
+
+    /// What [`set_nodelay`](Self::set_nodelay) has set.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.fd.get_ref().nodelay()
+    }
+
+    /// How many routers packets may pass (`IP_TTL`).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.fd.get_ref().set_ttl(ttl)
+    }
+
+    /// What [`set_ttl`](Self::set_ttl) has set.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.fd.get_ref().ttl()
+    }
+}
+
+/// Listens for TCP connections: [`std::net::TcpListener`], but that blocking parks the goroutine (on a plain thread it blocks the thread).
+///
+/// Several goroutines may accept; one is woken for each connection. For options that must be set before it listens (`SO_REUSEPORT`), make one
+/// with the `socket2` crate, and convert it. An example is at [`TcpStream`].
+pub struct TcpListener {
+    fd: Arc<Fd<net::TcpListener>>,
+}
+
+convert!(TcpListener, net::TcpListener);
+
+impl TcpListener {
+    /// Listens at the first of the addresses that is free.
+    ///
+    /// # Errors
+    /// If none is: the error of the last one.
+    pub fn bind(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
+        addresses::try_each(&addresses, net::TcpListener::bind).map(TcpListener::from)
+    }
+
+    /// Waits for a connection.
+    ///
+    /// # Errors
+    /// The system's: there may be no descriptor for it (`EMFILE`; then it stays in the queue), or the other side has given up
+    /// meanwhile. After the [deadline](Self::set_deadline), [`TimedOut`](io::ErrorKind::TimedOut).
+    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.accept_until(None)
+    }
+
+    pub(super) fn accept_until(
+        &self,
+        done: Option<&dyn Done>,
+    ) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, address) = self
+            .fd
+            .drive(Way::Read, done, |io| io.accept().map(Left::More))?;
+        stream.set_nonblocking(true)?;
+        Ok((TcpStream::from_non_blocking(stream), address))
+    }
+
+    /// The connections as they come, without end.
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming { listener: self }
+    }
+
+    /// The address that it listens at.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.fd.get_ref().local_addr()
+    }
+
+    /// Another handle of the same listener; each connection is accepted once.
+    ///
+    /// # Errors
+    /// None as yet.
+    pub fn try_clone(&self) -> io::Result<TcpListener> {
+        Ok(TcpListener {
+            fd: Arc::clone(&self.fd),
+        })
+    }
+
+    /// After that moment `accept` fails with [`TimedOut`](io::ErrorKind::TimedOut), also where it waits already; `None`: there is none.
+    pub fn set_deadline(&self, deadline: Option<Instant>) {
+        self.fd.set_read_deadline(deadline);
+    }
+
+    /// The listener, with a done channel that ends its `accept`.
+    pub fn with_done<'a, D>(&'a self, done: &'a Receiver<D>) -> WithDone<'a, TcpListener, D> {
+        WithDone::new(self, done)
+    }
+
+    /// How many routers packets may pass (`IP_TTL`).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.fd.get_ref().set_ttl(ttl)
+    }
+
+    /// What [`set_ttl`](Self::set_ttl) has set.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.fd.get_ref().ttl()
+    }
+
+    /// The error that the socket has met since it was asked last.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.fd.get_ref().take_error()
+    }
+}
+
+/// The connections that a [`TcpListener`] accepts: it never ends.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    listener: &'a TcpListener,
+}
+
+impl Iterator for Incoming<'_> {
+    type Item = io::Result<TcpStream>;
+
+    fn next(&mut self) -> Option<io::Result<TcpStream>> {
+        Some(self.listener.accept().map(|(stream, _)| stream))
+    }
+}
