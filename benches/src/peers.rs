@@ -62,14 +62,7 @@ pub fn build_example(name: &str) -> Result<PathBuf, String> {
     let release = target()?;
     output(
         tool("CARGO", "cargo")
-            .args([
-                "build",
-                "--release",
-                "-p",
-                "go-examples",
-                "--example",
-                name,
-            ])
+            .args(["build", "--release", "-p", "go-examples", "--example", name])
             .current_dir(manifest(""))
             .env("CARGO_TARGET_DIR", release.join("..")),
     )?;

@@ -2,18 +2,20 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
 use crate::peers::read;
 
-/// A server that does not listen by then never will.
+/// A server that has not said by then what it is to say never will.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Server {
     child: Child,
     address: String,
+    /// What it prints after that. A thread reads it, so that the server never blocks on a full pipe.
+    lines: Receiver<String>,
 }
 
 impl Server {
@@ -25,29 +27,42 @@ impl Server {
             .spawn()
             .map_err(|error| error.to_string())?;
         let out = child.stdout.take();
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            let out = out.into_iter().map(BufReader::new);
+            for line in out.flat_map(|out| out.lines().map_while(Result::ok)) {
+                // Nobody may want any more of them.
+                let _ = sender.send(line);
+            }
+        });
         // From here on the process ends with this value.
         let mut server = Server {
             child,
             address: String::new(),
+            lines,
         };
-        let (lines, first) = mpsc::channel();
-        thread::spawn(move || {
-            for line in out
-                .into_iter()
-                .flat_map(|out| BufReader::new(out).lines().map_while(Result::ok))
-            {
-                // Only the first is waited for. The others are read too, so that the server never blocks on a full pipe.
-                let _ = lines.send(line);
-            }
-        });
-        let line = first
-            .recv_timeout(PATIENCE)
-            .map_err(|_| "the server did not say where it listens".to_string())?;
+        let line = server.line("where it listens")?;
         let address = line.strip_prefix("listening on ");
         server.address = address
             .ok_or_else(|| format!("the server said: {line}"))?
             .to_string();
         Ok(server)
+    }
+
+    fn line(&self, what: &str) -> Result<String, String> {
+        let line = self.lines.recv_timeout(PATIENCE);
+        line.map_err(|_| format!("the server did not say {what}"))
+    }
+
+    /// What it prints from now on, up to the line `last`.
+    pub fn output(&self, last: &str) -> Result<String, String> {
+        let mut text = String::new();
+        loop {
+            match self.line(last)? {
+                line if line == last => return Ok(text),
+                line => text.extend([line.as_str(), "\n"]),
+            }
+        }
     }
 
     pub fn address(&self) -> &str {
@@ -106,9 +121,12 @@ mod tests {
 
     #[test]
     fn a_server_says_where_it_listens_and_ends_when_dropped() {
-        let server =
-            Server::start(&mut shell("echo listening on 1.2.3.4:5; exec sleep 600")).unwrap();
+        let server = Server::start(&mut shell(
+            "printf 'listening on 1.2.3.4:5\na 1\nend\n'; exec sleep 600",
+        ))
+        .unwrap();
         assert_eq!(server.address(), "1.2.3.4:5");
+        assert_eq!(server.output("end").unwrap(), "a 1\n");
         assert!(resident(server.id()).unwrap() > 0.0);
         let id = server.id();
         drop(server);

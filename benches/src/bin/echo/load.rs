@@ -102,10 +102,7 @@ pub(crate) fn run(
     serve(Instant::now() + WARM_UP, &mut Latencies::default())?;
     let mut latencies = Latencies::with_capacity(500_000 * seconds);
     let (start, own, its) = (Instant::now(), rusage().0, servers::cpu_ms(process)?);
-    serve(
-        start + Duration::from_secs(seconds as u64),
-        &mut latencies,
-    )?;
+    serve(start + Duration::from_secs(seconds as u64), &mut latencies)?;
     let wall = start.elapsed();
     println!("server_cpu_ms {:.0}", servers::cpu_ms(process)? - its);
     println!("client_cpu_ms {:.0}", rusage().0 - own);
