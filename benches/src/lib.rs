@@ -5,6 +5,7 @@ mod common;
 pub mod compare;
 pub mod figures;
 pub mod latency;
+pub mod lineup;
 pub mod markdown;
 pub mod numbers;
 pub mod options;

@@ -131,6 +131,18 @@ pub fn load() -> Result<String, String> {
 
 /// The compilers, as far as they are there, and the crates that `peers/` is locked to.
 pub fn versions() -> Result<String, String> {
+    versions_with(&[
+        "go-lib",
+        "may",
+        "tokio",
+        "kanal",
+        "flume",
+        "crossbeam-channel",
+    ])
+}
+
+/// As `versions`, with these crates.
+pub fn versions_with(crates: &[&str]) -> Result<String, String> {
     let mut versions: Vec<String> = [
         output(tool("RUSTC", "rustc").arg("--version")),
         output(tool("GO", "go").arg("version")),
@@ -140,14 +152,7 @@ pub fn versions() -> Result<String, String> {
     .collect();
     let lock = manifest("peers/Cargo.lock");
     let lock = read(&lock.to_string_lossy())?;
-    for name in [
-        "go-lib",
-        "may",
-        "tokio",
-        "kanal",
-        "flume",
-        "crossbeam-channel",
-    ] {
+    for name in crates {
         let version = locked_version(&lock, name).unwrap_or("unknown");
         versions.push(format!("{name} {version}"));
     }

@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-var body = []byte("Hello, world!\n")
+var body = []byte("hello, gopher\n")
 
 func main() {
 	address := "127.0.0.1:8080"

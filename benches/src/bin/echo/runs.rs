@@ -1,17 +1,15 @@
 //! The servers in turn, and the tables of what the runs have given.
 
+use std::env;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use go_benches::figures::{self, Figures};
-use go_benches::markdown::{line, table_head};
-use go_benches::numbers::{count, median, short};
-use go_benches::peers::{self, machine};
+use go_benches::lineup::{OURS, Peer, built, interleave, print_machine, requests, table};
+use go_benches::numbers::{count, short};
+use go_benches::peers;
 use go_benches::servers::{Server, resident};
 
-/// What the servers are told of workers if `GOMAXPROCS` does not say.
-const WORKERS: &str = "2";
 /// Connections that make a server ready, before its memory is measured.
 const READY: usize = 200;
 const ANY_PORT: &str = "127.0.0.1:0";
@@ -32,125 +30,29 @@ impl Default for Plan {
     }
 }
 
-/// One of those that are compared.
-pub(crate) struct Peer {
-    name: &'static str,
-    program: PathBuf,
-}
-
-impl Peer {
-    fn command(&self, args: &[&str]) -> Result<Command, String> {
-        let mut command = match self.name {
-            OURS => figures::child()?,
-            _ => Command::new(&self.program),
-        };
-        command.args(args);
-        if std::env::var_os("GOMAXPROCS").is_none() {
-            command.env("GOMAXPROCS", WORKERS);
-        }
-        Ok(command)
-    }
-}
-
-const OURS: &str = "ours";
-
 /// Builds all that can be built; ours, the first, is this program.
 pub(crate) fn start() -> Result<Vec<Peer>, String> {
-    println!(
-        "{}, {} workers each, load {}",
-        machine()?,
-        std::env::var("GOMAXPROCS").unwrap_or(WORKERS.into()),
-        peers::load()?
-    );
-    println!("{}", peers::versions()?);
-    let mut all = vec![Peer {
-        name: OURS,
-        program: PathBuf::new(),
-    }];
-    let others = [
+    print_machine(&["tokio"])?;
+    let mut all = vec![ours()?];
+    all.extend(built([
         ("tokio", peers::build_peer("tokio_echo")),
         ("Go", peers::build_go_package("./echo", "echo-go")),
-    ];
-    for (name, program) in others {
-        match program {
-            Ok(program) => all.push(Peer { name, program }),
-            Err(error) => println!("without {name}: {error}"),
-        }
-    }
+    ]));
     Ok(all)
 }
 
-/// Runs each peer in turn, as often as planned; another goes first each time, as the first may find the machine cooler. A peer that
-/// fails is left out from then on, with a note, unless it is ours.
-fn interleave(
-    peers: &[Peer],
-    runs: usize,
-    measure: impl Fn(&Peer) -> Result<Figures, String>,
-) -> Result<Vec<Vec<Figures>>, String> {
-    let mut all: Vec<Vec<Figures>> = peers.iter().map(|_| Vec::new()).collect();
-    let mut failed = vec![false; peers.len()];
-    for run in 0..runs {
-        for i in (0..peers.len()).map(|i| (i + run) % peers.len()) {
-            if failed[i] {
-                continue;
-            }
-            match measure(&peers[i]) {
-                Ok(figures) => all[i].push(figures),
-                Err(error) if peers[i].name == OURS => return Err(error),
-                Err(error) => {
-                    println!("without {}: {error}", peers[i].name);
-                    failed[i] = true;
-                }
-            }
-        }
+fn ours() -> Result<Peer, String> {
+    let this = env::current_exe().map_err(|error| error.to_string())?;
+    Ok(Peer::new(OURS, this))
+}
+
+fn command(peer: &Peer, args: &[&str]) -> Command {
+    let mut command = peer.command();
+    if peer.name == OURS {
+        command.arg("child");
     }
-    Ok(all)
-}
-
-/// Of the ratios of ours to a peer's in each run the median.
-fn ratio(ours: &[Figures], peer: &[Figures], key: &str) -> String {
-    let pairs = ours.iter().zip(peer);
-    let ratio = median(pairs.map(|(us, it)| us.get(key) / it.get(key)).collect());
-    ratio.map_or("-".into(), |ratio| format!("{ratio:.2}"))
-}
-
-fn table(title: &str, heads: &[&str], lines: impl IntoIterator<Item = Vec<String>>) {
-    print!("{}", table_head(title, heads));
-    lines
-        .into_iter()
-        .for_each(|cells| print!("{}", line(&cells)));
-}
-
-/// The columns that both tables of requests have.
-fn requests(peers: &[Peer], all: &[Vec<Figures>], title: &str, more: &[(&str, &str)]) {
-    let mut heads = vec![
-        "server",
-        "requests/s",
-        "lowest",
-        "highest",
-        "p50 us",
-        "p99 us",
-        "ours / it, requests/s",
-        "ours / it, p99",
-    ];
-    heads.extend(more.iter().map(|(head, _)| head));
-    let lines = peers.iter().zip(all).filter_map(|(peer, runs)| {
-        let middle = Figures::medians(runs)?;
-        let rates = || runs.iter().map(|run| run.get("requests_per_s"));
-        let mut cells = vec![
-            peer.name.into(),
-            count(middle.get("requests_per_s")),
-            count(rates().fold(f64::INFINITY, f64::min)),
-            count(rates().fold(0.0, f64::max)),
-            count(middle.get("p50_us")),
-            count(middle.get("p99_us")),
-            ratio(&all[0], runs, "requests_per_s"),
-            ratio(&all[0], runs, "p99_us"),
-        ];
-        cells.extend(more.iter().map(|(_, key)| short(middle.get(key))));
-        Some(cells)
-    });
-    table(title, &heads, lines);
+    command.args(args);
+    command
 }
 
 /// Loads a server that runs, by the client that is the same for all.
@@ -170,7 +72,7 @@ fn load_one(server: &Server, plan: &Plan) -> Result<Figures, String> {
 pub(crate) fn load(peers: &[Peer], plan: &Plan) -> Result<(), String> {
     let buffer = crate::BUFFER.to_string();
     let all = interleave(peers, plan.runs, |peer| {
-        let server = Server::start(&mut peer.command(&["serve", ANY_PORT, &buffer])?)?;
+        let server = Server::start(&mut command(peer, &["serve", ANY_PORT, &buffer]))?;
         load_one(&server, plan)
     })?;
     let title = format!(
@@ -193,7 +95,7 @@ pub(crate) fn load(peers: &[Peer], plan: &Plan) -> Result<(), String> {
 pub(crate) fn pairs(peers: &[Peer], plan: &Plan) -> Result<(), String> {
     let numbers = [plan.connections, plan.seconds].map(|n| n.to_string());
     let all = interleave(peers, plan.runs, |peer| {
-        figures::measure(&mut peer.command(&["pairs", &numbers[0], &numbers[1]])?)
+        figures::measure(&mut command(peer, &["pairs", &numbers[0], &numbers[1]]))
     })?;
     let title = format!(
         "echo, {} connections x 64 B, clients and server in one runtime; medians of {} runs of {} s",
@@ -235,7 +137,7 @@ fn while_idle<T>(
 pub(crate) fn idle(peers: &[Peer], plan: &Plan, n: usize, buffer: usize) -> Result<(), String> {
     let size = buffer.to_string();
     let all = interleave(peers, plan.runs, |peer| {
-        let server = Server::start(&mut peer.command(&["serve", ANY_PORT, &size])?)?;
+        let server = Server::start(&mut command(peer, &["serve", ANY_PORT, &size]))?;
         // What grows once and for all belongs to the process.
         while_idle(&server, READY, || Ok(()))?;
         let before = resident(server.id())?;
@@ -275,16 +177,13 @@ pub(crate) fn idle(peers: &[Peer], plan: &Plan, n: usize, buffer: usize) -> Resu
 }
 
 pub(crate) fn spread(plan: &Plan) -> Result<(), String> {
-    println!("{}, load {}", machine()?, peers::load()?);
-    let ours = Peer {
-        name: OURS,
-        program: PathBuf::new(),
-    };
+    print_machine(&[])?;
+    let ours = ours()?;
     let patterns = [("one", "one listener"), ("each", "one for each worker")];
     let mut lines = Vec::new();
     for run in 1..=plan.runs {
         for (word, name) in patterns {
-            let server = Server::start(&mut ours.command(&["spread", ANY_PORT, word])?)?;
+            let server = Server::start(&mut command(&ours, &["spread", ANY_PORT, word]))?;
             let figures = load_one(&server, plan)?;
             let split = Figures::parse(&server.output("all closed")?);
             let parts = |key| {
