@@ -130,6 +130,7 @@
 //! | [`errgroup`], [`singleflight`] | first error wins; one call for all who ask |
 //! | [`signal`] | the system's signals on a channel |
 //! | [`block_on`] | futures in ordinary code, with feature `tokio` also those that need tokio |
+//! | [`fs`], [`io`], [`process`] | files, the standard input, child processes |
 //! | [`blocking`] | calls that block a thread |
 //! | [`docs`] | [soundness](docs::soundness), [coming from Go](docs::coming_from_go), [coming from tokio](docs::coming_from_tokio) |
 //!
@@ -186,6 +187,9 @@ pub mod channel;
 pub mod context;
 pub mod docs;
 pub mod errgroup;
+pub mod fs;
+pub mod io;
+pub mod process;
 #[cfg(unix)]
 pub mod signal;
 pub mod singleflight;
