@@ -19,14 +19,14 @@ use self::signal::Signal;
 /// So a goroutine may use an async library as if it were an ordinary one. The future is polled on the caller's stack: it may borrow, need not
 /// be `Send`, and, like everything in a goroutine, never changes its thread. Other goroutines of the worker run while it is pending, and
 /// also where it lets others run by waking itself (as `yield_now` of the async libraries does). `block_on` may be called within a future that is polled
-/// by another `block_on`; the outer one then waits as well.
+/// by another `block_on`; the outer one then waits as well. (What a block of `go!` has captured, its future takes by `async move`.)
 ///
 /// ```
 /// use go_runtime::{block_on, channel, go};
 ///
 /// let (tx, rx) = channel::bounded(0);
 /// go! { tx.send(6).unwrap() };
-/// let answer = go! { block_on(async { rx.recv_async().await.unwrap() * 7 }) };
+/// let answer = go! { block_on(async move { rx.recv_async().await.unwrap() * 7 }) };
 /// assert_eq!(block_on(answer).unwrap(), 42); // A `JoinHandle` can be awaited as well.
 /// ```
 ///

@@ -7,9 +7,9 @@
 
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, Ordering};
 use std::task::Wake;
 
+use crate::primitives::atomic::{AtomicPtr, Ordering};
 use crate::sched::{Parker, Verdict};
 
 pub(super) struct Signal {

@@ -10,7 +10,7 @@ use crate::blocking;
 /// An open file: [`std::fs::File`], whose calls park the goroutine.
 ///
 /// It is closed when it is dropped, on the thread that drops it. What it has no method for, such as locks of files, std's has: `std::fs::File::from(file)`, in
-/// [`blocking`](crate::blocking).
+/// [`blocking`](crate::blocking()).
 ///
 /// ```
 /// use std::io::{Read, Seek, Write};
