@@ -11,6 +11,9 @@ use go_runtime::{block_on, blocking, channel, go, scope};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Handle};
 
+#[cfg(target_os = "linux")]
+#[path = "support/child.rs"]
+mod child;
 mod support;
 use support::{at_several_gomaxprocs, in_both, in_goroutine, on_thread};
 
@@ -116,6 +119,23 @@ fn a_context_that_is_there_is_kept() {
             id
         );
         assert_eq!(own.block_on(async { Handle::current().id() }), id);
+    });
+}
+
+/// A worker that is in the context for good lets goroutines use other runtimes.
+#[test]
+fn other_runtimes_work_on_workers() {
+    in_goroutine(|| {
+        let shared = block_on(async { Handle::current().id() });
+        let own = Builder::new_current_thread().enable_all().build().unwrap();
+        let id = own.handle().id();
+        assert_eq!(own.block_on(async { Handle::current().id() }), id);
+        {
+            let _entered = own.enter();
+            assert_eq!(Handle::current().id(), id);
+        }
+        drop(own);
+        assert_eq!(block_on(async { Handle::current().id() }), shared);
     });
 }
 
@@ -241,6 +261,48 @@ fn sqlite() {
         .unwrap();
         assert_eq!((count, sum), (100, 99 * 100 * 199 / 6));
     });
+}
+
+/// No file descriptor is to be had for the runtime, and then there is one.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "run by a_runtime_that_cannot_start"]
+fn no_descriptors() {
+    use std::mem::MaybeUninit;
+
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: asks only, and writes the answer.
+    let limit = unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()), 0);
+        limit.assume_init()
+    };
+    let set = |limit: &libc::rlimit| {
+        // SAFETY: reads the limit only.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) }, 0);
+    };
+    // The goroutines' own runtime is there before.
+    go!({}).join().unwrap();
+    set(&libc::rlimit {
+        rlim_cur: 0,
+        ..limit
+    });
+    for _ in 0..2 {
+        let failed = go!({ block_on(async { 1 }) }).join().unwrap_err();
+        let text = go_runtime::panic_message(&*failed);
+        assert!(
+            text.contains("the tokio runtime for block_on cannot be started"),
+            "{text}"
+        );
+        assert!(text.contains("ulimit"), "{text}");
+    }
+    set(&limit);
+    in_both(|| block_on(async { tokio::time::sleep(Duration::from_millis(1)).await }));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_runtime_that_cannot_start() {
+    child::succeed_with_one_and_two(&["no_descriptors"]);
 }
 
 #[test]
