@@ -23,7 +23,7 @@ target=${CARGO_TARGET_DIR:-target}
 logs=$target/sanitizers
 mkdir -p "$logs"
 leaky='panics scopes futures'
-core='goroutines channels scopes panics dynamic_select wide_selects select_memory futures soak rw_lock condvar once barrier semaphore wait_group pool join_set errgroup singleflight context time'
+core='goroutines channels scopes panics dynamic_select wide_selects select_memory futures soak rw_lock condvar once barrier semaphore wait_group pool join_set errgroup singleflight context time block_on'
 failed=
 
 # --- Helpers ---

@@ -129,6 +129,8 @@
 //! | [`sync`] | `Mutex`, `RwLock`, `Condvar`, `Once`, `OnceLock`, `LazyLock`, `Barrier`, `WaitGroup`, `Semaphore`, `Pool` |
 //! | [`errgroup`], [`singleflight`] | first error wins; one call for all who ask |
 //! | [`signal`] | the system's signals on a channel |
+//! | [`block_on`] | futures in ordinary code, with feature `tokio` also those that need tokio |
+//! | [`fs`], [`io`], [`process`] | files, the standard input, child processes |
 //! | [`blocking`] | calls that block a thread |
 //! | [`docs`] | [soundness](docs::soundness), [coming from Go](docs::coming_from_go), [coming from tokio](docs::coming_from_tokio) |
 //!
@@ -155,8 +157,8 @@
 //!   [`std::sync::Mutex`] then. Operations that succeed at once never let others run, but for [`Mutex::lock`](sync::Mutex::lock) while others wait for that lock.)
 //! - A guard of a [`std::sync::Mutex`] held over a blocking operation may block the worker for its siblings (one of a [`sync::Mutex`] does not); so may the initialiser of
 //!   a `OnceLock` or `LazyLock` of std's that blocks (those of [`sync`] park).
-//! - An executor's `block_on` blocks the thread, in a goroutine its worker, and with it perhaps those who would wake the future. In a
-//!   goroutine use `recv`, `send` and `join`; leave `recv_async`, `send_async` and `.await` to async tasks.
+//! - Another executor's `block_on` blocks the thread, in a goroutine its worker, and with it perhaps those who would wake the future. Use
+//!   [`block_on`] of this crate there; it blocks nobody but the goroutine. (In a thread of an async runtime `.await` instead.)
 //! - When all goroutines wait for ever (a deadlock) nobody says so.
 //! - Stacks do not grow. A goroutine that overflows its own runs into a guard page: on Linux a message says which one, where it was spawned,
 //!   and how to give it more, and the process aborts. Other faults are left to the handler that was installed before the runtime started.
@@ -169,6 +171,7 @@
 //! thread, since other goroutines on it would see [`std::thread::panicking`].
 #![doc(test(attr(deny(warnings), allow(dead_code, unused_variables))))]
 
+mod block_on;
 mod blocking;
 mod clock;
 mod config;
@@ -184,6 +187,9 @@ pub mod channel;
 pub mod context;
 pub mod docs;
 pub mod errgroup;
+pub mod fs;
+pub mod io;
+pub mod process;
 #[cfg(unix)]
 pub mod net;
 #[cfg(unix)]
@@ -198,6 +204,7 @@ mod macros;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+pub use block_on::block_on;
 pub use blocking::blocking;
 /// `main` runs on a worker's thread, not on the program's first one. When it returns the program ends, whatever
 /// goroutines still run.

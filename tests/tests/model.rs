@@ -137,6 +137,8 @@ mod time {
     }
 }
 
+#[path = "model/block_on.rs"]
+mod block_on;
 #[path = "model/channels.rs"]
 mod channels;
 #[path = "model/condvars.rs"]

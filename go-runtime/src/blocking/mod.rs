@@ -14,8 +14,8 @@ use crate::sched::{Parker, Verdict, Worker};
 
 /// Runs `f`, which may block its thread for long, on a thread of its own, and parks the goroutine meanwhile.
 ///
-/// It is for what the runtime cannot wait for otherwise: files, name resolution, foreign functions, locks that are held for long. Other
-/// goroutines of the worker go on, and so do timers. `f` may borrow from the caller's stack.
+/// It is for what the runtime cannot wait for otherwise: name resolution, foreign functions, locks that are held for long. (Of files, child processes and the
+/// standard input [`fs`](crate::fs), [`process`](crate::process) and [`io`](crate::io) take care.) Other goroutines of the worker go on, and so do timers. `f` may borrow from the caller's stack.
 ///
 /// `f` runs with the pool's thread-locals, and on a stack of the size that std gives its threads (2 MiB, or what `RUST_MIN_STACK` says). Should
 /// it panic, the panic hook reports the thread, `go-blocking`, and not the goroutine.

@@ -3,7 +3,9 @@
 
 use std::env;
 use std::panic;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -78,5 +80,31 @@ pub(crate) fn at_several_gomaxprocs(filters: &[&str]) {
             "GOMAXPROCS={workers}: {said}{}",
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+}
+
+/// A directory of the test's own, which goes with all that is in it when this is dropped.
+pub(crate) struct Scratch(PathBuf);
+
+/// Makes one; `name` is the test's.
+#[track_caller]
+pub(crate) fn scratch(name: &str) -> Scratch {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let path = env::temp_dir().join(format!("go-tests-{name}-{}-{count}", std::process::id()));
+    std::fs::create_dir(&path).unwrap();
+    Scratch(path)
+}
+
+impl Scratch {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left over is a temporary directory's.
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

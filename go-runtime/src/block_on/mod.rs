@@ -1,0 +1,85 @@
+//! Futures in ordinary code: polled where the caller stands, which parks in between.
+//!
+//! The future stays on the caller's stack and is polled by the caller only, so it need be neither `Send` nor `'static`. What others get is its
+//! waker, a [`Signal`], which they may keep for as long as they like.
+
+mod signal;
+#[cfg(feature = "tokio")]
+mod tokio;
+
+use std::future::{Future, IntoFuture};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use self::signal::Signal;
+
+/// Runs a future to its end, and returns what it comes to. It parks a goroutine, and blocks a thread, while the future is pending.
+///
+/// So a goroutine may use an async library as if it were an ordinary one. The future is polled on the caller's stack: it may borrow, need not
+/// be `Send`, and, like everything in a goroutine, never changes its thread. Other goroutines of the worker run while it is pending, and
+/// also where it lets others run by waking itself (as `yield_now` of the async libraries does). `block_on` may be called within a future that is polled
+/// by another `block_on`; the outer one then waits as well. (What a block of `go!` has captured, its future takes by `async move`.)
+///
+/// ```
+/// use go_runtime::{block_on, channel, go};
+///
+/// let (tx, rx) = channel::bounded(0);
+/// go! { tx.send(6).unwrap() };
+/// let answer = go! { block_on(async move { rx.recv_async().await.unwrap() * 7 }) };
+/// assert_eq!(block_on(answer).unwrap(), 42); // A `JoinHandle` can be awaited as well.
+/// ```
+///
+/// # Libraries that need their own runtime
+///
+/// A future that brings its own threads (a channel, a timer of `async-io`'s) works as it is. What is made for tokio, such as its timers, sockets and
+/// `tokio::spawn`, looks for a tokio runtime, and panics if there is none. With the feature `tokio` of this crate there is one: the future is polled
+/// in the context of a runtime that the process has for this, with one thread, which is started by the first `block_on`. That thread drives
+/// timers and sockets, and runs what is given to `tokio::spawn`; the future itself runs in its goroutine. A caller that is in a tokio runtime's
+/// context already stays in that one. Workers, once in the context, stay in it, so goroutines need not hold guards of `Handle::enter`, and should not
+/// hold them while they wait: those of a thread have to be dropped in order.
+///
+/// What looks for the runtime when it is *made*, as `tokio::time::sleep` does, has to be made in the context: in an `async` block or function, as below.
+///
+/// ```
+/// # #[cfg(feature = "tokio")] {
+/// use std::time::Duration;
+/// use go_runtime::{block_on, go};
+///
+/// let slept = go! {
+///     block_on(async {
+///         tokio::time::sleep(Duration::from_millis(1)).await;
+///         tokio::spawn(async { "slept" }).await.unwrap()
+///     })
+/// };
+/// assert_eq!(slept.join().unwrap(), "slept");
+/// # }
+/// ```
+///
+/// In a thread of a tokio runtime, use `.await`: `block_on` would block that thread, and what it waits for may be behind it.
+///
+/// # Panics
+/// If the future panics, with the same payload. With the feature `tokio`, if the system has no thread or no descriptor for the runtime to be
+/// started; a later call tries again.
+pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
+    // A thread's guard stays until the future, which is made after it, is gone.
+    #[cfg(feature = "tokio")]
+    let mut entered = tokio::enter();
+    let mut future = pin!(future.into_future());
+    let signal = Arc::new(Signal::new());
+    let waker = Waker::from(Arc::clone(&signal));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(value) => return value,
+            // Called during the poll: this may be a future that wants others to run first.
+            Poll::Pending if signal.take() => crate::yield_now(),
+            Poll::Pending => signal.wait(),
+        }
+        // The context that was there may have been another goroutine's, which has left it.
+        #[cfg(feature = "tokio")]
+        if entered.is_none() {
+            entered = tokio::enter();
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The entries of a directory. They are fetched some at a time, as one call of the pool each would cost more than the system's part.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::fs::{self, DirEntry};
+use std::io;
+use std::path::Path;
+
+use crate::blocking;
+
+/// Entries that are fetched by one call.
+const BATCH: usize = 64;
+
+/// The entries of a directory, in the system's order, without `.` and `..`.
+///
+/// ```
+/// use go_runtime::{fs, go};
+/// let entries = go! { fs::read_dir("/")?.collect::<Result<Vec<_>, _>>() };
+/// assert!(!entries.join().unwrap()?.is_empty());
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// # Errors
+/// As [`std::fs::read_dir`].
+pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
+    let path = path.as_ref();
+    let entries = blocking(|| fs::read_dir(path))?;
+    Ok(ReadDir {
+        entries: Some(entries),
+        fetched: VecDeque::new(),
+    })
+}
+
+/// What [`read_dir`] returns.
+pub struct ReadDir {
+    /// `None`: all are fetched.
+    entries: Option<fs::ReadDir>,
+    fetched: VecDeque<io::Result<DirEntry>>,
+}
+
+impl Iterator for ReadDir {
+    type Item = io::Result<DirEntry>;
+
+    fn next(&mut self) -> Option<io::Result<DirEntry>> {
+        if self.fetched.is_empty()
+            && let Some(mut entries) = self.entries.take()
+        {
+            let fetched = &mut self.fetched;
+            self.entries = blocking(move || {
+                fetched.extend(entries.by_ref().take(BATCH));
+                (fetched.len() == BATCH).then_some(entries)
+            });
+        }
+        self.fetched.pop_front()
+    }
+}
+
+impl fmt::Debug for ReadDir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadDir").finish_non_exhaustive()
+    }
+}
