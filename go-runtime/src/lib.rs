@@ -189,9 +189,9 @@ pub mod docs;
 pub mod errgroup;
 pub mod fs;
 pub mod io;
-pub mod process;
 #[cfg(unix)]
 pub mod net;
+pub mod process;
 #[cfg(unix)]
 pub mod signal;
 pub mod singleflight;
