@@ -34,7 +34,7 @@ impl<D> Done for Receiver<D> {
 /// use go_runtime::{channel::bounded, go, net::{self, TcpListener, TcpStream}};
 /// # fn main() -> std::io::Result<()> {
 /// let listener = TcpListener::bind("127.0.0.1:0")?;
-/// let mut client = TcpStream::connect(listener.local_addr()?)?;
+/// let client = TcpStream::connect(listener.local_addr()?)?;
 /// let (stop, done) = bounded::<()>(0);
 /// let reader = go! {
 ///     let mut byte = [0];

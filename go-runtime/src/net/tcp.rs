@@ -30,7 +30,7 @@ use crate::clock;
 /// let address = listener.local_addr()?;
 /// go! {
 ///     for stream in listener.incoming().flatten() {
-///         go! { std::io::copy(&mut &stream, &mut &stream) };
+///         go!({ std::io::copy(&mut &stream, &mut &stream) });
 ///     }
 /// };
 /// let mut stream = TcpStream::connect(address)?;
