@@ -11,6 +11,7 @@
 
 mod addresses;
 mod done;
+mod edges;
 mod fd;
 mod limits;
 mod readiness;
