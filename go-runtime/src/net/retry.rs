@@ -36,7 +36,7 @@ impl<T: AsFd> Fd<T> {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             match attempt(self.get_ref()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.never_waits() => {}
                 ended => return ended,
             }
             let now = clock::now();

@@ -63,6 +63,16 @@ macro_rules! socket {
                 self.fd.set_write_deadline(deadline);
             }
 
+            /// Whether operations that would have to wait fail with [`WouldBlock`](io::ErrorKind::WouldBlock), for all handles. To the system the
+            /// socket is non-blocking always.
+            ///
+            /// # Errors
+            /// None as yet.
+            pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+                self.fd.set_never_waits(nonblocking);
+                Ok(())
+            }
+
             /// The error that the socket has met since it was asked last.
             ///
             /// # Errors
