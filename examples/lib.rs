@@ -1,5 +1,8 @@
 //! What a word is, and how the words of a file are counted: shared by `wordcount`, with goroutines and without, and the
-//! tests.
+//! tests. And [`server`], what servers have in common.
+
+#[cfg(unix)]
+pub mod server;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -7,25 +7,23 @@ mod http;
 mod programs;
 #[path = "support/server.rs"]
 mod server;
+#[path = "support/tools.rs"]
+mod tools;
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use http::Client;
 use server::Server;
+use tools::{curl, is_installed};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// Tries it with 1 worker and with 4. The server ends well each time, and complains about nothing.
 fn with_server(args: &[&str], test: impl Fn(&Server)) {
-    for workers in ["1", "4"] {
-        let server = Server::start("http_server", args, workers);
-        test(&server);
-        server.stop();
-    }
+    server::with_one_and_four("http_server", args, test);
 }
 
 fn lives(server: &Server) {
@@ -530,40 +528,6 @@ fn arguments_that_are_refused() {
     });
     assert_eq!(ended.code, Some(1));
     assert!(ended.errors.contains("nonsense"), "{}", ended.errors);
-}
-
-/// Whether there is such a program; CI installs those that are used here.
-fn is_installed(name: &str) -> bool {
-    let found = Command::new(name)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok();
-    if !found {
-        println!("skipped: {name} is not installed");
-    }
-    found
-}
-
-/// What curl prints.
-fn curl(args: &[&str], input: &[u8]) -> Vec<u8> {
-    let mut child = Command::new("curl")
-        .args(["-sS", "--noproxy", "*", "--max-time", "60"])
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("curl starts");
-    let mut stdin = child.stdin.take().unwrap();
-    let output = thread::scope(|s| {
-        s.spawn(move || stdin.write_all(input));
-        child.wait_with_output().expect("curl ends")
-    });
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "curl {args:?}: {errors}");
-    output.stdout
 }
 
 #[test]

@@ -27,6 +27,15 @@ pub(crate) struct Stopped {
     pub(crate) errors: Vec<String>,
 }
 
+/// Tries it with 1 worker and with 4. The server ends well each time, and complains about nothing.
+pub(crate) fn with_one_and_four(name: &str, args: &[&str], test: impl Fn(&Server)) {
+    for workers in ["1", "4"] {
+        let server = Server::start(name, args, workers);
+        test(&server);
+        server.stop();
+    }
+}
+
 impl Server {
     /// Starts it at a port of its own, and waits until it listens.
     pub(crate) fn start(name: &str, args: &[&str], workers: &str) -> Server {

@@ -1,0 +1,115 @@
+//! A TLS server that sends back what it is sent: rustls, unchanged, on the streams of goroutines.
+//!
+//! ```sh
+//! cargo run --example tls_echo -- 127.0.0.1:8443
+//! openssl s_client -quiet -connect 127.0.0.1:8443
+//! ```
+//!
+//! Its certificate is made at the start, and is good for tests only; `--cert FILE --key FILE` are others, in PEM.
+//!
+//! Ctrl-C or SIGTERM stops it: connections are told so (`close_notify`) when they have got back what they sent. A second one ends it at once.
+
+mod certificate;
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use go_examples::server::{self, Args, Connection, Limits};
+use go_runtime::net::{self, TcpStream, WithDone};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+const USAGE: &str = "\
+usage: tls_echo [ADDRESS] [--cert FILE --key FILE] [--handshake-timeout-ms N] [--idle-timeout-ms N] [--write-timeout-ms N]
+                [--stop-timeout-ms N] [--max-connections N]
+ADDRESS is 127.0.0.1:8080 if there is none.";
+
+#[go_runtime::main]
+fn main() -> ExitCode {
+    let options = [&Limits::OPTIONS[..], &["--cert", "--key"]].concat();
+    let read = Args::new(&options).and_then(|args| {
+        let limits = Limits::new(&args)?;
+        let files = match (args.value("--cert"), args.value("--key")) {
+            (Some(cert), Some(key)) => Some((cert.to_owned(), key.to_owned())),
+            (None, None) => None,
+            _ => return Err("--cert and --key go together".to_owned()),
+        };
+        Ok((args, limits, files))
+    });
+    let (args, limits, files) = match read {
+        Ok(read) => read,
+        Err(what) => {
+            eprintln!("tls_echo: {what}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let config = match certificate::config(files) {
+        Ok(config) => Arc::new(config),
+        Err(what) => {
+            eprintln!("tls_echo: {what}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let timeouts = limits.clone();
+    let served = server::run(args.address(), &limits, move |connection| {
+        // It is over, whatever the reason: there is nobody left to tell.
+        let _ = serve(&config, &timeouts, connection);
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tls_echo: {}: {error}", args.address());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Tls<'a> = StreamOwned<ServerConnection, WithDone<'a, TcpStream, ()>>;
+
+fn serve(
+    config: &Arc<ServerConfig>,
+    limits: &Limits,
+    connection: &Connection<'_>,
+) -> io::Result<()> {
+    let session = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+    let mut tls = StreamOwned::new(session, connection.until_stop());
+    connection.within(limits.handshake_timeout);
+    while tls.conn.is_handshaking() {
+        if let Err(error) = tls.conn.complete_io(&mut tls.sock) {
+            if error.kind() == ErrorKind::InvalidData {
+                // An alert has been sent, which the client should get to see.
+                connection.finish();
+            }
+            return Err(error);
+        }
+    }
+    match echo(&mut tls, limits, connection) {
+        Ok(()) => {}
+        Err(error) if net::is_done(&error) || error.kind() == ErrorKind::TimedOut => {
+            tls.sock = connection.to_the_end();
+        }
+        // What is left to say, an alert perhaps, rustls has said.
+        Err(error) => return Err(error),
+    }
+    connection.within(limits.write_timeout);
+    tls.conn.send_close_notify();
+    tls.flush()?;
+    connection.finish();
+    Ok(())
+}
+
+/// Sends back what comes, until the client has no more.
+fn echo(tls: &mut Tls<'_>, limits: &Limits, connection: &Connection<'_>) -> io::Result<()> {
+    let mut buffer = [0; 4 << 10];
+    loop {
+        connection.within(limits.idle_timeout);
+        let n = tls.read(&mut buffer)?;
+        if n == 0 {
+            return Ok(());
+        }
+        connection.within(limits.write_timeout);
+        tls.write_all(&buffer[..n])?;
+        // A write alone would not say that the connection has failed.
+        tls.flush()?;
+    }
+}

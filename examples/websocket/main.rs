@@ -1,0 +1,158 @@
+//! A WebSocket server that sends back what it is sent: tungstenite, unchanged, on the streams of goroutines.
+//!
+//! ```sh
+//! cargo run --example websocket -- 127.0.0.1:8080
+//! websocat ws://127.0.0.1:8080/echo
+//! ```
+//!
+//! Ctrl-C or SIGTERM stops it: clients get a close frame that says so. A second one ends it at once.
+
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+use go_examples::server::{self, Args, Connection, Limits};
+use go_runtime::net::{self, TcpStream, WithDone};
+use tungstenite::error::{Error, ProtocolError};
+use tungstenite::handshake::HandshakeError;
+use tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tungstenite::http::StatusCode;
+use tungstenite::http::header::{CONNECTION, HeaderValue};
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tungstenite::{Message, WebSocket, accept_hdr_with_config};
+
+const USAGE: &str = "\
+usage: websocket [ADDRESS] [--handshake-timeout-ms N] [--idle-timeout-ms N] [--write-timeout-ms N] [--stop-timeout-ms N]
+                 [--max-connections N] [--max-message-bytes N]
+ADDRESS is 127.0.0.1:8080 if there is none.";
+
+/// Each connection has one of its own.
+const READ_BUFFER: usize = 4 << 10;
+
+#[go_runtime::main]
+fn main() -> ExitCode {
+    let options = [&Limits::OPTIONS[..], &["--max-message-bytes"]].concat();
+    let read = Args::new(&options).and_then(|args| {
+        let limits = Limits::new(&args)?;
+        let max_message = args.number("--max-message-bytes", 4 << 20, 1 << 30)?;
+        Ok((args, limits, max_message as usize))
+    });
+    let (args, limits, max_message) = match read {
+        Ok(read) => read,
+        Err(what) => {
+            eprintln!("websocket: {what}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(Some(max_message))
+        .max_frame_size(Some(max_message));
+    let timeouts = limits.clone();
+    let served = server::run(args.address(), &limits, move |connection| {
+        serve(config, &timeouts, connection);
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("websocket: {}: {error}", args.address());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Socket<'a> = WebSocket<WithDone<'a, TcpStream, ()>>;
+
+fn serve(config: WebSocketConfig, limits: &Limits, connection: &Connection<'_>) {
+    connection.within(limits.handshake_timeout);
+    let accepted = accept_hdr_with_config(connection.until_stop(), only_echo, Some(config));
+    let mut socket = match accepted {
+        Ok(socket) => socket,
+        Err(HandshakeError::Failure(error)) => return refuse(&error, connection),
+        // It would have to wait: a goroutine's stream does not say so, it waits.
+        Err(HandshakeError::Interrupted(_)) => return,
+    };
+    let error = echo(&mut socket, limits, connection);
+    if let Some(last) = last_word(&error) {
+        *socket.get_mut() = connection.to_the_end();
+        connection.within(limits.write_timeout);
+        let said = socket.close(Some(last)).and_then(|()| socket.flush());
+        if said.is_err() {
+            return;
+        }
+    }
+    connection.finish();
+}
+
+/// Sends back the messages; why it has ended. (Pings and close frames tungstenite answers by itself, in the next read.)
+fn echo(socket: &mut Socket<'_>, limits: &Limits, connection: &Connection<'_>) -> Error {
+    loop {
+        connection.within(limits.idle_timeout);
+        let message = match socket.read() {
+            Ok(message @ (Message::Text(_) | Message::Binary(_))) => message,
+            Ok(_) => continue,
+            Err(error) => return error,
+        };
+        connection.within(limits.write_timeout);
+        if let Err(error) = socket.send(message) {
+            return error;
+        }
+    }
+}
+
+/// What the client is told at the end, if there is something to tell, and somebody who listens.
+fn last_word(error: &Error) -> Option<CloseFrame> {
+    let (code, reason) = match error {
+        Error::Io(error) if net::is_done(error) => (CloseCode::Away, "the server stops"),
+        Error::Io(error) if error.kind() == ErrorKind::TimedOut => (CloseCode::Policy, "too slow"),
+        Error::Capacity(_) => (CloseCode::Size, "the message is too large"),
+        Error::Utf8(_) => (CloseCode::Invalid, "text is UTF-8"),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return None,
+        Error::Protocol(_) => (CloseCode::Protocol, "this is not as RFC 6455 has it"),
+        _ => return None,
+    };
+    Some(CloseFrame {
+        code,
+        reason: reason.into(),
+    })
+}
+
+/// The only page.
+#[expect(clippy::result_large_err, reason = "the signature is tungstenite's")]
+fn only_echo(request: &Request, response: Response) -> Result<Response, ErrorResponse> {
+    if request.uri().path() == "/echo" {
+        return Ok(response);
+    }
+    let mut missing = ErrorResponse::new(Some("there is only /echo\n".to_owned()));
+    *missing.status_mut() = StatusCode::NOT_FOUND;
+    missing
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    Err(missing)
+}
+
+/// Tells who does not speak WebSocket that he should.
+fn refuse(error: &Error, connection: &Connection<'_>) {
+    match error {
+        // It came to no request.
+        Error::Io(_) | Error::Protocol(ProtocolError::HandshakeIncomplete) => return,
+        // This is answered.
+        Error::Http(_) => {}
+        _ => {
+            let text = format!("{error}\n");
+            let answer = format!(
+                "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",
+                text.len()
+            );
+            if connection
+                .to_the_end()
+                .write_all(answer.as_bytes())
+                .is_err()
+            {
+                return;
+            }
+        }
+    }
+    connection.finish();
+}
