@@ -116,6 +116,34 @@
 //! assert_eq!(group.wait(), Err("two is refused"));
 //! ```
 //!
+//! # Serve
+//!
+//! [`net`] has std's sockets, with std's names, for which goroutines park. Crates that take a `Read` and a `Write` work over them as they are, and a done channel ends what waits:
+//!
+//! ```
+//! use std::io::{self, Read, Write};
+//! use go_runtime::{channel, go, net::{TcpListener, TcpStream}};
+//!
+//! # fn main() -> io::Result<()> {
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let address = listener.local_addr()?;
+//! let (stop, done) = channel::bounded::<()>(0);
+//! let server = go! {
+//!     for stream in listener.with_done(&done).incoming().flatten() {
+//!         go!({ io::copy(&mut &stream, &mut &stream) });
+//!     }
+//! };
+//! let mut client = TcpStream::connect(address)?;
+//! client.write_all(b"echo")?;
+//! let mut answer = [0; 4];
+//! client.read_exact(&mut answer)?;
+//! assert_eq!(&answer, b"echo");
+//! drop(stop);
+//! server.join().unwrap();
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What there is
 //!
 //! | | |
@@ -130,6 +158,7 @@
 //! | [`errgroup`], [`singleflight`] | first error wins; one call for all who ask |
 //! | [`signal`] | the system's signals on a channel |
 //! | [`block_on`] | futures in ordinary code, with feature `tokio` also those that need tokio |
+//! | [`net`] | TCP, UDP, Unix sockets, and any other descriptor; with deadlines and done channels |
 //! | [`fs`], [`io`], [`process`] | files, the standard input, child processes |
 //! | [`blocking`] | calls that block a thread |
 //! | [`docs`] | [soundness](docs::soundness), [coming from Go](docs::coming_from_go), [coming from tokio](docs::coming_from_tokio) |

@@ -145,6 +145,8 @@ mod channels;
 mod condvars;
 #[path = "model/contexts.rs"]
 mod contexts;
+#[path = "model/edges.rs"]
+mod edges;
 #[path = "model/futures.rs"]
 mod futures;
 #[path = "model/mutexes.rs"]

@@ -29,9 +29,11 @@ pub(super) fn try_each<R>(
             Err(error) => last = Some(error),
         }
     }
-    Err(last.unwrap_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidInput, "there is no address to try")
-    }))
+    Err(last.unwrap_or_else(none))
+}
+
+pub(super) fn none() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "there is no address to try")
 }
 
 mod sealed {

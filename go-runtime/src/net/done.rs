@@ -2,10 +2,8 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::net::SocketAddr;
+use std::io;
 
-use super::{TcpListener, TcpStream};
 use crate::channel::{Receiver, Select};
 
 /// What an operation looks at besides its descriptor. Its message, if it has any, stays where it is.
@@ -23,18 +21,18 @@ impl<D> Done for Receiver<D> {
     }
 }
 
-/// A stream or a listener whose operations end when a done channel is closed, or has a message: then they fail, and [`is_done`] says of the
+/// A stream, a datagram socket or a listener whose operations end when a done channel is closed, or has a message: then they fail, and [`is_done`] says of the
 /// error that this is why. The message is not received.
 ///
 /// What had been read until then has been returned, and what had not is still there to be read: nothing is lost. Made by `with_done` of
-/// [`TcpStream`], [`TcpListener`] and their like.
+/// [`TcpStream`](super::TcpStream), [`TcpListener`](super::TcpListener) and their like. A stream has [`Read`](io::Read) and [`Write`](io::Write) then.
 ///
 /// ```
 /// use std::io::Read;
 /// use go_runtime::{channel::bounded, go, net::{self, TcpListener, TcpStream}};
 /// # fn main() -> std::io::Result<()> {
 /// let listener = TcpListener::bind("127.0.0.1:0")?;
-/// let mut client = TcpStream::connect(listener.local_addr()?)?;
+/// let client = TcpStream::connect(listener.local_addr()?)?;
 /// let (stop, done) = bounded::<()>(0);
 /// let reader = go! {
 ///     let mut byte = [0];
@@ -46,8 +44,8 @@ impl<D> Done for Receiver<D> {
 /// # }
 /// ```
 pub struct WithDone<'a, S, D> {
-    socket: &'a S,
-    done: &'a Receiver<D>,
+    pub(super) socket: &'a S,
+    pub(super) done: &'a Receiver<D>,
 }
 
 impl<'a, S, D> WithDone<'a, S, D> {
@@ -88,65 +86,4 @@ pub(super) fn error() -> io::Error {
 /// Whether an operation has failed because its done channel was closed (see [`WithDone`]).
 pub fn is_done(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<IsDone>())
-}
-
-impl<D> Read for &WithDone<'_, TcpStream, D> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket.read_until(buf, Some(self.done))
-    }
-    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.socket.read_vectored_until(bufs, Some(self.done))
-    }
-}
-
-impl<D> Write for &WithDone<'_, TcpStream, D> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.socket.write_until(buf, Some(self.done))
-    }
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket.write_vectored_until(bufs, Some(self.done))
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<D> Read for WithDone<'_, TcpStream, D> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buf)
-    }
-    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self).read_vectored(bufs)
-    }
-}
-
-impl<D> Write for WithDone<'_, TcpStream, D> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        (&*self).write(buf)
-    }
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(bufs)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<D> WithDone<'_, TcpListener, D> {
-    /// [`TcpListener::accept`].
-    ///
-    /// # Errors
-    /// As there; and if the done channel is closed.
-    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.socket.accept_until(Some(self.done))
-    }
-
-    /// The connections as they come. It ends when the done channel is closed.
-    pub fn incoming(&self) -> impl Iterator<Item = io::Result<TcpStream>> {
-        std::iter::from_fn(|| match self.accept() {
-            Ok((stream, _)) => Some(Ok(stream)),
-            Err(error) if is_done(&error) => None,
-            Err(error) => Some(Err(error)),
-        })
-    }
 }

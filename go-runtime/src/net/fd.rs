@@ -47,6 +47,7 @@ pub struct Fd<T> {
     directions: Arc<Directions>,
     read_limits: Limits,
     write_limits: Limits,
+    never_waits: AtomicBool,
     io: T,
 }
 
@@ -73,6 +74,11 @@ impl Left<usize> {
         } else {
             Left::More(n)
         }
+    }
+
+    /// `n` bytes of a stream that may end a read early.
+    pub(super) fn of_any(n: usize, _len: usize) -> Left<usize> {
+        Left::More(n)
     }
 }
 
@@ -102,6 +108,7 @@ impl<T: AsFd> Fd<T> {
             directions: Arc::default(),
             read_limits: Limits::default(),
             write_limits: Limits::default(),
+            never_waits: AtomicBool::new(false),
             io,
         }
     }
@@ -154,6 +161,15 @@ impl<T: AsFd> Fd<T> {
         }
     }
 
+    /// Whether operations say that they would block, and do not wait.
+    pub(super) fn never_waits(&self) -> bool {
+        self.never_waits.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_never_waits(&self, never_waits: bool) {
+        self.never_waits.store(never_waits, Ordering::Relaxed);
+    }
+
     fn direction(&self, way: Way) -> &Direction {
         match way {
             Way::Read => &self.directions.read,
@@ -193,6 +209,10 @@ impl<T: AsFd> Fd<T> {
         }
         if limits.is_over() {
             return Err(io::ErrorKind::TimedOut.into());
+        }
+        if self.never_waits() {
+            // What is known of the descriptor may be a little old.
+            return attempt(&self.io).map(Left::into_inner);
         }
         let edge = direction.edge();
         if !direction.is_drained(edge) {

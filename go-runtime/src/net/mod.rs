@@ -7,21 +7,37 @@
 //! Names are looked up on a thread for [`blocking`](crate::blocking()) calls. In a goroutine that unwinds, operations block the worker, as all do there
 //! ([panics](crate#panics)); they then go on within some 10 ms of what they wait for.
 //!
+//! Over IP there are [`TcpListener`], [`TcpStream`] and [`UdpSocket`]; in the Unix domain, where addresses are paths, [`UnixListener`], [`UnixStream`] and
+//! [`UnixDatagram`], which std has in [`std::os::unix::net`]; of what has the same name there, this module's begin with `Unix`: [`UnixSocketAddr`], [`UnixIncoming`].
+//!
 //! Only for Unix systems as yet.
 
 mod addresses;
+mod datagram;
 mod done;
+mod edges;
 mod fd;
 mod limits;
+mod listener;
 mod readiness;
+mod retry;
+mod socket;
 mod stream;
 mod tcp;
+mod udp;
+mod unix_datagram;
+mod unix_stream;
 
 pub use std::net::{
     AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
 };
 
+pub use std::os::unix::net::SocketAddr as UnixSocketAddr;
+
 pub use self::addresses::ToSocketAddrs;
 pub use self::done::{WithDone, is_done};
 pub use self::fd::Fd;
 pub use self::tcp::{Incoming, TcpListener, TcpStream};
+pub use self::udp::UdpSocket;
+pub use self::unix_datagram::UnixDatagram;
+pub use self::unix_stream::{UnixIncoming, UnixListener, UnixStream};

@@ -1,8 +1,8 @@
 //! What the streams have in common, over TCP and in the Unix domain.
 
-/// Implements `Read` and `Write`, timeouts, deadlines, and the conversions, for a socket type with a field `fd: Arc<Fd<$std>>`.
+/// `Read`, `Write` and `shutdown` of a stream with a field `fd: Arc<Fd<..>>`. `$left` says what a read of so many bytes, for so many, has left.
 macro_rules! stream {
-    ($name:ident, $std:ty) => {
+    ($name:ident, $left:expr) => {
         impl $name {
             pub(super) fn read_until(
                 &self,
@@ -11,7 +11,7 @@ macro_rules! stream {
             ) -> io::Result<usize> {
                 let len = buf.len();
                 self.fd.drive(Way::Read, done, |mut io| {
-                    io.read(buf).map(|n| Left::of_partial(n, len))
+                    io.read(buf).map(|n| $left(n, len))
                 })
             }
 
@@ -46,90 +46,12 @@ macro_rules! stream {
                 })
             }
 
-            /// Another handle of the same stream. It shares everything with this one, timeouts and deadlines included.
-            ///
-            /// # Errors
-            /// None as yet.
-            pub fn try_clone(&self) -> io::Result<$name> {
-                Ok($name {
-                    fd: Arc::clone(&self.fd),
-                })
-            }
-
             /// Ends reading, writing or both, for all handles; whoever is blocked in it goes on.
             ///
             /// # Errors
             /// The system's: the stream is not connected.
             pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
                 self.fd.get_ref().shutdown(how)
-            }
-
-            /// How long a read may wait; then it fails with [`TimedOut`](io::ErrorKind::TimedOut). `None`: for ever.
-            ///
-            /// # Errors
-            /// If it is zero.
-            pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-                set_timeout(&self.fd, Way::Read, timeout)
-            }
-
-            /// How long a write may wait; then it fails with [`TimedOut`](io::ErrorKind::TimedOut). `None`: for ever.
-            ///
-            /// # Errors
-            /// If it is zero.
-            pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-                set_timeout(&self.fd, Way::Write, timeout)
-            }
-
-            /// What [`set_read_timeout`](Self::set_read_timeout) has set.
-            ///
-            /// # Errors
-            /// None as yet.
-            pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-                Ok(self.fd.limits(Way::Read).timeout())
-            }
-
-            /// What [`set_write_timeout`](Self::set_write_timeout) has set.
-            ///
-            /// # Errors
-            /// None as yet.
-            pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
-                Ok(self.fd.limits(Way::Write).timeout())
-            }
-
-            /// After that moment reads and writes fail with [`TimedOut`](io::ErrorKind::TimedOut), also those that wait already, until another
-            /// deadline is set; `None`: there is none. As Go's `SetDeadline`.
-            pub fn set_deadline(&self, deadline: Option<Instant>) {
-                self.set_read_deadline(deadline);
-                self.set_write_deadline(deadline);
-            }
-
-            /// [`set_deadline`](Self::set_deadline) for reads.
-            pub fn set_read_deadline(&self, deadline: Option<Instant>) {
-                self.fd.set_read_deadline(deadline);
-            }
-
-            /// [`set_deadline`](Self::set_deadline) for writes.
-            pub fn set_write_deadline(&self, deadline: Option<Instant>) {
-                self.fd.set_write_deadline(deadline);
-            }
-
-            /// The error that the socket has met since it was asked last.
-            ///
-            /// # Errors
-            /// The system's.
-            pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-                self.fd.get_ref().take_error()
-            }
-
-            /// The stream, with a done channel that ends its operations.
-            pub fn with_done<'a, D>(&'a self, done: &'a Receiver<D>) -> WithDone<'a, $name, D> {
-                WithDone::new(self, done)
-            }
-
-            fn from_non_blocking(io: $std) -> $name {
-                $name {
-                    fd: Arc::new(Fd::of_non_blocking(io)),
-                }
             }
         }
 
@@ -174,79 +96,48 @@ macro_rules! stream {
                 Ok(())
             }
         }
+
+        impl<D> Read for &WithDone<'_, $name, D> {
+            fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                self.socket.read_until(buf, Some(self.done))
+            }
+            fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+                self.socket.read_vectored_until(bufs, Some(self.done))
+            }
+        }
+
+        impl<D> Write for &WithDone<'_, $name, D> {
+            fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+                self.socket.write_until(buf, Some(self.done))
+            }
+            fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+                self.socket.write_vectored_until(bufs, Some(self.done))
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        impl<D> Read for WithDone<'_, $name, D> {
+            fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                (&*self).read(buf)
+            }
+            fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+                (&*self).read_vectored(bufs)
+            }
+        }
+
+        impl<D> Write for WithDone<'_, $name, D> {
+            fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+                (&*self).write(buf)
+            }
+            fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+                (&*self).write_vectored(bufs)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
     };
 }
 pub(super) use stream;
-
-/// Conversions of a socket type with a field `fd: Arc<Fd<$std>>`.
-macro_rules! convert {
-    ($name:ident, $std:ty) => {
-        impl From<$std> for $name {
-            /// Makes the socket non-blocking, and with it all duplicates of its descriptor.
-            ///
-            /// # Panics
-            /// If the system refuses that, as it does for no open socket.
-            fn from(io: $std) -> $name {
-                match Fd::new(io) {
-                    Ok(fd) => $name { fd: Arc::new(fd) },
-                    Err(error) => panic!("a socket cannot be made non-blocking: {error}"),
-                }
-            }
-        }
-
-        impl From<$name> for $std {
-            /// Makes the socket blocking again. If another handle of it is in use, it gets a duplicate, and the socket stays non-blocking, since the
-            /// system does not tell the two apart.
-            ///
-            /// # Panics
-            /// If there is another handle, and the system has no descriptor for a duplicate.
-            fn from(socket: $name) -> $std {
-                match Arc::try_unwrap(socket.fd) {
-                    Ok(fd) => {
-                        let io = fd.into_inner();
-                        // It cannot fail for an open socket.
-                        let _ = io.set_nonblocking(false);
-                        io
-                    }
-                    Err(fd) => match fd.get_ref().try_clone() {
-                        Ok(io) => io,
-                        Err(error) => panic!("a socket cannot be duplicated: {error}"),
-                    },
-                }
-            }
-        }
-
-        impl From<OwnedFd> for $name {
-            /// As from std's type.
-            fn from(fd: OwnedFd) -> $name {
-                <$std>::from(fd).into()
-            }
-        }
-
-        impl From<$name> for OwnedFd {
-            /// As into std's type.
-            fn from(socket: $name) -> OwnedFd {
-                <$std>::from(socket).into()
-            }
-        }
-
-        impl AsFd for $name {
-            fn as_fd(&self) -> BorrowedFd<'_> {
-                self.fd.get_ref().as_fd()
-            }
-        }
-
-        impl AsRawFd for $name {
-            fn as_raw_fd(&self) -> RawFd {
-                self.fd.get_ref().as_raw_fd()
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.fd.get_ref().fmt(f)
-            }
-        }
-    };
-}
-pub(super) use convert;

@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::addresses::{self, ToSocketAddrs};
-use super::done::{Done, WithDone};
+use super::done::{Done, WithDone, is_done};
 use super::fd::{Fd, Left, Way, set_timeout};
-use super::stream::{convert, stream};
+use super::listener::listener;
+use super::socket::{convert, socket};
+use super::stream::stream;
 use crate::channel::Receiver;
 use crate::clock;
 
@@ -30,7 +32,7 @@ use crate::clock;
 /// let address = listener.local_addr()?;
 /// go! {
 ///     for stream in listener.incoming().flatten() {
-///         go! { std::io::copy(&mut &stream, &mut &stream) };
+///         go!({ std::io::copy(&mut &stream, &mut &stream) });
 ///     }
 /// };
 /// let mut stream = TcpStream::connect(address)?;
@@ -45,7 +47,8 @@ pub struct TcpStream {
     fd: Arc<Fd<net::TcpStream>>,
 }
 
-stream!(TcpStream, net::TcpStream);
+socket!(TcpStream, net::TcpStream);
+stream!(TcpStream, Left::of_partial);
 convert!(TcpStream, net::TcpStream);
 
 impl TcpStream {
@@ -163,6 +166,13 @@ pub struct TcpListener {
     fd: Arc<Fd<net::TcpListener>>,
 }
 
+listener!(
+    TcpListener,
+    net::TcpListener,
+    TcpStream,
+    SocketAddr,
+    Incoming
+);
 convert!(TcpListener, net::TcpListener);
 
 impl TcpListener {
@@ -172,59 +182,6 @@ impl TcpListener {
     /// If none is: the error of the last one.
     pub fn bind(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
         addresses::try_each(&addresses, net::TcpListener::bind).map(TcpListener::from)
-    }
-
-    /// Waits for a connection.
-    ///
-    /// # Errors
-    /// The system's: there may be no descriptor for it (`EMFILE`; then it stays in the queue), or the other side has given up
-    /// meanwhile. After the [deadline](Self::set_deadline), [`TimedOut`](io::ErrorKind::TimedOut).
-    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.accept_until(None)
-    }
-
-    pub(super) fn accept_until(
-        &self,
-        done: Option<&dyn Done>,
-    ) -> io::Result<(TcpStream, SocketAddr)> {
-        let (stream, address) = self
-            .fd
-            .drive(Way::Read, done, |io| io.accept().map(Left::More))?;
-        stream.set_nonblocking(true)?;
-        Ok((TcpStream::from_non_blocking(stream), address))
-    }
-
-    /// The connections as they come, without end.
-    pub fn incoming(&self) -> Incoming<'_> {
-        Incoming { listener: self }
-    }
-
-    /// The address that it listens at.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.fd.get_ref().local_addr()
-    }
-
-    /// Another handle of the same listener; each connection is accepted once.
-    ///
-    /// # Errors
-    /// None as yet.
-    pub fn try_clone(&self) -> io::Result<TcpListener> {
-        Ok(TcpListener {
-            fd: Arc::clone(&self.fd),
-        })
-    }
-
-    /// After that moment `accept` fails with [`TimedOut`](io::ErrorKind::TimedOut), also where it waits already; `None`: there is none.
-    pub fn set_deadline(&self, deadline: Option<Instant>) {
-        self.fd.set_read_deadline(deadline);
-    }
-
-    /// The listener, with a done channel that ends its `accept`.
-    pub fn with_done<'a, D>(&'a self, done: &'a Receiver<D>) -> WithDone<'a, TcpListener, D> {
-        WithDone::new(self, done)
     }
 
     /// How many routers packets may pass (`IP_TTL`).
@@ -241,27 +198,5 @@ impl TcpListener {
     /// The system's.
     pub fn ttl(&self) -> io::Result<u32> {
         self.fd.get_ref().ttl()
-    }
-
-    /// The error that the socket has met since it was asked last.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.fd.get_ref().take_error()
-    }
-}
-
-/// The connections that a [`TcpListener`] accepts: it never ends.
-#[derive(Debug)]
-pub struct Incoming<'a> {
-    listener: &'a TcpListener,
-}
-
-impl Iterator for Incoming<'_> {
-    type Item = io::Result<TcpStream>;
-
-    fn next(&mut self) -> Option<io::Result<TcpStream>> {
-        Some(self.listener.accept().map(|(stream, _)| stream))
     }
 }

@@ -22,9 +22,17 @@ use super::worker::Worker;
 use crate::config::{Config, Debug, StartError};
 use crate::primitives::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::stack;
+#[cfg(target_os = "linux")]
+use crate::stack::Room;
 
 /// So many workers more than GOMAXPROCS there may be, for as many that are held by a goroutine each.
 pub(super) const EXTRA: usize = 256;
+/// In a thread that finds no memory for its own purposes the process ends: where memory is limited (ulimit -v) none is made if there is not so much left.
+#[cfg(target_os = "linux")]
+const THREAD_ROOM: usize = 8 << 20;
+/// So much is enough to say what went wrong.
+#[cfg(target_os = "linux")]
+const ROOM: usize = 1 << 20;
 
 pub(crate) struct Runtime {
     /// The first `made` are there.
@@ -104,8 +112,13 @@ impl Runtime {
             .collect();
         runtime.active.store(config.workers, Ordering::Relaxed);
         runtime.made.store(config.workers, Ordering::Release);
+        // For saying what went wrong.
+        #[cfg(target_os = "linux")]
+        let mut room = Room::reserve(ROOM).ok();
         for (index, queue) in queues.into_iter().enumerate() {
             runtime.hire(index, queue).map_err(|(error, _)| {
+                #[cfg(target_os = "linux")]
+                drop(room.take());
                 StartError(format!(
                     "worker thread {} of {} cannot be made ({error}): {advice}",
                     index + 1,
@@ -114,6 +127,8 @@ impl Runtime {
             })?;
         }
         monitor::start(runtime).map_err(|error| {
+            #[cfg(target_os = "linux")]
+            drop(room.take());
             StartError(format!(
                 "the monitor's thread cannot be made ({error}): {advice}"
             ))
@@ -138,6 +153,10 @@ impl Runtime {
         };
         let theirs = Arc::clone(&queue);
         let (ready, is_ready) = mpsc::channel::<()>();
+        #[cfg(target_os = "linux")]
+        if let Err(error) = Room::reserve(THREAD_ROOM) {
+            return Err((error, take(&queue)));
+        }
         let thread = thread::Builder::new()
             .name(format!("go-worker-{index}"))
             .spawn(move || {

@@ -72,10 +72,25 @@ pub(super) unsafe fn discard_all(starts: &[NonNull<u8>], len: usize) {
     }
 }
 
-/// Whether `len` bytes could be reserved now.
-pub(super) fn has_room(len: usize) -> bool {
-    // SAFETY: reserved just now, and used by nobody.
-    reserve(len).is_ok_and(|start| unsafe { release(start, len) }.is_ok())
+/// A reservation that keeps others from taking the last of the memory; dropped, it is there for them.
+pub(crate) struct Room {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+impl Room {
+    /// # Errors
+    /// If `len` bytes, a multiple of the page size, cannot be reserved.
+    pub(crate) fn reserve(len: usize) -> io::Result<Room> {
+        reserve(len).map(|start| Room { start, len })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // SAFETY: reserved by this one, and used by nobody. Should it fail, the reservation merely stays.
+        let _ = unsafe { release(self.start, self.len) };
+    }
 }
 
 /// How many pages the calling thread has been given; `None` if the system does not say.

@@ -23,6 +23,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use corosensei::stack::StackPointer;
 
+#[cfg(target_os = "linux")]
+pub(crate) use memory::Room;
+
 /// The default size of a goroutine's stack, in bytes. Memory is only taken for the pages that are touched.
 pub(crate) const DEFAULT_SIZE: usize = 256 << 10;
 /// The least size: below it not even a panic with its backtrace fits.

@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::guards;
-use super::memory;
+use super::memory::{self, Room};
 
 /// Slots so large have a slab each, which ends with them.
 const ALONE: usize = 4 << 20;
@@ -210,7 +210,7 @@ impl Slabs {
         let slab = loop {
             match Slab::new(size, slots) {
                 // Where reservations are limited (ulimit -v), the rest of the process needs some as well.
-                Ok(slab) if memory::has_room(SLACK) => break slab,
+                Ok(slab) if Room::reserve(SLACK).is_ok() => break slab,
                 Ok(slab) => {
                     slab.release();
                     if slots == 1 {

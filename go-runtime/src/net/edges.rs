@@ -1,0 +1,106 @@
+//! The edges of one direction of a descriptor, and the queue of those who wait for the next one.
+//!
+//! An edge says that something may have become possible, once. Each is counted, and wakes one of those who wait. Whoever finds that an operation would
+//! block waits for the count to differ from what it was before the attempt.
+//!
+//! No edge is missed: the count is raised before the queue is looked into, and looked at in the queue's lock before anybody goes into the queue. So of an
+//! edge and a waiter either the waiter sees the count, or the edge finds the waiter. The same holds for limits, which are changed
+//! before the queue is looked into, and read in its lock.
+
+use std::cell::UnsafeCell;
+use std::ptr;
+use std::time::Instant;
+
+use crate::channel::wait_queue::{Claim, Offer, WaitQueue, Waiter};
+use crate::primitives::atomic::{AtomicUsize, Ordering};
+use crate::primitives::spin_lock::RawSpinLock;
+use crate::sched::{Parker, Verdict};
+
+/// The count of edges before an attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Edge(usize);
+
+impl Edge {
+    pub(super) fn number(self) -> usize {
+        self.0
+    }
+}
+
+pub(crate) struct Edges {
+    /// It starts at 1.
+    count: AtomicUsize,
+    /// Guarded by `lock`.
+    waiting: UnsafeCell<WaitQueue>,
+    lock: RawSpinLock,
+}
+
+// SAFETY: `waiting` is used under the lock only.
+unsafe impl Sync for Edges {}
+
+impl Edges {
+    pub(crate) fn new() -> Edges {
+        Edges {
+            count: AtomicUsize::new(1),
+            waiting: UnsafeCell::new(WaitQueue::new()),
+            lock: RawSpinLock::new(),
+        }
+    }
+
+    /// To be read before an attempt.
+    #[inline]
+    pub(crate) fn now(&self) -> Edge {
+        Edge(self.count.load(Ordering::Acquire))
+    }
+
+    /// Counts an edge. One who waits has to be [woken](Self::wake_one) for it.
+    pub(crate) fn add(&self) {
+        self.count.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Wakes the first who waits. If it leaves anything, it has to wake the next.
+    pub(crate) fn wake_one(&self) {
+        if let Some(first) = self.with_queue(WaitQueue::take) {
+            // SAFETY: it was claimed and taken out of the queue just now.
+            unsafe { Waiter::finish(first) };
+        }
+    }
+
+    /// Wakes all who wait.
+    pub(crate) fn wake_all(&self) {
+        self.with_queue(WaitQueue::take_all).end(Verdict::Done);
+    }
+
+    /// Waits until there is another edge than `at`, somebody wakes it, or the moment that `limit` says. `false`: that has come.
+    /// (`limit` is asked in the queue's lock: it must neither block nor panic.)
+    pub(crate) fn wait(&self, at: Edge, limit: impl FnOnce() -> Option<Instant>) -> bool {
+        self.lock.lock();
+        if self.now() != at {
+            // SAFETY: locked above, and the queue has not been used.
+            unsafe { self.lock.unlock() };
+            return true;
+        }
+        let until = limit();
+        let waiter = Waiter::new(Offer::Message, Claim::until(until));
+        let parker = Parker::new();
+        waiter.set_up(&parker, 0, ptr::null_mut());
+        // SAFETY: the lock is held. Whoever unparks us has taken the waiter out; else we do below.
+        unsafe { (*self.waiting.get()).push(&waiter) };
+        // SAFETY: locked above, and the queue is not used any more.
+        unsafe { self.lock.unlock() };
+        if parker.park(until) == Verdict::TimedOut {
+            // SAFETY: it has been in this queue only.
+            self.with_queue(|queue| unsafe { queue.remove(&waiter) });
+            return false;
+        }
+        true
+    }
+
+    fn with_queue<R>(&self, f: impl FnOnce(&mut WaitQueue) -> R) -> R {
+        self.lock.lock();
+        // SAFETY: the lock is held, and nothing that is passed in here comes here again.
+        let result = f(unsafe { &mut *self.waiting.get() });
+        // SAFETY: locked above, and the queue is not used any more: no result refers to it.
+        unsafe { self.lock.unlock() };
+        result
+    }
+}

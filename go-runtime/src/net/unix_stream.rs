@@ -1,0 +1,196 @@
+//! Streams in the Unix domain.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::{self, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+
+use super::done::{Done, WithDone, is_done};
+use super::fd::{Fd, Left, Way, set_timeout};
+use super::listener::listener;
+use super::socket::{convert, socket};
+use super::stream::stream;
+use crate::channel::Receiver;
+
+/// A connection in the Unix domain: [`std::os::unix::net::UnixStream`], but that blocking parks the goroutine (on a plain thread it blocks the
+/// thread).
+///
+/// Reads and writes are `Read` and `Write`, also of `&UnixStream`, so several goroutines may use it; it is closed when the last
+/// [clone](Self::try_clone) goes.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use go_runtime::{go, net::{Shutdown, UnixStream}};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let (mut client, mut server) = UnixStream::pair()?;
+/// let served = go! {
+///     let mut text = String::new();
+///     server.read_to_string(&mut text)?;
+///     server.write_all(text.to_uppercase().as_bytes())
+/// };
+/// client.write_all(b"hello")?;
+/// client.shutdown(Shutdown::Write)?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert_eq!(answer, "HELLO");
+/// served.join().unwrap()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct UnixStream {
+    fd: Arc<Fd<net::UnixStream>>,
+}
+
+socket!(UnixStream, net::UnixStream);
+// A read ends where descriptors have been sent along, even if there is more.
+stream!(UnixStream, Left::of_any);
+convert!(UnixStream, net::UnixStream);
+
+impl UnixStream {
+    /// Connects to the listener at `path`. While that has as many connections waiting as it lets, it is tried again, after pauses of some
+    /// milliseconds at most, for ever.
+    ///
+    /// # Errors
+    /// The system's: there may be no such path, or nobody who listens there ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)).
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is too long for an address (108 bytes on Linux, the final zero included), or has a zero byte in it.
+    pub fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
+        Self::connect_addr(&SocketAddr::from_pathname(path)?)
+    }
+
+    /// [`connect`](Self::connect), to an address, which may also be an abstract one.
+    ///
+    /// # Errors
+    /// As there; the system's if the address is unnamed.
+    pub fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
+        let address = to_socket2(address)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+        let stream = UnixStream::from_non_blocking(socket.into());
+        stream
+            .fd
+            .retry(Way::Write, None, |io| SockRef::from(io).connect(&address))?;
+        Ok(stream)
+    }
+
+    /// Two that are connected with each other.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
+        let (one, other) = net::UnixStream::pair()?;
+        one.set_nonblocking(true)?;
+        other.set_nonblocking(true)?;
+        Ok((Self::from_non_blocking(one), Self::from_non_blocking(other)))
+    }
+
+    /// The address of the other side; most that connect have an unnamed one.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.fd.get_ref().peer_addr()
+    }
+
+    /// The address of this side.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.fd.get_ref().local_addr()
+    }
+}
+
+/// std's address in the form that a socket takes which is not connected yet.
+fn to_socket2(address: &SocketAddr) -> io::Result<SockAddr> {
+    if let Some(path) = address.as_pathname() {
+        return SockAddr::unix(path);
+    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(name) = abstract_name(address) {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+
+        let name = [b"\0", name].concat();
+        return SockAddr::unix(OsStr::from_bytes(&name));
+    }
+    SockAddr::unix("")
+}
+
+#[cfg(target_os = "android")]
+fn abstract_name(address: &SocketAddr) -> Option<&[u8]> {
+    std::os::android::net::SocketAddrExt::as_abstract_name(address)
+}
+
+#[cfg(target_os = "linux")]
+fn abstract_name(address: &SocketAddr) -> Option<&[u8]> {
+    std::os::linux::net::SocketAddrExt::as_abstract_name(address)
+}
+
+/// Listens for connections in the Unix domain: [`std::os::unix::net::UnixListener`], but that blocking parks the goroutine (on a plain thread
+/// it blocks the thread).
+///
+/// Several goroutines may accept; one is woken for each connection. The path is made when it is bound, and stays when it is dropped: it has to be removed,
+/// or the next cannot bind.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use go_runtime::{go, net::{UnixListener, UnixStream}};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let path = std::env::temp_dir().join(format!("a-listener-{}", std::process::id()));
+/// let listener = UnixListener::bind(&path)?;
+/// go! {
+///     for stream in listener.incoming().flatten() {
+///         go! { (&stream).write_all(b"welcome") };
+///     }
+/// };
+/// let mut text = String::new();
+/// UnixStream::connect(&path)?.read_to_string(&mut text)?;
+/// assert_eq!(text, "welcome");
+/// std::fs::remove_file(&path)?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct UnixListener {
+    fd: Arc<Fd<net::UnixListener>>,
+}
+
+listener!(
+    UnixListener,
+    net::UnixListener,
+    UnixStream,
+    SocketAddr,
+    UnixIncoming
+);
+convert!(UnixListener, net::UnixListener);
+
+impl UnixListener {
+    /// Makes a socket at `path`, and listens there.
+    ///
+    /// # Errors
+    /// The system's: [`AddrInUse`](io::ErrorKind::AddrInUse) if the path is there already, whoever has made it.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it is too long for an address, or has a zero byte in it.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
+        Self::of_blocking(net::UnixListener::bind(path)?)
+    }
+
+    /// [`bind`](Self::bind), to an address, which may also be an abstract one.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
+        Self::of_blocking(net::UnixListener::bind_addr(address)?)
+    }
+
+    fn of_blocking(io: net::UnixListener) -> io::Result<UnixListener> {
+        Ok(UnixListener {
+            fd: Arc::new(Fd::new(io)?),
+        })
+    }
+}

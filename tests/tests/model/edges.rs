@@ -1,0 +1,108 @@
+//! The edges of a descriptor: none is missed by one who waits, whoever comes first, and a changed limit is seen.
+
+#[path = "../../../go-runtime/src/net/edges.rs"]
+mod edges;
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use loom::thread;
+
+use self::edges::Edges;
+use crate::{check, clock};
+
+/// A descriptor with some bytes, as edges tell of it.
+struct Descriptor {
+    edges: Edges,
+    bytes: AtomicUsize,
+    /// The time of those who read is over.
+    is_over: AtomicBool,
+}
+
+unsafe impl Send for Descriptor {}
+unsafe impl Sync for Descriptor {}
+
+impl Descriptor {
+    fn new() -> Arc<Descriptor> {
+        Arc::new(Descriptor {
+            edges: Edges::new(),
+            bytes: AtomicUsize::new(0),
+            is_over: AtomicBool::new(false),
+        })
+    }
+
+    /// The system's part, and the poller's.
+    fn arrive(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.edges.add();
+        self.edges.wake_one();
+    }
+
+    fn try_read(&self) -> bool {
+        let fewer = |bytes: usize| bytes.checked_sub(1);
+        self.bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer)
+            .is_ok()
+    }
+
+    /// Reads a byte, and passes on what is left; `false`: its time was over.
+    fn read(&self) -> bool {
+        let read = loop {
+            let at = self.edges.now();
+            if self.try_read() {
+                break true;
+            }
+            let limit = || self.is_over.load(Ordering::Relaxed).then(clock::now);
+            if !self.edges.wait(at, limit) || self.is_over.load(Ordering::Relaxed) {
+                break false;
+            }
+        };
+        self.edges.wake_one();
+        read
+    }
+}
+
+#[test]
+fn no_edge_is_missed() {
+    check("edges, one waits for two", 4, || {
+        let descriptor = Descriptor::new();
+        let there = descriptor.clone();
+        let reader = thread::spawn(move || assert!(there.read() && there.read()));
+        descriptor.arrive(1);
+        descriptor.arrive(1);
+        reader.join().unwrap();
+        assert!(!descriptor.try_read());
+    });
+}
+
+#[test]
+fn one_edge_is_for_all_who_wait() {
+    check("edges, two wait for one", 3, || {
+        let descriptor = Descriptor::new();
+        let readers = [(); 2].map(|()| {
+            let there = descriptor.clone();
+            thread::spawn(move || assert!(there.read()))
+        });
+        descriptor.arrive(2);
+        for reader in readers {
+            reader.join().unwrap();
+        }
+    });
+}
+
+/// Of two that wait one at least hears of a byte; who hears that the time is over leaves the byte.
+#[test]
+fn a_limit_that_is_set_ends_all_waits() {
+    check("edges, a limit and a byte", 2, || {
+        let descriptor = Descriptor::new();
+        let readers = [(); 2].map(|()| {
+            let there = descriptor.clone();
+            thread::spawn(move || there.read())
+        });
+        descriptor.arrive(1);
+        descriptor.is_over.store(true, Ordering::Relaxed);
+        descriptor.edges.wake_all();
+        let read = readers.map(|reader| reader.join().unwrap());
+        let left = usize::from(descriptor.try_read());
+        assert_eq!(read.iter().filter(|read| **read).count() + left, 1);
+    });
+}
