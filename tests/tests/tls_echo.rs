@@ -15,7 +15,6 @@ mod tools;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -28,12 +27,13 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use http::Client;
 use server::{LIMIT, Server};
+use support::{Scratch, scratch};
 use tools::is_installed;
 
-/// The server's certificate and key, in files, and as the clients know it.
+/// The server's certificate and key, and the certificate as the clients know it.
 struct Identity {
-    cert: PathBuf,
-    key: PathBuf,
+    cert: String,
+    key: String,
     client: Arc<ClientConfig>,
 }
 
@@ -42,18 +42,25 @@ fn identity() -> &'static Identity {
     IDENTITY.get_or_init(|| {
         let made = generate_simple_self_signed(["localhost".to_owned()]);
         let CertifiedKey { cert, signing_key } = made.unwrap();
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let file = |name: &str, text: String| {
-            let path = directory.join(format!("tls_echo-{}-{name}", std::process::id()));
-            fs::write(&path, text).unwrap();
-            path
-        };
         Identity {
+            cert: cert.pem(),
+            key: signing_key.serialize_pem(),
             client: trusting(cert.der().clone()),
-            cert: file("cert.pem", cert.pem()),
-            key: file("key.pem", signing_key.serialize_pem()),
         }
     })
+}
+
+/// The certificate and the key in files, which are there as long as the first of these.
+fn files() -> (Scratch, String, String) {
+    let scratch = scratch("tls_echo");
+    let file = |name: &str, text: &str| {
+        let path = scratch.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.into_os_string().into_string().unwrap()
+    };
+    let Identity { cert, key, .. } = identity();
+    let (cert, key) = (file("cert.pem", cert), file("key.pem", key));
+    (scratch, cert, key)
 }
 
 fn trusting(cert: CertificateDer<'static>) -> Arc<ClientConfig> {
@@ -64,10 +71,10 @@ fn trusting(cert: CertificateDer<'static>) -> Arc<ClientConfig> {
 }
 
 fn start(args: &[&str], workers: &str) -> Server {
-    let Identity { cert, key, .. } = identity();
-    let files = ["--cert", cert.to_str().unwrap(), "--key"];
-    let args = [&files[..], &[key.to_str().unwrap()], args].concat();
-    Server::start("tls_echo", &args, workers)
+    // Once it listens it has read them.
+    let (_scratch, cert, key) = files();
+    let files = ["--cert", &cert, "--key", &key];
+    Server::start("tls_echo", &[&files, args].concat(), workers)
 }
 
 /// Tries it with 1 worker and with 4. The server ends well each time, and complains about nothing.
@@ -154,8 +161,8 @@ fn openssl_gets_along_with_it() {
     if !is_installed("openssl") {
         return;
     }
-    let cert = identity().cert.to_str().unwrap();
-    let checks = ["-CAfile", cert, "-verify_return_error"];
+    let (_scratch, cert, _) = files();
+    let checks = ["-CAfile", &cert, "-verify_return_error"];
     let named = ["-verify_hostname", "localhost"];
     with_server(&[], |server| {
         for version in ["-tls1_2", "-tls1_3"] {
@@ -481,8 +488,8 @@ fn arguments_that_are_refused() {
         &["--idle-timeout-ms", "0"],
         "takes a number from 1",
     );
-    let Identity { cert, key, .. } = identity();
-    let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
+    let (_scratch, cert, key) = files();
+    let (cert, key) = (&*cert, &*key);
     for (cert, key, why) in [
         ("/nonexistent", key, "/nonexistent: "),
         (cert, "/nonexistent", "/nonexistent: "),
