@@ -648,8 +648,26 @@ fn shutdown_ends_what_waits() {
     assert_eq!(receiver.join().unwrap().unwrap(), 0);
     let broken = (&*stream).write(b"x").unwrap_err();
     assert_eq!(broken.kind(), ErrorKind::BrokenPipe);
+    let (n, from) = datagram.recv_from(&mut [0]).unwrap();
+    assert!(n == 0 && from.is_unnamed());
     let broken = datagram.send(b"x").unwrap_err();
     assert_eq!(broken.kind(), ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn what_has_arrived_survives_a_shutdown() {
+    in_both(|| {
+        let (datagram, other) = UnixDatagram::pair().unwrap();
+        other.send(b"last").unwrap();
+        datagram.shutdown(Shutdown::Read).unwrap();
+        let mut buf = [0; 8];
+        assert_eq!(datagram.recv(&mut buf).unwrap(), 4);
+        assert_eq!(datagram.recv(&mut buf).unwrap(), 0);
+        let broken = other.send(b"x").unwrap_err();
+        assert_eq!(broken.kind(), ErrorKind::BrokenPipe);
+        datagram.send(b"answer").unwrap();
+        assert_eq!(other.recv(&mut buf).unwrap(), 6);
+    });
 }
 
 /// The other side sees the end when the last handle has gone, also of one that was waited for.
