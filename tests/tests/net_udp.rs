@@ -275,7 +275,7 @@ fn a_deadline_ends_what_waits() {
     assert_eq!(client.send(b"x").unwrap_err().kind(), ErrorKind::TimedOut);
     // It may be put off while one waits.
     client.set_deadline(Some(Instant::now() + Duration::from_millis(20)));
-    let receiver = go!(clone(client) client.recv(&mut [0]));
+    let receiver = go!(clone(client) { client.recv(&mut [0]) });
     client.set_deadline(None);
     time::sleep(Duration::from_millis(40));
     server.send(b"x").unwrap();
@@ -371,7 +371,7 @@ fn to_std_and_back() {
         format!("{client:?}").contains(&raw.to_string()),
         "{client:?}"
     );
-    let receiver = go!(client.recv(&mut [0]));
+    let receiver = go!(move || client.recv(&mut [0]));
     server.send(b"2").unwrap();
     assert_eq!(receiver.join().unwrap().unwrap(), 1);
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use go_runtime::channel::{Sender, bounded, unbounded};
+use go_runtime::channel::{Receiver, Sender, bounded, unbounded};
 use go_runtime::net::{self, Shutdown, UnixDatagram, UnixListener, UnixSocketAddr, UnixStream};
 use go_runtime::{go, gomaxprocs, scope, time};
 
@@ -29,7 +29,7 @@ fn echo_server(path: &Path) -> Sender<()> {
     go! {
         for stream in listener.with_done(&done).incoming() {
             let stream = stream.unwrap();
-            go! { std::io::copy(&mut &stream, &mut &stream) };
+            go!(move || std::io::copy(&mut &stream, &mut &stream));
         }
     };
     stop
@@ -76,7 +76,7 @@ fn connecting_waits_for_the_queue() {
     let clients = 4 * gomaxprocs() + 4;
     let (tx, rx) = unbounded();
     for _ in 0..clients {
-        go!(clone(tx, path) tx.send(UnixStream::connect(path).unwrap()));
+        go!(clone(tx, path) { tx.send(UnixStream::connect(&path).unwrap()).unwrap() });
     }
     // The workers are free for others.
     for _ in 0..20 {
@@ -463,7 +463,7 @@ fn sends_that_wait_end() {
         sender.set_deadline(None);
 
         let (sender, path) = (Arc::new(sender), Arc::new(path));
-        let blocked = |done: &go_runtime::channel::Receiver<()>| {
+        let blocked = |done: Receiver<()>| {
             (0..2)
                 .map(|n| {
                     go!(clone(sender, path, done) {
@@ -477,7 +477,7 @@ fn sends_that_wait_end() {
                 .collect::<Vec<_>>()
         };
         let (stop, done) = bounded::<()>(0);
-        let waiting = blocked(&done);
+        let waiting = blocked(done.clone());
         drop(stop);
         for sender in waiting {
             assert!(net::is_done(&sender.join().unwrap()));
@@ -487,7 +487,7 @@ fn sends_that_wait_end() {
         assert!(net::is_done(&over));
 
         let (_open, done) = bounded::<()>(0);
-        let waiting = blocked(&done);
+        let waiting = blocked(done.clone());
         sender.set_write_deadline(Some(Instant::now()));
         for sender in waiting {
             let kind = sender.join().unwrap().kind();
@@ -648,8 +648,26 @@ fn shutdown_ends_what_waits() {
     assert_eq!(receiver.join().unwrap().unwrap(), 0);
     let broken = (&*stream).write(b"x").unwrap_err();
     assert_eq!(broken.kind(), ErrorKind::BrokenPipe);
+    let (n, from) = datagram.recv_from(&mut [0]).unwrap();
+    assert!(n == 0 && from.is_unnamed());
     let broken = datagram.send(b"x").unwrap_err();
     assert_eq!(broken.kind(), ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn what_has_arrived_survives_a_shutdown() {
+    in_both(|| {
+        let (datagram, other) = UnixDatagram::pair().unwrap();
+        other.send(b"last").unwrap();
+        datagram.shutdown(Shutdown::Read).unwrap();
+        let mut buf = [0; 8];
+        assert_eq!(datagram.recv(&mut buf).unwrap(), 4);
+        assert_eq!(datagram.recv(&mut buf).unwrap(), 0);
+        let broken = other.send(b"x").unwrap_err();
+        assert_eq!(broken.kind(), ErrorKind::BrokenPipe);
+        datagram.send(b"answer").unwrap();
+        assert_eq!(other.recv(&mut buf).unwrap(), 6);
+    });
 }
 
 /// The other side sees the end when the last handle has gone, also of one that was waited for.

@@ -2,13 +2,13 @@
 
 /// Receiving, and sending to the connected peer, of a socket with a field `fd: Arc<Fd<..>>`; also with a done channel.
 ///
-/// A receive takes one datagram: that says nothing of whether there are more.
+/// A receive takes one datagram, by `$recv` or `$recv_from`: that says nothing of whether there are more.
 macro_rules! datagram {
-    ($name:ident, $address:ty) => {
+    ($name:ident, $address:ty, $recv:expr, $recv_from:expr) => {
         impl $name {
             fn recv_until(&self, buf: &mut [u8], done: Option<&dyn Done>) -> io::Result<usize> {
                 self.fd
-                    .drive(Way::Read, done, |io| io.recv(buf).map(Left::More))
+                    .drive(Way::Read, done, |io| $recv(io, buf).map(Left::More))
             }
 
             fn recv_from_until(
@@ -17,7 +17,7 @@ macro_rules! datagram {
                 done: Option<&dyn Done>,
             ) -> io::Result<(usize, $address)> {
                 self.fd
-                    .drive(Way::Read, done, |io| io.recv_from(buf).map(Left::More))
+                    .drive(Way::Read, done, |io| $recv_from(io, buf).map(Left::More))
             }
 
             fn send_until(&self, buf: &[u8], done: Option<&dyn Done>) -> io::Result<usize> {

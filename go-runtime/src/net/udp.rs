@@ -44,7 +44,12 @@ pub struct UdpSocket {
 }
 
 socket!(UdpSocket, net::UdpSocket);
-datagram!(UdpSocket, SocketAddr);
+datagram!(
+    UdpSocket,
+    SocketAddr,
+    net::UdpSocket::recv,
+    net::UdpSocket::recv_from
+);
 convert!(UdpSocket, net::UdpSocket);
 
 impl UdpSocket {

@@ -44,7 +44,7 @@ pub struct UnixDatagram {
 }
 
 socket!(UnixDatagram, net::UnixDatagram);
-datagram!(UnixDatagram, SocketAddr);
+datagram!(UnixDatagram, SocketAddr, recv, recv_from);
 convert!(UnixDatagram, net::UnixDatagram);
 
 impl UnixDatagram {
@@ -138,13 +138,57 @@ impl UnixDatagram {
             .retry(Way::Write, done, |io| io.send_to_addr(buf, address))
     }
 
-    /// Ends receiving, sending or both, for all handles; whoever is blocked in it goes on.
+    /// Ends receiving, sending or both, for all handles: what has arrived can still be received, then there are empty datagrams without end; who is
+    /// blocked in receiving goes on.
     ///
     /// # Errors
     /// The system's: the socket is not connected.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.fd.get_ref().shutdown(how)
     }
+}
+
+fn recv(io: &net::UnixDatagram, buf: &mut [u8]) -> io::Result<usize> {
+    match io.recv(buf) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_shut(io)? => {
+            // The last one may have come in between.
+            io.recv(buf).or_else(|error| at_the_end(error, 0))
+        }
+        other => other,
+    }
+}
+
+fn recv_from(io: &net::UnixDatagram, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    match io.recv_from(buf) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_shut(io)? => {
+            let unnamed = SocketAddr::from_pathname("")?;
+            io.recv_from(buf)
+                .or_else(|error| at_the_end(error, (0, unnamed)))
+        }
+        other => other,
+    }
+}
+
+fn at_the_end<R>(error: io::Error, nothing: R) -> io::Result<R> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Ok(nothing),
+        _ => Err(error),
+    }
+}
+
+/// Whether receiving has been shut down. To a non-blocking socket for datagrams Linux says that it would block even then.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_shut(io: &net::UnixDatagram) -> io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let mut fds = [PollFd::new(io, PollFlags::RDHUP)];
+    poll(&mut fds, Some(&Timespec::default()))?;
+    Ok(fds[0].revents().contains(PollFlags::RDHUP))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_shut(_io: &net::UnixDatagram) -> io::Result<bool> {
+    Ok(false)
 }
 
 impl<D> WithDone<'_, UnixDatagram, D> {

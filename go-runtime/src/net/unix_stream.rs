@@ -147,7 +147,7 @@ fn abstract_name(address: &SocketAddr) -> Option<&[u8]> {
 /// let listener = UnixListener::bind(&path)?;
 /// go! {
 ///     for stream in listener.incoming().flatten() {
-///         go! { (&stream).write_all(b"welcome") };
+///         go!(move || (&stream).write_all(b"welcome"));
 ///     }
 /// };
 /// let mut text = String::new();
