@@ -1,5 +1,9 @@
-//! What a word is, and how the words of a file are counted: shared by `wordcount`, with goroutines and without, and the
-//! tests.
+//! What examples share: here what a word is, and how the words of a file are counted, for `wordcount`, with goroutines and without, and the
+//! tests; in modules what servers have in common.
+
+pub mod input;
+#[cfg(unix)]
+pub mod server;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -10,31 +10,32 @@
 //! Ctrl-C or SIGTERM stops it: no more connections are taken, idle ones are closed, and requests that run get their answers if they do not
 //! take longer than `--stop-timeout-ms`. A second one ends it at once.
 
-mod accept;
 mod answer;
 mod body;
+mod buffers;
 mod connection;
 mod date;
-mod input;
 mod limits;
 mod request;
 mod routes;
 mod wire;
 
+use std::convert::Infallible;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use go_runtime::channel::{after, bounded};
+use go_examples::server::accept;
+use go_runtime::channel::{Sender, after, bounded};
 use go_runtime::signal::{SIGINT, SIGTERM, notify_context};
 use go_runtime::sync::Pool;
-use go_runtime::{context, select};
+use go_runtime::{Builder, context, select};
 
-use crate::connection::Server;
-use crate::input::Buffers;
+use crate::buffers::Buffers;
+use crate::connection::{Server, serve};
 use crate::limits::Limits;
-use go_runtime::net::TcpListener;
+use go_runtime::net::{TcpListener, TcpStream};
 
 #[go_runtime::main]
 fn main() -> ExitCode {
@@ -68,7 +69,9 @@ fn run(address: &str, limits: Limits) -> io::Result<()> {
     });
     // Nothing is sent: the last connection that ends closes the channel.
     let (running, all_ended) = bounded(0);
-    let accepted = accept::accept(&listener, &server, &running);
+    let accepted = accept(&listener, &server.done, |stream| {
+        start(stream, Arc::clone(&server), running.clone())
+    });
     server.stopping.store(true, Ordering::Relaxed);
     // So that a second signal ends the program. (And if there was none: so that connections know.)
     release_signals.cancel();
@@ -80,4 +83,16 @@ fn run(address: &str, limits: Limits) -> io::Result<()> {
         }
     }
     accepted
+}
+
+/// Each connection has a clone of `running`, until it ends.
+fn start(stream: TcpStream, server: Arc<Server>, running: Sender<Infallible>) -> io::Result<()> {
+    Builder::new()
+        .spawn(move || {
+            serve(&server, &stream);
+            // The connection is closed before it counts as ended.
+            drop(stream);
+            drop(running);
+        })
+        .map(drop)
 }

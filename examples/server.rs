@@ -1,38 +1,37 @@
-//! Takes connections, and starts a goroutine for each.
-//!
-//! While the process has no file descriptors left (or no memory for a goroutine) it takes none, and those that are open go on.
+//! How the servers take connections, and how they part with a client that still sends.
 
-use std::convert::Infallible;
-use std::io::{self, ErrorKind};
-use std::sync::Arc;
+use std::io::{self, ErrorKind, Read};
 use std::time::{Duration, Instant};
 
-use go_runtime::channel::{Sender, after};
-use go_runtime::{Builder, select};
-
-use crate::connection::{Server, serve};
-use go_runtime::net::{self, TcpListener, TcpStream};
+use go_runtime::channel::{Receiver, after};
+use go_runtime::net::{self, Shutdown, TcpListener, TcpStream};
+use go_runtime::select;
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Failures that are not further apart than this are told as one.
 const BURST: Duration = Duration::from_secs(2);
 
-/// Takes connections until the server is to stop. Each has a clone of `running`, until it ends.
+/// How long a client that sends what nobody wants may take to see the answer, and stop.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Takes connections until `done` is closed, and hands each to `start`, which is to start a goroutine for it.
+///
+/// While the process has no file descriptors left (or `start` no memory for a goroutine) it takes none, and those that are open go on.
 ///
 /// # Errors
 /// What is wrong with the listener.
-pub(crate) fn accept(
+pub fn accept<D>(
     listener: &TcpListener,
-    server: &Arc<Server>,
-    running: &Sender<Infallible>,
+    done: &Receiver<D>,
+    mut start: impl FnMut(TcpStream) -> io::Result<()>,
 ) -> io::Result<()> {
-    let listener = listener.with_done(&server.done);
+    let listener = listener.with_done(done);
     let mut pause = SHORTEST_PAUSE;
     let mut last: Option<Instant> = None;
     loop {
         let error = match listener.accept().map(|(stream, _)| stream) {
-            Ok(stream) => match start(stream, server, running) {
+            Ok(stream) => match start(stream) {
                 Ok(()) => {
                     pause = SHORTEST_PAUSE;
                     continue;
@@ -51,21 +50,9 @@ pub(crate) fn accept(
         last = Some(Instant::now());
         select! {
             recv(after(pause)) -> _ => pause = LONGEST_PAUSE.min(pause * 2),
-            recv(server.done) -> _ => return Ok(()),
+            recv(done) -> _ => return Ok(()),
         }
     }
-}
-
-fn start(stream: TcpStream, server: &Arc<Server>, running: &Sender<Infallible>) -> io::Result<()> {
-    let (server, running) = (Arc::clone(server), running.clone());
-    Builder::new()
-        .spawn(move || {
-            serve(&server, &stream);
-            // The connection is closed before it counts as ended.
-            drop(stream);
-            drop(running);
-        })
-        .map(drop)
 }
 
 /// It goes away when others give something back.
@@ -74,4 +61,22 @@ fn is_temporary(error: &io::Error) -> bool {
         error.raw_os_error(),
         Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
     )
+}
+
+/// Reads what still comes, for a while. A connection that is closed while there is something to be read is reset, and the answer may be
+/// lost with it.
+pub fn linger(stream: &TcpStream) {
+    if stream.shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    stream.set_read_deadline(Some(Instant::now() + LINGER));
+    let mut rest = [0; 1024];
+    let mut stream = stream;
+    loop {
+        match stream.read(&mut rest) {
+            Ok(1..) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => return,
+        }
+    }
 }
