@@ -1,6 +1,8 @@
 //! The example `http_server`: what it answers, whom it refuses, and how it stops. Clients are threads with plain sockets, curl, and wrk.
 #![cfg(target_os = "linux")]
 
+#[path = "support/client.rs"]
+mod client;
 #[path = "support/http.rs"]
 mod http;
 #[path = "support/programs.rs"]
@@ -14,7 +16,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use http::Client;
+use client::Client;
 use server::Server;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -532,20 +534,6 @@ fn arguments_that_are_refused() {
     assert!(ended.errors.contains("nonsense"), "{}", ended.errors);
 }
 
-/// Whether there is such a program; CI installs those that are used here.
-fn is_installed(name: &str) -> bool {
-    let found = Command::new(name)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok();
-    if !found {
-        println!("skipped: {name} is not installed");
-    }
-    found
-}
-
 /// What curl prints.
 fn curl(args: &[&str], input: &[u8]) -> Vec<u8> {
     let mut child = Command::new("curl")
@@ -568,7 +556,7 @@ fn curl(args: &[&str], input: &[u8]) -> Vec<u8> {
 
 #[test]
 fn curl_gets_along_with_it() {
-    if !is_installed("curl") {
+    if !programs::is_installed("curl") {
         return;
     }
     with_server(&[], |server| {
@@ -615,7 +603,7 @@ fn curl_gets_along_with_it() {
 
 #[test]
 fn wrk_gets_along_with_it() {
-    if !is_installed("wrk") {
+    if !programs::is_installed("wrk") {
         return;
     }
     with_server(&[], |server| {

@@ -58,6 +58,20 @@ pub(crate) fn program(name: &str) -> Command {
     command
 }
 
+/// Whether there is such a program; CI installs those that are used here.
+pub(crate) fn is_installed(name: &str) -> bool {
+    let found = Command::new(name)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok();
+    if !found {
+        println!("skipped: {name} is not installed");
+    }
+    found
+}
+
 /// A running program that does not outlive its test.
 pub(crate) struct Running {
     what: String,
