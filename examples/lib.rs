@@ -1,6 +1,7 @@
-//! What a word is, and how the words of a file are counted: shared by `wordcount`, with goroutines and without, and the
-//! tests. And [`server`], what servers have in common.
+//! What examples share: here what a word is, and how the words of a file are counted, for `wordcount`, with goroutines and without, and the
+//! tests; in modules what servers have in common.
 
+pub mod input;
 #[cfg(unix)]
 pub mod server;
 

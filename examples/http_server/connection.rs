@@ -2,27 +2,25 @@
 //!
 //! While it is idle it has no buffers, only some bytes of its stack: those of the pool are for connections that have something to do.
 
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use go_runtime::channel::Receiver;
 use go_runtime::sync::Pool;
 
 use crate::answer::{Answer, BAD_REQUEST, CONTINUE, Form, PLAIN};
 use crate::body::{self, Failed};
-use crate::input::Buffers;
+use crate::buffers::Buffers;
 use crate::limits::Limits;
 use crate::request::{self, Body, Head, Method, Refused};
 use crate::routes::{Next, Route};
 use crate::wire::Wire;
-use go_runtime::net::{Shutdown, TcpStream};
+use go_examples::server::linger;
+use go_runtime::net::TcpStream;
 
 /// Enough for the requests that most clients send. What is not used costs nothing: that page of the stack is there anyway.
 const FIRST: usize = 1 << 10;
-
-/// How long a client that sends what nobody wants may take to see the answer, and stop.
-const LINGER: Duration = Duration::from_millis(500);
 
 /// What all connections share.
 pub(crate) struct Server {
@@ -172,23 +170,5 @@ fn answer(server: &Server, wire: &mut Wire<'_>, head: &Head) -> Result<bool, Fai
     match route.answer(&content, form, &server.done, wire.output()) {
         Next::AsSaid => Ok(form.keep_alive),
         Next::Close => Ok(false),
-    }
-}
-
-/// Reads what still comes, for a while. A connection that is closed while there is something to be read is reset, and the answer may be
-/// lost with it.
-fn linger(stream: &TcpStream) {
-    if stream.shutdown(Shutdown::Write).is_err() {
-        return;
-    }
-    stream.set_read_deadline(Some(Instant::now() + LINGER));
-    let mut rest = [0; 1024];
-    let mut stream = stream;
-    loop {
-        match stream.read(&mut rest) {
-            Ok(1..) => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Ok(0) | Err(_) => return,
-        }
     }
 }

@@ -12,9 +12,9 @@
 
 mod answer;
 mod body;
+mod buffers;
 mod connection;
 mod date;
-mod input;
 mod limits;
 mod request;
 mod routes;
@@ -26,15 +26,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use go_examples::server::accept;
 use go_runtime::channel::{Sender, after, bounded};
 use go_runtime::signal::{SIGINT, SIGTERM, notify_context};
 use go_runtime::sync::Pool;
 use go_runtime::{Builder, context, select};
 
+use crate::buffers::Buffers;
 use crate::connection::{Server, serve};
-use crate::input::Buffers;
 use crate::limits::Limits;
-use go_examples::server::accept;
 use go_runtime::net::{TcpListener, TcpStream};
 
 #[go_runtime::main]
@@ -70,7 +70,7 @@ fn run(address: &str, limits: Limits) -> io::Result<()> {
     // Nothing is sent: the last connection that ends closes the channel.
     let (running, all_ended) = bounded(0);
     let accepted = accept(&listener, &server.done, |stream| {
-        start(stream, &server, &running)
+        start(stream, Arc::clone(&server), running.clone())
     });
     server.stopping.store(true, Ordering::Relaxed);
     // So that a second signal ends the program. (And if there was none: so that connections know.)
@@ -85,9 +85,8 @@ fn run(address: &str, limits: Limits) -> io::Result<()> {
     accepted
 }
 
-/// The connection has a clone of `running` until it ends.
-fn start(stream: TcpStream, server: &Arc<Server>, running: &Sender<Infallible>) -> io::Result<()> {
-    let (server, running) = (Arc::clone(server), running.clone());
+/// Each connection has a clone of `running`, until it ends.
+fn start(stream: TcpStream, server: Arc<Server>, running: Sender<Infallible>) -> io::Result<()> {
     Builder::new()
         .spawn(move || {
             serve(&server, &stream);

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use crate::input::Buffers;
+use crate::buffers::Buffers;
 use go_runtime::net::TcpStream;
 
 /// Answers of this size do not wait for others.

@@ -19,9 +19,9 @@ const BURST: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// What is wrong with the listener.
-pub fn accept(
+pub fn accept<D>(
     listener: &TcpListener,
-    done: &Receiver<()>,
+    done: &Receiver<D>,
     mut start: impl FnMut(TcpStream) -> io::Result<()>,
 ) -> io::Result<()> {
     let listener = listener.with_done(done);

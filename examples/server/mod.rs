@@ -85,21 +85,26 @@ impl<'a> Connection<'a> {
         self.stream.set_deadline(Some(Instant::now() + timeout));
     }
 
-    /// Ends what is sent, and waits for the client to end as well, for a while. (A connection that is closed while there is something to be
-    /// read is reset, and what was sent last may be lost with it.)
+    /// Ends what is sent, and waits for the client to end as well, for a while.
     pub fn finish(&self) {
-        if self.stream.shutdown(Shutdown::Write).is_err() {
-            return;
-        }
-        self.within(LINGER);
-        let mut rest = [0; 1024];
-        let mut stream = self.stream;
-        loop {
-            match stream.read(&mut rest) {
-                Ok(1..) => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Ok(0) | Err(_) => return,
-            }
+        linger(self.stream);
+    }
+}
+
+/// Ends what is sent, and reads what still comes, for a while: a connection that is closed while there is something to be read is reset, and
+/// what was sent last may be lost with it.
+pub fn linger(stream: &TcpStream) {
+    if stream.shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    stream.set_read_deadline(Some(Instant::now() + LINGER));
+    let mut rest = [0; 1024];
+    let mut stream = stream;
+    loop {
+        match stream.read(&mut rest) {
+            Ok(1..) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => return,
         }
     }
 }

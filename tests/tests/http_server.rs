@@ -1,6 +1,8 @@
 //! The example `http_server`: what it answers, whom it refuses, and how it stops. Clients are threads with plain sockets, curl, and wrk.
 #![cfg(target_os = "linux")]
 
+#[path = "support/client.rs"]
+mod client;
 #[path = "support/http.rs"]
 mod http;
 #[path = "support/programs.rs"]
@@ -16,7 +18,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use http::Client;
+use client::Client;
 use server::Server;
 use tools::{curl, is_installed};
 

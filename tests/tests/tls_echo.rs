@@ -2,6 +2,8 @@
 //! threads and in goroutines.
 #![cfg(target_os = "linux")]
 
+#[path = "support/client.rs"]
+mod client;
 #[path = "support/http.rs"]
 mod http;
 #[path = "support/programs.rs"]
@@ -25,7 +27,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use http::Client;
+use client::Client;
 use server::{LIMIT, Server};
 use support::{Scratch, scratch};
 use tools::is_installed;

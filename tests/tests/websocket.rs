@@ -2,6 +2,8 @@
 //! curl, and some that write their frames by hand.
 #![cfg(target_os = "linux")]
 
+#[path = "support/client.rs"]
+mod client;
 #[path = "support/http.rs"]
 mod http;
 #[path = "support/programs.rs"]
@@ -22,7 +24,7 @@ use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::protocol::{CloseFrame, WebSocket};
 use tungstenite::{Bytes, Error, Message};
 
-use http::Client;
+use client::Client;
 use server::{LIMIT, Server};
 use tools::{curl, is_installed};
 

@@ -141,6 +141,16 @@ impl Server {
         format!("/proc/{}/{what}", self.child.id())
     }
 
+    /// The bytes of memory that it uses.
+    pub(crate) fn memory(&self) -> usize {
+        let status = fs::read_to_string(self.proc("status")).expect("it lives");
+        let kib = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"))
+            .and_then(|kib| kib.trim().parse::<usize>().ok());
+        kib.expect("a number") << 10
+    }
+
     /// How many sockets it has. (Other descriptors are the runtime's, which has more of them when more workers have come to wait.)
     pub(crate) fn sockets(&self) -> usize {
         fs::read_dir(self.proc("fd"))

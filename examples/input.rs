@@ -8,24 +8,30 @@ const FIRST: usize = 4 << 10;
 /// A buffer that has grown beyond this is not kept.
 const KEPT: usize = 64 << 10;
 
-#[derive(Default)]
-pub(crate) struct Input {
+/// Bytes that have come and wait.
+#[derive(Debug, Default)]
+pub struct Input {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
 }
 
 impl Input {
-    pub(crate) fn unread(&self) -> &[u8] {
+    /// What has come and has not been dealt with.
+    pub fn unread(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// All has been dealt with.
+    pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
     /// `n` bytes of it have been dealt with.
-    pub(crate) fn consume(&mut self, n: usize) {
+    ///
+    /// # Panics
+    /// There are fewer.
+    pub fn consume(&mut self, n: usize) {
         assert!(n <= self.end - self.start);
         self.start += n;
         if self.is_empty() {
@@ -33,14 +39,18 @@ impl Input {
         }
     }
 
-    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+    /// As if they had been read.
+    pub fn extend(&mut self, bytes: &[u8]) {
         self.make_room(bytes.len());
         self.buffer[self.end..][..bytes.len()].copy_from_slice(bytes);
         self.end += bytes.len();
     }
 
     /// Reads once. 0: there will be nothing more.
-    pub(crate) fn fill(&mut self, mut from: impl Read) -> io::Result<usize> {
+    ///
+    /// # Errors
+    /// The reader's; nothing is lost then.
+    pub fn fill(&mut self, mut from: impl Read) -> io::Result<usize> {
         self.make_room(1);
         let n = from.read(&mut self.buffer[self.end..])?;
         self.end += n;
@@ -60,28 +70,11 @@ impl Input {
         }
     }
 
-    /// For the next connection.
-    pub(crate) fn reset(&mut self) {
+    /// Drops all, for the next connection.
+    pub fn reset(&mut self) {
         (self.start, self.end) = (0, 0);
         if self.buffer.len() > KEPT {
             self.buffer = Vec::new();
-        }
-    }
-}
-
-/// Both buffers of a connection, which has them while it has something to do.
-#[derive(Default)]
-pub(crate) struct Buffers {
-    pub(crate) input: Input,
-    pub(crate) output: Vec<u8>,
-}
-
-impl Buffers {
-    pub(crate) fn reset(&mut self) {
-        self.input.reset();
-        self.output.clear();
-        if self.output.capacity() > KEPT {
-            self.output = Vec::new();
         }
     }
 }
