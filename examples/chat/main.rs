@@ -14,12 +14,11 @@ mod client;
 mod hub;
 
 use std::convert::Infallible;
-use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use go_examples::server::accept;
+use go_examples::server::{Args, accept};
 use go_runtime::channel::{Sender, after, bounded};
 use go_runtime::net::{TcpListener, TcpStream};
 use go_runtime::signal::{SIGINT, SIGTERM, notify_context};
@@ -27,6 +26,9 @@ use go_runtime::{Builder, context, go, select};
 
 use crate::hub::{Event, Hub};
 
+/// Where it listens if no address is given.
+const ADDRESS: &str = "127.0.0.1:8080";
+const USAGE: &str = "usage: chat [ADDRESS]\nADDRESS is 127.0.0.1:8080 if there is none.";
 /// As many lines may wait for the hub; then their writers wait.
 const EVENTS: usize = 64;
 /// Longer than any client has to read its last lines.
@@ -34,13 +36,12 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[go_runtime::main]
 fn main() -> ExitCode {
-    let mut args = env::args().skip(1);
-    let address = args.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    if address.starts_with('-') || args.next().is_some() {
-        eprintln!("usage: chat [ADDRESS]");
-        return ExitCode::from(2);
-    }
-    match run(&address) {
+    let args = match Args::new(&[]) {
+        Ok(args) => args,
+        Err(refused) => return refused.exit("chat", USAGE),
+    };
+    let address = args.address().unwrap_or(ADDRESS);
+    match run(address) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("chat: {address}: {error}");

@@ -12,11 +12,11 @@ mod crawl;
 mod fetch;
 mod url;
 
-use std::env;
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use go_examples::server::{self, Refused};
 use go_runtime::context;
 use go_runtime::signal::{SIGINT, SIGTERM, notify_context};
 
@@ -31,34 +31,13 @@ struct Args {
     timeout: Duration,
 }
 
-fn args() -> Result<Args, String> {
-    let (mut at_once, mut timeout) = (8, Duration::from_secs(30));
-    let mut start = None;
-    let mut args = env::args_os().skip(1).map(|arg| {
-        arg.into_string()
-            .map_err(|arg| format!("{} is not UTF-8", arg.display()))
-    });
-    while let Some(arg) = args.next() {
-        let arg = arg?;
-        let mut number = |most: u64| {
-            let value = args.next().unwrap_or(Ok(String::new()))?;
-            match value.parse() {
-                Ok(n) if (1..=most).contains(&n) => Ok(n),
-                _ => Err(format!("{arg} takes a number from 1 to {most}")),
-            }
-        };
-        match &*arg {
-            "--at-once" => at_once = number(1000)? as usize,
-            "--timeout-ms" => timeout = Duration::from_millis(number(86_400_000)?),
-            _ if arg.starts_with("--") => return Err(format!("there is no option {arg}")),
-            _ if start.is_some() => return Err("one address is enough".to_owned()),
-            _ => start = Some(Url::parse(&arg)?),
-        }
-    }
+fn args() -> Result<Args, Refused> {
+    let args = server::Args::new(&["--at-once", "--timeout-ms"])?;
+    let start = args.address().ok_or_else(|| "where to start?".to_owned())?;
     Ok(Args {
-        start: start.ok_or("where to start?")?,
-        at_once,
-        timeout,
+        start: Url::parse(start)?,
+        at_once: args.number("--at-once", 8, 1000)? as usize,
+        timeout: args.milliseconds("--timeout-ms", Duration::from_secs(30))?,
     })
 }
 
@@ -66,10 +45,7 @@ fn args() -> Result<Args, String> {
 fn main() -> ExitCode {
     let args = match args() {
         Ok(args) => args,
-        Err(what) => {
-            eprintln!("crawler: {what}\n{USAGE}");
-            return ExitCode::from(2);
-        }
+        Err(refused) => return refused.exit("crawler", USAGE),
     };
     match run(args) {
         Ok(true) => ExitCode::SUCCESS,

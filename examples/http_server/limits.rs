@@ -1,8 +1,11 @@
 //! What a client may ask of the server, in bytes and time, and the command line that says so.
 
-use std::env;
 use std::time::Duration;
 
+use go_examples::server::{Args, Refused};
+
+/// Where it listens if no address is given.
+const ADDRESS: &str = "127.0.0.1:8080";
 pub(crate) const USAGE: &str = "\
 usage: http_server [ADDRESS] [--header-timeout-ms N] [--body-timeout-ms N] [--idle-timeout-ms N] [--write-timeout-ms N]
                    [--stop-timeout-ms N] [--max-header-bytes N] [--max-body-bytes N]
@@ -25,63 +28,32 @@ pub(crate) struct Limits {
     pub(crate) max_body_bytes: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            header_timeout: Duration::from_secs(10),
-            body_timeout: Duration::from_secs(60),
-            idle_timeout: Duration::from_secs(120),
-            write_timeout: Duration::from_secs(30),
-            stop_timeout: Duration::from_secs(5),
-            max_header_bytes: 16 << 10,
-            max_body_bytes: 8 << 20,
-        }
-    }
-}
+const OPTIONS: [&str; 7] = [
+    "--header-timeout-ms",
+    "--body-timeout-ms",
+    "--idle-timeout-ms",
+    "--write-timeout-ms",
+    "--stop-timeout-ms",
+    "--max-header-bytes",
+    "--max-body-bytes",
+];
 
 /// The address to listen at, and the limits.
 ///
 /// # Errors
-/// What is wrong with which argument.
-pub(crate) fn from_args() -> Result<(String, Limits), String> {
-    let mut limits = Limits::default();
-    let mut address = None;
-    let mut args = env::args_os().skip(1).map(|arg| {
-        arg.into_string()
-            .map_err(|arg| format!("{} is not UTF-8", arg.display()))
-    });
-    while let Some(arg) = args.next() {
-        let arg = arg?;
-        if !arg.starts_with("--") {
-            if let Some(first) = address.replace(arg) {
-                return Err(format!("a second address after {first}"));
-            }
-            continue;
-        }
-        let value = args
-            .next()
-            .ok_or_else(|| format!("{arg} takes a number after it, if it is an option"))??;
-        let number = |most: u64| match value.parse() {
-            Ok(n) if (1..=most).contains(&n) => Ok(n),
-            _ => Err(format!(
-                "{arg} takes a number from 1 to {most}, not {value:?}"
-            )),
-        };
-        // A day; longer ones would only hide a slip of the pen.
-        let time = || number(86_400_000).map(Duration::from_millis);
-        match &*arg {
-            "--header-timeout-ms" => limits.header_timeout = time()?,
-            "--body-timeout-ms" => limits.body_timeout = time()?,
-            "--idle-timeout-ms" => limits.idle_timeout = time()?,
-            "--write-timeout-ms" => limits.write_timeout = time()?,
-            "--stop-timeout-ms" => limits.stop_timeout = time()?,
-            "--max-header-bytes" => limits.max_header_bytes = number(1 << 20)? as usize,
-            "--max-body-bytes" => limits.max_body_bytes = number(1 << 30)? as usize,
-            _ => return Err(format!("there is no option {arg}")),
-        }
-    }
-    Ok((
-        address.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
-        limits,
-    ))
+/// What is wrong with which argument, or that somebody asks for help.
+pub(crate) fn from_args() -> Result<(String, Limits), Refused> {
+    let args = Args::new(&OPTIONS)?;
+    let time = |option, seconds| args.milliseconds(option, Duration::from_secs(seconds));
+    let bytes = |option, default, most| args.number(option, default, most).map(|n| n as usize);
+    let limits = Limits {
+        header_timeout: time("--header-timeout-ms", 10)?,
+        body_timeout: time("--body-timeout-ms", 60)?,
+        idle_timeout: time("--idle-timeout-ms", 120)?,
+        write_timeout: time("--write-timeout-ms", 30)?,
+        stop_timeout: time("--stop-timeout-ms", 5)?,
+        max_header_bytes: bytes("--max-header-bytes", 16 << 10, 1 << 20)?,
+        max_body_bytes: bytes("--max-body-bytes", 8 << 20, 1 << 30)?,
+    };
+    Ok((args.address().unwrap_or(ADDRESS).to_owned(), limits))
 }

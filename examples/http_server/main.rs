@@ -41,10 +41,7 @@ use go_runtime::net::{TcpListener, TcpStream};
 fn main() -> ExitCode {
     let (address, limits) = match limits::from_args() {
         Ok(args) => args,
-        Err(what) => {
-            eprintln!("http_server: {what}\n{}", limits::USAGE);
-            return ExitCode::from(2);
-        }
+        Err(refused) => return refused.exit("http_server", limits::USAGE),
     };
     match run(&address, limits) {
         Ok(()) => ExitCode::SUCCESS,

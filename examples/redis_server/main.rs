@@ -23,14 +23,13 @@ mod session;
 mod strings;
 
 use std::convert::Infallible;
-use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use go_examples::server::accept;
+use go_examples::server::{Args, accept};
 use go_runtime::channel::{Sender, after, bounded};
 use go_runtime::net::{TcpListener, TcpStream};
 use go_runtime::signal::{SIGINT, SIGTERM, notify_context};
@@ -40,18 +39,20 @@ use crate::connection::{Server, serve};
 use crate::db::Store;
 use crate::pubsub::Hub;
 
+/// Where it listens if no address is given.
+const ADDRESS: &str = "127.0.0.1:6379";
+const USAGE: &str = "usage: redis_server [ADDRESS]\nADDRESS is 127.0.0.1:6379 if there is none.";
 /// For clients that do not read their last replies.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[go_runtime::main]
 fn main() -> ExitCode {
-    let mut args = env::args().skip(1);
-    let address = args.next().unwrap_or_else(|| "127.0.0.1:6379".to_owned());
-    if address.starts_with('-') || args.next().is_some() {
-        eprintln!("usage: redis_server [ADDRESS]");
-        return ExitCode::from(2);
-    }
-    match run(&address) {
+    let args = match Args::new(&[]) {
+        Ok(args) => args,
+        Err(refused) => return refused.exit("redis_server", USAGE),
+    };
+    let address = args.address().unwrap_or(ADDRESS);
+    match run(address) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("redis_server: {address}: {error}");

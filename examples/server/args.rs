@@ -1,7 +1,9 @@
 //! Command lines: an address, and options that have a value each.
 
-use std::env;
+use std::process::ExitCode;
 use std::time::Duration;
+
+use lexopt::{Arg, Parser, ValueExt};
 
 /// A day; longer ones would only hide a slip of the pen.
 const LONGEST_MS: u64 = 86_400_000;
@@ -13,69 +15,160 @@ pub struct Args {
     values: Vec<(String, String)>,
 }
 
+/// Why a command line leaves nothing to do.
+#[derive(Debug)]
+pub enum Refused {
+    /// Somebody asks what there is.
+    Help,
+    /// What is wrong with which argument.
+    Wrong(String),
+}
+
 impl Args {
     /// The program's own, of which the options in `known` are known. The last value of an option holds.
     ///
     /// # Errors
-    /// What is wrong with which argument.
-    pub fn new(known: &[&str]) -> Result<Args, String> {
-        let mut args = env::args_os().skip(1).map(|arg| {
-            arg.into_string()
-                .map_err(|arg| format!("{} is not UTF-8", arg.display()))
-        });
+    /// What is wrong with which argument, or that somebody asks for help.
+    pub fn new(known: &[&str]) -> Result<Args, Refused> {
+        Args::parse(Parser::from_env(), known)
+    }
+
+    fn parse(mut parser: Parser, known: &[&str]) -> Result<Args, Refused> {
         let (mut address, mut values) = (None, Vec::new());
-        while let Some(arg) = args.next() {
-            let arg = arg?;
-            if !arg.starts_with("--") {
-                if let Some(first) = address.replace(arg) {
-                    return Err(format!("a second address after {first}"));
+        while let Some(arg) = parser.next()? {
+            let option = match arg {
+                Arg::Short('h') | Arg::Long("help") => return Err(Refused::Help),
+                Arg::Value(value) => {
+                    if let Some(first) = address.replace(value.string()?) {
+                        return Err(format!("a second address after {first}").into());
+                    }
+                    continue;
                 }
-            } else if known.contains(&&*arg) {
-                let value = args
-                    .next()
-                    .ok_or_else(|| format!("{arg} takes a value after it"))?;
-                values.push((arg, value?));
-            } else {
-                return Err(format!("there is no option {arg}"));
+                Arg::Short(letter) => format!("-{letter}"),
+                Arg::Long(name) => format!("--{name}"),
+            };
+            if !known.contains(&&*option) {
+                return Err(format!("there is no option {option}").into());
             }
+            values.push((option, parser.value()?.string()?));
         }
         Ok(Args { address, values })
     }
 
-    /// The address to listen at: 127.0.0.1:8080 if none was given.
-    pub fn address(&self) -> &str {
-        self.address.as_deref().unwrap_or("127.0.0.1:8080")
+    /// The argument that is no option.
+    pub fn address(&self) -> Option<&str> {
+        self.address.as_deref()
     }
 
-    /// What was given after this option.
+    /// What was given for this option.
     pub fn value(&self, option: &str) -> Option<&str> {
         let given = self.values.iter().rev().find(|(name, _)| name == option);
         given.map(|(_, value)| &**value)
     }
 
-    /// The number after this option, or `default`.
+    /// The number for this option, or `default`.
     ///
     /// # Errors
     /// It is none, or not one from 1 to `most`.
-    pub fn number(&self, option: &str, default: u64, most: u64) -> Result<u64, String> {
+    pub fn number(&self, option: &str, default: u64, most: u64) -> Result<u64, Refused> {
         let Some(value) = self.value(option) else {
             return Ok(default);
         };
         match value.parse() {
             Ok(n) if (1..=most).contains(&n) => Ok(n),
-            _ => Err(format!(
-                "{option} takes a number from 1 to {most}, not {value:?}"
-            )),
+            _ => Err(format!("{option} takes a number from 1 to {most}, not {value:?}").into()),
         }
     }
 
-    /// The time after this option, in milliseconds, or `default`.
+    /// The time for this option, in milliseconds, or `default`.
     ///
     /// # Errors
     /// As [`Args::number`].
-    pub fn milliseconds(&self, option: &str, default: Duration) -> Result<Duration, String> {
+    pub fn milliseconds(&self, option: &str, default: Duration) -> Result<Duration, Refused> {
         let default = u64::try_from(default.as_millis()).unwrap_or(LONGEST_MS);
         self.number(option, default, LONGEST_MS)
             .map(Duration::from_millis)
+    }
+}
+
+impl Refused {
+    /// Says so, with the usage, to whom it is of use. With this the program ends: 0 for help, or 2.
+    pub fn exit(self, program: &str, usage: &str) -> ExitCode {
+        match self {
+            Refused::Help => {
+                println!("{usage}");
+                ExitCode::SUCCESS
+            }
+            Refused::Wrong(what) => {
+                eprintln!("{program}: {what}\n{usage}");
+                ExitCode::from(2)
+            }
+        }
+    }
+}
+
+impl From<String> for Refused {
+    fn from(what: String) -> Refused {
+        Refused::Wrong(what)
+    }
+}
+
+impl From<lexopt::Error> for Refused {
+    fn from(error: lexopt::Error) -> Refused {
+        Refused::Wrong(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(args: &[&str]) -> Result<Args, Refused> {
+        Args::parse(Parser::from_args(args), &["--number", "--file"])
+    }
+
+    fn wrong(result: Result<impl Sized, Refused>) -> String {
+        match result {
+            Err(Refused::Wrong(what)) => what,
+            Err(Refused::Help) => panic!("nobody asked for help"),
+            Ok(_) => panic!("nothing was wrong"),
+        }
+    }
+
+    #[test]
+    fn options_and_an_address_in_any_order() {
+        let args = parsed(&["--number=7", "here:1", "--file", "--x", "--number", "8"]).unwrap();
+        assert_eq!(args.address(), Some("here:1"));
+        assert_eq!(args.value("--file"), Some("--x"));
+        assert_eq!(args.number("--number", 1, 8).unwrap(), 8);
+        let none = parsed(&[]).unwrap();
+        assert_eq!((none.address(), none.value("--file")), (None, None));
+        assert_eq!(none.number("--number", 1, 8).unwrap(), 1);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert_eq!(wrong(parsed(&["a", "b"])), "a second address after a");
+        assert_eq!(
+            wrong(parsed(&["--other", "1"])),
+            "there is no option --other"
+        );
+        assert_eq!(wrong(parsed(&["-x"])), "there is no option -x");
+        assert!(wrong(parsed(&["--file"])).contains("--file"));
+        for bad in ["0", "9", "-1", "", "x", "99999999999999999999"] {
+            let args = parsed(&["--number", bad]).unwrap();
+            let said = wrong(args.number("--number", 1, 8));
+            assert!(
+                said.contains("--number takes a number from 1 to 8"),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn help_comes_first() {
+        for args in [&["--help"][..], &["-h"], &["a", "--help", "--other"]] {
+            assert!(matches!(parsed(args), Err(Refused::Help)), "{args:?}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use go_runtime::signal::{SIGINT, SIGTERM, notify_context};
 use go_runtime::sync::Semaphore;
 
 pub use accept::accept;
-pub use args::Args;
+pub use args::{Args, Refused};
 
 /// How long a client may take to see that the connection ends.
 const LINGER: Duration = Duration::from_millis(500);
@@ -49,7 +49,7 @@ impl Limits {
     ///
     /// # Errors
     /// What is wrong with which argument.
-    pub fn new(args: &Args) -> Result<Limits, String> {
+    pub fn new(args: &Args) -> Result<Limits, Refused> {
         let time = |option, seconds| args.milliseconds(option, Duration::from_secs(seconds));
         Ok(Limits {
             handshake_timeout: time("--handshake-timeout-ms", 10)?,

@@ -15,10 +15,12 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use go_examples::server::{self, Args, Connection, Limits};
+use go_examples::server::{self, Args, Connection, Limits, Refused};
 use go_runtime::net::{self, TcpStream, WithDone};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+/// Where it listens if no address is given.
+const ADDRESS: &str = "127.0.0.1:8080";
 const USAGE: &str = "\
 usage: tls_echo [ADDRESS] [--cert FILE --key FILE] [--handshake-timeout-ms N] [--idle-timeout-ms N] [--write-timeout-ms N]
                 [--stop-timeout-ms N] [--max-connections N]
@@ -32,16 +34,13 @@ fn main() -> ExitCode {
         let files = match (args.value("--cert"), args.value("--key")) {
             (Some(cert), Some(key)) => Some((cert.to_owned(), key.to_owned())),
             (None, None) => None,
-            _ => return Err("--cert and --key go together".to_owned()),
+            _ => return Err(Refused::Wrong("--cert and --key go together".to_owned())),
         };
         Ok((args, limits, files))
     });
     let (args, limits, files) = match read {
         Ok(read) => read,
-        Err(what) => {
-            eprintln!("tls_echo: {what}\n{USAGE}");
-            return ExitCode::from(2);
-        }
+        Err(refused) => return refused.exit("tls_echo", USAGE),
     };
     let config = match certificate::config(files) {
         Ok(config) => Arc::new(config),
@@ -51,14 +50,15 @@ fn main() -> ExitCode {
         }
     };
     let timeouts = limits.clone();
-    let served = server::run(args.address(), &limits, move |connection| {
+    let address = args.address().unwrap_or(ADDRESS);
+    let served = server::run(address, &limits, move |connection| {
         // It is over, whatever the reason: there is nobody left to tell.
         let _ = serve(&config, &timeouts, connection);
     });
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tls_echo: {}: {error}", args.address());
+            eprintln!("tls_echo: {address}: {error}");
             ExitCode::FAILURE
         }
     }

@@ -21,6 +21,8 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{Message, WebSocket, accept_hdr_with_config};
 
+/// Where it listens if no address is given.
+const ADDRESS: &str = "127.0.0.1:8080";
 const USAGE: &str = "\
 usage: websocket [ADDRESS] [--handshake-timeout-ms N] [--idle-timeout-ms N] [--write-timeout-ms N] [--stop-timeout-ms N]
                  [--max-connections N] [--max-message-bytes N]
@@ -39,10 +41,7 @@ fn main() -> ExitCode {
     });
     let (args, limits, max_message) = match read {
         Ok(read) => read,
-        Err(what) => {
-            eprintln!("websocket: {what}\n{USAGE}");
-            return ExitCode::from(2);
-        }
+        Err(refused) => return refused.exit("websocket", USAGE),
     };
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
@@ -50,13 +49,14 @@ fn main() -> ExitCode {
         .max_message_size(Some(max_message))
         .max_frame_size(Some(max_message));
     let timeouts = limits.clone();
-    let served = server::run(args.address(), &limits, move |connection| {
+    let address = args.address().unwrap_or(ADDRESS);
+    let served = server::run(address, &limits, move |connection| {
         serve(config, &timeouts, connection);
     });
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("websocket: {}: {error}", args.address());
+            eprintln!("websocket: {address}: {error}");
             ExitCode::FAILURE
         }
     }

@@ -199,6 +199,7 @@ fn a_stop_is_told_to_all() {
 
 #[test]
 fn arguments_that_are_refused() {
+    programs::helps("chat");
     programs::refuses("chat", &["a", "b"], "usage: chat");
     programs::refuses("chat", &["--nonsense"], "usage: chat");
 }

@@ -163,15 +163,16 @@ fn answers_that_are_none() {
 
 #[test]
 fn arguments_that_are_refused() {
+    programs::helps("crawler");
     programs::refuses("crawler", &[], "where to start?");
     programs::refuses("crawler", &["https://x/"], "does not begin with http://");
-    programs::refuses("crawler", &["http://x/", "http://y/"], "one address");
+    programs::refuses("crawler", &["http://x/", "http://y/"], "a second address");
     programs::refuses(
         "crawler",
         &["--at-once", "0", "http://x/"],
         "a number from 1 to 1000",
     );
-    programs::refuses("crawler", &["--at-once"], "a number from 1 to 1000");
+    programs::refuses("crawler", &["--at-once"], "missing argument");
     programs::refuses(
         "crawler",
         &["--nonsense", "http://x/"],

@@ -513,9 +513,10 @@ fn idle_connections_cost_no_time() {
 
 #[test]
 fn arguments_that_are_refused() {
+    programs::helps("http_server");
     programs::refuses("http_server", &["a", "b"], "a second address after a");
     programs::refuses("http_server", &["--nonsense", "1"], "no option --nonsense");
-    programs::refuses("http_server", &["--idle-timeout-ms"], "takes a number");
+    programs::refuses("http_server", &["--idle-timeout-ms"], "missing argument");
     for bad in ["0", "-1", "x", "", "99999999999999999999"] {
         programs::refuses(
             "http_server",

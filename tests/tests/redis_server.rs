@@ -525,6 +525,7 @@ fn a_stop_ends_all() {
 
 #[test]
 fn arguments_that_are_refused() {
+    programs::helps("redis_server");
     programs::refuses("redis_server", &["a", "b"], "usage: redis_server");
     programs::refuses("redis_server", &["--nonsense"], "usage: redis_server");
 }

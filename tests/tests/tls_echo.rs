@@ -481,10 +481,11 @@ fn a_stop_does_not_wait_for_ever() {
 
 #[test]
 fn arguments_that_are_refused() {
+    programs::helps("tls_echo");
     programs::refuses("tls_echo", &["a", "b"], "a second address after a");
     programs::refuses("tls_echo", &["--nonsense", "1"], "no option --nonsense");
     programs::refuses("tls_echo", &["--cert", "x"], "--cert and --key go together");
-    programs::refuses("tls_echo", &["--key"], "takes a value");
+    programs::refuses("tls_echo", &["--key"], "missing argument");
     programs::refuses(
         "tls_echo",
         &["--idle-timeout-ms", "0"],

@@ -417,6 +417,7 @@ fn curl_gets_along_with_it() {
 
 #[test]
 fn arguments_that_are_refused() {
+    programs::helps("websocket");
     programs::refuses("websocket", &["a", "b"], "a second address after a");
     programs::refuses("websocket", &["--nonsense", "1"], "no option --nonsense");
     for bad in ["0", "-1", "x", "", "99999999999999999999"] {

@@ -219,6 +219,21 @@ pub(crate) fn refuses(name: &str, args: &[&str], reason: &str) {
     assert_eq!(ended.out, "", "{name} {args:?}");
 }
 
+/// Checks that a program says how it is used when it is asked.
+pub(crate) fn helps(name: &str) {
+    let ended = run({
+        let mut command = program(name);
+        command.arg("--help");
+        command
+    });
+    assert_eq!(ended.code, Some(0), "{name}: {}", ended.errors);
+    assert!(
+        ended.out.starts_with(&format!("usage: {name} ")),
+        "{}",
+        ended.out
+    );
+}
+
 pub(crate) fn has_lines(ended: &Ended, wanted: &[&str]) {
     for wanted in wanted {
         let found = ended.out.lines().any(|line| line == *wanted);
