@@ -12,12 +12,14 @@
 //!
 //! **Late**: in Go a goroutine that locks and unlocks in a loop is preempted, so that the woken one can run and say that it starves. Here nobody
 //! preempts. Who unlocks while somebody has been on its way for a millisecond says so (`LATE`), and who then comes for the free lock first lets the others
-//! of its worker run. If the woken one is not among them the lock is taken, and the next one woken in its stead: `WOKEN` becomes one `MISSED`. It may
-//! still come to the worker of one who locks in a loop, so as long as one is missed, somebody is found late each millisecond.
+//! of its worker run. Meanwhile it is on its way itself, or it would be forgotten when one of those locks in a loop. If the woken one is not among them
+//! the lock is taken, and the next one woken in its stead: `WOKEN` becomes one `MISSED`. It may still come to the worker of one who locks in a loop, so as
+//! long as one is missed, somebody is found late each millisecond.
 //!
 //! Why no wake-up is lost: if somebody is in the queue (`WAITING`, which changes together with the queue, under its lock), then the
 //! lock is taken, and its holder will see to the queue, or somebody is on its way. For `LOCKED` is cleared only if nobody waits or `WOKEN`
-//! is set; who is on its way takes back what stands for it, a `MISSED` if there is one, else `WOKEN`, only in a step after which `LOCKED` is set; and one
+//! is set; who is on its way takes back what stands for it, a `MISSED` if there is one, else `WOKEN` (who has come while others were late: the other way
+//! round, so that they are missed), only in a step after which `LOCKED` is set; and one
 //! queues only if one of the two is set. Those on their way are as many as `WOKEN` and the `MISSED` say.
 //!
 //! A lock has no owner: it may be unlocked anywhere, by whoever has got what locking it gave.
@@ -29,23 +31,24 @@ use super::patience::Patience;
 use crate::channel::wait_queue::{Claim, Offer, WaitQueue, Waiter};
 use crate::clock;
 use crate::goroutine;
-use crate::primitives::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::primitives::atomic::{AtomicBool, AtomicU16, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::sched::Parker;
 
-const LOCKED: u8 = 1;
+const LOCKED: u16 = 1;
 /// Somebody is in the queue.
-const WAITING: u8 = 2;
+const WAITING: u16 = 2;
 /// Somebody is on its way to try for the lock: nobody else need be woken.
-const WOKEN: u8 = 4;
+const WOKEN: u16 = 4;
 /// Those who wait go first. Only while somebody is in the queue or on its way.
-const STARVING: u8 = 8;
+const STARVING: u16 = 8;
 /// Who is on its way may be behind whoever comes.
-const LATE: u8 = 16;
-/// One on its way for which nobody waits any more. The bits from here on count them; there are hardly ever two.
-const MISSED: u8 = 32;
-const MOST_MISSED: u8 = u8::MAX / MISSED * MISSED;
+const LATE: u16 = 16;
+/// One on its way for which nobody waits any more. The bits from here on count them: one more each millisecond, if the system does not run the thread of
+/// their worker.
+const MISSED: u16 = 32;
+const MOST_MISSED: u16 = u16::MAX / MISSED * MISSED;
 
 /// Who has waited for so long starves.
 const LONG: Duration = Duration::from_millis(1);
@@ -57,8 +60,8 @@ pub(crate) struct RawMutex {
     queue: UnsafeCell<WaitQueue>,
     /// The holder's.
     patience: Patience,
+    state: AtomicU16,
     queue_lock: RawSpinLock,
-    state: AtomicU8,
     /// For whoever builds on this lock, which has the room: nothing here looks at it.
     pub(super) flag: AtomicBool,
 }
@@ -82,6 +85,8 @@ impl Drop for RawMutex {
 struct Contender {
     /// It is on its way, and `WOKEN` was set to say so.
     is_woken: bool,
+    /// It came when others were late, and is on its way before them.
+    is_ahead: bool,
     /// It has waited.
     has_waited: bool,
     /// When its patience ends, if it has waited.
@@ -95,7 +100,7 @@ impl RawMutex {
                 queue: UnsafeCell::new(WaitQueue::new()),
                 patience: Patience::new(),
                 queue_lock: RawSpinLock::new(),
-                state: AtomicU8::new(0),
+                state: AtomicU16::new(0),
                 flag: AtomicBool::new(false),
             }
         }
@@ -139,7 +144,7 @@ impl RawMutex {
 
     /// Acquires what the last holder has released, and releases what the caller has done, whichever of both the change means.
     #[inline]
-    fn try_change(&self, from: u8, to: u8) -> Result<(), u8> {
+    fn try_change(&self, from: u16, to: u16) -> Result<(), u16> {
         let changed = self
             .state
             .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed);
@@ -147,7 +152,7 @@ impl RawMutex {
     }
 
     #[inline]
-    fn change(&self, from: u8, to: u8) -> bool {
+    fn change(&self, from: u16, to: u16) -> bool {
         self.try_change(from, to).is_ok()
     }
 
@@ -159,13 +164,15 @@ impl RawMutex {
         }
         let mut this = Contender::default();
         let mut rounds = 0;
-        let mut gave_way = false;
         loop {
             let state = self.state.load(Ordering::Relaxed);
             if this.may_take(state) {
-                if state & LATE != 0 && !this.is_woken && !gave_way {
-                    gave_way = true;
-                    goroutine::give_way();
+                if state & LATE != 0 && !this.is_woken {
+                    if self.change(state, sent(state)) {
+                        this.is_woken = true;
+                        this.is_ahead = true;
+                        goroutine::give_way();
+                    }
                 } else if self.change(state, this.take(state)) {
                     return;
                 }
@@ -238,6 +245,7 @@ impl RawMutex {
             parker.park(None);
             this.has_waited = true;
             this.is_woken = true;
+            this.is_ahead = false;
         }
         must_wait
     }
@@ -302,13 +310,18 @@ impl RawMutex {
 }
 
 /// Whether somebody has been woken, or looks, and has not come yet.
-fn is_on_its_way(state: u8) -> bool {
+fn is_on_its_way(state: u16) -> bool {
     state & WOKEN != 0 || state >= MISSED
 }
 
+/// Whether one more could not be counted.
+fn is_full(state: u16) -> bool {
+    state >= MOST_MISSED
+}
+
 /// The state when one more is. (While others starve, one is woken though another one may have looked.)
-fn sent(state: u8) -> u8 {
-    if state & WOKEN != 0 && state < MOST_MISSED {
+fn sent(state: u16) -> u16 {
+    if state & WOKEN != 0 && !is_full(state) {
         state + MISSED
     } else {
         state | WOKEN
@@ -316,7 +329,7 @@ fn sent(state: u8) -> u8 {
 }
 
 /// The state when one of those has come.
-fn arrived(state: u8) -> u8 {
+fn arrived(state: u16) -> u16 {
     if state >= MISSED {
         state - MISSED
     } else {
@@ -329,17 +342,22 @@ impl Contender {
         self.deadline.is_some_and(|end| clock::now() >= end)
     }
 
-    fn may_take(&self, state: u8) -> bool {
-        state & LOCKED == 0 && (state & STARVING == 0 || self.is_woken)
+    /// (One who comes when others are late, and cannot be counted, queues.)
+    fn may_take(&self, state: u16) -> bool {
+        let is_for_all = state & STARVING == 0 && (state & LATE == 0 || !is_full(state));
+        state & LOCKED == 0 && (is_for_all || self.is_woken)
     }
 
     /// The state in which this one has the lock.
-    fn take(&self, state: u8) -> u8 {
+    fn take(&self, state: u16) -> u16 {
         let mut taken = (state | LOCKED) & !LATE;
-        if self.is_woken {
+        if self.is_ahead && state & WOKEN != 0 {
+            // The others are not waited for any more: the next unlocking wakes another one.
+            taken -= WOKEN;
+        } else if self.is_woken {
             taken = arrived(taken);
-        } else if state & LATE != 0 && state & WOKEN != 0 && state < MOST_MISSED {
-            // It is not waited for any more: the next unlocking wakes another one.
+        } else if state & LATE != 0 && state & WOKEN != 0 && !is_full(state) {
+            // As above.
             taken = taken - WOKEN + MISSED;
         }
         let waited_little = || self.has_waited && !self.is_out_of_patience();
@@ -350,7 +368,7 @@ impl Contender {
     }
 
     /// The state in which this one is in the queue.
-    fn queue(&self, state: u8, starves: bool) -> u8 {
+    fn queue(&self, state: u16, starves: bool) -> u16 {
         let mut queued = state | WAITING;
         if self.is_woken {
             queued = arrived(queued);

@@ -94,6 +94,33 @@ fn crowd_beside_a_hog(many: usize) {
     });
 }
 
+/// One that comes while another one is late lets that one run first, and is not forgotten meanwhile. (Nobody knew of it, and so nobody who locks in a loop let
+/// it run.) Which of the two runs first, and so which of them that concerns, changes from round to round.
+#[test]
+#[ignore = "run by others with a GOMAXPROCS of its own"]
+fn behind_one_who_is_late() {
+    const ROUNDS: usize = 20;
+    in_goroutine(|| {
+        for _ in 0..ROUNDS {
+            let wanted = Arc::new(Wanted::default());
+            let guard = wanted.lock.lock().unwrap();
+            let late = go!(local; clone(wanted) { drop(wanted.lock.lock().unwrap()) });
+            settle();
+            drop(guard);
+            // It has been woken, and cannot run.
+            let guard = wanted.lock.lock().unwrap();
+            let since = Instant::now();
+            while since.elapsed() < Duration::from_millis(2) {}
+            drop(guard);
+            let comes = go!(local; clone(wanted) { wanted.want() });
+            yield_now();
+            wanted.hog();
+            late.join().unwrap();
+            comes.join().unwrap();
+        }
+    });
+}
+
 /// Hogs on threads do not park either.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
@@ -169,6 +196,7 @@ fn nobody_starves() {
     child::succeed_with_one_and_two(&[
         "fairness::beside_a_hog",
         "fairness::many_beside_a_hog",
+        "fairness::behind_one_who_is_late",
         "fairness::beside_hogs_on_threads",
         "fairness::a_thread_among_goroutines",
         "fairness::behind_one_who_cannot_run",
