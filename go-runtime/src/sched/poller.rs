@@ -127,8 +127,14 @@ impl Poller {
 
     /// Sleeps until an event comes, somebody [`wake`](Self::wake)s the worker, or `until`, and tells those whose events have come.
     /// It may get up too soon. `true`: there were events.
-    pub(super) fn sleep(&self, until: Option<Instant>) -> bool {
+    ///
+    /// It does not sleep if `still` says no, which is what a `wake` must have changed before.
+    pub(super) fn sleep(&self, until: Option<Instant>, still: impl FnOnce() -> bool) -> bool {
         let mut poll = self.poll.lock().unwrap_or_else(PoisonError::into_inner);
+        // Asked only now: another thread that polled may have taken the event of a wake-up, which comes once. From here on it is ours.
+        if !still() {
+            return false;
+        }
         let Some(until) = until else {
             return self.wait(&mut poll, None);
         };
@@ -239,5 +245,20 @@ impl Place {
         }
         let poller = Poller::new()?;
         Ok(self.made.get_or_init(|| poller))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As when the monitor polls for a worker that was held a moment ago, and is about to sleep.
+    #[test]
+    fn a_wake_up_that_another_thread_has_taken() -> io::Result<()> {
+        let poller = Poller::new()?;
+        poller.wake();
+        assert!(!poller.poll());
+        assert!(!poller.sleep(None, || false));
+        Ok(())
     }
 }
