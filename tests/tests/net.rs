@@ -465,6 +465,32 @@ fn a_pipe() {
     assert_eq!(text.join().unwrap(), b"through a pipe");
 }
 
+/// It may have been woken in the place of another one.
+#[test]
+fn who_panics_leaves_to_others_what_there_is() {
+    let (reader, mut writer) = io::pipe().unwrap();
+    let reader = Arc::new(Fd::new(reader).unwrap());
+    let (waits, waiting) = unbounded();
+    let panics = go!(clone(reader, waits) {
+        let mut tried = false;
+        reader.read_with(|mut pipe| {
+            assert!(!tried, "on purpose");
+            tried = true;
+            waits.send(()).unwrap();
+            pipe.read(&mut [0])
+        })
+    });
+    waiting.recv().unwrap();
+    let reads = go!(clone(reader) {
+        waits.send(()).unwrap();
+        reader.read_with(|mut pipe| pipe.read(&mut [0]))
+    });
+    waiting.recv().unwrap();
+    writer.write_all(b"!").unwrap();
+    assert!(panics.join().is_err());
+    assert_eq!(reads.join().unwrap().unwrap(), 1);
+}
+
 #[test]
 fn a_plain_file_cannot_be_waited_for() {
     let file = std::fs::File::open("/dev/null").unwrap();

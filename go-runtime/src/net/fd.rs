@@ -241,6 +241,8 @@ impl<T: AsFd> Fd<T> {
     ) -> io::Result<R> {
         self.register()?;
         let direction = self.direction(way);
+        // However it ends: who gives up, or panics, may have taken what was meant for another.
+        let _pass_on = PassOn(direction);
         let limits = self.limits(way);
         let by_timeout = limits.timeout().and_then(clock::after);
         loop {
@@ -254,7 +256,6 @@ impl<T: AsFd> Fd<T> {
                         if let Ok(Left::Nothing(_)) = ended {
                             direction.note_drained(edge);
                         }
-                        direction.pass_on();
                         return ended.map(Left::into_inner);
                     }
                 }
@@ -270,10 +271,18 @@ impl<T: AsFd> Fd<T> {
                 Ended::TimedOut => io::ErrorKind::TimedOut.into(),
                 Ended::Done => done::error(),
             };
-            // Who gives up may have taken what was meant for another.
-            direction.pass_on();
             return Err(error);
         }
+    }
+}
+
+/// Has one of the others look when the caller is done.
+struct PassOn<'a>(&'a Direction);
+
+impl Drop for PassOn<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.pass_on();
     }
 }
 
