@@ -451,6 +451,31 @@ fn a_held_worker_holds_no_stream_of_others() {
     holder.join().unwrap();
 }
 
+/// Where it is a read ends, though there is more behind it.
+#[test]
+fn urgent_data() {
+    for _ in 0..20 {
+        let (client, server) = pair();
+        let (waits, waiting) = bounded(0);
+        let reader = go! {
+            waits.send(()).unwrap();
+            let (mut all, mut buf) = (Vec::new(), [0; 64]);
+            while all.len() < 6 {
+                let n = (&server).read(&mut buf).unwrap();
+                all.extend_from_slice(&buf[..n]);
+            }
+            all
+        };
+        waiting.recv().unwrap();
+        (&client).write_all(b"abc").unwrap();
+        socket2::SockRef::from(&client)
+            .send_out_of_band(b"!")
+            .unwrap();
+        (&client).write_all(b"def").unwrap();
+        assert_eq!(reader.join().unwrap(), b"abcdef");
+    }
+}
+
 #[test]
 fn a_pipe() {
     let (reader, mut writer) = io::pipe().unwrap();

@@ -62,7 +62,7 @@ pub(super) enum Way {
 pub(super) enum Left<R> {
     /// There may be more.
     More(R),
-    /// There is surely nothing more.
+    /// There is nothing more, unless it has met urgent data.
     Nothing(R),
 }
 
@@ -222,7 +222,7 @@ impl<T: AsFd> Fd<T> {
                 }
                 ended => {
                     if let Ok(Left::Nothing(_)) = ended {
-                        direction.note_drained(edge);
+                        direction.note_partial(edge);
                     }
                     direction.pass_on();
                     return ended.map(Left::into_inner);
@@ -254,7 +254,7 @@ impl<T: AsFd> Fd<T> {
                     }
                     ended => {
                         if let Ok(Left::Nothing(_)) = ended {
-                            direction.note_drained(edge);
+                            direction.note_partial(edge);
                         }
                         return ended.map(Left::into_inner);
                     }

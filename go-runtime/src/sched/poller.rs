@@ -39,6 +39,8 @@ pub(crate) struct Readiness {
     /// Nothing more will come, or there is an error: there may be no other event.
     pub(crate) read_closed: bool,
     pub(crate) write_closed: bool,
+    /// There is urgent data, at which reads end. Only Linux tells.
+    pub(crate) urgent: bool,
 }
 
 /// What wants to know of a descriptor's events.
@@ -83,8 +85,10 @@ impl Poller {
     fn register(&self, fd: RawFd, interest: Arc<dyn Interest>) -> io::Result<usize> {
         let mut interests = self.interests();
         let key = interests.insert(interest);
-        let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
-        let registered = self.registry.register(&mut SourceFd(&fd), Token(key), both);
+        let all = mio::Interest::READABLE | mio::Interest::WRITABLE;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let all = all | mio::Interest::PRIORITY;
+        let registered = self.registry.register(&mut SourceFd(&fd), Token(key), all);
         if registered.is_err() {
             interests.remove(key);
         }
@@ -174,6 +178,7 @@ impl Poller {
                     writable: event.is_writable() || failed,
                     read_closed: event.is_read_closed() || failed,
                     write_closed: event.is_write_closed() || failed,
+                    urgent: event.is_priority(),
                 });
             }
         }
