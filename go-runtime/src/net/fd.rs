@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -168,6 +169,10 @@ impl<T: AsFd> Fd<T> {
 
     pub(super) fn set_never_waits(&self, never_waits: bool) {
         self.never_waits.store(never_waits, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_shutdown(&self, how: Shutdown) {
+        self.directions.note_shutdown(how);
     }
 
     fn direction(&self, way: Way) -> &Direction {

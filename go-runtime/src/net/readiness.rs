@@ -7,6 +7,7 @@
 //! channel. No edge is missed there either: who waits makes the channel, if there is none yet, and then looks at the count
 //! again; the poller changes the count and then looks whether there is a channel; both put a full fence in between.
 
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
@@ -23,6 +24,18 @@ use crate::sched::{Interest, Readiness};
 pub(super) struct Directions {
     pub(super) read: Direction,
     pub(super) write: Direction,
+}
+
+impl Directions {
+    /// The caller has shut down reading, writing or both: those who wait look again. (In the Unix domain there is no event for one whose writing ends.)
+    pub(super) fn note_shutdown(&self, how: Shutdown) {
+        if how != Shutdown::Write {
+            self.read.note_edge(true);
+        }
+        if how != Shutdown::Read {
+            self.write.note_edge(true);
+        }
+    }
 }
 
 impl Interest for Directions {
