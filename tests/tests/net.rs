@@ -451,6 +451,31 @@ fn a_held_worker_holds_no_stream_of_others() {
     holder.join().unwrap();
 }
 
+/// Where it is a read ends, though there is more behind it.
+#[test]
+fn urgent_data() {
+    for _ in 0..20 {
+        let (client, server) = pair();
+        let (waits, waiting) = bounded(0);
+        let reader = go! {
+            waits.send(()).unwrap();
+            let (mut all, mut buf) = (Vec::new(), [0; 64]);
+            while all.len() < 6 {
+                let n = (&server).read(&mut buf).unwrap();
+                all.extend_from_slice(&buf[..n]);
+            }
+            all
+        };
+        waiting.recv().unwrap();
+        (&client).write_all(b"abc").unwrap();
+        socket2::SockRef::from(&client)
+            .send_out_of_band(b"!")
+            .unwrap();
+        (&client).write_all(b"def").unwrap();
+        assert_eq!(reader.join().unwrap(), b"abcdef");
+    }
+}
+
 #[test]
 fn a_pipe() {
     let (reader, mut writer) = io::pipe().unwrap();
@@ -463,6 +488,32 @@ fn a_pipe() {
     go_runtime::yield_now();
     writer.write_all(b"through a pipe").unwrap();
     assert_eq!(text.join().unwrap(), b"through a pipe");
+}
+
+/// It may have been woken in the place of another one.
+#[test]
+fn who_panics_leaves_to_others_what_there_is() {
+    let (reader, mut writer) = io::pipe().unwrap();
+    let reader = Arc::new(Fd::new(reader).unwrap());
+    let (waits, waiting) = unbounded();
+    let panics = go!(clone(reader, waits) {
+        let mut tried = false;
+        reader.read_with(|mut pipe| {
+            assert!(!tried, "on purpose");
+            tried = true;
+            waits.send(()).unwrap();
+            pipe.read(&mut [0])
+        })
+    });
+    waiting.recv().unwrap();
+    let reads = go!(clone(reader) {
+        waits.send(()).unwrap();
+        reader.read_with(|mut pipe| pipe.read(&mut [0]))
+    });
+    waiting.recv().unwrap();
+    writer.write_all(b"!").unwrap();
+    assert!(panics.join().is_err());
+    assert_eq!(reads.join().unwrap().unwrap(), 1);
 }
 
 #[test]

@@ -654,6 +654,33 @@ fn shutdown_ends_what_waits() {
     assert_eq!(broken.kind(), ErrorKind::BrokenPipe);
 }
 
+/// All who wait to write.
+#[test]
+fn shutdown_ends_writes_that_wait() {
+    let (client, _server) = UnixStream::pair().unwrap();
+    let timeout = Duration::from_millis(1);
+    client.set_write_timeout(Some(timeout)).unwrap();
+    while (&client).write(&[0; 1 << 16]).is_ok() {}
+    client.set_write_timeout(None).unwrap();
+    let (waits, waiting) = bounded(0);
+    let writers: Vec<_> = (0..3)
+        .map(|_| {
+            let (client, waits) = (client.try_clone().unwrap(), waits.clone());
+            go! {
+                waits.send(()).unwrap();
+                (&client).write(b"x").unwrap_err().kind()
+            }
+        })
+        .collect();
+    for _ in 0..3 {
+        waiting.recv().unwrap();
+    }
+    client.shutdown(Shutdown::Write).unwrap();
+    for writer in writers {
+        assert_eq!(writer.join().unwrap(), ErrorKind::BrokenPipe);
+    }
+}
+
 #[test]
 fn what_has_arrived_survives_a_shutdown() {
     in_both(|| {

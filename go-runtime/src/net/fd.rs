@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,7 +63,7 @@ pub(super) enum Way {
 pub(super) enum Left<R> {
     /// There may be more.
     More(R),
-    /// There is surely nothing more.
+    /// There is nothing more, unless it has met urgent data.
     Nothing(R),
 }
 
@@ -170,6 +171,10 @@ impl<T: AsFd> Fd<T> {
         self.never_waits.store(never_waits, Ordering::Relaxed);
     }
 
+    pub(super) fn note_shutdown(&self, how: Shutdown) {
+        self.directions.note_shutdown(how);
+    }
+
     fn direction(&self, way: Way) -> &Direction {
         match way {
             Way::Read => &self.directions.read,
@@ -222,7 +227,7 @@ impl<T: AsFd> Fd<T> {
                 }
                 ended => {
                     if let Ok(Left::Nothing(_)) = ended {
-                        direction.note_drained(edge);
+                        direction.note_partial(edge);
                     }
                     direction.pass_on();
                     return ended.map(Left::into_inner);
@@ -241,6 +246,8 @@ impl<T: AsFd> Fd<T> {
     ) -> io::Result<R> {
         self.register()?;
         let direction = self.direction(way);
+        // However it ends: who gives up, or panics, may have taken what was meant for another.
+        let _pass_on = PassOn(direction);
         let limits = self.limits(way);
         let by_timeout = limits.timeout().and_then(clock::after);
         loop {
@@ -252,9 +259,8 @@ impl<T: AsFd> Fd<T> {
                     }
                     ended => {
                         if let Ok(Left::Nothing(_)) = ended {
-                            direction.note_drained(edge);
+                            direction.note_partial(edge);
                         }
-                        direction.pass_on();
                         return ended.map(Left::into_inner);
                     }
                 }
@@ -270,10 +276,18 @@ impl<T: AsFd> Fd<T> {
                 Ended::TimedOut => io::ErrorKind::TimedOut.into(),
                 Ended::Done => done::error(),
             };
-            // Who gives up may have taken what was meant for another.
-            direction.pass_on();
             return Err(error);
         }
+    }
+}
+
+/// Has one of the others look when the caller is done.
+struct PassOn<'a>(&'a Direction);
+
+impl Drop for PassOn<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.pass_on();
     }
 }
 

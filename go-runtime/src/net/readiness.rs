@@ -7,6 +7,7 @@
 //! channel. No edge is missed there either: who waits makes the channel, if there is none yet, and then looks at the count
 //! again; the poller changes the count and then looks whether there is a channel; both put a full fence in between.
 
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
@@ -25,9 +26,24 @@ pub(super) struct Directions {
     pub(super) write: Direction,
 }
 
+impl Directions {
+    /// The caller has shut down reading, writing or both: those who wait look again. (In the Unix domain there is no event for one whose writing ends.)
+    pub(super) fn note_shutdown(&self, how: Shutdown) {
+        if how != Shutdown::Write {
+            self.read.note_edge(true);
+        }
+        if how != Shutdown::Read {
+            self.write.note_edge(true);
+        }
+    }
+}
+
 impl Interest for Directions {
     fn notify(&self, readiness: Readiness) {
-        if readiness.readable || readiness.read_closed {
+        if readiness.urgent {
+            self.read.ends_early.store(true, Ordering::Relaxed);
+        }
+        if readiness.readable || readiness.read_closed || readiness.urgent {
             self.read.note_edge(readiness.read_closed);
         }
         if readiness.writable || readiness.write_closed {
@@ -35,6 +51,9 @@ impl Interest for Directions {
         }
     }
 }
+
+/// Whether the system's events do.
+const TELLS_OF_URGENT_DATA: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 pub(super) struct Direction {
     edges: Edges,
@@ -46,6 +65,8 @@ pub(super) struct Direction {
     waiters: AtomicU32,
     /// There will be no more edges: an operation says at once that all is over.
     closed: AtomicBool,
+    /// An operation may end before there is nothing more.
+    ends_early: AtomicBool,
 }
 
 impl Default for Direction {
@@ -56,6 +77,7 @@ impl Default for Direction {
             token: OnceLock::new(),
             waiters: AtomicU32::new(0),
             closed: AtomicBool::new(false),
+            ends_early: AtomicBool::new(!TELLS_OF_URGENT_DATA),
         }
     }
 }
@@ -110,6 +132,16 @@ impl Direction {
     #[inline]
     pub(super) fn note_drained(&self, at: Edge) {
         self.drained.store(at.number(), Ordering::Relaxed);
+    }
+
+    /// An attempt that began at `at` has done less than it could have, as if nothing more were possible.
+    ///
+    /// A read also ends where urgent data is. If that is why, the last event before `at` told of it: what comes later has an event of its own.
+    #[inline]
+    pub(super) fn note_partial(&self, at: Edge) {
+        if !self.ends_early.load(Ordering::Relaxed) {
+            self.note_drained(at);
+        }
     }
 
     /// Something may still be possible: one of the others who wait should look.

@@ -51,7 +51,9 @@ macro_rules! stream {
             /// # Errors
             /// The system's: the stream is not connected.
             pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-                self.fd.get_ref().shutdown(how)
+                self.fd.get_ref().shutdown(how)?;
+                self.fd.note_shutdown(how);
+                Ok(())
             }
         }
 

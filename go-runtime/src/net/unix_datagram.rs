@@ -144,7 +144,9 @@ impl UnixDatagram {
     /// # Errors
     /// The system's: the socket is not connected.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.fd.get_ref().shutdown(how)
+        self.fd.get_ref().shutdown(how)?;
+        self.fd.note_shutdown(how);
+        Ok(())
     }
 }
 

@@ -22,7 +22,7 @@ use crate::channel::Receiver;
 /// thread).
 ///
 /// Reads and writes are `Read` and `Write`, also of `&UnixStream`, so several goroutines may use it; it is closed when the last
-/// [clone](Self::try_clone) goes.
+/// [clone](Self::try_clone) goes. A write that waits does not see that the peer has shut down its reading only: the system has no event for that.
 ///
 /// ```
 /// use std::io::{Read, Write};

@@ -14,7 +14,7 @@ impl Poller {
     pub(super) fn poll(&self) -> bool {
         match *self {}
     }
-    pub(super) fn sleep(&self, _until: Option<Instant>) -> bool {
+    pub(super) fn sleep(&self, _until: Option<Instant>, _still: impl FnOnce() -> bool) -> bool {
         match *self {}
     }
 }

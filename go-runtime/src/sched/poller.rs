@@ -39,6 +39,8 @@ pub(crate) struct Readiness {
     /// Nothing more will come, or there is an error: there may be no other event.
     pub(crate) read_closed: bool,
     pub(crate) write_closed: bool,
+    /// There is urgent data, at which reads end. Only Linux tells.
+    pub(crate) urgent: bool,
 }
 
 /// What wants to know of a descriptor's events.
@@ -83,8 +85,10 @@ impl Poller {
     fn register(&self, fd: RawFd, interest: Arc<dyn Interest>) -> io::Result<usize> {
         let mut interests = self.interests();
         let key = interests.insert(interest);
-        let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
-        let registered = self.registry.register(&mut SourceFd(&fd), Token(key), both);
+        let all = mio::Interest::READABLE | mio::Interest::WRITABLE;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let all = all | mio::Interest::PRIORITY;
+        let registered = self.registry.register(&mut SourceFd(&fd), Token(key), all);
         if registered.is_err() {
             interests.remove(key);
         }
@@ -127,8 +131,14 @@ impl Poller {
 
     /// Sleeps until an event comes, somebody [`wake`](Self::wake)s the worker, or `until`, and tells those whose events have come.
     /// It may get up too soon. `true`: there were events.
-    pub(super) fn sleep(&self, until: Option<Instant>) -> bool {
+    ///
+    /// It does not sleep if `still` says no, which is what a `wake` must have changed before.
+    pub(super) fn sleep(&self, until: Option<Instant>, still: impl FnOnce() -> bool) -> bool {
         let mut poll = self.poll.lock().unwrap_or_else(PoisonError::into_inner);
+        // Asked only now: another thread that polled may have taken the event of a wake-up, which comes once. From here on it is ours.
+        if !still() {
+            return false;
+        }
         let Some(until) = until else {
             return self.wait(&mut poll, None);
         };
@@ -168,6 +178,7 @@ impl Poller {
                     writable: event.is_writable() || failed,
                     read_closed: event.is_read_closed() || failed,
                     write_closed: event.is_write_closed() || failed,
+                    urgent: event.is_priority(),
                 });
             }
         }
@@ -239,5 +250,20 @@ impl Place {
         }
         let poller = Poller::new()?;
         Ok(self.made.get_or_init(|| poller))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As when the monitor polls for a worker that was held a moment ago, and is about to sleep.
+    #[test]
+    fn a_wake_up_that_another_thread_has_taken() -> io::Result<()> {
+        let poller = Poller::new()?;
+        poller.wake();
+        assert!(!poller.poll());
+        assert!(!poller.sleep(None, || false));
+        Ok(())
     }
 }

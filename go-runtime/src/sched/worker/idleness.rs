@@ -155,7 +155,7 @@ impl Worker {
             let until = [alarm, trim].into_iter().flatten().min();
             match (poller, until) {
                 (Some(poller), _) => {
-                    if poller.sleep(until) {
+                    if poller.sleep(until, || self.seat.rest.is_asleep()) {
                         break;
                     }
                 }
