@@ -7,8 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use go_runtime::channel::{bounded, unbounded};
-use go_runtime::net::{self, Fd, Shutdown, SocketAddr, TcpListener, TcpStream};
+use go_runtime::net::{self, Fd, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use go_runtime::{go, gomaxprocs, scope, time};
+
+mod support;
+use support::in_both;
 
 fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -334,6 +337,11 @@ fn names_are_looked_up() {
     let connected = go!(TcpStream::connect(("localhost", port))).join().unwrap();
     assert_eq!(connected.unwrap().peer_addr().unwrap().port(), port);
     assert!(go!(TcpStream::connect("no port")).join().unwrap().is_err());
+    in_both(|| {
+        let mut addresses = ("localhost", 80).to_socket_addrs().unwrap();
+        assert!(addresses.all(|address| address.ip().is_loopback() && address.port() == 80));
+        assert!("no port".to_socket_addrs().is_err());
+    });
 }
 
 #[test]
