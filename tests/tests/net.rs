@@ -295,6 +295,19 @@ fn a_done_channel_ends_reads_and_accepts() {
 }
 
 #[test]
+fn connections_that_come_may_be_kept() {
+    in_both(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (stop, done) = bounded::<()>(0);
+        let mut connections = listener.with_done(&done).incoming();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert!(connections.next().unwrap().is_ok());
+        drop(stop);
+        assert!(connections.next().is_none());
+    });
+}
+
+#[test]
 fn a_done_channel_ends_what_waits() {
     let (client, _server) = pair();
     let (stop, done) = bounded::<()>(0);
