@@ -3,15 +3,18 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use go_runtime::channel::{bounded, unbounded};
-use go_runtime::net::{self, Fd, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use go_runtime::net::{
+    self, Fd, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UnixStream,
+};
 use go_runtime::{go, gomaxprocs, scope, time};
 
 mod support;
-use support::in_both;
+use support::{in_both, in_goroutine};
 
 fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -304,6 +307,37 @@ fn connections_that_come_may_be_kept() {
         assert!(connections.next().unwrap().is_ok());
         drop(stop);
         assert!(connections.next().is_none());
+    });
+}
+
+/// A goroutine that tries again what fails at once lets those run who share its worker.
+#[test]
+fn failures_at_once_do_not_keep_others_out() {
+    fn until_another_runs(mut attempt: impl FnMut() -> bool) {
+        let ran = Arc::new(AtomicBool::new(false));
+        go!(local; clone(ran) { ran.store(true, Ordering::Relaxed) });
+        while !ran.load(Ordering::Relaxed) {
+            assert!(!attempt());
+        }
+    }
+
+    in_goroutine(|| {
+        let (client, _server) = pair();
+        client.set_nonblocking(true).unwrap();
+        until_another_runs(|| (&client).read(&mut [0]).is_ok());
+        client.set_nonblocking(false).unwrap();
+        client.set_read_deadline(Some(Instant::now()));
+        until_another_runs(|| (&client).read(&mut [0]).is_ok());
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (stop, done) = bounded::<()>(0);
+        drop(stop);
+        until_another_runs(|| listener.with_done(&done).accept().is_ok());
+
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        until_another_runs(|| TcpStream::connect(address).is_ok());
+        until_another_runs(|| UnixStream::connect("/no/such/socket").is_ok());
     });
 }
 

@@ -11,6 +11,7 @@ use super::done::{self, Done};
 use super::limits::Limits;
 use super::readiness::{Direction, Directions, Ended};
 use crate::clock;
+use crate::goroutine::polled_in_vain;
 use crate::sched::Registration;
 
 /// Anything with a file descriptor that the system can wait for: a socket, a pipe, a terminal, a `timerfd`, another library's connection.
@@ -200,6 +201,16 @@ impl<T: AsFd> Fd<T> {
         &self,
         way: Way,
         done: Option<&dyn Done>,
+        attempt: impl FnMut(&T) -> io::Result<Left<R>>,
+    ) -> io::Result<R> {
+        in_vain_if_failed(self.drive_quickly(way, done, attempt))
+    }
+
+    #[inline]
+    fn drive_quickly<R>(
+        &self,
+        way: Way,
+        done: Option<&dyn Done>,
         mut attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
         let direction = self.direction(way);
@@ -275,6 +286,15 @@ impl<T: AsFd> Fd<T> {
             return Err(error);
         }
     }
+}
+
+/// Who asks again and again for what fails at once (an `accept` without descriptors, a read after the deadline) lets others run.
+#[inline]
+pub(super) fn in_vain_if_failed<R>(result: io::Result<R>) -> io::Result<R> {
+    if result.is_err() {
+        polled_in_vain();
+    }
+    result
 }
 
 /// std's rule: a timeout of zero is a mistake.
