@@ -279,6 +279,7 @@ fn a_done_channel_ends_reads_and_accepts() {
             stream.read_exact(&mut buf[..6]).unwrap();
             assert_eq!(&buf[..6], b"before");
             drop(stop);
+            assert!(net::is_done(&stream.peek(&mut buf).unwrap_err()));
             assert!(net::is_done(&stream.read(&mut buf).unwrap_err()));
             assert!(net::is_done(
                 &listener.with_done(&done).accept().unwrap_err()
@@ -518,6 +519,28 @@ fn a_pipe() {
     go_runtime::yield_now();
     writer.write_all(b"through a pipe").unwrap();
     assert_eq!(text.join().unwrap(), b"through a pipe");
+}
+
+#[test]
+fn a_done_channel_ends_waits_for_a_pipe() {
+    let (reader, writer) = io::pipe().unwrap();
+    let (reader, writer) = (Fd::new(reader).unwrap(), Fd::new(writer).unwrap());
+    let (stop, done) = bounded::<()>(0);
+    let waits = go!(clone(done) {
+        let reader = reader.with_done(&done);
+        let n = reader.read_with(|mut pipe| pipe.read(&mut [0; 4])).unwrap();
+        (n, reader.read_with(|mut pipe| pipe.read(&mut [0; 4])).unwrap_err())
+    });
+    let writer = writer.with_done(&done);
+    let n = writer.write_with(|mut pipe| pipe.write(b"pipe")).unwrap();
+    time::sleep(Duration::from_millis(5));
+    drop(stop);
+    let (read, error) = waits.join().unwrap();
+    assert!(read == n && net::is_done(&error));
+    let error = writer
+        .write_with(|mut pipe| pipe.write(b"pipe"))
+        .unwrap_err();
+    assert!(net::is_done(&error));
 }
 
 #[test]

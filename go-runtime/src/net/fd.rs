@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::done::{self, Done};
+use super::done::{self, Done, WithDone};
 use super::limits::Limits;
 use super::readiness::{Direction, Directions, Ended};
+use crate::channel::Receiver;
 use crate::clock;
 use crate::goroutine::polled_in_vain;
 use crate::sched::Registration;
@@ -130,7 +131,7 @@ impl<T: AsFd> Fd<T> {
     ///
     /// # Errors
     /// The operation's others; [`TimedOut`](io::ErrorKind::TimedOut) after the [deadline](Self::set_read_deadline); and if the system cannot
-    /// wait for such a descriptor.
+    /// wait for such a descriptor: of a file or a directory Linux then says that the operation is not permitted.
     pub fn read_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.drive(Way::Read, None, |io| operation(io).map(Left::More))
     }
@@ -153,6 +154,11 @@ impl<T: AsFd> Fd<T> {
     pub fn set_write_deadline(&self, deadline: Option<Instant>) {
         self.write_limits.set_deadline(deadline);
         self.directions.write.look_again();
+    }
+
+    /// The descriptor, with a done channel that ends its operations.
+    pub fn with_done<'a, D>(&'a self, done: &'a Receiver<D>) -> WithDone<'a, Fd<T>, D> {
+        WithDone::new(self, done)
     }
 
     pub(super) fn limits(&self, way: Way) -> &Limits {
@@ -285,6 +291,26 @@ impl<T: AsFd> Fd<T> {
             direction.pass_on();
             return Err(error);
         }
+    }
+}
+
+impl<T: AsFd, D> WithDone<'_, Fd<T>, D> {
+    /// [`Fd::read_with`].
+    ///
+    /// # Errors
+    /// As there; and if the done channel is closed.
+    pub fn read_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        let attempt = |io: &T| operation(io).map(Left::More);
+        self.socket.drive(Way::Read, Some(self.done), attempt)
+    }
+
+    /// [`Fd::write_with`].
+    ///
+    /// # Errors
+    /// As there; and if the done channel is closed.
+    pub fn write_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        let attempt = |io: &T| operation(io).map(Left::More);
+        self.socket.drive(Way::Write, Some(self.done), attempt)
     }
 }
 
