@@ -24,7 +24,8 @@ macro_rules! listener {
                 Ok(($stream::from_non_blocking(stream), address))
             }
 
-            /// The connections as they come, without end.
+            /// The connections as they come, without end. An error may come again at once, as long as there are no descriptors (`EMFILE`): a server should
+            /// pause after one.
             pub fn incoming(&self) -> $incoming<'_> {
                 $incoming { listener: self }
             }
