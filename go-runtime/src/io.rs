@@ -27,7 +27,7 @@ pub fn stdin() -> Stdin {
     Stdin(io::stdin())
 }
 
-/// What [`stdin`] returns.
+/// What [`stdin`] returns. It has no `lock`, which would have to be held over what parks; for `BufRead` put it into a [`BufReader`](std::io::BufReader).
 ///
 /// A read that has begun cannot be called off: it takes what comes next, or ends with the program. Who has to wait for other things as well lets a goroutine read and
 /// send:

@@ -3,12 +3,18 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use go_runtime::channel::{bounded, unbounded};
-use go_runtime::net::{self, Fd, Shutdown, SocketAddr, TcpListener, TcpStream};
+use go_runtime::net::{
+    self, Fd, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UnixStream,
+};
 use go_runtime::{go, gomaxprocs, scope, time};
+
+mod support;
+use support::{in_both, in_goroutine};
 
 fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -273,6 +279,7 @@ fn a_done_channel_ends_reads_and_accepts() {
             stream.read_exact(&mut buf[..6]).unwrap();
             assert_eq!(&buf[..6], b"before");
             drop(stop);
+            assert!(net::is_done(&stream.peek(&mut buf).unwrap_err()));
             assert!(net::is_done(&stream.read(&mut buf).unwrap_err()));
             assert!(net::is_done(
                 &listener.with_done(&done).accept().unwrap_err()
@@ -289,6 +296,50 @@ fn a_done_channel_ends_reads_and_accepts() {
             go!(check()).join().unwrap();
         }
     }
+}
+
+#[test]
+fn connections_that_come_may_be_kept() {
+    in_both(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (stop, done) = bounded::<()>(0);
+        let mut connections = listener.with_done(&done).incoming();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert!(connections.next().unwrap().is_ok());
+        drop(stop);
+        assert!(connections.next().is_none());
+    });
+}
+
+/// A goroutine that tries again what fails at once lets those run who share its worker.
+#[test]
+fn failures_at_once_do_not_keep_others_out() {
+    fn until_another_runs(mut attempt: impl FnMut() -> bool) {
+        let ran = Arc::new(AtomicBool::new(false));
+        go!(local; clone(ran) { ran.store(true, Ordering::Relaxed) });
+        while !ran.load(Ordering::Relaxed) {
+            assert!(!attempt());
+        }
+    }
+
+    in_goroutine(|| {
+        let (client, _server) = pair();
+        client.set_nonblocking(true).unwrap();
+        until_another_runs(|| (&client).read(&mut [0]).is_ok());
+        client.set_nonblocking(false).unwrap();
+        client.set_read_deadline(Some(Instant::now()));
+        until_another_runs(|| (&client).read(&mut [0]).is_ok());
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (stop, done) = bounded::<()>(0);
+        drop(stop);
+        until_another_runs(|| listener.with_done(&done).accept().is_ok());
+
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        until_another_runs(|| TcpStream::connect(address).is_ok());
+        until_another_runs(|| UnixStream::connect("/no/such/socket").is_ok());
+    });
 }
 
 #[test]
@@ -334,6 +385,11 @@ fn names_are_looked_up() {
     let connected = go!(TcpStream::connect(("localhost", port))).join().unwrap();
     assert_eq!(connected.unwrap().peer_addr().unwrap().port(), port);
     assert!(go!(TcpStream::connect("no port")).join().unwrap().is_err());
+    in_both(|| {
+        let mut addresses = ("localhost", 80).to_socket_addrs().unwrap();
+        assert!(addresses.all(|address| address.ip().is_loopback() && address.port() == 80));
+        assert!("no port".to_socket_addrs().is_err());
+    });
 }
 
 #[test]
@@ -514,6 +570,28 @@ fn who_panics_leaves_to_others_what_there_is() {
     writer.write_all(b"!").unwrap();
     assert!(panics.join().is_err());
     assert_eq!(reads.join().unwrap().unwrap(), 1);
+}
+
+#[test]
+fn a_done_channel_ends_waits_for_a_pipe() {
+    let (reader, writer) = io::pipe().unwrap();
+    let (reader, writer) = (Fd::new(reader).unwrap(), Fd::new(writer).unwrap());
+    let (stop, done) = bounded::<()>(0);
+    let waits = go!(clone(done) {
+        let reader = reader.with_done(&done);
+        let n = reader.read_with(|mut pipe| pipe.read(&mut [0; 4])).unwrap();
+        (n, reader.read_with(|mut pipe| pipe.read(&mut [0; 4])).unwrap_err())
+    });
+    let writer = writer.with_done(&done);
+    let n = writer.write_with(|mut pipe| pipe.write(b"pipe")).unwrap();
+    time::sleep(Duration::from_millis(5));
+    drop(stop);
+    let (read, error) = waits.join().unwrap();
+    assert!(read == n && net::is_done(&error));
+    let error = writer
+        .write_with(|mut pipe| pipe.write(b"pipe"))
+        .unwrap_err();
+    assert!(net::is_done(&error));
 }
 
 #[test]

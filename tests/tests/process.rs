@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 
+use go_runtime::fs::File;
 use go_runtime::process::{Command, Stdio};
 use go_runtime::{go, scope};
 
@@ -127,6 +128,29 @@ fn one_child_feeds_another() {
         assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty());
         let mut cat = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         assert!(cat.wait().unwrap().success());
+    });
+}
+
+#[test]
+fn files_as_a_childs_pipes() {
+    in_both(|| {
+        let directory = scratch("pipes");
+        let path = directory.path().join("file");
+        let mut cat = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(File::create(&path).unwrap())
+            .spawn()
+            .unwrap();
+        let input = cat.stdin.take().unwrap();
+        (&input).write_all(b"hello").unwrap();
+        (&input).flush().unwrap();
+        drop(input);
+        assert!(cat.wait().unwrap().success());
+        let output = Command::new("cat")
+            .stdin(File::open(&path).unwrap())
+            .output()
+            .unwrap();
+        assert_eq!(output.stdout, b"hello");
     });
 }
 

@@ -40,6 +40,8 @@ use self::signal::Signal;
 /// hold them while they wait: those of a thread have to be dropped in order.
 ///
 /// What looks for the runtime when it is *made*, as `tokio::time::sleep` does, has to be made in the context: in an `async` block or function, as below.
+/// reqwest's `send()` does if the request has a timeout: write `block_on(async { request.send().await })`, and not `block_on(request.send())`. (The latter
+/// works on a worker that has run a `block_on` before, and panics on one that has not.)
 ///
 /// ```
 /// # #[cfg(feature = "tokio")] {

@@ -20,6 +20,9 @@ use crate::sched::{Parker, Verdict, Worker};
 /// `f` runs with the pool's thread-locals, and on a stack of the size that std gives its threads (2 MiB, or what `RUST_MIN_STACK` says). Should
 /// it panic, the panic hook reports the thread, `go-blocking`, and not the goroutine.
 ///
+/// What is `Send` and not `Sync`, such as a connection of rusqlite's, is lent as a mutable reference, that the closure takes by `move`:
+/// `let db = &mut *guard; blocking(move || db.execute(..))`.
+///
 /// The threads are not counted by `GOMAXPROCS`. They are made when they are needed, up to 1,024, or what the environment variable
 /// `GOBLOCKING` says; calls beyond that wait until one of them is free. (So calls that wait for each other must not be that many.) A
 /// thread that has had nothing to do for two seconds ends. Where the system has no more threads to give, calls wait for those that there are.

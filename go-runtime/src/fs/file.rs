@@ -3,6 +3,7 @@
 use std::fs::{self, FileTimes, Metadata, Permissions};
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::SystemTime;
 
 use crate::blocking;
@@ -241,6 +242,13 @@ impl From<fs::File> for File {
 impl From<File> for fs::File {
     fn from(file: File) -> fs::File {
         file.0
+    }
+}
+
+/// For a child's `stdin`, `stdout` or `stderr`.
+impl From<File> for Stdio {
+    fn from(file: File) -> Stdio {
+        file.0.into()
     }
 }
 

@@ -30,7 +30,7 @@ mod dir;
 mod file;
 mod functions;
 
-pub use std::fs::{DirEntry, FileType, Metadata, Permissions};
+pub use std::fs::{DirEntry, FileTimes, FileType, Metadata, Permissions};
 
 pub use dir::{ReadDir, read_dir};
 pub use file::{File, OpenOptions};

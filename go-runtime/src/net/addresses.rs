@@ -3,13 +3,37 @@
 use std::io;
 use std::net::ToSocketAddrs as StdToSocketAddrs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::vec;
 
 use crate::blocking;
 
 /// What stands for one address or several: std's trait of this name, for the same types. Only looking up a name waits, and parks the goroutine.
 ///
 /// It cannot be implemented for others: turn those into one of these.
-pub trait ToSocketAddrs: sealed::Resolve {}
+///
+/// ```
+/// use std::time::Duration;
+/// use go_runtime::net::{TcpListener, TcpStream, ToSocketAddrs};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let listener = TcpListener::bind("127.0.0.1:0")?;
+/// # let port = listener.local_addr()?.port();
+/// // `connect_timeout` takes one address, and no name.
+/// for address in ("127.0.0.1", port).to_socket_addrs()? {
+///     TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub trait ToSocketAddrs: sealed::Resolve {
+    /// The addresses. Looking up a name takes as long as the system lets it.
+    ///
+    /// # Errors
+    /// As [`std::net::ToSocketAddrs::to_socket_addrs`].
+    fn to_socket_addrs(&self) -> io::Result<vec::IntoIter<SocketAddr>> {
+        self.resolve().map(Vec::into_iter)
+    }
+}
 
 impl<T: sealed::Resolve + ?Sized> ToSocketAddrs for T {}
 
@@ -52,7 +76,7 @@ macro_rules! resolve_at_once {
     ($($type:ty),*) => {$(
         impl Resolve for $type {
             fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-                Ok(self.to_socket_addrs()?.collect())
+                Ok(StdToSocketAddrs::to_socket_addrs(self)?.collect())
             }
         }
     )*};
@@ -78,7 +102,7 @@ impl Resolve for str {
         if let Ok(address) = self.parse() {
             return Ok(vec![address]);
         }
-        blocking(|| Ok(self.to_socket_addrs()?.collect()))
+        blocking(|| Ok(StdToSocketAddrs::to_socket_addrs(self)?.collect()))
     }
 }
 
@@ -94,7 +118,7 @@ impl Resolve for (&str, u16) {
         if let Ok(ip) = host.parse() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        blocking(|| Ok((host, port).to_socket_addrs()?.collect()))
+        blocking(|| Ok(StdToSocketAddrs::to_socket_addrs(&(host, port))?.collect()))
     }
 }
 

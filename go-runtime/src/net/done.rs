@@ -21,7 +21,7 @@ impl<D> Done for Receiver<D> {
     }
 }
 
-/// A stream, a datagram socket or a listener whose operations end when a done channel is closed, or has a message: then they fail, and [`is_done`] says of the
+/// A stream, a datagram socket, a listener or an [`Fd`](super::Fd) whose operations end when a done channel is closed, or has a message: then they fail, and [`is_done`] says of the
 /// error that this is why. The message is not received.
 ///
 /// What had been read until then has been returned, and what had not is still there to be read: nothing is lost. Made by `with_done` of

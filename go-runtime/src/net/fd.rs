@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::done::{self, Done};
+use super::done::{self, Done, WithDone};
 use super::limits::Limits;
 use super::readiness::{Direction, Directions, Ended};
+use crate::channel::Receiver;
 use crate::clock;
+use crate::goroutine::polled_in_vain;
 use crate::sched::Registration;
 
 /// Anything with a file descriptor that the system can wait for: a socket, a pipe, a terminal, a `timerfd`, another library's connection.
@@ -128,9 +130,11 @@ impl<T: AsFd> Fd<T> {
 
     /// Runs `operation`, and again whenever the descriptor has become readable, as long as it says [`WouldBlock`](io::ErrorKind::WouldBlock).
     ///
+    /// `WouldBlock` is the system's word: who says it though something was there waits until more comes.
+    ///
     /// # Errors
     /// The operation's others; [`TimedOut`](io::ErrorKind::TimedOut) after the [deadline](Self::set_read_deadline); and if the system cannot
-    /// wait for such a descriptor.
+    /// wait for such a descriptor: of a file or a directory Linux then says that the operation is not permitted.
     pub fn read_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.drive(Way::Read, None, |io| operation(io).map(Left::More))
     }
@@ -153,6 +157,11 @@ impl<T: AsFd> Fd<T> {
     pub fn set_write_deadline(&self, deadline: Option<Instant>) {
         self.write_limits.set_deadline(deadline);
         self.directions.write.look_again();
+    }
+
+    /// The descriptor, with a done channel that ends its operations.
+    pub fn with_done<'a, D>(&'a self, done: &'a Receiver<D>) -> WithDone<'a, Fd<T>, D> {
+        WithDone::new(self, done)
     }
 
     pub(super) fn limits(&self, way: Way) -> &Limits {
@@ -202,6 +211,16 @@ impl<T: AsFd> Fd<T> {
     /// Runs `attempt` until it does not say that it would block, and waits in between. If `done` is ready, it does neither.
     #[inline]
     pub(super) fn drive<R>(
+        &self,
+        way: Way,
+        done: Option<&dyn Done>,
+        attempt: impl FnMut(&T) -> io::Result<Left<R>>,
+    ) -> io::Result<R> {
+        in_vain_if_failed(self.drive_quickly(way, done, attempt))
+    }
+
+    #[inline]
+    fn drive_quickly<R>(
         &self,
         way: Way,
         done: Option<&dyn Done>,
@@ -289,6 +308,35 @@ impl Drop for PassOn<'_> {
     fn drop(&mut self) {
         self.0.pass_on();
     }
+}
+
+impl<T: AsFd, D> WithDone<'_, Fd<T>, D> {
+    /// [`Fd::read_with`].
+    ///
+    /// # Errors
+    /// As there; and if the done channel is closed.
+    pub fn read_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        let attempt = |io: &T| operation(io).map(Left::More);
+        self.socket.drive(Way::Read, Some(self.done), attempt)
+    }
+
+    /// [`Fd::write_with`].
+    ///
+    /// # Errors
+    /// As there; and if the done channel is closed.
+    pub fn write_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        let attempt = |io: &T| operation(io).map(Left::More);
+        self.socket.drive(Way::Write, Some(self.done), attempt)
+    }
+}
+
+/// Who asks again and again for what fails at once (an `accept` without descriptors, a read after the deadline) lets others run.
+#[inline]
+pub(super) fn in_vain_if_failed<R>(result: io::Result<R>) -> io::Result<R> {
+    if result.is_err() {
+        polled_in_vain();
+    }
+    result
 }
 
 /// std's rule: a timeout of zero is a mistake.

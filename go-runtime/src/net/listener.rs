@@ -24,7 +24,8 @@ macro_rules! listener {
                 Ok(($stream::from_non_blocking(stream), address))
             }
 
-            /// The connections as they come, without end.
+            /// The connections as they come, without end. An error may come again at once, as long as there are no descriptors (`EMFILE`): a server should
+            /// pause after one.
             pub fn incoming(&self) -> $incoming<'_> {
                 $incoming { listener: self }
             }
@@ -99,7 +100,7 @@ macro_rules! listener {
             }
         }
 
-        impl<D> WithDone<'_, $name, D> {
+        impl<'a, D> WithDone<'a, $name, D> {
             #[doc = concat!("[`", stringify!($name), "::accept`].")]
             ///
             /// # Errors
@@ -109,8 +110,9 @@ macro_rules! listener {
             }
 
             /// The connections as they come. It ends when the done channel is closed.
-            pub fn incoming(&self) -> impl Iterator<Item = io::Result<$stream>> {
-                std::iter::from_fn(|| match self.accept() {
+            pub fn incoming(&self) -> impl Iterator<Item = io::Result<$stream>> + use<'a, D> {
+                let listener = *self;
+                std::iter::from_fn(move || match listener.accept() {
                     Ok((stream, _)) => Some(Ok(stream)),
                     Err(error) if is_done(&error) => None,
                     Err(error) => Some(Err(error)),

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::done::{self, Done};
-use super::fd::{Fd, Way};
+use super::fd::{Fd, Way, in_vain_if_failed};
 use crate::channel::Select;
 use crate::{clock, time};
 
@@ -30,14 +30,14 @@ impl<T: AsFd> Fd<T> {
         let mut pause = FIRST_PAUSE;
         loop {
             if done.is_some_and(Done::is_ready) {
-                return Err(done::error());
+                return in_vain_if_failed(Err(done::error()));
             }
             if limits.is_over() {
-                return Err(io::ErrorKind::TimedOut.into());
+                return in_vain_if_failed(Err(io::ErrorKind::TimedOut.into()));
             }
             match attempt(self.get_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.never_waits() => {}
-                ended => return ended,
+                ended => return in_vain_if_failed(ended),
             }
             let now = clock::now();
             let limit = by_timeout.into_iter().chain(limits.deadline()).min();

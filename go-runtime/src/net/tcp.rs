@@ -122,7 +122,12 @@ impl TcpStream {
     /// # Errors
     /// As for reads.
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.fd.read_with(|io| io.peek(buf))
+        self.peek_until(buf, None)
+    }
+
+    fn peek_until(&self, buf: &mut [u8], done: Option<&dyn Done>) -> io::Result<usize> {
+        self.fd
+            .drive(Way::Read, done, |io| io.peek(buf).map(Left::More))
     }
 
     /// Whether small writes are sent at once (`TCP_NODELAY`) or gathered for a while.
@@ -155,6 +160,16 @@ impl TcpStream {
     /// The system's.
     pub fn ttl(&self) -> io::Result<u32> {
         self.fd.get_ref().ttl()
+    }
+}
+
+impl<D> WithDone<'_, TcpStream, D> {
+    /// [`TcpStream::peek`].
+    ///
+    /// # Errors
+    /// As for reads.
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.peek_until(buf, Some(self.done))
     }
 }
 

@@ -131,17 +131,36 @@ pipes! {
     ChildStderr;
 }
 
-impl Write for ChildStdin {
+impl Write for &ChildStdin {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        blocking(|| self.0.write(buffer))
+        blocking(|| (&self.0).write(buffer))
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        blocking(|| self.0.write_vectored(buffers))
+        blocking(|| (&self.0).write_vectored(buffers))
     }
 
     fn write_all(&mut self, buffer: &[u8]) -> io::Result<()> {
-        blocking(|| self.0.write_all(buffer))
+        blocking(|| (&self.0).write_all(buffer))
+    }
+
+    /// There is nothing to flush.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Write for ChildStdin {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        (&*self).write(buffer)
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(buffers)
+    }
+
+    fn write_all(&mut self, buffer: &[u8]) -> io::Result<()> {
+        (&*self).write_all(buffer)
     }
 
     /// There is nothing to flush.

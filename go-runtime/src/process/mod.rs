@@ -22,6 +22,9 @@
 //! # }
 //! ```
 //!
+//! A wait has no timeout and no done channel. Whoever needs one asks [`try_wait`](Child::try_wait) from time to time (a `select!` with `recv(done)` and
+//! `default(duration)`), and then calls [`kill`](Child::kill) and [`wait`](Child::wait).
+//!
 //! Each wait, for a child's end as for what it writes, takes a thread of the pool while it lasts (`GOBLOCKING` is their number at most).
 //!
 //! A child's parent is the process; but what Linux ties to the parent's *thread* (`PR_SET_PDEATHSIG`) is tied to a thread of the pool, which may end any time.
