@@ -184,6 +184,11 @@ impl<T: AsFd> Fd<T> {
         self.directions.note_shutdown(how);
     }
 
+    /// For an operation on no bytes at all, which the system may find possible when others are not.
+    pub(super) fn try_in_any_case(&self, way: Way) {
+        self.direction(way).forget_drained();
+    }
+
     fn direction(&self, way: Way) -> &Direction {
         match way {
             Way::Read => &self.directions.read,

@@ -24,10 +24,15 @@ macro_rules! listener {
                 Ok(($stream::from_non_blocking(stream), address))
             }
 
-            /// The connections as they come, without end. An error may come again at once, as long as there are no descriptors (`EMFILE`): a server should
-            /// pause after one.
+            /// The connections as they come, without end.
+            ///
+            /// After an error for which the next connection would fail at once, such as that there are no descriptors (`EMFILE`), asking for the next one pauses
+            /// first: for 5 ms, and after each such error for twice as long, up to a second.
             pub fn incoming(&self) -> $incoming<'_> {
-                $incoming { listener: self }
+                $incoming {
+                    listener: self,
+                    backoff: Backoff::default(),
+                }
             }
 
             /// The address that it listens at.
@@ -81,13 +86,17 @@ macro_rules! listener {
         #[derive(Debug)]
         pub struct $incoming<'a> {
             listener: &'a $name,
+            backoff: Backoff,
         }
 
         impl Iterator for $incoming<'_> {
             type Item = io::Result<$stream>;
 
             fn next(&mut self) -> Option<io::Result<$stream>> {
-                Some(self.listener.accept().map(|(stream, _)| stream))
+                self.backoff.wait(None);
+                let accepted = self.listener.accept();
+                self.backoff.note(&accepted);
+                Some(accepted.map(|(stream, _)| stream))
             }
         }
 
@@ -109,13 +118,18 @@ macro_rules! listener {
                 self.socket.accept_until(Some(self.done))
             }
 
-            /// The connections as they come. It ends when the done channel is closed.
+            /// The connections as they come, with pauses after errors if need be. It ends when the done channel is closed.
             pub fn incoming(&self) -> impl Iterator<Item = io::Result<$stream>> + use<'a, D> {
-                let listener = *self;
-                std::iter::from_fn(move || match listener.accept() {
-                    Ok((stream, _)) => Some(Ok(stream)),
-                    Err(error) if is_done(&error) => None,
-                    Err(error) => Some(Err(error)),
+                let (listener, mut backoff) = (*self, Backoff::default());
+                std::iter::from_fn(move || {
+                    backoff.wait(Some(listener.done));
+                    let accepted = listener.accept();
+                    backoff.note(&accepted);
+                    match accepted {
+                        Ok((stream, _)) => Some(Ok(stream)),
+                        Err(error) if is_done(&error) => None,
+                        Err(error) => Some(Err(error)),
+                    }
                 })
             }
         }

@@ -13,6 +13,7 @@
 //! Only for Unix systems as yet.
 
 mod addresses;
+mod backoff;
 mod datagram;
 mod done;
 mod edges;

@@ -134,6 +134,11 @@ impl Direction {
         self.drained.store(at.number(), Ordering::Relaxed);
     }
 
+    /// The next attempt is made whatever is known.
+    pub(super) fn forget_drained(&self) {
+        self.drained.store(0, Ordering::Relaxed);
+    }
+
     /// An attempt that began at `at` has done less than it could have, as if nothing more were possible.
     ///
     /// A read also ends where urgent data is. If that is why, the last event before `at` told of it: what comes later has an event of its own.

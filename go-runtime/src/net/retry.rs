@@ -51,7 +51,8 @@ impl<T: AsFd> Fd<T> {
     }
 }
 
-fn sleep_until(when: Instant, done: Option<&dyn Done>) {
+/// Until then, or until `done` is ready.
+pub(super) fn sleep_until(when: Instant, done: Option<&dyn Done>) {
     let Some(done) = done else {
         return time::sleep_until(when);
     };

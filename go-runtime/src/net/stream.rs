@@ -9,6 +9,9 @@ macro_rules! stream {
                 buf: &mut [u8],
                 done: Option<&dyn Done>,
             ) -> io::Result<usize> {
+                if buf.is_empty() {
+                    self.fd.try_in_any_case(Way::Read);
+                }
                 let len = buf.len();
                 self.fd.drive(Way::Read, done, |mut io| {
                     io.read(buf).map(|n| $left(n, len))
@@ -20,6 +23,9 @@ macro_rules! stream {
                 bufs: &mut [IoSliceMut<'_>],
                 done: Option<&dyn Done>,
             ) -> io::Result<usize> {
+                if bufs.iter().all(|buf| buf.is_empty()) {
+                    self.fd.try_in_any_case(Way::Read);
+                }
                 self.fd.drive(Way::Read, done, |mut io| {
                     io.read_vectored(bufs).map(Left::More)
                 })
@@ -30,6 +36,9 @@ macro_rules! stream {
                 buf: &[u8],
                 done: Option<&dyn Done>,
             ) -> io::Result<usize> {
+                if buf.is_empty() {
+                    self.fd.try_in_any_case(Way::Write);
+                }
                 let len = buf.len();
                 self.fd.drive(Way::Write, done, |mut io| {
                     io.write(buf).map(|n| Left::of_partial(n, len))
@@ -41,6 +50,9 @@ macro_rules! stream {
                 bufs: &[IoSlice<'_>],
                 done: Option<&dyn Done>,
             ) -> io::Result<usize> {
+                if bufs.iter().all(|buf| buf.is_empty()) {
+                    self.fd.try_in_any_case(Way::Write);
+                }
                 self.fd.drive(Way::Write, done, |mut io| {
                     io.write_vectored(bufs).map(Left::More)
                 })

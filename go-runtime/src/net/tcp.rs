@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::addresses::{self, ToSocketAddrs};
+use super::backoff::Backoff;
 use super::done::{Done, WithDone, is_done};
 use super::fd::{Fd, Left, Way, set_timeout};
 use super::listener::listener;
