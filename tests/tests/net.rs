@@ -1,13 +1,16 @@
 //! Sockets: they behave as std's, park only the goroutine, and lose neither a byte nor a wake-up.
 #![cfg(unix)]
 
+#[path = "net/ends.rs"]
+mod ends;
+
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use go_runtime::channel::{bounded, unbounded};
-use go_runtime::net::{self, Fd, Shutdown, SocketAddr, TcpListener, TcpStream};
+use go_runtime::net::{Fd, Shutdown, SocketAddr, TcpListener, TcpStream};
 use go_runtime::{go, gomaxprocs, scope, time};
 
 fn pair() -> (TcpStream, TcpStream) {
@@ -190,122 +193,6 @@ fn many_accept_on_one_listener() {
 }
 
 #[test]
-fn timeouts() {
-    let (client, server) = pair();
-    let check = move || {
-        client
-            .set_read_timeout(Some(Duration::from_millis(5)))
-            .unwrap();
-        let error = (&client).read(&mut [0]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
-        // Nothing is lost, and it can be used again.
-        (&server).write_all(b"x").unwrap();
-        let mut byte = [0];
-        (&client).read_exact(&mut byte).unwrap();
-        client
-            .set_write_timeout(Some(Duration::from_millis(5)))
-            .unwrap();
-        let block = vec![0; 1 << 20];
-        let error = loop {
-            if let Err(error) = (&client).write(&block) {
-                break error;
-            }
-        };
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
-        let zero = client.set_read_timeout(Some(Duration::ZERO));
-        assert_eq!(zero.unwrap_err().kind(), ErrorKind::InvalidInput);
-    };
-    go!(check()).join().unwrap();
-}
-
-/// As in Go: a deadline also concerns those who wait already, all of them.
-#[test]
-fn a_deadline_ends_what_waits() {
-    let (client, _server) = pair();
-    let client = Arc::new(client);
-    let (waits, waiting) = unbounded();
-    let readers: Vec<_> = (0..10)
-        .map(|_| {
-            go!(clone(client, waits) {
-                waits.send(()).unwrap();
-                (&*client).read(&mut [0]).unwrap_err().kind()
-            })
-        })
-        .collect();
-    for _ in 0..10 {
-        waiting.recv().unwrap();
-    }
-    client.set_deadline(Some(Instant::now()));
-    for reader in readers {
-        assert_eq!(reader.join().unwrap(), ErrorKind::TimedOut);
-    }
-    let over = (&*client).write(b"x").unwrap_err();
-    assert_eq!(over.kind(), ErrorKind::TimedOut);
-    client.set_deadline(None);
-    assert_eq!((&*client).write(b"x").unwrap(), 1);
-}
-
-#[test]
-fn a_deadline_can_be_put_off() {
-    let (client, server) = pair();
-    let client = Arc::new(client);
-    client.set_read_deadline(Some(Instant::now() + Duration::from_millis(20)));
-    let reader = go!(clone(client) {
-        let mut byte = [0];
-        (&*client).read_exact(&mut byte).map(|()| byte)
-    });
-    client.set_read_deadline(None);
-    time::sleep(Duration::from_millis(40));
-    (&server).write_all(b"!").unwrap();
-    assert_eq!(reader.join().unwrap().unwrap(), *b"!");
-}
-
-#[test]
-fn a_done_channel_ends_reads_and_accepts() {
-    for from_thread in [false, true] {
-        let (client, server) = pair();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (stop, done) = bounded::<()>(0);
-        let check = move || {
-            let mut buf = [0; 8];
-            (&server).write_all(b"before").unwrap();
-            let mut stream = client.with_done(&done);
-            stream.read_exact(&mut buf[..6]).unwrap();
-            assert_eq!(&buf[..6], b"before");
-            drop(stop);
-            assert!(net::is_done(&stream.read(&mut buf).unwrap_err()));
-            assert!(net::is_done(
-                &listener.with_done(&done).accept().unwrap_err()
-            ));
-            assert_eq!(listener.with_done(&done).incoming().count(), 0);
-            // Nothing is lost.
-            (&server).write_all(b"after").unwrap();
-            (&client).read_exact(&mut buf[..5]).unwrap();
-            assert_eq!(&buf[..5], b"after");
-        };
-        if from_thread {
-            check();
-        } else {
-            go!(check()).join().unwrap();
-        }
-    }
-}
-
-#[test]
-fn a_done_channel_ends_what_waits() {
-    let (client, _server) = pair();
-    let (stop, done) = bounded::<()>(0);
-    let (waits, waiting) = bounded(0);
-    let reader = go! {
-        waits.send(()).unwrap();
-        client.with_done(&done).read(&mut [0]).unwrap_err()
-    };
-    waiting.recv().unwrap();
-    drop(stop);
-    assert!(net::is_done(&reader.join().unwrap()));
-}
-
-#[test]
 fn connections_are_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -334,35 +221,6 @@ fn names_are_looked_up() {
     let connected = go!(TcpStream::connect(("localhost", port))).join().unwrap();
     assert_eq!(connected.unwrap().peer_addr().unwrap().port(), port);
     assert!(go!(TcpStream::connect("no port")).join().unwrap().is_err());
-}
-
-#[test]
-fn a_peer_that_resets() {
-    let (client, server) = pair();
-    let reader = go! {
-        let mut all = Vec::new();
-        (&client).read_to_end(&mut all).map(|_| all)
-    };
-    socket2::SockRef::from(&server)
-        .set_linger(Some(Duration::ZERO))
-        .unwrap();
-    drop(server);
-    let error = reader.join().unwrap().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-}
-
-#[test]
-fn shutdown_ends_a_read_that_waits() {
-    let (client, _server) = pair();
-    let clone = client.try_clone().unwrap();
-    let (waits, waiting) = bounded(0);
-    let reader = go! {
-        waits.send(()).unwrap();
-        (&clone).read(&mut [0])
-    };
-    waiting.recv().unwrap();
-    client.shutdown(Shutdown::Both).unwrap();
-    assert_eq!(reader.join().unwrap().unwrap(), 0);
 }
 
 #[test]
