@@ -1,5 +1,5 @@
-//! Programs that must not compile, and what the user is told: `tests/ui`.
-//! `TRYBUILD=overwrite cargo test -p go-tests --test ui` writes the messages anew.
+//! Programs that must not compile, and what the user is told: `ui`.
+//! `TRYBUILD=overwrite cargo test -p go-tests-messages` writes the messages anew.
 
 #[test]
 fn messages() {
