@@ -82,7 +82,7 @@ run_valgrind() {
         echo "valgrind is missing: apt-get install valgrind" >&2
         exit 2
     fi
-    built=$(build $core sanitizers) || { echo "valgrind: the tests do not build"; failed=1; return; }
+    built=$(build $core net_unix sanitizers) || { echo "valgrind: the tests do not build"; failed=1; return; }
     while read -r name path; do
         local check=(--leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite) tests=()
         if leaks_are_meant "$name"; then check=(--leak-check=no); fi
