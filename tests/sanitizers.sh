@@ -3,8 +3,8 @@
 #
 # Exit code 0: neither has found anything; 1: one has, or a test failed; 2: a tool is missing.
 #
-# What is run under neither: `limits` and `ui`, which are about the limit on address space and about the compiler; `model`, where loom
-# switches stacks by itself; `fairness` and `placement`, which measure what a tool changes; `programs`, which starts others that are not built for it.
+# What is run under neither: `limits`, which is about the limit on address space; `model`, where loom switches stacks by itself;
+# `fairness` and `placement`, which measure what a tool changes; `programs`, which starts others that are not built for it.
 #
 # Leaks are looked for. The runtime and its workers live as long as the process and are found from its static, so no suppression is
 # needed. Not so in `panics`, `scopes` and `futures`, which leak on purpose: messages, handles and futures that they forget, and what
@@ -82,7 +82,7 @@ run_valgrind() {
         echo "valgrind is missing: apt-get install valgrind" >&2
         exit 2
     fi
-    built=$(build $core sanitizers) || { echo "valgrind: the tests do not build"; failed=1; return; }
+    built=$(build $core net_unix sanitizers) || { echo "valgrind: the tests do not build"; failed=1; return; }
     while read -r name path; do
         local check=(--leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite) tests=()
         if leaks_are_meant "$name"; then check=(--leak-check=no); fi

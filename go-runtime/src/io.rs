@@ -4,9 +4,9 @@
 //! `blocking(|| println!(..))`.
 
 use std::fmt;
-use std::io::{self, IoSliceMut, Read};
+use std::io;
 
-use crate::blocking;
+use crate::blocking::{blocking, reads};
 
 /// The process's standard input. It is [`std::io::stdin`], whose buffer all share; a read that waits for the user parks the goroutine.
 ///
@@ -65,49 +65,7 @@ impl Stdin {
     }
 }
 
-impl Read for &Stdin {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        blocking(|| (&self.0).read(buffer))
-    }
-
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        blocking(|| (&self.0).read_vectored(buffers))
-    }
-
-    fn read_to_end(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        blocking(|| (&self.0).read_to_end(buffer))
-    }
-
-    fn read_to_string(&mut self, buffer: &mut String) -> io::Result<usize> {
-        blocking(|| (&self.0).read_to_string(buffer))
-    }
-
-    fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        blocking(|| (&self.0).read_exact(buffer))
-    }
-}
-
-impl Read for Stdin {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buffer)
-    }
-
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self).read_vectored(buffers)
-    }
-
-    fn read_to_end(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        (&*self).read_to_end(buffer)
-    }
-
-    fn read_to_string(&mut self, buffer: &mut String) -> io::Result<usize> {
-        (&*self).read_to_string(buffer)
-    }
-
-    fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        (&*self).read_exact(buffer)
-    }
-}
+reads!(Stdin);
 
 impl fmt::Debug for Stdin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

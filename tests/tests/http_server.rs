@@ -12,11 +12,15 @@ mod server;
 #[path = "support/tools.rs"]
 mod tools;
 
+#[path = "http_server/clients.rs"]
+mod clients;
+#[path = "http_server/refusals.rs"]
+mod refusals;
+
 use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
 
 use client::Client;
 use server::Server;
@@ -167,123 +171,6 @@ fn requests_may_come_in_pieces() {
 }
 
 #[test]
-fn what_could_be_read_in_two_ways_is_refused() {
-    let long = format!(
-        "GET / HTTP/1.1\r\nHost: x\r\nA: {}\r\n\r\n",
-        "b".repeat(20_000)
-    );
-    let endless = "A".repeat(20_000);
-    let many = format!(
-        "GET / HTTP/1.1\r\nHost: x\r\n{}\r\n",
-        "a: b\r\n".repeat(200)
-    );
-    let cases = [
-        ("GET / HTTP/1.1\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400),
-        ("GET  / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n", 400),
-        ("nonsense\r\n\r\n", 400),
-        ("\x16\x03\x01\x02\0\x01\n", 400),
-        ("GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505),
-        (
-            "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            400,
-        ),
-        (
-            "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n",
-            400,
-        ),
-        (
-            "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-            400,
-        ),
-        (
-            "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1x\r\n\r\na",
-            400,
-        ),
-        (
-            "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-            400,
-        ),
-        (
-            "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
-            501,
-        ),
-        (
-            "POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            400,
-        ),
-        (
-            "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
-            400,
-        ),
-        (
-            "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n",
-            400,
-        ),
-        (
-            "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
-            400,
-        ),
-        (
-            "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n",
-            413,
-        ),
-        (
-            "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n",
-            413,
-        ),
-        (
-            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n",
-            413,
-        ),
-        (&*long, 431),
-        (&*endless, 431),
-        (&*many, 431),
-    ];
-    with_server(&[], |server| {
-        for (request, status) in cases {
-            // Whatever follows is not taken for a request.
-            let mut client = Client::new(server.address);
-            client.try_send(format!("{request}{GET}"));
-            let answer = client.answer();
-            let shown = &request[..request.len().min(200)];
-            assert_eq!(answer.status, status, "{shown:?}: {answer:?}");
-            assert!(answer.closes(), "{shown:?}");
-            client.is_at_its_end();
-        }
-        lives(server);
-    });
-}
-
-/// A client that sends all of a body which is too large gets the answer all the same, not a reset.
-#[test]
-fn bodies_that_are_too_large() {
-    with_server(&["--max-body-bytes", "1000"], |server| {
-        let post = "POST /echo HTTP/1.1\r\nHost: x\r\n";
-        let body = "b".repeat(100_000);
-        let lengths = format!("{post}Content-Length: 100000\r\n\r\n{body}");
-        let chunks =
-            format!("{post}Transfer-Encoding: chunked\r\n\r\n186a0\r\n{body}\r\n0\r\n\r\n");
-        let small = "200\r\n".to_owned() + &"b".repeat(512) + "\r\n";
-        let many = format!(
-            "{post}Transfer-Encoding: chunked\r\n\r\n{}",
-            small.repeat(50)
-        );
-        for request in [&lengths, &chunks, &many] {
-            let mut client = Client::new(server.address);
-            let answer = client.send(request).answer();
-            assert_eq!(answer.status, 413);
-            client.close_half().is_at_its_end();
-        }
-        let largest = format!("{post}Content-Length: 1000\r\n\r\n{}", &body[..1000]);
-        let answer = Client::new(server.address).send(largest).answer();
-        assert_eq!((answer.status, answer.body.len()), (200, 1000));
-    });
-}
-
-#[test]
 fn expect_100_continue() {
     with_server(&[], |server| {
         let post = |path: &str, length: u64| {
@@ -320,100 +207,6 @@ fn bodies_that_nobody_wants() {
         let request = "POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n";
         client.send(request).send("b".repeat(100_000)).send(GET);
         assert_eq!((client.answer().status, client.answer().status), (404, 200));
-    });
-}
-
-#[test]
-fn clients_that_go() {
-    with_server(&[], |server| {
-        lives(server);
-        let before = server.sockets();
-        // Half of it: there is an answer.
-        let mut client = Client::new(server.address);
-        assert_eq!(client.send(GET).close_half().answer().status, 200);
-        client.is_at_its_end();
-        for part in [
-            "GET / HTT",
-            "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
-        ] {
-            let mut client = Client::new(server.address);
-            let answer = client.send(part).close_half().answer();
-            assert_eq!(answer.status, 400);
-            client.is_at_its_end();
-        }
-        for round in 0..100 {
-            let mut client = Client::new(server.address);
-            match round % 5 {
-                0 => client.send("GET / HTT"),
-                1 => client.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"),
-                2 => client.send(GET.repeat(100)),
-                3 => client.send("GET /slow?ms=20 HTTP/1.1\r\nHost: x\r\n\r\n"),
-                _ => &mut client,
-            };
-            if round % 2 == 0 {
-                client.reset();
-            }
-        }
-        lives(server);
-        server.wait_for_sockets(before);
-    });
-}
-
-/// One that sends a byte now and then is cut off all the same.
-#[test]
-fn slow_clients_are_cut_off() {
-    let limits = [
-        "--header-timeout-ms",
-        "300",
-        "--body-timeout-ms",
-        "300",
-        "--idle-timeout-ms",
-        "100",
-    ];
-    let trickle = |client: &mut Client, byte: &str| {
-        while !client.has_news(Duration::from_millis(10)) {
-            client.try_send(byte);
-        }
-    };
-    with_server(&limits, |server| {
-        let post = "POST /echo HTTP/1.1\r\nHost: x\r\n";
-        for (beginning, byte) in [
-            ("GET / HTTP/1.1\r\nA: ".to_owned(), "a"),
-            ("GET / HTTP/1.1\r\n".to_owned(), "a: b\r\n"),
-            (format!("{post}Content-Length: 100000\r\n\r\n"), "a"),
-            (
-                format!("{post}Transfer-Encoding: chunked\r\n\r\n"),
-                "1\r\na\r\n",
-            ),
-        ] {
-            let mut client = Client::new(server.address);
-            trickle(client.send(&beginning), byte);
-            let answer = client.answer();
-            assert!(answer.status == 408 && answer.closes(), "{answer:?}");
-            client.is_at_its_end();
-        }
-        // One that sends nothing is owed nothing.
-        Client::new(server.address).is_at_its_end();
-        let mut client = Client::new(server.address);
-        assert_eq!(client.send(GET).answer().status, 200);
-        client.is_at_its_end();
-        lives(server);
-    });
-}
-
-/// Who reads no answers is not waited for.
-#[test]
-fn clients_that_do_not_read() {
-    with_server(&["--write-timeout-ms", "200"], |server| {
-        lives(server);
-        let before = server.sockets();
-        let mut client = Client::new(server.address);
-        let body = "b".repeat(1 << 20);
-        let post =
-            format!("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n{body}");
-        // Until the server has hung up: more than the buffers of both sides hold.
-        while client.try_send(&post) {}
-        server.wait_for_sockets(before);
     });
 }
 
@@ -476,61 +269,6 @@ fn a_stop_does_not_wait_for_ever() {
         "{:?}",
         stopped.errors
     );
-}
-
-#[test]
-fn without_file_descriptors_it_waits_for_some() {
-    for workers in ["1", "4"] {
-        let server = Server::start_with_fds("http_server", 40, workers);
-        let clients: Vec<_> = (0..100).map(|_| Client::new(server.address)).collect();
-        server.says("trying again");
-        drop(clients);
-        for _ in 0..10 {
-            lives(&server);
-        }
-        server.signal(libc::SIGINT);
-        let stopped = server.ended();
-        assert_eq!(stopped.status.code(), Some(0));
-        // One burst, one line. (On a machine that stands still for seconds it may look like two.)
-        assert!(stopped.errors.len() <= 2, "{:?}", stopped.errors);
-    }
-}
-
-#[test]
-fn idle_connections_cost_no_time() {
-    let server = Server::start("http_server", &[], "2");
-    let mut clients: Vec<_> = (0..20).map(|_| Client::new(server.address)).collect();
-    for client in &mut clients {
-        assert_eq!(client.send(GET).answer().status, 200);
-    }
-    let before = server.cpu_time();
-    // Nothing is waited for: this is the time that is measured.
-    thread::sleep(Duration::from_secs(1));
-    let used = server.cpu_time() - before;
-    assert!(used < Duration::from_millis(500), "{used:?} of a second");
-    server.stop();
-}
-
-#[test]
-fn arguments_that_are_refused() {
-    programs::helps("http_server");
-    programs::refuses("http_server", &["a", "b"], "a second address after a");
-    programs::refuses("http_server", &["--nonsense", "1"], "no option --nonsense");
-    programs::refuses("http_server", &["--idle-timeout-ms"], "missing argument");
-    for bad in ["0", "-1", "x", "", "99999999999999999999"] {
-        programs::refuses(
-            "http_server",
-            &["--idle-timeout-ms", bad],
-            "takes a number from 1",
-        );
-    }
-    let ended = programs::run({
-        let mut command = programs::program("http_server");
-        command.arg("nonsense");
-        command
-    });
-    assert_eq!(ended.code, Some(1));
-    assert!(ended.errors.contains("nonsense"), "{}", ended.errors);
 }
 
 #[test]

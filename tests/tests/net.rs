@@ -1,20 +1,22 @@
 //! Sockets: they behave as std's, park only the goroutine, and lose neither a byte nor a wake-up.
 #![cfg(unix)]
 
+#[path = "net/descriptors.rs"]
+mod descriptors;
+#[path = "net/ends.rs"]
+mod ends;
+
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use go_runtime::channel::{bounded, unbounded};
-use go_runtime::net::{
-    self, Fd, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UnixStream,
-};
+use go_runtime::net::{Fd, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use go_runtime::{go, gomaxprocs, scope, time};
 
 mod support;
-use support::{in_both, in_goroutine};
+use support::in_both;
 
 fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -196,167 +198,6 @@ fn many_accept_on_one_listener() {
 }
 
 #[test]
-fn timeouts() {
-    let (client, server) = pair();
-    let check = move || {
-        client
-            .set_read_timeout(Some(Duration::from_millis(5)))
-            .unwrap();
-        let error = (&client).read(&mut [0]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
-        // Nothing is lost, and it can be used again.
-        (&server).write_all(b"x").unwrap();
-        let mut byte = [0];
-        (&client).read_exact(&mut byte).unwrap();
-        client
-            .set_write_timeout(Some(Duration::from_millis(5)))
-            .unwrap();
-        let block = vec![0; 1 << 20];
-        let error = loop {
-            if let Err(error) = (&client).write(&block) {
-                break error;
-            }
-        };
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
-        let zero = client.set_read_timeout(Some(Duration::ZERO));
-        assert_eq!(zero.unwrap_err().kind(), ErrorKind::InvalidInput);
-    };
-    go!(check()).join().unwrap();
-}
-
-/// As in Go: a deadline also concerns those who wait already, all of them.
-#[test]
-fn a_deadline_ends_what_waits() {
-    let (client, _server) = pair();
-    let client = Arc::new(client);
-    let (waits, waiting) = unbounded();
-    let readers: Vec<_> = (0..10)
-        .map(|_| {
-            go!(clone(client, waits) {
-                waits.send(()).unwrap();
-                (&*client).read(&mut [0]).unwrap_err().kind()
-            })
-        })
-        .collect();
-    for _ in 0..10 {
-        waiting.recv().unwrap();
-    }
-    client.set_deadline(Some(Instant::now()));
-    for reader in readers {
-        assert_eq!(reader.join().unwrap(), ErrorKind::TimedOut);
-    }
-    let over = (&*client).write(b"x").unwrap_err();
-    assert_eq!(over.kind(), ErrorKind::TimedOut);
-    client.set_deadline(None);
-    assert_eq!((&*client).write(b"x").unwrap(), 1);
-}
-
-#[test]
-fn a_deadline_can_be_put_off() {
-    let (client, server) = pair();
-    let client = Arc::new(client);
-    client.set_read_deadline(Some(Instant::now() + Duration::from_millis(20)));
-    let reader = go!(clone(client) {
-        let mut byte = [0];
-        (&*client).read_exact(&mut byte).map(|()| byte)
-    });
-    client.set_read_deadline(None);
-    time::sleep(Duration::from_millis(40));
-    (&server).write_all(b"!").unwrap();
-    assert_eq!(reader.join().unwrap().unwrap(), *b"!");
-}
-
-#[test]
-fn a_done_channel_ends_reads_and_accepts() {
-    for from_thread in [false, true] {
-        let (client, server) = pair();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (stop, done) = bounded::<()>(0);
-        let check = move || {
-            let mut buf = [0; 8];
-            (&server).write_all(b"before").unwrap();
-            let mut stream = client.with_done(&done);
-            stream.read_exact(&mut buf[..6]).unwrap();
-            assert_eq!(&buf[..6], b"before");
-            drop(stop);
-            assert!(net::is_done(&stream.peek(&mut buf).unwrap_err()));
-            assert!(net::is_done(&stream.read(&mut buf).unwrap_err()));
-            assert!(net::is_done(
-                &listener.with_done(&done).accept().unwrap_err()
-            ));
-            assert_eq!(listener.with_done(&done).incoming().count(), 0);
-            // Nothing is lost.
-            (&server).write_all(b"after").unwrap();
-            (&client).read_exact(&mut buf[..5]).unwrap();
-            assert_eq!(&buf[..5], b"after");
-        };
-        if from_thread {
-            check();
-        } else {
-            go!(check()).join().unwrap();
-        }
-    }
-}
-
-#[test]
-fn connections_that_come_may_be_kept() {
-    in_both(|| {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (stop, done) = bounded::<()>(0);
-        let mut connections = listener.with_done(&done).incoming();
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        assert!(connections.next().unwrap().is_ok());
-        drop(stop);
-        assert!(connections.next().is_none());
-    });
-}
-
-/// A goroutine that tries again what fails at once lets those run who share its worker.
-#[test]
-fn failures_at_once_do_not_keep_others_out() {
-    fn until_another_runs(mut attempt: impl FnMut() -> bool) {
-        let ran = Arc::new(AtomicBool::new(false));
-        go!(local; clone(ran) { ran.store(true, Ordering::Relaxed) });
-        while !ran.load(Ordering::Relaxed) {
-            assert!(!attempt());
-        }
-    }
-
-    in_goroutine(|| {
-        let (client, _server) = pair();
-        client.set_nonblocking(true).unwrap();
-        until_another_runs(|| (&client).read(&mut [0]).is_ok());
-        client.set_nonblocking(false).unwrap();
-        client.set_read_deadline(Some(Instant::now()));
-        until_another_runs(|| (&client).read(&mut [0]).is_ok());
-
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (stop, done) = bounded::<()>(0);
-        drop(stop);
-        until_another_runs(|| listener.with_done(&done).accept().is_ok());
-
-        let address = listener.local_addr().unwrap();
-        drop(listener);
-        until_another_runs(|| TcpStream::connect(address).is_ok());
-        until_another_runs(|| UnixStream::connect("/no/such/socket").is_ok());
-    });
-}
-
-#[test]
-fn a_done_channel_ends_what_waits() {
-    let (client, _server) = pair();
-    let (stop, done) = bounded::<()>(0);
-    let (waits, waiting) = bounded(0);
-    let reader = go! {
-        waits.send(()).unwrap();
-        client.with_done(&done).read(&mut [0]).unwrap_err()
-    };
-    waiting.recv().unwrap();
-    drop(stop);
-    assert!(net::is_done(&reader.join().unwrap()));
-}
-
-#[test]
 fn connections_are_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -390,35 +231,6 @@ fn names_are_looked_up() {
         assert!(addresses.all(|address| address.ip().is_loopback() && address.port() == 80));
         assert!("no port".to_socket_addrs().is_err());
     });
-}
-
-#[test]
-fn a_peer_that_resets() {
-    let (client, server) = pair();
-    let reader = go! {
-        let mut all = Vec::new();
-        (&client).read_to_end(&mut all).map(|_| all)
-    };
-    socket2::SockRef::from(&server)
-        .set_linger(Some(Duration::ZERO))
-        .unwrap();
-    drop(server);
-    let error = reader.join().unwrap().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-}
-
-#[test]
-fn shutdown_ends_a_read_that_waits() {
-    let (client, _server) = pair();
-    let clone = client.try_clone().unwrap();
-    let (waits, waiting) = bounded(0);
-    let reader = go! {
-        waits.send(()).unwrap();
-        (&clone).read(&mut [0])
-    };
-    waiting.recv().unwrap();
-    client.shutdown(Shutdown::Both).unwrap();
-    assert_eq!(reader.join().unwrap().unwrap(), 0);
 }
 
 #[test]
@@ -530,76 +342,6 @@ fn urgent_data() {
         (&client).write_all(b"def").unwrap();
         assert_eq!(reader.join().unwrap(), b"abcdef");
     }
-}
-
-#[test]
-fn a_pipe() {
-    let (reader, mut writer) = io::pipe().unwrap();
-    let reader = Fd::new(reader).unwrap();
-    let text = go! {
-        let mut buf = [0; 16];
-        let n = reader.read_with(|mut pipe| pipe.read(&mut buf)).unwrap();
-        buf[..n].to_vec()
-    };
-    go_runtime::yield_now();
-    writer.write_all(b"through a pipe").unwrap();
-    assert_eq!(text.join().unwrap(), b"through a pipe");
-}
-
-/// It may have been woken in the place of another one.
-#[test]
-fn who_panics_leaves_to_others_what_there_is() {
-    let (reader, mut writer) = io::pipe().unwrap();
-    let reader = Arc::new(Fd::new(reader).unwrap());
-    let (waits, waiting) = unbounded();
-    let panics = go!(clone(reader, waits) {
-        let mut tried = false;
-        reader.read_with(|mut pipe| {
-            assert!(!tried, "on purpose");
-            tried = true;
-            waits.send(()).unwrap();
-            pipe.read(&mut [0])
-        })
-    });
-    waiting.recv().unwrap();
-    let reads = go!(clone(reader) {
-        waits.send(()).unwrap();
-        reader.read_with(|mut pipe| pipe.read(&mut [0]))
-    });
-    waiting.recv().unwrap();
-    writer.write_all(b"!").unwrap();
-    assert!(panics.join().is_err());
-    assert_eq!(reads.join().unwrap().unwrap(), 1);
-}
-
-#[test]
-fn a_done_channel_ends_waits_for_a_pipe() {
-    let (reader, writer) = io::pipe().unwrap();
-    let (reader, writer) = (Fd::new(reader).unwrap(), Fd::new(writer).unwrap());
-    let (stop, done) = bounded::<()>(0);
-    let waits = go!(clone(done) {
-        let reader = reader.with_done(&done);
-        let n = reader.read_with(|mut pipe| pipe.read(&mut [0; 4])).unwrap();
-        (n, reader.read_with(|mut pipe| pipe.read(&mut [0; 4])).unwrap_err())
-    });
-    let writer = writer.with_done(&done);
-    let n = writer.write_with(|mut pipe| pipe.write(b"pipe")).unwrap();
-    time::sleep(Duration::from_millis(5));
-    drop(stop);
-    let (read, error) = waits.join().unwrap();
-    assert!(read == n && net::is_done(&error));
-    let error = writer
-        .write_with(|mut pipe| pipe.write(b"pipe"))
-        .unwrap_err();
-    assert!(net::is_done(&error));
-}
-
-#[test]
-fn a_plain_file_cannot_be_waited_for() {
-    let file = std::fs::File::open("/dev/null").unwrap();
-    let fd = Fd::new(file).unwrap();
-    let never = go!(fd.read_with(|_| io::Result::<()>::Err(ErrorKind::WouldBlock.into())));
-    assert!(never.join().unwrap().is_err());
 }
 
 /// Connections come and go in crowds; each message is answered.

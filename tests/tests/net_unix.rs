@@ -1,186 +1,33 @@
 //! Sockets of the Unix domain: they behave as std's, park only the goroutine, and lose neither a byte, a datagram nor a wake-up.
 #![cfg(unix)]
 
-use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net as std_net;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use go_runtime::channel::{Receiver, Sender, bounded, unbounded};
-use go_runtime::net::{self, Shutdown, UnixDatagram, UnixListener, UnixSocketAddr, UnixStream};
-use go_runtime::{go, gomaxprocs, scope, time};
+use go_runtime::channel::{bounded, unbounded};
+use go_runtime::go;
+use go_runtime::net::{self, Shutdown, UnixDatagram, UnixListener, UnixStream};
 
 mod support;
-use support::{Scratch, at_several_gomaxprocs, eventually, in_both, in_goroutine, scratch};
+
+#[path = "net_unix/addresses.rs"]
+mod addresses;
+#[path = "net_unix/datagrams.rs"]
+mod datagrams;
+#[path = "net_unix/streams.rs"]
+mod streams;
+
+use support::{Scratch, at_several_gomaxprocs, in_both, in_goroutine, scratch};
 
 fn place() -> (Scratch, PathBuf) {
     let directory = scratch("unix");
     let path = directory.path().join("socket");
     (directory, path)
-}
-
-/// A server that sends back what comes, a goroutine a connection; it ends when the sender is dropped.
-fn echo_server(path: &Path) -> Sender<()> {
-    let listener = UnixListener::bind(path).unwrap();
-    let (stop, done) = bounded::<()>(0);
-    go! {
-        for stream in listener.with_done(&done).incoming() {
-            let stream = stream.unwrap();
-            go!(move || std::io::copy(&mut &stream, &mut &stream));
-        }
-    };
-    stop
-}
-
-fn talk(path: &Path, messages: u32) {
-    let mut stream = UnixStream::connect(path).unwrap();
-    for n in 0..messages {
-        stream.write_all(&n.to_le_bytes()).unwrap();
-        let mut answer = [0; 4];
-        stream.read_exact(&mut answer).unwrap();
-        assert_eq!(u32::from_le_bytes(answer), n);
-    }
-}
-
-#[test]
-fn goroutines_and_threads_talk() {
-    let (_directory, path) = place();
-    let path = &*path;
-    let _stop = echo_server(path);
-    thread::scope(|threads| {
-        for _ in 0..4 {
-            threads.spawn(|| talk(path, 100));
-        }
-        scope(|s| {
-            for _ in 0..20 * gomaxprocs() {
-                go!(s; talk(path, 20));
-            }
-        });
-    });
-}
-
-/// Who connects waits while the listener's queue is full, without holding a worker.
-#[test]
-fn connecting_waits_for_the_queue() {
-    let (_directory, path) = place();
-    // A queue for one or two, which std's does not offer.
-    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
-    socket
-        .bind(&socket2::SockAddr::unix(&path).unwrap())
-        .unwrap();
-    socket.listen(1).unwrap();
-    let listener = UnixListener::from(OwnedFd::from(socket));
-    let clients = 4 * gomaxprocs() + 4;
-    let (tx, rx) = unbounded();
-    for _ in 0..clients {
-        go!(clone(tx, path) { tx.send(UnixStream::connect(&path).unwrap()).unwrap() });
-    }
-    // The workers are free for others.
-    for _ in 0..20 {
-        go!(time::sleep(Duration::from_millis(1))).join().unwrap();
-    }
-    for _ in 0..clients {
-        let (server, _) = listener.accept().unwrap();
-        (&server).write_all(b"!").unwrap();
-    }
-    for _ in 0..clients {
-        let client = rx.recv().unwrap();
-        let mut all = Vec::new();
-        (&client).read_to_end(&mut all).unwrap();
-        assert_eq!(all, b"!");
-    }
-}
-
-#[test]
-fn much_data_both_ways_at_once() {
-    const BYTES: usize = 4 << 20;
-    let (one, other) = UnixStream::pair().unwrap();
-    let write = |stream: &UnixStream| {
-        let block: Vec<u8> = (0..=255).cycle().take(1 << 16).collect();
-        for _ in 0..BYTES >> 16 {
-            (&mut &*stream).write_all(&block).unwrap();
-        }
-        stream.shutdown(Shutdown::Write).unwrap();
-    };
-    let read = |mut stream: &UnixStream| {
-        let mut all = Vec::new();
-        stream.read_to_end(&mut all).unwrap();
-        assert_eq!(all.len(), BYTES);
-        assert!(all.iter().enumerate().all(|(i, byte)| *byte == i as u8));
-    };
-    scope(|s| {
-        go!(s; write(&one));
-        go!(s; write(&other));
-        go!(s; read(&one));
-        go!(s; read(&other));
-    });
-}
-
-/// Descriptors that are sent along end a read early: what comes after them is read nevertheless.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_read_that_ends_early_leaves_more() {
-    let (one, other) = UnixStream::pair().unwrap();
-    let reader = go! {
-        let mut buf = [0; 64];
-        let mut all = Vec::new();
-        loop {
-            match (&other).read(&mut buf).unwrap() {
-                0 => return all,
-                n => all.extend_from_slice(&buf[..n]),
-            }
-        }
-    };
-    for _ in 0..20 {
-        go_runtime::yield_now();
-        send_descriptor(&one, b"ab");
-        (&one).write_all(b"cd").unwrap();
-    }
-    drop(one);
-    assert_eq!(reader.join().unwrap(), b"abcd".repeat(20));
-}
-
-/// Sends `bytes`, and a duplicate of the stream's own descriptor.
-#[cfg(target_os = "linux")]
-fn send_descriptor(stream: &UnixStream, bytes: &[u8]) {
-    let fd = stream.as_raw_fd();
-    let mut iov = libc::iovec {
-        iov_base: bytes.as_ptr().cast_mut().cast(),
-        iov_len: bytes.len(),
-    };
-    let mut control = [0u64; 8];
-    // SAFETY: all zero is a valid header; the pointers in it are to locals that live until the call has ended, with their lengths; `control` is
-    // aligned and has room for one descriptor.
-    let sent = unsafe {
-        let mut header: libc::msghdr = std::mem::zeroed();
-        header.msg_iov = &mut iov;
-        header.msg_iovlen = 1;
-        header.msg_control = control.as_mut_ptr().cast();
-        header.msg_controllen = libc::CMSG_SPACE(4) as _;
-        let first = libc::CMSG_FIRSTHDR(&header);
-        (*first).cmsg_level = libc::SOL_SOCKET;
-        (*first).cmsg_type = libc::SCM_RIGHTS;
-        (*first).cmsg_len = libc::CMSG_LEN(4) as _;
-        libc::CMSG_DATA(first).cast::<i32>().write_unaligned(fd);
-        libc::sendmsg(fd, &header, 0)
-    };
-    assert_eq!(sent, bytes.len() as isize);
-}
-
-#[test]
-fn vectored() {
-    in_both(|| {
-        let (mut one, mut other) = UnixStream::pair().unwrap();
-        let parts = [IoSlice::new(b"hello"), IoSlice::new(b" world")];
-        assert_eq!(one.write_vectored(&parts).unwrap(), 11);
-        let (mut start, mut end) = ([0; 6], [0; 6]);
-        let mut parts = [IoSliceMut::new(&mut start), IoSliceMut::new(&mut end)];
-        assert_eq!(other.read_vectored(&mut parts).unwrap(), 11);
-        assert_eq!((&start, &end[..5]), (b"hello ", &b"world"[..]));
-    });
 }
 
 /// Used by a goroutine of another worker than the one where it was waited for first.
@@ -211,297 +58,6 @@ fn sockets_go_from_hand_to_hand() {
     let mut got: Vec<u8> = readers.into_iter().map(|r| r.join().unwrap()).collect();
     got.sort();
     assert_eq!(got, (0..50).collect::<Vec<u8>>());
-}
-
-#[test]
-fn many_accept_on_one_listener() {
-    let (_directory, path) = place();
-    let listener = Arc::new(UnixListener::bind(&path).unwrap());
-    let acceptors: Vec<_> = (0..50)
-        .map(|_| go!(clone(listener) { listener.accept().unwrap() }))
-        .collect();
-    let clients: Vec<_> = (0..50)
-        .map(|_| UnixStream::connect(&path).unwrap())
-        .collect();
-    for acceptor in acceptors {
-        acceptor.join().unwrap();
-    }
-    drop(clients);
-}
-
-#[test]
-fn addresses() {
-    in_both(|| {
-        let (_directory, path) = place();
-        let listener = UnixListener::bind(&path).unwrap();
-        let address = listener.local_addr().unwrap();
-        assert_eq!(address.as_pathname(), Some(&*path));
-        let client = UnixStream::connect_addr(&address).unwrap();
-        let (server, from) = listener.accept().unwrap();
-        assert!(from.is_unnamed());
-        assert!(client.local_addr().unwrap().is_unnamed());
-        assert!(server.peer_addr().unwrap().is_unnamed());
-        assert_eq!(client.peer_addr().unwrap().as_pathname(), Some(&*path));
-        assert_eq!(server.local_addr().unwrap().as_pathname(), Some(&*path));
-        assert!(client.take_error().unwrap().is_none());
-        assert!(listener.take_error().unwrap().is_none());
-        // The path stays.
-        drop(listener);
-        let gone = UnixStream::connect(&path).unwrap_err();
-        assert_eq!(gone.kind(), ErrorKind::ConnectionRefused);
-        for in_use in [
-            UnixListener::bind(&path).map(drop),
-            UnixListener::bind_addr(&address).map(drop),
-            UnixDatagram::bind(&path).map(drop),
-            UnixDatagram::bind_addr(&address).map(drop),
-        ] {
-            assert_eq!(in_use.unwrap_err().kind(), ErrorKind::AddrInUse);
-        }
-    });
-}
-
-#[test]
-fn bad_addresses() {
-    let (_directory, path) = place();
-    for (bad, kind) in [
-        (path.clone(), ErrorKind::NotFound),
-        (path.join("x".repeat(200)), ErrorKind::InvalidInput),
-        (PathBuf::from("a\0b"), ErrorKind::InvalidInput),
-        (PathBuf::from("\0b"), ErrorKind::InvalidInput),
-    ] {
-        let unbound = UnixDatagram::unbound().unwrap();
-        for result in [
-            UnixStream::connect(&bad).map(drop),
-            unbound.connect(&bad),
-            unbound.send_to(b"x", &bad).map(drop),
-        ] {
-            assert_eq!(result.unwrap_err().kind(), kind, "{bad:?}");
-        }
-    }
-    let unnamed = UnixDatagram::unbound().unwrap().local_addr().unwrap();
-    let ours = UnixStream::connect_addr(&unnamed).unwrap_err();
-    let theirs = std_net::UnixStream::connect_addr(&unnamed).unwrap_err();
-    assert_eq!(ours.kind(), theirs.kind());
-    // As std has it too.
-    assert_eq!(
-        UnixStream::connect("").unwrap_err().kind(),
-        std_net::UnixStream::connect("").unwrap_err().kind()
-    );
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn abstract_addresses() {
-    use std::os::linux::net::SocketAddrExt;
-
-    in_both(|| {
-        let name = |kind: &str| {
-            let name = format!(
-                "go-{kind}-{}-{:?}",
-                std::process::id(),
-                thread::current().id()
-            );
-            (
-                UnixSocketAddr::from_abstract_name(&name).unwrap(),
-                name.into_bytes(),
-            )
-        };
-        let (address, bytes) = name("stream");
-        let listener = UnixListener::bind_addr(&address).unwrap();
-        let mut client = UnixStream::connect_addr(&address).unwrap();
-        let peer = client.peer_addr().unwrap();
-        assert_eq!(peer.as_abstract_name(), Some(&*bytes));
-        (&listener.accept().unwrap().0).write_all(b"hi").unwrap();
-        let mut text = String::new();
-        client.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "hi");
-
-        let (address, bytes) = name("datagram");
-        let server = UnixDatagram::bind_addr(&address).unwrap();
-        let client = UnixDatagram::unbound().unwrap();
-        client.send_to_addr(b"one", &address).unwrap();
-        client.connect_addr(&address).unwrap();
-        let peer = client.peer_addr().unwrap();
-        assert_eq!(peer.as_abstract_name(), Some(&*bytes));
-        client.send(b"three").unwrap();
-        let mut buf = [0; 8];
-        let (n, from) = server.recv_from(&mut buf).unwrap();
-        assert!(from.is_unnamed());
-        assert_eq!((n, server.recv(&mut buf).unwrap()), (3, 5));
-    });
-}
-
-#[test]
-fn incoming() {
-    in_both(|| {
-        let (_directory, path) = place();
-        let listener = UnixListener::bind(&path).unwrap();
-        let _clients = [1, 2, 3].map(|_| UnixStream::connect(&path).unwrap());
-        assert_eq!(listener.incoming().take(2).flatten().count(), 2);
-        let stream = (&listener).into_iter().next().unwrap().unwrap();
-        assert!(stream.peer_addr().unwrap().is_unnamed());
-        listener.set_nonblocking(true).unwrap();
-        let none = listener.accept().unwrap_err();
-        assert_eq!(none.kind(), ErrorKind::WouldBlock);
-    });
-}
-
-#[test]
-fn datagrams_keep_their_bounds() {
-    in_both(|| {
-        let (client, server) = UnixDatagram::pair().unwrap();
-        client.send(b"a long one").unwrap();
-        client.send(b"").unwrap();
-        client.send(b"short").unwrap();
-        let mut buf = [0; 6];
-        assert_eq!(server.recv(&mut buf).unwrap(), 6);
-        assert_eq!(&buf, b"a long");
-        // The rest of it is lost; an empty one is one too.
-        assert_eq!(server.recv(&mut buf).unwrap(), 0);
-        assert_eq!(server.recv(&mut buf).unwrap(), 5);
-        server.set_nonblocking(true).unwrap();
-        let empty = server.recv(&mut buf).unwrap_err();
-        assert_eq!(empty.kind(), ErrorKind::WouldBlock);
-    });
-}
-
-#[test]
-fn datagrams_are_answered() {
-    in_both(|| {
-        let (directory, path) = place();
-        let server = UnixDatagram::bind(&path).unwrap();
-        let client = UnixDatagram::bind(directory.path().join("client")).unwrap();
-        let unconnected = client.peer_addr().unwrap_err();
-        assert_eq!(unconnected.kind(), ErrorKind::NotConnected);
-        assert!(client.send(b"to whom?").is_err());
-        client.connect(&path).unwrap();
-        client.send(b"question").unwrap();
-        let mut buf = [0; 16];
-        let (n, from) = server.recv_from(&mut buf).unwrap();
-        assert_eq!(&buf[..n], b"question");
-        server.send_to_addr(b"one", &from).unwrap();
-        server
-            .send_to(b"three", from.as_pathname().unwrap())
-            .unwrap();
-        assert_eq!(client.recv(&mut buf).unwrap(), 3);
-        let (n, from) = client.recv_from(&mut buf).unwrap();
-        assert_eq!((n, from.as_pathname()), (5, Some(&*path)));
-        drop(server);
-        let gone = client.send_to(b"x", &path).unwrap_err();
-        assert_eq!(gone.kind(), ErrorKind::ConnectionRefused);
-    });
-}
-
-/// Sending waits for room, by either way of sending, and nothing is lost or out of order.
-#[test]
-fn a_full_queue_holds_the_sender() {
-    const MESSAGES: u32 = 3000;
-    for connected in [true, false] {
-        let (_directory, path) = place();
-        let receiver = UnixDatagram::bind(&path).unwrap();
-        let sender = UnixDatagram::unbound().unwrap();
-        sender.connect(&path).unwrap();
-        let sends = go! {
-            let unconnected = UnixDatagram::unbound().unwrap();
-            for n in 0..MESSAGES {
-                let bytes = n.to_le_bytes();
-                let sent = if connected {
-                    sender.send(&bytes)
-                } else {
-                    unconnected.send_to(&bytes, &path)
-                };
-                assert_eq!(sent.unwrap(), 4);
-            }
-        };
-        let receives = go! {
-            let mut buf = [0; 8];
-            for n in 0..MESSAGES {
-                assert_eq!(receiver.recv(&mut buf).unwrap(), 4);
-                assert_eq!(buf[..4], n.to_le_bytes());
-            }
-        };
-        sends.join().unwrap();
-        receives.join().unwrap();
-    }
-}
-
-/// All ways of sending a datagram end by a timeout, a deadline, and a done channel.
-#[test]
-fn sends_that_wait_end() {
-    in_both(|| {
-        let (_directory, path) = place();
-        let receiver = UnixDatagram::bind(&path).unwrap();
-        let address = receiver.local_addr().unwrap();
-        let sender = UnixDatagram::unbound().unwrap();
-        sender.connect(&path).unwrap();
-        sender.set_nonblocking(true).unwrap();
-        let full = loop {
-            if let Err(error) = sender.send(b"x") {
-                break error;
-            }
-        };
-        assert_eq!(full.kind(), ErrorKind::WouldBlock);
-        let full = sender.send_to(b"x", &path).unwrap_err();
-        assert_eq!(full.kind(), ErrorKind::WouldBlock);
-        sender.set_nonblocking(false).unwrap();
-
-        let kinds = || {
-            [
-                sender.send(b"x"),
-                sender.send_to(b"x", &path),
-                sender.send_to_addr(b"x", &address),
-            ]
-            .map(|sent| sent.unwrap_err().kind())
-        };
-        sender
-            .set_write_timeout(Some(Duration::from_millis(5)))
-            .unwrap();
-        assert_eq!(kinds(), [ErrorKind::TimedOut; 3]);
-        sender.set_write_timeout(None).unwrap();
-        sender.set_deadline(Some(Instant::now()));
-        assert_eq!(kinds(), [ErrorKind::TimedOut; 3]);
-        sender.set_deadline(None);
-
-        let (sender, path) = (Arc::new(sender), Arc::new(path));
-        let blocked = |done: Receiver<()>| {
-            (0..2)
-                .map(|n| {
-                    go!(clone(sender, path, done) {
-                        let with_done = sender.with_done(&done);
-                        match n {
-                            0 => with_done.send(b"x").unwrap_err(),
-                            _ => with_done.send_to(b"x", &**path).unwrap_err(),
-                        }
-                    })
-                })
-                .collect::<Vec<_>>()
-        };
-        let (stop, done) = bounded::<()>(0);
-        let waiting = blocked(done.clone());
-        drop(stop);
-        for sender in waiting {
-            assert!(net::is_done(&sender.join().unwrap()));
-        }
-        let with_done = sender.with_done(&done);
-        let over = with_done.send_to_addr(b"x", &address).unwrap_err();
-        assert!(net::is_done(&over));
-
-        let (_open, done) = bounded::<()>(0);
-        let waiting = blocked(done.clone());
-        sender.set_write_deadline(Some(Instant::now()));
-        for sender in waiting {
-            let kind = sender.join().unwrap().kind();
-            assert_eq!(kind, ErrorKind::TimedOut);
-        }
-        // None of them has sent.
-        receiver.set_nonblocking(true).unwrap();
-        while receiver.recv(&mut [0]).is_ok() {}
-        sender.set_deadline(None);
-        sender.send(b"last").unwrap();
-        let mut buf = [0; 8];
-        assert_eq!(receiver.recv(&mut buf).unwrap(), 4);
-        assert!(receiver.recv(&mut buf).is_err());
-    });
 }
 
 #[test]
@@ -681,22 +237,6 @@ fn shutdown_ends_writes_that_wait() {
     }
 }
 
-#[test]
-fn what_has_arrived_survives_a_shutdown() {
-    in_both(|| {
-        let (datagram, other) = UnixDatagram::pair().unwrap();
-        other.send(b"last").unwrap();
-        datagram.shutdown(Shutdown::Read).unwrap();
-        let mut buf = [0; 8];
-        assert_eq!(datagram.recv(&mut buf).unwrap(), 4);
-        assert_eq!(datagram.recv(&mut buf).unwrap(), 0);
-        let broken = other.send(b"x").unwrap_err();
-        assert_eq!(broken.kind(), ErrorKind::BrokenPipe);
-        datagram.send(b"answer").unwrap();
-        assert_eq!(other.recv(&mut buf).unwrap(), 6);
-    });
-}
-
 /// The other side sees the end when the last handle has gone, also of one that was waited for.
 #[test]
 fn the_last_clone_closes() {
@@ -782,29 +322,14 @@ fn to_std_and_back() {
 }
 
 #[test]
-fn non_blocking_when_asked() {
-    in_both(|| {
-        let (mut stream, mut other) = UnixStream::pair().unwrap();
-        stream.set_nonblocking(true).unwrap();
-        let empty = stream.read(&mut [0]).unwrap_err();
-        assert_eq!(empty.kind(), ErrorKind::WouldBlock);
-        other.write_all(b"x").unwrap();
-        eventually(|| stream.read(&mut [0]).is_ok());
-        stream.set_nonblocking(false).unwrap();
-        other.write_all(b"y").unwrap();
-        assert_eq!(stream.read(&mut [0]).unwrap(), 1);
-    });
-}
-
-#[test]
 #[ignore = "run by `at_several_numbers_of_workers`"]
 fn workers_meet() {
     for _ in 0..3 {
-        goroutines_and_threads_talk();
-        connecting_waits_for_the_queue();
+        streams::goroutines_and_threads_talk();
+        streams::connecting_waits_for_the_queue();
         sockets_go_from_hand_to_hand();
-        many_accept_on_one_listener();
-        a_full_queue_holds_the_sender();
+        streams::many_accept_on_one_listener();
+        datagrams::a_full_queue_holds_the_sender();
         a_deadline_ends_what_waits();
         a_done_channel_ends_what_waits();
         shutdown_ends_what_waits();

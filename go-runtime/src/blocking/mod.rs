@@ -4,6 +4,7 @@
 //! stack cannot go, before a thread of the pool has run the closure to its end and said so; that is why it may borrow.
 
 mod pool;
+mod reads;
 
 use std::cell::UnsafeCell;
 use std::panic::{self, AssertUnwindSafe};
@@ -11,6 +12,8 @@ use std::ptr::NonNull;
 use std::thread;
 
 use crate::sched::{Parker, Verdict, Worker};
+
+pub(crate) use reads::reads;
 
 /// Runs `f`, which may block its thread for long, on a thread of its own, and parks the goroutine meanwhile.
 ///

@@ -1,12 +1,12 @@
 //! A file that is open.
 
 use std::fs::{self, FileTimes, Metadata, Permissions};
-use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
+use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::SystemTime;
 
-use crate::blocking;
+use crate::blocking::{blocking, reads};
 
 /// An open file: [`std::fs::File`], whose calls park the goroutine.
 ///
@@ -138,29 +138,7 @@ impl File {
     }
 }
 
-// `blocking` returns when the call has ended, so buffers of any size and place are lent as they are.
-impl Read for &File {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        blocking(|| (&self.0).read(buffer))
-    }
-
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        blocking(|| (&self.0).read_vectored(buffers))
-    }
-
-    // As a whole: one call of the pool, and std's knowledge of the file's length.
-    fn read_to_end(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        blocking(|| (&self.0).read_to_end(buffer))
-    }
-
-    fn read_to_string(&mut self, buffer: &mut String) -> io::Result<usize> {
-        blocking(|| (&self.0).read_to_string(buffer))
-    }
-
-    fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        blocking(|| (&self.0).read_exact(buffer))
-    }
-}
+reads!(File);
 
 impl Write for &File {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
@@ -184,28 +162,6 @@ impl Write for &File {
 impl Seek for &File {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
         blocking(|| (&self.0).seek(position))
-    }
-}
-
-impl Read for File {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buffer)
-    }
-
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self).read_vectored(buffers)
-    }
-
-    fn read_to_end(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        (&*self).read_to_end(buffer)
-    }
-
-    fn read_to_string(&mut self, buffer: &mut String) -> io::Result<usize> {
-        (&*self).read_to_string(buffer)
-    }
-
-    fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        (&*self).read_exact(buffer)
     }
 }
 

@@ -50,9 +50,13 @@ impl Handshake {
     #[inline]
     #[must_use]
     pub(crate) fn finish(&self) -> bool {
-        // A parked one never goes back to spinning, so it needs no exchange.
+        // A parked one never goes back to spinning, so it needs no exchange; and none may say "done" of it: whoever looks again would go on,
+        // and be made runnable as well.
         self.state.load(Ordering::Acquire) == PARKED
-            || self.state.swap(DONE, Ordering::AcqRel) == PARKED
+            || self
+                .state
+                .compare_exchange(SPINNING, DONE, Ordering::AcqRel, Ordering::Acquire)
+                .is_err()
     }
 
     /// Ends the wait of a blocked thread, which looks at this word whenever it wakes up. The caller wakes it, with

@@ -18,6 +18,11 @@ const CRATE: &str = "crossbeam-channel";
 
 fn main() {
     println!("cargo::rerun-if-changed=build");
+    // Cargo sets it for the tests as well, which sleep for much of their time, each in a process of its own.
+    println!("cargo::rerun-if-env-changed=RUST_TEST_THREADS");
+    if env::var_os("RUST_TEST_THREADS").is_none() {
+        println!("cargo::rustc-env=RUST_TEST_THREADS=6");
+    }
     // A condition in its tests.
     println!("cargo::rustc-check-cfg=cfg(crossbeam_sanitize)");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));

@@ -43,8 +43,10 @@ fn programs() -> &'static Path {
                 cargo.env_remove(&*name);
             }
         }
+        // Of the whole workspace, with a test that needs what only tests do: only so are their dependencies those, with those features, that
+        // `cargo test --workspace` has built already.
         let output = cargo
-            .args(["build", "--examples", "--package=go-examples"])
+            .args(["build", "--workspace", "--examples", "--test=ui"])
             .args(["--profile", profile, "--target-dir"])
             .arg(target)
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))

@@ -1,7 +1,0 @@
-//! Programs that must not compile, and what the user is told: `tests/ui`.
-//! `TRYBUILD=overwrite cargo test -p go-tests --test ui` writes the messages anew.
-
-#[test]
-fn messages() {
-    trybuild::TestCases::new().compile_fail("ui/*.rs");
-}
