@@ -6,13 +6,13 @@ mod descriptors;
 #[path = "net/ends.rs"]
 mod ends;
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use go_runtime::channel::{bounded, unbounded};
-use go_runtime::net::{Fd, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use go_runtime::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use go_runtime::{go, gomaxprocs, scope, time};
 
 mod support;

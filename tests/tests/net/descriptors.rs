@@ -1,6 +1,6 @@
 //! Descriptors that are no sockets of ours: pipes.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
