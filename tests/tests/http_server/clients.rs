@@ -133,3 +133,63 @@ fn idle_connections_cost_no_time() {
     assert!(used < Duration::from_millis(500), "{used:?} of a second");
     server.stop();
 }
+
+/// Twenty thousand clients that have had an answer and say nothing more, or as many as the system has descriptors for: each is there still when the
+/// last one has come, others are served beside them, and when they go nothing of them stays.
+#[test]
+fn very_many_idle_connections() {
+    const CLIENTS: u64 = 20_000;
+    const OTHERS: u64 = 200;
+
+    let files = raise_limit_of_files(CLIENTS + OTHERS);
+    let count = files.saturating_sub(OTHERS).min(CLIENTS);
+    if count < CLIENTS {
+        eprintln!("only {count} clients: the limit of files is {files}");
+    }
+    let server = Server::start_with_fds("http_server", files as u32, "2");
+    lives(&server);
+    let before = server.sockets();
+    let mut clients: Vec<_> = (0..count)
+        .map(|_| {
+            let mut client = Client::new(server.address);
+            assert_eq!(client.send(GET).answer().status, 200);
+            client
+        })
+        .collect();
+    assert!(server.sockets() as u64 >= count);
+    lives(&server);
+    for client in clients.iter_mut().step_by(97) {
+        assert_eq!(client.send(GET).answer().status, 200);
+    }
+    // No address is kept for a while after it was used.
+    clients.into_iter().for_each(Client::reset);
+    server.wait_for_sockets(before);
+    lives(&server);
+    server.stop();
+}
+
+/// Lets this process, and those that it starts, have so many files, if the system does. How many they may have.
+fn raise_limit_of_files(wanted: u64) -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: it writes `limit`.
+    let asked = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    assert_eq!(asked, 0);
+    if limit.rlim_cur >= wanted {
+        return limit.rlim_cur;
+    }
+    // Beyond the hard limit only a privileged process gets.
+    for most in [limit.rlim_max.max(wanted), limit.rlim_max] {
+        let raised = libc::rlimit {
+            rlim_cur: wanted.min(most),
+            rlim_max: most,
+        };
+        // SAFETY: it reads `raised`.
+        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) } == 0 {
+            return raised.rlim_cur;
+        }
+    }
+    limit.rlim_cur
+}
