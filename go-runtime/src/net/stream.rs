@@ -9,9 +9,6 @@ macro_rules! stream {
                 buf: &mut [u8],
                 done: Option<&dyn Done>,
             ) -> io::Result<usize> {
-                if buf.is_empty() {
-                    self.fd.try_in_any_case(Way::Read);
-                }
                 let len = buf.len();
                 self.fd.drive(Way::Read, done, |mut io| {
                     io.read(buf).map(|n| $left(n, len))

@@ -202,7 +202,7 @@ fn failures_at_once_do_not_keep_others_out() {
     });
 }
 
-/// On no bytes at all, also where nothing is to be read and nothing can be written.
+/// On no bytes at all, also where nothing is to be read and nothing can be written. (The system lets only `recv` of no bytes wait for some.)
 #[test]
 fn no_bytes_are_read_and_written_at_once() {
     in_both(|| {
@@ -214,7 +214,6 @@ fn no_bytes_are_read_and_written_at_once() {
             .set_write_timeout(Some(Duration::from_millis(1)))
             .unwrap();
         assert!((&client).read(&mut [0]).is_err());
-        assert_eq!((&client).read(&mut []).unwrap(), 0);
         assert_eq!((&client).read_vectored(&mut []).unwrap(), 0);
         while (&client).write(&[0; 1 << 16]).is_ok() {}
         assert_eq!((&client).write(&[]).unwrap(), 0);
