@@ -358,11 +358,12 @@ impl<T> DerefMut for Locked<'_, T> {
 }
 
 impl<T> Locked<'_, T> {
-    /// Whatever has been done under the lock, observers look for themselves what it means for them.
+    /// Whatever has been done under the lock: those look again who observe an operation that need not wait now.
     #[cold]
     fn unlock_and_tell(&mut self) {
         let mut observers = Claimed::new();
-        self.take_observers(&mut observers);
+        let capacity = self.core.capacity;
+        self.take_observers(capacity, &mut observers);
         // SAFETY: locked in `Core::lock`; the references from `deref` have ended.
         unsafe { self.core.lock.unlock() };
         observers.look_again();

@@ -5,6 +5,9 @@
 //!   arms of one select);
 //! - `buffer.len() + reserved <= capacity`: a place that was promised to a chosen `send` arm of a select is kept
 //!   free until the arm has made its message (or failed to);
+//! - who observes does so because its operation would have to wait: whoever changes that tells it when the lock is given back. (Nothing else would: a waiter that
+//!   is claimed elsewhere meanwhile only makes operations wait.) An operation that still would is no news, or those who watch a done channel would
+//!   all be woken whenever one of them looks at it;
 //! - once `closed`, nothing is added to the buffer; what is in it can still be received. Who waited is told bit by bit, and a sender that has not
 //!   been told yet may still be served by a receiver, which is as if it had come before the close.
 //!
@@ -28,8 +31,16 @@ pub(crate) struct State<T> {
     pub(super) receivers: WaitQueue,
     pub(super) senders: WaitQueue,
     pub(super) buffer: VecDeque<T>,
-    /// Those who only want to know when an operation may have become ready.
-    observers: WaitQueue,
+    /// Those who only want to know when a receive need not wait, and when a send need not.
+    receive_observers: WaitQueue,
+    send_observers: WaitQueue,
+}
+
+/// An operation that somebody observes.
+#[derive(Clone, Copy)]
+pub(crate) enum Observed {
+    Receive,
+    Send,
 }
 
 /// What a `send` arm has been given when it was chosen.
@@ -65,7 +76,8 @@ impl<T> State<T> {
             receivers: WaitQueue::new(),
             senders: WaitQueue::new(),
             buffer: VecDeque::with_capacity(at_once),
-            observers: WaitQueue::new(),
+            receive_observers: WaitQueue::new(),
+            send_observers: WaitQueue::new(),
         }
     }
 
@@ -104,29 +116,50 @@ impl<T> State<T> {
         unsafe { self.senders.remove(waiter) }
     }
 
+    fn observers(&mut self, of: Observed) -> &mut WaitQueue {
+        match of {
+            Observed::Receive => &mut self.receive_observers,
+            Observed::Send => &mut self.send_observers,
+        }
+    }
+
+    fn is_observed(&self) -> bool {
+        !self.receive_observers.is_empty() || !self.send_observers.is_empty()
+    }
+
     /// # Safety
     /// As for [`WaitQueue::push`].
-    pub(crate) unsafe fn enqueue_observer(&mut self, waiter: &Waiter) {
+    pub(crate) unsafe fn enqueue_observer(&mut self, of: Observed, waiter: &Waiter) {
         self.observed = true;
         // SAFETY: passed on.
-        unsafe { self.observers.push(waiter) }
+        unsafe { self.observers(of).push(waiter) }
     }
 
     /// # Safety
-    /// As for [`WaitQueue::remove`].
-    pub(crate) unsafe fn dequeue_observer(&mut self, waiter: &Waiter) {
+    /// As for [`WaitQueue::remove`]; the waiter was queued with the same `of`.
+    pub(crate) unsafe fn dequeue_observer(&mut self, of: Observed, waiter: &Waiter) {
         // SAFETY: passed on.
-        unsafe { self.observers.remove(waiter) }
-        self.observed = !self.observers.is_empty();
+        unsafe { self.observers(of).remove(waiter) }
+        self.observed = self.is_observed();
     }
 
-    /// Something has changed: adds the observers to those who are to be told so once the lock has been given back.
+    /// Something has changed: adds those whose operation need not wait any more to those who are to be told so once the lock has been given back.
     #[inline]
-    pub(crate) fn take_observers(&mut self, told: &mut Claimed) {
+    pub(crate) fn take_observers(&mut self, capacity: Option<usize>, told: &mut Claimed) {
         if self.observed {
-            self.observed = false;
-            self.observers.take_all_into(told);
+            self.take_some_observers(capacity, told);
         }
+    }
+
+    #[cold]
+    fn take_some_observers(&mut self, capacity: Option<usize>, told: &mut Claimed) {
+        if !self.receive_observers.is_empty() && self.can_receive() {
+            self.receive_observers.take_all_into(told);
+        }
+        if !self.send_observers.is_empty() && self.can_send(capacity) {
+            self.send_observers.take_all_into(told);
+        }
+        self.observed = self.is_observed();
     }
 
     /// Whether a receive would not have to wait.

@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::engine::{AnyArm, Arm};
 use crate::channel::core::Core;
 use crate::channel::slot::{Slot, receive_promised};
-use crate::channel::state::{Found, Place};
+use crate::channel::state::{Found, Observed, Place};
 use crate::channel::timer::TimerCore;
 use crate::channel::wait_queue::{Claim, Claimed, Offer, Waiter};
 use crate::channel::{Receiver, RecvError, SendError, Sender, Source};
@@ -136,7 +136,7 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
                     Found::Closed => self.state.set(RecvState::Closed),
                     Found::Nothing => return false,
                 }
-                state.take_observers(told);
+                state.take_observers(core.capacity(), told);
                 true
             }
             Source::At(at) => at.try_take().is_some_and(|time| self.put(time, None)),
@@ -189,7 +189,7 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
         let state = unsafe { core.state() };
         // SAFETY: the engine dequeues.
         unsafe { state.enqueue_receiver(&self.waiter) };
-        state.take_observers(told);
+        state.take_observers(core.capacity(), told);
         None
     }
 
@@ -219,7 +219,10 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
         if let Some(core) = self.core() {
             self.waiter.set_up(parker, 0, std::ptr::null_mut());
             // SAFETY: the lock is held; the engine takes it out.
-            unsafe { core.state().enqueue_observer(&self.waiter) };
+            unsafe {
+                core.state()
+                    .enqueue_observer(Observed::Receive, &self.waiter)
+            };
         } else if let Some(timer) = self.timer() {
             self.waiter.set_up(parker, 0, std::ptr::null_mut());
             // SAFETY: as above.
@@ -230,7 +233,10 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
     unsafe fn stop_observing(&self) {
         if let Some(core) = self.core() {
             // SAFETY: the lock is held; this channel is the one it was queued in.
-            unsafe { core.state().dequeue_observer(&self.waiter) };
+            unsafe {
+                core.state()
+                    .dequeue_observer(Observed::Receive, &self.waiter)
+            };
         } else if let Some(timer) = self.timer() {
             // SAFETY: as above.
             unsafe { timer.state().dequeue(&self.waiter) };
@@ -332,7 +338,7 @@ unsafe impl<T> Arm for SendArm<'_, T> {
         if place.is_none() {
             return false;
         }
-        state.take_observers(told);
+        state.take_observers(core.capacity(), told);
         self.place.set(place);
         true
     }
@@ -348,11 +354,12 @@ unsafe impl<T> Arm for SendArm<'_, T> {
 
     unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed) -> Option<Instant> {
         self.waiter.set_up(parker, index, std::ptr::null_mut());
+        let core = self.sender.core();
         // SAFETY: the lock is held, and this reference ends with the function.
-        let state = unsafe { self.sender.core().state() };
+        let state = unsafe { core.state() };
         // SAFETY: the engine dequeues.
         unsafe { state.enqueue_sender(&self.waiter) };
-        state.take_observers(told);
+        state.take_observers(core.capacity(), told);
         None
     }
 
@@ -370,12 +377,22 @@ unsafe impl<T> Arm for SendArm<'_, T> {
     unsafe fn observe(&self, parker: &Parker) {
         self.waiter.set_up(parker, 0, std::ptr::null_mut());
         // SAFETY: the lock is held; the engine takes it out.
-        unsafe { self.sender.core().state().enqueue_observer(&self.waiter) };
+        unsafe {
+            self.sender
+                .core()
+                .state()
+                .enqueue_observer(Observed::Send, &self.waiter)
+        };
     }
 
     unsafe fn stop_observing(&self) {
         // SAFETY: the lock is held; this channel is the one it was queued in.
-        unsafe { self.sender.core().state().dequeue_observer(&self.waiter) };
+        unsafe {
+            self.sender
+                .core()
+                .state()
+                .dequeue_observer(Observed::Send, &self.waiter)
+        };
     }
 
     fn won(&self, closed: bool) {
