@@ -1,8 +1,8 @@
 //! A chat over TCP: whoever connects reads what all others write.
 //!
 //! ```sh
-//! cargo run --example chat -- 127.0.0.1:8080
-//! nc 127.0.0.1 8080                     # as often as there are people; then: /name ann   /who   /quit
+//! cargo run --example chat -- 127.0.0.1:8082
+//! nc 127.0.0.1 8082                     # as often as there are people; then: /name ann   /who   /quit
 //! ```
 //!
 //! One goroutine, the hub, knows who is there; nobody else does, so there is no lock. Each client has two: one reads its lines and sends
@@ -27,8 +27,8 @@ use go_runtime::{Builder, context, go, select};
 use crate::hub::{Event, Hub};
 
 /// Where it listens if no address is given.
-const ADDRESS: &str = "127.0.0.1:8080";
-const USAGE: &str = "usage: chat [ADDRESS]\nADDRESS is 127.0.0.1:8080 if there is none.";
+const ADDRESS: &str = "127.0.0.1:8082";
+const USAGE: &str = "usage: chat [ADDRESS]\nADDRESS is 127.0.0.1:8082 if there is none.";
 /// As many lines may wait for the hub; then their writers wait.
 const EVENTS: usize = 64;
 /// Longer than any client has to read its last lines.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use go_examples::input::Input;
 use go_examples::server::linger;
 use go_runtime::channel::Receiver;
-use go_runtime::net::TcpStream;
+use go_runtime::net::{self, TcpStream};
 use go_runtime::{Builder, JoinHandle};
 
 use crate::commands::execute;
@@ -55,7 +55,7 @@ struct Subscriber {
     writer: JoinHandle<()>,
 }
 
-/// Serves the client until it goes, or the server ends. Requests that have come are answered.
+/// Serves the client until it goes, or the server ends. Requests that have been read are answered.
 pub(crate) fn serve(server: &Server, stream: TcpStream) {
     // Batches are complete when they are written. (On a connection that is gone already the read will tell.)
     let _ = stream.set_nodelay(true);
@@ -68,9 +68,10 @@ pub(crate) fn serve(server: &Server, stream: TcpStream) {
         subscriber: None,
     };
     // An error ends it too: there is nobody to tell.
-    let malformed = matches!(connection.run(), Ok(Some(_)));
+    let end = connection.run();
     connection.leave_channels();
-    if malformed {
+    // What it has sent and nobody has read must not cost it the last replies.
+    if end.is_ok() || end.is_err_and(|error| net::is_done(&error)) {
         linger(&stream);
     }
 }

@@ -9,7 +9,7 @@
 //! redis-cli subscribe news            # and elsewhere: redis-cli publish news 'it is raining'
 //! ```
 //!
-//! Keys are in memory, and nowhere else. Ctrl-C or SIGTERM stops it: requests that have come are answered. A second one ends it at once.
+//! Keys are in memory, and nowhere else. Ctrl-C or SIGTERM stops it: requests that have been read are answered. A second one ends it at once.
 
 mod collections;
 mod commands;

@@ -1,6 +1,6 @@
 //! Takes connections.
 //!
-//! While the process has no file descriptors left (or no memory for a goroutine) it takes none, and those that are open go on.
+//! While the process has no file descriptors left (or no memory for a goroutine, which `incoming` does not know of) it takes none, and those that are open go on.
 
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
@@ -39,8 +39,9 @@ pub fn accept<D>(
             Err(error) if net::is_done(&error) => return Ok(()),
             // The client has gone before its turn came.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
-            Err(error) if is_temporary(&error) => error,
-            Err(error) => return Err(error),
+            Err(error) if is_final(&error) => return Err(error),
+            // Of what others have to give back first, or the new connection's own.
+            Err(error) => error,
         };
         if last.is_none_or(|last| last.elapsed() > BURST + pause) {
             eprintln!("accept: {error}; trying again");
@@ -53,10 +54,10 @@ pub fn accept<D>(
     }
 }
 
-/// It goes away when others give something back.
-fn is_temporary(error: &io::Error) -> bool {
+/// It says that this is no listener.
+fn is_final(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+        Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP)
     )
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io;
 
-use crate::blocking::{blocking, reads};
+use crate::blocking::{blocking_io, reads};
 
 /// The process's standard input. It is [`std::io::stdin`], whose buffer all share; a read that waits for the user parks the goroutine.
 ///
@@ -56,7 +56,7 @@ impl Stdin {
     /// # Errors
     /// As [`std::io::Stdin::read_line`].
     pub fn read_line(&self, line: &mut String) -> io::Result<usize> {
-        blocking(|| self.0.read_line(line))
+        blocking_io(|| self.0.read_line(line))
     }
 
     /// The lines of the input, without their ends.

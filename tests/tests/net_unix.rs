@@ -237,6 +237,22 @@ fn shutdown_ends_writes_that_wait() {
     }
 }
 
+/// The system does not tell when that happens: a write looks for itself.
+#[test]
+fn writes_fail_when_the_peer_has_ended_reading() {
+    in_both(|| {
+        let (client, server) = UnixStream::pair().unwrap();
+        client
+            .set_write_timeout(Some(Duration::from_millis(1)))
+            .unwrap();
+        while (&client).write(&[0; 1 << 16]).is_ok() {}
+        client.set_write_timeout(None).unwrap();
+        server.shutdown(Shutdown::Read).unwrap();
+        let error = (&client).write(b"x").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    });
+}
+
 /// The other side sees the end when the last handle has gone, also of one that was waited for.
 #[test]
 fn the_last_clone_closes() {

@@ -7,6 +7,7 @@ mod pool;
 mod reads;
 
 use std::cell::UnsafeCell;
+use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 use std::thread;
@@ -52,9 +53,28 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
+    run(f).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// [`blocking`] for what can say that there is no thread.
+pub(crate) fn blocking_io<F, T>(f: F) -> io::Result<T>
+where
+    F: FnOnce() -> io::Result<T> + Send,
+    T: Send,
+{
+    run(f)?
+}
+
+/// # Errors
+/// There is no thread: `f` has been dropped.
+fn run<F, T>(f: F) -> io::Result<T>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
     let in_goroutine = Worker::current().is_some_and(|worker| worker.current_task().is_some());
     if !in_goroutine || thread::panicking() {
-        return f();
+        return Ok(f());
     }
     let call = Call {
         header: Header {
@@ -65,13 +85,14 @@ where
     };
     // SAFETY: the pool runs it once; until then this frame stays, parked: nothing can end it, for nobody else knows the parker.
     if let Err(error) = unsafe { pool::submit(NonNull::from(&call).cast()) } {
-        panic!(
+        let what = format!(
             "no thread can be made for a blocking call ({error}): raise the limit on threads or memory (ulimit -u, ulimit -v)"
         );
+        return Err(io::Error::new(error.kind(), what));
     }
     call.parker.park_quietly(None);
     match call.stage.into_inner() {
-        Stage::Ended(Ok(value)) => value,
+        Stage::Ended(Ok(value)) => Ok(value),
         Stage::Ended(Err(payload)) => panic::resume_unwind(payload),
         Stage::Waiting(_) | Stage::Running => {
             unreachable!("it is unparked when the call has ended")

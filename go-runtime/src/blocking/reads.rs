@@ -12,10 +12,10 @@ macro_rules! reads {
         }
     };
     ($name:ident: $($method:ident($buffer:ty) -> $result:ty;)*) => {
-        // `blocking` returns when the call has ended, so buffers of any size and place are lent as they are.
+        // `blocking_io` returns when the call has ended, so buffers of any size and place are lent as they are.
         impl std::io::Read for &$name {
             $(fn $method(&mut self, buffer: $buffer) -> std::io::Result<$result> {
-                $crate::blocking(|| (&self.0).$method(buffer))
+                $crate::blocking::blocking_io(|| (&self.0).$method(buffer))
             })*
         }
 

@@ -6,7 +6,7 @@ use std::fs::{self, DirEntry};
 use std::io;
 use std::path::Path;
 
-use crate::blocking;
+use crate::blocking::blocking_io;
 
 /// Entries that are fetched by one call.
 const BATCH: usize = 64;
@@ -24,7 +24,7 @@ const BATCH: usize = 64;
 /// As [`std::fs::read_dir`].
 pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     let path = path.as_ref();
-    let entries = blocking(|| fs::read_dir(path))?;
+    let entries = blocking_io(|| fs::read_dir(path))?;
     Ok(ReadDir {
         entries: Some(entries),
         fetched: VecDeque::new(),
@@ -46,10 +46,14 @@ impl Iterator for ReadDir {
             && let Some(mut entries) = self.entries.take()
         {
             let fetched = &mut self.fetched;
-            self.entries = blocking(move || {
+            let rest = blocking_io(move || {
                 fetched.extend(entries.by_ref().take(BATCH));
-                (fetched.len() == BATCH).then_some(entries)
+                Ok((fetched.len() == BATCH).then_some(entries))
             });
+            match rest {
+                Ok(rest) => self.entries = rest,
+                Err(error) => return Some(Err(error)),
+            }
         }
         self.fetched.pop_front()
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::SystemTime;
 
-use crate::blocking::{blocking, reads};
+use crate::blocking::{blocking_io, reads};
 
 /// An open file: [`std::fs::File`], whose calls park the goroutine.
 ///
@@ -78,7 +78,7 @@ impl File {
     /// # Errors
     /// As [`std::fs::File::sync_all`]. This is where errors of writing show, and not in the drop.
     pub fn sync_all(&self) -> io::Result<()> {
-        blocking(|| self.0.sync_all())
+        blocking_io(|| self.0.sync_all())
     }
 
     /// Waits until all that was written is on the disk, with as much of what the system knows as it takes to read it again.
@@ -86,7 +86,7 @@ impl File {
     /// # Errors
     /// As [`std::fs::File::sync_data`].
     pub fn sync_data(&self) -> io::Result<()> {
-        blocking(|| self.0.sync_data())
+        blocking_io(|| self.0.sync_data())
     }
 
     /// Cuts the file off at so many bytes, or fills it up with zeroes.
@@ -94,7 +94,7 @@ impl File {
     /// # Errors
     /// As [`std::fs::File::set_len`].
     pub fn set_len(&self, size: u64) -> io::Result<()> {
-        blocking(|| self.0.set_len(size))
+        blocking_io(|| self.0.set_len(size))
     }
 
     /// What the system knows of the file.
@@ -102,7 +102,7 @@ impl File {
     /// # Errors
     /// As [`std::fs::File::metadata`].
     pub fn metadata(&self) -> io::Result<Metadata> {
-        blocking(|| self.0.metadata())
+        blocking_io(|| self.0.metadata())
     }
 
     /// Changes the file's permissions.
@@ -110,7 +110,7 @@ impl File {
     /// # Errors
     /// As [`std::fs::File::set_permissions`].
     pub fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
-        blocking(|| self.0.set_permissions(permissions))
+        blocking_io(|| self.0.set_permissions(permissions))
     }
 
     /// Changes the times that the system keeps of the file.
@@ -118,7 +118,7 @@ impl File {
     /// # Errors
     /// As [`std::fs::File::set_times`].
     pub fn set_times(&self, times: FileTimes) -> io::Result<()> {
-        blocking(|| self.0.set_times(times))
+        blocking_io(|| self.0.set_times(times))
     }
 
     /// Changes the time of the last change.
@@ -142,15 +142,15 @@ reads!(File);
 
 impl Write for &File {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        blocking(|| (&self.0).write(buffer))
+        blocking_io(|| (&self.0).write(buffer))
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        blocking(|| (&self.0).write_vectored(buffers))
+        blocking_io(|| (&self.0).write_vectored(buffers))
     }
 
     fn write_all(&mut self, buffer: &[u8]) -> io::Result<()> {
-        blocking(|| (&self.0).write_all(buffer))
+        blocking_io(|| (&self.0).write_all(buffer))
     }
 
     /// There is nothing to flush: [`File::sync_all`] is another matter.
@@ -161,7 +161,7 @@ impl Write for &File {
 
 impl Seek for &File {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        blocking(|| (&self.0).seek(position))
+        blocking_io(|| (&self.0).seek(position))
     }
 }
 
@@ -257,7 +257,7 @@ impl OpenOptions {
     /// As [`std::fs::OpenOptions::open`].
     pub fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();
-        blocking(|| self.0.open(path)).map(File)
+        blocking_io(|| self.0.open(path)).map(File)
     }
 }
 
@@ -273,15 +273,15 @@ mod unix {
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
     use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
-    use super::{File, OpenOptions, blocking, io};
+    use super::{File, OpenOptions, blocking_io, io};
 
     impl FileExt for File {
         fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-            blocking(|| self.0.read_at(buffer, offset))
+            blocking_io(|| self.0.read_at(buffer, offset))
         }
 
         fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<usize> {
-            blocking(|| self.0.write_at(buffer, offset))
+            blocking_io(|| self.0.write_at(buffer, offset))
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::blocking;
+use crate::blocking::blocking_io;
 
 /// Functions that hand their paths on to std's of the same name.
 macro_rules! on_paths {
@@ -15,7 +15,7 @@ macro_rules! on_paths {
         #[doc = concat!("As [`std::fs::", stringify!($name), "`].")]
         pub fn $name($($path: impl AsRef<Path>),+) -> io::Result<$result> {
             $(let $path = $path.as_ref();)+
-            blocking(|| fs::$name($($path),+))
+            blocking_io(|| fs::$name($($path),+))
         }
     )*};
 }
@@ -59,7 +59,7 @@ on_paths! {
 /// As [`std::fs::write`].
 pub fn write(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> io::Result<()> {
     let (path, content) = (path.as_ref(), content.as_ref());
-    blocking(|| fs::write(path, content))
+    blocking_io(|| fs::write(path, content))
 }
 
 /// Changes a file's permissions.
@@ -68,5 +68,5 @@ pub fn write(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> io::Result<()
 /// As [`std::fs::set_permissions`].
 pub fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -> io::Result<()> {
     let path = path.as_ref();
-    blocking(|| fs::set_permissions(path, permissions))
+    blocking_io(|| fs::set_permissions(path, permissions))
 }

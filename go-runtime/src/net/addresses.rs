@@ -5,7 +5,7 @@ use std::net::ToSocketAddrs as StdToSocketAddrs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::vec;
 
-use crate::blocking;
+use crate::blocking::blocking_io;
 
 /// What stands for one address or several: std's trait of this name, for the same types. Only looking up a name waits, and parks the goroutine.
 ///
@@ -102,7 +102,7 @@ impl Resolve for str {
         if let Ok(address) = self.parse() {
             return Ok(vec![address]);
         }
-        blocking(|| Ok(StdToSocketAddrs::to_socket_addrs(self)?.collect()))
+        blocking_io(|| Ok(StdToSocketAddrs::to_socket_addrs(self)?.collect()))
     }
 }
 
@@ -118,7 +118,7 @@ impl Resolve for (&str, u16) {
         if let Ok(ip) = host.parse() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        blocking(|| Ok(StdToSocketAddrs::to_socket_addrs(&(host, port))?.collect()))
+        blocking_io(|| Ok(StdToSocketAddrs::to_socket_addrs(&(host, port))?.collect()))
     }
 }
 

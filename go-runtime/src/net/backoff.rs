@@ -1,9 +1,11 @@
 //! Pauses of those who take connections in a loop, while the system has nothing to make one of.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::done::Done;
+use super::fd::{Fd, Way};
 use super::retry::sleep_until;
 use crate::clock;
 
@@ -18,10 +20,14 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Pauses if need be, unless `done` is ready before.
-    pub(super) fn wait(&self, done: Option<&dyn Done>) {
+    /// Pauses if need be, unless `done` is ready before, or the descriptor's operations are not to wait so long.
+    pub(super) fn wait<T: AsFd>(&self, fd: &Fd<T>, done: Option<&dyn Done>) {
+        if fd.never_waits() {
+            return;
+        }
         if let Some(end) = self.pause.and_then(clock::after) {
-            sleep_until(end, done);
+            let deadline = fd.limits(Way::Read).deadline();
+            sleep_until(deadline.map_or(end, |deadline| deadline.min(end)), done);
         }
     }
 

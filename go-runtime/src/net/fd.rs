@@ -184,11 +184,6 @@ impl<T: AsFd> Fd<T> {
         self.directions.note_shutdown(how);
     }
 
-    /// For an operation on no bytes at all, which the system may find possible when others are not.
-    pub(super) fn try_in_any_case(&self, way: Way) {
-        self.direction(way).forget_drained();
-    }
-
     fn direction(&self, way: Way) -> &Direction {
         match way {
             Way::Read => &self.directions.read,
@@ -221,7 +216,19 @@ impl<T: AsFd> Fd<T> {
         done: Option<&dyn Done>,
         attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
-        in_vain_if_failed(self.drive_quickly(way, done, attempt))
+        in_vain_if_failed(self.drive_quickly(way, done, false, attempt))
+    }
+
+    /// [`drive`](Self::drive), for an operation that may not have to wait though the poller has told nothing since another one had to: the first attempt
+    /// is made whatever is known.
+    #[inline]
+    pub(super) fn drive_unknown<R>(
+        &self,
+        way: Way,
+        done: Option<&dyn Done>,
+        attempt: impl FnMut(&T) -> io::Result<Left<R>>,
+    ) -> io::Result<R> {
+        in_vain_if_failed(self.drive_quickly(way, done, true, attempt))
     }
 
     #[inline]
@@ -229,6 +236,7 @@ impl<T: AsFd> Fd<T> {
         &self,
         way: Way,
         done: Option<&dyn Done>,
+        in_any_case: bool,
         mut attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
         let direction = self.direction(way);
@@ -244,7 +252,7 @@ impl<T: AsFd> Fd<T> {
             return attempt(&self.io).map(Left::into_inner);
         }
         let edge = direction.edge();
-        if !direction.is_drained(edge) {
+        if in_any_case || !direction.is_drained(edge) {
             match attempt(&self.io) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     direction.note_drained(edge);

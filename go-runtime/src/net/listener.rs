@@ -27,7 +27,8 @@ macro_rules! listener {
             /// The connections as they come, without end.
             ///
             /// After an error for which the next connection would fail at once, such as that there are no descriptors (`EMFILE`), asking for the next one pauses
-            /// first: for 5 ms, and after each such error for twice as long, up to a second.
+            /// first: for 5 ms, and after each such error for twice as long, up to a second, but not beyond the deadline, and not at all if the listener is
+            /// [non-blocking](Self::set_nonblocking).
             pub fn incoming(&self) -> $incoming<'_> {
                 $incoming {
                     listener: self,
@@ -93,7 +94,7 @@ macro_rules! listener {
             type Item = io::Result<$stream>;
 
             fn next(&mut self) -> Option<io::Result<$stream>> {
-                self.backoff.wait(None);
+                self.backoff.wait(&self.listener.fd, None);
                 let accepted = self.listener.accept();
                 self.backoff.note(&accepted);
                 Some(accepted.map(|(stream, _)| stream))
@@ -122,7 +123,7 @@ macro_rules! listener {
             pub fn incoming(&self) -> impl Iterator<Item = io::Result<$stream>> + use<'a, D> {
                 let (listener, mut backoff) = (*self, Backoff::default());
                 std::iter::from_fn(move || {
-                    backoff.wait(Some(listener.done));
+                    backoff.wait(&listener.socket.fd, Some(listener.done));
                     let accepted = listener.accept();
                     backoff.note(&accepted);
                     match accepted {

@@ -134,11 +134,6 @@ impl Direction {
         self.drained.store(at.number(), Ordering::Relaxed);
     }
 
-    /// The next attempt is made whatever is known.
-    pub(super) fn forget_drained(&self) {
-        self.drained.store(0, Ordering::Relaxed);
-    }
-
     /// An attempt that began at `at` has done less than it could have, as if nothing more were possible.
     ///
     /// A read also ends where urgent data is. If that is why, the last event before `at` told of it: what comes later has an event of its own.
@@ -150,7 +145,8 @@ impl Direction {
     }
 
     /// Something may still be possible: one of the others who wait should look.
-    // One who was there when the edge came that has woken the caller is counted by now; one who came later has looked for itself.
+    // One who was there when the edge came that has woken the caller is counted by now, by the lock of the queue; one who came later has looked for itself. Those with
+    // a done channel need not be: the edge itself has offered them the token, after it has woken one of the others.
     #[inline]
     pub(super) fn pass_on(&self) {
         if self.waiters.load(Ordering::Relaxed) > 0 {

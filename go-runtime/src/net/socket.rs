@@ -100,7 +100,7 @@ pub(super) use socket;
 macro_rules! convert {
     ($name:ident, $std:ty) => {
         impl From<$std> for $name {
-            /// Makes the socket non-blocking, and with it all duplicates of its descriptor.
+            /// Makes the socket non-blocking, and with it all duplicates of its descriptor. Timeouts that std's type had are not taken over.
             ///
             /// # Panics
             /// If the system refuses that, as it does for no open socket.
@@ -114,7 +114,7 @@ macro_rules! convert {
 
         impl From<$name> for $std {
             /// Makes the socket blocking again. If another handle of it is in use, it gets a duplicate, and the socket stays non-blocking, since the
-            /// system does not tell the two apart.
+            /// system does not tell the two apart. Timeouts and deadlines stay behind.
             ///
             /// # Panics
             /// If there is another handle, and the system has no descriptor for a duplicate.

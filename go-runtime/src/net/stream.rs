@@ -1,8 +1,9 @@
 //! What the streams have in common, over TCP and in the Unix domain.
 
-/// `Read`, `Write` and `shutdown` of a stream with a field `fd: Arc<Fd<..>>`. `$left` says what a read of so many bytes, for so many, has left.
+/// `Read`, `Write` and `shutdown` of a stream with a field `fd: Arc<Fd<..>>`. `$left` says what a read of so many bytes, for so many, has left, and
+/// `$drive_write` is how the descriptor is driven to write.
 macro_rules! stream {
-    ($name:ident, $left:expr) => {
+    ($name:ident, $left:expr, $drive_write:ident) => {
         impl $name {
             pub(super) fn read_until(
                 &self,
@@ -20,9 +21,6 @@ macro_rules! stream {
                 bufs: &mut [IoSliceMut<'_>],
                 done: Option<&dyn Done>,
             ) -> io::Result<usize> {
-                if bufs.iter().all(|buf| buf.is_empty()) {
-                    self.fd.try_in_any_case(Way::Read);
-                }
                 self.fd.drive(Way::Read, done, |mut io| {
                     io.read_vectored(bufs).map(Left::More)
                 })
@@ -33,11 +31,8 @@ macro_rules! stream {
                 buf: &[u8],
                 done: Option<&dyn Done>,
             ) -> io::Result<usize> {
-                if buf.is_empty() {
-                    self.fd.try_in_any_case(Way::Write);
-                }
                 let len = buf.len();
-                self.fd.drive(Way::Write, done, |mut io| {
+                self.fd.$drive_write(Way::Write, done, |mut io| {
                     io.write(buf).map(|n| Left::of_partial(n, len))
                 })
             }
@@ -47,10 +42,7 @@ macro_rules! stream {
                 bufs: &[IoSlice<'_>],
                 done: Option<&dyn Done>,
             ) -> io::Result<usize> {
-                if bufs.iter().all(|buf| buf.is_empty()) {
-                    self.fd.try_in_any_case(Way::Write);
-                }
-                self.fd.drive(Way::Write, done, |mut io| {
+                self.fd.$drive_write(Way::Write, done, |mut io| {
                     io.write_vectored(bufs).map(Left::More)
                 })
             }

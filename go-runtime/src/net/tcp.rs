@@ -49,7 +49,7 @@ pub struct TcpStream {
 }
 
 socket!(TcpStream, net::TcpStream);
-stream!(TcpStream, Left::of_partial);
+stream!(TcpStream, Left::of_partial, drive);
 convert!(TcpStream, net::TcpStream);
 
 impl TcpStream {

@@ -51,7 +51,8 @@ pub struct UnixStream {
 
 socket!(UnixStream, net::UnixStream);
 // A read ends where descriptors have been sent along, even if there is more.
-stream!(UnixStream, Left::of_any);
+// There is no event when the peer ends reading, after which writes fail.
+stream!(UnixStream, Left::of_any, drive_unknown);
 convert!(UnixStream, net::UnixStream);
 
 impl UnixStream {

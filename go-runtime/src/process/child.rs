@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::process::{self, ExitStatus, Output, Stdio};
 
-use crate::blocking;
+use crate::blocking::blocking_io;
 
 /// A process that was started: [`std::process::Child`], whose waits park the goroutine.
 ///
@@ -72,7 +72,7 @@ impl Child {
     /// As [`std::process::Child::wait`].
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
-        blocking(|| self.inner.wait())
+        blocking_io(|| self.inner.wait())
     }
 
     /// Closes the pipe to its standard input, reads what it writes into its other pipes, and waits for its end.
@@ -83,7 +83,7 @@ impl Child {
         drop(self.stdin.take());
         self.inner.stdout = self.stdout.take().map(|pipe| pipe.0);
         self.inner.stderr = self.stderr.take().map(|pipe| pipe.0);
-        blocking(|| self.inner.wait_with_output())
+        blocking_io(|| self.inner.wait_with_output())
     }
 }
 
@@ -133,15 +133,15 @@ pipes! {
 
 impl Write for &ChildStdin {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        blocking(|| (&self.0).write(buffer))
+        blocking_io(|| (&self.0).write(buffer))
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        blocking(|| (&self.0).write_vectored(buffers))
+        blocking_io(|| (&self.0).write_vectored(buffers))
     }
 
     fn write_all(&mut self, buffer: &[u8]) -> io::Result<()> {
-        blocking(|| (&self.0).write_all(buffer))
+        blocking_io(|| (&self.0).write_all(buffer))
     }
 
     /// There is nothing to flush.
@@ -173,23 +173,23 @@ macro_rules! read {
     ($($name:ident),*) => {$(
         impl Read for $name {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                blocking(|| self.0.read(buffer))
+                blocking_io(|| self.0.read(buffer))
             }
 
             fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-                blocking(|| self.0.read_vectored(buffers))
+                blocking_io(|| self.0.read_vectored(buffers))
             }
 
             fn read_to_end(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-                blocking(|| self.0.read_to_end(buffer))
+                blocking_io(|| self.0.read_to_end(buffer))
             }
 
             fn read_to_string(&mut self, buffer: &mut String) -> io::Result<usize> {
-                blocking(|| self.0.read_to_string(buffer))
+                blocking_io(|| self.0.read_to_string(buffer))
             }
 
             fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-                blocking(|| self.0.read_exact(buffer))
+                blocking_io(|| self.0.read_exact(buffer))
             }
         }
     )*};

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{self, ExitStatus, Output, Stdio};
 
 use super::child::Child;
-use crate::blocking;
+use crate::blocking::blocking_io;
 
 /// A program, and how to start it: [`std::process::Command`], whose waits park the goroutine.
 ///
@@ -88,7 +88,7 @@ impl Command {
     /// # Errors
     /// As [`std::process::Command::spawn`]: there is no such program, say.
     pub fn spawn(&mut self) -> io::Result<Child> {
-        blocking(|| self.0.spawn()).map(Child::new)
+        blocking_io(|| self.0.spawn()).map(Child::new)
     }
 
     /// Starts it, waits for its end, and returns what it wrote.
@@ -96,7 +96,7 @@ impl Command {
     /// # Errors
     /// As [`std::process::Command::output`]. A child that fails is none: look at [`Output::status`].
     pub fn output(&mut self) -> io::Result<Output> {
-        blocking(|| self.0.output())
+        blocking_io(|| self.0.output())
     }
 
     /// Starts it, and waits for its end.
@@ -104,7 +104,7 @@ impl Command {
     /// # Errors
     /// As [`std::process::Command::status`]. A child that fails is none.
     pub fn status(&mut self) -> io::Result<ExitStatus> {
-        blocking(|| self.0.status())
+        blocking_io(|| self.0.status())
     }
 }
 

@@ -201,22 +201,3 @@ fn failures_at_once_do_not_keep_others_out() {
         until_another_runs(|| UnixStream::connect("/no/such/socket").is_ok());
     });
 }
-
-/// On no bytes at all, also where nothing is to be read and nothing can be written. (The system lets only `recv` of no bytes wait for some.)
-#[test]
-fn no_bytes_are_read_and_written_at_once() {
-    in_both(|| {
-        let (client, _server) = pair();
-        client
-            .set_read_timeout(Some(Duration::from_millis(1)))
-            .unwrap();
-        client
-            .set_write_timeout(Some(Duration::from_millis(1)))
-            .unwrap();
-        assert!((&client).read(&mut [0]).is_err());
-        assert_eq!((&client).read_vectored(&mut []).unwrap(), 0);
-        while (&client).write(&[0; 1 << 16]).is_ok() {}
-        assert_eq!((&client).write(&[]).unwrap(), 0);
-        assert_eq!((&client).write_vectored(&[]).unwrap(), 0);
-    });
-}
