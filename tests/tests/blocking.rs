@@ -224,8 +224,18 @@ fn without_threads() {
         message.contains("ulimit -u") && message.contains("no thread can be made"),
         "{message}"
     );
+    // What has errors says so with one.
+    let error = go!(go_runtime::fs::metadata("/"))
+        .join()
+        .unwrap()
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("no thread can be made"),
+        "{error}"
+    );
     drop(taken);
     assert_eq!(go!(blocking(|| 2)).join().unwrap(), 2);
+    assert!(go!(go_runtime::fs::metadata("/")).join().unwrap().is_ok());
 }
 
 #[test]
