@@ -305,7 +305,15 @@ impl<T: AsFd> Fd<T> {
                     // The deadline has been put off meanwhile.
                     continue;
                 }
-                Ended::TimedOut => io::ErrorKind::TimedOut.into(),
+                Ended::TimedOut => {
+                    // What has come may not have been told yet, where the worker had much else to do: the system would give it.
+                    return match attempt(&self.io) {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            Err(io::ErrorKind::TimedOut.into())
+                        }
+                        ended => ended.map(Left::into_inner),
+                    };
+                }
                 Ended::Done => done::error(),
             };
             return Err(error);

@@ -1,6 +1,6 @@
 //! What ends a call that waits: timeouts, deadlines, done channels, and what the other side does.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -39,6 +39,45 @@ fn timeouts() {
         assert_eq!(zero.unwrap_err().kind(), ErrorKind::InvalidInput);
     };
     go!(check()).join().unwrap();
+}
+
+/// Its worker is held until the time is over, so nobody has told it that something has come.
+#[test]
+fn what_has_come_in_time_is_read() {
+    const TIMEOUT: Duration = Duration::from_millis(2);
+
+    /// `None`: it did not come in time.
+    fn round() -> Option<io::Result<usize>> {
+        let (client, server) = pair();
+        client.set_read_timeout(Some(TIMEOUT)).unwrap();
+        let (waits, waiting) = bounded(0);
+        let (written, is_written) = bounded(0);
+        let writer = go! {
+            waiting.recv().unwrap();
+            (&server).write_all(b"x").unwrap();
+            written.send(Instant::now()).unwrap();
+            server
+        };
+        let reader = go! {
+            let holds = go!(local; {
+                waits.send(()).unwrap();
+                let when = is_written.recv().unwrap();
+                // Too short for the monitor to poll in its place.
+                while when.elapsed() < 2 * TIMEOUT {}
+                when
+            });
+            let since = Instant::now();
+            let read = (&client).read(&mut [0]);
+            let in_time = holds.join().unwrap() < since + TIMEOUT / 2;
+            (in_time || read.is_ok()).then_some(read)
+        };
+        let read = reader.join().unwrap();
+        writer.join().unwrap();
+        read
+    }
+
+    let mut rounds = std::iter::from_fn(|| Some(round()));
+    assert_eq!(rounds.find_map(|read| read).unwrap().unwrap(), 1);
 }
 
 /// As in Go: a deadline also concerns those who wait already, all of them.
