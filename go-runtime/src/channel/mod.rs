@@ -61,6 +61,7 @@ pub(crate) mod core;
 mod futures;
 mod handles;
 mod iter;
+pub(crate) mod observe;
 mod receiver;
 mod sender;
 pub(crate) mod slot;

@@ -74,17 +74,6 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Whether receiving would not wait: there is a message, or the channel is closed.
-    pub(crate) fn is_ready(&self) -> bool {
-        match &self.source {
-            Source::Core(core) => core.lock().can_receive(),
-            Source::At(at) => at.is_ready(),
-            Source::Tick(tick) => tick.is_ready(),
-            Source::Timer(timer) => timer.is_ready(),
-            Source::Never => false,
-        }
-    }
-
     /// Receives if there is a message at once: in the buffer, or from a sender that waits. (A goroutine that does so in vain again and
     /// again lets others run, see [the limits](crate#limits).)
     ///

@@ -6,7 +6,11 @@
 macro_rules! datagram {
     ($name:ident, $address:ty, $recv:expr, $recv_from:expr) => {
         impl $name {
-            fn recv_until(&self, buf: &mut [u8], done: Option<&dyn Done>) -> io::Result<usize> {
+            fn recv_until(
+                &self,
+                buf: &mut [u8],
+                done: Option<&dyn crate::channel::observe::Observable>,
+            ) -> io::Result<usize> {
                 self.fd
                     .drive(Way::Read, done, |io| $recv(io, buf).map(Left::More))
             }
@@ -14,13 +18,17 @@ macro_rules! datagram {
             fn recv_from_until(
                 &self,
                 buf: &mut [u8],
-                done: Option<&dyn Done>,
+                done: Option<&dyn crate::channel::observe::Observable>,
             ) -> io::Result<(usize, $address)> {
                 self.fd
                     .drive(Way::Read, done, |io| $recv_from(io, buf).map(Left::More))
             }
 
-            fn send_until(&self, buf: &[u8], done: Option<&dyn Done>) -> io::Result<usize> {
+            fn send_until(
+                &self,
+                buf: &[u8],
+                done: Option<&dyn crate::channel::observe::Observable>,
+            ) -> io::Result<usize> {
                 self.fd
                     .drive(Way::Write, done, |io| io.send(buf).map(Left::More))
             }

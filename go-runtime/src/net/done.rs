@@ -4,22 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use crate::channel::{Receiver, Select};
-
-/// What an operation looks at besides its descriptor. Its message, if it has any, stays where it is.
-pub(super) trait Done {
-    fn is_ready(&self) -> bool;
-    fn arm<'a>(&'a self, select: &mut Select<'a>) -> usize;
-}
-
-impl<D> Done for Receiver<D> {
-    fn is_ready(&self) -> bool {
-        Receiver::is_ready(self)
-    }
-    fn arm<'a>(&'a self, select: &mut Select<'a>) -> usize {
-        select.recv(self)
-    }
-}
+use crate::channel::Receiver;
 
 /// A stream, a datagram socket, a listener or an [`Fd`](super::Fd) whose operations end when a done channel is closed, or has a message: then they fail, and [`is_done`] says of the
 /// error that this is why. The message is not received.

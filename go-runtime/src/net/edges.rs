@@ -11,6 +11,7 @@ use std::cell::UnsafeCell;
 use std::ptr;
 use std::time::Instant;
 
+use crate::channel::observe::{Look, Observable};
 use crate::channel::wait_queue::{Claim, Offer, WaitQueue, Waiter};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::spin_lock::RawSpinLock;
@@ -24,6 +25,16 @@ impl Edge {
     pub(super) fn number(self) -> usize {
         self.0
     }
+}
+
+/// Why a wait has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Woken {
+    /// The operation may have become possible.
+    ByEdge,
+    /// The done channel is ready.
+    ByDone,
+    TimedOut,
 }
 
 pub(crate) struct Edges {
@@ -70,29 +81,62 @@ impl Edges {
         self.with_queue(WaitQueue::take_all).end(Verdict::Done);
     }
 
-    /// Waits until there is another edge than `at`, somebody wakes it, or the moment that `limit` says. `false`: that has come.
-    /// (`limit` is asked in the queue's lock: it must neither block nor panic.)
-    pub(crate) fn wait(&self, at: Edge, limit: impl FnOnce() -> Option<Instant>) -> bool {
+    /// Waits for an edge after `at`, for `done` to be ready, or until `limit`, which is asked in the queue's lock: it must neither block nor panic.
+    pub(crate) fn wait(
+        &self,
+        at: Edge,
+        limit: impl FnOnce() -> Option<Instant>,
+        done: Option<&dyn Observable>,
+    ) -> Woken {
         self.lock.lock();
         if self.now() != at {
             // SAFETY: locked above, and the queue has not been used.
             unsafe { self.lock.unlock() };
-            return true;
+            return Woken::ByEdge;
         }
-        let until = limit();
-        let waiter = Waiter::new(Offer::Message, Claim::until(until));
+        let mut until = limit();
         let parker = Parker::new();
+        let observer = Waiter::new(Offer::Message, Claim::Contested);
+        if let Some(done) = done {
+            observer.set_up(&parker, 0, ptr::null_mut());
+            // SAFETY: it is told, or taken out below. (Two locks, one in the other: nobody who has a channel's comes for this one.)
+            match unsafe { done.observe(&observer) } {
+                Look::Waits(due) => until = until.into_iter().chain(due).min(),
+                Look::Ready => {
+                    // SAFETY: as above.
+                    unsafe { self.lock.unlock() };
+                    return Woken::ByDone;
+                }
+            }
+        }
+        let claim = done.map_or(Claim::until(until), |_| Claim::Contested);
+        let waiter = Waiter::new(Offer::Message, claim);
         waiter.set_up(&parker, 0, ptr::null_mut());
         // SAFETY: the lock is held. Whoever unparks us has taken the waiter out; else we do below.
         unsafe { (*self.waiting.get()).push(&waiter) };
         // SAFETY: locked above, and the queue is not used any more.
         unsafe { self.lock.unlock() };
-        if parker.park(until) == Verdict::TimedOut {
+        let verdict = parker.park(until);
+        let by_edge = matches!(verdict, Verdict::Done(_));
+        if !by_edge {
             // SAFETY: it has been in this queue only.
             self.with_queue(|queue| unsafe { queue.remove(&waiter) });
-            return false;
         }
-        true
+        if let Some(done) = done {
+            // Who has told us to look again has taken the observer out.
+            if verdict != Verdict::Retry {
+                // SAFETY: it was queued there.
+                unsafe { done.stop_observing(&observer) };
+            }
+            if !by_edge && done.is_ready() {
+                return Woken::ByDone;
+            }
+        }
+        match verdict {
+            Verdict::TimedOut => Woken::TimedOut,
+            // Another look is never wrong.
+            _ => Woken::ByEdge,
+        }
     }
 
     fn with_queue<R>(&self, f: impl FnOnce(&mut WaitQueue) -> R) -> R {

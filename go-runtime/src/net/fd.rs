@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::done::{self, Done, WithDone};
+use super::done::{self, WithDone};
+use super::edges::Woken;
 use super::limits::Limits;
-use super::readiness::{Direction, Directions, Ended};
+use super::readiness::{Direction, Directions};
 use crate::channel::Receiver;
+use crate::channel::observe::Observable;
 use crate::clock;
 use crate::goroutine::polled_in_vain;
 use crate::sched::Registration;
@@ -213,7 +215,7 @@ impl<T: AsFd> Fd<T> {
     pub(super) fn drive<R>(
         &self,
         way: Way,
-        done: Option<&dyn Done>,
+        done: Option<&dyn Observable>,
         attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
         in_vain_if_failed(self.drive_quickly(way, done, false, attempt))
@@ -225,7 +227,7 @@ impl<T: AsFd> Fd<T> {
     pub(super) fn drive_unknown<R>(
         &self,
         way: Way,
-        done: Option<&dyn Done>,
+        done: Option<&dyn Observable>,
         attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
         in_vain_if_failed(self.drive_quickly(way, done, true, attempt))
@@ -235,24 +237,24 @@ impl<T: AsFd> Fd<T> {
     fn drive_quickly<R>(
         &self,
         way: Way,
-        done: Option<&dyn Done>,
+        done: Option<&dyn Observable>,
         in_any_case: bool,
         mut attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
         let direction = self.direction(way);
         let limits = self.limits(way);
-        if done.is_some_and(Done::is_ready) {
-            return Err(done::error());
-        }
         if limits.is_over() {
             return Err(io::ErrorKind::TimedOut.into());
         }
         if self.never_waits() {
+            fail_if_done(done)?;
             // What is known of the descriptor may be a little old.
             return attempt(&self.io).map(Left::into_inner);
         }
         let edge = direction.edge();
-        if in_any_case || !direction.is_drained(edge) {
+        let attempts = in_any_case || !direction.is_drained(edge);
+        if attempts {
+            fail_if_done(done)?;
             match attempt(&self.io) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     direction.note_drained(edge);
@@ -266,14 +268,15 @@ impl<T: AsFd> Fd<T> {
                 }
             }
         }
-        self.drive_slowly(way, done, attempt)
+        self.drive_slowly(way, done, attempts, attempt)
     }
 
-    /// The first attempt would have blocked.
+    /// The first attempt would have blocked; if it has been made, `done` was not ready.
     fn drive_slowly<R>(
         &self,
         way: Way,
-        done: Option<&dyn Done>,
+        done: Option<&dyn Observable>,
+        mut looked: bool,
         mut attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
         self.register()?;
@@ -285,6 +288,9 @@ impl<T: AsFd> Fd<T> {
         loop {
             let edge = direction.edge();
             if !direction.is_drained(edge) {
+                if !looked {
+                    fail_if_done(done)?;
+                }
                 match attempt(&self.io) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         direction.note_drained(edge);
@@ -298,14 +304,15 @@ impl<T: AsFd> Fd<T> {
                 }
             }
             let limit = || by_timeout.into_iter().chain(limits.deadline()).min();
+            looked = true;
             let error = match direction.wait(edge, limit, done) {
-                Ended::Ready if limits.is_over() => io::ErrorKind::TimedOut.into(),
-                Ended::Ready => continue,
-                Ended::TimedOut if limit().is_none_or(|limit| limit > clock::now()) => {
+                Woken::ByEdge if limits.is_over() => io::ErrorKind::TimedOut.into(),
+                Woken::ByEdge => continue,
+                Woken::TimedOut if limit().is_none_or(|limit| limit > clock::now()) => {
                     // The deadline has been put off meanwhile.
                     continue;
                 }
-                Ended::TimedOut => {
+                Woken::TimedOut => {
                     // What has come may not have been told yet, where the worker had much else to do: the system would give it.
                     return match attempt(&self.io) {
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -314,7 +321,7 @@ impl<T: AsFd> Fd<T> {
                         ended => ended.map(Left::into_inner),
                     };
                 }
-                Ended::Done => done::error(),
+                Woken::ByDone => done::error(),
             };
             return Err(error);
         }
@@ -349,6 +356,13 @@ impl<T: AsFd, D> WithDone<'_, Fd<T>, D> {
         let attempt = |io: &T| operation(io).map(Left::More);
         self.socket.drive(Way::Write, Some(self.done), attempt)
     }
+}
+
+fn fail_if_done(done: Option<&dyn Observable>) -> io::Result<()> {
+    if done.is_some_and(Observable::is_ready) {
+        return Err(done::error());
+    }
+    Ok(())
 }
 
 /// Who asks again and again for what fails at once (an `accept` without descriptors, a read after the deadline) lets others run.

@@ -15,7 +15,7 @@ macro_rules! listener {
 
             pub(super) fn accept_until(
                 &self,
-                done: Option<&dyn Done>,
+                done: Option<&dyn crate::channel::observe::Observable>,
             ) -> io::Result<($stream, $address)> {
                 let (stream, address) = self
                     .fd

@@ -6,9 +6,10 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use super::done::{self, Done};
+use super::done;
+use super::edges::Edges;
 use super::fd::{Fd, Way, in_vain_if_failed};
-use crate::channel::Select;
+use crate::channel::observe::Observable;
 use crate::{clock, time};
 
 const FIRST_PAUSE: Duration = Duration::from_micros(20);
@@ -22,14 +23,14 @@ impl<T: AsFd> Fd<T> {
     pub(super) fn retry<R>(
         &self,
         way: Way,
-        done: Option<&dyn Done>,
+        done: Option<&dyn Observable>,
         mut attempt: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         let limits = self.limits(way);
         let by_timeout = limits.timeout().and_then(clock::after);
         let mut pause = FIRST_PAUSE;
         loop {
-            if done.is_some_and(Done::is_ready) {
+            if done.is_some_and(Observable::is_ready) {
                 return in_vain_if_failed(Err(done::error()));
             }
             if limits.is_over() {
@@ -52,12 +53,11 @@ impl<T: AsFd> Fd<T> {
 }
 
 /// Until then, or until `done` is ready.
-pub(super) fn sleep_until(when: Instant, done: Option<&dyn Done>) {
-    let Some(done) = done else {
+pub(super) fn sleep_until(when: Instant, done: Option<&dyn Observable>) {
+    if done.is_none() {
         return time::sleep_until(when);
-    };
-    let mut select = Select::new();
-    done.arm(&mut select);
+    }
     // Either way the caller looks.
-    let _ = select.ready_deadline(when);
+    let no_edges = Edges::new();
+    no_edges.wait(no_edges.now(), || Some(when), done);
 }

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::addresses::{self, ToSocketAddrs};
 use super::datagram::datagram;
-use super::done::{Done, WithDone};
+use super::done::WithDone;
 use super::fd::{Fd, Left, Way, set_timeout};
 use super::socket::{convert, socket};
 use crate::channel::Receiver;
+use crate::channel::observe::Observable;
 
 /// A UDP socket: [`std::net::UdpSocket`], but that blocking parks the goroutine (on a plain thread it blocks the thread).
 ///
@@ -88,7 +89,7 @@ impl UdpSocket {
         &self,
         buf: &[u8],
         addresses: &impl ToSocketAddrs,
-        done: Option<&dyn Done>,
+        done: Option<&dyn Observable>,
     ) -> io::Result<usize> {
         let Some(&address) = addresses::resolve(addresses)?.first() else {
             return Err(addresses::none());
@@ -106,7 +107,7 @@ impl UdpSocket {
         self.peek_until(buf, None)
     }
 
-    fn peek_until(&self, buf: &mut [u8], done: Option<&dyn Done>) -> io::Result<usize> {
+    fn peek_until(&self, buf: &mut [u8], done: Option<&dyn Observable>) -> io::Result<usize> {
         self.fd
             .drive(Way::Read, done, |io| io.peek(buf).map(Left::More))
     }
@@ -122,7 +123,7 @@ impl UdpSocket {
     fn peek_from_until(
         &self,
         buf: &mut [u8],
-        done: Option<&dyn Done>,
+        done: Option<&dyn Observable>,
     ) -> io::Result<(usize, SocketAddr)> {
         self.fd
             .drive(Way::Read, done, |io| io.peek_from(buf).map(Left::More))

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use super::backoff::Backoff;
-use super::done::{Done, WithDone, is_done};
+use super::done::{WithDone, is_done};
 use super::fd::{Fd, Left, Way, set_timeout};
 use super::listener::listener;
 use super::socket::{convert, socket};

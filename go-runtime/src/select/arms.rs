@@ -119,8 +119,7 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
     }
 
     fn lock(&self) -> Option<&RawSpinLock> {
-        let timer = || self.timer().map(TimerCore::raw_lock);
-        self.core().map(Core::raw_lock).or_else(timer)
+        self.receiver.raw_lock()
     }
 
     unsafe fn poll(&self, told: &mut Claimed) -> bool {
@@ -182,7 +181,8 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
             return state.due();
         }
         let Some(core) = self.core() else {
-            return self.due();
+            // SAFETY: it has no lock.
+            return unsafe { self.receiver.due_locked() };
         };
         self.waiter.set_up(parker, index, self.slot.as_ptr());
         // SAFETY: the lock is held, and this reference ends with the function.
@@ -204,43 +204,22 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
     }
 
     unsafe fn is_ready(&self) -> bool {
-        match self.receiver.source() {
-            // SAFETY: the lock is held.
-            Source::Core(core) => unsafe { core.state() }.can_receive(),
-            Source::At(at) => at.is_ready(),
-            Source::Tick(tick) => tick.is_ready(),
-            // SAFETY: the lock is held.
-            Source::Timer(timer) => unsafe { timer.state() }.is_ready(),
-            Source::Never => false,
-        }
+        // SAFETY: the lock is held.
+        unsafe { self.receiver.is_ready_locked() }
     }
 
-    unsafe fn observe(&self, parker: &Parker) {
-        if let Some(core) = self.core() {
-            self.waiter.set_up(parker, 0, std::ptr::null_mut());
-            // SAFETY: the lock is held; the engine takes it out.
-            unsafe {
-                core.state()
-                    .enqueue_observer(Observed::Receive, &self.waiter)
-            };
-        } else if let Some(timer) = self.timer() {
-            self.waiter.set_up(parker, 0, std::ptr::null_mut());
-            // SAFETY: as above.
-            unsafe { timer.state().enqueue(&self.waiter) };
+    unsafe fn observe(&self, parker: &Parker) -> Option<Instant> {
+        self.waiter.set_up(parker, 0, std::ptr::null_mut());
+        // SAFETY: the lock is held; the engine takes it out.
+        unsafe {
+            self.receiver.observe_locked(&self.waiter);
+            self.receiver.due_locked()
         }
     }
 
     unsafe fn stop_observing(&self) {
-        if let Some(core) = self.core() {
-            // SAFETY: the lock is held; this channel is the one it was queued in.
-            unsafe {
-                core.state()
-                    .dequeue_observer(Observed::Receive, &self.waiter)
-            };
-        } else if let Some(timer) = self.timer() {
-            // SAFETY: as above.
-            unsafe { timer.state().dequeue(&self.waiter) };
-        }
+        // SAFETY: the lock is held; this channel is the one it was queued in.
+        unsafe { self.receiver.stop_observing_locked(&self.waiter) };
     }
 
     fn won(&self, closed: bool) {
@@ -250,15 +229,6 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
             // Whoever claimed the waiter has put the message into the slot.
             RecvState::Message(None)
         });
-    }
-
-    fn due(&self) -> Option<Instant> {
-        match self.receiver.source() {
-            Source::Core(_) | Source::Never => None,
-            Source::At(at) => at.due(),
-            Source::Tick(tick) => tick.due(),
-            Source::Timer(timer) => timer.due(),
-        }
     }
 }
 
@@ -374,7 +344,7 @@ unsafe impl<T> Arm for SendArm<'_, T> {
         unsafe { core.state() }.can_send(core.capacity())
     }
 
-    unsafe fn observe(&self, parker: &Parker) {
+    unsafe fn observe(&self, parker: &Parker) -> Option<Instant> {
         self.waiter.set_up(parker, 0, std::ptr::null_mut());
         // SAFETY: the lock is held; the engine takes it out.
         unsafe {
@@ -383,6 +353,7 @@ unsafe impl<T> Arm for SendArm<'_, T> {
                 .state()
                 .enqueue_observer(Observed::Send, &self.waiter)
         };
+        None
     }
 
     unsafe fn stop_observing(&self) {

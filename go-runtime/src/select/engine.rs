@@ -79,22 +79,17 @@ pub(super) unsafe trait Arm {
     /// The caller holds the lock.
     unsafe fn is_ready(&self) -> bool;
 
-    /// Queues the arm's waiter as one who only wants to look again when something has changed.
+    /// Queues the arm's waiter as one who only wants to look again when something has changed. If the arm becomes ready by itself: when.
     ///
     /// # Safety
     /// As for [`enqueue`](Self::enqueue), with [`stop_observing`](Self::stop_observing).
-    unsafe fn observe(&self, parker: &Parker);
+    unsafe fn observe(&self, parker: &Parker) -> Option<Instant>;
 
     /// Takes it out again if it is still there.
     ///
     /// # Safety
     /// The caller holds the lock.
     unsafe fn stop_observing(&self);
-
-    /// When the arm becomes ready by itself.
-    fn due(&self) -> Option<Instant> {
-        None
-    }
 }
 
 /// An arm for [`select`], of whatever type.
@@ -317,14 +312,15 @@ pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usiz
             return usize::MAX;
         }
         let parker = Parker::new();
+        let mut until = end;
         for arm in arms {
             // SAFETY: the lock is held; taken out below, before anything that could unwind or return.
-            unsafe { arm.0.observe(&parker) };
+            let due = unsafe { arm.0.observe(&parker) };
+            until = until.into_iter().chain(due).min();
         }
         drop(held);
 
-        let due = arms.iter().filter_map(|arm| arm.0.due());
-        parker.park(due.chain(end).min());
+        parker.park(until);
 
         let held = locks.lock();
         for arm in arms {

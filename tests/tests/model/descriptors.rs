@@ -7,7 +7,9 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
 
-use self::edges::Edges;
+use self::edges::{Edges, Woken};
+use crate::channel::observe::Observable;
+use crate::channel::{Receiver, bounded};
 use crate::{check, clock};
 
 /// A descriptor with some bytes, as edges tell of it.
@@ -46,13 +48,20 @@ impl Descriptor {
 
     /// Reads a byte, and passes on what is left; `false`: its time was over.
     fn read(&self) -> bool {
+        self.read_until(None)
+    }
+
+    /// [`read`](Self::read); `false` also if `done` is ready.
+    fn read_until(&self, done: Option<&Receiver<()>>) -> bool {
+        let done = done.map(|done| done as &dyn Observable);
         let read = loop {
             let at = self.edges.now();
             if self.try_read() {
                 break true;
             }
             let limit = || self.is_over.load(Ordering::Relaxed).then(clock::now);
-            if !self.edges.wait(at, limit) || self.is_over.load(Ordering::Relaxed) {
+            let woken = self.edges.wait(at, limit, done);
+            if woken != Woken::ByEdge || self.is_over.load(Ordering::Relaxed) {
                 break false;
             }
         };
@@ -104,5 +113,57 @@ fn a_limit_that_is_set_ends_all_waits() {
         let read = readers.map(|reader| reader.join().unwrap());
         let left = usize::from(descriptor.try_read());
         assert_eq!(read.iter().filter(|read| **read).count() + left, 1);
+    });
+}
+
+/// A byte comes, and the done channel is closed: one of two that wait hears of the byte, or both hear of the close, and leave it.
+#[test]
+fn a_done_channel_ends_all_waits() {
+    check("edges, a done channel and a byte", 2, || {
+        let descriptor = Descriptor::new();
+        let (stop, done) = bounded(0);
+        let readers = [done.clone(), done].map(|done| {
+            let there = descriptor.clone();
+            thread::spawn(move || there.read_until(Some(&done)))
+        });
+        descriptor.arrive(1);
+        drop(stop);
+        let read = readers.map(|reader| reader.join().unwrap());
+        let left = usize::from(descriptor.try_read());
+        assert_eq!(read.iter().filter(|read| **read).count() + left, 1);
+    });
+}
+
+/// Without the close: the byte is read, however the wait for both begins.
+#[test]
+fn an_edge_is_not_missed_beside_a_done_channel() {
+    check("edges, two bytes beside a done channel", 3, || {
+        let descriptor = Descriptor::new();
+        let (stop, done) = bounded(0);
+        let there = descriptor.clone();
+        let reader = thread::spawn(move || {
+            assert!(there.read_until(Some(&done)) && there.read_until(Some(&done)));
+        });
+        descriptor.arrive(1);
+        descriptor.arrive(1);
+        reader.join().unwrap();
+        drop(stop);
+    });
+}
+
+/// A message in the done channel ends a wait, and stays; who takes it meanwhile lets the wait go on to the byte.
+#[test]
+fn a_message_ends_a_wait_beside_one_who_takes_it() {
+    check("edges, a message for two", 3, || {
+        let descriptor = Descriptor::new();
+        let (stop, done) = bounded(1);
+        let there = descriptor.clone();
+        let its = done.clone();
+        let reader = thread::spawn(move || there.read_until(Some(&its)));
+        stop.send(()).unwrap();
+        done.recv().unwrap();
+        descriptor.arrive(1);
+        let read = reader.join().unwrap();
+        assert_eq!(usize::from(read) + usize::from(descriptor.try_read()), 1);
     });
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 pub use self::permit::{OwnedSemaphorePermit, SemaphorePermit};
 use self::raw::RawSemaphore;
+use crate::channel::observe::Observable;
 use crate::channel::{Receiver, RecvTimeoutError};
 use crate::clock;
 use crate::primitives::const_fn;
