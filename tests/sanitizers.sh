@@ -113,7 +113,7 @@ run_asan() {
         exit 2
     fi
     export RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address
-    built=$(build $core sanitizers go_behaviour stress) || { echo "asan: the tests do not build"; failed=1; return; }
+    built=$(build $core net net_udp net_unix files sanitizers go_behaviour stress) || { echo "asan: the tests do not build"; failed=1; return; }
     unset RUSTC_BOOTSTRAP RUSTFLAGS
     while read -r name path; do
         leaks=1

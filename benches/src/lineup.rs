@@ -15,6 +15,7 @@ const WORKERS: &str = "2";
 pub const OURS: &str = "ours";
 
 /// One of those that are compared.
+#[derive(Clone)]
 pub struct Peer {
     pub name: &'static str,
     program: PathBuf,

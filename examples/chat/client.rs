@@ -20,8 +20,6 @@ const GRACE: Duration = Duration::from_secs(3);
 
 /// From the first line to the last.
 pub(crate) fn serve(stream: TcpStream, events: &Sender<Event>) {
-    // Lines are complete when they are written. (On a connection that is gone already the read will tell.)
-    let _ = stream.set_nodelay(true);
     let stream = Arc::new(stream);
     let (outbox, lines) = bounded(OUTBOX);
     let (farewell, gone) = bounded(1);

@@ -13,18 +13,16 @@
 mod client;
 mod hub;
 
-use std::convert::Infallible;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use go_examples::server::{Args, accept};
-use go_runtime::channel::{Sender, after, bounded};
-use go_runtime::net::{TcpListener, TcpStream};
-use go_runtime::signal::{SIGINT, SIGTERM, notify_context};
-use go_runtime::{Builder, context, go, select};
+use go_examples::server::{Args, Listening};
+use go_runtime::channel::bounded;
+use go_runtime::go;
+use go_runtime::sync::Semaphore;
 
-use crate::hub::{Event, Hub};
+use crate::hub::Hub;
 
 /// Where it listens if no address is given.
 const ADDRESS: &str = "127.0.0.1:8082";
@@ -51,37 +49,14 @@ fn main() -> ExitCode {
 }
 
 fn run(address: &str) -> io::Result<()> {
-    let (ctx, release_signals) = notify_context(&context::background(), &[SIGINT, SIGTERM])?;
-    let done = ctx.done().clone();
-    let listener = TcpListener::bind(address)?;
-    // Whoever started it may not care to read.
-    let _ = writeln!(io::stdout(), "listening on {}", listener.local_addr()?);
-
+    let listening = Listening::at(address)?;
+    let done = listening.done().clone();
     let (events, rx) = bounded(EVENTS);
-    let hub = go!(clone(done) { Hub::default().run(&rx, &done) });
-    // Nothing is sent: the last client that ends closes the channel.
-    let (running, all_ended) = bounded(0);
-    let accepted = accept(&listener, &done, |stream| {
-        start(stream, events.clone(), running.clone())
+    let hub = go!({ Hub::default().run(&rx, &done) });
+    let stopping = listening.serve(Semaphore::MAX_PERMITS, move |stream| {
+        client::serve(stream, &events);
     });
-    // So that a second signal ends the program. (And if there was none: so that the hub knows.)
-    release_signals.cancel();
-    drop((listener, running));
     // A panic there has been reported, and has ended all clients.
     let _ = hub.join();
-    select! {
-        recv(all_ended) -> _ => {}
-        recv(after(STOP_TIMEOUT)) -> _ => eprintln!("chat: some clients were cut off"),
-    }
-    accepted
-}
-
-/// Each client has a clone of `running`, until it ends.
-fn start(stream: TcpStream, events: Sender<Event>, running: Sender<Infallible>) -> io::Result<()> {
-    Builder::new()
-        .spawn(move || {
-            client::serve(stream, &events);
-            drop(running);
-        })
-        .map(drop)
+    stopping.wait(STOP_TIMEOUT)
 }

@@ -43,8 +43,6 @@ enum End {
 
 /// Answers until the connection or the server ends.
 pub(crate) fn serve(server: &Server, stream: &TcpStream) {
-    // Answers are complete when they are written. (On a connection that is gone already the read will tell.)
-    let _ = stream.set_nodelay(true);
     let mut timeout = server.limits.header_timeout;
     loop {
         let mut first = [0; FIRST];

@@ -20,22 +20,17 @@ mod request;
 mod routes;
 mod wire;
 
-use std::convert::Infallible;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use go_examples::server::accept;
-use go_runtime::channel::{Sender, after, bounded};
-use go_runtime::signal::{SIGINT, SIGTERM, notify_context};
-use go_runtime::sync::Pool;
-use go_runtime::{Builder, context, select};
+use go_examples::server::Listening;
+use go_runtime::sync::{Pool, Semaphore};
 
 use crate::buffers::Buffers;
 use crate::connection::{Server, serve};
 use crate::limits::Limits;
-use go_runtime::net::{TcpListener, TcpStream};
 
 #[go_runtime::main]
 fn main() -> ExitCode {
@@ -53,43 +48,18 @@ fn main() -> ExitCode {
 }
 
 fn run(address: &str, limits: Limits) -> io::Result<()> {
-    let (ctx, release_signals) = notify_context(&context::background(), &[SIGINT, SIGTERM])?;
-    let listener = TcpListener::bind(address)?;
-    // Whoever started it may not care to read.
-    let _ = writeln!(io::stdout(), "listening on {}", listener.local_addr()?);
-
+    let listening = Listening::at(address)?;
+    let stop_timeout = limits.stop_timeout;
     let server = Arc::new(Server {
-        done: ctx.done().clone(),
+        done: listening.done().clone(),
         stopping: AtomicBool::new(false),
         buffers: Pool::new(Buffers::default),
         limits,
     });
-    // Nothing is sent: the last connection that ends closes the channel.
-    let (running, all_ended) = bounded(0);
-    let accepted = accept(&listener, &server.done, |stream| {
-        start(stream, Arc::clone(&server), running.clone())
+    let stopping = listening.serve(Semaphore::MAX_PERMITS, {
+        let server = Arc::clone(&server);
+        move |stream| serve(&server, &stream)
     });
     server.stopping.store(true, Ordering::Relaxed);
-    // So that a second signal ends the program. (And if there was none: so that connections know.)
-    release_signals.cancel();
-    drop((listener, running));
-    select! {
-        recv(all_ended) -> _ => {}
-        recv(after(server.limits.stop_timeout)) -> _ => {
-            eprintln!("http_server: some requests took too long, and were cut off");
-        }
-    }
-    accepted
-}
-
-/// Each connection has a clone of `running`, until it ends.
-fn start(stream: TcpStream, server: Arc<Server>, running: Sender<Infallible>) -> io::Result<()> {
-    Builder::new()
-        .spawn(move || {
-            serve(&server, &stream);
-            // The connection is closed before it counts as ended.
-            drop(stream);
-            drop(running);
-        })
-        .map(drop)
+    stopping.wait(stop_timeout)
 }

@@ -57,8 +57,6 @@ struct Subscriber {
 
 /// Serves the client until it goes, or the server ends. Requests that have been read are answered.
 pub(crate) fn serve(server: &Server, stream: TcpStream) {
-    // Batches are complete when they are written. (On a connection that is gone already the read will tell.)
-    let _ = stream.set_nodelay(true);
     let stream = Arc::new(stream);
     let mut connection = Connection {
         server,

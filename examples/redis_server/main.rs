@@ -22,18 +22,14 @@ mod request;
 mod session;
 mod strings;
 
-use std::convert::Infallible;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use go_examples::server::{Args, accept};
-use go_runtime::channel::{Sender, after, bounded};
-use go_runtime::net::{TcpListener, TcpStream};
-use go_runtime::signal::{SIGINT, SIGTERM, notify_context};
-use go_runtime::{Builder, context, select};
+use go_examples::server::{Args, Listening};
+use go_runtime::sync::Semaphore;
 
 use crate::connection::{Server, serve};
 use crate::db::Store;
@@ -62,40 +58,15 @@ fn main() -> ExitCode {
 }
 
 fn run(address: &str) -> io::Result<()> {
-    let (ctx, release_signals) = notify_context(&context::background(), &[SIGINT, SIGTERM])?;
-    let listener = TcpListener::bind(address)?;
-    // Whoever started it may not care to read.
-    let _ = writeln!(io::stdout(), "listening on {}", listener.local_addr()?);
-
+    let listening = Listening::at(address)?;
     let server = Arc::new(Server {
         store: Store::default(),
         hub: Hub::default(),
-        done: ctx.done().clone(),
+        done: listening.done().clone(),
         connections: AtomicU64::new(0),
     });
-    // Nothing is sent: the last connection that ends closes the channel.
-    let (running, all_ended) = bounded(0);
-    let accepted = accept(&listener, &server.done, |stream| {
-        start(stream, Arc::clone(&server), running.clone())
+    let stopping = listening.serve(Semaphore::MAX_PERMITS, move |stream| {
+        serve(&server, stream);
     });
-    // So that a second signal ends the program. (And if there was none: so that connections know.)
-    release_signals.cancel();
-    drop((listener, running));
-    select! {
-        recv(all_ended) -> _ => {}
-        recv(after(STOP_TIMEOUT)) -> _ => {
-            eprintln!("redis_server: some clients did not read their replies, and were cut off");
-        }
-    }
-    accepted
-}
-
-/// Each connection has a clone of `running`, until it ends.
-fn start(stream: TcpStream, server: Arc<Server>, running: Sender<Infallible>) -> io::Result<()> {
-    Builder::new()
-        .spawn(move || {
-            serve(&server, stream);
-            drop(running);
-        })
-        .map(drop)
+    stopping.wait(STOP_TIMEOUT)
 }

@@ -19,7 +19,7 @@ const BURST: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// What is wrong with the listener.
-pub fn accept<D>(
+pub(super) fn accept<D>(
     listener: &TcpListener,
     done: &Receiver<D>,
     mut start: impl FnMut(TcpStream) -> io::Result<()>,

@@ -2,20 +2,17 @@
 
 mod accept;
 mod args;
+mod listening;
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use go_runtime::Builder;
 use go_runtime::channel::{Receiver, bounded};
-use go_runtime::context;
-use go_runtime::net::{Shutdown, TcpListener, TcpStream, WithDone};
-use go_runtime::signal::{SIGINT, SIGTERM, notify_context};
-use go_runtime::sync::Semaphore;
+use go_runtime::net::{Shutdown, TcpStream, WithDone};
 
-pub use accept::accept;
 pub use args::{Args, Refused};
+pub use listening::{Listening, Stopping};
 
 /// How long a client may take to see that the connection ends.
 const LINGER: Duration = Duration::from_millis(500);
@@ -109,8 +106,8 @@ pub fn linger(stream: &TcpStream) {
     }
 }
 
-/// Listens, says where, and runs `serve` in a goroutine for each connection, until Ctrl-C or SIGTERM. Then it takes no more connections, and
-/// waits for those that are open, for `stop_timeout`. A second signal ends the program at once.
+/// [`Listening`], for servers that know of nothing but connections: `serve` runs in a goroutine for each, until Ctrl-C or SIGTERM; those that are open
+/// then have `stop_timeout` to end.
 ///
 /// # Errors
 /// What is wrong with the address, or what fails of the listener.
@@ -119,46 +116,16 @@ pub fn run(
     limits: &Limits,
     serve: impl Fn(&Connection<'_>) + Send + Sync + 'static,
 ) -> io::Result<()> {
-    let (ctx, release_signals) = notify_context(&context::background(), &[SIGINT, SIGTERM])?;
-    let listener = TcpListener::bind(address)?;
-    // Whoever started it may not care to read.
-    let _ = writeln!(io::stdout(), "listening on {}", listener.local_addr()?);
-
+    let listening = Listening::at(address)?;
     let (_open, never) = bounded(0);
-    let shared = Arc::new((serve, ctx.done().clone(), never));
-    let places = Arc::new(Semaphore::new(limits.max_connections));
-    let accepted = accept(&listener, ctx.done(), |stream| {
-        if places.acquire_with(ctx.done(), 1).map(drop).is_err() {
-            // The server is to stop, which `accept` is about to see.
-            return Ok(());
-        }
-        // Nobody else takes places: that one is still free.
-        let place = Arc::clone(&places).acquire_owned();
-        let shared = Arc::clone(&shared);
-        Builder::new()
-            .spawn(move || {
-                let (serve, done, never) = &*shared;
-                // Answers are complete when they are written. (On a connection that is gone already the read will tell.)
-                let _ = stream.set_nodelay(true);
-                serve(&Connection {
-                    stream: &stream,
-                    done,
-                    never,
-                });
-                // The connection is closed before its place is free.
-                drop(stream);
-                drop(place);
-            })
-            .map(drop)
+    let shared = Arc::new((serve, listening.done().clone(), never));
+    let stopping = listening.serve(limits.max_connections, move |stream| {
+        let (serve, done, never) = &*shared;
+        serve(&Connection {
+            stream: &stream,
+            done,
+            never,
+        });
     });
-    // So that a second signal ends the program. (And if there was none: so that connections know.)
-    release_signals.cancel();
-    drop(listener);
-    if places
-        .acquire_timeout(limits.max_connections, limits.stop_timeout)
-        .is_err()
-    {
-        eprintln!("some connections took too long, and were cut off");
-    }
-    accepted
+    stopping.wait(limits.stop_timeout)
 }

@@ -283,6 +283,15 @@ mod unix {
         fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<usize> {
             blocking_io(|| self.0.write_at(buffer, offset))
         }
+
+        // However many system calls it takes.
+        fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+            blocking_io(|| self.0.read_exact_at(buffer, offset))
+        }
+
+        fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
+            blocking_io(|| self.0.write_all_at(buffer, offset))
+        }
     }
 
     impl OpenOptionsExt for OpenOptions {

@@ -16,6 +16,7 @@ mod addresses;
 mod backoff;
 mod datagram;
 mod done;
+mod drive;
 mod edges;
 mod fd;
 mod limits;

@@ -7,8 +7,9 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::done;
+use super::drive::in_vain_if_failed;
 use super::edges::Edges;
-use super::fd::{Fd, Way, in_vain_if_failed};
+use super::fd::{Fd, Way};
 use crate::channel::observe::Observable;
 use crate::{clock, time};
 

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::datagram::datagram;
 use super::done::WithDone;
-use super::fd::{Fd, Left, Way, set_timeout};
+use super::drive::Left;
+use super::fd::{Fd, Way, set_timeout};
 use super::socket::{convert, socket};
 use crate::channel::Receiver;
 use crate::channel::observe::Observable;

