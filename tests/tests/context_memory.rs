@@ -1,40 +1,19 @@
 //! Contexts and groups that come and go do not make memory grow: an allocator counts the bytes in use. A parent that lives on keeps no entry, a
 //! clock no alarm, of those that are gone.
 
+#[path = "support/memory.rs"]
+mod memory;
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::Range;
-use std::sync::atomic::{AtomicIsize, Ordering};
 use std::time::Duration;
 
 use go_runtime::channel;
 use go_runtime::context::{self, Context};
 use go_runtime::errgroup::Group;
 
+use memory::in_use;
 use support::{in_goroutine, on_thread};
-
-/// Bytes in use.
-static IN_USE: AtomicIsize = AtomicIsize::new(0);
-
-struct Counting;
-
-// SAFETY: everything is left to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        IN_USE.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: passed on.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const TIMES: usize = if cfg!(debug_assertions) {
     20_000
@@ -51,7 +30,7 @@ fn grows_not(name: &str, times: usize, mut round: impl FnMut(usize)) {
     let middle = warm_up.midpoint(times);
     let mut used_after = |rounds: Range<usize>| {
         rounds.for_each(&mut round);
-        IN_USE.load(Ordering::Relaxed)
+        in_use()
     };
     let before = used_after(0..warm_up);
     let between = used_after(warm_up..middle);
@@ -113,10 +92,10 @@ fn all_of(parent: &Context) {
         let crowd: Vec<_> = (0..TIMES / 4).map(|_| parent.with_cancel()).collect();
         drop(crowd);
     });
-    let before = IN_USE.load(Ordering::Relaxed);
+    let before = in_use();
     let crowd: Vec<_> = (0..2 * TIMES).map(|_| parent.with_cancel()).collect();
     drop(crowd);
-    let kept = IN_USE.load(Ordering::Relaxed) - before;
+    let kept = in_use() - before;
     assert!(kept < BOUND, "a crowd leaves {kept} bytes");
 }
 

@@ -1,11 +1,11 @@
 //! Go's `test/chan`, select2: selects do not make memory grow. An allocator counts the bytes in use: after a warm-up, many selects on
 //! busy channels, each with an idle arm that leaves its queue again, change nothing. And no waiter is left behind in the idle channel.
 
+#[path = "support/memory.rs"]
+mod memory;
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::Range;
-use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,29 +14,8 @@ use go_runtime::channel::{
 };
 use go_runtime::{JoinHandle, go, select, select_biased};
 
+use memory::in_use;
 use support::{eventually, in_goroutine, on_thread};
-
-/// Bytes in use.
-static IN_USE: AtomicIsize = AtomicIsize::new(0);
-
-struct Counting;
-
-// SAFETY: everything is left to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        IN_USE.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: passed on.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const SELECTS: usize = if cfg!(debug_assertions) {
     100_000
@@ -71,7 +50,7 @@ fn grows_by(bound: isize, name: &str, times: usize, ends: &Ends, mut round: impl
     let middle = warm_up.midpoint(times);
     let mut used_after = |rounds: Range<usize>| {
         rounds.for_each(&mut round);
-        IN_USE.load(Ordering::Relaxed)
+        in_use()
     };
     let before = used_after(0..warm_up);
     let between = used_after(warm_up..middle);

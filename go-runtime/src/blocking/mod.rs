@@ -4,7 +4,7 @@
 //! stack cannot go, before a thread of the pool has run the closure to its end and said so; that is why it may borrow.
 
 mod pool;
-mod reads;
+mod std_io;
 
 use std::cell::UnsafeCell;
 use std::io;
@@ -14,7 +14,7 @@ use std::thread;
 
 use crate::sched::{Parker, Verdict, Worker};
 
-pub(crate) use reads::reads;
+pub(crate) use std_io::{reads, writes};
 
 /// Runs `f`, which may block its thread for long, on a thread of its own, and parks the goroutine meanwhile.
 ///

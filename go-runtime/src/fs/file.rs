@@ -1,12 +1,12 @@
 //! A file that is open.
 
 use std::fs::{self, FileTimes, Metadata, Permissions};
-use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::SystemTime;
 
-use crate::blocking::{blocking_io, reads};
+use crate::blocking::{blocking_io, reads, writes};
 
 /// An open file: [`std::fs::File`], whose calls park the goroutine.
 ///
@@ -140,46 +140,12 @@ impl File {
 
 reads!(File);
 
-impl Write for &File {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        blocking_io(|| (&self.0).write(buffer))
-    }
-
-    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        blocking_io(|| (&self.0).write_vectored(buffers))
-    }
-
-    fn write_all(&mut self, buffer: &[u8]) -> io::Result<()> {
-        blocking_io(|| (&self.0).write_all(buffer))
-    }
-
-    /// There is nothing to flush: [`File::sync_all`] is another matter.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+// (To flush is another matter than `File::sync_all`.)
+writes!(File);
 
 impl Seek for &File {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
         blocking_io(|| (&self.0).seek(position))
-    }
-}
-
-impl Write for File {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        (&*self).write(buffer)
-    }
-
-    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(buffers)
-    }
-
-    fn write_all(&mut self, buffer: &[u8]) -> io::Result<()> {
-        (&*self).write_all(buffer)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

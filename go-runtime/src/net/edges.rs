@@ -82,6 +82,7 @@ impl Edges {
     }
 
     /// Waits for an edge after `at`, for `done` to be ready, or until `limit`, which is asked in the queue's lock: it must neither block nor panic.
+    /// If `done` is ready from the beginning, the wait ends by that, whatever else has come.
     pub(crate) fn wait(
         &self,
         at: Edge,
@@ -92,7 +93,11 @@ impl Edges {
         if self.now() != at {
             // SAFETY: locked above, and the queue has not been used.
             unsafe { self.lock.unlock() };
-            return Woken::ByEdge;
+            return if done.is_some_and(Observable::is_ready) {
+                Woken::ByDone
+            } else {
+                Woken::ByEdge
+            };
         }
         let mut until = limit();
         let parker = Parker::new();

@@ -1,9 +1,9 @@
 //! What runs, and the pipes to it.
 
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io;
 use std::process::{self, ExitStatus, Output, Stdio};
 
-use crate::blocking::blocking_io;
+use crate::blocking::{blocking_io, reads, writes};
 
 /// A process that was started: [`std::process::Child`], whose waits park the goroutine.
 ///
@@ -131,68 +131,6 @@ pipes! {
     ChildStderr;
 }
 
-impl Write for &ChildStdin {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        blocking_io(|| (&self.0).write(buffer))
-    }
-
-    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        blocking_io(|| (&self.0).write_vectored(buffers))
-    }
-
-    fn write_all(&mut self, buffer: &[u8]) -> io::Result<()> {
-        blocking_io(|| (&self.0).write_all(buffer))
-    }
-
-    /// There is nothing to flush.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Write for ChildStdin {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        (&*self).write(buffer)
-    }
-
-    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(buffers)
-    }
-
-    fn write_all(&mut self, buffer: &[u8]) -> io::Result<()> {
-        (&*self).write_all(buffer)
-    }
-
-    /// There is nothing to flush.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-macro_rules! read {
-    ($($name:ident),*) => {$(
-        impl Read for $name {
-            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                blocking_io(|| self.0.read(buffer))
-            }
-
-            fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-                blocking_io(|| self.0.read_vectored(buffers))
-            }
-
-            fn read_to_end(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-                blocking_io(|| self.0.read_to_end(buffer))
-            }
-
-            fn read_to_string(&mut self, buffer: &mut String) -> io::Result<usize> {
-                blocking_io(|| self.0.read_to_string(buffer))
-            }
-
-            fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-                blocking_io(|| self.0.read_exact(buffer))
-            }
-        }
-    )*};
-}
-
-read!(ChildStdout, ChildStderr);
+writes!(ChildStdin);
+reads!(ChildStdout, owned);
+reads!(ChildStderr, owned);

@@ -167,3 +167,19 @@ fn a_message_ends_a_wait_beside_one_who_takes_it() {
         assert_eq!(usize::from(read) + usize::from(descriptor.try_read()), 1);
     });
 }
+
+/// However many edges have come since the last attempt.
+#[test]
+fn a_channel_that_is_closed_already_goes_before_an_edge() {
+    check("edges, a done channel that is closed", 2, || {
+        let descriptor = Descriptor::new();
+        let (stop, done) = bounded::<()>(0);
+        drop(stop);
+        let at = descriptor.edges.now();
+        let there = descriptor.clone();
+        let other = thread::spawn(move || there.arrive(1));
+        let woken = descriptor.edges.wait(at, || None, Some(&done));
+        assert_eq!(woken, Woken::ByDone);
+        other.join().unwrap();
+    });
+}
