@@ -23,7 +23,7 @@ target=${CARGO_TARGET_DIR:-target}
 logs=$target/sanitizers
 mkdir -p "$logs"
 leaky='panics scopes futures'
-core='goroutines channels scopes panics dynamic_select wide_selects select_memory futures soak rw_lock condvar once barrier semaphore wait_group pool join_set errgroup singleflight context time block_on'
+core='goroutines channels scopes panics dynamic_select wide_selects select_memory futures soak rw_lock condvar once barrier semaphore wait_group pool join_set errgroup singleflight context time block_on net net_udp net_unix files'
 failed=
 
 # --- Helpers ---
@@ -82,7 +82,7 @@ run_valgrind() {
         echo "valgrind is missing: apt-get install valgrind" >&2
         exit 2
     fi
-    built=$(build $core net net_udp net_unix files sanitizers) || { echo "valgrind: the tests do not build"; failed=1; return; }
+    built=$(build $core sanitizers) || { echo "valgrind: the tests do not build"; failed=1; return; }
     while read -r name path; do
         local check=(--leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite) tests=()
         if leaks_are_meant "$name"; then check=(--leak-check=no); fi
@@ -113,7 +113,7 @@ run_asan() {
         exit 2
     fi
     export RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address
-    built=$(build $core net net_udp net_unix files sanitizers go_behaviour stress) || { echo "asan: the tests do not build"; failed=1; return; }
+    built=$(build $core sanitizers go_behaviour stress) || { echo "asan: the tests do not build"; failed=1; return; }
     unset RUSTC_BOOTSTRAP RUSTFLAGS
     while read -r name path; do
         leaks=1

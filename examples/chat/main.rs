@@ -17,10 +17,9 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use go_examples::server::{Args, Listening};
+use go_examples::server::{Args, Listening, UNLIMITED};
 use go_runtime::channel::bounded;
 use go_runtime::go;
-use go_runtime::sync::Semaphore;
 
 use crate::hub::Hub;
 
@@ -53,7 +52,7 @@ fn run(address: &str) -> io::Result<()> {
     let done = listening.done().clone();
     let (events, rx) = bounded(EVENTS);
     let hub = go!({ Hub::default().run(&rx, &done) });
-    let stopping = listening.serve(Semaphore::MAX_PERMITS, move |stream| {
+    let stopping = listening.serve(UNLIMITED, move |stream| {
         client::serve(stream, &events);
     });
     // A panic there has been reported, and has ended all clients.

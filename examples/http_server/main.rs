@@ -25,8 +25,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use go_examples::server::Listening;
-use go_runtime::sync::{Pool, Semaphore};
+use go_examples::server::{Listening, UNLIMITED};
+use go_runtime::sync::Pool;
 
 use crate::buffers::Buffers;
 use crate::connection::{Server, serve};
@@ -56,7 +56,7 @@ fn run(address: &str, limits: Limits) -> io::Result<()> {
         buffers: Pool::new(Buffers::default),
         limits,
     });
-    let stopping = listening.serve(Semaphore::MAX_PERMITS, {
+    let stopping = listening.serve(UNLIMITED, {
         let server = Arc::clone(&server);
         move |stream| serve(&server, &stream)
     });

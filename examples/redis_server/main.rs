@@ -28,8 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use go_examples::server::{Args, Listening};
-use go_runtime::sync::Semaphore;
+use go_examples::server::{Args, Listening, UNLIMITED};
 
 use crate::connection::{Server, serve};
 use crate::db::Store;
@@ -65,7 +64,7 @@ fn run(address: &str) -> io::Result<()> {
         done: listening.done().clone(),
         connections: AtomicU64::new(0),
     });
-    let stopping = listening.serve(Semaphore::MAX_PERMITS, move |stream| {
+    let stopping = listening.serve(UNLIMITED, move |stream| {
         serve(&server, stream);
     });
     stopping.wait(STOP_TIMEOUT)

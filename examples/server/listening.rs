@@ -13,6 +13,9 @@ use go_runtime::sync::Semaphore;
 
 use super::accept::accept;
 
+/// For servers that take as many connections as come.
+pub const UNLIMITED: usize = Semaphore::MAX_PERMITS;
+
 /// A server that listens. Ctrl-C or SIGTERM stops it; a second one ends the program at once.
 #[derive(Debug)]
 pub struct Listening {
@@ -34,7 +37,7 @@ impl Listening {
     /// Listens, and says where on stdout.
     ///
     /// # Errors
-    /// What is wrong with the address.
+    /// What is wrong with the address, or that signals cannot be caught.
     pub fn at(address: &str) -> io::Result<Listening> {
         let (ctx, release_signals) = notify_context(&context::background(), &[SIGINT, SIGTERM])?;
         let listener = TcpListener::bind(address)?;
@@ -52,8 +55,8 @@ impl Listening {
         self.ctx.done()
     }
 
-    /// Runs `serve` in a goroutine for each connection (without Nagle's delay), of which no more than `max_connections` are open at a time, until it is told to stop or the
-    /// listener fails. Then `done` is closed.
+    /// Runs `serve` in a goroutine for each connection (without Nagle's delay), of which no more than `max_connections` are open at a time,
+    /// until it is told to stop or the listener fails. Then `done` is closed.
     pub fn serve(
         self,
         max_connections: usize,
@@ -62,7 +65,7 @@ impl Listening {
         let done = self.ctx.done();
         let places = Arc::new(Semaphore::new(max_connections));
         let accepted = accept(&self.listener, done, |stream| {
-            if places.acquire_with(done, 1).map(drop).is_err() {
+            if places.acquire_with(done, 1).is_err() {
                 // The server is to stop, which `accept` is about to see.
                 return Ok(());
             }

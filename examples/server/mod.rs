@@ -12,7 +12,7 @@ use go_runtime::channel::{Receiver, bounded};
 use go_runtime::net::{Shutdown, TcpStream, WithDone};
 
 pub use args::{Args, Refused};
-pub use listening::{Listening, Stopping};
+pub use listening::{Listening, Stopping, UNLIMITED};
 
 /// How long a client may take to see that the connection ends.
 const LINGER: Duration = Duration::from_millis(500);

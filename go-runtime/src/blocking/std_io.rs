@@ -1,7 +1,8 @@
-//! `Read` and `Write` on the threads of the pool, for what wraps one of std's types. Every method goes to the pool as a whole: one call of it, and what std knows,
-//! as of a file's length, is used.
+//! `Read` and `Write` on the threads of the pool, for what wraps one of std's types. Each method is one call of the pool, of std's method of that name, which may know
+//! more than a loop over `read` would: a file's length, say.
 //!
-//! `blocking_io` returns when the call has ended, so buffers of any size and place are lent as they are.
+//! `blocking_io` returns when the call has ended, so buffers of any size and place are lent as they are. The traits are named in the calls so that they need not be
+//! imported where a macro is used.
 
 /// Implements `Read` for the type and its reference; `reads!(Type, owned)` for the type only, whose inner type does not read by reference.
 macro_rules! reads {

@@ -100,7 +100,7 @@ impl<T> Core<T> {
         &self.lock
     }
 
-    /// Access for a select, which holds the locks of all its channels.
+    /// Access for those who lock by [`raw_lock`](Self::raw_lock): selects, which hold several, and observers.
     ///
     /// # Safety
     /// The calling thread holds this channel's lock, and no other reference to the state is in use.

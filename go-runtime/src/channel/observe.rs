@@ -9,6 +9,8 @@ use super::{Receiver, Source};
 use crate::primitives::spin_lock::RawSpinLock;
 
 /// A channel whose receives are observed, whatever its messages are.
+///
+/// No method parks, panics or tells anybody: `net::edges` calls them under a lock of its own.
 pub(crate) trait Observable {
     /// Whether a receive need not wait.
     fn is_ready(&self) -> bool;
@@ -69,7 +71,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// `f` neither panics nor changes what others observe: nobody is told.
+    /// `f` must not panic, nor make ready what others observe: nobody is told.
     fn with_lock<R>(&self, f: impl FnOnce() -> R) -> R {
         let lock = self.raw_lock();
         lock.inspect(|lock| lock.lock());

@@ -107,7 +107,7 @@ impl<T> TimerCore<T> {
         &self.lock
     }
 
-    /// Access for a select, which holds the locks of all its channels.
+    /// Access for those who lock by [`raw_lock`](Self::raw_lock): selects, which hold several, and observers.
     ///
     /// # Safety
     /// The calling thread holds the lock, and no other reference to the state is in use.
@@ -117,9 +117,9 @@ impl<T> TimerCore<T> {
         unsafe { &mut *self.state.get() }
     }
 
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+    fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         self.lock.lock();
-        // SAFETY: the lock is held, and what is run here (by this file, and `select`) does not unwind.
+        // SAFETY: the lock is held, and what is run here (by this file only) does not unwind.
         let result = f(unsafe { &mut *self.state.get() });
         // SAFETY: locked above, and the state is not used any more.
         unsafe { self.lock.unlock() };

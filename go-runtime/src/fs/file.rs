@@ -140,7 +140,7 @@ impl File {
 
 reads!(File);
 
-// (To flush is another matter than `File::sync_all`.)
+// No buffer of ours is there to be flushed. What the system still has to write is `File::sync_all`'s matter.
 writes!(File);
 
 impl Seek for &File {
@@ -250,7 +250,7 @@ mod unix {
             blocking_io(|| self.0.write_at(buffer, offset))
         }
 
-        // However many system calls it takes.
+        // std's own loops, as one call of the pool.
         fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
             blocking_io(|| self.0.read_exact_at(buffer, offset))
         }

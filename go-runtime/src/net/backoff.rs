@@ -4,9 +4,9 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use super::done::Done;
 use super::fd::{Fd, Way};
 use super::retry::sleep_until;
-use crate::channel::observe::Observable;
 use crate::clock;
 
 /// Go's `net/http` pauses for as long.
@@ -21,7 +21,7 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// Pauses if need be, unless `done` is ready before, or the descriptor's operations are not to wait so long.
-    pub(super) fn wait<T: AsFd>(&self, fd: &Fd<T>, done: Option<&dyn Observable>) {
+    pub(super) fn wait<T: AsFd>(&self, fd: &Fd<T>, done: Done<'_>) {
         if fd.never_waits() {
             return;
         }

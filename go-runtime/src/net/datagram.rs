@@ -9,7 +9,7 @@ macro_rules! datagram {
             fn recv_until(
                 &self,
                 buf: &mut [u8],
-                done: Option<&dyn crate::channel::observe::Observable>,
+                done: $crate::net::done::Done<'_>,
             ) -> io::Result<usize> {
                 self.fd
                     .drive(Way::Read, done, |io| $recv(io, buf).map(Left::More))
@@ -18,7 +18,7 @@ macro_rules! datagram {
             fn recv_from_until(
                 &self,
                 buf: &mut [u8],
-                done: Option<&dyn crate::channel::observe::Observable>,
+                done: $crate::net::done::Done<'_>,
             ) -> io::Result<(usize, $address)> {
                 self.fd
                     .drive(Way::Read, done, |io| $recv_from(io, buf).map(Left::More))
@@ -27,7 +27,7 @@ macro_rules! datagram {
             fn send_until(
                 &self,
                 buf: &[u8],
-                done: Option<&dyn crate::channel::observe::Observable>,
+                done: $crate::net::done::Done<'_>,
             ) -> io::Result<usize> {
                 self.fd
                     .drive(Way::Write, done, |io| io.send(buf).map(Left::More))

@@ -5,9 +5,13 @@ use std::fmt;
 use std::io;
 
 use crate::channel::Receiver;
+use crate::channel::observe::Observable;
+
+/// What may end an operation besides: its done channel.
+pub(super) type Done<'a> = Option<&'a dyn Observable>;
 
 /// A stream, a datagram socket, a listener or an [`Fd`](super::Fd) whose operations end when a done channel is closed, or has a message: then they fail, and [`is_done`] says of the
-/// error that this is why. The message is not received.
+/// error that this is why. The message is not received. If it is closed, or has one, from the beginning, an operation fails even if it need not wait.
 ///
 /// What had been read until then has been returned, and what had not is still there to be read: nothing is lost. Made by `with_done` of
 /// [`TcpStream`](super::TcpStream), [`TcpListener`](super::TcpListener) and their like. A stream has [`Read`](io::Read) and [`Write`](io::Write) then.

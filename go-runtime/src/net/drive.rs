@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use super::done;
+use super::done::{self, Done};
 use super::edges::{Edge, Woken};
 use super::fd::{Fd, Way};
 use super::readiness::Direction;
@@ -50,7 +50,7 @@ impl<T: AsFd> Fd<T> {
     pub(super) fn drive<R>(
         &self,
         way: Way,
-        done: Option<&dyn Observable>,
+        done: Done<'_>,
         attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
         in_vain_if_failed(self.drive_quickly(way, done, false, attempt))
@@ -62,7 +62,7 @@ impl<T: AsFd> Fd<T> {
     pub(super) fn drive_unknown<R>(
         &self,
         way: Way,
-        done: Option<&dyn Observable>,
+        done: Done<'_>,
         attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
         in_vain_if_failed(self.drive_quickly(way, done, true, attempt))
@@ -72,7 +72,7 @@ impl<T: AsFd> Fd<T> {
     fn drive_quickly<R>(
         &self,
         way: Way,
-        done: Option<&dyn Observable>,
+        done: Done<'_>,
         in_any_case: bool,
         mut attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
@@ -121,11 +121,11 @@ impl<T: AsFd> Fd<T> {
         }
     }
 
-    /// The first attempt would have blocked; if it has been made, `done` was not ready.
+    /// The first attempt would have blocked, or is known to. `looked`: `done` was not ready when it was made, so it need not be asked before the next.
     fn drive_slowly<R>(
         &self,
         way: Way,
-        done: Option<&dyn Observable>,
+        done: Done<'_>,
         mut looked: bool,
         mut attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
@@ -151,7 +151,7 @@ impl<T: AsFd> Fd<T> {
                 Woken::ByEdge if limits.is_over() => io::ErrorKind::TimedOut.into(),
                 Woken::ByEdge => continue,
                 Woken::TimedOut if limit().is_none_or(|limit| limit > clock::now()) => {
-                    // The deadline has been put off meanwhile.
+                    // The deadline has been put off meanwhile, or it was the moment of a done channel whose message another has taken.
                     continue;
                 }
                 Woken::TimedOut => {
@@ -180,7 +180,7 @@ impl Drop for PassOn<'_> {
     }
 }
 
-fn fail_if_done(done: Option<&dyn Observable>) -> io::Result<()> {
+fn fail_if_done(done: Done<'_>) -> io::Result<()> {
     if done.is_some_and(Observable::is_ready) {
         return Err(done::error());
     }

@@ -6,6 +6,10 @@
 //! No edge is missed: the count is raised before the queue is looked into, and looked at in the queue's lock before anybody goes into the queue. So of an
 //! edge and a waiter either the waiter sees the count, or the edge finds the waiter. The same holds for limits, which are changed
 //! before the queue is looked into, and read in its lock.
+//!
+//! A done channel ends a wait as well: an [observer](Observable) stands in its queue, with the same parker as the waiter here, so one of the two ends the wait and
+//! the other is passed over. It is queued before the lock of this queue is given back. That lock is taken before a channel's, and never the other way
+//! round: a channel tells nobody before it has given its own back.
 
 use std::cell::UnsafeCell;
 use std::ptr;
@@ -104,11 +108,11 @@ impl Edges {
         let observer = Waiter::new(Offer::Message, Claim::Contested);
         if let Some(done) = done {
             observer.set_up(&parker, 0, ptr::null_mut());
-            // SAFETY: it is told, or taken out below. (Two locks, one in the other: nobody who has a channel's comes for this one.)
+            // SAFETY: set up just now, and new. It is told, or taken out below, and nothing in between unwinds.
             match unsafe { done.observe(&observer) } {
                 Look::Waits(due) => until = until.into_iter().chain(due).min(),
                 Look::Ready => {
-                    // SAFETY: as above.
+                    // SAFETY: locked above, and the queue has not been used.
                     unsafe { self.lock.unlock() };
                     return Woken::ByDone;
                 }
@@ -117,7 +121,7 @@ impl Edges {
         let claim = done.map_or(Claim::until(until), |_| Claim::Contested);
         let waiter = Waiter::new(Offer::Message, claim);
         waiter.set_up(&parker, 0, ptr::null_mut());
-        // SAFETY: the lock is held. Whoever unparks us has taken the waiter out; else we do below.
+        // SAFETY: the lock is held. An edge that unparks us has taken the waiter out; after anything else we do, below.
         unsafe { (*self.waiting.get()).push(&waiter) };
         // SAFETY: locked above, and the queue is not used any more.
         unsafe { self.lock.unlock() };

@@ -1,4 +1,4 @@
-//! A descriptor that goroutines wait for.
+//! A descriptor that goroutines wait for: its registration, directions and limits. How its operations run is in `drive`.
 
 use std::fmt;
 use std::io;
@@ -23,7 +23,8 @@ use crate::sched::Registration;
 /// Readiness is told to one goroutine at a time for each direction; it may be used from several, also of different workers, and readers
 /// do not wait for writers. It is cheapest on the worker where it was waited for first.
 ///
-/// While it is in here `T` must keep the same descriptor: if it is exchanged, nobody is told of the new one's readiness.
+/// While it is in here `T` must keep the same descriptor: if it is exchanged, nobody is told of the new one's readiness. It should be in one `Fd` at a time, shared
+/// by reference or in an `Arc`: two that borrow it may both be told, or one fails with [`AlreadyExists`](io::ErrorKind::AlreadyExists) when it has to wait.
 ///
 /// ```
 /// use std::io::{self, Read, Write};

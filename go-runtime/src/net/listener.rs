@@ -15,7 +15,7 @@ macro_rules! listener {
 
             pub(super) fn accept_until(
                 &self,
-                done: Option<&dyn crate::channel::observe::Observable>,
+                done: $crate::net::done::Done<'_>,
             ) -> io::Result<($stream, $address)> {
                 let (stream, address) = self
                     .fd

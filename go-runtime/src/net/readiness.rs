@@ -7,8 +7,8 @@ use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use super::done::Done;
 use super::edges::{Edge, Edges, Woken};
-use crate::channel::observe::Observable;
 use crate::sched::{Interest, Readiness};
 
 /// The two directions of a descriptor.
@@ -72,7 +72,7 @@ impl Default for Direction {
 }
 
 impl Direction {
-    /// For the poller.
+    /// For the poller, and a shutdown.
     fn note_edge(&self, closed: bool) {
         if closed {
             self.closed.store(true, Ordering::Relaxed);
@@ -128,7 +128,7 @@ impl Direction {
         &self,
         at: Edge,
         limit: impl FnOnce() -> Option<Instant>,
-        done: Option<&dyn Observable>,
+        done: Done<'_>,
     ) -> Woken {
         self.waiters.fetch_add(1, Ordering::Relaxed);
         let woken = self.edges.wait(at, limit, done);

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use super::done;
+use super::done::{self, Done};
 use super::drive::in_vain_if_failed;
 use super::edges::Edges;
 use super::fd::{Fd, Way};
@@ -24,7 +24,7 @@ impl<T: AsFd> Fd<T> {
     pub(super) fn retry<R>(
         &self,
         way: Way,
-        done: Option<&dyn Observable>,
+        done: Done<'_>,
         mut attempt: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         let limits = self.limits(way);
@@ -53,12 +53,12 @@ impl<T: AsFd> Fd<T> {
     }
 }
 
-/// Until then, or until `done` is ready.
-pub(super) fn sleep_until(when: Instant, done: Option<&dyn Observable>) {
+/// Until then, or until `done` is ready; it may end sooner.
+pub(super) fn sleep_until(when: Instant, done: Done<'_>) {
     if done.is_none() {
         return time::sleep_until(when);
     }
-    // Either way the caller looks.
+    // However it ends the caller looks.
     let no_edges = Edges::new();
-    no_edges.wait(no_edges.now(), || Some(when), done);
+    let _ = no_edges.wait(no_edges.now(), || Some(when), done);
 }

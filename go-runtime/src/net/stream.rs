@@ -8,7 +8,7 @@ macro_rules! stream {
             pub(super) fn read_until(
                 &self,
                 buf: &mut [u8],
-                done: Option<&dyn crate::channel::observe::Observable>,
+                done: $crate::net::done::Done<'_>,
             ) -> io::Result<usize> {
                 let len = buf.len();
                 self.fd.drive(Way::Read, done, |mut io| {
@@ -19,7 +19,7 @@ macro_rules! stream {
             pub(super) fn read_vectored_until(
                 &self,
                 bufs: &mut [IoSliceMut<'_>],
-                done: Option<&dyn crate::channel::observe::Observable>,
+                done: $crate::net::done::Done<'_>,
             ) -> io::Result<usize> {
                 self.fd.drive(Way::Read, done, |mut io| {
                     io.read_vectored(bufs).map(Left::More)
@@ -29,7 +29,7 @@ macro_rules! stream {
             pub(super) fn write_until(
                 &self,
                 buf: &[u8],
-                done: Option<&dyn crate::channel::observe::Observable>,
+                done: $crate::net::done::Done<'_>,
             ) -> io::Result<usize> {
                 let len = buf.len();
                 self.fd.$drive_write(Way::Write, done, |mut io| {
@@ -40,7 +40,7 @@ macro_rules! stream {
             pub(super) fn write_vectored_until(
                 &self,
                 bufs: &[IoSlice<'_>],
-                done: Option<&dyn crate::channel::observe::Observable>,
+                done: $crate::net::done::Done<'_>,
             ) -> io::Result<usize> {
                 self.fd.$drive_write(Way::Write, done, |mut io| {
                     io.write_vectored(bufs).map(Left::More)

@@ -11,14 +11,13 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::addresses::{self, ToSocketAddrs};
 use super::backoff::Backoff;
-use super::done::{WithDone, is_done};
+use super::done::{Done, WithDone, is_done};
 use super::drive::Left;
 use super::fd::{Fd, Way, set_timeout};
 use super::listener::listener;
 use super::socket::{convert, socket};
 use super::stream::stream;
 use crate::channel::Receiver;
-use crate::channel::observe::Observable;
 use crate::clock;
 
 /// A TCP connection: [`std::net::TcpStream`], but that blocking parks the goroutine (on a plain thread it blocks the thread).
@@ -128,7 +127,7 @@ impl TcpStream {
         self.peek_until(buf, None)
     }
 
-    fn peek_until(&self, buf: &mut [u8], done: Option<&dyn Observable>) -> io::Result<usize> {
+    fn peek_until(&self, buf: &mut [u8], done: Done<'_>) -> io::Result<usize> {
         self.fd
             .drive(Way::Read, done, |io| io.peek(buf).map(Left::More))
     }

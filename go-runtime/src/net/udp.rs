@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::addresses::{self, ToSocketAddrs};
 use super::datagram::datagram;
-use super::done::WithDone;
+use super::done::{Done, WithDone};
 use super::drive::Left;
 use super::fd::{Fd, Way, set_timeout};
 use super::socket::{convert, socket};
 use crate::channel::Receiver;
-use crate::channel::observe::Observable;
 
 /// A UDP socket: [`std::net::UdpSocket`], but that blocking parks the goroutine (on a plain thread it blocks the thread).
 ///
@@ -90,7 +89,7 @@ impl UdpSocket {
         &self,
         buf: &[u8],
         addresses: &impl ToSocketAddrs,
-        done: Option<&dyn Observable>,
+        done: Done<'_>,
     ) -> io::Result<usize> {
         let Some(&address) = addresses::resolve(addresses)?.first() else {
             return Err(addresses::none());
@@ -108,7 +107,7 @@ impl UdpSocket {
         self.peek_until(buf, None)
     }
 
-    fn peek_until(&self, buf: &mut [u8], done: Option<&dyn Observable>) -> io::Result<usize> {
+    fn peek_until(&self, buf: &mut [u8], done: Done<'_>) -> io::Result<usize> {
         self.fd
             .drive(Way::Read, done, |io| io.peek(buf).map(Left::More))
     }
@@ -121,11 +120,7 @@ impl UdpSocket {
         self.peek_from_until(buf, None)
     }
 
-    fn peek_from_until(
-        &self,
-        buf: &mut [u8],
-        done: Option<&dyn Observable>,
-    ) -> io::Result<(usize, SocketAddr)> {
+    fn peek_from_until(&self, buf: &mut [u8], done: Done<'_>) -> io::Result<(usize, SocketAddr)> {
         self.fd
             .drive(Way::Read, done, |io| io.peek_from(buf).map(Left::More))
     }

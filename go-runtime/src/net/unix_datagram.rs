@@ -10,12 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::datagram::datagram;
-use super::done::WithDone;
+use super::done::{Done, WithDone};
 use super::drive::Left;
 use super::fd::{Fd, Way, set_timeout};
 use super::socket::{convert, socket};
 use crate::channel::Receiver;
-use crate::channel::observe::Observable;
 
 /// A socket for datagrams in the Unix domain: [`std::os::unix::net::UnixDatagram`], but that blocking parks the goroutine (on a plain thread it
 /// blocks the thread).
@@ -126,12 +125,7 @@ impl UnixDatagram {
         self.send_to_addr_until(buf, address, None)
     }
 
-    fn send_to_until(
-        &self,
-        buf: &[u8],
-        path: &Path,
-        done: Option<&dyn Observable>,
-    ) -> io::Result<usize> {
+    fn send_to_until(&self, buf: &[u8], path: &Path, done: Done<'_>) -> io::Result<usize> {
         self.fd.retry(Way::Write, done, |io| io.send_to(buf, path))
     }
 
@@ -139,7 +133,7 @@ impl UnixDatagram {
         &self,
         buf: &[u8],
         address: &SocketAddr,
-        done: Option<&dyn Observable>,
+        done: Done<'_>,
     ) -> io::Result<usize> {
         self.fd
             .retry(Way::Write, done, |io| io.send_to_addr(buf, address))

@@ -30,7 +30,8 @@ impl RawSpinLock {
         }
     }
 
-    /// Where it stands in the order in which those who need several locks take them.
+    /// Where it stands in the order in which selects, which need several channels' locks, take them. (A descriptor's edges have theirs before a channel's: see
+    /// `net::edges`.)
     #[inline]
     pub(crate) fn rank(&self) -> usize {
         std::ptr::from_ref(self).addr()

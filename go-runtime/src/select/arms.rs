@@ -11,7 +11,6 @@ use super::engine::{AnyArm, Arm};
 use crate::channel::core::Core;
 use crate::channel::slot::{Slot, receive_promised};
 use crate::channel::state::{Found, Observed, Place};
-use crate::channel::timer::TimerCore;
 use crate::channel::wait_queue::{Claim, Claimed, Offer, Waiter};
 use crate::channel::{Receiver, RecvError, SendError, Sender, Source};
 use crate::goroutine;
@@ -81,13 +80,6 @@ impl<T> RecvArm<'_, T> {
         match self.receiver.source() {
             Source::Core(core) => Some(core),
             Source::At(_) | Source::Tick(_) | Source::Timer(_) | Source::Never => None,
-        }
-    }
-
-    fn timer(&self) -> Option<&TimerCore<T>> {
-        match self.receiver.source() {
-            Source::Timer(timer) => Some(timer),
-            Source::Core(_) | Source::At(_) | Source::Tick(_) | Source::Never => None,
         }
     }
 
@@ -172,17 +164,10 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
     }
 
     unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed) -> Option<Instant> {
-        if let Some(timer) = self.timer() {
-            self.waiter.set_up(parker, index, std::ptr::null_mut());
-            // SAFETY: the lock is held, and this reference ends with the block.
-            let state = unsafe { timer.state() };
-            // SAFETY: the engine dequeues.
-            unsafe { state.enqueue(&self.waiter) };
-            return state.due();
-        }
         let Some(core) = self.core() else {
-            // SAFETY: it has no lock.
-            return unsafe { self.receiver.due_locked() };
+            // Who takes a timed message makes it, so there is nothing to be handed over: only to look again.
+            // SAFETY: the lock is held, if there is one; `dequeue` stops it.
+            return unsafe { self.observe(parker) };
         };
         self.waiter.set_up(parker, index, self.slot.as_ptr());
         // SAFETY: the lock is held, and this reference ends with the function.
@@ -194,12 +179,11 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
     }
 
     unsafe fn dequeue(&self) {
-        if let Some(core) = self.core() {
+        match self.core() {
             // SAFETY: the lock is held; this channel is the one it was queued in.
-            unsafe { core.state().dequeue_receiver(&self.waiter) };
-        } else if let Some(timer) = self.timer() {
+            Some(core) => unsafe { core.state().dequeue_receiver(&self.waiter) },
             // SAFETY: as above.
-            unsafe { timer.state().dequeue(&self.waiter) };
+            None => unsafe { self.stop_observing() },
         }
     }
 

@@ -242,9 +242,7 @@ impl<'a> Selecting<'a> {
             for &index in order {
                 // SAFETY: the lock is held; `wake_up` dequeues, before anything that could unwind or return.
                 let due = unsafe { arms[index].0.enqueue(parker, index, &mut told) };
-                if let Some(due) = due {
-                    until = Some(until.map_or(due, |until| until.min(due)));
-                }
+                until = until.into_iter().chain(due).min();
             }
             drop(held);
             told.look_again();

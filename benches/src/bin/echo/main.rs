@@ -1,8 +1,9 @@
-//! Echo servers under load: ours, tokio's, Go's, in turn, each in a process of its own with two workers.
+//! Echo servers under load: ours, tokio's, Go's, and one without a runtime, which shows what the system takes; in turn, each in a process of its own with two
+//! workers.
 //!
 //! - `cargo run --release -p go-benches --bin echo [-- --runs N --connections N --seconds N]`: 200 connections, on each a message of
-//!   64 bytes at a time. First against one client for all, a process of its own with one thread, and beside a server without a runtime, which shows what the system takes;
-//!   then with clients and server in one process and runtime.
+//!   64 bytes at a time. First against one client for all, a process of its own with one thread; then (not the one without a runtime) with clients and
+//!   server in one process and runtime.
 //! - `... --bin echo idle [N]`: what an idle connection takes of the server's memory (10,000 of them; client and server each have one
 //!   file a connection, see `ulimit -n`). The buffer of a connection has `--buffer` bytes, 64 if not given.
 //! - `... --bin echo spread`: one listener, or one for each worker on the same port (`SO_REUSEPORT`): which connections each of our workers has.

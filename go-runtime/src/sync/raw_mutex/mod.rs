@@ -1,6 +1,6 @@
 //! The lock of a [`Mutex`](super::Mutex), without what it guards.
 //!
-//! It works as Go's does. One bit, `LOCKED`, says that somebody has it. The rest is about who is woken when.
+//! It works as Go's does. One bit, `LOCKED`, says that somebody has it (the bits are in `word.rs`). The rest is about who is woken when.
 //!
 //! **Normally** a lock that is given back is free, and the first who waits is woken to try for it; whoever comes along meanwhile may take it
 //! first. That is much faster than to keep it for the woken one, who takes microseconds to run while the lock could be taken many times. At most

@@ -1,5 +1,5 @@
-//! The word of a mutex: what its bits say, and what it becomes when somebody comes, takes the lock, or waits. What is here changes
-//! nothing: the protocol does, step by step.
+//! The word of a mutex: what its bits say, and what it becomes when somebody comes, takes the lock, or waits. These are functions from
+//! state to state; `RawMutex` makes the changes.
 
 use std::time::Instant;
 
@@ -16,8 +16,8 @@ pub(super) const STARVING: u16 = 8;
 pub(super) const LATE: u16 = 16;
 /// One on its way for which nobody waits any more. The bits from here on count them: one more each millisecond, if the system does not run the thread of
 /// their worker.
-pub(super) const MISSED: u16 = 32;
-pub(super) const MOST_MISSED: u16 = u16::MAX / MISSED * MISSED;
+const MISSED: u16 = 32;
+const MOST_MISSED: u16 = u16::MAX / MISSED * MISSED;
 
 /// One who did not get the lock at once.
 #[derive(Default)]
@@ -38,11 +38,11 @@ pub(super) fn is_on_its_way(state: u16) -> bool {
 }
 
 /// Whether one more could not be counted.
-pub(super) fn is_full(state: u16) -> bool {
+fn is_full(state: u16) -> bool {
     state >= MOST_MISSED
 }
 
-/// The state when one more is. (While others starve, one is woken though another one may have looked.)
+/// The state when one more is on its way. (While others starve, one is woken though another one may have looked.)
 pub(super) fn sent(state: u16) -> u16 {
     if state & WOKEN != 0 && !is_full(state) {
         state + MISSED
@@ -51,8 +51,8 @@ pub(super) fn sent(state: u16) -> u16 {
     }
 }
 
-/// The state when one of those has come.
-pub(super) fn arrived(state: u16) -> u16 {
+/// The state when one of those on their way has come.
+fn arrived(state: u16) -> u16 {
     if state >= MISSED {
         state - MISSED
     } else {
