@@ -9,7 +9,8 @@ const ADDRESS: &str = "127.0.0.1:8080";
 pub(crate) const USAGE: &str = "\
 usage: http_server [ADDRESS] [--header-timeout-ms N] [--body-timeout-ms N] [--idle-timeout-ms N] [--write-timeout-ms N]
                    [--stop-timeout-ms N] [--max-header-bytes N] [--max-body-bytes N]
-ADDRESS is 127.0.0.1:8080 if there is none.";
+ADDRESS is 127.0.0.1:8080 if there is none.
+N is 10000 for a header, 60000 for a body, 120000 for idle connections, 30000 for writes, 5000 for the stop, 16384 and 8388608 bytes.";
 
 /// All times are absolute: they run from the first byte to the last, however many reads that takes.
 #[derive(Clone, Debug)]

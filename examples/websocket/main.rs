@@ -1,8 +1,8 @@
 //! A WebSocket server that sends back what it is sent: tungstenite, unchanged, on the streams of goroutines.
 //!
 //! ```sh
-//! cargo run --example websocket -- 127.0.0.1:8080
-//! websocat ws://127.0.0.1:8080/echo
+//! cargo run --example websocket -- 127.0.0.1:8081
+//! websocat ws://127.0.0.1:8081/echo
 //! ```
 //!
 //! Ctrl-C or SIGTERM stops it: clients get a close frame that says so. A second one ends it at once.
@@ -22,11 +22,12 @@ use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{Message, WebSocket, accept_hdr_with_config};
 
 /// Where it listens if no address is given.
-const ADDRESS: &str = "127.0.0.1:8080";
+const ADDRESS: &str = "127.0.0.1:8081";
 const USAGE: &str = "\
 usage: websocket [ADDRESS] [--handshake-timeout-ms N] [--idle-timeout-ms N] [--write-timeout-ms N] [--stop-timeout-ms N]
                  [--max-connections N] [--max-message-bytes N]
-ADDRESS is 127.0.0.1:8080 if there is none.";
+Sends back each message at /echo. ADDRESS is 127.0.0.1:8081 if there is none.
+N is 10000 for the handshake, 120000 for idle connections, 30000 for writes, 5000 for the stop, 10000 connections, and 4194304 bytes.";
 
 /// Each connection has one of its own.
 const READ_BUFFER: usize = 4 << 10;

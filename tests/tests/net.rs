@@ -15,6 +15,8 @@ use go_runtime::channel::{bounded, unbounded};
 use go_runtime::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use go_runtime::{go, gomaxprocs, scope, time};
 
+#[path = "support/child.rs"]
+mod child;
 mod support;
 use support::in_both;
 

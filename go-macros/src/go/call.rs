@@ -9,7 +9,7 @@ use syn::{Attribute, Error, Expr, ExprCall, ExprMethodCall, Result, Token};
 
 /// These only unpack what a call gives. Seen as calls of their own, `go!(rx.recv().unwrap())` would
 /// wait for the message in the caller and unpack it in the goroutine.
-const ADAPTORS: [&str; 13] = [
+const ADAPTORS: [&str; 25] = [
     "unwrap",
     "expect",
     "unwrap_err",
@@ -23,6 +23,18 @@ const ADAPTORS: [&str; 13] = [
     "is_err",
     "is_some",
     "is_none",
+    "is_ok_and",
+    "is_err_and",
+    "is_some_and",
+    "is_none_or",
+    "map",
+    "map_err",
+    "map_or",
+    "map_or_else",
+    "and_then",
+    "or_else",
+    "inspect",
+    "inspect_err",
 ];
 
 /// These only give a view of a value. Evaluated by the caller, `rx.iter()` in `go!(rx.iter().sum())` would borrow the

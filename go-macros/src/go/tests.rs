@@ -176,6 +176,11 @@ fn unpacking_belongs_to_the_call() {
     );
     becomes("f().unwrap()", "rt::spawn(move || { f().unwrap() })");
     becomes(
+        "get(url).map_err(F).and_then(G)",
+        "{ let __go0 = url; let __go1 = F; let __go2 = G; \
+         rt::spawn(move || { get(__go0).map_err(__go1).and_then(__go2) }) }",
+    );
+    becomes(
         "x.unwrap()",
         "{ #[allow(unused_mut)] let mut __go0 = x; rt::spawn(move || { __go0.unwrap() }) }",
     );

@@ -26,15 +26,18 @@ impl Backoff {
             return;
         }
         if let Some(end) = self.pause.and_then(clock::after) {
+            // One that is over already is why: else it would end no pause.
+            let now = clock::now();
             let deadline = fd.limits(Way::Read).deadline();
+            let deadline = deadline.filter(|deadline| *deadline > now);
             sleep_until(deadline.map_or(end, |deadline| deadline.min(end)), done);
         }
     }
 
     /// Learns from an attempt.
     pub(super) fn note<T>(&mut self, result: &io::Result<T>) {
-        let is_short = matches!(result, Err(error) if is_short_of_something(error));
-        self.pause = is_short.then(|| match self.pause {
+        let fails_again = matches!(result, Err(error) if is_short_of_something(error) || error.kind() == io::ErrorKind::TimedOut);
+        self.pause = fails_again.then(|| match self.pause {
             Some(pause) => LONGEST.min(pause * 2),
             None => SHORTEST,
         });
@@ -68,5 +71,8 @@ mod tests {
         assert_eq!(after(Ok(())), None);
         assert_eq!(after(short()), Some(5));
         assert_eq!(after(Err(io::ErrorKind::ConnectionAborted.into())), None);
+        // The deadline stays where it is.
+        assert_eq!(after(Err(io::ErrorKind::TimedOut.into())), Some(5));
+        assert_eq!(after(Err(io::ErrorKind::TimedOut.into())), Some(10));
     }
 }

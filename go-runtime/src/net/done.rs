@@ -16,6 +16,10 @@ pub(super) type Done<'a> = Option<&'a dyn Observable>;
 /// What had been read until then has been returned, and what had not is still there to be read: nothing is lost. Made by `with_done` of
 /// [`TcpStream`](super::TcpStream), [`TcpListener`](super::TcpListener) and their like. A stream has [`Read`](io::Read) and [`Write`](io::Write) then.
 ///
+/// A write of several parts (`write_all`) that is ended leaves the peer with some of them, and nobody knows how many, as with any error of a write: answers that are to
+/// arrive whole are written to the stream itself, with a deadline. How a server stops is shown [there](super#a-server-that-stops). Connecting and looking up names
+/// are ended by no channel as yet.
+///
 /// ```
 /// use std::io::Read;
 /// use go_runtime::{channel::bounded, go, net::{self, TcpListener, TcpStream}};
@@ -43,6 +47,13 @@ impl<'a, S, D> WithDone<'a, S, D> {
     }
 }
 
+impl<'a, S, D> WithDone<'a, S, D> {
+    /// The stream, socket or listener itself, which no channel ends.
+    pub fn get_ref(&self) -> &'a S {
+        self.socket
+    }
+}
+
 impl<S, D> Clone for WithDone<'_, S, D> {
     fn clone(&self) -> Self {
         *self
@@ -62,7 +73,7 @@ struct IsDone;
 
 impl fmt::Display for IsDone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the done channel was closed")
+        f.write_str("ended by its done channel")
     }
 }
 

@@ -15,10 +15,12 @@ use super::readiness::{Direction, Directions};
 use crate::channel::Receiver;
 use crate::sched::Registration;
 
-/// Anything with a file descriptor that the system can wait for: a socket, a pipe, a terminal, a `timerfd`, another library's connection.
+/// Anything with a file descriptor that the system can wait for: a socket, a pipe, a `timerfd`, another library's connection.
 /// Its operations park the goroutine until the descriptor is ready; on a plain thread they block the thread.
 ///
-/// The descriptor has to be *non-blocking*: an operation that the system lets wait holds the worker. [`Fd::new`] sees to it.
+/// The descriptor has to be *non-blocking*: an operation that the system lets wait holds the worker. [`Fd::new`] sees to it, for all who share what is open: of
+/// a terminal these are the standard output and the programs that run there before and after, which do not expect it. For the standard input there is
+/// [`io::stdin`](crate::io::stdin).
 ///
 /// Readiness is told to one goroutine at a time for each direction; it may be used from several, also of different workers, and readers
 /// do not wait for writers. It is cheapest on the worker where it was waited for first.

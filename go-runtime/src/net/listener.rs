@@ -83,7 +83,7 @@ macro_rules! listener {
             }
         }
 
-        #[doc = concat!("The connections that a [`", stringify!($name), "`] accepts: it never ends.")]
+        #[doc = concat!("The connections that a [`", stringify!($name), "`] accepts: it never ends. After an error that the next attempt would meet as well (the process has no descriptors left, or the deadline is over) it pauses.")]
         #[derive(Debug)]
         pub struct $incoming<'a> {
             listener: &'a $name,

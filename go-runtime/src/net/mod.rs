@@ -11,6 +11,46 @@
 //! [`UnixDatagram`], which std has in [`std::os::unix::net`]; of what has the same name there, this module's begin with `Unix`: [`UnixSocketAddr`], [`UnixIncoming`].
 //!
 //! Only for Unix systems as yet.
+//!
+//! # A server that stops
+//!
+//! One channel tells all goroutines: those that wait for a connection or a request end, and those that answer do so first. Whoever still connects is refused once the
+//! listener is dropped.
+//!
+//! ```no_run
+//! use std::io::{self, BufRead, BufReader, Write};
+//! use go_runtime::net::{TcpListener, TcpStream};
+//! use go_runtime::signal::{SIGINT, SIGTERM, notify_context};
+//! use go_runtime::sync::WaitGroup;
+//! use go_runtime::{channel::Receiver, context};
+//!
+//! fn serve(stream: &TcpStream, done: &Receiver<()>) -> io::Result<()> {
+//!     let mut lines = BufReader::new(stream.with_done(done)).lines();
+//!     while let Some(line) = lines.next().transpose()? {
+//!         // Not `with_done`: an answer that has begun arrives as a whole.
+//!         let mut answers = stream;
+//!         writeln!(answers, "{}", line.to_uppercase())?;
+//!     }
+//!     Ok(())
+//! }
+//!
+//! fn main() -> io::Result<()> {
+//!     let (ctx, _signals) = notify_context(&context::background(), &[SIGINT, SIGTERM])?;
+//!     let listener = TcpListener::bind("127.0.0.1:7000")?;
+//!     let connections = WaitGroup::new();
+//!     for stream in listener.with_done(ctx.done()).incoming() {
+//!         let (stream, done) = (stream?, ctx.done().clone());
+//!         // What fails is this connection's alone.
+//!         drop(connections.go(move || serve(&stream, &done)));
+//!     }
+//!     drop(listener);
+//!     connections.wait();
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A connection that is closed while there is something to be read is reset, and what was written last may be lost with it: to make sure that it arrives,
+//! `shutdown(Shutdown::Write)` and read to the end, with a deadline.
 
 mod addresses;
 mod backoff;

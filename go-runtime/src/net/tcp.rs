@@ -54,7 +54,7 @@ stream!(TcpStream, Left::of_partial, drive);
 convert!(TcpStream, net::TcpStream);
 
 impl TcpStream {
-    /// Connects to the first of the addresses that can be reached.
+    /// Connects to the first of the addresses that can be reached. Nothing but the system ends that early: [`connect_timeout`](Self::connect_timeout) gives up, for one address.
     ///
     /// # Errors
     /// If none can: the error of the last one.

@@ -194,7 +194,7 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Registers `fd` with the calling goroutine's worker; from a thread, with one of them.
+    /// Registers `fd` with the calling goroutine's worker; from a thread, with one of them. If that has no poller, and cannot make one, with another that has.
     ///
     /// # Errors
     /// If the system cannot wait for it (as for plain files), or has no more memory or descriptors.
@@ -209,9 +209,18 @@ impl Registration {
                 .seat(index())
                 .ok_or_else(|| io::Error::other("no worker"))?,
         };
-        let poller = seat.poller.get_or_try_make()?;
+        let (seat, poller) = match seat.poller.get_or_try_make() {
+            Ok(poller) => (seat, poller),
+            // Where the process has no descriptors left for a poller, another worker's does: each event then crosses threads.
+            Err(error) => {
+                let mut others = runtime.seats();
+                others
+                    .find_map(|seat| Some((seat, seat.poller.get()?)))
+                    .ok_or(error)?
+            }
+        };
         let key = poller.register(fd, interest)?;
-        if worker.is_none() {
+        if worker.is_none_or(|worker| !std::ptr::eq(worker.seat(), seat)) {
             // It may sleep elsewhere; see `Worker::sleep`.
             runtime.call(seat);
         }

@@ -1,12 +1,17 @@
 //! Descriptors that are no sockets of ours: pipes.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem::MaybeUninit;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use go_runtime::channel::{bounded, unbounded};
 use go_runtime::net::{self, Fd};
-use go_runtime::{go, time};
+use go_runtime::{go, gomaxprocs, time};
+
+use crate::child;
 
 #[test]
 fn a_pipe() {
@@ -76,4 +81,88 @@ fn a_plain_file_cannot_be_waited_for() {
     let fd = Fd::new(file).unwrap();
     let never = go!(fd.read_with(|_| io::Result::<()>::Err(ErrorKind::WouldBlock.into())));
     assert!(never.join().unwrap().is_err());
+}
+
+/// Each on a worker of its own, of which one alone has a poller: the others can make none.
+#[test]
+#[ignore = "run by `no_descriptors_for_a_poller`"]
+fn workers_without_a_poller() {
+    let mut pipes: Vec<_> = (0..=gomaxprocs()).map(|_| io::pipe().unwrap()).collect();
+    let (first, _writer) = pipes.pop().unwrap();
+    let first = Fd::new(first).unwrap();
+    first.set_read_deadline(Some(Instant::now() + Duration::from_millis(1)));
+    let waits = go!(first.read_with(|mut pipe| pipe.read(&mut [0])));
+    let error = waits.join().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+
+    let _limit = DescriptorLimit::none();
+    let running = Arc::new(AtomicUsize::new(0));
+    let (waits, waiting) = unbounded();
+    let mut writers = Vec::new();
+    let readers: Vec<_> = pipes
+        .into_iter()
+        .map(|(reader, writer)| {
+            writers.push(writer);
+            go!(clone(running, waits) {
+                // As long as one runs, its worker has no other.
+                running.fetch_add(1, Ordering::Relaxed);
+                while running.load(Ordering::Relaxed) < gomaxprocs() {
+                    thread::yield_now();
+                }
+                let reader = Fd::new(reader).unwrap();
+                waits.send(()).unwrap();
+                reader.read_with(|mut pipe| pipe.read(&mut [0]))
+            })
+        })
+        .collect();
+    for _ in &readers {
+        waiting.recv().unwrap();
+    }
+    for mut writer in writers {
+        writer.write_all(b"!").unwrap();
+    }
+    for reader in readers {
+        assert_eq!(reader.join().unwrap().unwrap(), 1);
+    }
+}
+
+/// How many descriptors the process may have, until it is dropped.
+struct DescriptorLimit(libc::rlimit);
+
+impl DescriptorLimit {
+    /// No more than there are.
+    fn none() -> DescriptorLimit {
+        let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+        // SAFETY: asks only, and writes the answer.
+        let limit = unsafe {
+            assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()), 0);
+            limit.assume_init()
+        };
+        DescriptorLimit::set(&libc::rlimit {
+            rlim_cur: 0,
+            ..limit
+        });
+        DescriptorLimit(limit)
+    }
+
+    fn set(limit: &libc::rlimit) {
+        // SAFETY: reads the limit only.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) }, 0);
+    }
+}
+
+impl Drop for DescriptorLimit {
+    fn drop(&mut self) {
+        DescriptorLimit::set(&self.0);
+    }
+}
+
+#[test]
+fn no_descriptors_for_a_poller() {
+    for workers in ["1", "2", "8"] {
+        child::succeed(
+            "descriptors::workers_without_a_poller",
+            &[("GOMAXPROCS", workers)],
+        );
+    }
 }
