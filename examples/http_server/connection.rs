@@ -2,7 +2,7 @@
 //!
 //! While it is idle it has no buffers, only some bytes of its stack: those of the pool are for connections that have something to do.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::request::{self, Body, Head, Method, Refused};
 use crate::routes::{Next, Route};
 use crate::wire::Wire;
 use go_examples::server::linger;
-use go_runtime::net::TcpStream;
+use go_runtime::net::{self, TcpStream};
 
 /// Enough for the requests that most clients send. What is not used costs nothing: that page of the stack is there anyway.
 const FIRST: usize = 1 << 10;
@@ -48,8 +48,16 @@ pub(crate) fn serve(server: &Server, stream: &TcpStream) {
         let mut first = [0; FIRST];
         stream.set_read_deadline(Some(Instant::now() + timeout));
         // The end, or an error, which is the end as well: nobody waits for an answer.
-        let Ok(n @ 1..) = stream.with_done(&server.done).read(&mut first) else {
-            return;
+        let n = match stream.with_done(&server.done).read(&mut first) {
+            Ok(n @ 1..) => n,
+            Err(error) if net::is_done(&error) => match read_at_once(stream, &mut first) {
+                Ok(n @ 1..) => {
+                    server.stopping.store(true, Ordering::Relaxed);
+                    n
+                }
+                _ => return,
+            },
+            _ => return,
         };
         match exchange(server, stream, &first[..n]) {
             End::Open => timeout = server.limits.idle_timeout,
@@ -57,6 +65,14 @@ pub(crate) fn serve(server: &Server, stream: &TcpStream) {
             End::Refused => return linger(stream),
         }
     }
+}
+
+/// What has come already: the server stops, but this is answered.
+fn read_at_once(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    stream.set_nonblocking(true)?;
+    let read = stream.read(buffer);
+    stream.set_nonblocking(false)?;
+    read
 }
 
 /// Answers all requests that begin with `first`, until there is nothing left to read.

@@ -253,6 +253,29 @@ fn a_stop_lets_requests_end() {
     }
 }
 
+/// Requests that came before the signal, or with it, are answered: the last ones of their connections.
+#[test]
+fn a_stop_answers_what_has_come() {
+    for workers in ["1", "4"] {
+        let server = Server::start("http_server", &[], workers);
+        let mut clients: Vec<_> = (0..20).map(|_| Client::new(server.address)).collect();
+        for client in &mut clients {
+            assert_eq!(client.send(GET).answer().status, 200);
+        }
+        server.signal(libc::SIGSTOP);
+        for client in &mut clients {
+            client.send(GET);
+        }
+        server.signal(libc::SIGINT);
+        server.signal(libc::SIGCONT);
+        for client in &mut clients {
+            assert_eq!(client.answer().status, 200);
+            client.is_at_its_end();
+        }
+        assert_eq!(server.ended().status.code(), Some(0));
+    }
+}
+
 #[test]
 fn a_stop_does_not_wait_for_ever() {
     let server = Server::start("http_server", &["--stop-timeout-ms", "200"], "2");

@@ -147,15 +147,14 @@ impl<T: AsFd> Fd<T> {
             }
             let limit = || by_timeout.into_iter().chain(limits.deadline()).min();
             looked = true;
-            let error = match direction.wait(edge, limit, done) {
-                Woken::ByEdge if limits.is_over() => io::ErrorKind::TimedOut.into(),
-                Woken::ByEdge => continue,
+            match direction.wait(edge, limit, done) {
+                Woken::ByDone => return Err(done::error()),
+                Woken::ByEdge if !limits.is_over() => {}
                 Woken::TimedOut if limit().is_none_or(|limit| limit > clock::now()) => {
                     // The deadline has been put off meanwhile, or it was the moment of a done channel whose message another has taken.
-                    continue;
                 }
-                Woken::TimedOut => {
-                    // What has come may not have been told yet, where the worker had much else to do: the system would give it.
+                Woken::ByEdge | Woken::TimedOut => {
+                    // What has come in time may not have been told yet, or told only now, where the worker had much else to do: the system would give it.
                     return match attempt(self.get_ref()) {
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                             Err(io::ErrorKind::TimedOut.into())
@@ -163,9 +162,7 @@ impl<T: AsFd> Fd<T> {
                         ended => ended.map(Left::into_inner),
                     };
                 }
-                Woken::ByDone => done::error(),
-            };
-            return Err(error);
+            }
         }
     }
 }

@@ -41,15 +41,19 @@ fn timeouts() {
     go!(check()).join().unwrap();
 }
 
-/// Its worker is held until the time is over, so nobody has told it that something has come.
+/// Its worker is held until the time is over, so nobody has told it that something has come, or has done so too late.
 #[test]
 fn what_has_come_in_time_is_read() {
-    const TIMEOUT: Duration = Duration::from_millis(2);
+    /// Too short for the monitor to poll in the worker's place.
+    const SHORT: Duration = Duration::from_millis(2);
+    const LONG: Duration = Duration::from_millis(30);
 
     /// `None`: it did not come in time.
-    fn round() -> Option<io::Result<usize>> {
+    fn round(limit: Duration, by_deadline: bool) -> Option<io::Result<usize>> {
         let (client, server) = pair();
-        client.set_read_timeout(Some(TIMEOUT)).unwrap();
+        if !by_deadline {
+            client.set_read_timeout(Some(limit)).unwrap();
+        }
         let (waits, waiting) = bounded(0);
         let (written, is_written) = bounded(0);
         let writer = go! {
@@ -62,13 +66,15 @@ fn what_has_come_in_time_is_read() {
             let holds = go!(local; {
                 waits.send(()).unwrap();
                 let when = is_written.recv().unwrap();
-                // Too short for the monitor to poll in its place.
-                while when.elapsed() < 2 * TIMEOUT {}
+                while when.elapsed() < 2 * limit {}
                 when
             });
             let since = Instant::now();
+            if by_deadline {
+                client.set_read_deadline(Some(since + limit));
+            }
             let read = (&client).read(&mut [0]);
-            let in_time = holds.join().unwrap() < since + TIMEOUT / 2;
+            let in_time = holds.join().unwrap() < since + limit / 2;
             (in_time || read.is_ok()).then_some(read)
         };
         let read = reader.join().unwrap();
@@ -76,8 +82,10 @@ fn what_has_come_in_time_is_read() {
         read
     }
 
-    let mut rounds = std::iter::from_fn(|| Some(round()));
-    assert_eq!(rounds.find_map(|read| read).unwrap().unwrap(), 1);
+    for (limit, by_deadline) in [(SHORT, false), (SHORT, true), (LONG, false), (LONG, true)] {
+        let mut rounds = std::iter::from_fn(|| Some(round(limit, by_deadline)));
+        assert_eq!(rounds.find_map(|read| read).unwrap().unwrap(), 1);
+    }
 }
 
 /// As in Go: a deadline also concerns those who wait already, all of them.
