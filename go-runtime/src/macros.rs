@@ -48,7 +48,8 @@
 /// there.
 ///
 /// These method calls at the end only unpack the result, and belong to the call before them: `unwrap`, `expect`, `unwrap_err`,
-/// `expect_err`, `unwrap_or`, `unwrap_or_else`, `unwrap_or_default`, `ok`, `err`, `is_ok`, `is_err`, `is_some`, `is_none`. And what is
+/// `expect_err`, `unwrap_or`, `unwrap_or_else`, `unwrap_or_default`, `ok`, `err`, `is_ok`, `is_err`, `is_some`, `is_none`, `is_ok_and`, `is_err_and`,
+/// `is_some_and`, `is_none_or`, `map`, `map_err`, `map_or`, `map_or_else`, `and_then`, `or_else`, `inspect`, `inspect_err`. And what is
 /// called on a view of a value, by methods of these names without arguments, is one call on the value, since no goroutine could
 /// keep a borrow of the caller's variables: `iter`, `iter_mut`, `try_iter`, `lock`, `borrow`, `borrow_mut`, `as_ref`, `as_mut`, `as_str`,
 /// `as_bytes`, `as_slice`, `chars`, `lines`. So all of `rx.iter().map(|n| n + 1).sum::<i32>()` runs in the goroutine. Closures among the
