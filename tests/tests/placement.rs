@@ -41,7 +41,7 @@ fn one_on_each() {
 
 #[test]
 fn a_pool_is_one_on_each_worker() {
-    for workers in ["1", "2", "3", "4", "8"] {
+    for workers in ["1", "2", "3", "4", "8", "16"] {
         let output = Command::new(env::current_exe().unwrap())
             .args(["--exact", "one_on_each", "--ignored"])
             .env("GOMAXPROCS", workers)

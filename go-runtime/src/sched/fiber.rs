@@ -13,6 +13,7 @@ use std::ptr::{self, NonNull};
 
 use corosensei::{Coroutine, Yielder};
 
+use super::load::{self, Period};
 use super::task::TaskRef;
 use crate::primitives::prefetch::{LINE, prefetch};
 use crate::stack::{self, Extent, Stack};
@@ -31,6 +32,8 @@ pub(crate) struct Fiber {
     end: Cell<*const u8>,
     /// Its place in its worker's list of those that have run since their depths were given back; or `UNLISTED`, or `NEVER_LISTED`.
     place: Cell<u32>,
+    /// The period in which its task ran last (see `load`).
+    active_in: Cell<Period>,
     /// So that the rest begins in a line of its own.
     _space: u64,
     /// `None` only while the fiber is being made, and unmade.
@@ -65,6 +68,7 @@ impl Fiber {
                 suspender: Cell::new(ptr::null()),
                 end: Cell::new(ptr::null()),
                 place: Cell::new(if pooled { UNLISTED } else { NEVER_LISTED }),
+                active_in: Cell::new(load::NEVER),
                 _space: 0,
                 coroutine: UnsafeCell::new(None),
                 extent,
@@ -93,10 +97,22 @@ impl Fiber {
     }
 
     /// Gives the idle fiber a task; the next [`resume`](Self::resume) starts it.
-    pub(super) fn assign(&self, task: TaskRef, spawned_at: &'static Location<'static>) {
+    pub(super) fn assign(&self, task: TaskRef, spawned_at: &'static Location<'static>, now: Period) {
         debug_assert!(self.task.get().is_none());
         self.task.set(Some(task));
         self.spawned_at.set(spawned_at);
+        self.active_in.set(now);
+    }
+
+    /// The period in which its task ran last.
+    #[inline]
+    pub(super) fn active_in(&self) -> Period {
+        self.active_in.get()
+    }
+
+    #[inline]
+    pub(super) fn set_active_in(&self, period: Period) {
+        self.active_in.set(period);
     }
 
     /// Where its task was spawned.

@@ -13,6 +13,7 @@ mod fiber;
 mod handshake;
 mod idle;
 mod inbox;
+mod load;
 mod monitor;
 mod nap;
 #[cfg(target_os = "linux")]

@@ -126,8 +126,6 @@ struct Watcher {
     surplus_since: Option<Instant>,
     asleep_since: Option<Instant>,
     trimmed: Instant,
-    /// Somebody who slept was called for what waits, at the last look.
-    called: bool,
     spare: Option<Queue>,
 }
 
@@ -140,7 +138,6 @@ impl Watcher {
             surplus_since: None,
             asleep_since: None,
             trimmed: clock::now(),
-            called: false,
             spare: None,
         }
     }
@@ -154,7 +151,7 @@ impl Watcher {
                 self.workers.clear();
             }
             last = now;
-            self.runtime.begin_era();
+            self.runtime.begin_tick();
             for (index, seat) in self.runtime.seats().enumerate() {
                 self.look_at(index, seat, now);
             }
@@ -185,27 +182,24 @@ impl Watcher {
         let watch = &mut self.workers[index];
         let lasted = now - watch.since;
         let (Some(site), true) = (running, watch.ticks == ticks) else {
-            if seat.rest.is_held() {
-                self.runtime.release(seat);
-            }
             let ended = mem::replace(watch, Watch::new(ticks, now));
             if let Some(site) = ended.to_report {
                 self.report(site, lasted, "");
             }
             return;
         };
-        if !seat.rest.is_held() && watch.is_held(seat, lasted) {
-            seat.rest.set_held(true);
+        if !seat.books.is_held() && watch.is_held(seat, lasted) {
+            seat.books.set_held(ticks);
             watch.to_report = self.runtime.debug().slow.then_some(site);
         }
-        if seat.rest.is_held()
+        if seat.books.is_held()
             && let Some(poller) = seat.poller.get()
         {
             // What is registered there may be waited for elsewhere.
             poller.poll();
         }
         // What was to start by now need not wait for the one that holds the worker.
-        while seat.rest.is_held() && seat.delayed.is_due(now) {
+        while seat.books.is_held() && seat.delayed.is_due(now) {
             self.runtime.queue_due(seat, now);
         }
         if lasted >= REPORT_AFTER
@@ -219,24 +213,16 @@ impl Watcher {
     fn adjust_workers(&mut self, now: Instant) {
         let runtime = self.runtime;
         let wanted = runtime.workers();
-        let in_for_new = runtime.seats().filter(|seat| seat.rest.takes_on()).count();
+        let in_for_new = runtime.seats().filter(|seat| seat.takes_on()).count();
         if in_for_new <= wanted {
             self.surplus_since = None;
         } else if now - *self.surplus_since.get_or_insert(now) >= PATIENCE {
             runtime.retire_one();
         }
-        if !runtime.has_fresh() || runtime.seats().all(|seat| !seat.rest.is_held()) {
-            self.called = false;
-        } else if runtime.sleeps_any() && !self.called {
-            // It may have waited for the one that is held, which does not count any more.
-            self.called = true;
-            runtime.call_one();
-        } else {
-            self.called = false;
-            if in_for_new < wanted {
-                // If the system has no thread to give, there may be one at the next look.
-                let _ = runtime.add_worker(&mut self.spare);
-            }
+        // A worker that sleeps watches, or has been called, and comes.
+        if in_for_new < wanted && runtime.has_unstarted() && !runtime.sleeps_any() {
+            // If the system has no thread to give, there may be one at the next look.
+            let _ = runtime.add_worker(&mut self.spare);
         }
     }
 

@@ -8,24 +8,19 @@ use crossbeam_utils::CachePadded;
 
 use super::idle::Idle;
 use super::inbox::{Drained, Inbox, Node, Sleep};
-use crate::primitives::atomic::{AtomicU8, Ordering, fence};
-
-/// One goroutine has held the worker for long: nothing new should come here.
-const HELD: u8 = 1;
-/// There are enough workers without this one: it runs what has started here, and takes on nothing new.
-const RETIRED: u8 = 2;
+use crate::primitives::atomic::{AtomicBool, Ordering, fence};
 
 pub(crate) struct Rest<P> {
     inbox: CachePadded<Inbox<P>>,
-    /// `HELD`, `RETIRED`, both or none; written by the monitor.
-    standing: AtomicU8,
+    /// There are enough workers without this one: it runs what has started here, and takes on nothing new. Written by the monitor.
+    retired: AtomicBool,
 }
 
 impl<P: Copy> Rest<P> {
     pub(crate) fn new() -> Rest<P> {
         Rest {
             inbox: CachePadded::new(Inbox::new()),
-            standing: AtomicU8::new(0),
+            retired: AtomicBool::new(false),
         }
     }
 
@@ -107,36 +102,14 @@ impl<P: Copy> Rest<P> {
         self.inbox.call().map(|sleep| woken(sleep, idle)).is_some()
     }
 
-    /// Whether it is in for new goroutines.
-    #[inline]
-    pub(crate) fn takes_on(&self) -> bool {
-        self.standing.load(Ordering::Relaxed) == 0
-    }
-
-    pub(crate) fn is_held(&self) -> bool {
-        self.standing.load(Ordering::Relaxed) & HELD != 0
-    }
-
     #[inline]
     pub(crate) fn is_retired(&self) -> bool {
-        self.standing.load(Ordering::Relaxed) & RETIRED != 0
-    }
-
-    /// For the monitor only, which calls it when it is not held any more.
-    pub(crate) fn set_held(&self, held: bool) {
-        self.set_standing(HELD, held);
+        self.retired.load(Ordering::Relaxed)
     }
 
     /// For the monitor only, which then [`call`](Self::call)s it.
     pub(crate) fn set_retired(&self, retired: bool) {
-        self.set_standing(RETIRED, retired);
-    }
-
-    fn set_standing(&self, bit: u8, on: bool) {
-        // One thread alone changes it.
-        let standing = self.standing.load(Ordering::Relaxed);
-        let new = if on { standing | bit } else { standing & !bit };
-        self.standing.store(new, Ordering::SeqCst);
+        self.retired.store(retired, Ordering::SeqCst);
     }
 }
 

@@ -14,19 +14,23 @@ use super::idle::Idle;
 use super::monitor::{self, Monitor};
 #[cfg(target_os = "linux")]
 use super::overflow;
-use super::placement::{Other, Survey};
-use super::seat::{Books, Seat};
+use super::load::{self, Period};
+use super::placement::Survey;
+use super::seat::Seat;
 use super::shortage::Shortage;
-use super::task::{Era, TaskRef};
+use super::task::{MonitorTick, TaskRef};
 use super::worker::Worker;
 use crate::config::{Config, Debug, StartError};
-use crate::primitives::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::primitives::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
+use crate::primitives::random;
 use crate::stack;
 #[cfg(target_os = "linux")]
 use crate::stack::Room;
 
 /// So many workers more than GOMAXPROCS there may be, for as many that are held by a goroutine each.
 pub(super) const EXTRA: usize = 256;
+/// Of so many other workers at most each decision reads the loads.
+const SURVEYED: usize = 16;
 /// In a thread that finds no memory for its own purposes the process ends: where memory is limited (ulimit -v) none is made if there is not so much left.
 #[cfg(target_os = "linux")]
 const THREAD_ROOM: usize = 8 << 20;
@@ -47,10 +51,8 @@ pub(crate) struct Runtime {
     spawned_outside: AtomicUsize,
     pub(super) shortage: Shortage,
     pub(super) depot: Depot,
-    /// Something waits in the queue of a worker that has more to do than others.
-    pub(super) has_held: AtomicBool,
     /// How often the monitor has looked: a clock that costs nothing to read.
-    era: AtomicUsize,
+    tick: AtomicU32,
     config: Config,
 }
 
@@ -98,8 +100,8 @@ impl Runtime {
             spawned_outside: AtomicUsize::new(0),
             shortage: Shortage::new(),
             depot: Depot::new(),
-            has_held: AtomicBool::new(false),
-            era: AtomicUsize::new(0),
+            // Not in the first periods, with which `load::NEVER` might be mistaken.
+            tick: AtomicU32::new(MonitorTick::from(u8::MAX)),
             config,
         }));
         let advice =
@@ -181,7 +183,7 @@ impl Runtime {
     pub(super) fn add_worker(&'static self, spare: &mut Option<Queue>) -> io::Result<()> {
         if let Some(retired) = self
             .seats()
-            .find(|seat| seat.rest.is_retired() && !seat.rest.is_held())
+            .find(|seat| seat.rest.is_retired() && !seat.books.is_held())
         {
             retired.rest.set_retired(false);
             self.active.fetch_add(1, Ordering::Relaxed);
@@ -209,7 +211,7 @@ impl Runtime {
     /// Has an extra worker take on nothing new.
     pub(super) fn retire_one(&self) {
         let mut extra = self.seats().skip(self.workers());
-        if let Some(extra) = extra.find(|seat| seat.rest.takes_on()) {
+        if let Some(extra) = extra.find(|seat| seat.takes_on()) {
             extra.rest.set_retired(true);
             self.active.fetch_sub(1, Ordering::Relaxed);
             // It sleeps again without being counted.
@@ -217,17 +219,11 @@ impl Runtime {
         }
     }
 
-    /// A worker is free again that one goroutine had held. It may sleep by now, and who has queued work meanwhile has not called it.
-    pub(super) fn release(&self, held: &Seat) {
-        held.rest.set_held(false);
-        self.call(held);
-    }
-
     /// Has a worker whose standing has changed look around, if it sleeps.
     pub(super) fn call(&self, seat: &Seat) {
         self.idle.start_searching();
         // Others may have relied on the one that was counted just now.
-        if !seat.call() && self.idle.stop_searching() && self.has_fresh() {
+        if !seat.call() && self.idle.stop_searching() && self.has_unstarted() {
             self.announce_work();
         }
     }
@@ -283,30 +279,32 @@ impl Runtime {
     /// How many goroutines live, started or not.
     pub(crate) fn count(&self) -> usize {
         // The ends first: each belongs to a start that is then counted too.
-        let finished = self.sum(Books::finished);
+        let finished = self.sum(|seat| seat.books.finished());
         self.spawned().wrapping_sub(finished)
     }
 
     /// How many there have ever been.
     fn spawned(&self) -> usize {
-        self.sum(Books::spawned)
+        self.sum(|seat| seat.load.spawned())
             .wrapping_add(self.spawned_outside.load(Ordering::Acquire))
     }
 
     #[inline]
-    pub(super) fn era(&self) -> Era {
-        self.era.load(Ordering::Relaxed) as Era
+    pub(super) fn tick(&self) -> MonitorTick {
+        self.tick.load(Ordering::Relaxed)
     }
 
     /// For the monitor, at each look.
-    pub(super) fn begin_era(&self) {
-        self.era.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn begin_tick(&self) {
+        self.tick.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn period(&self) -> Period {
+        load::period(self.tick())
     }
 
     /// Queues a new goroutine, and sees to it that an idle worker learns of it.
     pub(crate) fn spawn(&self, task: TaskRef) {
-        // SAFETY: it has not been queued yet, so it is the caller's alone.
-        unsafe { task.get() }.queued_in.set(self.era());
         match Worker::current() {
             Some(worker) => worker.spawn(task),
             None => {
@@ -331,49 +329,63 @@ impl Runtime {
         let wake = || {
             let asleep = || {
                 self.seats()
-                    .filter(|seat| seat.rest.is_asleep() && seat.rest.takes_on())
+                    .filter(|seat| seat.rest.is_asleep() && seat.takes_on())
             };
-            let best = asleep().min_by_key(|seat| seat.books.load());
+            let now = self.period();
+            let best = asleep().min_by_key(|seat| seat.view(0, now).rank());
             best.into_iter().chain(asleep()).any(Seat::call)
         };
         self.idle
-            .call(wake, || self.has_fresh() && self.sleeps_any());
+            .call(wake, || self.has_unstarted() && self.sleeps_any());
     }
 
     /// Whether somebody sleeps who can be called.
     pub(super) fn sleeps_any(&self) -> bool {
         self.seats()
-            .any(|seat| seat.rest.is_asleep() && seat.rest.takes_on())
+            .any(|seat| seat.rest.is_asleep() && seat.takes_on())
     }
 
     /// Whether anything waits to be started anywhere.
-    pub(super) fn has_fresh(&self) -> bool {
-        !self.injector.is_empty() || self.seats().any(|seat| !seat.fresh.is_empty())
+    pub(super) fn has_unstarted(&self) -> bool {
+        !self.injector.is_empty() || self.seats().any(Seat::has_unstarted)
     }
 
-    /// What worker `index` sees of the others, in the order that [`placement`] asks for.
+    /// What worker `index` goes by when it has to decide where a goroutine starts: all others, or where there are very many
+    /// some of them in succession.
     pub(super) fn survey(&self, index: usize) -> Survey {
-        let others = self.seats().enumerate();
-        let others = others
-            .filter(|(i, seat)| *i != index && seat.rest.takes_on())
-            .map(|(index, seat)| Other {
-                index,
-                load: seat.books.load(),
-                busy: seat.books.running().is_some(),
-            })
+        let (made, now) = (self.made(), self.period());
+        let first = if made - 1 > SURVEYED { random::below(made) } else { 0 };
+        let view = |index| self.seat(index).map(|seat| (seat, seat.view(index, now)));
+        let others = (0..made)
+            .map(|i| (first + i) % made)
+            .filter(|other| *other != index)
+            .filter_map(view)
+            .filter(|(seat, _)| seat.takes_on())
+            .take(SURVEYED)
+            .map(|(_, view)| view)
             .collect();
+        let own = view(index).map(|(_, view)| view);
+        // In this order, as `Survey` says.
         let spawned = self.spawned();
-        let placed = self.sum(Books::placed);
+        let placed = self.sum(|seat| seat.load.placed());
         // Some may have been both spawned and placed since the first sum.
         let waiting = spawned.wrapping_sub(placed) as isize;
-        Survey {
-            others,
-            waiting: waiting.max(0) as usize,
+        Survey::new(own.unwrap_or_default(), others, waiting.max(0) as usize)
+    }
+
+    /// Sends tasks to a worker, which is to start them, and has it look if it sleeps.
+    pub(super) fn send(&self, to: &Seat, tasks: impl Iterator<Item = TaskRef>) {
+        tasks.for_each(|task| to.sent.push(task));
+        fence(Ordering::SeqCst);
+        if to.rest.is_asleep() {
+            self.call(to);
+        } else {
+            // It may be busy for long, and then those who are idle have to watch.
+            self.announce_work();
         }
     }
 
-    fn sum(&self, counter: fn(&Books) -> usize) -> usize {
-        self.seats()
-            .fold(0_usize, |sum, seat| sum.wrapping_add(counter(&seat.books)))
+    fn sum(&self, counter: fn(&Seat) -> usize) -> usize {
+        self.seats().fold(0_usize, |sum, seat| sum.wrapping_add(counter(seat)))
     }
 }

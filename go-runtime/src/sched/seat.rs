@@ -8,13 +8,14 @@ use std::sync::OnceLock;
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use crossbeam_deque::Stealer;
+use crossbeam_deque::{Injector, Stealer};
 use crossbeam_utils::CachePadded;
 
 use super::delayed::Delayed;
 use super::fiber::Fiber;
 use super::inbox::Node;
-use super::placement;
+use super::load::{Load, Period};
+use super::placement::View;
 use super::poller::Place;
 use super::rest::Rest;
 use super::runtime::Runtime;
@@ -26,6 +27,9 @@ pub(crate) struct Seat {
     pub(super) rest: Rest<Option<NonNull<Fiber>>>,
     /// What the worker has not started yet; others may take it.
     pub(super) fresh: Stealer<TaskRef>,
+    /// What other workers have sent to it to be started; others may take it as well.
+    pub(super) sent: Injector<TaskRef>,
+    pub(super) load: CachePadded<Load>,
     /// What is to be started later.
     pub(super) delayed: Delayed,
     /// Counters that only the worker itself writes.
@@ -40,18 +44,13 @@ pub(crate) struct Seat {
 /// A worker's counters. It alone writes them, so they need no read-modify-write.
 #[derive(Default)]
 pub(super) struct Books {
-    spawned: AtomicUsize,
-    /// Those that this worker has taken upon itself to start.
-    placed: AtomicUsize,
     finished: AtomicUsize,
     /// How often it has looked for something to run.
     ticks: AtomicUsize,
     /// Where the goroutine that it runs was spawned; null in its own loop.
     running: AtomicPtr<Location<'static>>,
-    /// Live goroutines, started here, that have spawned none.
-    leaves: AtomicUsize,
-    /// Those that have.
-    parents: AtomicUsize,
+    /// The tick in which one goroutine has held the worker for long. Written by the monitor.
+    held_in: AtomicUsize,
 }
 
 fn add(counter: &AtomicUsize, n: usize) {
@@ -62,24 +61,8 @@ fn add(counter: &AtomicUsize, n: usize) {
 }
 
 impl Books {
-    pub(super) fn spawn(&self) {
-        add(&self.spawned, 1);
-    }
-    /// One that waited is this worker's from now on. Counted before its load is.
-    pub(super) fn place(&self) {
-        add(&self.placed, 1);
-    }
-    pub(super) fn start(&self) {
-        add(&self.leaves, 1);
-    }
-    pub(super) fn become_parent(&self) {
-        add(&self.leaves, 1_usize.wrapping_neg());
-        add(&self.parents, 1);
-    }
-    pub(super) fn finish(&self, parent: bool) {
+    pub(super) fn finish(&self) {
         add(&self.finished, 1);
-        let kind = if parent { &self.parents } else { &self.leaves };
-        add(kind, 1_usize.wrapping_neg());
     }
     /// Counts one look for something to run, and returns the number of it.
     #[inline]
@@ -101,21 +84,20 @@ impl Books {
     pub(super) fn run_none(&self) {
         self.running.store(ptr::null_mut(), Ordering::Relaxed);
     }
+    /// Whether the goroutine that it runs has held it for long, so that nothing new should start here.
+    #[inline]
+    pub(super) fn is_held(&self) -> bool {
+        // (A worker that has not run anything is in tick 0, and so is the mark.)
+        let tick = self.ticks();
+        tick > 0 && self.held_in.load(Ordering::Relaxed) == tick
+    }
+    /// For the monitor: the goroutine that it runs, in its tick `tick`, has held it for long.
+    pub(super) fn set_held(&self, tick: usize) {
+        self.held_in.store(tick, Ordering::Relaxed);
+    }
     pub(super) fn running(&self) -> Option<&'static Location<'static>> {
         // SAFETY: null, or a location, which is there for ever and never changes.
         unsafe { self.running.load(Ordering::Relaxed).as_ref() }
-    }
-    pub(super) fn load(&self) -> usize {
-        placement::load(
-            self.leaves.load(Ordering::Acquire),
-            self.parents.load(Ordering::Acquire),
-        )
-    }
-    pub(super) fn spawned(&self) -> usize {
-        self.spawned.load(Ordering::Acquire)
-    }
-    pub(super) fn placed(&self) -> usize {
-        self.placed.load(Ordering::Acquire)
     }
     pub(super) fn finished(&self) -> usize {
         self.finished.load(Ordering::Acquire)
@@ -127,12 +109,39 @@ impl Seat {
         Seat {
             rest: Rest::new(),
             fresh,
+            sent: Injector::new(),
+            load: CachePadded::default(),
             delayed: Delayed::new(),
             books: CachePadded::default(),
             poller: Place::default(),
             thread: OnceLock::new(),
             trim_wanted: AtomicBool::new(false),
         }
+    }
+
+    /// Whether new goroutines may start here.
+    #[inline]
+    pub(super) fn takes_on(&self) -> bool {
+        !self.rest.is_retired() && !self.books.is_held()
+    }
+
+    /// The worker as others see it in this period.
+    pub(super) fn view(&self, index: usize, now: Period) -> View {
+        let active = self.load.read(now);
+        View {
+            index,
+            leaves: active.leaves,
+            parents: active.parents > 0,
+            sent: self.sent.len(),
+            live: active.live,
+            busy: self.books.running().is_some(),
+            asleep: self.rest.is_asleep(),
+        }
+    }
+
+    /// Whether anything waits here to be started.
+    pub(super) fn has_unstarted(&self) -> bool {
+        !self.fresh.is_empty() || !self.sent.is_empty()
     }
 
     /// Puts goroutines of this worker, woken by another thread, into its inbox: a chain (see [`Rest::push`]).

@@ -2,7 +2,7 @@
 //!
 //! A task is one allocation: this header, and behind it whatever the typed part (`goroutine::job`) keeps there.
 //! The scheduler handles it through a [`TaskRef`], a plain pointer; the header counts who may still use it.
-//! `parent` and `starved` belong to the worker on which the task has started; `queued_in` is written before the task is queued, and only read afterwards.
+//! `parent` and `starved` belong to the worker on which the task has started.
 
 use std::cell::Cell;
 use std::panic::Location;
@@ -10,8 +10,8 @@ use std::ptr::NonNull;
 
 use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
 
-/// A few milliseconds, counted by the monitor; it begins anew after some months.
-pub(super) type Era = u32;
+/// Counts the monitor's looks, one every 5 ms; it begins anew after eight months.
+pub(super) type MonitorTick = u32;
 
 pub(crate) struct Task {
     refs: AtomicUsize,
@@ -19,8 +19,6 @@ pub(crate) struct Task {
     pub(super) parent: Cell<bool>,
     /// It waits for the memory of a stack (see `shortage`).
     pub(super) starved: Cell<bool>,
-    /// The era in which it was queued; written by who queues it.
-    pub(super) queued_in: Cell<Era>,
     vtable: &'static VTable,
     spawned_at: &'static Location<'static>,
     options: Option<Box<Options>>,
@@ -63,7 +61,6 @@ impl Task {
             refs: AtomicUsize::new(2),
             parent: Cell::new(false),
             starved: Cell::new(false),
-            queued_in: Cell::new(0),
             vtable,
             spawned_at,
             options,

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::clock;
-use crate::sched::placement::Held;
 
 /// How soon a worker that has nothing else to do tries again to get memory for a stack.
 const STACK_RETRY: Duration = Duration::from_millis(20);
@@ -103,20 +102,31 @@ impl Worker {
             }
             self.runtime.idle.start_searching();
             self.searching.set(true);
+            self.on_duty.set(true);
         }
         true
     }
 
+    /// The worker is going to run something: others who relied on it to look for work, or to watch, are told.
     #[inline]
-    pub(super) fn stop_searching(&self) {
+    pub(super) fn go_off_duty(&self) {
+        if self.on_duty.get() {
+            self.stop_searching();
+        }
+    }
+
+    #[inline(never)]
+    fn stop_searching(&self) {
         let was_last = self.searching.replace(false) && self.runtime.idle.stop_searching();
-        if was_last && self.runtime.has_fresh() {
+        self.on_duty.set(false);
+        if (was_last || self.watch.borrow().is_on()) && self.runtime.has_unstarted() {
             self.runtime.announce_work();
         }
     }
 
     pub(super) fn sleep(&self) {
         debug_assert!(self.ready.is_empty() && self.local.borrow().is_empty());
+        self.batch.set(1);
         // Before it says that it sleeps, so that whoever wakes it sees the same one.
         let poller = self.seat.poller.get();
         if !self.seat.rest.fall_asleep(&self.runtime.idle) {
@@ -129,16 +139,13 @@ impl Worker {
             self.get_up();
             return;
         }
-        if self.seat.rest.is_retired() && self.runtime.has_fresh() {
+        if self.seat.rest.is_retired() && self.runtime.has_unstarted() {
             // Others may have relied on this one to look.
             self.runtime.announce_work();
         }
-        if self.steal() || !self.fresh.is_empty() && self.may_start() {
+        if self.seat.has_unstarted() || self.search(true) {
             self.get_up();
             return;
-        }
-        if !self.runtime.has_fresh() {
-            self.held.replace(None);
         }
         let alarm = self.alarm();
         let since = clock::now();
@@ -176,6 +183,7 @@ impl Worker {
     }
 
     fn get_up(&self) {
+        self.note_tick();
         let by_itself = self.seat.rest.wake_up(&self.runtime.idle);
         self.runtime.monitor.note_awake();
         if by_itself {
@@ -183,22 +191,25 @@ impl Worker {
         }
         let drained = self.drain_inbox();
         // Who called has counted us; if we had counted ourselves, it is one too many.
-        if drained.called && self.searching.replace(true) {
-            self.runtime.idle.stop_searching();
+        if drained.called {
+            self.on_duty.set(true);
+            if self.searching.replace(true) {
+                self.runtime.idle.stop_searching();
+            }
         }
     }
 
     /// When a sleeping worker has to get up by itself.
     fn alarm(&self) -> Option<Instant> {
         let timer = self.timers.borrow_mut().next();
-        let held = self.held.borrow().as_ref().map(Held::next_look);
+        let watch = self.watch.borrow().next_look(clock::now());
         let stack = (!self.stackless.borrow().is_empty()).then(|| {
             let retry = self.stack_retry.get();
             let retry = retry.unwrap_or_else(|| clock::now() + STACK_RETRY);
             self.stack_retry.set(Some(retry));
             retry
         });
-        [timer, self.seat.delayed.next(), held, stack]
+        [timer, self.seat.delayed.next(), watch, stack]
             .into_iter()
             .flatten()
             .min()

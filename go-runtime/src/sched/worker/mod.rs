@@ -21,23 +21,21 @@ use std::time::Instant;
 use run_queue::RunQueue;
 
 use crate::clock;
-use crate::primitives::atomic::Ordering;
 use crate::sched::blocks::{Blocks, Depot};
 use crate::sched::fiber::Fiber;
 use crate::sched::inbox::Drained;
 #[cfg(target_os = "linux")]
 use crate::sched::overflow;
-use crate::sched::placement::Held;
-use crate::sched::runtime::Runtime;
+use crate::sched::load::{self, Period};
+use crate::sched::placement::Watch;
+use crate::sched::runtime::{Queue, Runtime};
 use crate::sched::seat::Seat;
-use crate::sched::task::{Era, TaskRef};
+use crate::sched::task::{MonitorTick, TaskRef};
 use crate::sched::timers::Timers;
 
-/// After so many goroutines, or if they take long after some milliseconds, the inbox, the timers and, no more than once a millisecond, the
-/// oldest of those that have not started get their turn.
+/// After so many goroutines, or at the monitor's next tick if they take long, the inbox, the timers and, no more than once a
+/// millisecond, the oldest task have their turn.
 const ROUND: usize = 64;
-/// After so many it looks whether another worker holds something for it, and whether those milliseconds are over.
-const HELD_ROUND: usize = 8;
 
 pub(crate) struct Worker {
     runtime: &'static Runtime,
@@ -51,12 +49,13 @@ pub(crate) struct Worker {
     fresh: crossbeam_deque::Worker<TaskRef>,
     /// When the oldest of those had its turn last.
     oldest_started: Cell<Option<Instant>>,
-    /// It has its turn now; it has waited for very long.
+    /// It has its turn now.
     oldest_has_turn: Cell<bool>,
-    oldest_waits: Cell<bool>,
-    era: Cell<Era>,
-    /// That one has ended within the last few turns.
-    turns_are_long: Cell<bool>,
+    /// The monitor's tick that this worker has seen last, and the period that it is in.
+    tick: Cell<MonitorTick>,
+    period: Cell<Period>,
+    /// The look for something to run with which a round ends.
+    round_ends: Cell<usize>,
     timers: RefCell<Timers<firing::Sleeper>>,
     /// More are due than have been fired last time.
     timers_left: Cell<bool>,
@@ -73,16 +72,20 @@ pub(crate) struct Worker {
     current: Cell<Option<NonNull<Fiber>>>,
     /// It is counted in `Idle::searching`.
     searching: Cell<bool>,
-    /// Something waits that should be started by another worker.
-    held: RefCell<Option<Held>>,
+    /// Most tasks to take from another queue at a time: twice as many as the last time, but one after a sleep. So a worker that
+    /// is held by the first goroutine that it starts has none in its queue.
+    batch: Cell<usize>,
+    /// Tasks that it has left to others, while it is idle.
+    watch: RefCell<Watch>,
+    /// Others rely on it to look for work, or to watch.
+    on_duty: Cell<bool>,
     looks: idleness::Looks,
     /// Memory for tasks.
     blocks: Blocks,
     /// Whether blocked goroutines found it worth spinning of late.
     spin_credit: Cell<i32>,
-    /// Polls that came to nothing, since the current goroutine was resumed, and when the first of them was.
+    /// Polls that came to nothing since the current goroutine was resumed.
     vain_polls: Cell<u32>,
-    vain_since: Cell<Option<Instant>>,
 }
 
 thread_local! {
@@ -108,9 +111,9 @@ impl Worker {
             fresh,
             oldest_started: Cell::new(None),
             oldest_has_turn: Cell::new(false),
-            oldest_waits: Cell::new(false),
-            era: Cell::new(0),
-            turns_are_long: Cell::new(false),
+            tick: Cell::new(0),
+            period: Cell::new(load::NEVER),
+            round_ends: Cell::new(0),
             timers: RefCell::new(Timers::new()),
             timers_left: Cell::new(false),
             pool: RefCell::default(),
@@ -119,12 +122,13 @@ impl Worker {
             stack_retry: Cell::new(None),
             current: Cell::new(None),
             searching: Cell::new(false),
-            held: RefCell::default(),
+            batch: Cell::new(1),
+            watch: RefCell::default(),
+            on_duty: Cell::new(false),
             looks: idleness::Looks::default(),
             blocks: Blocks::default(),
             spin_credit: Cell::new(8),
             vain_polls: Cell::new(0),
-            vain_since: Cell::new(None),
         }))
     }
 
@@ -229,11 +233,12 @@ impl Worker {
 
     pub(super) fn run(&'static self) {
         CURRENT.set(self);
+        self.note_tick();
         let mut idle_since = None;
         loop {
             if let Some(next) = self.next() {
                 idle_since = None;
-                self.stop_searching();
+                self.go_off_duty();
                 let fiber = match next {
                     Next::Started(fiber) => Some(fiber),
                     Next::New(task) => self.start(task),
@@ -259,19 +264,13 @@ impl Worker {
     #[inline]
     fn next(&self) -> Option<Next> {
         let tick = self.seat.books.tick();
-        let ends_round = tick.is_multiple_of(ROUND);
-        if (ends_round || tick.is_multiple_of(HELD_ROUND) && self.is_new_era())
-            && let Some(task) = self.end_round()
+        if tick == self.round_ends.get()
+            && let Some(task) = self.end_round(tick)
         {
             return Some(Next::New(task));
         }
         if tick.is_multiple_of(firing::AT_A_TIME) && self.timers_left.get() {
             self.fire_timers();
-        }
-        if tick.is_multiple_of(HELD_ROUND) && self.runtime.has_held.load(Ordering::Relaxed) {
-            // Somebody leaves work to those who have less, perhaps to this one.
-            self.runtime.has_held.store(false, Ordering::Relaxed);
-            self.steal();
         }
         // In turn, so that neither those who yield all the time nor those who spawn all the time keep the others out.
         let found = if tick.is_multiple_of(2) {
@@ -282,16 +281,31 @@ impl Worker {
         found.or_else(|| self.next_elsewhere(tick))
     }
 
-    fn is_new_era(&self) -> bool {
-        let era = self.runtime.era();
-        let is_new = self.era.replace(era) != era;
-        self.turns_are_long.set(is_new);
+    /// Reads the monitor's tick, and returns whether it is a new one.
+    #[inline]
+    fn note_tick(&self) -> bool {
+        let tick = self.runtime.tick();
+        let is_new = self.tick.get() != tick;
+        if is_new {
+            self.begin_tick(tick);
+        }
         is_new
+    }
+
+    #[cold]
+    fn begin_tick(&self, tick: MonitorTick) {
+        self.tick.set(tick);
+        self.round_ends.set(self.seat.books.ticks().wrapping_add(1));
+        let period = load::period(tick);
+        if self.period.replace(period) != period {
+            self.seat.load.enter(period);
+        }
     }
 
     /// Those have their turn who might wait for ever otherwise; one that has not started may be given back.
     #[inline(never)]
-    fn end_round(&self) -> Option<TaskRef> {
+    fn end_round(&self, tick: usize) -> Option<TaskRef> {
+        self.round_ends.set(tick.wrapping_add(ROUND));
         self.collect_mail();
         self.poll();
         self.fire_timers();
@@ -302,8 +316,8 @@ impl Worker {
             self.trim_at_work();
         }
         // What threads have spawned waits in no worker's queue: those who never run dry have to look as well.
-        if self.fresh.is_empty() {
-            self.steal();
+        if !self.seat.has_unstarted() {
+            self.search(false);
             return None;
         }
         self.oldest_has_turn.set(self.is_turn_of_the_oldest());
@@ -319,13 +333,13 @@ impl Worker {
     #[inline]
     fn next_new(&self, tick: usize) -> Option<Next> {
         if self.local.borrow().is_empty() {
-            return self.next_fresh(tick).map(Next::New);
+            return self.next_unstarted(tick).map(Next::New);
         }
         let next_local = || self.local.borrow_mut().pop_front();
         let task = if tick & 2 == 0 {
             next_local()
         } else {
-            self.next_fresh(tick).or_else(next_local)
+            self.next_unstarted(tick).or_else(next_local)
         };
         task.map(Next::New)
     }
@@ -336,7 +350,7 @@ impl Worker {
         }
         let queued = self.fire_timers();
         self.next_ready().or_else(|| {
-            if queued || self.stack_freed.get() && self.retry_stackless() || self.steal() {
+            if queued || self.stack_freed.get() && self.retry_stackless() || self.search(true) {
                 self.next_new(tick)
             } else {
                 None
@@ -369,6 +383,8 @@ impl Worker {
         if is_unlisted {
             self.note_touched(fiber);
         }
+        // SAFETY: alive, and this worker's.
+        self.note_active(unsafe { fiber.as_ref() });
         self.current.set(Some(fiber));
         self.vain_polls.set(0);
         self.seat.books.run(spawned_at);
@@ -376,8 +392,13 @@ impl Worker {
         let ended = unsafe { fiber.as_ref().resume() };
         self.seat.books.run_none();
         self.current.set(None);
+        let is_new_tick = self.note_tick();
         if ended {
             self.recycle(fiber);
+        } else if is_new_tick {
+            // It may have run for long.
+            // SAFETY: alive, and this worker's.
+            self.note_active(unsafe { fiber.as_ref() });
         }
     }
 }

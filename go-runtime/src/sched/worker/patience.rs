@@ -2,32 +2,24 @@
 //! look for its wake-up for a moment.
 
 use std::thread;
-use std::time::Duration;
 
 use super::Worker;
-use crate::clock;
 
-/// How long a goroutine may poll in vain before others run, as long as Go lets one run: 10 ms. The clock is read at every fourth poll.
-const SLICE: Duration = Duration::from_millis(10);
-const POLLS_A_LOOK: u32 = 4;
+/// So many polls in vain, some microseconds of them, and others on this worker run first. Much more, and consumers that poll
+/// a closed channel keep the senders of an open one waiting: `--test starvation`.
+const VAIN_POLLS: u32 = 32;
+/// The same for polls that are far between, in ticks of the monitor: 5 to 10 ms, as long as Go lets a goroutine run.
+const VAIN_TICKS: u32 = 2;
 
 impl Worker {
     /// The current goroutine has asked for something that is not there, and did not wait. It may be doing so all the time, for
-    /// what only those can give who wait behind it: after a while, others run first.
+    /// something that only a goroutine behind it can give: after a while, others run first.
     pub(crate) fn note_vain_poll(&self) {
-        let polls = self.vain_polls.get();
-        self.vain_polls.set(polls.wrapping_add(1));
-        if !polls.is_multiple_of(POLLS_A_LOOK) {
-            return;
-        }
-        let now = clock::now();
-        match self.vain_since.get() {
-            Some(since) if polls > 0 => {
-                if now - since >= SLICE && !thread::panicking() {
-                    self.give_way();
-                }
-            }
-            _ => self.vain_since.set(Some(now)),
+        let polls = self.vain_polls.get().saturating_add(1);
+        self.vain_polls.set(polls);
+        let ticks = self.runtime.tick().wrapping_sub(self.tick.get());
+        if (polls >= VAIN_POLLS || ticks >= VAIN_TICKS) && !thread::panicking() {
+            self.give_way();
         }
     }
 

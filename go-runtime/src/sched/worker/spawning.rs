@@ -1,6 +1,8 @@
 //! Goroutines come and go: where a new one is queued, and what the worker's books say of it.
 
 use super::Worker;
+use crate::sched::fiber::Fiber;
+use crate::sched::load;
 use crate::sched::task::TaskRef;
 
 /// So many wait in a worker's own queue; more are for all. The queue would keep the memory of its greatest length, and one that
@@ -20,28 +22,50 @@ impl Worker {
     /// Queues a goroutine that nobody else may start.
     pub(crate) fn spawn_local(&self, task: TaskRef) {
         self.note_spawn();
-        self.seat.books.place();
+        self.seat.load.place();
         self.local.borrow_mut().push_back(task);
     }
 
     fn note_spawn(&self) {
-        self.seat.books.spawn();
-        if let Some(task) = self.current_task() {
+        self.seat.load.spawn();
+        if let Some(fiber) = self.current_fiber()
+            && let Some(task) = fiber.task()
             // SAFETY: the goroutine that runs holds a reference.
-            let task = unsafe { task.get() };
-            if !task.parent.replace(true) {
-                self.seat.books.become_parent();
-            }
+            && !unsafe { task.get() }.parent.replace(true)
+        {
+            self.seat.load.become_parent(fiber.active_in());
+        }
+    }
+
+    /// The goroutine of this fiber runs in this period.
+    #[inline]
+    pub(super) fn note_active(&self, fiber: &Fiber) {
+        if fiber.active_in() != self.period.get() {
+            self.activate(fiber);
+        }
+    }
+
+    #[inline(never)]
+    fn activate(&self, fiber: &Fiber) {
+        if let Some(task) = fiber.task() {
+            // SAFETY: the goroutine that runs holds a reference.
+            let parent = unsafe { task.get() }.parent.get();
+            self.seat.load.activate(fiber.active_in(), parent);
+            fiber.set_active_in(self.period.get());
         }
     }
 
     /// The current goroutine has run to its end (its result is not seen by others yet).
     pub(crate) fn note_finish(&self) {
-        if let Some(task) = self.current_task() {
+        if let Some(fiber) = self.current_fiber()
+            && let Some(task) = fiber.task()
+        {
             // SAFETY: the goroutine that runs holds a reference.
             // A parent from here on: what the `Drop` of its result spawns must not change counts that it has left.
             let parent = unsafe { task.get() }.parent.replace(true);
-            self.seat.books.finish(parent);
+            self.seat.books.finish();
+            self.seat.load.end(fiber.active_in(), parent);
+            fiber.set_active_in(load::NEVER);
             // Telling who waits for it is short, though the system may interrupt just that; and its load is gone already.
             self.seat.books.run_none();
         }

@@ -74,8 +74,8 @@ impl Worker {
                 .end(size, header.starved.replace(false));
         }
         // SAFETY: the fiber is idle and ours.
-        unsafe { fiber.as_ref() }.assign(task, header.spawned_at());
-        self.seat.books.start();
+        unsafe { fiber.as_ref() }.assign(task, header.spawned_at(), self.period.get());
+        self.seat.load.start();
         Some(fiber)
     }
 

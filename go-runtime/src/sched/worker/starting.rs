@@ -1,209 +1,243 @@
-//! Which goroutine a worker starts next, and where it gets them from; the rule itself is in [`placement`].
+//! Which goroutine a worker starts next, and where it gets them from. Where a goroutine starts is decided in [`placement`].
 //!
-//! What has not started lies in the injector and in the workers' queues. The owner takes the newest of its queue, others steal the
-//! oldest; whoever must not start one leaves it where it is, and sees to it that the right worker learns of it.
+//! What has not started lies in one of three kinds of queue: a worker's own, of which the owner takes the newest and others
+//! steal the oldest; what other workers have sent to a worker; and the injector, for what threads spawn and for what is too
+//! much for a worker's own queue. Any worker may take from any of them.
 
+use std::iter;
 use std::time::Duration;
 
-use crossbeam_deque::Stealer;
+use crossbeam_deque::{Injector, Steal, Stealer};
 
 use super::Worker;
 use crate::clock;
-use crate::primitives::atomic::Ordering;
-use crate::sched::placement::{self, Held, Survey};
-use crate::sched::seat::Seat;
-use crate::sched::task::{Era, TaskRef};
+use crate::sched::placement::{self, OnStart, OnSteal, Survey};
+use crate::sched::task::TaskRef;
 
-/// How often the oldest that has not started is preferred to the newest.
+/// How often the oldest task is preferred to the newest. More often costs time: each of the oldest may be the root of a tree,
+/// and the more of them grow at a time, the colder are the caches (`compare`, skynet). `--test starvation` notices if never.
 const OLDEST_WAIT: Duration = Duration::from_millis(1);
-/// The same if it has waited for so long that it is old.
-const OLD_WAIT: Duration = Duration::from_micros(125);
-const OLD: Era = 3;
-/// Where so few wait, the newest and the oldest are started in turn: those of a kind have often been spawned one after the other (a pool's senders, and then
-/// its receivers), and each worker should have some of each.
+/// Where so few wait, the newest and the oldest are started in turn: those of a kind have often been spawned one after the
+/// other (a pool's senders, and then its receivers), and each worker should have some of each (`compare`, mpmc0).
 const FEW: usize = 8;
 
-impl Worker {
-    /// One that has not started, if this worker is the one to start it.
-    #[inline]
-    pub(super) fn next_fresh(&self, tick: usize) -> Option<TaskRef> {
-        if self.fresh.is_empty() || !self.may_start() {
-            return None;
+/// Takes one task, however many others try at the same time.
+fn steal_one(steal: impl Fn() -> Steal<TaskRef>) -> Option<TaskRef> {
+    iter::repeat_with(steal).find(|steal| !steal.is_retry())?.success()
+}
+
+/// A queue that belongs to all, or to another worker.
+enum Queue<'a> {
+    Shared(&'a Injector<TaskRef>),
+    Own(&'a Stealer<TaskRef>),
+}
+
+impl Queue<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Queue::Shared(queue) => queue.len(),
+            Queue::Own(queue) => queue.len(),
         }
-        // The newest first keeps trees of goroutines small; now and then the oldest, so that none starves; and every other time if they are really
-        // old and each turn takes long.
-        let waits = self.oldest_waits.get() && self.turns_are_long.get() && tick & 4 == 0;
-        let is_mixed = self.fresh.len() <= FEW && tick & 2 == 0;
-        let oldest = if waits || self.oldest_has_turn.replace(false) || is_mixed {
-            self.next_oldest(tick)
-        } else {
-            None
-        };
-        oldest.or_else(|| {
-            let task = self.fresh.pop()?;
-            self.seat.books.place();
-            Some(task)
+    }
+
+    fn steal(&self) -> Option<TaskRef> {
+        steal_one(|| match self {
+            Queue::Shared(queue) => queue.steal(),
+            Queue::Own(queue) => queue.steal(),
         })
     }
 
-    /// The oldest of the own queue, or of that of all.
+    /// Moves up to `most` of the oldest in a run, as neighbors often talk to each other. Returns whether it has moved any.
+    fn steal_into(&self, own: &super::Queue, most: usize) -> bool {
+        let mut left = most;
+        // One call takes a few dozen at most. What other thieves take meanwhile counts as taken by this one.
+        while left > 0 {
+            let before = self.len();
+            let stolen = match self {
+                Queue::Shared(queue) => queue.steal_batch_with_limit(own, left),
+                Queue::Own(queue) => queue.steal_batch_with_limit(own, left),
+            };
+            match stolen {
+                Steal::Success(()) => left = left.saturating_sub(before.saturating_sub(self.len()).max(1)),
+                Steal::Empty => break,
+                Steal::Retry => {}
+            }
+        }
+        left < most
+    }
+}
+
+impl Worker {
+    /// A task that this worker starts now, from what it has queued or was sent. What should start elsewhere is sent there.
+    #[inline]
+    pub(super) fn next_unstarted(&self, tick: usize) -> Option<TaskRef> {
+        if self.fresh.is_empty() && self.seat.sent.is_empty() {
+            return None;
+        }
+        self.next_of_some(tick)
+    }
+
     #[inline(never)]
-    fn next_oldest(&self, tick: usize) -> Option<TaskRef> {
-        self.oldest_waits.set(false);
-        if tick & 8 == 0
-            && let Some(task) = self.next_injected()
+    fn next_of_some(&self, tick: usize) -> Option<TaskRef> {
+        loop {
+            let sent = &self.seat.sent;
+            let queued = self.fresh.len() + if sent.is_empty() { 0 } else { sent.len() };
+            if queued == 0 {
+                return None;
+            }
+            if self.seat.rest.is_retired() {
+                self.hand_over();
+                return None;
+            }
+            let task = self.take_unstarted(tick)?;
+            if let Some(task) = self.start_or_send(task, queued) {
+                return Some(task);
+            }
+        }
+    }
+
+    #[inline]
+    fn take_unstarted(&self, tick: usize) -> Option<TaskRef> {
+        let sent = &self.seat.sent;
+        // What was sent has waited already. (And there is never much of it, since others send only what is lacking here.)
+        if !sent.is_empty()
+            && let Some(task) = steal_one(|| sent.steal())
         {
             return Some(task);
         }
-        let task = self.seat.fresh.steal().success()?;
-        self.seat.books.place();
-        self.note_age(task);
-        Some(task)
+        // The newest first keeps trees of goroutines small; now and then the oldest, so that none starves.
+        let is_mixed = self.fresh.len() <= FEW && tick & 2 == 0;
+        if self.oldest_has_turn.replace(false) || is_mixed {
+            steal_one(|| self.seat.fresh.steal())
+        } else {
+            self.fresh.pop()
+        }
     }
 
-    fn note_age(&self, task: TaskRef) {
-        // SAFETY: the scheduler's reference is held until the goroutine has ended.
-        let queued_in = unsafe { task.get() }.queued_in.get();
-        let age = self.runtime.era().wrapping_sub(queued_in);
-        self.oldest_waits.set(age >= OLD);
+    /// Decides about a task that was one of `queued` in this worker's queues.
+    #[inline]
+    fn start_or_send(&self, task: TaskRef, queued: usize) -> Option<TaskRef> {
+        let (leaves, parents) = self.seat.load.own();
+        let others = self.runtime.made() - 1;
+        if placement::may_start_anyway(leaves, parents > 0, others, queued) {
+            return Some(self.place(task));
+        }
+        self.start_or_send_by_survey(task)
     }
 
-    /// Whether one of the oldest has been started long ago. Each may be the root of a tree, which makes the caches the colder the more of them grow at a time.
+    /// The task is this worker's from now on.
+    fn place(&self, task: TaskRef) -> TaskRef {
+        self.seat.load.place();
+        task
+    }
+
+    #[inline(never)]
+    fn start_or_send_by_survey(&self, task: TaskRef) -> Option<TaskRef> {
+        let survey = self.runtime.survey(self.index);
+        match survey.on_start(1 + self.fresh.len() + self.seat.sent.len()) {
+            OnStart::Start => Some(self.place(task)),
+            OnStart::Send { to, count } => {
+                let Some(to) = self.runtime.seat(to) else {
+                    return Some(self.place(task));
+                };
+                let next = iter::from_fn(|| self.take_unstarted(0));
+                self.runtime.send(to, iter::once(task).chain(next).take(count));
+                None
+            }
+        }
+    }
+
+    /// Leaves all that has not started to the others, for this worker takes on nothing new.
+    #[cold]
+    fn hand_over(&self) {
+        while let Some(task) = self.take_unstarted(0) {
+            self.runtime.injector.push(task);
+        }
+        self.runtime.announce_work();
+    }
+
+    /// Whether the oldest was preferred last long ago.
     pub(super) fn is_turn_of_the_oldest(&self) -> bool {
         let now = clock::now();
-        let wait = if self.oldest_waits.get() {
-            OLD_WAIT
-        } else {
-            OLDEST_WAIT
-        };
         let last = self.oldest_started.get();
-        let is_due = last.is_none_or(|last| now - last >= wait);
+        let is_due = last.is_none_or(|last| now - last >= OLDEST_WAIT);
         if is_due {
             self.oldest_started.set(Some(now));
         }
         is_due
     }
 
-    /// One that has not started, from the queue of all, though there are some in the own one: those are newer, and may go on for ever.
+    /// One task from the injector, though this worker has some of its own: those are newer, and may go on for ever.
     pub(super) fn next_injected(&self) -> Option<TaskRef> {
         let injector = &self.runtime.injector;
-        if injector.is_empty() || self.seat.rest.is_retired() || self.share(injector.len()) == 0 {
+        if injector.is_empty() || self.seat.rest.is_retired() {
             return None;
         }
-        let task = injector.steal().success()?;
-        self.seat.books.place();
-        self.note_age(task);
-        Some(task)
+        let task = steal_one(|| injector.steal())?;
+        self.start_or_send(task, 1 + self.fresh.len())
     }
 
-    /// Whether this worker may start one from its own queue.
-    pub(super) fn may_start(&self) -> bool {
-        if self.seat.rest.is_retired() {
-            self.hand_over();
-            return false;
-        }
-        let load = self.seat.books.load();
-        let others = self.runtime.made() - 1;
-        if placement::may_start_anyway(load, others, self.fresh.len()) {
-            self.held.replace(None);
-            return true;
-        }
-        let survey = self.runtime.survey(self.index);
-        if survey.may_start(load) {
-            self.held.replace(None);
-            return true;
-        }
-        self.leave_to_others(&survey, load)
+    /// The queues that this worker may take from, beside its own.
+    fn queues_elsewhere(&self) -> impl Iterator<Item = Queue<'_>> {
+        let count = self.runtime.made();
+        let victims = (1..count).filter_map(move |i| self.runtime.seat((self.index + i) % count));
+        let theirs = victims.flat_map(|seat| [Queue::Own(&seat.fresh), Queue::Shared(&seat.sent)]);
+        iter::once(Queue::Shared(&self.runtime.injector)).chain(theirs)
     }
 
-    /// Leaves all that has not started to the others, for this worker takes on nothing new.
-    #[cold]
-    fn hand_over(&self) {
-        while let Some(task) = self.fresh.pop() {
-            self.runtime.injector.push(task);
-        }
-        self.runtime.announce_work();
-    }
-
-    /// Something waits that a worker with less to do should start. `true`: all of those are kept busy, so this one may.
-    #[cold]
-    fn leave_to_others(&self, survey: &Survey, load: usize) -> bool {
-        let runtime = self.runtime;
-        let mut held = self.held.borrow_mut();
-        let held = held.get_or_insert_with(|| Held::new(runtime.seats().map(Seat::computed)));
-        let computed = |index: usize| runtime.seat(index)?.computed();
-        if held.is_overdue(survey, load, clock::now(), computed) {
-            return true;
-        }
-        self.runtime.has_held.store(true, Ordering::Relaxed);
-        // One that looks for work takes it, or calls the next before it sleeps.
-        let idle = &self.runtime.idle;
-        if idle.sleepers() > 0 && idle.searching() <= usize::from(self.searching.get()) {
-            self.runtime.call_one();
-        }
-        false
-    }
-
-    /// Brings some of what waits elsewhere to the own queue. `true`: there may be something now.
-    pub(super) fn steal(&self) -> bool {
-        let runtime = self.runtime;
+    /// Brings some of what waits elsewhere to this worker's queue, as far as it is this worker's to start, and returns
+    /// whether it has. If not, sees to it that the right worker learns of it; an `idle` worker keeps watch besides.
+    pub(super) fn search(&self, idle: bool) -> bool {
         if self.seat.rest.is_retired() {
             return false;
         }
-        if !runtime.has_fresh() {
-            // What was held has found its worker; what comes next starts with its own patience.
-            self.held.replace(None);
-            return false;
-        }
-        let injected = runtime.injector.len();
-        if injected > 0 {
-            let share = self.share(injected);
-            if share > 0 {
-                let stolen = runtime.injector.steal_batch_with_limit(&self.fresh, share);
-                if !stolen.is_empty() {
-                    return true;
-                }
-            }
-        }
-        let count = runtime.made();
-        for i in 1..count {
-            let Some(victim) = runtime.seat((self.index + i) % count) else {
+        let mut survey = None;
+        for queue in self.queues_elsewhere() {
+            let queued = queue.len();
+            if queued == 0 {
                 continue;
-            };
-            let waiting = victim.fresh.len();
-            if waiting > 0 {
-                let share = self.share(waiting);
-                if share > 0 && self.steal_from(&victim.fresh, share) {
-                    return true;
+            }
+            let survey = &*survey.get_or_insert_with(|| self.runtime.survey(self.index));
+            match survey.on_steal(queued) {
+                OnSteal::Take(count) => {
+                    if queue.steal_into(&self.fresh, count.min(self.batch.get())) {
+                        self.batch.set(self.batch.get().saturating_mul(2));
+                        return true;
+                    }
+                }
+                OnSteal::Leave { wake } => {
+                    if let Some(least) = wake.and_then(|index| self.runtime.seat(index)) {
+                        self.runtime.call(least);
+                    }
+                    if idle && self.watch_is_over(survey) && let Some(task) = queue.steal() {
+                        let task = self.place(task);
+                        self.local.borrow_mut().push_back(task);
+                        return true;
+                    }
                 }
             }
+        }
+        if survey.is_none() {
+            self.end_watch();
         }
         false
     }
 
-    /// Takes up to `most` of the oldest in a run, as who talks to whom has often been spawned one after the other.
-    fn steal_from(&self, queue: &Stealer<TaskRef>, most: usize) -> bool {
-        let mut left = most;
-        // One call takes a few dozen at most. What thieves take meanwhile counts as taken by this one.
-        while left > 0 {
-            let before = queue.len();
-            let stolen = queue.steal_batch_with_limit(&self.fresh, left);
-            if stolen.is_empty() {
-                break;
-            }
-            left = left.saturating_sub(before.saturating_sub(queue.len()).max(1));
-        }
-        left < most
+    #[cold]
+    fn watch_is_over(&self, survey: &Survey) -> bool {
+        let seat = |index| self.runtime.seat(index);
+        self.on_duty.set(true);
+        self.watch.borrow_mut().is_over(
+            survey,
+            clock::now(),
+            |index| seat(index)?.computed(),
+            |index| seat(index).and_then(|seat| seat.is_blocked()).unwrap_or(true),
+        )
     }
 
-    /// How many this worker should take from a queue with `waiting`.
-    fn share(&self, waiting: usize) -> usize {
-        let load = self.seat.books.load();
-        let survey = self.runtime.survey(self.index);
-        let share = survey.share(load, waiting);
-        if share > 0 {
-            return share;
+    fn end_watch(&self) {
+        if self.watch.borrow().is_on() {
+            self.watch.borrow_mut().end();
         }
-        usize::from(self.leave_to_others(&survey, load))
     }
 }

@@ -1,0 +1,207 @@
+//! A worker's load, as the other workers see it: how many of its goroutines have been active lately, and how many live.
+//!
+//! A goroutine counts as active in each *period* of 100 ms in which it has run, and in the next one, as long as it lives.
+//! So one that ends without having parked counts only while it runs, and a thousand that wait for seconds count for
+//! nothing. Nothing is done to goroutines that wait: the counts of a period are simply forgotten, all at once.
+//!
+//! The worker alone writes, with plain stores, and only when a goroutine runs for the first time in a period, becomes a
+//! parent, or ends. The others may see counts of different moments beside each other, which [`placement`](super::placement)
+//! can live with.
+
+use super::task::MonitorTick;
+use crate::primitives::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+/// Counts periods.
+pub(super) type Period = u32;
+
+/// Ticks of the monitor in a period: 100 ms. With much less, the members of a pool are forgotten before the last of them has
+/// started where many threads share few processors; `--test placement` notices.
+const TICKS: MonitorTick = 20;
+
+/// The period of a moment.
+pub(super) fn period(tick: MonitorTick) -> Period {
+    tick / TICKS
+}
+
+/// A goroutine that has not been active yet.
+pub(super) const NEVER: Period = Period::MAX;
+
+#[derive(Default)]
+pub(super) struct Load {
+    /// The period of the newest counts.
+    period: AtomicU32,
+    /// Goroutines that were active in an even and in an odd period last: this one and the one before it. Leaves, and parents.
+    active: [[AtomicUsize; 2]; 2],
+    /// Goroutines that have started here and have not ended.
+    live: AtomicUsize,
+    /// Goroutines that were ever spawned here, and that were ever placed here, which comes before they are started.
+    spawned: AtomicUsize,
+    placed: AtomicUsize,
+}
+
+/// What another worker reads.
+pub(super) struct Reading {
+    pub(super) leaves: usize,
+    pub(super) parents: usize,
+    pub(super) live: usize,
+}
+
+fn add(count: &AtomicUsize, n: usize) {
+    count.store(count.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
+}
+
+fn subtract(count: &AtomicUsize, n: usize) {
+    add(count, n.wrapping_neg());
+}
+
+impl Load {
+    fn slot(&self, period: Period, parent: bool) -> &AtomicUsize {
+        &self.active[(period & 1) as usize][usize::from(parent)]
+    }
+
+    fn period(&self) -> Period {
+        self.period.load(Ordering::Relaxed)
+    }
+
+    /// The counts that a goroutine which was last active in `last` is in, if it still counts.
+    fn counted(&self, last: Period, parent: bool) -> Option<&AtomicUsize> {
+        (self.period().wrapping_sub(last) <= 1).then(|| self.slot(last, parent))
+    }
+
+    // --- for the worker ---
+
+    /// A period begins. The worker calls it before it counts anything in that period.
+    #[cold]
+    pub(super) fn enter(&self, now: Period) {
+        let passed = now.wrapping_sub(self.period());
+        for period in [now, now.wrapping_sub(1)].into_iter().take(passed as usize) {
+            for parent in [false, true] {
+                self.slot(period, parent).store(0, Ordering::Relaxed);
+            }
+        }
+        self.period.store(now, Ordering::Release);
+    }
+
+    /// A goroutine, last active in `last`, runs for the first time in this period.
+    pub(super) fn activate(&self, last: Period, parent: bool) {
+        if let Some(counted) = self.counted(last, parent) {
+            subtract(counted, 1);
+        }
+        add(self.slot(self.period(), parent), 1);
+    }
+
+    /// A goroutine that was last active in `last` has spawned its first child.
+    pub(super) fn become_parent(&self, last: Period) {
+        if let Some(counted) = self.counted(last, false) {
+            subtract(counted, 1);
+            add(self.slot(last, true), 1);
+        }
+    }
+
+    pub(super) fn spawn(&self) {
+        add(&self.spawned, 1);
+    }
+
+    pub(super) fn place(&self) {
+        add(&self.placed, 1);
+    }
+
+    /// A goroutine is about to run for the first time. It is active in this period from now on.
+    pub(super) fn start(&self) {
+        add(&self.live, 1);
+        add(self.slot(self.period(), false), 1);
+    }
+
+    /// The worker's own leaves and parents.
+    #[inline]
+    pub(super) fn own(&self) -> (usize, usize) {
+        let count = |parent: usize| {
+            let [newer, older] = [0, 1].map(|slot: usize| &self.active[slot][parent]);
+            newer.load(Ordering::Relaxed) + older.load(Ordering::Relaxed)
+        };
+        (count(0), count(1))
+    }
+
+    pub(super) fn end(&self, last: Period, parent: bool) {
+        if let Some(counted) = self.counted(last, parent) {
+            subtract(counted, 1);
+        }
+        subtract(&self.live, 1);
+    }
+
+    // --- for others ---
+
+    pub(super) fn spawned(&self) -> usize {
+        self.spawned.load(Ordering::Acquire)
+    }
+
+    pub(super) fn placed(&self) -> usize {
+        self.placed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn read(&self, now: Period) -> Reading {
+        let newest = self.period.load(Ordering::Acquire);
+        let age = now.wrapping_sub(newest);
+        let count = |parent| {
+            // (A worker may be ahead by a tick that the caller has not seen.)
+            let newer = if age <= 1 || age == Period::MAX { self.slot(newest, parent).load(Ordering::Acquire) } else { 0 };
+            let older = if age == 0 || age == Period::MAX { self.slot(newest.wrapping_sub(1), parent).load(Ordering::Acquire) } else { 0 };
+            newer + older
+        };
+        Reading {
+            leaves: count(false),
+            parents: count(true),
+            live: self.live.load(Ordering::Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn active(load: &Load, now: Period) -> (usize, usize) {
+        let Reading { leaves, parents, .. } = load.read(now);
+        (leaves, parents)
+    }
+
+    /// `count` goroutines start in `now`.
+    fn start(load: &Load, now: Period, count: usize) {
+        load.enter(now);
+        (0..count).for_each(|_| load.start());
+    }
+
+    #[test]
+    fn active_in_this_period_and_the_last() {
+        let load = Load::default();
+        start(&load, 7, 2);
+        assert_eq!([7, 8, 9].map(|now| active(&load, now)), [(2, 0), (2, 0), (0, 0)]);
+        // One of them goes on: it counts once.
+        load.enter(8);
+        load.activate(7, false);
+        assert_eq!([8, 9, 10].map(|now| active(&load, now)), [(2, 0), (1, 0), (0, 0)]);
+        assert_eq!(load.own(), (2, 0));
+        // After a long time all else is forgotten.
+        load.enter(20);
+        load.activate(7, false);
+        assert_eq!([20, 21, 22].map(|now| active(&load, now)), [(1, 0), (1, 0), (0, 0)]);
+    }
+
+    #[test]
+    fn what_ends_or_becomes_a_parent_leaves_its_count() {
+        let load = Load::default();
+        start(&load, 3, 4);
+        load.become_parent(3);
+        load.end(3, false);
+        assert_eq!((active(&load, 3), load.read(3).live), ((2, 1), 3));
+        load.enter(4);
+        load.activate(3, true);
+        load.end(3, false);
+        load.end(4, true);
+        assert_eq!((active(&load, 4), load.read(4).live), ((1, 0), 1));
+        // Long forgotten, it is not subtracted from others.
+        start(&load, 9, 1);
+        load.end(3, false);
+        assert_eq!((active(&load, 9), load.read(9).live), ((1, 0), 1));
+    }
+}
