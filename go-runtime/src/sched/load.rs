@@ -112,6 +112,11 @@ impl Load {
         add(self.slot(self.period(), false), 1);
     }
 
+    /// How many goroutines have started here and have not ended.
+    pub(super) fn live(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
     /// The worker's own leaves and parents.
     #[inline]
     pub(super) fn own(&self) -> (usize, usize) {

@@ -25,6 +25,7 @@ mod poller;
 #[cfg(not(unix))]
 #[path = "no_poller.rs"]
 mod poller;
+mod reputation;
 mod rest;
 mod runtime;
 mod seat;

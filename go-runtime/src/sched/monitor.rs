@@ -15,28 +15,18 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::nap::Nap;
+use super::reputation::Record;
 use super::runtime::{Queue, Runtime};
 use super::seat::Seat;
 use crate::clock;
 
-/// How often it looks.
-const LOOK: Duration = Duration::from_millis(5);
+/// How often the monitor looks: a look costs some 5 us (`overload`), so this takes a thousandth of a processor.
+const TICK: Duration = Duration::from_millis(5);
 /// How long a goroutine may keep others from a worker: as long as Go lets one run.
-const SLICE: Duration = Duration::from_millis(10);
-/// One that has computed so much between two looks has not been waiting.
-const COMPUTING: Duration = Duration::from_millis(4);
-/// After so long it need not have been either, where the system does not say what threads do.
-const SURELY: Duration = Duration::from_millis(20);
-/// A look that comes so late tells nothing: the whole process may have been stopped.
-const STOPPED: Duration = Duration::from_millis(200);
-/// So long there must have been more workers than needed before one retires.
-const PATIENCE: Duration = Duration::from_millis(100);
-/// So long all must have slept before the monitor does: whoever then gets up has to wake it.
-const NAP_AFTER: Duration = Duration::from_millis(20);
-/// How often workers that do not sleep are to look whether they have memory to give back.
-const TRIM: Duration = Duration::from_millis(100);
-/// A goroutine that holds its worker so long is reported while it still does; one that does so for less, when it does no more.
-const REPORT_AFTER: Duration = Duration::from_millis(100);
+const HELD_AFTER: Duration = Duration::from_millis(10);
+/// What has lasted for so long is no accident: a surplus of workers, of which one retires then, and a hold, which is then
+/// reported while it lasts. It is also how often workers are asked for memory to give back, and a period of `load`.
+const LONG: Duration = Duration::from_millis(100);
 
 pub(super) struct Monitor {
     nap: Nap,
@@ -110,10 +100,11 @@ impl Watch {
     fn is_held(&mut self, seat: &Seat, lasted: Duration) -> bool {
         let now = seat.computed();
         let Some(before) = *self.computed.get_or_insert(now) else {
-            return lasted >= SURELY;
+            return lasted >= 2 * HELD_AFTER;
         };
-        let computing = now.is_some_and(|now| now >= before + COMPUTING);
-        lasted >= SLICE && (computing || seat.is_blocked().unwrap_or(lasted >= SURELY))
+        // One that has computed for most of a tick has not been waiting.
+        let computing = now.is_some_and(|now| now >= before + TICK * 4 / 5);
+        lasted >= HELD_AFTER && (computing || seat.is_blocked().unwrap_or(lasted >= 2 * HELD_AFTER))
     }
 }
 
@@ -126,6 +117,9 @@ struct Watcher {
     surplus_since: Option<Instant>,
     asleep_since: Option<Instant>,
     trimmed: Instant,
+    record: Record,
+    /// Since when there have been tasks apart for which no worker was found.
+    apart_since: Option<Instant>,
     spare: Option<Queue>,
 }
 
@@ -138,6 +132,8 @@ impl Watcher {
             surplus_since: None,
             asleep_since: None,
             trimmed: clock::now(),
+            record: Record::default(),
+            apart_since: None,
             spare: None,
         }
     }
@@ -145,9 +141,10 @@ impl Watcher {
     fn run(mut self) {
         let mut last = clock::now();
         loop {
-            thread::park_timeout(LOOK);
+            thread::park_timeout(TICK);
             let now = clock::now();
-            if now - last > STOPPED {
+            if now - last > 2 * LONG {
+                // The whole process may have been stopped.
                 self.workers.clear();
             }
             last = now;
@@ -156,13 +153,14 @@ impl Watcher {
                 self.look_at(index, seat, now);
             }
             self.adjust_workers(now);
-            if now - self.trimmed >= TRIM {
+            if now - self.trimmed >= LONG {
                 self.trimmed = now;
                 self.runtime.seats().for_each(Seat::want_trim);
             }
             if all_asleep(self.runtime) {
                 let since = *self.asleep_since.get_or_insert(now);
-                if now - since >= NAP_AFTER && self.surplus_since.is_none() {
+                // By then no goroutine counts as active any more: while the monitor naps, periods stand still.
+                if now - since >= 2 * LONG && self.surplus_since.is_none() {
                     self.runtime.monitor.nap(self.runtime);
                     self.asleep_since = None;
                     last = clock::now();
@@ -192,38 +190,57 @@ impl Watcher {
             seat.books.set_held(ticks);
             watch.to_report = self.runtime.debug().slow.then_some(site);
         }
-        if seat.books.is_held()
-            && let Some(poller) = seat.poller.get()
-        {
-            // What is registered there may be waited for elsewhere.
-            poller.poll();
+        if seat.books.is_held() {
+            self.record.note(&self.runtime.reputation, site, self.runtime.tick());
+            if let Some(poller) = seat.poller.get() {
+                // What is registered there may be waited for elsewhere.
+                poller.poll();
+            }
         }
         // What was to start by now need not wait for the one that holds the worker.
         while seat.books.is_held() && seat.delayed.is_due(now) {
             self.runtime.queue_due(seat, now);
         }
-        if lasted >= REPORT_AFTER
+        if lasted >= LONG
             && let Some(site) = watch.to_report.take()
         {
             self.report(site, lasted, " so far");
         }
     }
 
-    /// Has enough workers be in for new goroutines, and not too many.
+    /// Has enough workers accept goroutines, and not too many.
     fn adjust_workers(&mut self, now: Instant) {
         let runtime = self.runtime;
         let wanted = runtime.workers();
-        let in_for_new = runtime.seats().filter(|seat| seat.takes_on()).count();
-        if in_for_new <= wanted {
+        let accepting = runtime.accepting();
+        if accepting <= wanted {
             self.surplus_since = None;
-        } else if now - *self.surplus_since.get_or_insert(now) >= PATIENCE {
+        } else if now - *self.surplus_since.get_or_insert(now) >= LONG {
             runtime.retire_one();
         }
         // A worker that sleeps watches, or has been called, and comes.
-        if in_for_new < wanted && runtime.has_unstarted() && !runtime.sleeps_any() {
+        if accepting < wanted && runtime.has_unstarted() && !runtime.sleeps_any() {
             // If the system has no thread to give, there may be one at the next look.
-            let _ = runtime.add_worker(&mut self.spare);
+            let _ = runtime.add_worker(false, &mut self.spare);
         }
+        self.record.age(&runtime.reputation, runtime.tick());
+        if runtime.reputation.apart.is_empty() || self.found_one_for_apart() {
+            self.apart_since = None;
+        } else if now - *self.apart_since.get_or_insert(now) >= 2 * HELD_AFTER {
+            self.record.forgive(&runtime.reputation);
+            runtime.call_one();
+        }
+    }
+
+    /// Finds a worker for a task that was put apart, and returns whether there is one.
+    fn found_one_for_apart(&mut self) -> bool {
+        let runtime = self.runtime;
+        let is_empty = |seat: &&Seat| seat.takes_on() && seat.load.live() == 0;
+        if let Some(empty) = runtime.seats().find(is_empty) {
+            runtime.call(empty);
+            return true;
+        }
+        runtime.accepting() < 2 * runtime.workers() && runtime.add_worker(true, &mut self.spare).is_ok()
     }
 
     /// Prints who holds a worker, once for each place in the program.

@@ -16,6 +16,7 @@ use super::monitor::{self, Monitor};
 use super::overflow;
 use super::load::{self, Period};
 use super::placement::Survey;
+use super::reputation::Reputation;
 use super::seat::Seat;
 use super::shortage::Shortage;
 use super::task::{MonitorTick, TaskRef};
@@ -49,6 +50,7 @@ pub(crate) struct Runtime {
     pub(super) idle: CachePadded<Idle>,
     pub(super) monitor: Monitor,
     spawned_outside: AtomicUsize,
+    pub(super) reputation: Reputation,
     pub(super) shortage: Shortage,
     pub(super) depot: Depot,
     /// How often the monitor has looked: a clock that costs nothing to read.
@@ -98,6 +100,7 @@ impl Runtime {
             idle: CachePadded::new(Idle::new()),
             monitor: Monitor::new(),
             spawned_outside: AtomicUsize::new(0),
+            reputation: Reputation::default(),
             shortage: Shortage::new(),
             depot: Depot::new(),
             // Not in the first periods, with which `load::NEVER` might be mistaken.
@@ -179,12 +182,16 @@ impl Runtime {
         }
     }
 
-    /// Adds a worker: one that had retired, or a new one, whose queue lies in `spare` if its thread could not be made the last time.
-    pub(super) fn add_worker(&'static self, spare: &mut Option<Queue>) -> io::Result<()> {
-        if let Some(retired) = self
-            .seats()
-            .find(|seat| seat.rest.is_retired() && !seat.books.is_held())
-        {
+    /// How many workers accept goroutines.
+    pub(super) fn accepting(&self) -> usize {
+        self.seats().filter(|seat| seat.takes_on()).count()
+    }
+
+    /// Adds a worker: a retired one (on which nothing is parked, if it has to be `empty`), or a new one, whose queue lies in
+    /// `spare` if its thread could not be made the last time.
+    pub(super) fn add_worker(&'static self, empty: bool, spare: &mut Option<Queue>) -> io::Result<()> {
+        let mut retired = self.seats().filter(|seat| seat.rest.is_retired() && !seat.books.is_held());
+        if let Some(retired) = retired.find(|seat| !empty || seat.load.live() == 0) {
             retired.rest.set_retired(false);
             self.active.fetch_add(1, Ordering::Relaxed);
             self.call(retired);
@@ -374,7 +381,10 @@ impl Runtime {
     }
 
     /// Sends tasks to a worker, which is to start them, and has it look if it sleeps.
-    pub(super) fn send(&self, to: &Seat, tasks: impl Iterator<Item = TaskRef>) {
+    pub(super) fn send(&self, to: usize, tasks: impl Iterator<Item = TaskRef>) {
+        let Some(to) = self.seat(to) else {
+            unreachable!("only workers that are there are surveyed");
+        };
         tasks.for_each(|task| to.sent.push(task));
         fence(Ordering::SeqCst);
         if to.rest.is_asleep() {

@@ -121,6 +121,12 @@ impl Survey {
         }
     }
 
+    /// A worker on which nothing is parked and that has nothing to do.
+    pub(crate) fn empty(&self) -> Option<usize> {
+        let is_empty = |view: &&View| view.live == 0 && view.sent == 0 && !view.busy;
+        self.others.iter().find(is_empty).map(|view| view.index)
+    }
+
     /// How many goroutines the others lack until each has a load of `level`.
     fn lacking(&self, level: usize) -> usize {
         self.others.iter().map(|other| other.lacks(level)).sum()

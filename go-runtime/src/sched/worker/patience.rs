@@ -19,11 +19,15 @@ impl Worker {
         self.vain_polls.set(polls);
         let ticks = self.runtime.tick().wrapping_sub(self.tick.get());
         if (polls >= VAIN_POLLS || ticks >= VAIN_TICKS) && !thread::panicking() {
+            if self.has_nothing_to_run() {
+                // The goroutine that it waits for may be on another worker, whose thread waits for this processor.
+                thread::yield_now();
+            }
             self.give_way();
         }
     }
 
-    /// Lets all others run first. Who was woken from elsewhere, or by the clock, has waited as well.
+    /// Lets all others run first, also those woken from elsewhere or by the clock.
     pub(crate) fn give_way(&self) {
         self.collect_mail();
         self.fire_timers();
@@ -31,6 +35,12 @@ impl Worker {
             self.fire_timers();
         }
         self.yield_now();
+    }
+
+    /// Whether no other goroutine can run here, as far as the worker knows without a look into its inbox.
+    #[inline]
+    fn has_nothing_to_run(&self) -> bool {
+        self.ready.is_empty() && self.local.borrow().is_empty() && !self.seat.has_unstarted()
     }
 
     /// Whether a goroutine that is about to block should look for its wake-up for a moment: nothing else can run here,
@@ -51,9 +61,7 @@ impl Worker {
     #[inline]
     pub(crate) fn may_spin_for_lock(&self) -> bool {
         self.runtime.active() > 1
-            && self.ready.is_empty()
-            && self.local.borrow().is_empty()
-            && self.fresh.is_empty()
+            && self.has_nothing_to_run()
             && !self.seat.rest.has_mail()
             && self.runtime.idle.sleepers() + 1 < self.runtime.active()
     }

@@ -117,12 +117,45 @@ impl Worker {
     /// Decides about a task that was one of `queued` in this worker's queues.
     #[inline]
     fn start_or_send(&self, task: TaskRef, queued: usize) -> Option<TaskRef> {
+        if self.is_bad(task) {
+            return self.start_alone(task);
+        }
         let (leaves, parents) = self.seat.load.own();
         let others = self.runtime.made() - 1;
         if placement::may_start_anyway(leaves, parents > 0, others, queued) {
             return Some(self.place(task));
         }
         self.start_or_send_by_survey(task)
+    }
+
+    /// Whether the task's spawn site has a bad reputation.
+    #[inline]
+    fn is_bad(&self, task: TaskRef) -> bool {
+        // SAFETY: the scheduler's reference is held until the goroutine has ended.
+        self.runtime.reputation.is_bad(unsafe { task.get() }.spawned_at())
+    }
+
+    /// Has a task that may hold its worker start where nothing is parked.
+    #[cold]
+    fn start_alone(&self, task: TaskRef) -> Option<TaskRef> {
+        if self.seat.load.live() == 0 {
+            return Some(self.place(task));
+        }
+        match self.runtime.survey(self.index).empty() {
+            Some(empty) => self.runtime.send(empty, iter::once(task)),
+            // Other workers need not reckon with it any more.
+            None => self.runtime.reputation.apart.push(self.place(task)),
+        }
+        None
+    }
+
+    /// A task that was put apart, if nothing is parked here, or all sites are forgiven.
+    fn next_apart(&self) -> Option<TaskRef> {
+        let reputation = &self.runtime.reputation;
+        if reputation.apart.is_empty() || reputation.is_any() && self.seat.load.live() > 0 {
+            return None;
+        }
+        steal_one(|| reputation.apart.steal())
     }
 
     /// The task is this worker's from now on.
@@ -137,9 +170,6 @@ impl Worker {
         match survey.on_start(1 + self.fresh.len() + self.seat.sent.len()) {
             OnStart::Start => Some(self.place(task)),
             OnStart::Send { to, count } => {
-                let Some(to) = self.runtime.seat(to) else {
-                    return Some(self.place(task));
-                };
                 let next = iter::from_fn(|| self.take_unstarted(0));
                 self.runtime.send(to, iter::once(task).chain(next).take(count));
                 None
@@ -191,6 +221,10 @@ impl Worker {
         if self.seat.rest.is_retired() {
             return false;
         }
+        if let Some(task) = self.next_apart() {
+            self.local.borrow_mut().push_back(task);
+            return true;
+        }
         let mut survey = None;
         for queue in self.queues_elsewhere() {
             let queued = queue.len();
@@ -210,8 +244,8 @@ impl Worker {
                         self.runtime.call(least);
                     }
                     if idle && self.watch_is_over(survey) && let Some(task) = queue.steal() {
-                        let task = self.place(task);
-                        self.local.borrow_mut().push_back(task);
+                        let task = if self.is_bad(task) { self.start_alone(task) } else { Some(self.place(task)) };
+                        self.local.borrow_mut().extend(task);
                         return true;
                     }
                 }
