@@ -367,7 +367,7 @@ impl Runtime {
             .map(|i| (first + i) % made)
             .filter(|other| *other != index)
             .filter_map(view)
-            .filter(|(seat, _)| seat.takes_on())
+            .filter(|(seat, _)| seat.takes_on() && !seat.books.is_in_long_turn())
             .take(SURVEYED)
             .map(|(_, view)| view)
             .collect();
@@ -377,7 +377,7 @@ impl Runtime {
         let placed = self.sum(|seat| seat.load.placed());
         // Some may have been both spawned and placed since the first sum.
         let waiting = spawned.wrapping_sub(placed) as isize;
-        Survey::new(own.unwrap_or_default(), others, waiting.max(0) as usize)
+        Survey::new(own.unwrap_or_default(), others, made - 1, waiting.max(0) as usize)
     }
 
     /// Sends tasks to a worker, which is to start them, and has it look if it sleeps.

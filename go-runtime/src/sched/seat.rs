@@ -51,6 +51,8 @@ pub(super) struct Books {
     running: AtomicPtr<Location<'static>>,
     /// The tick in which one goroutine has held the worker for long. Written by the monitor.
     held_in: AtomicUsize,
+    /// The tick whose goroutine another worker has been waiting for. Written by that worker.
+    long_in: AtomicUsize,
 }
 
 fn add(counter: &AtomicUsize, n: usize) {
@@ -90,6 +92,15 @@ impl Books {
         // (A worker that has not run anything is in tick 0, and so is the mark.)
         let tick = self.ticks();
         tick > 0 && self.held_in.load(Ordering::Relaxed) == tick
+    }
+    /// Whether its turn has lasted for so long that another worker did not wait for its end.
+    pub(super) fn is_in_long_turn(&self) -> bool {
+        let tick = self.ticks();
+        tick > 0 && self.long_in.load(Ordering::Relaxed) == tick
+    }
+    /// For a worker that has waited for the end of the turn `tick`.
+    pub(super) fn set_long_turn(&self, tick: usize) {
+        self.long_in.store(tick, Ordering::Relaxed);
     }
     /// For the monitor: the goroutine that it runs, in its tick `tick`, has held it for long.
     pub(super) fn set_held(&self, tick: usize) {
@@ -135,6 +146,7 @@ impl Seat {
             sent: self.sent.len(),
             live: active.live,
             busy: self.books.running().is_some(),
+            turn: self.books.ticks(),
             asleep: self.rest.is_asleep(),
         }
     }

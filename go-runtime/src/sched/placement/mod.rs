@@ -56,8 +56,9 @@ pub(crate) struct View {
     pub(crate) sent: usize,
     /// All live goroutines that have started on it.
     pub(crate) live: usize,
-    /// Whether it runs a goroutine at the moment.
+    /// Whether it runs a goroutine at the moment, and the number of that turn.
     pub(crate) busy: bool,
+    pub(crate) turn: usize,
     pub(crate) asleep: bool,
 }
 
@@ -84,7 +85,9 @@ impl View {
 /// placed before it counts as load. So `waiting` is never too high, and a worker that is unsure leaves a task to others.
 pub(crate) struct Survey {
     level: usize,
+    /// The others, or as many of the `total` as are surveyed.
     others: SmallVec<[View; 16]>,
+    total: usize,
     /// Tasks that no worker has placed, everywhere.
     waiting: usize,
 }
@@ -107,7 +110,7 @@ pub(crate) enum OnSteal {
 }
 
 impl Survey {
-    pub(crate) fn new(own: View, others: SmallVec<[View; 16]>, waiting: usize) -> Survey {
+    pub(crate) fn new(own: View, others: SmallVec<[View; 16]>, total: usize, waiting: usize) -> Survey {
         let mut others = others;
         for other in &mut others {
             other.parents |= own.parents && other.live > own.live + PARENTS_WORTH;
@@ -117,6 +120,7 @@ impl Survey {
         Survey {
             level: load - load / 32,
             others,
+            total,
             waiting,
         }
     }
@@ -127,9 +131,10 @@ impl Survey {
         self.others.iter().find(is_empty).map(|view| view.index)
     }
 
-    /// How many goroutines the others lack until each has a load of `level`.
+    /// How many goroutines the others lack until each has a load of `level`, if those that are not surveyed are like the rest.
     fn lacking(&self, level: usize) -> usize {
-        self.others.iter().map(|other| other.lacks(level)).sum()
+        let surveyed: usize = self.others.iter().map(|other| other.lacks(level)).sum();
+        surveyed * self.total / self.others.len().max(1)
     }
 
     fn least_loaded(&self) -> Option<&View> {
@@ -185,10 +190,18 @@ pub(crate) fn may_start_anyway(leaves: usize, parents: bool, others: usize, queu
 /// workers that only ever have short breaks must not lose count.
 #[derive(Default)]
 pub(crate) struct Watch {
-    /// The less loaded workers that were busy, since when, and how long each had computed then.
-    busy: SmallVec<[(usize, Instant, Option<Duration>); 8]>,
-    /// When it began.
+    /// The less loaded workers that were busy whenever they were looked at.
+    busy: SmallVec<[Busy; 8]>,
+    /// When the last of them was seen to be busy first, or else when the watch began.
     since: Option<Instant>,
+}
+
+struct Busy {
+    index: usize,
+    /// When it was seen to be busy first, its turn, and how long its thread had computed, if the system says so.
+    since: Instant,
+    turn: usize,
+    computed: Option<Duration>,
 }
 
 impl Watch {
@@ -203,32 +216,38 @@ impl Watch {
         self.since.get_or_insert(now);
         let mut all_busy = true;
         for view in survey.preferred() {
-            if !view.busy {
+            let known = self.busy.iter().position(|busy| busy.index == view.index);
+            all_busy &= match known {
                 // It is about to look for work, or has been woken.
-                self.busy.retain(|(index, ..)| *index != view.index);
-                all_busy = false;
-                continue;
-            }
-            match self.busy.iter().find(|(index, ..)| *index == view.index) {
+                _ if !view.busy => {
+                    known.map(|at| self.busy.swap_remove(at));
+                    false
+                }
                 None => {
-                    self.busy.push((view.index, now, computed(view.index)));
-                    all_busy = false;
+                    self.since = Some(now);
+                    self.busy.push(Busy {
+                        index: view.index,
+                        since: now,
+                        turn: view.turn,
+                        computed: computed(view.index),
+                    });
+                    false
                 }
-                Some((_, since, _)) if now < *since + PATIENCE => all_busy = false,
-                Some((.., then)) => {
-                    all_busy &= match (then, computed(view.index)) {
-                        (Some(then), Some(now)) => now >= *then + PATIENCE || is_blocked(view.index),
-                        _ => true,
-                    };
-                }
-            }
+                Some(at) => self.busy[at].is_long(now, &computed, &is_blocked),
+            };
         }
         all_busy
     }
 
-    /// When an idle worker has to look again; less often the longer it has been waiting for a preempted worker.
+    /// The workers that have been busy, and the turn of each: if that still lasts, no task should wait for it.
+    pub(crate) fn long_turns(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.busy.iter().map(|busy| (busy.index, busy.turn))
+    }
+
+    /// When an idle worker has to look again; less often if it has been waiting for a preempted worker for a while.
     pub(crate) fn next_look(&self, now: Instant) -> Option<Instant> {
-        self.since.map(|since| now + PATIENCE.max((now - since) / 4))
+        let pause = |since: Instant| ((now - since) / 4).clamp(PATIENCE, 10 * PATIENCE);
+        self.since.map(|since| now + pause(since))
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -238,5 +257,22 @@ impl Watch {
     pub(crate) fn end(&mut self) {
         self.since = None;
         self.busy.clear();
+    }
+}
+
+impl Busy {
+    fn is_long(
+        &self,
+        now: Instant,
+        computed: impl Fn(usize) -> Option<Duration>,
+        is_blocked: impl Fn(usize) -> bool,
+    ) -> bool {
+        if now < self.since + PATIENCE {
+            return false;
+        }
+        match (self.computed, computed(self.index)) {
+            (Some(then), Some(now)) => now >= then + PATIENCE || is_blocked(self.index),
+            _ => true,
+        }
     }
 }

@@ -12,6 +12,7 @@ use crossbeam_deque::{Injector, Steal, Stealer};
 use super::Worker;
 use crate::clock;
 use crate::sched::placement::{self, OnStart, OnSteal, Survey};
+use crate::sched::seat::Seat;
 use crate::sched::task::TaskRef;
 
 /// How often the oldest task is preferred to the newest. More often costs time: each of the oldest may be the root of a tree,
@@ -261,12 +262,20 @@ impl Worker {
     fn watch_is_over(&self, survey: &Survey) -> bool {
         let seat = |index| self.runtime.seat(index);
         self.on_duty.set(true);
-        self.watch.borrow_mut().is_over(
+        let mut watch = self.watch.borrow_mut();
+        let is_over = watch.is_over(
             survey,
             clock::now(),
             |index| seat(index)?.computed(),
-            |index| seat(index).and_then(|seat| seat.is_blocked()).unwrap_or(true),
-        )
+            |index| seat(index).and_then(Seat::is_blocked).unwrap_or(true),
+        );
+        if is_over {
+            // The next idle worker need not watch for as long again.
+            for (index, turn) in watch.long_turns() {
+                seat(index).inspect(|seat| seat.books.set_long_turn(turn));
+            }
+        }
+        is_over
     }
 
     fn end_watch(&self) {

@@ -31,6 +31,7 @@
 //!    exactly one if there are at most [`SURVEYED`] workers, also beside goroutines that have been
 //!    parked for more than two periods. With more workers than a survey reads, no worker gets more
 //!    than GOMAXPROCS / [`SURVEYED`], rounded up.
+//!    A goroutine and the only one that it spawns, and then waits for, run on different workers.
 //! 3. **Computing goroutines are spread.** They end no later than list scheduling has it at worst
 //!    (Graham 1969: an equal share of what the others compute, after which the longest starts),
 //!    and within 1.3 times the optimum if there are at least four for each worker. The time for
@@ -63,7 +64,7 @@ const SOON: Nanos = 200 * US + 2 * LATEST_WAKE_UP;
 const LINK: Nanos = LATEST_WAKE_UP + 100 * US + LATEST_WAKE_UP;
 
 /// Seeds that have shown something in `tasks_start_soon`. They change with the workloads.
-const KEPT: [u64; 0] = [];
+const KEPT: [u64; 10] = [217, 329, 280, 394, 250, 256, 32, 24, 91, 2416];
 
 /// A run that has ended.
 struct Run {
@@ -139,7 +140,7 @@ fn tasks_start_soon() {
 
 /// Tasks wait nearly all the time, so a worker's watch hardly ever ends.
 #[test]
-#[ignore = "fails until `Watch::next_look` forgets how long ago the watch began"]
+#[ignore = "fails in seed 6: a task waits for 76 us too long"]
 fn tasks_start_soon_in_a_stream() {
     for seed in seeds(10) {
         let stream = |rng: &mut Rng, workers| Workload::stream(rng, workers, 200 * MS);
@@ -176,6 +177,20 @@ fn a_pool_is_spread() {
                 spread.iter().all(|count| *count <= most),
                 "{run}: {spread:?}"
             );
+        }
+    }
+}
+
+#[test]
+fn a_couple_has_two_workers() {
+    for seed in seeds(100) {
+        let run = Run::new(seed, |_, _| {
+            let mut workload = Workload::default();
+            (0..4).for_each(|i| workload.couple(i * 5 * MS));
+            workload
+        });
+        for group in &run.machine.groups {
+            assert!(run.workers == 1 || group[0] != group[1], "{run}: {group:?}");
         }
     }
 }

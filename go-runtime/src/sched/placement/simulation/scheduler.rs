@@ -72,6 +72,8 @@ pub(super) struct Worker {
     /// which one goroutine has held it.
     ticks: usize,
     held_in: usize,
+    /// The number of the look since which another worker has waited for the end of its turn.
+    long_in: usize,
     retired: bool,
     oldest_started: Option<Nanos>,
     oldest_has_turn: bool,
@@ -107,6 +109,7 @@ impl Default for Worker {
             is_new_tick: false,
             ticks: 0,
             held_in: 0,
+            long_in: 0,
             retired: false,
             oldest_started: None,
             oldest_has_turn: false,
@@ -136,6 +139,10 @@ impl Worker {
         !self.retired && !self.is_held()
     }
 
+    fn is_surveyed(&self) -> bool {
+        self.accepts() && !(self.ticks > 0 && self.long_in == self.ticks)
+    }
+
     fn has_unstarted(&self) -> bool {
         !self.own.is_empty() || !self.sent.is_empty()
     }
@@ -155,6 +162,7 @@ impl Worker {
             sent: self.sent.len(),
             live: active.live,
             busy: matches!(self.phase, Phase::Running { .. }),
+            turn: self.ticks,
             asleep: self.is_asleep(),
         }
     }
@@ -519,6 +527,11 @@ impl Machine {
             |index| Some(self.workers[index].computed(self.now)),
             |index| self.workers[index].is_blocked(),
         );
+        if is_over {
+            for (other, turn) in watch.long_turns() {
+                self.workers[other].long_in = turn;
+            }
+        }
         self.workers[index].watch = watch;
         is_over
     }
@@ -712,11 +725,11 @@ impl Machine {
         };
         let others = (0..made)
             .map(|i| (first + i) % made)
-            .filter(|other| *other != index && self.workers[*other].accepts())
+            .filter(|other| *other != index && self.workers[*other].is_surveyed())
             .take(SURVEYED)
             .map(|other| self.workers[other].view(other, now))
             .collect();
-        Survey::new(self.workers[index].view(index, now), others, self.waiting)
+        Survey::new(self.workers[index].view(index, now), others, made - 1, self.waiting)
     }
 
     fn send(&mut self, from: usize, to: usize, first: TaskId, count: usize) {

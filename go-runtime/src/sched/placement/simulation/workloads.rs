@@ -183,6 +183,15 @@ impl Workload {
         }
     }
 
+    /// A group of a goroutine that spawns another one and waits for it, and of that one.
+    pub(super) fn couple(&mut self, at: Nanos) {
+        let (done, group) = (self.channel(), self.groups);
+        self.groups += 1;
+        let child = script([Step::Compute(US), Step::Arrive(group), Step::Send(done)]);
+        let parent = [Step::Arrive(group), Step::Spawn(child), Step::Receive(done)];
+        self.spawn(at, [script(parent)]);
+    }
+
     /// Goroutines that park forever, in some runs all on the worker of their parent.
     pub(super) fn crowd(&mut self, rng: &mut Rng, at: Nanos, count: usize) {
         let never = self.channel();
