@@ -97,7 +97,12 @@ impl Fiber {
     }
 
     /// Gives the idle fiber a task; the next [`resume`](Self::resume) starts it.
-    pub(super) fn assign(&self, task: TaskRef, spawned_at: &'static Location<'static>, now: Period) {
+    pub(super) fn assign(
+        &self,
+        task: TaskRef,
+        spawned_at: &'static Location<'static>,
+        now: Period,
+    ) {
         debug_assert!(self.task.get().is_none());
         self.task.set(Some(task));
         self.spawned_at.set(spawned_at);

@@ -47,7 +47,10 @@ pub(super) struct Reading {
 }
 
 fn add(count: &AtomicUsize, n: usize) {
-    count.store(count.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
+    count.store(
+        count.load(Ordering::Relaxed).wrapping_add(n),
+        Ordering::Release,
+    );
 }
 
 fn subtract(count: &AtomicUsize, n: usize) {
@@ -149,8 +152,17 @@ impl Load {
         let age = now.wrapping_sub(newest);
         let count = |parent| {
             // (A worker may be ahead by a tick that the caller has not seen.)
-            let newer = if age <= 1 || age == Period::MAX { self.slot(newest, parent).load(Ordering::Acquire) } else { 0 };
-            let older = if age == 0 || age == Period::MAX { self.slot(newest.wrapping_sub(1), parent).load(Ordering::Acquire) } else { 0 };
+            let newer = if age <= 1 || age == Period::MAX {
+                self.slot(newest, parent).load(Ordering::Acquire)
+            } else {
+                0
+            };
+            let older = if age == 0 || age == Period::MAX {
+                self.slot(newest.wrapping_sub(1), parent)
+                    .load(Ordering::Acquire)
+            } else {
+                0
+            };
             newer + older
         };
         Reading {
@@ -166,7 +178,9 @@ mod tests {
     use super::*;
 
     fn active(load: &Load, now: Period) -> (usize, usize) {
-        let Reading { leaves, parents, .. } = load.read(now);
+        let Reading {
+            leaves, parents, ..
+        } = load.read(now);
         (leaves, parents)
     }
 
@@ -180,16 +194,25 @@ mod tests {
     fn active_in_this_period_and_the_last() {
         let load = Load::default();
         start(&load, 7, 2);
-        assert_eq!([7, 8, 9].map(|now| active(&load, now)), [(2, 0), (2, 0), (0, 0)]);
+        assert_eq!(
+            [7, 8, 9].map(|now| active(&load, now)),
+            [(2, 0), (2, 0), (0, 0)]
+        );
         // One of them goes on: it counts once.
         load.enter(8);
         load.activate(7, false);
-        assert_eq!([8, 9, 10].map(|now| active(&load, now)), [(2, 0), (1, 0), (0, 0)]);
+        assert_eq!(
+            [8, 9, 10].map(|now| active(&load, now)),
+            [(2, 0), (1, 0), (0, 0)]
+        );
         assert_eq!(load.own(), (2, 0));
         // After a long time all else is forgotten.
         load.enter(20);
         load.activate(7, false);
-        assert_eq!([20, 21, 22].map(|now| active(&load, now)), [(1, 0), (1, 0), (0, 0)]);
+        assert_eq!(
+            [20, 21, 22].map(|now| active(&load, now)),
+            [(1, 0), (1, 0), (0, 0)]
+        );
     }
 
     #[test]

@@ -191,7 +191,8 @@ impl Watcher {
             watch.to_report = self.runtime.debug().slow.then_some(site);
         }
         if seat.books.is_held() {
-            self.record.note(&self.runtime.reputation, site, self.runtime.tick());
+            self.record
+                .note(&self.runtime.reputation, site, self.runtime.tick());
             if let Some(poller) = seat.poller.get() {
                 // What is registered there may be waited for elsewhere.
                 poller.poll();
@@ -240,7 +241,8 @@ impl Watcher {
             runtime.call(empty);
             return true;
         }
-        runtime.accepting() < 2 * runtime.workers() && runtime.add_worker(true, &mut self.spare).is_ok()
+        runtime.accepting() < 2 * runtime.workers()
+            && runtime.add_worker(true, &mut self.spare).is_ok()
     }
 
     /// Prints who holds a worker, once for each place in the program.

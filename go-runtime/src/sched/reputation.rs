@@ -53,7 +53,9 @@ impl Reputation {
 
     fn publish(&self, sites: &[(Site, MonitorTick)]) {
         for (i, place) in self.sites.iter().enumerate() {
-            let site = sites.get(i).map(|(site, _)| ptr::from_ref(*site).cast_mut());
+            let site = sites
+                .get(i)
+                .map(|(site, _)| ptr::from_ref(*site).cast_mut());
             place.store(site.unwrap_or_default(), Ordering::Relaxed);
         }
         self.count.store(sites.len(), Ordering::Relaxed);
@@ -69,7 +71,11 @@ pub(super) struct Record {
 impl Record {
     /// A goroutine spawned at `site` holds its worker at this moment.
     pub(super) fn note(&mut self, reputation: &Reputation, site: Site, now: MonitorTick) {
-        if let Some((_, last)) = self.sites.iter_mut().find(|(known, _)| ptr::eq(*known, site)) {
+        if let Some((_, last)) = self
+            .sites
+            .iter_mut()
+            .find(|(known, _)| ptr::eq(*known, site))
+        {
             *last = now;
             return;
         }

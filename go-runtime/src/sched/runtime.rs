@@ -11,10 +11,10 @@ use crossbeam_utils::CachePadded;
 
 use super::blocks::Depot;
 use super::idle::Idle;
+use super::load::{self, Period};
 use super::monitor::{self, Monitor};
 #[cfg(target_os = "linux")]
 use super::overflow;
-use super::load::{self, Period};
 use super::placement::Survey;
 use super::reputation::Reputation;
 use super::seat::Seat;
@@ -189,8 +189,14 @@ impl Runtime {
 
     /// Adds a worker: a retired one (on which nothing is parked, if it has to be `empty`), or a new one, whose queue lies in
     /// `spare` if its thread could not be made the last time.
-    pub(super) fn add_worker(&'static self, empty: bool, spare: &mut Option<Queue>) -> io::Result<()> {
-        let mut retired = self.seats().filter(|seat| seat.rest.is_retired() && !seat.books.is_held());
+    pub(super) fn add_worker(
+        &'static self,
+        empty: bool,
+        spare: &mut Option<Queue>,
+    ) -> io::Result<()> {
+        let mut retired = self
+            .seats()
+            .filter(|seat| seat.rest.is_retired() && !seat.books.is_held());
         if let Some(retired) = retired.find(|seat| !empty || seat.load.live() == 0) {
             retired.rest.set_retired(false);
             self.active.fetch_add(1, Ordering::Relaxed);
@@ -361,7 +367,11 @@ impl Runtime {
     /// some of them in succession.
     pub(super) fn survey(&self, index: usize) -> Survey {
         let (made, now) = (self.made(), self.period());
-        let first = if made - 1 > SURVEYED { random::below(made) } else { 0 };
+        let first = if made - 1 > SURVEYED {
+            random::below(made)
+        } else {
+            0
+        };
         let view = |index| self.seat(index).map(|seat| (seat, seat.view(index, now)));
         let others = (0..made)
             .map(|i| (first + i) % made)
@@ -377,7 +387,12 @@ impl Runtime {
         let placed = self.sum(|seat| seat.load.placed());
         // Some may have been both spawned and placed since the first sum.
         let waiting = spawned.wrapping_sub(placed) as isize;
-        Survey::new(own.unwrap_or_default(), others, made - 1, waiting.max(0) as usize)
+        Survey::new(
+            own.unwrap_or_default(),
+            others,
+            made - 1,
+            waiting.max(0) as usize,
+        )
     }
 
     /// Sends tasks to a worker, which is to start them, and has it look if it sleeps.
@@ -396,6 +411,7 @@ impl Runtime {
     }
 
     fn sum(&self, counter: fn(&Seat) -> usize) -> usize {
-        self.seats().fold(0_usize, |sum, seat| sum.wrapping_add(counter(seat)))
+        self.seats()
+            .fold(0_usize, |sum, seat| sum.wrapping_add(counter(seat)))
     }
 }

@@ -97,7 +97,10 @@ pub(crate) struct Survey {
 pub(crate) enum OnStart {
     Start,
     /// It goes to this worker, and so do the next ones, `count` in all.
-    Send { to: usize, count: usize },
+    Send {
+        to: usize,
+        count: usize,
+    },
 }
 
 /// What an idle worker does about a queue of tasks.
@@ -110,7 +113,12 @@ pub(crate) enum OnSteal {
 }
 
 impl Survey {
-    pub(crate) fn new(own: View, others: SmallVec<[View; 16]>, total: usize, waiting: usize) -> Survey {
+    pub(crate) fn new(
+        own: View,
+        others: SmallVec<[View; 16]>,
+        total: usize,
+        waiting: usize,
+    ) -> Survey {
         let mut others = others;
         for other in &mut others {
             other.parents |= own.parents && other.live > own.live + PARENTS_WORTH;
@@ -166,14 +174,21 @@ impl Survey {
         if good > 0 {
             return OnSteal::Take(good);
         }
-        let asleep = self.others.iter().filter(|other| other.asleep && other.lacks(self.level) > 0);
+        let asleep = self
+            .others
+            .iter()
+            .filter(|other| other.asleep && other.lacks(self.level) > 0);
         let wake = asleep.min_by_key(|other| other.rank());
-        OnSteal::Leave { wake: wake.map(|other| other.index) }
+        OnSteal::Leave {
+            wake: wake.map(|other| other.index),
+        }
     }
 
     /// The less loaded workers, for which tasks are left.
     fn preferred(&self) -> impl Iterator<Item = &View> {
-        self.others.iter().filter(|other| other.lacks(self.level) > 0)
+        self.others
+            .iter()
+            .filter(|other| other.lacks(self.level) > 0)
     }
 }
 
@@ -192,7 +207,7 @@ pub(crate) fn may_start_anyway(leaves: usize, parents: bool, others: usize, queu
 pub(crate) struct Watch {
     /// The less loaded workers that were busy whenever they were looked at.
     busy: SmallVec<[Busy; 8]>,
-    /// When the last of them was seen to be busy first, or else when the watch began.
+    /// When the watch began.
     since: Option<Instant>,
 }
 
@@ -213,7 +228,9 @@ impl Watch {
         computed: impl Fn(usize) -> Option<Duration>,
         is_blocked: impl Fn(usize) -> bool,
     ) -> bool {
-        self.since.get_or_insert(now);
+        let since = *self.since.get_or_insert(now);
+        // Workers that become less loaded in turn must not put the end off for ever.
+        let is_old = now >= since + 2 * PATIENCE;
         let mut all_busy = true;
         for view in survey.preferred() {
             let known = self.busy.iter().position(|busy| busy.index == view.index);
@@ -224,24 +241,28 @@ impl Watch {
                     false
                 }
                 None => {
-                    self.since = Some(now);
                     self.busy.push(Busy {
                         index: view.index,
                         since: now,
                         turn: view.turn,
                         computed: computed(view.index),
                     });
-                    false
+                    is_old
                 }
-                Some(at) => self.busy[at].is_long(now, &computed, &is_blocked),
+                Some(at) if now < self.busy[at].since + PATIENCE => is_old,
+                Some(at) => self.busy[at].is_at_work(&computed, &is_blocked),
             };
         }
         all_busy
     }
 
     /// The workers that have been busy, and the turn of each: if that still lasts, no task should wait for it.
-    pub(crate) fn long_turns(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.busy.iter().map(|busy| (busy.index, busy.turn))
+    pub(crate) fn long_turns(&self, now: Instant) -> impl Iterator<Item = (usize, usize)> {
+        let long = self
+            .busy
+            .iter()
+            .filter(move |busy| now >= busy.since + PATIENCE);
+        long.map(|busy| (busy.index, busy.turn))
     }
 
     /// When an idle worker has to look again; less often if it has been waiting for a preempted worker for a while.
@@ -261,15 +282,12 @@ impl Watch {
 }
 
 impl Busy {
-    fn is_long(
+    /// Whether it is not merely preempted by the system.
+    fn is_at_work(
         &self,
-        now: Instant,
         computed: impl Fn(usize) -> Option<Duration>,
         is_blocked: impl Fn(usize) -> bool,
     ) -> bool {
-        if now < self.since + PATIENCE {
-            return false;
-        }
         match (self.computed, computed(self.index)) {
             (Some(then), Some(now)) => now >= then + PATIENCE || is_blocked(self.index),
             _ => true,

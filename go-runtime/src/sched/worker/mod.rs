@@ -24,9 +24,9 @@ use crate::clock;
 use crate::sched::blocks::{Blocks, Depot};
 use crate::sched::fiber::Fiber;
 use crate::sched::inbox::Drained;
+use crate::sched::load::{self, Period};
 #[cfg(target_os = "linux")]
 use crate::sched::overflow;
-use crate::sched::load::{self, Period};
 use crate::sched::placement::Watch;
 use crate::sched::runtime::{Queue, Runtime};
 use crate::sched::seat::Seat;

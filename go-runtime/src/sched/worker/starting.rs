@@ -24,7 +24,9 @@ const FEW: usize = 8;
 
 /// Takes one task, however many others try at the same time.
 fn steal_one(steal: impl Fn() -> Steal<TaskRef>) -> Option<TaskRef> {
-    iter::repeat_with(steal).find(|steal| !steal.is_retry())?.success()
+    iter::repeat_with(steal)
+        .find(|steal| !steal.is_retry())?
+        .success()
 }
 
 /// A queue that belongs to all, or to another worker.
@@ -59,7 +61,9 @@ impl Queue<'_> {
                 Queue::Own(queue) => queue.steal_batch_with_limit(own, left),
             };
             match stolen {
-                Steal::Success(()) => left = left.saturating_sub(before.saturating_sub(self.len()).max(1)),
+                Steal::Success(()) => {
+                    left = left.saturating_sub(before.saturating_sub(self.len()).max(1))
+                }
                 Steal::Empty => break,
                 Steal::Retry => {}
             }
@@ -133,7 +137,9 @@ impl Worker {
     #[inline]
     fn is_bad(&self, task: TaskRef) -> bool {
         // SAFETY: the scheduler's reference is held until the goroutine has ended.
-        self.runtime.reputation.is_bad(unsafe { task.get() }.spawned_at())
+        self.runtime
+            .reputation
+            .is_bad(unsafe { task.get() }.spawned_at())
     }
 
     /// Has a task that may hold its worker start where nothing is parked.
@@ -172,7 +178,8 @@ impl Worker {
             OnStart::Start => Some(self.place(task)),
             OnStart::Send { to, count } => {
                 let next = iter::from_fn(|| self.take_unstarted(0));
-                self.runtime.send(to, iter::once(task).chain(next).take(count));
+                self.runtime
+                    .send(to, iter::once(task).chain(next).take(count));
                 None
             }
         }
@@ -244,8 +251,15 @@ impl Worker {
                     if let Some(least) = wake.and_then(|index| self.runtime.seat(index)) {
                         self.runtime.call(least);
                     }
-                    if idle && self.watch_is_over(survey) && let Some(task) = queue.steal() {
-                        let task = if self.is_bad(task) { self.start_alone(task) } else { Some(self.place(task)) };
+                    if idle
+                        && self.watch_is_over(survey)
+                        && let Some(task) = queue.steal()
+                    {
+                        let task = if self.is_bad(task) {
+                            self.start_alone(task)
+                        } else {
+                            Some(self.place(task))
+                        };
                         self.local.borrow_mut().extend(task);
                         return true;
                     }
@@ -263,15 +277,16 @@ impl Worker {
         let seat = |index| self.runtime.seat(index);
         self.on_duty.set(true);
         let mut watch = self.watch.borrow_mut();
+        let now = clock::now();
         let is_over = watch.is_over(
             survey,
-            clock::now(),
+            now,
             |index| seat(index)?.computed(),
             |index| seat(index).and_then(Seat::is_blocked).unwrap_or(true),
         );
         if is_over {
             // The next idle worker need not watch for as long again.
-            for (index, turn) in watch.long_turns() {
+            for (index, turn) in watch.long_turns(now) {
                 seat(index).inspect(|seat| seat.books.set_long_turn(turn));
             }
         }

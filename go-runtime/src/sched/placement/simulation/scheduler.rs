@@ -528,7 +528,7 @@ impl Machine {
             |index| self.workers[index].is_blocked(),
         );
         if is_over {
-            for (other, turn) in watch.long_turns() {
+            for (other, turn) in watch.long_turns(self.instant()) {
                 self.workers[other].long_in = turn;
             }
         }
@@ -729,7 +729,12 @@ impl Machine {
             .take(SURVEYED)
             .map(|other| self.workers[other].view(other, now))
             .collect();
-        Survey::new(self.workers[index].view(index, now), others, made - 1, self.waiting)
+        Survey::new(
+            self.workers[index].view(index, now),
+            others,
+            made - 1,
+            self.waiting,
+        )
     }
 
     fn send(&mut self, from: usize, to: usize, first: TaskId, count: usize) {
