@@ -1,10 +1,12 @@
 //! A fiber: a coroutine with its stack, on which tasks run one after the other.
 //!
-//! A fiber belongs to one worker, is resumed by that worker only, and never leaves its thread: it is neither `Send`
-//! nor `Sync`. When its task ends it suspends once more and waits, stack and all, for the next one.
+//! A fiber belongs to one worker, is resumed by that worker only, and never leaves its thread: it
+//! is neither `Send` nor `Sync`. When its task ends it suspends once more and waits, stack and all,
+//! for the next one.
 //!
-//! It lies at the top of its own stack, in a page that is touched anyway: nothing else of it takes memory. A switch uses the two cache lines
-//! at its start: the end of corosensei's stack, where it keeps the way back, shares the first of them.
+//! It lies at the top of its own stack, in a page that is touched anyway: nothing else of it takes
+//! memory. A switch uses the two cache lines at its start: the end of corosensei's stack, where it
+//! keeps the way back, shares the first of them.
 
 use std::cell::{Cell, UnsafeCell};
 use std::mem;
@@ -22,15 +24,18 @@ type Suspender = Yielder<(), ()>;
 
 #[repr(C)]
 pub(crate) struct Fiber {
-    /// The task to run next, or the one that runs; `None` between tasks, and to tell the fiber to end.
+    /// The task to run next, or the one that runs; `None` between tasks, and to tell the fiber to
+    /// end.
     task: Cell<Option<TaskRef>>,
     /// Where that task was spawned.
     spawned_at: Cell<&'static Location<'static>>,
     /// How to get off the stack; it lies at its bottom.
     suspender: Cell<*const Suspender>,
-    /// Where its stack ended, but for less than `MARGIN` bytes, when it was suspended last; null before it has run.
+    /// Where its stack ended, but for less than `MARGIN` bytes, when it was suspended last; null
+    /// before it has run.
     end: Cell<*const u8>,
-    /// Its place in its worker's list of those that have run since their depths were given back; or `UNLISTED`, or `NEVER_LISTED`.
+    /// Its place in its worker's list of those that have run since their depths were given back; or
+    /// `UNLISTED`, or `NEVER_LISTED`.
     place: Cell<u32>,
     /// The period in which its task ran last (see `load`).
     active_in: Cell<Period>,
@@ -47,10 +52,12 @@ const HOT_LINES: usize = 2;
 const UNLISTED: u32 = u32::MAX;
 const NEVER_LISTED: u32 = u32::MAX - 1;
 
-/// What a suspended fiber has in use below `end` is less: what is called after [`Fiber::note_end`], corosensei's `suspend` and its switch.
+/// What a suspended fiber has in use below `end` is less: what is called after [`Fiber::note_end`],
+/// corosensei's `suspend` and its switch.
 const MARGIN: usize = 4096;
 
-/// So many bytes of a suspended stack are needed as soon as it goes on; and so many soon afterwards.
+/// So many bytes of a suspended stack are needed as soon as it goes on; and so many soon
+/// afterwards.
 const HOT: usize = 5 * LINE;
 const WARM: usize = 12 * LINE;
 
@@ -60,7 +67,8 @@ impl Fiber {
         let extent = stack.extent();
         let place = stack.carve::<Fiber>();
         let fiber = place.cast::<Fiber>();
-        // SAFETY: carved for it, and nobody else's. It has nothing to drop but the coroutine, which `destroy` takes out first.
+        // SAFETY: carved for it, and nobody else's. It has nothing to drop but the coroutine, which
+        // `destroy` takes out first.
         unsafe {
             fiber.write(Fiber {
                 task: Cell::new(None),
@@ -75,11 +83,13 @@ impl Fiber {
             });
         }
         let coroutine = Coroutine::with_stack(stack, move |suspender: &Suspender, ()| {
-            // SAFETY: the fiber lies on the stack that this runs on. `destroy` lets this end before it drops the coroutine, and with it the stack.
+            // SAFETY: the fiber lies on the stack that this runs on. `destroy` lets this end before
+            // it drops the coroutine, and with it the stack.
             let this = unsafe { fiber.as_ref() };
             this.suspender.set(suspender);
             while let Some(task) = this.task.get() {
-                // SAFETY: `run` below was given the scheduler's reference, and each task is run once.
+                // SAFETY: `run` below was given the scheduler's reference, and each task is run
+                // once.
                 unsafe { task.run() };
                 this.task.set(None);
                 this.note_end();
@@ -165,7 +175,8 @@ impl Fiber {
     /// The fiber is suspended, and the caller is its worker, outside of any fiber.
     pub(super) unsafe fn discard_depths(&self) {
         let end = self.end.get().addr();
-        // SAFETY: a suspended fiber uses nothing below `end` but for the margin. (Without an end it has never run.)
+        // SAFETY: a suspended fiber uses nothing below `end` but for the margin. (Without an end it
+        // has never run.)
         unsafe { self.extent.discard_below(end.saturating_sub(MARGIN)) };
     }
 
@@ -202,8 +213,9 @@ impl Fiber {
     /// Called on the fiber's own worker, from outside of any fiber, with a task assigned.
     #[inline]
     pub(super) unsafe fn resume(&self) -> bool {
-        // SAFETY: `Some`, since `new` puts the coroutine in before it gives the fiber away. Only the worker's loop resumes, and it runs outside of fibers: so no other use of the coroutine
-        // is under way. What runs inside never touches `coroutine`.
+        // SAFETY: `Some`, since `new` puts the coroutine in before it gives the fiber away. Only
+        // the worker's loop resumes, and it runs outside of fibers: so no other use of the
+        // coroutine is under way. What runs inside never touches `coroutine`.
         let coroutine = unsafe { (*self.coroutine.get()).as_mut().unwrap_unchecked() };
         coroutine.resume(());
         self.task.get().is_none()
@@ -223,7 +235,8 @@ impl Fiber {
     /// Ends an idle fiber and frees its stack.
     ///
     /// # Safety
-    /// The fiber is idle (no task), not used again, and the caller is its worker, outside of any fiber.
+    /// The fiber is idle (no task), not used again, and the caller is its worker, outside of any
+    /// fiber.
     pub(super) unsafe fn destroy(this: NonNull<Fiber>) {
         // SAFETY: alive until its stack goes, at the end of this function.
         let fiber = unsafe { this.as_ref() };

@@ -1,12 +1,14 @@
-//! A worker's load, as the other workers see it: how many of its goroutines have been active lately, and how many live.
+//! A worker's load, as the other workers see it: how many of its goroutines have been active
+//! lately, and how many live.
 //!
-//! A goroutine counts as active in each *period* of 100 ms in which it has run, and in the next one, as long as it lives.
-//! So one that ends without having parked counts only while it runs, and a thousand that wait for seconds count for
-//! nothing. Nothing is done to goroutines that wait: the counts of a period are simply forgotten, all at once.
+//! A goroutine counts as active in each *period* of 100 ms in which it has run, and in the next
+//! one, as long as it lives. So one that ends without having parked counts only while it runs, and
+//! a thousand that wait for seconds count for nothing. Nothing is done to goroutines that wait: the
+//! counts of a period are simply forgotten, all at once.
 //!
-//! The worker alone writes, with plain stores, and only when a goroutine runs for the first time in a period, becomes a
-//! parent, or ends. The others may see counts of different moments beside each other, which [`placement`](super::placement)
-//! can live with.
+//! The worker alone writes, with plain stores, and only when a goroutine runs for the first time in
+//! a period, becomes a parent, or ends. The others may see counts of different moments beside each
+//! other, which [`placement`](super::placement) can live with.
 
 use super::task::MonitorTick;
 use crate::primitives::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -14,8 +16,9 @@ use crate::primitives::atomic::{AtomicU32, AtomicUsize, Ordering};
 /// Counts periods.
 pub(super) type Period = u32;
 
-/// Ticks of the monitor in a period: 100 ms. With much less, the members of a pool are forgotten before the last of them has
-/// started where many threads share few processors; `--test placement` notices.
+/// Ticks of the monitor in a period: 100 ms. With much less, the members of a pool are forgotten
+/// before the last of them has started where many threads share few processors; `--test placement`
+/// notices.
 const TICKS: MonitorTick = 20;
 
 /// The period of a moment.
@@ -30,11 +33,13 @@ pub(super) const NEVER: Period = Period::MAX;
 pub(super) struct Load {
     /// The period of the newest counts.
     period: AtomicU32,
-    /// Goroutines that were active in an even and in an odd period last: this one and the one before it. Leaves, and parents.
+    /// Goroutines that were active in an even and in an odd period last: this one and the one
+    /// before it. Leaves, and parents.
     active: [[AtomicUsize; 2]; 2],
     /// Goroutines that have started here and have not ended.
     live: AtomicUsize,
-    /// Goroutines that were ever spawned here, and that were ever placed here, which comes before they are started.
+    /// Goroutines that were ever spawned here, and that were ever placed here, which comes before
+    /// they are started.
     spawned: AtomicUsize,
     placed: AtomicUsize,
 }

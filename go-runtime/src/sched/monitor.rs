@@ -1,10 +1,13 @@
-//! The monitor: a thread that notices workers which one goroutine holds for long, and sees to it that the others do not suffer.
+//! The monitor: a thread that notices workers which one goroutine holds for long, and sees to it
+//! that the others do not suffer.
 //!
-//! It reads each worker's counters every few milliseconds, so a switch costs no clock. A worker that has run the same goroutine for 10 ms is
-//! *held* if that computes, or is blocked in the system (not if the system has other things to run): from then on it is in for nothing
-//! new. If something waits to be started meanwhile, a worker is added, so that GOMAXPROCS of them keep running goroutines; when the
-//! held one is free again, the added one retires: it goes on with what has started on it, and takes on nothing new. When all workers
-//! sleep the monitor sleeps as well, until the first of them gets up.
+//! It reads each worker's counters every few milliseconds, so a switch costs no clock. A worker
+//! that has run the same goroutine for 10 ms is *held* if that computes, or is blocked in the
+//! system (not if the system has other things to run): from then on it is in for nothing new. If
+//! something waits to be started meanwhile, a worker is added, so that GOMAXPROCS of them keep
+//! running goroutines; when the held one is free again, the added one retires: it goes on with what
+//! has started on it, and takes on nothing new. When all workers sleep the monitor sleeps as well,
+//! until the first of them gets up.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -20,12 +23,14 @@ use super::runtime::{Queue, Runtime};
 use super::seat::Seat;
 use crate::clock;
 
-/// How often the monitor looks: a look costs some 5 us (`overload`), so this takes a thousandth of a processor.
+/// How often the monitor looks: a look costs some 5 us (`overload`), so this takes a thousandth of
+/// a processor.
 const TICK: Duration = Duration::from_millis(5);
 /// How long a goroutine may keep others from a worker: as long as Go lets one run.
 const HELD_AFTER: Duration = Duration::from_millis(10);
-/// What has lasted for so long is no accident: a surplus of workers, of which one retires then, and a hold, which is then
-/// reported while it lasts. It is also how often workers are asked for memory to give back, and a period of `load`.
+/// What has lasted for so long is no accident: a surplus of workers, of which one retires then, and
+/// a hold, which is then reported while it lasts. It is also how often workers are asked for memory
+/// to give back, and a period of `load`.
 const LONG: Duration = Duration::from_millis(100);
 
 pub(super) struct Monitor {
@@ -76,8 +81,9 @@ pub(super) fn start(runtime: &'static Runtime) -> io::Result<()> {
 
 /// What the monitor remembers of a worker.
 struct Watch {
-    /// The worker's count of looks for something to run; as long as it stands still, so does everything else there.
-    ticks: usize,
+    /// The worker's count of looks for something to run; as long as it stands still, so does
+    /// everything else there.
+    turn: usize,
     /// When the count was first seen.
     since: Instant,
     /// How long the worker's thread had computed at the second look at the same count.
@@ -87,16 +93,17 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(ticks: usize, now: Instant) -> Watch {
+    fn new(turn: usize, now: Instant) -> Watch {
         Watch {
-            ticks,
+            turn,
             since: now,
             computed: None,
             to_report: None,
         }
     }
 
-    /// Whether the goroutine, which has been there for `lasted`, keeps the worker from others, and not the system.
+    /// Whether the goroutine, which has been there for `lasted`, keeps the worker from others, and
+    /// not the system.
     fn is_held(&mut self, seat: &Seat, lasted: Duration) -> bool {
         let now = seat.computed();
         let Some(before) = *self.computed.get_or_insert(now) else {
@@ -159,7 +166,8 @@ impl Watcher {
             }
             if all_asleep(self.runtime) {
                 let since = *self.asleep_since.get_or_insert(now);
-                // By then no goroutine counts as active any more: while the monitor naps, periods stand still.
+                // By then no goroutine counts as active any more: while the monitor naps, periods
+                // stand still.
                 if now - since >= 2 * LONG && self.surplus_since.is_none() {
                     self.runtime.monitor.nap(self.runtime);
                     self.asleep_since = None;
@@ -172,22 +180,22 @@ impl Watcher {
     }
 
     fn look_at(&mut self, index: usize, seat: &Seat, now: Instant) {
-        let ticks = seat.books.ticks();
+        let turn = seat.books.turn();
         let running = seat.books.running();
         if self.workers.len() <= index {
-            self.workers.push(Watch::new(ticks, now));
+            self.workers.push(Watch::new(turn, now));
         }
         let watch = &mut self.workers[index];
         let lasted = now - watch.since;
-        let (Some(site), true) = (running, watch.ticks == ticks) else {
-            let ended = mem::replace(watch, Watch::new(ticks, now));
+        let (Some(site), true) = (running, watch.turn == turn) else {
+            let ended = mem::replace(watch, Watch::new(turn, now));
             if let Some(site) = ended.to_report {
                 self.report(site, lasted, "");
             }
             return;
         };
         if !seat.books.is_held() && watch.is_held(seat, lasted) {
-            seat.books.set_held(ticks);
+            seat.books.set_held(turn);
             watch.to_report = self.runtime.debug().slow.then_some(site);
         }
         if seat.books.is_held() {

@@ -1,11 +1,14 @@
-//! Spawn sites with a reputation: goroutines spawned there have held a worker lately, by blocking its thread or by computing.
+//! Spawn sites with a reputation: goroutines spawned there have held a worker lately, by blocking
+//! its thread or by computing.
 //!
-//! The next goroutine of such a site is likely to do the same, and whatever is parked on its worker would wait for it. So it
-//! starts only on a worker on which nothing is parked. If there is none, it waits *apart* for the monitor's next look: then
-//! there is one, or the monitor adds one. Where twice GOMAXPROCS workers accept goroutines already, the site is
-//! forgiven after a while, and the goroutine starts like any other.
+//! The next goroutine of such a site is likely to do the same, and whatever is parked on its worker
+//! would wait for it. So it starts only on a worker on which nothing is parked. If there is none,
+//! it waits *apart* for the monitor's next look: then there is one, or the monitor adds one. Where
+//! twice GOMAXPROCS workers accept goroutines already, the site is forgiven after a while, and the
+//! goroutine starts like any other.
 //!
-//! The monitor alone writes the sites. Any worker reads them, and any worker puts tasks apart and takes them.
+//! The monitor alone writes the sites. Any worker reads them, and any worker puts tasks apart and
+//! takes them.
 
 use std::panic::Location;
 use std::ptr;
@@ -24,7 +27,8 @@ const FORGIVEN_AFTER: MonitorTick = 200;
 
 #[derive(Default)]
 pub(super) struct Reputation {
-    /// The sites, as addresses, which are the same for all goroutines spawned by one piece of code; null where there is none.
+    /// The sites, as addresses, which are the same for all goroutines spawned by one piece of code;
+    /// null where there is none.
     sites: [AtomicPtr<Location<'static>>; SITES],
     count: AtomicUsize,
     /// Tasks of such sites for which there was no worker without parked goroutines.

@@ -1,8 +1,10 @@
 //! A worker's sleep, and what it is in for: who may call it, and who counts it.
 //!
-//! A worker that sleeps is counted among those who can be called for new work ([`Idle`]), unless it has *retired*: then it sleeps
-//! for those only who have started on it. The monitor changes its standing at any time, and calls it afterwards; so a worker that has said that it
-//! sleeps looks at its standing again, with a full fence in between on both sides: one of the two sees the other's write.
+//! A worker that sleeps is counted among those who can be called for new work ([`Idle`]), unless it
+//! has *retired*: then it sleeps for those only who have started on it. The monitor changes its
+//! standing at any time, and calls it afterwards; so a worker that has said that it sleeps looks at
+//! its standing again, with a full fence in between on both sides: one of the two sees the other's
+//! write.
 
 use crossbeam_utils::CachePadded;
 
@@ -12,7 +14,8 @@ use crate::primitives::atomic::{AtomicBool, Ordering, fence};
 
 pub(crate) struct Rest<P> {
     inbox: CachePadded<Inbox<P>>,
-    /// There are enough workers without this one: it runs what has started here, and takes on nothing new. Written by the monitor.
+    /// There are enough workers without this one: it runs what has started here, and takes on
+    /// nothing new. Written by the monitor.
     retired: AtomicBool,
 }
 
@@ -37,7 +40,8 @@ impl<P: Copy> Rest<P> {
         self.inbox.drain(take)
     }
 
-    /// Says that the worker sleeps, counted or not. `false`: it must not, but look around once more.
+    /// Says that the worker sleeps, counted or not. `false`: it must not, but look around once
+    /// more.
     #[must_use]
     pub(crate) fn fall_asleep(&self, idle: &Idle) -> bool {
         let retired = self.is_retired();
@@ -78,7 +82,8 @@ impl<P: Copy> Rest<P> {
 
     // --- for others ---
 
-    /// Puts woken goroutines into the inbox. `true`: the worker slept, and the caller has to wake its thread.
+    /// Puts woken goroutines into the inbox. `true`: the worker slept, and the caller has to wake
+    /// its thread.
     ///
     /// # Safety
     /// As for [`Inbox::push`].
@@ -95,7 +100,8 @@ impl<P: Copy> Rest<P> {
         slept.map(|sleep| woken(sleep, idle)).is_some()
     }
 
-    /// Calls the sleeping worker; who calls has counted it as searching. `true`: it slept, and the caller has to wake its thread.
+    /// Calls the sleeping worker; who calls has counted it as searching. `true`: it slept, and the
+    /// caller has to wake its thread.
     #[must_use]
     pub(crate) fn call(&self, idle: &Idle) -> bool {
         fence(Ordering::SeqCst);

@@ -28,11 +28,13 @@ use crate::stack;
 #[cfg(target_os = "linux")]
 use crate::stack::Room;
 
-/// So many workers more than GOMAXPROCS there may be, for as many that are held by a goroutine each.
+/// So many workers more than GOMAXPROCS there may be, for as many that are held by a goroutine
+/// each.
 pub(super) const EXTRA: usize = 256;
 /// Of so many other workers at most each decision reads the loads.
 const SURVEYED: usize = 16;
-/// In a thread that finds no memory for its own purposes the process ends: where memory is limited (ulimit -v) none is made if there is not so much left.
+/// In a thread that finds no memory for its own purposes the process ends: where memory is limited
+/// (ulimit -v) none is made if there is not so much left.
 #[cfg(target_os = "linux")]
 const THREAD_ROOM: usize = 8 << 20;
 /// So much is enough to say what went wrong.
@@ -149,8 +151,8 @@ impl Runtime {
         queue
     }
 
-    /// Starts the thread of a worker, and waits until it is there: should there be no memory for the next one, this one does not need
-    /// any more. If it cannot be made, its queue comes back.
+    /// Starts the thread of a worker, and waits until it is there: should there be no memory for
+    /// the next one, this one does not need any more. If it cannot be made, its queue comes back.
     fn hire(&'static self, index: usize, queue: Queue) -> Result<(), (io::Error, Option<Queue>)> {
         let queue = Arc::new(Mutex::new(Some(queue)));
         let take = |queue: &Mutex<Option<Queue>>| {
@@ -187,8 +189,8 @@ impl Runtime {
         self.seats().filter(|seat| seat.takes_on()).count()
     }
 
-    /// Adds a worker: a retired one (on which nothing is parked, if it has to be `empty`), or a new one, whose queue lies in
-    /// `spare` if its thread could not be made the last time.
+    /// Adds a worker: a retired one (on which nothing is parked, if it has to be `empty`), or a new
+    /// one, whose queue lies in `spare` if its thread could not be made the last time.
     pub(super) fn add_worker(
         &'static self,
         empty: bool,
@@ -282,7 +284,8 @@ impl Runtime {
         self.config.stack_size
     }
 
-    /// Whether there is no memory for a stack of `size` bytes (`None`: of the default size), and goroutines wait for it.
+    /// Whether there is no memory for a stack of `size` bytes (`None`: of the default size), and
+    /// goroutines wait for it.
     #[inline]
     pub(crate) fn is_out_of_stacks(&self, size: Option<usize>) -> bool {
         let size = size.map_or(self.config.stack_size, stack::round_size);
@@ -363,8 +366,8 @@ impl Runtime {
         !self.injector.is_empty() || self.seats().any(Seat::has_unstarted)
     }
 
-    /// What worker `index` goes by when it has to decide where a goroutine starts: all others, or where there are very many
-    /// some of them in succession.
+    /// What worker `index` goes by when it has to decide where a goroutine starts: all others, or
+    /// where there are very many some of them in succession.
     pub(super) fn survey(&self, index: usize) -> Survey {
         let (made, now) = (self.made(), self.period());
         let first = if made - 1 > SURVEYED {

@@ -1,6 +1,7 @@
 //! A worker's seat: what the other threads see of it.
 //!
-//! A seat lasts for ever, as its worker does. Its [`Rest`] is for everybody, the counters are written by the worker alone.
+//! A seat lasts for ever, as its worker does. Its [`Rest`] is for everybody, the counters are
+//! written by the worker alone.
 
 use std::panic::Location;
 use std::ptr::{self, NonNull};
@@ -46,12 +47,12 @@ pub(crate) struct Seat {
 pub(super) struct Books {
     finished: AtomicUsize,
     /// How often it has looked for something to run.
-    ticks: AtomicUsize,
+    turns: AtomicUsize,
     /// Where the goroutine that it runs was spawned; null in its own loop.
     running: AtomicPtr<Location<'static>>,
-    /// The tick in which one goroutine has held the worker for long. Written by the monitor.
+    /// The turn in which one goroutine has held the worker for long. Written by the monitor.
     held_in: AtomicUsize,
-    /// The tick whose goroutine another worker has been waiting for. Written by that worker.
+    /// The turn whose goroutine another worker has been waiting for. Written by that worker.
     long_in: AtomicUsize,
 }
 
@@ -68,13 +69,13 @@ impl Books {
     }
     /// Counts one look for something to run, and returns the number of it.
     #[inline]
-    pub(super) fn tick(&self) -> usize {
-        let tick = self.ticks.load(Ordering::Relaxed).wrapping_add(1);
-        self.ticks.store(tick, Ordering::Relaxed);
-        tick
+    pub(super) fn next_turn(&self) -> usize {
+        let turn = self.turns.load(Ordering::Relaxed).wrapping_add(1);
+        self.turns.store(turn, Ordering::Relaxed);
+        turn
     }
-    pub(super) fn ticks(&self) -> usize {
-        self.ticks.load(Ordering::Relaxed)
+    pub(super) fn turn(&self) -> usize {
+        self.turns.load(Ordering::Relaxed)
     }
     /// It runs a goroutine that was spawned there.
     #[inline]
@@ -86,25 +87,26 @@ impl Books {
     pub(super) fn run_none(&self) {
         self.running.store(ptr::null_mut(), Ordering::Relaxed);
     }
-    /// Whether the goroutine that it runs has held it for long, so that nothing new should start here.
+    /// Whether the goroutine that it runs has held it for long, so that nothing new should start
+    /// here.
     #[inline]
     pub(super) fn is_held(&self) -> bool {
-        // (A worker that has not run anything is in tick 0, and so is the mark.)
-        let tick = self.ticks();
-        tick > 0 && self.held_in.load(Ordering::Relaxed) == tick
+        // (A worker that has not run anything is in turn 0, and so is the mark.)
+        let turn = self.turn();
+        turn > 0 && self.held_in.load(Ordering::Relaxed) == turn
     }
     /// Whether its turn has lasted for so long that another worker did not wait for its end.
     pub(super) fn is_in_long_turn(&self) -> bool {
-        let tick = self.ticks();
-        tick > 0 && self.long_in.load(Ordering::Relaxed) == tick
+        let turn = self.turn();
+        turn > 0 && self.long_in.load(Ordering::Relaxed) == turn
     }
-    /// For a worker that has waited for the end of the turn `tick`.
-    pub(super) fn set_long_turn(&self, tick: usize) {
-        self.long_in.store(tick, Ordering::Relaxed);
+    /// For a worker that has waited for the end of the turn `turn`.
+    pub(super) fn set_long_turn(&self, turn: usize) {
+        self.long_in.store(turn, Ordering::Relaxed);
     }
-    /// For the monitor: the goroutine that it runs, in its tick `tick`, has held it for long.
-    pub(super) fn set_held(&self, tick: usize) {
-        self.held_in.store(tick, Ordering::Relaxed);
+    /// For the monitor: the goroutine that it runs, in its turn `turn`, has held it for long.
+    pub(super) fn set_held(&self, turn: usize) {
+        self.held_in.store(turn, Ordering::Relaxed);
     }
     pub(super) fn running(&self) -> Option<&'static Location<'static>> {
         // SAFETY: null, or a location, which is there for ever and never changes.
@@ -146,7 +148,7 @@ impl Seat {
             sent: self.sent.len(),
             live: active.live,
             busy: self.books.running().is_some(),
-            turn: self.books.ticks(),
+            turn: self.books.turn(),
             asleep: self.rest.is_asleep(),
         }
     }
@@ -156,7 +158,8 @@ impl Seat {
         !self.fresh.is_empty() || !self.sent.is_empty()
     }
 
-    /// Puts goroutines of this worker, woken by another thread, into its inbox: a chain (see [`Rest::push`]).
+    /// Puts goroutines of this worker, woken by another thread, into its inbox: a chain (see
+    /// [`Rest::push`]).
     ///
     /// # Safety
     /// As for [`Rest::push`].
@@ -172,7 +175,8 @@ impl Seat {
         }
     }
 
-    /// Calls the sleeping worker; who calls has counted it as searching. `false`: it does not sleep.
+    /// Calls the sleeping worker; who calls has counted it as searching. `false`: it does not
+    /// sleep.
     pub(super) fn call(&self) -> bool {
         let called = self.rest.call(&Runtime::get().idle);
         if called {
@@ -189,8 +193,8 @@ impl Seat {
     }
 
     fn wake_thread(&self) {
-        // A worker that sleeps has sat down before.
-        // In one of two places: if it fell asleep when there was no poller, there may be one by now.
+        // A worker that sleeps has sat down before. In one of two places: if it fell asleep when
+        // there was no poller, there may be one by now.
         if let Some(poller) = self.poller.get() {
             poller.wake();
         }

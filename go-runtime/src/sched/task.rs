@@ -1,8 +1,8 @@
 //! A task: what the scheduler knows of a goroutine.
 //!
-//! A task is one allocation: this header, and behind it whatever the typed part (`goroutine::job`) keeps there.
-//! The scheduler handles it through a [`TaskRef`], a plain pointer; the header counts who may still use it.
-//! `parent` and `starved` belong to the worker on which the task has started.
+//! A task is one allocation: this header, and behind it whatever the typed part (`goroutine::job`)
+//! keeps there. The scheduler handles it through a [`TaskRef`], a plain pointer; the header counts
+//! who may still use it. `parent` and `starved` belong to the worker on which the task has started.
 
 use std::cell::Cell;
 use std::panic::Location;
@@ -34,8 +34,8 @@ pub(crate) struct Options {
 
 /// The typed part of a task, as functions.
 pub(crate) struct VTable {
-    /// Runs the goroutine to its end, on the current stack. It does not unwind. It gives the scheduler's
-    /// reference back, so the task may be gone afterwards.
+    /// Runs the goroutine to its end, on the current stack. It does not unwind. It gives the
+    /// scheduler's reference back, so the task may be gone afterwards.
     pub(crate) run: unsafe fn(TaskRef),
     /// Drops what is left in the typed part, then frees the memory.
     pub(crate) destroy: unsafe fn(TaskRef),
@@ -45,9 +45,9 @@ pub(crate) struct VTable {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TaskRef(NonNull<Task>);
 
-// SAFETY: a task that has not started holds a `Send` closure (or is `local`, and then sits in one worker's own
-// queue only); one that has started is only ever run by its own worker. Of the header, other threads use `refs`
-// and the fields that never change once it has been queued.
+// SAFETY: a task that has not started holds a `Send` closure (or is `local`, and then sits in one
+// worker's own queue only); one that has started is only ever run by its own worker. Of the header,
+// other threads use `refs` and the fields that never change once it has been queued.
 unsafe impl Send for TaskRef {}
 
 impl Task {
@@ -108,7 +108,8 @@ impl TaskRef {
         unsafe { (self.get().vtable.run)(self) }
     }
 
-    /// Gives a reference back; the last one drops what the task still holds, in the caller's context.
+    /// Gives a reference back; the last one drops what the task still holds, in the caller's
+    /// context.
     ///
     /// # Safety
     /// The caller owns the reference and does not use the task again.

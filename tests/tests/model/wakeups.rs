@@ -1,11 +1,12 @@
 //! Inbox, handshake, and the calling of sleeping workers.
 //!
-//! A thread that sleeps gives way here until the word it sleeps on has changed: should nobody ever change it, loom reports too
-//! many branches. (loom's own `park` cannot be mixed with `join`.) That exactly one is told to wake the thread is asserted.
+//! A thread that sleeps gives way here until the word it sleeps on has changed: should nobody ever
+//! change it, loom reports too many branches. (loom's own `park` cannot be mixed with `join`.) That
+//! exactly one is told to wake the thread is asserted.
 
 use loom::cell::UnsafeCell;
-use loom::sync::Arc;
-use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::atomic::{AtomicUsize, Ordering, fence};
+use loom::sync::{Arc, Notify};
 use loom::thread;
 
 use crate::check;
@@ -16,8 +17,8 @@ use crate::sched::inbox::{Inbox, Node, Sleep};
 use crate::sched::nap::Nap;
 use crate::sched::rest::Rest;
 
-/// Two threads push while the owner sleeps whenever it may: everything arrives, in order for each pusher, and each sleep is
-/// ended by exactly one of them.
+/// Two threads push while the owner sleeps whenever it may: everything arrives, in order for each
+/// pusher, and each sleep is ended by exactly one of them.
 #[test]
 fn inbox_loses_no_wake_up() {
     check("inbox, two pushers", 2, || {
@@ -67,8 +68,8 @@ fn inbox_loses_no_wake_up() {
     });
 }
 
-/// A sleeping owner is called and gets mail at the same time, and may get up by itself: whoever was told that it woke the
-/// owner is the only one, and the owner learns whether that was the caller.
+/// A sleeping owner is called and gets mail at the same time, and may get up by itself: whoever was
+/// told that it woke the owner is the only one, and the owner learns whether that was the caller.
 #[test]
 fn inbox_says_who_woke_the_owner() {
     check("inbox, call, push and alarm", 4, || {
@@ -99,8 +100,8 @@ fn inbox_says_who_woke_the_owner() {
     });
 }
 
-/// One blocked goroutine, two that want to end its wait: one claims; the blocked one, spinning or parked, goes on once and
-/// sees what that one wrote.
+/// One blocked goroutine, two that want to end its wait: one claims; the blocked one, spinning or
+/// parked, goes on once and sees what that one wrote.
 fn claim_and_wake(spinning: bool, quietly: bool) {
     struct Shared {
         handshake: Handshake,
@@ -132,7 +133,8 @@ fn claim_and_wake(spinning: bool, quietly: bool) {
             })
         })
         .collect();
-    // The goroutine: it looks once, unless it waits quietly, or parks; then the worker drains until it finds it.
+    // The goroutine: it looks once, unless it waits quietly, or parks; then the worker drains until
+    // it finds it.
     let handshake = &shared.handshake;
     if quietly && handshake.may_spin() {
         let _ = handshake.stop_spinning();
@@ -166,8 +168,9 @@ fn a_spinning_goroutine_is_woken_once() {
     check("handshake, spinning", 3, || claim_and_wake(true, false));
 }
 
-/// It may spin, and does not want to: it parks, and is made runnable, or the wait is over, but never both. (It was both: one whose
-/// spinning was given up in the middle of `finish` went on by itself, and its node was in the inbox all the same.)
+/// It may spin, and does not want to: it parks, and is made runnable, or the wait is over, but
+/// never both. (It was both: one whose spinning was given up in the middle of `finish` went on by
+/// itself, and its node was in the inbox all the same.)
 #[test]
 fn a_goroutine_that_does_not_spin_is_woken_once() {
     check("handshake, spinning given up", 3, || {
@@ -175,169 +178,727 @@ fn a_goroutine_that_does_not_spin_is_woken_once() {
     });
 }
 
-/// What a worker, those who queue work, and the monitor share.
-struct Roll {
-    idle: Idle,
-    rest: Rest<usize>,
-    queue: AtomicUsize,
+/// Tasks that have not started, one in each bit. It stands for a queue of crossbeam's: a look at
+/// one, and a steal, order no more than here.
+struct Tasks(Option<AtomicUsize>);
+
+impl Tasks {
+    /// No thread looks at a queue that is not `used` in this model, or there would be too many
+    /// orders.
+    fn new(used: bool) -> Tasks {
+        Tasks(used.then(|| AtomicUsize::new(0)))
+    }
+
+    fn push(&self, task: usize) {
+        self.0.as_ref().unwrap().fetch_or(task, Ordering::Relaxed);
+    }
+
+    fn all(&self) -> usize {
+        self.0
+            .as_ref()
+            .map_or(0, |tasks| tasks.load(Ordering::Relaxed))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.all() == 0
+    }
+
+    /// Takes one, however many others try at the same time.
+    fn steal(&self) -> Option<usize> {
+        let queue = self.0.as_ref()?;
+        let mut tasks = queue.load(Ordering::Relaxed);
+        while tasks != 0 {
+            let rest = tasks & (tasks - 1);
+            match queue.compare_exchange(tasks, rest, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some(tasks - rest),
+                Err(now) => tasks = now,
+            }
+        }
+        None
+    }
 }
 
-impl Roll {
-    fn new() -> Arc<Roll> {
-        Arc::new(Roll {
-            idle: Idle::new(),
+/// Where tasks wait.
+#[derive(PartialEq)]
+enum Place {
+    Injector,
+    Fresh(usize),
+    Sent(usize),
+}
+
+/// What the others see of a worker, as in `seat::Seat`.
+struct Seat {
+    rest: Rest<usize>,
+    /// What it has not started, and what was sent to it.
+    fresh: Tasks,
+    sent: Tasks,
+    /// As in `seat::Books`.
+    ticks: AtomicUsize,
+    held_in: AtomicUsize,
+    /// Its thread sleeps on this, as on std's `park`.
+    parker: Notify,
+}
+
+impl Seat {
+    fn new(index: usize, used: &[Place]) -> Seat {
+        Seat {
             rest: Rest::new(),
-            queue: AtomicUsize::new(0),
+            fresh: Tasks::new(used.contains(&Place::Fresh(index))),
+            sent: Tasks::new(used.contains(&Place::Sent(index))),
+            ticks: AtomicUsize::new(0),
+            held_in: AtomicUsize::new(0),
+            parker: Notify::new(),
+        }
+    }
+
+    fn has_unstarted(&self) -> bool {
+        !self.fresh.is_empty() || !self.sent.is_empty()
+    }
+
+    fn takes_on(&self) -> bool {
+        let is_held = || {
+            let tick = self.ticks.load(Ordering::Relaxed);
+            tick > 0 && self.held_in.load(Ordering::Relaxed) == tick
+        };
+        !self.rest.is_retired() && !is_held()
+    }
+}
+
+/// What the workers, the threads that queue work, and the monitor share, as in `runtime::Runtime`.
+/// The model is over when no thread has anything left to do, and then every task must have found a
+/// worker.
+struct Pool {
+    idle: Idle,
+    injector: Tasks,
+    /// The first ones belong to workers that go to sleep; a busy worker is a thread that only
+    /// queues tasks.
+    seats: Vec<Seat>,
+    /// Threads that are not asleep, the model's own among them until all have started. It is no
+    /// part of the protocol, so loom does not see it.
+    awake: std::sync::atomic::AtomicUsize,
+    /// The threads that are no workers.
+    others: std::sync::Mutex<Vec<thread::JoinHandle<()>>>,
+}
+
+/// (loom need not see the counting of references.)
+type SharedPool = std::sync::Arc<Pool>;
+
+impl Pool {
+    fn new(seats: usize, used: &[Place]) -> SharedPool {
+        SharedPool::new(Pool {
+            idle: Idle::new(),
+            injector: Tasks::new(used.contains(&Place::Injector)),
+            seats: (0..seats).map(|index| Seat::new(index, used)).collect(),
+            awake: std::sync::atomic::AtomicUsize::new(1),
+            others: std::sync::Mutex::default(),
         })
     }
 
-    fn has_work(&self) -> bool {
-        self.queue.load(Ordering::Relaxed) > 0
+    fn count_awake(&self) {
+        self.awake.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// As in `Runtime::announce_work`.
-    fn announce(&self) {
+    fn count_asleep(&self) {
+        if self.awake.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.seats.iter().for_each(|seat| seat.parker.notify());
+        }
+    }
+
+    /// Does what may end this worker's sleep, and wakes its thread if it has.
+    fn wake(&self, seat: &Seat, end_sleep: impl FnOnce() -> bool) -> bool {
+        // Before, as the worker may be asleep again before this thread goes on.
+        self.count_awake();
+        let slept = end_sleep();
+        if slept {
+            seat.parker.notify();
+        } else {
+            self.count_asleep();
+        }
+        slept
+    }
+
+    /// Starts a thread that queues tasks, or wakes goroutines, or is the monitor.
+    fn spawn(self: &std::sync::Arc<Pool>, f: impl FnOnce(&Pool) + 'static) {
+        self.count_awake();
+        let pool = self.clone();
+        let thread = thread::spawn(move || {
+            f(&pool);
+            pool.count_asleep();
+        });
+        self.others.lock().unwrap().push(thread);
+    }
+
+    /// `Seat::call`
+    fn call_seat(&self, seat: &Seat) -> bool {
+        self.wake(seat, || seat.rest.call(&self.idle))
+    }
+
+    /// `Seat::deliver`, of a goroutine of that worker.
+    fn deliver(&self, to: usize, node: &Node<usize>) {
+        let seat = &self.seats[to];
+        self.wake(seat, || unsafe { seat.rest.push(node, node, &self.idle) });
+    }
+
+    /// `Runtime::has_unstarted`
+    fn has_unstarted(&self) -> bool {
+        !self.injector.is_empty() || self.seats.iter().any(Seat::has_unstarted)
+    }
+
+    /// `Runtime::sleeps_any`
+    fn sleeps_any(&self) -> bool {
+        self.seats
+            .iter()
+            .any(|seat| seat.rest.is_asleep() && seat.takes_on())
+    }
+
+    /// `Runtime::announce_work`
+    fn announce_work(&self) {
         if self.idle.should_call() {
-            let callable = || self.rest.is_asleep() && self.rest.takes_on();
-            self.idle.call(
-                || callable() && self.rest.call(&self.idle),
-                || self.has_work() && callable(),
+            let wake = || {
+                let mut asleep = self
+                    .seats
+                    .iter()
+                    .filter(|seat| seat.rest.is_asleep() && seat.takes_on());
+                asleep.any(|seat| self.call_seat(seat))
+            };
+            self.idle
+                .call(wake, || self.has_unstarted() && self.sleeps_any());
+        }
+    }
+
+    /// `Runtime::call`
+    fn call(&self, seat: &Seat) {
+        self.idle.start_searching();
+        if !self.call_seat(seat) && self.idle.stop_searching() && self.has_unstarted() {
+            self.announce_work();
+        }
+    }
+
+    /// `Runtime::send`
+    fn send(&self, to: usize, task: usize) {
+        let to = &self.seats[to];
+        to.sent.push(task);
+        fence(Ordering::SeqCst);
+        if to.rest.is_asleep() {
+            self.call(to);
+        } else {
+            self.announce_work();
+        }
+    }
+
+    /// `Worker::spawn`, by the busy worker of this seat.
+    fn spawn_task(&self, seat: usize, task: usize) {
+        self.seats[seat].fresh.push(task);
+        self.announce_work();
+    }
+
+    /// `Runtime::retire_one`
+    fn retire(&self, seat: usize) {
+        self.seats[seat].rest.set_retired(true);
+        self.call(&self.seats[seat]);
+    }
+
+    /// Lets the workers and the other threads come to an end. `tasks` are all that were queued;
+    /// those that have not been started must be watched, unless no worker sleeps.
+    fn end(&self, tasks: usize, workers: Vec<thread::JoinHandle<End>>) -> Vec<End> {
+        self.count_asleep();
+        let ends: Vec<End> = workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .collect();
+        let others = std::mem::take(&mut *self.others.lock().unwrap());
+        others.into_iter().for_each(|thread| thread.join().unwrap());
+        let mut started = 0;
+        for end in &ends {
+            assert_eq!(started & end.started, 0, "a task was started twice");
+            started |= end.started;
+        }
+        let queues = self.seats.iter().flat_map(|seat| [&seat.fresh, &seat.sent]);
+        let waiting = queues
+            .chain([&self.injector])
+            .fold(0, |all, queue| all | queue.all());
+        assert_eq!(
+            (started | waiting, started & waiting),
+            (tasks, 0),
+            "lost, or twice"
+        );
+        let sleepers = ends.iter().filter(|end| end.asleep && !end.retired);
+        if waiting != 0 && sleepers.clone().next().is_some() {
+            assert!(
+                sleepers.clone().any(|end| end.watches),
+                "no worker watches a task that waits"
             );
         }
-    }
-
-    /// As in `Runtime::call`, after the standing has been changed.
-    fn call(&self) {
-        self.idle.start_searching();
-        if !self.rest.call(&self.idle) && self.idle.stop_searching() && self.has_work() {
-            self.announce();
-        }
-    }
-
-    /// The worker's loop, until it has had as much as was queued. A retired one takes nothing.
-    fn work(&self, all: usize) {
-        let (mut had, mut searching) = (0, false);
-        while had < all {
-            if !self.rest.is_retired() {
-                let found = self.queue.swap(0, Ordering::Relaxed);
-                if found > 0 {
-                    had += found;
-                    if std::mem::replace(&mut searching, false) {
-                        self.idle.stop_searching();
-                    }
-                    continue;
-                }
-                if !searching {
-                    self.idle.start_searching();
-                    searching = true;
-                }
-            }
-            if self.rest.fall_asleep(&self.idle) {
-                self.idle
-                    .last_look(std::mem::replace(&mut searching, false));
-                if self.rest.is_retired() || !self.has_work() {
-                    while self.rest.is_asleep() {
-                        thread::yield_now();
-                    }
-                }
-            }
-            if !self.rest.wake_up(&self.idle)
-                && self.rest.drain(|_| {}).called
-                && std::mem::replace(&mut searching, true)
-            {
-                self.idle.stop_searching();
-            }
-        }
-        if searching {
-            self.idle.stop_searching();
-        }
-    }
-
-    /// When all is done nobody is counted.
-    fn assert_quiet(&self) {
-        assert_eq!((self.idle.sleepers(), self.idle.searching()), (0, 0));
+        assert_eq!(
+            (self.idle.sleepers(), self.idle.searching()),
+            (sleepers.count(), 0)
+        );
+        ends
     }
 }
 
-/// A worker goes to sleep while work is queued: either it sees the work, or it is called.
+/// How a worker ended.
+#[derive(Debug, Default)]
+struct End {
+    /// The tasks that it has started.
+    started: usize,
+    asleep: bool,
+    retired: bool,
+    /// It sleeps with an alarm for the tasks that it has left to others.
+    watches: bool,
+}
+
+/// What a worker's survey says of tasks elsewhere.
+#[derive(Clone, Copy)]
+enum Survey {
+    Take,
+    /// They are for less loaded workers, of which this one may be asleep.
+    Leave {
+        to: Option<usize>,
+    },
+}
+
+/// A worker's own side, as in `worker::Worker`. A goroutine that it runs is never done: what else
+/// waits there, or relies on this worker, is left to the others.
+struct Worker {
+    pool: SharedPool,
+    index: usize,
+    survey: Survey,
+    /// How often it looks around, searching, before it sleeps.
+    looks: usize,
+    ready: usize,
+    searching: bool,
+    on_duty: bool,
+    watch: bool,
+    /// A task that it has taken elsewhere.
+    taken: Option<usize>,
+    end: End,
+}
+
+impl Worker {
+    fn new(pool: &SharedPool, index: usize, survey: Survey) -> Worker {
+        Worker {
+            pool: pool.clone(),
+            index,
+            survey,
+            looks: 0,
+            ready: 0,
+            searching: false,
+            on_duty: false,
+            watch: false,
+            taken: None,
+            end: End::default(),
+        }
+    }
+
+    /// It looks around once before it sleeps.
+    fn searching(mut self) -> Worker {
+        self.looks = 1;
+        self
+    }
+
+    fn seat(&self) -> &Seat {
+        &self.pool.seats[self.index]
+    }
+
+    /// Starts its thread, with which it is awake.
+    fn start(self) -> thread::JoinHandle<End> {
+        self.pool.count_awake();
+        thread::spawn(|| self.run(false))
+    }
+
+    /// Starts its thread, with which it sleeps already.
+    fn start_asleep(self) -> thread::JoinHandle<End> {
+        assert!(self.seat().rest.fall_asleep(&self.pool.idle));
+        thread::spawn(|| self.run(true))
+    }
+
+    /// `Worker::run`
+    fn run(mut self, asleep: bool) -> End {
+        if asleep && self.stay_asleep() {
+            return self.over();
+        }
+        let mut looked = 0;
+        loop {
+            if let Some(task) = self.next() {
+                self.go_off_duty();
+                self.end.started |= task;
+                self.pool.count_asleep();
+                return self.end;
+            }
+            if looked < self.looks && self.start_searching() {
+                looked += 1;
+            } else {
+                looked = 0;
+                if self.sleep() {
+                    return self.over();
+                }
+            }
+        }
+    }
+
+    /// The model is over, and this worker asleep.
+    fn over(mut self) -> End {
+        self.end.asleep = true;
+        self.end.retired = self.seat().rest.is_retired();
+        self.end.watches = self.watch;
+        self.end
+    }
+
+    /// `Worker::next`. (A goroutine of its own counts as no task.)
+    fn next(&mut self) -> Option<usize> {
+        let tick = self.seat().ticks.load(Ordering::Relaxed) + 1;
+        self.seat().ticks.store(tick, Ordering::Relaxed);
+        if let Some(task) = self.taken.take().or_else(|| self.next_unstarted()) {
+            return Some(task);
+        }
+        if self.seat().rest.has_mail() {
+            assert!(!self.drain(), "only a sleeping worker is called");
+        }
+        if std::mem::take(&mut self.ready) > 0 {
+            return Some(0);
+        }
+        self.search();
+        self.taken.take()
+    }
+
+    fn next_unstarted(&self) -> Option<usize> {
+        let seat = self.seat();
+        if !seat.has_unstarted() {
+            return None;
+        }
+        if seat.rest.is_retired() {
+            // `Worker::hand_over`
+            while let Some(task) = seat.sent.steal().or_else(|| seat.fresh.steal()) {
+                self.pool.injector.push(task);
+            }
+            self.pool.announce_work();
+            return None;
+        }
+        seat.sent.steal().or_else(|| seat.fresh.steal())
+    }
+
+    /// `Worker::search`, which has found nothing the last time: it takes one task at most.
+    fn search(&mut self) -> bool {
+        if self.seat().rest.is_retired() {
+            return false;
+        }
+        let pool = self.pool.clone();
+        let others = (0..pool.seats.len()).filter(|other| *other != self.index);
+        let theirs = others.flat_map(|other| [&pool.seats[other].fresh, &pool.seats[other].sent]);
+        let mut found = false;
+        for queue in [&pool.injector].into_iter().chain(theirs) {
+            if queue.is_empty() {
+                continue;
+            }
+            found = true;
+            match self.survey {
+                Survey::Take => {
+                    if let Some(task) = queue.steal() {
+                        self.taken = Some(task);
+                        return true;
+                    }
+                }
+                Survey::Leave { to } => {
+                    let to = to.map(|to| &pool.seats[to]);
+                    if let Some(to) = to.filter(|to| to.rest.is_asleep()) {
+                        pool.call(to);
+                    }
+                    // The less loaded workers have not been busy for long enough.
+                    (self.on_duty, self.watch) = (true, true);
+                }
+            }
+        }
+        if !found {
+            self.watch = false;
+        }
+        false
+    }
+
+    /// `Worker::start_searching`, without the limit on how many do.
+    fn start_searching(&mut self) -> bool {
+        if self.seat().rest.is_retired() {
+            return false;
+        }
+        if !self.searching {
+            self.pool.idle.start_searching();
+            (self.searching, self.on_duty) = (true, true);
+        }
+        true
+    }
+
+    /// `Worker::go_off_duty`
+    fn go_off_duty(&mut self) {
+        if self.on_duty {
+            self.stop_searching();
+        }
+    }
+
+    /// `Worker::stop_searching`
+    fn stop_searching(&mut self) {
+        let was_last = std::mem::take(&mut self.searching) && self.pool.idle.stop_searching();
+        self.on_duty = false;
+        if (was_last || self.watch) && self.pool.has_unstarted() {
+            self.pool.announce_work();
+        }
+    }
+
+    /// `Worker::sleep`. Returns whether the model is over.
+    fn sleep(&mut self) -> bool {
+        if !self.seat().rest.fall_asleep(&self.pool.idle) {
+            // (It has mail, or has been retired; that it was called is all that another thread may
+            // have counted.)
+            if self.get_up() == Some(true) {
+                self.pool.count_asleep();
+            }
+            return false;
+        }
+        self.pool
+            .idle
+            .last_look(std::mem::take(&mut self.searching));
+        if self.seat().rest.is_retired() && self.pool.has_unstarted() {
+            self.pool.announce_work();
+        }
+        if self.seat().has_unstarted() || self.search() {
+            // `search_again`
+            self.start_searching();
+            if self.get_up().is_some() {
+                self.pool.count_asleep();
+            }
+            return false;
+        }
+        self.pool.count_asleep();
+        self.stay_asleep()
+    }
+
+    /// Waits until another thread wakes it. Returns whether the model is over instead.
+    fn stay_asleep(&mut self) -> bool {
+        while self.seat().rest.is_asleep() {
+            if self.pool.awake.load(Ordering::Relaxed) == 0 {
+                return true;
+            }
+            self.seat().parker.wait();
+        }
+        assert!(self.get_up().is_some(), "it was woken by another thread");
+        false
+    }
+
+    /// `Worker::get_up`. Returns whether another thread has called it, or `None` if it got up by
+    /// itself.
+    fn get_up(&mut self) -> Option<bool> {
+        if self.seat().rest.wake_up(&self.pool.idle) {
+            return None;
+        }
+        let called = self.drain();
+        if called {
+            self.on_duty = true;
+            if std::mem::replace(&mut self.searching, true) {
+                self.pool.idle.stop_searching();
+            }
+        }
+        Some(called)
+    }
+
+    fn drain(&mut self) -> bool {
+        let seat = &self.pool.seats[self.index];
+        seat.rest
+            .drain(|goroutines| self.ready += goroutines)
+            .called
+    }
+}
+
+/// A worker goes to sleep while two threads queue work: either it sees the work, or it is called.
 #[test]
 fn queued_work_finds_a_worker() {
     check("idle, one worker and two spawners", 2, || {
-        let roll = Roll::new();
-        let spawners: Vec<_> = (0..2)
-            .map(|_| {
-                let roll = roll.clone();
-                thread::spawn(move || {
-                    roll.queue.fetch_add(1, Ordering::Relaxed);
-                    roll.announce();
-                })
-            })
-            .collect();
-        roll.work(2);
-        for spawner in spawners {
-            spawner.join().unwrap();
+        let pool = Pool::new(1, &[Place::Injector]);
+        let worker = Worker::new(&pool, 0, Survey::Take).searching().start();
+        for task in [1, 2] {
+            pool.spawn(move |pool| {
+                pool.injector.push(task);
+                pool.announce_work();
+            });
         }
-        roll.assert_quiet();
+        pool.end(0b11, vec![worker]);
     });
 }
 
-/// The monitor has a worker retire, and takes it back, while it goes to sleep and somebody queues work: afterwards it gets the work, and the counts are
-/// what they were.
+/// A worker is retired, and taken back, while it goes to sleep and a thread queues work: afterwards
+/// it gets the work.
 #[test]
 fn queued_work_finds_a_worker_that_was_retired() {
     check("rest, a worker, the monitor and a spawner", 2, || {
-        let roll = Roll::new();
-        let monitor = thread::spawn({
-            let roll = roll.clone();
-            move || {
-                roll.rest.set_retired(true);
-                roll.call();
-                roll.rest.set_retired(false);
-                roll.call();
-            }
+        let pool = Pool::new(1, &[Place::Injector]);
+        let worker = Worker::new(&pool, 0, Survey::Take).searching().start();
+        pool.spawn(|pool| {
+            pool.retire(0);
+            // `Runtime::add_worker`
+            pool.seats[0].rest.set_retired(false);
+            pool.call(&pool.seats[0]);
         });
-        let spawner = thread::spawn({
-            let roll = roll.clone();
-            move || {
-                roll.queue.fetch_add(1, Ordering::Relaxed);
-                roll.announce();
-            }
+        pool.spawn(|pool| {
+            pool.injector.push(1);
+            pool.announce_work();
         });
-        roll.work(1);
-        monitor.join().unwrap();
-        spawner.join().unwrap();
-        roll.assert_quiet();
+        let ends = pool.end(1, vec![worker]);
+        assert_eq!(ends[0].started, 1);
     });
 }
 
-/// The same with a worker that one goroutine has held: it takes work, but nobody calls it for any; when it is let go it is called.
+/// A goroutine has held a worker, and returns while another thread queues work: the mark that the
+/// monitor has left there does not keep the spawner from calling the worker when it sleeps.
 #[test]
 fn queued_work_finds_a_worker_that_was_held() {
-    check("rest, a held worker, the monitor and a spawner", 2, || {
-        let roll = Roll::new();
-        roll.rest.set_held(true);
-        let monitor = thread::spawn({
-            let roll = roll.clone();
-            move || {
-                roll.rest.set_held(false);
-                roll.call();
-            }
+    check("books, a held worker, the monitor and a spawner", 2, || {
+        let pool = Pool::new(1, &[Place::Injector]);
+        // It runs a goroutine in its first tick.
+        pool.seats[0].ticks.store(1, Ordering::Relaxed);
+        let worker = Worker::new(&pool, 0, Survey::Take).start();
+        pool.spawn(|pool| pool.seats[0].held_in.store(1, Ordering::Relaxed));
+        pool.spawn(|pool| {
+            pool.injector.push(1);
+            pool.announce_work();
         });
-        let spawner = thread::spawn({
-            let roll = roll.clone();
-            move || {
-                roll.queue.fetch_add(1, Ordering::Relaxed);
-                roll.announce();
-            }
-        });
-        roll.work(1);
-        monitor.join().unwrap();
-        spawner.join().unwrap();
-        roll.assert_quiet();
+        let ends = pool.end(1, vec![worker]);
+        assert_eq!(ends[0].started, 1);
     });
 }
 
-/// The monitor begins a nap while the two workers, who sleep, get up: it does not nap on while one is awake and has looked.
+/// A task is sent to a worker that goes to sleep.
+#[test]
+fn a_sent_task_finds_its_worker() {
+    check("send, to a worker that falls asleep", 2, || {
+        let pool = Pool::new(1, &[Place::Sent(0)]);
+        let worker = Worker::new(&pool, 0, Survey::Take).searching().start();
+        for task in [1, 2] {
+            pool.spawn(move |pool| pool.send(0, task));
+        }
+        pool.end(0b11, vec![worker]);
+    });
+}
+
+/// A task is sent to a worker that sleeps, or falls asleep, while another idle worker takes what it
+/// finds, or leaves it.
+#[test]
+fn a_sent_task_is_started_once() {
+    for (asleep, survey) in [
+        (true, Survey::Take),
+        (false, Survey::Take),
+        (true, Survey::Leave { to: Some(0) }),
+        (false, Survey::Leave { to: Some(0) }),
+    ] {
+        check("send, beside a worker that steals", 2, move || {
+            let pool = Pool::new(2, &[Place::Sent(0)]);
+            let to = Worker::new(&pool, 0, Survey::Take);
+            let to = if asleep {
+                to.start_asleep()
+            } else {
+                to.start()
+            };
+            let thief = Worker::new(&pool, 1, survey).start();
+            pool.spawn(|pool| pool.send(0, 1));
+            let ends = pool.end(1, vec![to, thief]);
+            assert_eq!(ends[0].started | ends[1].started, 1);
+        });
+    }
+}
+
+/// A worker is retired while another one sends it a task: it starts the task, or leaves it to a
+/// worker that has not retired.
+#[test]
+fn a_task_sent_to_a_worker_that_retires_is_started() {
+    for (asleep, preemptions) in [(true, 1), (false, 0)] {
+        check("send, to a worker that retires", preemptions, move || {
+            let pool = Pool::new(2, &[Place::Injector, Place::Sent(0)]);
+            let to = Worker::new(&pool, 0, Survey::Take);
+            let to = if asleep {
+                to.start_asleep()
+            } else {
+                to.start()
+            };
+            let other = Worker::new(&pool, 1, Survey::Take).start_asleep();
+            pool.spawn(|pool| pool.retire(0));
+            pool.spawn(|pool| pool.send(0, 1));
+            let ends = pool.end(1, vec![to, other]);
+            assert_eq!(ends[0].started | ends[1].started, 1);
+        });
+    }
+}
+
+/// A worker is retired while it falls asleep: it does not count among those who can be called for
+/// new work.
+#[test]
+fn a_retired_worker_is_not_counted() {
+    for asleep in [true, false] {
+        check("rest, a worker that retires", 3, move || {
+            let pool = Pool::new(1, &[]);
+            let worker = Worker::new(&pool, 0, Survey::Take);
+            let worker = if asleep {
+                worker.start_asleep()
+            } else {
+                worker.start()
+            };
+            pool.spawn(|pool| pool.retire(0));
+            let ends = pool.end(0, vec![worker]);
+            assert!(ends[0].retired);
+        });
+    }
+}
+
+/// A task is sent to a worker that is busy for long: another one that sleeps, or is about to, takes
+/// it or watches it.
+#[test]
+fn a_task_sent_to_a_busy_worker_is_seen() {
+    for survey in [Survey::Take, Survey::Leave { to: None }] {
+        check("send, to a busy worker", 3, move || {
+            let pool = Pool::new(2, &[Place::Sent(1)]);
+            let worker = Worker::new(&pool, 0, survey).searching().start();
+            pool.spawn(|pool| pool.send(1, 1));
+            pool.end(1, vec![worker]);
+        });
+    }
+}
+
+/// An idle worker watches a task that a busy one does not come to, and then has a goroutine of its
+/// own to run: another idle worker takes over.
+#[test]
+fn a_watch_is_handed_over() {
+    check("watch, two sleepers, a wake-up", 1, || {
+        let pool = Pool::new(3, &[Place::Fresh(2)]);
+        let node = Arc::new(Node::new(1));
+        let workers = [0, 1].map(|index| {
+            let worker = Worker::new(&pool, index, Survey::Leave { to: None });
+            worker.start_asleep()
+        });
+        pool.spawn(|pool| pool.spawn_task(2, 1));
+        pool.spawn({
+            let node = node.clone();
+            move |pool| pool.deliver(0, &node)
+        });
+        let ends = pool.end(1, workers.into());
+        assert!(ends[1].watches);
+    });
+}
+
+/// A busy worker spawns two tasks, while one worker sleeps and another one is about to.
+#[test]
+fn one_searcher_and_one_sleeper_see_all_tasks() {
+    for survey in [Survey::Take, Survey::Leave { to: None }] {
+        check("idle, a sleeper, a searcher and a spawner", 1, move || {
+            let pool = Pool::new(3, &[Place::Fresh(2)]);
+            let sleeper = Worker::new(&pool, 0, survey).start_asleep();
+            let searcher = Worker::new(&pool, 1, survey).searching().start();
+            pool.spawn(|pool| {
+                pool.spawn_task(2, 1);
+                pool.spawn_task(2, 2);
+            });
+            pool.end(0b11, vec![sleeper, searcher]);
+        });
+    }
+}
+
+/// The monitor begins a nap while the two workers, who sleep, get up: it does not nap on while one
+/// is awake and has looked.
 #[test]
 fn the_monitor_does_not_nap_while_a_worker_is_awake() {
     check("nap, two workers", 4, || {

@@ -1,21 +1,27 @@
-//! Placement: which worker starts a goroutine. It is decided once, because a started goroutine stays where it is.
+//! Placement: which worker starts a goroutine. It is decided once, because a started goroutine
+//! stays where it is.
 //!
-//! The measure is a worker's load ([`View::load`]): the goroutines that ran on it within the last 100 to 200 ms and still
-//! live, and the ones that were sent to it and have not started. Two rules follow from it:
+//! The measure is a worker's load ([`View::load`]): the goroutines that ran on it within the last
+//! 100 to 200 ms and still live, and the ones that were sent to it and have not started. Two rules
+//! follow from it:
 //!
-//! 1. **A worker that takes a task from its queue starts it, or sends it away** ([`Survey::on_start`]). It starts the task
-//!    as long as its queue holds enough others to bring each less loaded worker up to its own load. Otherwise it sends the
-//!    least loaded worker what that one lacks, in a run, and wakes it. Short goroutines end before they weigh anything, so
-//!    trees of them stay where they are spawned; a pool of GOMAXPROCS goroutines ends up one on each worker; a thousand
-//!    neighbors are cut into a few runs.
-//! 2. **An idle worker takes from any queue** by the same measure ([`Survey::on_steal`]). If a less loaded worker should
-//!    have the task, the idle one wakes that worker and keeps watch ([`Watch`]): once every such worker has been busy for
-//!    [`PATIENCE`], the idle worker starts the task itself, whatever the loads are.
+//! 1. **A worker that takes a task from its queue starts it, or sends it away**
+//!    ([`Survey::on_start`]). It starts the task as long as its queue holds enough others to bring
+//!    each less loaded worker up to its own load. Otherwise it sends the least loaded worker what
+//!    that one lacks, in a run, and wakes it. Short goroutines end before they weigh anything, so
+//!    trees of them stay where they are spawned; a pool of GOMAXPROCS goroutines ends up one on
+//!    each worker; a thousand neighbors are cut into a few runs.
+//! 2. **An idle worker takes from any queue** by the same measure ([`Survey::on_steal`]). If a less
+//!    loaded worker should have the task, the idle one wakes that worker and keeps watch
+//!    ([`Watch`]): once every such worker has been busy for [`PATIENCE`], the idle worker starts
+//!    the task itself, whatever the loads are.
 //!
-//! So a task waits for [`PATIENCE`] at most while some worker is idle. A worker counts as busy only by its own processor
-//! time, or when it is blocked in the system: a worker that the system has merely preempted will come.
+//! So a task waits for [`PATIENCE`] at most while some worker is idle. A worker counts as busy only
+//! by its own processor time, or when it is blocked in the system: a worker that the system has
+//! merely preempted will come.
 //!
-//! Everything here is arithmetic on what the caller has read; `simulation` runs it on up to 128 virtual workers.
+//! Everything here is arithmetic on what the caller has read; `simulation` runs it on up to 128
+//! virtual workers.
 
 #[cfg(test)]
 mod simulation;
@@ -24,17 +30,18 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-/// How long a task waits for a busy worker while another one is idle: some ten times what a wake-up of a thread takes at
-/// best, and a tenth of the worst start that users should see. `placement::simulation` notices when it is exceeded.
+/// How long a task waits for a busy worker while another one is idle: some ten times what a wake-up
+/// of a thread takes at best, and a tenth of the worst start that users should see.
+/// `placement::simulation` notices when it is exceeded.
 pub(super) const PATIENCE: Duration = Duration::from_micros(100);
 
-/// Weight of a goroutine that has not spawned any. All that have spawned weigh one together: a parent mostly waits for its
-/// children, and would otherwise keep its worker out of every pool that it makes; with no weight at all, a parent and its
-/// only child would share a worker.
+/// Weight of a goroutine that has not spawned any. All that have spawned weigh one together: a
+/// parent mostly waits for its children, and would otherwise keep its worker out of every pool that
+/// it makes; with no weight at all, a parent and its only child would share a worker.
 const LEAF: usize = 2;
 
-/// So many more goroutines that do nothing weigh as much as the parents of the other worker: a server's idle connections
-/// come to the worker that accepts them, too.
+/// So many more goroutines that do nothing weigh as much as the parents of the other worker: a
+/// server's idle connections come to the worker that accepts them, too.
 const PARENTS_WORTH: usize = 64;
 
 /// A worker's load, of its active goroutines.
@@ -78,11 +85,13 @@ impl View {
     }
 }
 
-/// What a worker goes by: its own load, the other workers that accept goroutines, and how many tasks wait.
+/// What a worker goes by: its own load, the other workers that accept goroutines, and how many
+/// tasks wait.
 ///
-/// The rules hold under races because no goroutine is counted twice: whoever makes a survey reads the loads first, then how
-/// many goroutines were ever spawned, and last how many have been placed. Each of the two only grows, and a goroutine is
-/// placed before it counts as load. So `waiting` is never too high, and a worker that is unsure leaves a task to others.
+/// The rules hold under races because no goroutine is counted twice: whoever makes a survey reads
+/// the loads first, then how many goroutines were ever spawned, and last how many have been placed.
+/// Each of the two only grows, and a goroutine is placed before it counts as load. So `waiting` is
+/// never too high, and a worker that is unsure leaves a task to others.
 pub(crate) struct Survey {
     level: usize,
     /// The others, or as many of the `total` as are surveyed.
@@ -139,7 +148,8 @@ impl Survey {
         self.others.iter().find(is_empty).map(|view| view.index)
     }
 
-    /// How many goroutines the others lack until each has a load of `level`, if those that are not surveyed are like the rest.
+    /// How many goroutines the others lack until each has a load of `level`, if those that are not
+    /// surveyed are like the rest.
     fn lacking(&self, level: usize) -> usize {
         let surveyed: usize = self.others.iter().map(|other| other.lacks(level)).sum();
         surveyed * self.total / self.others.len().max(1)
@@ -164,7 +174,8 @@ impl Survey {
     /// For a worker that looks at a queue with `queued` tasks of another one, or of all.
     pub(crate) fn on_steal(&self, queued: usize) -> OnSteal {
         let most = queued.min(self.waiting);
-        // The k-th task taken is started at a load of `level + (k - 1) * LEAF`; what the others lack grows with k, so search by halves.
+        // The k-th task taken is started at a load of `level + (k - 1) * LEAF`; what the others
+        // lack grows with k, so search by halves.
         let fits = |k: usize| self.lacking(self.level + (k - 1) * LEAF) <= self.waiting - k;
         let (mut good, mut bad) = (0, most + 1);
         while bad - good > 1 {
@@ -192,8 +203,8 @@ impl Survey {
     }
 }
 
-/// Whether a worker with these active goroutines may start one of `queued` in its own queue, whatever the `others` have. It
-/// saves a survey.
+/// Whether a worker with these active goroutines may start one of `queued` in its own queue,
+/// whatever the `others` have. It saves a survey.
 #[inline]
 pub(crate) fn may_start_anyway(leaves: usize, parents: bool, others: usize, queued: usize) -> bool {
     load(leaves, parents).div_ceil(LEAF) * others < queued
@@ -201,8 +212,8 @@ pub(crate) fn may_start_anyway(leaves: usize, parents: bool, others: usize, queu
 
 /// An idle worker's watch over tasks that it has left to less loaded workers.
 ///
-/// It lasts until the worker finds no task that waits: also while the worker runs goroutines of its own in between, for
-/// workers that only ever have short breaks must not lose count.
+/// It lasts until the worker finds no task that waits: also while the worker runs goroutines of its
+/// own in between, for workers that only ever have short breaks must not lose count.
 #[derive(Default)]
 pub(crate) struct Watch {
     /// The less loaded workers that were busy whenever they were looked at.
@@ -213,14 +224,16 @@ pub(crate) struct Watch {
 
 struct Busy {
     index: usize,
-    /// When it was seen to be busy first, its turn, and how long its thread had computed, if the system says so.
+    /// When it was seen to be busy first, its turn, and how long its thread had computed, if the
+    /// system says so.
     since: Instant,
     turn: usize,
     computed: Option<Duration>,
 }
 
 impl Watch {
-    /// Whether each worker that is less loaded has been busy for [`PATIENCE`], so that the idle one may start a task.
+    /// Whether each worker that is less loaded has been busy for [`PATIENCE`], so that the idle one
+    /// may start a task.
     pub(crate) fn is_over(
         &mut self,
         survey: &Survey,
@@ -256,7 +269,8 @@ impl Watch {
         all_busy
     }
 
-    /// The workers that have been busy, and the turn of each: if that still lasts, no task should wait for it.
+    /// The workers that have been busy, and the turn of each: if that still lasts, no task should
+    /// wait for it.
     pub(crate) fn long_turns(&self, now: Instant) -> impl Iterator<Item = (usize, usize)> {
         let long = self
             .busy
@@ -265,7 +279,8 @@ impl Watch {
         long.map(|busy| (busy.index, busy.turn))
     }
 
-    /// When an idle worker has to look again; less often if it has been waiting for a preempted worker for a while.
+    /// When an idle worker has to look again; less often if it has been waiting for a preempted
+    /// worker for a while.
     pub(crate) fn next_look(&self, now: Instant) -> Option<Instant> {
         let pause = |since: Instant| ((now - since) / 4).clamp(PATIENCE, 10 * PATIENCE);
         self.since.map(|since| now + pause(since))

@@ -1,6 +1,7 @@
 //! How a worker that has nothing to run looks around, goes to sleep, and gets up again.
 //!
-//! The order of the steps in [`Worker::sleep`] is what no wake-up gets lost in: see `idle` and `inbox`, and the model checks.
+//! The order of the steps in [`Worker::sleep`] is what no wake-up gets lost in: see `idle` and
+//! `inbox`, and the model checks.
 
 use std::cell::Cell;
 use std::hint;
@@ -15,11 +16,11 @@ const STACK_RETRY: Duration = Duration::from_millis(20);
 
 /// How long an idle worker looks around before it sleeps, if work has been coming late.
 const SHORT_LOOK: Duration = Duration::from_micros(20);
-/// Work that came so soon, after a sleep, would have been worth looking for: it is about what two workers need who wake
-/// each other in turn, and so would never find that they need not sleep.
+/// Work that came so soon, after a sleep, would have been worth looking for: it is about what two
+/// workers need who wake each other in turn, and so would never find that they need not sleep.
 const SOON: Duration = Duration::from_micros(250);
-/// After so much looking around it lets other threads have the CPU: on a machine with more threads than CPUs the one that it waits for may
-/// be among them, and spinning keeps it from running.
+/// After so much looking around it lets other threads have the CPU: on a machine with more threads
+/// than CPUs the one that it waits for may be among them, and spinning keeps it from running.
 const ALONE: Duration = Duration::from_micros(3);
 /// If the CPU comes back only after so long, another thread has had it.
 const SHARED: Duration = Duration::from_micros(1);
@@ -30,7 +31,8 @@ pub(super) struct Looks {
     look_for: Cell<Duration>,
     /// When it slept last, work came soon.
     soon: Cell<bool>,
-    /// How long to look around before others may have the CPU: less, if what it waited for came when they had.
+    /// How long to look around before others may have the CPU: less, if what it waited for came
+    /// when they had.
     alone: Cell<Duration>,
 }
 
@@ -49,7 +51,8 @@ impl Worker {
     pub(super) fn look_for(&self) -> Duration {
         let looks = &self.looks;
         if !looks.soon.get() && self.is_alone_awake() {
-            // There is nobody who could have work for it soon, but threads that have not had any of late.
+            // There is nobody who could have work for it soon, but threads that have not had any of
+            // late.
             return Duration::ZERO;
         }
         looks.look_for.get()
@@ -94,7 +97,8 @@ impl Worker {
             return false;
         }
         if !self.searching.get() {
-            // One of the others may have been given work in this very moment, by this one. Then that is about to come back.
+            // One of the others may have been given work in this very moment, by this one. Then
+            // that is about to come back.
             let others = self.runtime.idle.searching();
             let others = others - usize::from(others > 0 && self.looks.soon.get());
             if others > 0 && others * 2 >= self.runtime.active() {
@@ -107,7 +111,8 @@ impl Worker {
         true
     }
 
-    /// The worker is going to run something: others who relied on it to look for work, or to watch, are told.
+    /// The worker is going to run something: others who relied on it to look for work, or to watch,
+    /// are told.
     #[inline]
     pub(super) fn go_off_duty(&self) {
         if self.on_duty.get() {
@@ -135,7 +140,9 @@ impl Worker {
         }
         self.runtime.idle.last_look(self.searching.replace(false));
         if poller.is_none() && self.seat.poller.get().is_some() {
-            // Made by another thread, which calls this worker once it has said that it sleeps: one of the two sees the other.
+            // Made by another thread, which calls this worker once it has said that it sleeps: one
+            // of the two sees the other.
+            self.search_again();
             self.get_up();
             return;
         }
@@ -144,6 +151,7 @@ impl Worker {
             self.runtime.announce_work();
         }
         if self.seat.has_unstarted() || self.search(true) {
+            self.search_again();
             self.get_up();
             return;
         }
@@ -180,6 +188,14 @@ impl Worker {
             self.stack_retry.set(None);
             self.retry_stackless();
         }
+    }
+
+    /// Counts as searching again: others may have relied on this worker's last look to find all
+    /// that waits, and it has found only some of it. When it starts that, it calls another worker.
+    fn search_again(&self) {
+        self.runtime.idle.start_searching();
+        self.searching.set(true);
+        self.on_duty.set(true);
     }
 
     fn get_up(&self) {

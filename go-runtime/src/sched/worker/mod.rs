@@ -1,8 +1,9 @@
 //! A worker: one thread's loop that runs goroutines.
 //!
-//! Everything in a [`Worker`] belongs to its thread; what others may touch is in its [`Seat`]. The loop takes the
-//! started goroutines that are ready and the ones that have not started in turn, looks into its inbox and at the
-//! clock when it runs dry and every so often besides, then steals, looks around for a moment, and sleeps.
+//! Everything in a [`Worker`] belongs to its thread; what others may touch is in its [`Seat`]. The
+//! loop takes the started goroutines that are ready and the ones that have not started in turn,
+//! looks into its inbox and at the clock when it runs dry and every so often besides, then steals,
+//! looks around for a moment, and sleeps.
 
 mod firing;
 mod idleness;
@@ -33,8 +34,8 @@ use crate::sched::seat::Seat;
 use crate::sched::task::{MonitorTick, TaskRef};
 use crate::sched::timers::Timers;
 
-/// After so many goroutines, or at the monitor's next tick if they take long, the inbox, the timers and, no more than once a
-/// millisecond, the oldest task have their turn.
+/// After so many goroutines, or at the monitor's next tick if they take long, the inbox, the timers
+/// and, no more than once a millisecond, the oldest task have their turn.
 const ROUND: usize = 64;
 
 pub(crate) struct Worker {
@@ -67,13 +68,15 @@ pub(crate) struct Worker {
     stack_freed: Cell<bool>,
     /// When they try again in any case.
     stack_retry: Cell<Option<Instant>>,
-    /// The fiber that runs; `None` in the worker's own loop. A signal handler may look at any time: it is one word, and the switch to the
-    /// fiber, of which the compiler must assume that it reads memory, comes after it has been written.
+    /// The fiber that runs; `None` in the worker's own loop. A signal handler may look at any time:
+    /// it is one word, and the switch to the fiber, of which the compiler must assume that it reads
+    /// memory, comes after it has been written.
     current: Cell<Option<NonNull<Fiber>>>,
     /// It is counted in `Idle::searching`.
     searching: Cell<bool>,
-    /// Most tasks to take from another queue at a time: twice as many as the last time, but one after a sleep. So a worker that
-    /// is held by the first goroutine that it starts has none in its queue.
+    /// Most tasks to take from another queue at a time: twice as many as the last time, but one
+    /// after a sleep. So a worker that is held by the first goroutine that it starts has none in
+    /// its queue.
     batch: Cell<usize>,
     /// Tasks that it has left to others, while it is idle.
     watch: RefCell<Watch>,
@@ -139,10 +142,12 @@ impl Worker {
         seat.sit_down();
     }
 
-    /// The worker whose thread this is. `Worker` is not `Sync`, so the reference stays on this thread.
+    /// The worker whose thread this is. `Worker` is not `Sync`, so the reference stays on this
+    /// thread.
     #[inline]
     pub(crate) fn current() -> Option<&'static Worker> {
-        // SAFETY: null, or set by `run` to a worker that is never freed, on the worker's own thread.
+        // SAFETY: null, or set by `run` to a worker that is never freed, on the worker's own
+        // thread.
         unsafe { CURRENT.get().as_ref() }
     }
 
@@ -163,7 +168,8 @@ impl Worker {
         unsafe { self.current.get()?.as_ref() }.task()
     }
 
-    /// Whether an access of `address` has run over the end of the running goroutine's stack. For a signal handler on this thread.
+    /// Whether an access of `address` has run over the end of the running goroutine's stack. For a
+    /// signal handler on this thread.
     pub(super) fn is_overflow(&self, address: usize) -> bool {
         // SAFETY: the fiber that runs is alive.
         let fiber = self.current.get().map(|fiber| unsafe { fiber.as_ref() });
@@ -215,7 +221,8 @@ impl Worker {
     /// The fiber that the calling code runs on, if any; it is alive for as long as that code runs.
     #[inline]
     pub(super) fn current_fiber(&self) -> Option<&'static Fiber> {
-        // SAFETY: the fiber that runs is alive, and the caller of this runs on it: the reference does not outlive it.
+        // SAFETY: the fiber that runs is alive, and the caller of this runs on it: the reference
+        // does not outlive it.
         self.current.get().map(|fiber| unsafe { fiber.as_ref() })
     }
 
@@ -225,7 +232,8 @@ impl Worker {
         let Some(fiber) = self.current.get() else {
             unreachable!("only a goroutine suspends");
         };
-        // SAFETY: `current` says that the calling code runs on this fiber, which is alive as long as it runs.
+        // SAFETY: `current` says that the calling code runs on this fiber, which is alive as long
+        // as it runs.
         unsafe { fiber.as_ref().suspend() }
     }
 
@@ -263,22 +271,23 @@ impl Worker {
     /// What to run next, from here or from elsewhere.
     #[inline]
     fn next(&self) -> Option<Next> {
-        let tick = self.seat.books.tick();
-        if tick == self.round_ends.get()
-            && let Some(task) = self.end_round(tick)
+        let turn = self.seat.books.next_turn();
+        if turn == self.round_ends.get()
+            && let Some(task) = self.end_round(turn)
         {
             return Some(Next::New(task));
         }
-        if tick.is_multiple_of(firing::AT_A_TIME) && self.timers_left.get() {
+        if turn.is_multiple_of(firing::AT_A_TIME) && self.timers_left.get() {
             self.fire_timers();
         }
-        // In turn, so that neither those who yield all the time nor those who spawn all the time keep the others out.
-        let found = if tick.is_multiple_of(2) {
-            self.next_ready().or_else(|| self.next_new(tick))
+        // In turn, so that neither those who yield all the time nor those who spawn all the time
+        // keep the others out.
+        let found = if turn.is_multiple_of(2) {
+            self.next_ready().or_else(|| self.next_new(turn))
         } else {
-            self.next_new(tick).or_else(|| self.next_ready())
+            self.next_new(turn).or_else(|| self.next_ready())
         };
-        found.or_else(|| self.next_elsewhere(tick))
+        found.or_else(|| self.next_elsewhere(turn))
     }
 
     /// Reads the monitor's tick, and returns whether it is a new one.
@@ -295,17 +304,18 @@ impl Worker {
     #[cold]
     fn begin_tick(&self, tick: MonitorTick) {
         self.tick.set(tick);
-        self.round_ends.set(self.seat.books.ticks().wrapping_add(1));
+        self.round_ends.set(self.seat.books.turn().wrapping_add(1));
         let period = load::period(tick);
         if self.period.replace(period) != period {
             self.seat.load.enter(period);
         }
     }
 
-    /// Those have their turn who might wait for ever otherwise; one that has not started may be given back.
+    /// Those have their turn who might wait for ever otherwise; one that has not started may be
+    /// given back.
     #[inline(never)]
-    fn end_round(&self, tick: usize) -> Option<TaskRef> {
-        self.round_ends.set(tick.wrapping_add(ROUND));
+    fn end_round(&self, turn: usize) -> Option<TaskRef> {
+        self.round_ends.set(turn.wrapping_add(ROUND));
         self.collect_mail();
         self.poll();
         self.fire_timers();
@@ -315,9 +325,10 @@ impl Worker {
         if self.seat.is_trim_wanted() {
             self.trim_at_work();
         }
-        // What threads have spawned waits in no worker's queue: those who never run dry have to look as well.
+        // What threads have spawned waits in no worker's queue: those who never run dry have to
+        // look as well.
         if !self.seat.has_unstarted() {
-            self.search(false);
+            self.search_awake(false);
             return None;
         }
         self.oldest_has_turn.set(self.is_turn_of_the_oldest());
@@ -329,29 +340,31 @@ impl Worker {
         self.ready.pop().map(Next::Started)
     }
 
-    /// One that has not started: in turn one that only this worker may start, and one that it was the first to take.
+    /// One that has not started: in turn one that only this worker may start, and one that it was
+    /// the first to take.
     #[inline]
-    fn next_new(&self, tick: usize) -> Option<Next> {
+    fn next_new(&self, turn: usize) -> Option<Next> {
         if self.local.borrow().is_empty() {
-            return self.next_unstarted(tick).map(Next::New);
+            return self.next_unstarted(turn).map(Next::New);
         }
         let next_local = || self.local.borrow_mut().pop_front();
-        let task = if tick & 2 == 0 {
+        let task = if turn & 2 == 0 {
             next_local()
         } else {
-            self.next_unstarted(tick).or_else(next_local)
+            self.next_unstarted(turn).or_else(next_local)
         };
         task.map(Next::New)
     }
 
-    fn next_elsewhere(&self, tick: usize) -> Option<Next> {
+    fn next_elsewhere(&self, turn: usize) -> Option<Next> {
         if self.seat.rest.has_mail() {
             self.collect_mail();
         }
         let queued = self.fire_timers();
         self.next_ready().or_else(|| {
-            if queued || self.stack_freed.get() && self.retry_stackless() || self.search(true) {
-                self.next_new(tick)
+            if queued || self.stack_freed.get() && self.retry_stackless() || self.search_awake(true)
+            {
+                self.next_new(turn)
             } else {
                 None
             }
@@ -388,7 +401,8 @@ impl Worker {
         self.current.set(Some(fiber));
         self.vain_polls.set(0);
         self.seat.books.run(spawned_at);
-        // SAFETY: this is the worker's loop, and the fiber is its own: it has a task, which it has started, or starts now.
+        // SAFETY: this is the worker's loop, and the fiber is its own: it has a task, which it has
+        // started, or starts now.
         let ended = unsafe { fiber.as_ref().resume() };
         self.seat.books.run_none();
         self.current.set(None);

@@ -1,26 +1,30 @@
-//! How long a goroutine may have its worker for waiting: for one that polls in vain, and for one that is about to block and might as well
-//! look for its wake-up for a moment.
+//! How long a goroutine may have its worker for waiting: for one that polls in vain, and for one
+//! that is about to block and might as well look for its wake-up for a moment.
 
 use std::thread;
 
 use super::Worker;
 
-/// So many polls in vain, some microseconds of them, and others on this worker run first. Much more, and consumers that poll
-/// a closed channel keep the senders of an open one waiting: `--test starvation`.
+/// So many polls in vain, some microseconds of them, and others on this worker run first. Much
+/// more, and consumers that poll a closed channel keep the senders of an open one waiting: `--test
+/// starvation`.
 const VAIN_POLLS: u32 = 32;
-/// The same for polls that are far between, in ticks of the monitor: 5 to 10 ms, as long as Go lets a goroutine run.
+/// The same for polls that are far between, in ticks of the monitor: 5 to 10 ms, as long as Go lets
+/// a goroutine run.
 const VAIN_TICKS: u32 = 2;
 
 impl Worker {
-    /// The current goroutine has asked for something that is not there, and did not wait. It may be doing so all the time, for
-    /// something that only a goroutine behind it can give: after a while, others run first.
+    /// The current goroutine has asked for something that is not there, and did not wait. It may be
+    /// doing so all the time, for something that only a goroutine behind it can give: after a
+    /// while, others run first.
     pub(crate) fn note_vain_poll(&self) {
         let polls = self.vain_polls.get().saturating_add(1);
         self.vain_polls.set(polls);
         let ticks = self.runtime.tick().wrapping_sub(self.tick.get());
         if (polls >= VAIN_POLLS || ticks >= VAIN_TICKS) && !thread::panicking() {
             if self.has_nothing_to_run() {
-                // The goroutine that it waits for may be on another worker, whose thread waits for this processor.
+                // The goroutine that it waits for may be on another worker, whose thread waits for
+                // this processor.
                 thread::yield_now();
             }
             self.give_way();
@@ -37,14 +41,15 @@ impl Worker {
         self.yield_now();
     }
 
-    /// Whether no other goroutine can run here, as far as the worker knows without a look into its inbox.
+    /// Whether no other goroutine can run here, as far as the worker knows without a look into its
+    /// inbox.
     #[inline]
     fn has_nothing_to_run(&self) -> bool {
         self.ready.is_empty() && self.local.borrow().is_empty() && !self.seat.has_unstarted()
     }
 
-    /// Whether a goroutine that is about to block should look for its wake-up for a moment: nothing else can run here,
-    /// somebody else is awake to wake it, and it has paid off of late.
+    /// Whether a goroutine that is about to block should look for its wake-up for a moment: nothing
+    /// else can run here, somebody else is awake to wake it, and it has paid off of late.
     #[inline]
     pub(in crate::sched) fn worth_spinning(&self) -> bool {
         let credit = self.spin_credit.get();
@@ -57,7 +62,8 @@ impl Worker {
         self.may_spin_for_lock()
     }
 
-    /// Whether nothing else can run here, and another worker is awake: on it the holder of a lock may be running.
+    /// Whether nothing else can run here, and another worker is awake: on it the holder of a lock
+    /// may be running.
     #[inline]
     pub(crate) fn may_spin_for_lock(&self) -> bool {
         self.runtime.active() > 1

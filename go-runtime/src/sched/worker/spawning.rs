@@ -5,8 +5,8 @@ use crate::sched::fiber::Fiber;
 use crate::sched::load;
 use crate::sched::task::TaskRef;
 
-/// So many wait in a worker's own queue; more are for all. The queue would keep the memory of its greatest length, and one that
-/// thieves have emptied has not even a chance to give it back.
+/// So many wait in a worker's own queue; more are for all. The queue would keep the memory of its
+/// greatest length, and one that thieves have emptied has not even a chance to give it back.
 const MOST_FRESH: usize = 4096;
 
 impl Worker {
@@ -60,13 +60,14 @@ impl Worker {
         if let Some(fiber) = self.current_fiber()
             && let Some(task) = fiber.task()
         {
-            // SAFETY: the goroutine that runs holds a reference.
-            // A parent from here on: what the `Drop` of its result spawns must not change counts that it has left.
+            // SAFETY: the goroutine that runs holds a reference. A parent from here on: what the
+            // `Drop` of its result spawns must not change counts that it has left.
             let parent = unsafe { task.get() }.parent.replace(true);
             self.seat.books.finish();
             self.seat.load.end(fiber.active_in(), parent);
             fiber.set_active_in(load::NEVER);
-            // Telling who waits for it is short, though the system may interrupt just that; and its load is gone already.
+            // Telling who waits for it is short, though the system may interrupt just that; and its
+            // load is gone already.
             self.seat.books.run_none();
         }
     }

@@ -1,8 +1,10 @@
-//! Which goroutine a worker starts next, and where it gets them from. Where a goroutine starts is decided in [`placement`].
+//! Which goroutine a worker starts next, and where it gets them from. Where a goroutine starts is
+//! decided in [`placement`].
 //!
-//! What has not started lies in one of three kinds of queue: a worker's own, of which the owner takes the newest and others
-//! steal the oldest; what other workers have sent to a worker; and the injector, for what threads spawn and for what is too
-//! much for a worker's own queue. Any worker may take from any of them.
+//! What has not started lies in one of three kinds of queue: a worker's own, of which the owner
+//! takes the newest and others steal the oldest; what other workers have sent to a worker; and the
+//! injector, for what threads spawn and for what is too much for a worker's own queue. Any worker
+//! may take from any of them.
 
 use std::iter;
 use std::time::Duration;
@@ -15,11 +17,13 @@ use crate::sched::placement::{self, OnStart, OnSteal, Survey};
 use crate::sched::seat::Seat;
 use crate::sched::task::TaskRef;
 
-/// How often the oldest task is preferred to the newest. More often costs time: each of the oldest may be the root of a tree,
-/// and the more of them grow at a time, the colder are the caches (`compare`, skynet). `--test starvation` notices if never.
+/// How often the oldest task is preferred to the newest. More often costs time: each of the oldest
+/// may be the root of a tree, and the more of them grow at a time, the colder are the caches
+/// (`compare`, skynet). `--test starvation` notices if never.
 const OLDEST_WAIT: Duration = Duration::from_millis(1);
-/// Where so few wait, the newest and the oldest are started in turn: those of a kind have often been spawned one after the
-/// other (a pool's senders, and then its receivers), and each worker should have some of each (`compare`, mpmc0).
+/// Where so few wait, the newest and the oldest are started in turn: those of a kind have often
+/// been spawned one after the other (a pool's senders, and then its receivers), and each worker
+/// should have some of each (`compare`, mpmc0).
 const FEW: usize = 8;
 
 /// Takes one task, however many others try at the same time.
@@ -50,10 +54,12 @@ impl Queue<'_> {
         })
     }
 
-    /// Moves up to `most` of the oldest in a run, as neighbors often talk to each other. Returns whether it has moved any.
+    /// Moves up to `most` of the oldest in a run, as neighbors often talk to each other. Returns
+    /// whether it has moved any.
     fn steal_into(&self, own: &super::Queue, most: usize) -> bool {
         let mut left = most;
-        // One call takes a few dozen at most. What other thieves take meanwhile counts as taken by this one.
+        // One call takes a few dozen at most. What other thieves take meanwhile counts as taken by
+        // this one.
         while left > 0 {
             let before = self.len();
             let stolen = match self {
@@ -73,17 +79,18 @@ impl Queue<'_> {
 }
 
 impl Worker {
-    /// A task that this worker starts now, from what it has queued or was sent. What should start elsewhere is sent there.
+    /// A task that this worker starts now, from what it has queued or was sent. What should start
+    /// elsewhere is sent there.
     #[inline]
-    pub(super) fn next_unstarted(&self, tick: usize) -> Option<TaskRef> {
+    pub(super) fn next_unstarted(&self, turn: usize) -> Option<TaskRef> {
         if self.fresh.is_empty() && self.seat.sent.is_empty() {
             return None;
         }
-        self.next_of_some(tick)
+        self.next_of_some(turn)
     }
 
     #[inline(never)]
-    fn next_of_some(&self, tick: usize) -> Option<TaskRef> {
+    fn next_of_some(&self, turn: usize) -> Option<TaskRef> {
         loop {
             let sent = &self.seat.sent;
             let queued = self.fresh.len() + if sent.is_empty() { 0 } else { sent.len() };
@@ -94,7 +101,7 @@ impl Worker {
                 self.hand_over();
                 return None;
             }
-            let task = self.take_unstarted(tick)?;
+            let task = self.take_unstarted(turn)?;
             if let Some(task) = self.start_or_send(task, queued) {
                 return Some(task);
             }
@@ -102,16 +109,18 @@ impl Worker {
     }
 
     #[inline]
-    fn take_unstarted(&self, tick: usize) -> Option<TaskRef> {
+    fn take_unstarted(&self, turn: usize) -> Option<TaskRef> {
         let sent = &self.seat.sent;
-        // What was sent has waited already. (And there is never much of it, since others send only what is lacking here.)
+        // What was sent has waited already. (And there is never much of it, since others send only
+        // what is lacking here.)
         if !sent.is_empty()
             && let Some(task) = steal_one(|| sent.steal())
         {
             return Some(task);
         }
-        // The newest first keeps trees of goroutines small; now and then the oldest, so that none starves.
-        let is_mixed = self.fresh.len() <= FEW && tick & 2 == 0;
+        // The newest first keeps trees of goroutines small; now and then the oldest, so that none
+        // starves.
+        let is_mixed = self.fresh.len() <= FEW && turn & 2 == 0;
         if self.oldest_has_turn.replace(false) || is_mixed {
             steal_one(|| self.seat.fresh.steal())
         } else {
@@ -205,7 +214,8 @@ impl Worker {
         is_due
     }
 
-    /// One task from the injector, though this worker has some of its own: those are newer, and may go on for ever.
+    /// One task from the injector, though this worker has some of its own: those are newer, and may
+    /// go on for ever.
     pub(super) fn next_injected(&self) -> Option<TaskRef> {
         let injector = &self.runtime.injector;
         if injector.is_empty() || self.seat.rest.is_retired() {
@@ -223,10 +233,12 @@ impl Worker {
         iter::once(Queue::Shared(&self.runtime.injector)).chain(theirs)
     }
 
-    /// Brings some of what waits elsewhere to this worker's queue, as far as it is this worker's to start, and returns
-    /// whether it has. If not, sees to it that the right worker learns of it; an `idle` worker keeps watch besides.
+    /// Brings some of what waits elsewhere to this worker's queue, as far as it is this worker's to
+    /// start, and returns whether it has. If not, sees to it that the right worker learns of it; an
+    /// `idle` worker keeps watch besides.
     pub(super) fn search(&self, idle: bool) -> bool {
         if self.seat.rest.is_retired() {
+            self.end_watch();
             return false;
         }
         if let Some(task) = self.next_apart() {
@@ -270,6 +282,16 @@ impl Worker {
             self.end_watch();
         }
         false
+    }
+
+    /// The same for a worker that may not count as searching: while it moved tasks, other workers
+    /// may have looked in vain, and gone to sleep.
+    pub(super) fn search_awake(&self, idle: bool) -> bool {
+        let found = self.search(idle);
+        if found && !self.searching.get() {
+            self.runtime.announce_work();
+        }
+        found
     }
 
     #[cold]

@@ -142,7 +142,7 @@ impl Worker {
             return Some(now);
         }
         let began = *pool.trim.began.get_or_insert(now);
-        let tick = self.seat.books.ticks();
+        let tick = self.seat.books.turn();
         let any = pool.has_something_to_give(tick) || !self.depot().is_empty();
         any.then(|| began + AFTER)
     }
@@ -158,7 +158,7 @@ impl Worker {
     pub(super) fn trim(&self, now: Instant, asleep: bool) {
         let pool = &mut *self.pool.borrow_mut();
         if !pool.trim.going {
-            pool.begin(now, self.seat.books.ticks());
+            pool.begin(now, self.seat.books.turn());
         }
         // SAFETY: this is the worker's loop.
         if unsafe { pool.end_some() || pool.discard_some() } {
