@@ -144,9 +144,7 @@ fn a_hundred_at_once() {
 
 #[test]
 fn the_worker_goes_on() {
-    for test in ["one_worker", "a_hundred_at_once"] {
-        child::succeed(test, &[("GOMAXPROCS", "1")]);
-    }
+    child::succeed_with(&["1", "8"], &["one_worker", "a_hundred_at_once"]);
 }
 
 fn pool_threads() -> usize {
@@ -267,7 +265,7 @@ fn racing_calls() {
 
 #[test]
 fn calls_race() {
-    for (workers, threads) in [("1", "1"), ("2", "2"), ("4", "64")] {
+    for (workers, threads) in [("1", "1"), ("2", "2"), ("4", "64"), ("16", "8")] {
         child::succeed(
             "racing_calls",
             &[("GOMAXPROCS", workers), ("GOBLOCKING", threads)],

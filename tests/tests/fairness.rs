@@ -346,3 +346,8 @@ fn receivers_are_served_in_the_order_of_their_coming() {
         }
     }
 }
+
+#[test]
+fn orders_with_one_worker_and_with_many() {
+    support::run_with(&["1", "8", "16"], &["are_served_in_the_order"]);
+}

@@ -14,6 +14,8 @@ use go_runtime::channel::{
 use go_runtime::sync::WaitGroup;
 use go_runtime::{Builder, go, gomaxprocs, select, select_biased, yield_now};
 
+mod support;
+
 #[test]
 fn arguments_are_evaluated_in_the_caller_and_in_order() {
     let caller = thread::current().id();
@@ -317,4 +319,12 @@ fn busy_workers_start_what_threads_spawn() {
     }
     stop.store(1, Ordering::Relaxed);
     busy.into_iter().for_each(|busy| busy.join().unwrap());
+}
+
+#[test]
+fn all_of_these_with_one_worker_and_with_many() {
+    support::whole_target_with(
+        &["1", "8", "16"],
+        "all_of_these_with_one_worker_and_with_many",
+    );
 }

@@ -148,15 +148,11 @@ fn a_chain_of_blocked_threads() {
 
 #[test]
 fn what_has_not_started_goes_on() {
-    for test in [
+    child::succeed_with_few_and_many(&[
         "beside_hogs",
         "children_of_a_hog",
         "a_chain_of_blocked_threads",
-    ] {
-        for workers in ["1", "2"] {
-            child::succeed(test, &[("GOMAXPROCS", workers)]);
-        }
-    }
+    ]);
 }
 
 /// With one worker: an extra one comes, retires when it is not needed, goes on with what has started there, and comes again.
@@ -278,11 +274,7 @@ fn after_a_quiet_hold() {
 
 #[test]
 fn a_worker_that_was_held_is_called() {
-    for test in ["after_a_hold", "after_a_quiet_hold"] {
-        for workers in ["1", "2"] {
-            child::succeed(test, &[("GOMAXPROCS", workers)]);
-        }
-    }
+    child::succeed_with_few_and_many(&["after_a_hold", "after_a_quiet_hold"]);
 }
 
 /// Goroutines that each spawn their successor keep a worker's own queue from ever being empty: the others have their turn all the same.
@@ -301,7 +293,7 @@ fn beside_a_chain() {
         }
         // From a thread, and more than fit into a worker's own queue from a goroutine.
         go!({}).join().unwrap();
-        let (tx, rx) = unbounded();
+        let (tx, rx) = unbounded::<i32>();
         go! {
             for n in 0..6000 {
                 go!(clone(tx) { tx.send(n).unwrap() });
@@ -309,14 +301,14 @@ fn beside_a_chain() {
         }
         .join()
         .unwrap();
-        assert_eq!(rx.iter().take(6000).sum::<i32>(), (0..6000).sum());
+        // The oldest is started once in a millisecond, so only some of them are awaited beside chains.
+        let beside_chains: i32 = rx.iter().take(500).sum();
         stop.store(true, Ordering::Relaxed);
+        assert_eq!(beside_chains + rx.iter().sum::<i32>(), (0..6000).sum());
     });
 }
 
 #[test]
 fn chains_keep_nobody_out() {
-    for workers in ["1", "2"] {
-        child::succeed("beside_a_chain", &[("GOMAXPROCS", workers)]);
-    }
+    child::succeed_with_few_and_many(&["beside_a_chain"]);
 }

@@ -45,7 +45,7 @@ const THREADS: usize = 4;
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn a_crowd() {
-    let times = if cfg!(debug_assertions) { 20 } else { 200 };
+    let times = if cfg!(debug_assertions) { 5 } else { 200 };
     let halves = Arc::new(Mutex::new(Halves::default()));
     let turn = |halves: &Mutex<Halves>, i: usize| match i % 8 {
         // While it has the lock others run, and find it taken.
@@ -91,11 +91,7 @@ fn a_million() {
 
 #[test]
 fn one_at_a_time() {
-    for workers in ["1", "2", "4"] {
-        for test in ["a_crowd", "a_million"] {
-            child::succeed(test, &[("GOMAXPROCS", workers)]);
-        }
-    }
+    child::succeed_with_few_and_many(&["a_crowd", "a_million"]);
 }
 
 /// The holder waits for a channel; those who wait for it are parked meanwhile, and their workers run others.

@@ -1,56 +1,69 @@
-//! Which worker starts a goroutine: a pool is spread over all of them. In processes of its own, because other tests
-//! would keep workers busy, and then the rule gives way.
+//! Which worker starts a goroutine, and how soon.
+//!
+//! The tests that look at places run in processes of their own, for goroutines of other tests would
+//! change the workers' loads. The places are told by the threads' names and ids and never by a
+//! measured time, so that a loaded machine changes nothing; where a time is limited, the limit is
+//! one that only a starving goroutine exceeds.
+#![cfg(target_os = "linux")]
 
-use std::collections::HashSet;
-use std::env;
-use std::process::Command;
+use std::fmt::Debug;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use go_runtime::channel::{bounded, unbounded};
-use go_runtime::{go, gomaxprocs, spawn};
+use go_runtime::time;
 
-/// Makes GOMAXPROCS goroutines that wait on one channel, and counts the workers that they are on.
-fn places_of_a_pool() -> usize {
-    let (jobs, todo) = bounded::<()>(0);
-    let (here, places) = unbounded();
-    let pool: Vec<_> = (0..gomaxprocs())
-        .map(|_| {
-            go!(clone(todo, here) {
-                here.send(thread::current().id()).unwrap();
-                let _ = todo.recv();
-            })
-        })
-        .collect();
-    let places: HashSet<_> = places.iter().take(gomaxprocs()).collect();
-    drop(jobs);
-    // The next pool finds no leftovers of this one.
-    pool.into_iter().for_each(|member| member.join().unwrap());
-    places.len()
+#[path = "support/busy.rs"]
+mod busy;
+#[path = "support/child.rs"]
+mod child;
+#[path = "placement/held.rs"]
+mod held;
+#[path = "placement/pairs.rs"]
+mod pairs;
+#[path = "placement/pools.rs"]
+mod pools;
+#[path = "placement/starved.rs"]
+mod starved;
+mod support;
+
+/// Longer than a goroutine counts as recently active (`go-runtime/src/sched/load.rs`), unless other
+/// processes keep the runtime's monitor from counting the time.
+const FORGOTTEN: Duration = Duration::from_millis(260);
+
+/// Checks what holds when all parked goroutines are forgotten: at the first attempt, but for a
+/// machine that is so loaded that it takes longer.
+#[track_caller]
+fn once_forgotten<E: Debug>(mut attempt: impl FnMut() -> Result<(), E>) {
+    let mut errors = Vec::new();
+    while errors.len() < 5 {
+        time::sleep(FORGOTTEN);
+        match attempt() {
+            Ok(()) => return,
+            Err(error) => errors.push(error),
+        }
+    }
+    panic!("{errors:?}");
 }
 
-/// The part that runs in a process of its own.
-#[test]
-#[ignore = "run by a_pool_is_one_on_each_worker"]
-fn one_on_each() {
-    for round in 0..200 {
-        assert_eq!(places_of_a_pool(), gomaxprocs(), "from a thread, {round}");
-        let from_goroutine = spawn(places_of_a_pool).join().unwrap();
-        assert_eq!(from_goroutine, gomaxprocs(), "from a goroutine, {round}");
+/// Keeps the other tests of this target from running child processes meanwhile.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs the ignored tests one after the other with each number of workers.
+#[track_caller]
+fn with_workers(workers: &[&str], tests: &[&str]) {
+    let _alone = alone();
+    for &workers in workers {
+        for test in tests {
+            child::succeed(test, &[("GOMAXPROCS", workers)]);
+        }
     }
 }
 
-#[test]
-fn a_pool_is_one_on_each_worker() {
-    for workers in ["1", "2", "3", "4", "8", "16"] {
-        let output = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "one_on_each", "--ignored"])
-            .env("GOMAXPROCS", workers)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "GOMAXPROCS={workers}: {}",
-            String::from_utf8_lossy(&output.stdout)
-        );
-    }
+/// The name of the worker that the caller runs on.
+fn worker_name() -> String {
+    thread::current().name().unwrap_or_default().to_owned()
 }

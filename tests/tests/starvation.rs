@@ -112,7 +112,7 @@ fn those_who_ask_with_no_time_left_let_others_run() {
 
 #[test]
 fn nobody_starves() {
-    child::succeed_with_one_and_two(&[
+    child::succeed_with_few_and_many(&[
         "oldest_beside_chains",
         "sleepers_beside_long_turns",
         "those_who_ask_with_no_time_left_let_others_run",

@@ -2,49 +2,61 @@
 //! lately, and how many live.
 //!
 //! A goroutine counts as active in each *period* of 100 ms in which it has run, and in the next
-//! one, as long as it lives. So one that ends without having parked counts only while it runs, and
-//! a thousand that wait for seconds count for nothing. Nothing is done to goroutines that wait: the
-//! counts of a period are simply forgotten, all at once.
+//! one, as long as it lives. So a goroutine that ends without having parked counts only while it
+//! runs, and a thousand goroutines that wait for seconds count for nothing. Waiting goroutines cost
+//! no work: the counts of a period are forgotten, all at once.
 //!
-//! The worker alone writes, with plain stores, and only when a goroutine runs for the first time in
-//! a period, becomes a parent, or ends. The others may see counts of different moments beside each
-//! other, which [`placement`](super::placement) can live with.
+//! ```text
+//! period      6        7        8        9
+//! active[0]   |  6     |  6     |  8     |  8     the even periods
+//! active[1]   |  5     |  7     |  7     |  9     the odd periods
+//! ```
+//!
+//! Only the worker's own thread writes, with plain stores: when a goroutine is spawned, placed,
+//! runs for the first time in a period, becomes a parent, or ends. Other threads may read counts
+//! of different moments beside each other: a goroutine that has just moved from one period's count
+//! to the next may be read twice or not at all.
 
 use super::task::MonitorTick;
 use crate::primitives::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-/// Counts periods.
+/// The number of a period.
 pub(super) type Period = u32;
 
-/// Ticks of the monitor in a period: 100 ms. With much less, the members of a pool are forgotten
-/// before the last of them has started where many threads share few processors; `--test placement`
-/// notices.
+/// Ticks of the monitor in a period: 100 ms. If a period is much shorter, the first members of a
+/// pool are forgotten before the last one has started, where many threads share few processors
+/// (`--test placement`).
 const TICKS: MonitorTick = 20;
 
-/// The period of a moment.
+/// For so many ticks at most a goroutine counts as active after it has run.
+pub(super) const ACTIVE_FOR: MonitorTick = 2 * TICKS;
+
+/// The period that a tick of the monitor belongs to.
 pub(super) fn period(tick: MonitorTick) -> Period {
     tick / TICKS
 }
 
-/// A goroutine that has not been active yet.
+/// The last active period of a goroutine that counts in none: before its start and after its end.
 pub(super) const NEVER: Period = Period::MAX;
 
+/// A worker's counts of its goroutines.
 #[derive(Default)]
 pub(super) struct Load {
     /// The period of the newest counts.
     period: AtomicU32,
-    /// Goroutines that were active in an even and in an odd period last: this one and the one
-    /// before it. Leaves, and parents.
+    /// Goroutines by the period in which they were active last, an even or an odd one, and by
+    /// whether they have spawned others: `[period & 1][parent]`. Of the two periods one is `period`
+    /// and the other is the one before it.
     active: [[AtomicUsize; 2]; 2],
     /// Goroutines that have started here and have not ended.
     live: AtomicUsize,
-    /// Goroutines that were ever spawned here, and that were ever placed here, which comes before
-    /// they are started.
+    /// Goroutines that this worker has ever spawned, and that it has ever placed: decided to start.
+    /// A goroutine is placed before it counts as active.
     spawned: AtomicUsize,
     placed: AtomicUsize,
 }
 
-/// What another worker reads.
+/// A worker's counts as another thread reads them.
 pub(super) struct Reading {
     pub(super) leaves: usize,
     pub(super) parents: usize,
@@ -71,14 +83,14 @@ impl Load {
         self.period.load(Ordering::Relaxed)
     }
 
-    /// The counts that a goroutine which was last active in `last` is in, if it still counts.
+    /// The count that includes a goroutine which was last active in `last`, if any still does.
     fn counted(&self, last: Period, parent: bool) -> Option<&AtomicUsize> {
         (self.period().wrapping_sub(last) <= 1).then(|| self.slot(last, parent))
     }
 
     // --- for the worker ---
 
-    /// A period begins. The worker calls it before it counts anything in that period.
+    /// Begins a period. The worker calls this before it counts anything in that period.
     #[cold]
     pub(super) fn enter(&self, now: Period) {
         let passed = now.wrapping_sub(self.period());
@@ -90,7 +102,7 @@ impl Load {
         self.period.store(now, Ordering::Release);
     }
 
-    /// A goroutine, last active in `last`, runs for the first time in this period.
+    /// Notes that a goroutine, last active in `last`, runs for the first time in this period.
     pub(super) fn activate(&self, last: Period, parent: bool) {
         if let Some(counted) = self.counted(last, parent) {
             subtract(counted, 1);
@@ -98,7 +110,7 @@ impl Load {
         add(self.slot(self.period(), parent), 1);
     }
 
-    /// A goroutine that was last active in `last` has spawned its first child.
+    /// Notes that a goroutine, last active in `last`, has spawned its first child.
     pub(super) fn become_parent(&self, last: Period) {
         if let Some(counted) = self.counted(last, false) {
             subtract(counted, 1);
@@ -106,26 +118,29 @@ impl Load {
         }
     }
 
+    /// Notes that a goroutine has been spawned on this worker.
     pub(super) fn spawn(&self) {
         add(&self.spawned, 1);
     }
 
+    /// Notes that this worker has decided to start a goroutine.
     pub(super) fn place(&self) {
         add(&self.placed, 1);
     }
 
-    /// A goroutine is about to run for the first time. It is active in this period from now on.
+    /// Notes that a goroutine is about to run for the first time: it is active in this period.
     pub(super) fn start(&self) {
         add(&self.live, 1);
         add(self.slot(self.period(), false), 1);
     }
 
-    /// How many goroutines have started here and have not ended.
+    /// Returns how many goroutines have started here and have not ended.
     pub(super) fn live(&self) -> usize {
         self.live.load(Ordering::Relaxed)
     }
 
-    /// The worker's own leaves and parents.
+    /// The worker's leaves and parents, as the worker itself reads them: those of its current
+    /// period and of the one before it.
     #[inline]
     pub(super) fn own(&self) -> (usize, usize) {
         let count = |parent: usize| {
@@ -135,6 +150,7 @@ impl Load {
         (count(0), count(1))
     }
 
+    /// Notes that a goroutine, last active in `last`, has ended.
     pub(super) fn end(&self, last: Period, parent: bool) {
         if let Some(counted) = self.counted(last, parent) {
             subtract(counted, 1);
@@ -144,19 +160,22 @@ impl Load {
 
     // --- for others ---
 
+    /// Returns how many goroutines this worker has ever spawned.
     pub(super) fn spawned(&self) -> usize {
         self.spawned.load(Ordering::Acquire)
     }
 
+    /// Returns how many goroutines this worker has ever placed.
     pub(super) fn placed(&self) -> usize {
         self.placed.load(Ordering::Acquire)
     }
 
+    /// Returns the counts of the period `now`, whatever period the worker has noticed last.
     pub(super) fn read(&self, now: Period) -> Reading {
         let newest = self.period.load(Ordering::Acquire);
         let age = now.wrapping_sub(newest);
         let count = |parent| {
-            // (A worker may be ahead by a tick that the caller has not seen.)
+            // `Period::MAX` is -1: a worker may have seen the next period before the caller has.
             let newer = if age <= 1 || age == Period::MAX {
                 self.slot(newest, parent).load(Ordering::Acquire)
             } else {

@@ -1,13 +1,16 @@
 //! The monitor: a thread that notices workers which one goroutine holds for long, and sees to it
-//! that the others do not suffer.
+//! that the other goroutines do not suffer.
 //!
-//! It reads each worker's counters every few milliseconds, so a switch costs no clock. A worker
-//! that has run the same goroutine for 10 ms is *held* if that computes, or is blocked in the
-//! system (not if the system has other things to run): from then on it is in for nothing new. If
-//! something waits to be started meanwhile, a worker is added, so that GOMAXPROCS of them keep
-//! running goroutines; when the held one is free again, the added one retires: it goes on with what
-//! has started on it, and takes on nothing new. When all workers sleep the monitor sleeps as well,
-//! until the first of them gets up.
+//! It reads each worker's counters every few milliseconds, so a switch needs no clock. A worker
+//! that has run the same goroutine for 10 ms is *held* if the goroutine computes, or is blocked in
+//! the system (not if the system has merely preempted the thread). A held worker accepts no tasks
+//! until that turn ends. If a task waits meanwhile and no worker sleeps, the monitor adds a worker,
+//! so that GOMAXPROCS of them accept tasks. When there are too many for 100 ms, an added one
+//! *retires*: it runs what has started on it, and accepts nothing new. The monitor also notes the
+//! spawn sites of goroutines that hold workers (see `reputation`). When all workers sleep the
+//! monitor sleeps as well, until the first of them gets up.
+//!
+//! [`Watcher`] belongs to the monitor's thread; the workers use [`Monitor::note_awake`] only.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -17,20 +20,21 @@ use std::sync::OnceLock;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use super::load;
 use super::nap::Nap;
 use super::reputation::Record;
 use super::runtime::{Queue, Runtime};
 use super::seat::Seat;
+use super::task::MonitorTick;
 use crate::clock;
 
-/// How often the monitor looks: a look costs some 5 us (`overload`), so this takes a thousandth of
-/// a processor.
+/// Time between two looks of the monitor: a look costs some 5 us (`overload`), so they take a
+/// thousandth of a processor.
 const TICK: Duration = Duration::from_millis(5);
-/// How long a goroutine may keep others from a worker: as long as Go lets one run.
+/// How long a goroutine may keep a worker from others: Go preempts one after this time, too.
 const HELD_AFTER: Duration = Duration::from_millis(10);
-/// What has lasted for so long is no accident: a surplus of workers, of which one retires then, and
-/// a hold, which is then reported while it lasts. It is also how often workers are asked for memory
-/// to give back, and a period of `load`.
+/// How long a surplus of workers lasts before one retires, and a hold before it is reported while
+/// it goes on. It is also the time between two requests to the workers to give memory back.
 const LONG: Duration = Duration::from_millis(100);
 
 pub(super) struct Monitor {
@@ -46,7 +50,7 @@ impl Monitor {
         }
     }
 
-    /// A worker has got up: its inbox does not say any more that it sleeps.
+    /// Notes that a worker has got up: its inbox does not say any more that it sleeps.
     pub(super) fn note_awake(&self) {
         if self.nap.end()
             && let Some(thread) = self.thread.get()
@@ -55,7 +59,7 @@ impl Monitor {
         }
     }
 
-    /// Sleeps until a worker gets up, unless one has not gone to sleep.
+    /// Sleeps until a worker gets up, unless one is awake.
     fn nap(&self, runtime: &Runtime) {
         self.nap.begin(|| all_asleep(runtime));
         while self.nap.is_on() {
@@ -80,21 +84,21 @@ pub(super) fn start(runtime: &'static Runtime) -> io::Result<()> {
 }
 
 /// What the monitor remembers of a worker.
-struct Watch {
-    /// The worker's count of looks for something to run; as long as it stands still, so does
-    /// everything else there.
+struct Observation {
+    /// The worker's turn; as long as it does not change, the worker runs the same goroutine, or
+    /// sleeps.
     turn: usize,
-    /// When the count was first seen.
+    /// When the turn was first seen.
     since: Instant,
-    /// How long the worker's thread had computed at the second look at the same count.
+    /// How long the worker's thread had computed at the second look at the same turn.
     computed: Option<Option<Duration>>,
     /// Where the goroutine was spawned, if it is to be reported.
     to_report: Option<&'static Location<'static>>,
 }
 
-impl Watch {
-    fn new(turn: usize, now: Instant) -> Watch {
-        Watch {
+impl Observation {
+    fn new(turn: usize, now: Instant) -> Observation {
+        Observation {
             turn,
             since: now,
             computed: None,
@@ -102,14 +106,14 @@ impl Watch {
         }
     }
 
-    /// Whether the goroutine, which has been there for `lasted`, keeps the worker from others, and
-    /// not the system.
+    /// Returns whether the goroutine, which has run for `lasted`, holds the worker, rather than the
+    /// system having preempted its thread.
     fn is_held(&mut self, seat: &Seat, lasted: Duration) -> bool {
         let now = seat.computed();
         let Some(before) = *self.computed.get_or_insert(now) else {
             return lasted >= 2 * HELD_AFTER;
         };
-        // One that has computed for most of a tick has not been waiting.
+        // A thread that has computed for most of a tick has not been preempted.
         let computing = now.is_some_and(|now| now >= before + TICK * 4 / 5);
         lasted >= HELD_AFTER && (computing || seat.is_blocked().unwrap_or(lasted >= 2 * HELD_AFTER))
     }
@@ -117,16 +121,19 @@ impl Watch {
 
 struct Watcher {
     runtime: &'static Runtime,
-    workers: Vec<Watch>,
+    workers: Vec<Observation>,
     /// Spawn sites that have been reported.
     reported: HashSet<Location<'static>>,
-    /// Since when there have been more workers than needed, and since when all have slept.
+    /// Since when there have been more workers than needed.
     surplus_since: Option<Instant>,
-    asleep_since: Option<Instant>,
+    /// Since when all workers have slept.
+    asleep_since: Option<MonitorTick>,
+    /// When the workers were last asked to give memory back.
     trimmed: Instant,
     record: Record,
     /// Since when there have been tasks apart for which no worker was found.
     apart_since: Option<Instant>,
+    /// The queue of a worker whose thread could not be made.
     spare: Option<Queue>,
 }
 
@@ -165,10 +172,11 @@ impl Watcher {
                 self.runtime.seats().for_each(Seat::want_trim);
             }
             if all_asleep(self.runtime) {
+                let now = self.runtime.tick();
                 let since = *self.asleep_since.get_or_insert(now);
                 // By then no goroutine counts as active any more: while the monitor naps, periods
                 // stand still.
-                if now - since >= 2 * LONG && self.surplus_since.is_none() {
+                if now.wrapping_sub(since) > load::ACTIVE_FOR && self.surplus_since.is_none() {
                     self.runtime.monitor.nap(self.runtime);
                     self.asleep_since = None;
                     last = clock::now();
@@ -183,12 +191,12 @@ impl Watcher {
         let turn = seat.books.turn();
         let running = seat.books.running();
         if self.workers.len() <= index {
-            self.workers.push(Watch::new(turn, now));
+            self.workers.push(Observation::new(turn, now));
         }
         let watch = &mut self.workers[index];
         let lasted = now - watch.since;
         let (Some(site), true) = (running, watch.turn == turn) else {
-            let ended = mem::replace(watch, Watch::new(turn, now));
+            let ended = mem::replace(watch, Observation::new(turn, now));
             if let Some(site) = ended.to_report {
                 self.report(site, lasted, "");
             }
@@ -202,11 +210,11 @@ impl Watcher {
             self.record
                 .note(&self.runtime.reputation, site, self.runtime.tick());
             if let Some(poller) = seat.poller.get() {
-                // What is registered there may be waited for elsewhere.
+                // Goroutines of other workers may wait for descriptors that are registered there.
                 poller.poll();
             }
         }
-        // What was to start by now need not wait for the one that holds the worker.
+        // Delayed tasks need not wait for the goroutine that holds the worker.
         while seat.books.is_held() && seat.delayed.is_due(now) {
             self.runtime.queue_due(seat, now);
         }
@@ -227,9 +235,9 @@ impl Watcher {
         } else if now - *self.surplus_since.get_or_insert(now) >= LONG {
             runtime.retire_one();
         }
-        // A worker that sleeps watches, or has been called, and comes.
+        // A sleeping worker watches the tasks (see `placement`), or has been called.
         if accepting < wanted && runtime.has_unstarted() && !runtime.sleeps_any() {
-            // If the system has no thread to give, there may be one at the next look.
+            // If the system has no thread to give, the next look tries again.
             let _ = runtime.add_worker(false, &mut self.spare);
         }
         self.record.age(&runtime.reputation, runtime.tick());
@@ -241,7 +249,7 @@ impl Watcher {
         }
     }
 
-    /// Finds a worker for a task that was put apart, and returns whether there is one.
+    /// Calls or adds a worker for a task that was put apart, and returns whether there is one.
     fn found_one_for_apart(&mut self) -> bool {
         let runtime = self.runtime;
         let is_empty = |seat: &&Seat| seat.takes_on() && seat.load.live() == 0;
@@ -253,12 +261,14 @@ impl Watcher {
             && runtime.add_worker(true, &mut self.spare).is_ok()
     }
 
-    /// Prints who holds a worker, once for each place in the program.
+    /// Prints where the goroutine that holds a worker was spawned, once for each site.
     fn report(&mut self, site: &'static Location<'static>, lasted: Duration, so_far: &str) {
         if self.reported.insert(*site) {
             let text = format!(
-                "go-runtime: the goroutine spawned at {site} has held its worker for {} ms{so_far}: what has started there waits. Put calls \
-                 that block into go_runtime::blocking, call yield_now in long computations, and hold no lock of std's over a wait.\n",
+                "go-runtime: the goroutine spawned at {site} has held its worker for {} \
+                 ms{so_far}: what has started there waits. Put calls that block into \
+                 go_runtime::blocking, call yield_now in long computations, and hold no lock of \
+                 std's over a wait.\n",
                 lasted.as_millis()
             );
             // One write, so that it stays in one piece; if stderr is closed, so be it.

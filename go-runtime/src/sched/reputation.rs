@@ -1,14 +1,14 @@
 //! Spawn sites with a reputation: goroutines spawned there have held a worker lately, by blocking
 //! its thread or by computing.
 //!
-//! The next goroutine of such a site is likely to do the same, and whatever is parked on its worker
-//! would wait for it. So it starts only on a worker on which nothing is parked. If there is none,
-//! it waits *apart* for the monitor's next look: then there is one, or the monitor adds one. Where
-//! twice GOMAXPROCS workers accept goroutines already, the site is forgiven after a while, and the
-//! goroutine starts like any other.
+//! The next goroutine of such a site is likely to do the same, and all that is parked on its worker
+//! would wait for it. So the goroutine starts only on a worker on which no goroutine lives. If
+//! there is no such worker, its task waits *apart* until the monitor's next tick, when the monitor
+//! finds or adds a worker for it. Where twice GOMAXPROCS workers accept goroutines already, the
+//! monitor forgives all sites after some 20 ms, and the task may start on any worker.
 //!
-//! The monitor alone writes the sites. Any worker reads them, and any worker puts tasks apart and
-//! takes them.
+//! Only the monitor's thread writes the sites. Any worker reads them, puts tasks apart and takes
+//! them. A task counts as placed from when it is put apart, so it must not be placed again.
 
 use std::panic::Location;
 use std::ptr;
@@ -20,29 +20,30 @@ use crate::primitives::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 type Site = &'static Location<'static>;
 
-/// Most sites that have a reputation at a time; the one that got it first loses it to the next.
+/// Maximum number of sites with a reputation; a further one replaces the oldest.
 const SITES: usize = 16;
-/// A site is forgiven after so many ticks without another hold: a second.
+/// Ticks of the monitor without another hold after which a site is forgiven: a second.
 const FORGIVEN_AFTER: MonitorTick = 200;
 
+/// The workers' side: the sites that have a reputation, and the tasks that wait apart.
 #[derive(Default)]
 pub(super) struct Reputation {
-    /// The sites, as addresses, which are the same for all goroutines spawned by one piece of code;
-    /// null where there is none.
+    /// The addresses of the sites, the same for all goroutines that one call spawns; null beyond
+    /// `count`.
     sites: [AtomicPtr<Location<'static>>; SITES],
     count: AtomicUsize,
-    /// Tasks of such sites for which there was no worker without parked goroutines.
+    /// Tasks of such sites that wait for a worker on which no goroutine lives. All are placed.
     pub(super) apart: Injector<TaskRef>,
 }
 
 impl Reputation {
-    /// Whether any site has a reputation.
+    /// Returns whether any site has a reputation.
     #[inline]
     pub(super) fn is_any(&self) -> bool {
         self.count.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether goroutines spawned at `site` have held a worker lately.
+    /// Returns whether goroutines spawned at `site` have held a worker lately.
     #[inline]
     pub(super) fn is_bad(&self, site: Site) -> bool {
         self.is_any() && self.has(site)
@@ -55,6 +56,7 @@ impl Reputation {
             .any(|known| ptr::eq(known.load(Ordering::Relaxed), site))
     }
 
+    /// Writes the monitor's record to where the workers read it.
     fn publish(&self, sites: &[(Site, MonitorTick)]) {
         for (i, place) in self.sites.iter().enumerate() {
             let site = sites
@@ -66,14 +68,15 @@ impl Reputation {
     }
 }
 
-/// The monitor's side: which sites have a reputation, and when each was seen to hold a worker last.
+/// The monitor's side: the sites that have a reputation, and the tick at which a goroutine of each
+/// was last seen to hold a worker.
 #[derive(Default)]
 pub(super) struct Record {
     sites: Vec<(Site, MonitorTick)>,
 }
 
 impl Record {
-    /// A goroutine spawned at `site` holds its worker at this moment.
+    /// Notes that a goroutine spawned at `site` holds its worker at the tick `now`.
     pub(super) fn note(&mut self, reputation: &Reputation, site: Site, now: MonitorTick) {
         if let Some((_, last)) = self
             .sites

@@ -1,10 +1,10 @@
-//! A worker's sleep, and what it is in for: who may call it, and who counts it.
+//! A worker's sleep state, and whether the worker has retired.
 //!
-//! A worker that sleeps is counted among those who can be called for new work ([`Idle`]), unless it
-//! has *retired*: then it sleeps for those only who have started on it. The monitor changes its
-//! standing at any time, and calls it afterwards; so a worker that has said that it sleeps looks at
-//! its standing again, with a full fence in between on both sides: one of the two sees the other's
-//! write.
+//! A sleeping worker is counted among the sleepers that can be called for new work ([`Idle`]),
+//! unless it has *retired*: then only goroutines that have started on it wake it. The monitor
+//! changes `retired` at any time, and calls the worker afterwards; a worker that has said that it
+//! sleeps reads `retired` again. Both have a full fence in between, so one of the two sees the
+//! other's write.
 
 use crossbeam_utils::CachePadded;
 
@@ -14,8 +14,8 @@ use crate::primitives::atomic::{AtomicBool, Ordering, fence};
 
 pub(crate) struct Rest<P> {
     inbox: CachePadded<Inbox<P>>,
-    /// There are enough workers without this one: it runs what has started here, and takes on
-    /// nothing new. Written by the monitor.
+    /// Whether there are enough workers without this one: it runs what has started on it, and
+    /// accepts nothing new. Written by the monitor.
     retired: AtomicBool,
 }
 
@@ -29,7 +29,7 @@ impl<P: Copy> Rest<P> {
 
     // --- for the worker ---
 
-    /// Whether [`drain`](Self::drain) would find something; it may be a moment old.
+    /// Returns whether [`drain`](Self::drain) would find something; the answer may be a moment old.
     #[inline]
     pub(crate) fn has_mail(&self) -> bool {
         self.inbox.has_mail()
@@ -40,8 +40,8 @@ impl<P: Copy> Rest<P> {
         self.inbox.drain(take)
     }
 
-    /// Says that the worker sleeps, counted or not. `false`: it must not, but look around once
-    /// more.
+    /// Says that the worker sleeps, counted unless it has retired. Returns whether it may: if not,
+    /// it has to look around once more.
     #[must_use]
     pub(crate) fn fall_asleep(&self, idle: &Idle) -> bool {
         let retired = self.is_retired();
@@ -59,14 +59,14 @@ impl<P: Copy> Rest<P> {
         }
         fence(Ordering::SeqCst);
         if self.is_retired() != retired {
-            // (If somebody else has woken it meanwhile, it must not sleep either.)
+            // Whether this or another thread has ended the sleep, the worker must not sleep.
             let _ = self.wake_up(idle);
             return false;
         }
         true
     }
 
-    /// The worker does not want to sleep any more. `false`: somebody else has woken it.
+    /// Ends the worker's own sleep. Returns `false` if another thread has ended it before.
     #[must_use]
     pub(crate) fn wake_up(&self, idle: &Idle) -> bool {
         self.inbox
@@ -75,15 +75,15 @@ impl<P: Copy> Rest<P> {
             .is_some()
     }
 
-    /// Whether it sleeps.
+    /// Returns whether the worker sleeps.
     pub(crate) fn is_asleep(&self) -> bool {
         self.inbox.is_asleep()
     }
 
     // --- for others ---
 
-    /// Puts woken goroutines into the inbox. `true`: the worker slept, and the caller has to wake
-    /// its thread.
+    /// Puts woken goroutines into the inbox. Returns whether the worker was asleep: then the caller
+    /// has to wake its thread.
     ///
     /// # Safety
     /// As for [`Inbox::push`].
@@ -95,13 +95,13 @@ impl<P: Copy> Rest<P> {
         first: *const Node<P>,
         idle: &Idle,
     ) -> bool {
-        // SAFETY: passed on.
+        // SAFETY: the caller upholds the contract of `Inbox::push`, which is this function's.
         let slept = unsafe { self.inbox.push(last, first) };
         slept.map(|sleep| woken(sleep, idle)).is_some()
     }
 
-    /// Calls the sleeping worker; who calls has counted it as searching. `true`: it slept, and the
-    /// caller has to wake its thread.
+    /// Calls the sleeping worker to search for work; the caller has counted it as searching.
+    /// Returns whether the worker was asleep: then the caller has to wake its thread.
     #[must_use]
     pub(crate) fn call(&self, idle: &Idle) -> bool {
         fence(Ordering::SeqCst);
@@ -113,13 +113,15 @@ impl<P: Copy> Rest<P> {
         self.retired.load(Ordering::Relaxed)
     }
 
-    /// For the monitor only, which then [`call`](Self::call)s it.
+    /// Retires the worker, or takes that back. Only the monitor may call this, and has to
+    /// [`call`](Self::call) the worker afterwards.
     pub(crate) fn set_retired(&self, retired: bool) {
         self.retired.store(retired, Ordering::SeqCst);
     }
 }
 
-/// For the one, and the only one, who has ended a sleep.
+/// Takes the worker out of the sleepers' count. Only the thread that has ended the sleep calls
+/// this, once.
 fn woken(sleep: Sleep, idle: &Idle) {
     if sleep == Sleep::Counted {
         idle.remove_sleeper();

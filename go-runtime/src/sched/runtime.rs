@@ -1,4 +1,4 @@
-//! The one runtime of the process: the workers' shared sides, and how work finds an idle one.
+//! The one runtime of the process: the workers' shared sides, and how work finds an idle worker.
 //!
 //! It starts at the first use and never ends: the workers are threads that go with the process.
 
@@ -8,6 +8,7 @@ use std::thread;
 
 use crossbeam_deque::Injector;
 use crossbeam_utils::CachePadded;
+use smallvec::SmallVec;
 
 use super::blocks::Depot;
 use super::idle::Idle;
@@ -28,16 +29,15 @@ use crate::stack;
 #[cfg(target_os = "linux")]
 use crate::stack::Room;
 
-/// So many workers more than GOMAXPROCS there may be, for as many that are held by a goroutine
-/// each.
+/// Maximum number of workers beyond GOMAXPROCS, which replace workers that a goroutine holds.
 pub(super) const EXTRA: usize = 256;
-/// Of so many other workers at most each decision reads the loads.
+/// Maximum number of other workers whose loads are read for one decision.
 const SURVEYED: usize = 16;
-/// In a thread that finds no memory for its own purposes the process ends: where memory is limited
-/// (ulimit -v) none is made if there is not so much left.
+/// Memory, in bytes, without which no worker's thread is made (ulimit -v): a thread that finds no
+/// memory for its own purposes ends the process.
 #[cfg(target_os = "linux")]
 const THREAD_ROOM: usize = 8 << 20;
-/// So much is enough to say what went wrong.
+/// Memory, in bytes, that is enough to say what went wrong.
 #[cfg(target_os = "linux")]
 const ROOM: usize = 1 << 20;
 
@@ -47,10 +47,11 @@ pub(crate) struct Runtime {
     made: AtomicUsize,
     /// Workers that have not retired.
     active: AtomicUsize,
-    /// Goroutines spawned by threads that are no workers.
+    /// Tasks spawned by threads that are no workers, and the overflow of the workers' queues.
     pub(super) injector: Injector<TaskRef>,
     pub(super) idle: CachePadded<Idle>,
     pub(super) monitor: Monitor,
+    /// How many goroutines such threads have ever spawned.
     spawned_outside: AtomicUsize,
     pub(super) reputation: Reputation,
     pub(super) shortage: Shortage,
@@ -105,7 +106,7 @@ impl Runtime {
             reputation: Reputation::default(),
             shortage: Shortage::new(),
             depot: Depot::new(),
-            // Not in the first periods, with which `load::NEVER` might be mistaken.
+            // Not in the first period, which `load::NEVER` seems to precede.
             tick: AtomicU32::new(MonitorTick::from(u8::MAX)),
             config,
         }));
@@ -223,21 +224,21 @@ impl Runtime {
         Ok(())
     }
 
-    /// Has an extra worker take on nothing new.
+    /// Has an extra worker accept nothing new.
     pub(super) fn retire_one(&self) {
         let mut extra = self.seats().skip(self.workers());
         if let Some(extra) = extra.find(|seat| seat.takes_on()) {
             extra.rest.set_retired(true);
             self.active.fetch_sub(1, Ordering::Relaxed);
-            // It sleeps again without being counted.
+            // If it sleeps, it gets up, and sleeps again as a worker that cannot be called.
             self.call(extra);
         }
     }
 
-    /// Has a worker whose standing has changed look around, if it sleeps.
+    /// Wakes a worker, if it sleeps, to search for work, or to notice that it has retired.
     pub(super) fn call(&self, seat: &Seat) {
         self.idle.start_searching();
-        // Others may have relied on the one that was counted just now.
+        // Other threads may have relied on the worker that has just been counted as searching.
         if !seat.call() && self.idle.stop_searching() && self.has_unstarted() {
             self.announce_work();
         }
@@ -248,7 +249,7 @@ impl Runtime {
         self.config.workers
     }
 
-    /// The workers there are.
+    /// The shared sides of all workers, also of the retired ones.
     #[inline]
     pub(super) fn seats(&self) -> impl Iterator<Item = &Seat> {
         let made = self.made.load(Ordering::Acquire);
@@ -261,12 +262,12 @@ impl Runtime {
         self.seats.get(index)?.get().map(Box::as_ref)
     }
 
-    /// How many workers there are.
+    /// Returns how many workers there are, also retired ones.
     pub(super) fn made(&self) -> usize {
         self.made.load(Ordering::Acquire)
     }
 
-    /// How many have not retired.
+    /// Returns how many workers have not retired.
     #[inline]
     pub(super) fn active(&self) -> usize {
         self.active.load(Ordering::Relaxed)
@@ -292,14 +293,14 @@ impl Runtime {
         self.shortage.refuses(size)
     }
 
-    /// How many goroutines live, started or not.
+    /// Returns how many goroutines live, started or not.
     pub(crate) fn count(&self) -> usize {
         // The ends first: each belongs to a start that is then counted too.
         let finished = self.sum(|seat| seat.books.finished());
         self.spawned().wrapping_sub(finished)
     }
 
-    /// How many there have ever been.
+    /// Returns how many goroutines have ever been spawned.
     fn spawned(&self) -> usize {
         self.sum(|seat| seat.load.spawned())
             .wrapping_add(self.spawned_outside.load(Ordering::Acquire))
@@ -310,7 +311,7 @@ impl Runtime {
         self.tick.load(Ordering::Relaxed)
     }
 
-    /// For the monitor, at each look.
+    /// Counts one look of the monitor, which alone calls this.
     pub(super) fn begin_tick(&self) {
         self.tick.fetch_add(1, Ordering::Relaxed);
     }
@@ -331,7 +332,7 @@ impl Runtime {
         self.announce_work();
     }
 
-    /// Wakes a sleeping worker unless one is looking for work anyway.
+    /// Wakes a sleeping worker unless a worker is searching for work anyway.
     #[inline]
     pub(super) fn announce_work(&self) {
         if self.idle.should_call() {
@@ -355,19 +356,19 @@ impl Runtime {
             .call(wake, || self.has_unstarted() && self.sleeps_any());
     }
 
-    /// Whether somebody sleeps who can be called.
+    /// Returns whether a worker sleeps that can be called.
     pub(super) fn sleeps_any(&self) -> bool {
         self.seats()
             .any(|seat| seat.rest.is_asleep() && seat.takes_on())
     }
 
-    /// Whether anything waits to be started anywhere.
+    /// Returns whether any task waits, not counting those that were put apart.
     pub(super) fn has_unstarted(&self) -> bool {
         !self.injector.is_empty() || self.seats().any(Seat::has_unstarted)
     }
 
-    /// What worker `index` goes by when it has to decide where a goroutine starts: all others, or
-    /// where there are very many some of them in succession.
+    /// Surveys the other workers for worker `index`, which has to decide where a goroutine starts:
+    /// all of them, or, where there are more than [`SURVEYED`], as many from a random one on.
     pub(super) fn survey(&self, index: usize) -> Survey {
         let (made, now) = (self.made(), self.period());
         let first = if made - 1 > SURVEYED {
@@ -376,7 +377,7 @@ impl Runtime {
             0
         };
         let view = |index| self.seat(index).map(|seat| (seat, seat.view(index, now)));
-        let others = (0..made)
+        let others: SmallVec<_> = (0..made)
             .map(|i| (first + i) % made)
             .filter(|other| *other != index)
             .filter_map(view)
@@ -390,25 +391,32 @@ impl Runtime {
         let placed = self.sum(|seat| seat.load.placed());
         // Some may have been both spawned and placed since the first sum.
         let waiting = spawned.wrapping_sub(placed) as isize;
+        let total = if others.len() == SURVEYED {
+            made - 1
+        } else {
+            others.len()
+        };
         Survey::new(
             own.unwrap_or_default(),
             others,
-            made - 1,
+            total,
             waiting.max(0) as usize,
         )
     }
 
-    /// Sends tasks to a worker, which is to start them, and has it look if it sleeps.
+    /// Sends tasks to a worker, which should start them, and wakes it if it sleeps.
     pub(super) fn send(&self, to: usize, tasks: impl Iterator<Item = TaskRef>) {
         let Some(to) = self.seat(to) else {
             unreachable!("only workers that are there are surveyed");
         };
         tasks.for_each(|task| to.sent.push(task));
+        // Against `Rest::fall_asleep`, after which the worker looks at `sent`: one of the two
+        // threads sees what the other has written.
         fence(Ordering::SeqCst);
         if to.rest.is_asleep() {
             self.call(to);
         } else {
-            // It may be busy for long, and then those who are idle have to watch.
+            // The worker may be busy for long, so an idle worker has to watch.
             self.announce_work();
         }
     }

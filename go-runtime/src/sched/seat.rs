@@ -1,7 +1,8 @@
 //! A worker's seat: what the other threads see of it.
 //!
-//! A seat lasts for ever, as its worker does. Its [`Rest`] is for everybody, the counters are
-//! written by the worker alone.
+//! A seat lasts for ever, as its worker does. Any thread may use its [`Rest`] and its queues. The
+//! counters of [`Load`] and [`Books`] are written by the worker alone, except for two marks that
+//! name their writers.
 
 use std::panic::Location;
 use std::ptr::{self, NonNull};
@@ -26,33 +27,36 @@ use crate::primitives::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 pub(crate) struct Seat {
     pub(super) rest: Rest<Option<NonNull<Fiber>>>,
-    /// What the worker has not started yet; others may take it.
+    /// The thieves' end of the worker's own queue of unstarted tasks.
     pub(super) fresh: Stealer<TaskRef>,
-    /// What other workers have sent to it to be started; others may take it as well.
+    /// Unstarted tasks that other workers have sent to it; any worker may take them.
     pub(super) sent: Injector<TaskRef>,
     pub(super) load: CachePadded<Load>,
-    /// What is to be started later.
+    /// Tasks that are to be queued later.
     pub(super) delayed: Delayed,
-    /// Counters that only the worker itself writes.
+    /// The worker's other counters, and marks of its turns.
     pub(super) books: CachePadded<Books>,
     /// Where it waits for descriptors.
     pub(super) poller: Place,
     thread: OnceLock<(Thread, ThreadClock)>,
-    /// The monitor wants it to look whether it has memory to give back.
+    /// The monitor asks the worker to give back memory that it does not need.
     trim_wanted: AtomicBool,
 }
 
-/// A worker's counters. It alone writes them, so they need no read-modify-write.
+/// A worker's counters. The worker alone writes them, so they need no read-modify-write, and two
+/// marks of its turns, which others write.
 #[derive(Default)]
 pub(super) struct Books {
+    /// How many goroutines have run to their end.
     finished: AtomicUsize,
-    /// How often it has looked for something to run.
+    /// How often the worker has searched its queues for something to run: its *turn*.
     turns: AtomicUsize,
-    /// Where the goroutine that it runs was spawned; null in its own loop.
+    /// Where the running goroutine was spawned; null in the worker's own loop, and while the end of
+    /// a goroutine is published.
     running: AtomicPtr<Location<'static>>,
-    /// The turn in which one goroutine has held the worker for long. Written by the monitor.
+    /// The latest turn in which a goroutine has held the worker. Written by the monitor.
     held_in: AtomicUsize,
-    /// The turn whose goroutine another worker has been waiting for. Written by that worker.
+    /// The latest turn for whose end an idle worker has waited too long. Written by such workers.
     long_in: AtomicUsize,
 }
 
@@ -67,7 +71,7 @@ impl Books {
     pub(super) fn finish(&self) {
         add(&self.finished, 1);
     }
-    /// Counts one look for something to run, and returns the number of it.
+    /// Begins a turn, and returns its number.
     #[inline]
     pub(super) fn next_turn(&self) -> usize {
         let turn = self.turns.load(Ordering::Relaxed).wrapping_add(1);
@@ -77,7 +81,7 @@ impl Books {
     pub(super) fn turn(&self) -> usize {
         self.turns.load(Ordering::Relaxed)
     }
-    /// It runs a goroutine that was spawned there.
+    /// Notes that the worker runs a goroutine that was spawned at `spawned_at`.
     #[inline]
     pub(super) fn run(&self, spawned_at: &'static Location<'static>) {
         let site = ptr::from_ref(spawned_at).cast_mut();
@@ -87,7 +91,7 @@ impl Books {
     pub(super) fn run_none(&self) {
         self.running.store(ptr::null_mut(), Ordering::Relaxed);
     }
-    /// Whether the goroutine that it runs has held it for long, so that nothing new should start
+    /// Returns whether the running goroutine holds the worker, so that nothing new should start
     /// here.
     #[inline]
     pub(super) fn is_held(&self) -> bool {
@@ -95,21 +99,21 @@ impl Books {
         let turn = self.turn();
         turn > 0 && self.held_in.load(Ordering::Relaxed) == turn
     }
-    /// Whether its turn has lasted for so long that another worker did not wait for its end.
+    /// Returns whether an idle worker has waited in vain for the end of the worker's turn.
     pub(super) fn is_in_long_turn(&self) -> bool {
         let turn = self.turn();
         turn > 0 && self.long_in.load(Ordering::Relaxed) == turn
     }
-    /// For a worker that has waited for the end of the turn `turn`.
+    /// Notes that an idle worker, the caller, has waited in vain for the end of the turn `turn`.
     pub(super) fn set_long_turn(&self, turn: usize) {
         self.long_in.store(turn, Ordering::Relaxed);
     }
-    /// For the monitor: the goroutine that it runs, in its turn `turn`, has held it for long.
+    /// Notes, for the monitor, that the goroutine of the turn `turn` holds the worker.
     pub(super) fn set_held(&self, turn: usize) {
         self.held_in.store(turn, Ordering::Relaxed);
     }
     pub(super) fn running(&self) -> Option<&'static Location<'static>> {
-        // SAFETY: null, or a location, which is there for ever and never changes.
+        // SAFETY: null, or made by `run` from a `&'static Location`, which never changes.
         unsafe { self.running.load(Ordering::Relaxed).as_ref() }
     }
     pub(super) fn finished(&self) -> usize {
@@ -132,7 +136,7 @@ impl Seat {
         }
     }
 
-    /// Whether new goroutines may start here.
+    /// Returns whether new goroutines may start here.
     #[inline]
     pub(super) fn takes_on(&self) -> bool {
         !self.rest.is_retired() && !self.books.is_held()
@@ -153,7 +157,7 @@ impl Seat {
         }
     }
 
-    /// Whether anything waits here to be started.
+    /// Returns whether any task waits in this worker's queues.
     pub(super) fn has_unstarted(&self) -> bool {
         !self.fresh.is_empty() || !self.sent.is_empty()
     }
@@ -169,14 +173,14 @@ impl Seat {
         last: *const Node<Option<NonNull<Fiber>>>,
         first: *const Node<Option<NonNull<Fiber>>>,
     ) {
-        // SAFETY: passed on.
+        // SAFETY: the caller upholds the contract of `Rest::push`, which is this function's.
         if unsafe { self.rest.push(last, first, &Runtime::get().idle) } {
             self.wake_thread();
         }
     }
 
-    /// Calls the sleeping worker; who calls has counted it as searching. `false`: it does not
-    /// sleep.
+    /// Calls the sleeping worker to search for work; the caller has counted it as searching.
+    /// Returns whether the worker was asleep.
     pub(super) fn call(&self) -> bool {
         let called = self.rest.call(&Runtime::get().idle);
         if called {
@@ -193,8 +197,8 @@ impl Seat {
     }
 
     fn wake_thread(&self) {
-        // A worker that sleeps has sat down before. In one of two places: if it fell asleep when
-        // there was no poller, there may be one by now.
+        // A worker's thread is known before the worker first sleeps. It sleeps in its poller, or
+        // parked if there was no poller when it fell asleep, and there may be one by now.
         if let Some(poller) = self.poller.get() {
             poller.wake();
         }
@@ -203,12 +207,12 @@ impl Seat {
         }
     }
 
-    /// How long its thread has computed, if the system says so.
+    /// Returns how long its thread has computed, if the system says so.
     pub(super) fn computed(&self) -> Option<Duration> {
         self.thread.get().and_then(|(_, clock)| clock.read())
     }
 
-    /// Whether its thread waits for something, if the system says so.
+    /// Returns whether its thread is blocked in the system, if the system says so.
     pub(super) fn is_blocked(&self) -> Option<bool> {
         self.thread.get().and_then(|(_, clock)| clock.is_blocked())
     }

@@ -1,5 +1,5 @@
-//! Go's `runtime/chan_test.go`: TestChan, the races of what does not wait, and TestSelfSelect. These, and those in `crowds`, are run
-//! in processes of their own, with 1, 2 and 4 workers.
+//! Go's `runtime/chan_test.go`: TestChan, the races of what does not wait, and TestSelfSelect.
+//! These, and those in `crowds`, are run in processes of their own, with few workers and with many.
 
 use std::array;
 use std::collections::HashMap;

@@ -193,7 +193,7 @@ fn behind_one_who_cannot_run() {
 
 #[test]
 fn nobody_starves() {
-    child::succeed_with_one_and_two(&[
+    child::succeed_with_few_and_many(&[
         "fairness::beside_a_hog",
         "fairness::many_beside_a_hog",
         "fairness::behind_one_who_is_late",

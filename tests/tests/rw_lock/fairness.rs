@@ -141,7 +141,7 @@ fn beside_a_hog() {
 
 #[test]
 fn nobody_starves() {
-    child::succeed_with_one_and_two(&[
+    child::succeed_with_few_and_many(&[
         "fairness::a_writer_among_readers",
         "fairness::a_reader_among_writers",
         "fairness::beside_a_hog",

@@ -7,7 +7,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
-use crate::support::NET;
+use crate::support::{FEW_AND_MANY, NET};
 
 /// A child that has ended, and what it said.
 pub(crate) struct Ended {
@@ -91,7 +91,19 @@ pub(crate) fn succeed(test: &str, variables: &[(&str, &str)]) -> Ended {
 /// Runs each of the tests with 1 worker and with 2.
 #[track_caller]
 pub(crate) fn succeed_with_one_and_two(tests: &[&str]) {
-    for workers in ["1", "2"] {
+    succeed_with(&["1", "2"], tests);
+}
+
+/// Runs each of the tests with few workers and with many, for tests of what the scheduler decides.
+#[track_caller]
+pub(crate) fn succeed_with_few_and_many(tests: &[&str]) {
+    succeed_with(&FEW_AND_MANY, tests);
+}
+
+/// Runs each of the tests with each of these numbers of workers.
+#[track_caller]
+pub(crate) fn succeed_with(workers: &[&str], tests: &[&str]) {
+    for workers in workers {
         for test in tests {
             succeed(test, &[("GOMAXPROCS", workers)]);
         }

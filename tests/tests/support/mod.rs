@@ -64,13 +64,32 @@ pub(crate) fn settle() {
     }
 }
 
-/// Runs the ignored tests whose names have one of `filters` in them in processes of their own, with 1, 2 and 4 workers.
+/// Numbers of workers for tests of what the scheduler decides: one, as many as most machines that
+/// test this have processors, and more than they have.
+pub(crate) const FEW_AND_MANY: [&str; 5] = ["1", "2", "4", "8", "16"];
+
+/// Runs the ignored tests whose names contain one of `filters` in processes of their own, with few
+/// workers and with many.
 #[track_caller]
 pub(crate) fn at_several_gomaxprocs(filters: &[&str]) {
-    for workers in ["1", "2", "4"] {
+    let args: Vec<_> = filters.iter().copied().chain(["--ignored"]).collect();
+    run_with(&FEW_AND_MANY, &args);
+}
+
+/// Runs all tests of the target but the ignored ones and the caller, whose name is `caller`, in
+/// processes of their own with each of these numbers of workers.
+#[track_caller]
+pub(crate) fn whole_target_with(workers: &[&str], caller: &str) {
+    run_with(workers, &["--skip", caller]);
+}
+
+/// Runs this target with these arguments, in a process of its own for each of these numbers of
+/// workers. All must succeed, and there must be a test that runs.
+#[track_caller]
+pub(crate) fn run_with(workers: &[&str], args: &[&str]) {
+    for workers in workers {
         let output = Command::new(env::current_exe().unwrap())
-            .args(filters)
-            .arg("--ignored")
+            .args(args)
             .env("GOMAXPROCS", workers)
             .output()
             .unwrap();

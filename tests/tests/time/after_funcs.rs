@@ -215,7 +215,7 @@ fn a_thread_gets_sleeping_workers_up() {
 
 #[test]
 fn the_count_and_a_held_worker() {
-    child::succeed_with_one_and_two(&[
+    child::succeed_with_few_and_many(&[
         "after_funcs::a_crowd_of_pending_ones",
         "after_funcs::a_held_worker_does_not_delay_it_for_ever",
         "after_funcs::a_thread_gets_sleeping_workers_up",

@@ -2,23 +2,24 @@
 //! stays where it is.
 //!
 //! The measure is a worker's load ([`View::load`]): the goroutines that ran on it within the last
-//! 100 to 200 ms and still live, and the ones that were sent to it and have not started. Two rules
-//! follow from it:
+//! 100 to 200 ms and still live. Among equals the worker that was sent less comes first
+//! ([`View::rank`]). Two rules follow:
 //!
 //! 1. **A worker that takes a task from its queue starts it, or sends it away**
-//!    ([`Survey::on_start`]). It starts the task as long as its queue holds enough others to bring
-//!    each less loaded worker up to its own load. Otherwise it sends the least loaded worker what
-//!    that one lacks, in a run, and wakes it. Short goroutines end before they weigh anything, so
-//!    trees of them stay where they are spawned; a pool of GOMAXPROCS goroutines ends up one on
-//!    each worker; a thousand neighbors are cut into a few runs.
+//!    ([`Survey::on_start`]). It starts the task as long as enough other tasks wait, in all queues,
+//!    to bring each less loaded worker up to its own load. Otherwise it sends the least loaded
+//!    worker what that worker lacks, in a run, and wakes it. Short goroutines end before they weigh
+//!    anything, so trees of them stay where they are spawned; a pool of GOMAXPROCS goroutines ends
+//!    up one on each worker; a thousand neighbors are cut into a few runs.
 //! 2. **An idle worker takes from any queue** by the same measure ([`Survey::on_steal`]). If a less
-//!    loaded worker should have the task, the idle one wakes that worker and keeps watch
+//!    loaded worker should have the task, the idle worker wakes it if it sleeps, and keeps watch
 //!    ([`Watch`]): once every such worker has been busy for [`PATIENCE`], the idle worker starts
 //!    the task itself, whatever the loads are.
 //!
-//! So a task waits for [`PATIENCE`] at most while some worker is idle. A worker counts as busy only
-//! by its own processor time, or when it is blocked in the system: a worker that the system has
-//! merely preempted will come.
+//! So a task waits for some [`PATIENCE`], or twice that, while a worker is idle (unless its spawn
+//! site has a [`reputation`](super::reputation)). A worker counts as busy only by its own processor
+//! time, or when it is blocked in the system: a worker that the system has merely preempted will
+//! come.
 //!
 //! Everything here is arithmetic on what the caller has read; `simulation` runs it on up to 128
 //! virtual workers.
@@ -31,20 +32,20 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 /// How long a task waits for a busy worker while another one is idle: some ten times what a wake-up
-/// of a thread takes at best, and a tenth of the worst start that users should see.
-/// `placement::simulation` notices when it is exceeded.
+/// of a thread takes at best, and a tenth of the worst start that users should see (issue 18).
+/// `placement::simulation` checks it.
 pub(super) const PATIENCE: Duration = Duration::from_micros(100);
 
-/// Weight of a goroutine that has not spawned any. All that have spawned weigh one together: a
-/// parent mostly waits for its children, and would otherwise keep its worker out of every pool that
-/// it makes; with no weight at all, a parent and its only child would share a worker.
+/// Weight of a leaf: a goroutine that has not spawned any. All parents of a worker together weigh
+/// one: a parent mostly waits for its children, and would otherwise keep its worker out of every
+/// pool that it makes; without any weight, a parent and its only child would share a worker.
 const LEAF: usize = 2;
 
-/// So many more goroutines that do nothing weigh as much as the parents of the other worker: a
-/// server's idle connections come to the worker that accepts them, too.
+/// Surplus of live goroutines that weighs as much as another worker's parents: so a server's idle
+/// connections also go to the worker that accepts them, though that one has a parent.
 const PARENTS_WORTH: usize = 64;
 
-/// A worker's load, of its active goroutines.
+/// Returns the load of a worker with these active goroutines.
 #[inline]
 fn load(leaves: usize, parents: bool) -> usize {
     leaves * LEAF + usize::from(parents)
@@ -53,7 +54,7 @@ fn load(leaves: usize, parents: bool) -> usize {
 /// A worker as others see it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct View {
-    /// Its place among all workers.
+    /// The worker's index.
     pub(crate) index: usize,
     /// Recently active goroutines that have not spawned any.
     pub(crate) leaves: usize,
@@ -63,8 +64,10 @@ pub(crate) struct View {
     pub(crate) sent: usize,
     /// All live goroutines that have started on it.
     pub(crate) live: usize,
-    /// Whether it runs a goroutine at the moment, and the number of that turn.
+    /// Whether it runs a goroutine at the moment.
     pub(crate) busy: bool,
+    /// The number of its latest search of its queues, which changes when it runs the next
+    /// goroutine.
     pub(crate) turn: usize,
     pub(crate) asleep: bool,
 }
@@ -74,27 +77,29 @@ impl View {
         load(self.leaves, self.parents)
     }
 
-    /// The less, the sooner it should get the next goroutine.
+    /// Sort key: the worker with the least one should get the next goroutine.
     pub(crate) fn rank(&self) -> (usize, usize) {
         (self.load() + self.sent * LEAF, self.live)
     }
 
-    /// How many goroutines it lacks until its load is `level`.
+    /// Returns how many goroutines it lacks until its load is `level`.
     fn lacks(&self, level: usize) -> usize {
         level.saturating_sub(self.load()).div_ceil(LEAF)
     }
 }
 
-/// What a worker goes by: its own load, the other workers that accept goroutines, and how many
+/// What a worker decides by: its own load, the other workers that accept goroutines, and how many
 /// tasks wait.
 ///
-/// The rules hold under races because no goroutine is counted twice: whoever makes a survey reads
-/// the loads first, then how many goroutines were ever spawned, and last how many have been placed.
-/// Each of the two only grows, and a goroutine is placed before it counts as load. So `waiting` is
-/// never too high, and a worker that is unsure leaves a task to others.
+/// The rules hold under races because no goroutine counts both as load and as waiting: the
+/// surveying worker reads the loads first, then how many goroutines were ever spawned, and last how
+/// many have been placed. Each of the two counts only grows, and a goroutine is placed before it
+/// counts as load. So `waiting` is never too high, and an unsure worker leaves a task to the
+/// others.
 pub(crate) struct Survey {
+    /// The surveying worker's own load, or a little less if it is high.
     level: usize,
-    /// The others, or as many of the `total` as are surveyed.
+    /// The surveyed ones of the `total` other workers.
     others: SmallVec<[View; 16]>,
     total: usize,
     /// Tasks that no worker has placed, everywhere.
@@ -104,20 +109,18 @@ pub(crate) struct Survey {
 /// What becomes of a task that a worker has taken from its own queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum OnStart {
+    /// Starts it here.
     Start,
-    /// It goes to this worker, and so do the next ones, `count` in all.
-    Send {
-        to: usize,
-        count: usize,
-    },
+    /// Sends this task to the worker `to`, and the next ones in the queue: `count` in all.
+    Send { to: usize, count: usize },
 }
 
 /// What an idle worker does about a queue of tasks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum OnSteal {
-    /// It takes so many.
+    /// Takes this number of tasks.
     Take(usize),
-    /// It leaves them to less loaded workers, of which this one sleeps and has to be woken.
+    /// Leaves them to less loaded workers; the worker `wake` is the least loaded one that sleeps.
     Leave { wake: Option<usize> },
 }
 
@@ -132,7 +135,7 @@ impl Survey {
         for other in &mut others {
             other.parents |= own.parents && other.live > own.live + PARENTS_WORTH;
         }
-        // Where many live, a thirtieth more or less is as good as equal.
+        // Among many goroutines, a difference of a thirtieth is not worth sending tasks for.
         let load = own.load();
         Survey {
             level: load - load / 32,
@@ -142,24 +145,28 @@ impl Survey {
         }
     }
 
-    /// A worker on which nothing is parked and that has nothing to do.
+    /// Returns a worker on which no goroutine lives, and to which no task was sent.
     pub(crate) fn empty(&self) -> Option<usize> {
         let is_empty = |view: &&View| view.live == 0 && view.sent == 0 && !view.busy;
         self.others.iter().find(is_empty).map(|view| view.index)
     }
 
-    /// How many goroutines the others lack until each has a load of `level`, if those that are not
-    /// surveyed are like the rest.
+    /// How many goroutines the others lack until each has a load of `level`. If not all of them are
+    /// surveyed it is an estimate, rather too high than too low: then a task goes to a worker that
+    /// surely lacks one.
     fn lacking(&self, level: usize) -> usize {
         let surveyed: usize = self.others.iter().map(|other| other.lacks(level)).sum();
-        surveyed * self.total / self.others.len().max(1)
+        if surveyed == 0 || self.total <= self.others.len() {
+            return surveyed;
+        }
+        (surveyed + 2) * self.total / self.others.len()
     }
 
     fn least_loaded(&self) -> Option<&View> {
         self.others.iter().min_by_key(|other| other.rank())
     }
 
-    /// For a worker that has taken a task from its own queue, which was one of `queued`.
+    /// Decides for a worker that has taken a task, one of `queued`, from its own queue.
     pub(crate) fn on_start(&self, queued: usize) -> OnStart {
         let lacking = self.lacking(self.level);
         match self.least_loaded() {
@@ -171,7 +178,8 @@ impl Survey {
         }
     }
 
-    /// For a worker that looks at a queue with `queued` tasks of another one, or of all.
+    /// Decides for a worker that has found `queued` tasks in the injector or in another worker's
+    /// queue.
     pub(crate) fn on_steal(&self, queued: usize) -> OnSteal {
         let most = queued.min(self.waiting);
         // The k-th task taken is started at a load of `level + (k - 1) * LEAF`; what the others
@@ -195,7 +203,7 @@ impl Survey {
         }
     }
 
-    /// The less loaded workers, for which tasks are left.
+    /// Returns the less loaded workers, for which tasks are left.
     fn preferred(&self) -> impl Iterator<Item = &View> {
         self.others
             .iter()
@@ -203,8 +211,8 @@ impl Survey {
     }
 }
 
-/// Whether a worker with these active goroutines may start one of `queued` in its own queue,
-/// whatever the `others` have. It saves a survey.
+/// Returns whether a worker with these active goroutines may start one of `queued` tasks in its own
+/// queue, whatever the loads of the `others` are. It saves a survey.
 #[inline]
 pub(crate) fn may_start_anyway(leaves: usize, parents: bool, others: usize, queued: usize) -> bool {
     load(leaves, parents).div_ceil(LEAF) * others < queued
@@ -212,28 +220,31 @@ pub(crate) fn may_start_anyway(leaves: usize, parents: bool, others: usize, queu
 
 /// An idle worker's watch over tasks that it has left to less loaded workers.
 ///
-/// It lasts until the worker finds no task that waits: also while the worker runs goroutines of its
-/// own in between, for workers that only ever have short breaks must not lose count.
+/// It lasts until the worker finds no waiting task. A goroutine that the worker runs in between
+/// does not end it: a worker that only ever has short breaks would else never see [`PATIENCE`]
+/// pass.
 #[derive(Default)]
 pub(crate) struct Watch {
-    /// The less loaded workers that were busy whenever they were looked at.
+    /// The less loaded workers that were busy at each of this worker's surveys.
     busy: SmallVec<[Busy; 8]>,
     /// When the watch began.
     since: Option<Instant>,
 }
 
+/// A less loaded worker that is busy.
 struct Busy {
     index: usize,
-    /// When it was seen to be busy first, its turn, and how long its thread had computed, if the
-    /// system says so.
+    /// When the worker was first seen to be busy.
     since: Instant,
+    /// The turn in which it was then.
     turn: usize,
+    /// How long its thread had computed by then, if the system says so.
     computed: Option<Duration>,
 }
 
 impl Watch {
-    /// Whether each worker that is less loaded has been busy for [`PATIENCE`], so that the idle one
-    /// may start a task.
+    /// Returns whether each less loaded worker has been busy for [`PATIENCE`], so that the idle
+    /// worker may start a task.
     pub(crate) fn is_over(
         &mut self,
         survey: &Survey,
@@ -242,13 +253,13 @@ impl Watch {
         is_blocked: impl Fn(usize) -> bool,
     ) -> bool {
         let since = *self.since.get_or_insert(now);
-        // Workers that become less loaded in turn must not put the end off for ever.
+        // Workers that become less loaded one after the other must not put the end off for ever.
         let is_old = now >= since + 2 * PATIENCE;
         let mut all_busy = true;
         for view in survey.preferred() {
             let known = self.busy.iter().position(|busy| busy.index == view.index);
             all_busy &= match known {
-                // It is about to look for work, or has been woken.
+                // That worker is about to search its queues, or has been woken.
                 _ if !view.busy => {
                     known.map(|at| self.busy.swap_remove(at));
                     false
@@ -269,8 +280,8 @@ impl Watch {
         all_busy
     }
 
-    /// The workers that have been busy, and the turn of each: if that still lasts, no task should
-    /// wait for it.
+    /// Returns the workers that have been busy for [`PATIENCE`], each with the turn in which it was
+    /// first seen: if that turn still lasts, no other task should wait for the worker.
     pub(crate) fn long_turns(&self, now: Instant) -> impl Iterator<Item = (usize, usize)> {
         let long = self
             .busy
@@ -279,13 +290,14 @@ impl Watch {
         long.map(|busy| (busy.index, busy.turn))
     }
 
-    /// When an idle worker has to look again; less often if it has been waiting for a preempted
-    /// worker for a while.
+    /// Returns when the sleeping worker has to survey again: less and less often, since it may be
+    /// waiting for a preempted worker.
     pub(crate) fn next_look(&self, now: Instant) -> Option<Instant> {
         let pause = |since: Instant| ((now - since) / 4).clamp(PATIENCE, 10 * PATIENCE);
         self.since.map(|since| now + pause(since))
     }
 
+    /// Returns whether tasks have been left to other workers.
     pub(crate) fn is_on(&self) -> bool {
         self.since.is_some()
     }
@@ -297,7 +309,8 @@ impl Watch {
 }
 
 impl Busy {
-    /// Whether it is not merely preempted by the system.
+    /// Returns whether the worker has computed for [`PATIENCE`] or is blocked, and is not merely
+    /// preempted by the system. Where the system does not say, it counts as at work.
     fn is_at_work(
         &self,
         computed: impl Fn(usize) -> Option<Duration>,

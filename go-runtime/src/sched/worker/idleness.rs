@@ -1,7 +1,7 @@
 //! How a worker that has nothing to run looks around, goes to sleep, and gets up again.
 //!
-//! The order of the steps in [`Worker::sleep`] is what no wake-up gets lost in: see `idle` and
-//! `inbox`, and the model checks.
+//! No wake-up is lost because of the order of the steps in [`Worker::sleep`]: see `idle` and
+//! `inbox`, and the model checks (`tests/tests/model`). Only the worker's own thread runs this.
 
 use std::cell::Cell;
 use std::hint;
@@ -14,25 +14,26 @@ use crate::clock;
 /// How soon a worker that has nothing else to do tries again to get memory for a stack.
 const STACK_RETRY: Duration = Duration::from_millis(20);
 
-/// How long an idle worker looks around before it sleeps, if work has been coming late.
+/// How long an idle worker looks around before it sleeps, if work has not been coming soon.
 const SHORT_LOOK: Duration = Duration::from_micros(20);
-/// Work that came so soon, after a sleep, would have been worth looking for: it is about what two
-/// workers need who wake each other in turn, and so would never find that they need not sleep.
+/// Work that came within this time, after a sleep, would have been worth spinning for: it is about
+/// what two workers need that wake each other alternately. They would else never learn that they
+/// need not sleep.
 const SOON: Duration = Duration::from_micros(250);
-/// After so much looking around it lets other threads have the CPU: on a machine with more threads
-/// than CPUs the one that it waits for may be among them, and spinning keeps it from running.
+/// How long an idle worker spins before it lets other threads have the CPU: on a machine with more
+/// threads than CPUs one of them may be the thread that it waits for.
 const ALONE: Duration = Duration::from_micros(3);
-/// If the CPU comes back only after so long, another thread has had it.
+/// If `yield_now` takes this time or longer, another thread has had the CPU.
 const SHARED: Duration = Duration::from_micros(1);
 
-/// What an idle worker has learnt.
+/// What a worker has learned about how soon work comes.
 pub(super) struct Looks {
     /// How long to look around before it sleeps.
     look_for: Cell<Duration>,
-    /// When it slept last, work came soon.
+    /// Whether work came soon when the worker slept last.
     soon: Cell<bool>,
-    /// How long to look around before others may have the CPU: less, if what it waited for came
-    /// when they had.
+    /// How long to spin before other threads may have the CPU: less, if what the worker waited for
+    /// came when they had it.
     alone: Cell<Duration>,
 }
 
@@ -47,12 +48,12 @@ impl Default for Looks {
 }
 
 impl Worker {
-    /// How long to look around before sleeping.
+    /// Returns how long to look around before sleeping.
     pub(super) fn look_for(&self) -> Duration {
         let looks = &self.looks;
         if !looks.soon.get() && self.is_alone_awake() {
-            // There is nobody who could have work for it soon, but threads that have not had any of
-            // late.
+            // No other worker could have work for this one soon, only threads, and those have not
+            // had any of late.
             return Duration::ZERO;
         }
         looks.look_for.get()
@@ -62,7 +63,7 @@ impl Worker {
         self.runtime.idle.sleepers() + 1 >= self.runtime.active()
     }
 
-    /// Lets a moment pass, having looked around for so long.
+    /// Lets a moment pass, after the worker has looked around for `looked_for`.
     pub(super) fn look_around(&self, looked_for: Duration) {
         let alone = &self.looks.alone;
         if looked_for < alone.get() {
@@ -80,7 +81,7 @@ impl Worker {
         }
     }
 
-    /// Work came when it had been idle for so long, and had gone to sleep.
+    /// Notes that the worker, which had gone to sleep, was idle for `gap` before it got up.
     pub(super) fn note_gap(&self, gap: Duration) {
         let soon = gap < SOON;
         self.looks.soon.set(soon);
@@ -91,14 +92,15 @@ impl Worker {
         });
     }
 
-    /// `false`: enough others are looking already.
+    /// Counts the worker as searching. Returns whether it is: not if enough other workers are, or
+    /// if it has retired.
     pub(super) fn start_searching(&self) -> bool {
         if self.seat.rest.is_retired() {
             return false;
         }
         if !self.searching.get() {
-            // One of the others may have been given work in this very moment, by this one. Then
-            // that is about to come back.
+            // One of the others may just have got work from this worker, which is about to come
+            // back.
             let others = self.runtime.idle.searching();
             let others = others - usize::from(others > 0 && self.looks.soon.get());
             if others > 0 && others * 2 >= self.runtime.active() {
@@ -111,8 +113,8 @@ impl Worker {
         true
     }
 
-    /// The worker is going to run something: others who relied on it to look for work, or to watch,
-    /// are told.
+    /// Calls another worker, if need be, as this one is going to run something: other workers may
+    /// have relied on this one to search, or to watch.
     #[inline]
     pub(super) fn go_off_duty(&self) {
         if self.on_duty.get() {
@@ -132,7 +134,8 @@ impl Worker {
     pub(super) fn sleep(&self) {
         debug_assert!(self.ready.is_empty() && self.local.borrow().is_empty());
         self.batch.set(1);
-        // Before it says that it sleeps, so that whoever wakes it sees the same one.
+        // Before the worker says that it sleeps, so that a thread that wakes it sees the same
+        // poller.
         let poller = self.seat.poller.get();
         if !self.seat.rest.fall_asleep(&self.runtime.idle) {
             self.get_up();
@@ -140,14 +143,15 @@ impl Worker {
         }
         self.runtime.idle.last_look(self.searching.replace(false));
         if poller.is_none() && self.seat.poller.get().is_some() {
-            // Made by another thread, which calls this worker once it has said that it sleeps: one
-            // of the two sees the other.
+            // Another thread has made the poller, and then looks whether this worker sleeps, while
+            // this worker says that it sleeps and then looks for the poller. One of the two sees
+            // what the other has done.
             self.search_again();
             self.get_up();
             return;
         }
         if self.seat.rest.is_retired() && self.runtime.has_unstarted() {
-            // Others may have relied on this one to look.
+            // Other workers may have relied on this one to search, and it does not.
             self.runtime.announce_work();
         }
         if self.seat.has_unstarted() || self.search(true) {
@@ -190,8 +194,9 @@ impl Worker {
         }
     }
 
-    /// Counts as searching again: others may have relied on this worker's last look to find all
-    /// that waits, and it has found only some of it. When it starts that, it calls another worker.
+    /// Counts the worker as searching again: other workers may have relied on its last look to find
+    /// all that waits, and it has found only some of that. When it starts a task, it calls another
+    /// worker ([`go_off_duty`](Self::go_off_duty)).
     fn search_again(&self) {
         self.runtime.idle.start_searching();
         self.searching.set(true);
@@ -206,7 +211,8 @@ impl Worker {
             return;
         }
         let drained = self.drain_inbox();
-        // Who called has counted us; if we had counted ourselves, it is one too many.
+        // The caller has counted this worker; if the worker has counted itself, that is one too
+        // many.
         if drained.called {
             self.on_duty.set(true);
             if self.searching.replace(true) {
@@ -215,7 +221,7 @@ impl Worker {
         }
     }
 
-    /// When a sleeping worker has to get up by itself.
+    /// Returns when the sleeping worker has to get up by itself.
     fn alarm(&self) -> Option<Instant> {
         let timer = self.timers.borrow_mut().next();
         let watch = self.watch.borrow().next_look(clock::now());

@@ -1,9 +1,9 @@
 //! A worker: one thread's loop that runs goroutines.
 //!
-//! Everything in a [`Worker`] belongs to its thread; what others may touch is in its [`Seat`]. The
-//! loop takes the started goroutines that are ready and the ones that have not started in turn,
-//! looks into its inbox and at the clock when it runs dry and every so often besides, then steals,
-//! looks around for a moment, and sleeps.
+//! Everything in a [`Worker`] belongs to its thread; what other threads may touch is in its
+//! [`Seat`]. The loop alternates between started goroutines that are ready and tasks that have not
+//! started. When it runs dry, and once per round besides, it looks into its inbox and at the clock;
+//! then it steals, looks around for a moment, and sleeps.
 
 mod firing;
 mod idleness;
@@ -34,8 +34,8 @@ use crate::sched::seat::Seat;
 use crate::sched::task::{MonitorTick, TaskRef};
 use crate::sched::timers::Timers;
 
-/// After so many goroutines, or at the monitor's next tick if they take long, the inbox, the timers
-/// and, no more than once a millisecond, the oldest task have their turn.
+/// Length of a round in turns, or until the monitor's next tick if they take longer. Then the
+/// worker sees to its inbox, its timers and, at most once per millisecond, its oldest task.
 const ROUND: usize = 64;
 
 pub(crate) struct Worker {
@@ -44,18 +44,19 @@ pub(crate) struct Worker {
     index: usize,
     /// Started goroutines that can go on.
     ready: RunQueue,
-    /// What has not started, and nobody else may start.
+    /// Tasks that have not started, and that no other worker may start. They are placed.
     local: RefCell<VecDeque<TaskRef>>,
-    /// What has not started; the other end is in the seat.
+    /// Tasks that have not started; the thieves' end is in the seat.
     fresh: crossbeam_deque::Worker<TaskRef>,
-    /// When the oldest of those had its turn last.
+    /// When the oldest task of `fresh` was last preferred to the newest.
     oldest_started: Cell<Option<Instant>>,
-    /// It has its turn now.
+    /// Whether the oldest is preferred at the next start.
     oldest_has_turn: Cell<bool>,
-    /// The monitor's tick that this worker has seen last, and the period that it is in.
+    /// The monitor's tick that this worker has seen last.
     tick: Cell<MonitorTick>,
+    /// The period of that tick.
     period: Cell<Period>,
-    /// The look for something to run with which a round ends.
+    /// The turn with which the round ends.
     round_ends: Cell<usize>,
     timers: RefCell<Timers<firing::Sleeper>>,
     /// More are due than have been fired last time.
@@ -72,22 +73,23 @@ pub(crate) struct Worker {
     /// it is one word, and the switch to the fiber, of which the compiler must assume that it reads
     /// memory, comes after it has been written.
     current: Cell<Option<NonNull<Fiber>>>,
-    /// It is counted in `Idle::searching`.
+    /// Whether the worker is counted in `Idle::searching`.
     searching: Cell<bool>,
-    /// Most tasks to take from another queue at a time: twice as many as the last time, but one
-    /// after a sleep. So a worker that is held by the first goroutine that it starts has none in
-    /// its queue.
+    /// Maximum number of tasks to take from another queue at a time: one after a sleep, and twice
+    /// as many each time. So if the first goroutine that the worker starts holds it, no others are
+    /// in its queue.
     batch: Cell<usize>,
-    /// Tasks that it has left to others, while it is idle.
+    /// Its watch over tasks that it has left to other workers.
     watch: RefCell<Watch>,
-    /// Others rely on it to look for work, or to watch.
+    /// Whether other workers rely on this one to search, or to watch: `searching`, or a watch is
+    /// on.
     on_duty: Cell<bool>,
     looks: idleness::Looks,
     /// Memory for tasks.
     blocks: Blocks,
     /// Whether blocked goroutines found it worth spinning of late.
     spin_credit: Cell<i32>,
-    /// Polls that came to nothing since the current goroutine was resumed.
+    /// Number of polls in vain since the current goroutine was resumed.
     vain_polls: Cell<u32>,
 }
 
@@ -151,7 +153,7 @@ impl Worker {
         unsafe { CURRENT.get().as_ref() }
     }
 
-    /// No two workers have the same one.
+    /// The worker's index, which no other worker has.
     #[inline]
     pub(crate) fn index(&self) -> usize {
         self.index
@@ -178,7 +180,7 @@ impl Worker {
 
     /// The size of the running goroutine's stack, in bytes.
     pub(super) fn current_stack_size(&self) -> Option<usize> {
-        // SAFETY: as above.
+        // SAFETY: the fiber that runs is alive.
         Some(unsafe { self.current.get()?.as_ref() }.stack_size())
     }
 
@@ -201,17 +203,18 @@ impl Worker {
         self.ready.push(fiber);
     }
 
-    /// Lets the others run first.
+    /// Lets the other goroutines that are ready run first.
     // Inlined for the sake of the switch (see `parker`).
     #[inline(always)]
     pub(crate) fn yield_now(&self) {
         if let Some(fiber) = self.begin_yield() {
-            // SAFETY: it is the one that the caller runs on.
+            // SAFETY: `begin_yield` returns the fiber that the calling code runs on.
             unsafe { fiber.suspend() };
         }
     }
 
-    /// The fiber that has to be suspended for the others to run; `None`: there are none.
+    /// Queues the current fiber, and returns it: the caller has to suspend it. Returns `None` in
+    /// the worker's own loop.
     fn begin_yield(&self) -> Option<&'static Fiber> {
         let fiber = self.current_fiber()?;
         self.make_ready(NonNull::from(fiber));
@@ -226,7 +229,7 @@ impl Worker {
         self.current.get().map(|fiber| unsafe { fiber.as_ref() })
     }
 
-    /// Leaves the current goroutine's stack until somebody makes it runnable.
+    /// Leaves the current goroutine's stack until it is made runnable.
     #[inline(always)]
     pub(super) fn suspend(&self) {
         let Some(fiber) = self.current.get() else {
@@ -268,7 +271,7 @@ impl Worker {
         }
     }
 
-    /// What to run next, from here or from elsewhere.
+    /// Returns what to run next, from this worker's queues or from elsewhere.
     #[inline]
     fn next(&self) -> Option<Next> {
         let turn = self.seat.books.next_turn();
@@ -280,8 +283,8 @@ impl Worker {
         if turn.is_multiple_of(firing::AT_A_TIME) && self.timers_left.get() {
             self.fire_timers();
         }
-        // In turn, so that neither those who yield all the time nor those who spawn all the time
-        // keep the others out.
+        // Alternately, so that goroutines that yield all the time do not keep new ones out, nor
+        // goroutines that spawn all the time the ready ones.
         let found = if turn.is_multiple_of(2) {
             self.next_ready().or_else(|| self.next_new(turn))
         } else {
@@ -301,6 +304,7 @@ impl Worker {
         is_new
     }
 
+    /// Ends the round at the next turn, and begins a period if the tick does.
     #[cold]
     fn begin_tick(&self, tick: MonitorTick) {
         self.tick.set(tick);
@@ -311,8 +315,8 @@ impl Worker {
         }
     }
 
-    /// Those have their turn who might wait for ever otherwise; one that has not started may be
-    /// given back.
+    /// Sees to all that might wait for ever otherwise. Returns a task from the injector if it
+    /// should start now.
     #[inline(never)]
     fn end_round(&self, turn: usize) -> Option<TaskRef> {
         self.round_ends.set(turn.wrapping_add(ROUND));
@@ -325,8 +329,8 @@ impl Worker {
         if self.seat.is_trim_wanted() {
             self.trim_at_work();
         }
-        // What threads have spawned waits in no worker's queue: those who never run dry have to
-        // look as well.
+        // The injector's tasks are in no worker's queue: a worker that never runs dry has to look
+        // there as well.
         if !self.seat.has_unstarted() {
             self.search_awake(false);
             return None;
@@ -340,8 +344,8 @@ impl Worker {
         self.ready.pop().map(Next::Started)
     }
 
-    /// One that has not started: in turn one that only this worker may start, and one that it was
-    /// the first to take.
+    /// Returns a task to start: alternately from `local` and from the queues that others may take
+    /// from.
     #[inline]
     fn next_new(&self, turn: usize) -> Option<Next> {
         if self.local.borrow().is_empty() {
@@ -356,6 +360,7 @@ impl Worker {
         task.map(Next::New)
     }
 
+    /// Returns what to run next when the worker's queues are empty.
     fn next_elsewhere(&self, turn: usize) -> Option<Next> {
         if self.seat.rest.has_mail() {
             self.collect_mail();
@@ -371,7 +376,7 @@ impl Worker {
         })
     }
 
-    /// Wakes those whose descriptors have become ready. `true`: some have.
+    /// Wakes the goroutines whose descriptors have become ready, and returns whether any has.
     fn poll(&self) -> bool {
         let poller = self.seat.poller.get();
         poller.is_some_and(|poller| poller.is_in_use() && poller.poll())
@@ -390,13 +395,15 @@ impl Worker {
     /// Runs one goroutine until it parks, yields or ends.
     #[inline]
     fn execute(&self, fiber: NonNull<Fiber>) {
-        // SAFETY: alive, and this worker's.
+        // SAFETY: a fiber in a queue of this worker, or one that `start` has just returned, has a
+        // task that has not ended. Only this worker destroys its fibers, and only idle ones.
         let (is_unlisted, spawned_at) =
             unsafe { (fiber.as_ref().is_unlisted(), fiber.as_ref().spawned_at()) };
         if is_unlisted {
             self.note_touched(fiber);
         }
-        // SAFETY: alive, and this worker's.
+        // SAFETY: alive, since it has not been resumed since the proof at the head of this
+        // function.
         self.note_active(unsafe { fiber.as_ref() });
         self.current.set(Some(fiber));
         self.vain_polls.set(0);
@@ -410,8 +417,8 @@ impl Worker {
         if ended {
             self.recycle(fiber);
         } else if is_new_tick {
-            // It may have run for long.
-            // SAFETY: alive, and this worker's.
+            // The turn may have reached into another period.
+            // SAFETY: its task has not ended, so the fiber is not idle and has not been destroyed.
             self.note_active(unsafe { fiber.as_ref() });
         }
     }

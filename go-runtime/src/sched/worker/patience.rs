@@ -1,22 +1,22 @@
-//! How long a goroutine may have its worker for waiting: for one that polls in vain, and for one
-//! that is about to block and might as well look for its wake-up for a moment.
+//! How long a goroutine may keep its worker while it waits: a goroutine that polls in vain, and one
+//! that is about to block and may spin for its wake-up first.
 
 use std::thread;
 
 use super::Worker;
 
-/// So many polls in vain, some microseconds of them, and others on this worker run first. Much
-/// more, and consumers that poll a closed channel keep the senders of an open one waiting: `--test
-/// starvation`.
+/// Number of polls in vain, which take some microseconds, after which other goroutines of the
+/// worker run first. With many more, consumers that poll a closed channel keep the senders of an
+/// open one waiting (`--test starvation`).
 const VAIN_POLLS: u32 = 32;
-/// The same for polls that are far between, in ticks of the monitor: 5 to 10 ms, as long as Go lets
-/// a goroutine run.
+/// Time in the monitor's ticks after which even one poll in vain lets the others run first, for
+/// polls that are far between: 5 to 10 ms. Go preempts a goroutine after 10 ms.
 const VAIN_TICKS: u32 = 2;
 
 impl Worker {
-    /// The current goroutine has asked for something that is not there, and did not wait. It may be
-    /// doing so all the time, for something that only a goroutine behind it can give: after a
-    /// while, others run first.
+    /// Notes that the current goroutine has asked for something that is not there, and did not
+    /// wait. It may be polling all the time for something that only a goroutine behind it can give:
+    /// after a while, the other goroutines run first.
     pub(crate) fn note_vain_poll(&self) {
         let polls = self.vain_polls.get().saturating_add(1);
         self.vain_polls.set(polls);
@@ -31,7 +31,7 @@ impl Worker {
         }
     }
 
-    /// Lets all others run first, also those woken from elsewhere or by the clock.
+    /// Lets all other goroutines run first, also those woken from other threads or by the clock.
     pub(crate) fn give_way(&self) {
         self.collect_mail();
         self.fire_timers();
@@ -41,15 +41,15 @@ impl Worker {
         self.yield_now();
     }
 
-    /// Whether no other goroutine can run here, as far as the worker knows without a look into its
-    /// inbox.
+    /// Returns whether no other goroutine can run here, as far as the worker knows without a look
+    /// into its inbox.
     #[inline]
     fn has_nothing_to_run(&self) -> bool {
         self.ready.is_empty() && self.local.borrow().is_empty() && !self.seat.has_unstarted()
     }
 
-    /// Whether a goroutine that is about to block should look for its wake-up for a moment: nothing
-    /// else can run here, somebody else is awake to wake it, and it has paid off of late.
+    /// Returns whether a goroutine that is about to block should spin for its wake-up: nothing else
+    /// can run here, another worker is awake to wake it, and spinning has paid off of late.
     #[inline]
     pub(in crate::sched) fn worth_spinning(&self) -> bool {
         let credit = self.spin_credit.get();
@@ -62,8 +62,8 @@ impl Worker {
         self.may_spin_for_lock()
     }
 
-    /// Whether nothing else can run here, and another worker is awake: on it the holder of a lock
-    /// may be running.
+    /// Returns whether nothing else can run here, and another worker is awake, on which the holder
+    /// of a lock may be running.
     #[inline]
     pub(crate) fn may_spin_for_lock(&self) -> bool {
         self.runtime.active() > 1
@@ -72,6 +72,7 @@ impl Worker {
             && self.runtime.idle.sleepers() + 1 < self.runtime.active()
     }
 
+    /// Notes whether a goroutine that spun was woken meanwhile.
     pub(in crate::sched) fn note_spin(&self, paid: bool) {
         let credit = self.spin_credit.get();
         self.spin_credit

@@ -1,15 +1,17 @@
-//! Goroutines come and go: where a new one is queued, and what the worker's books say of it.
+//! Where a new goroutine is queued, and what its worker counts when goroutines are spawned, run and
+//! end.
 
 use super::Worker;
 use crate::sched::fiber::Fiber;
 use crate::sched::load;
 use crate::sched::task::TaskRef;
 
-/// So many wait in a worker's own queue; more are for all. The queue would keep the memory of its
-/// greatest length, and one that thieves have emptied has not even a chance to give it back.
+/// Capacity of a worker's queue; the overflow goes to the injector. A longer queue would keep the
+/// memory of its greatest length, and a queue that thieves have emptied cannot even give it back.
 const MOST_FRESH: usize = 4096;
 
 impl Worker {
+    /// Queues a new goroutine. The caller then announces it.
     pub(in crate::sched) fn spawn(&self, task: TaskRef) {
         self.note_spawn();
         if self.fresh.len() >= MOST_FRESH || self.seat.rest.is_retired() {
@@ -19,7 +21,7 @@ impl Worker {
         }
     }
 
-    /// Queues a goroutine that nobody else may start.
+    /// Queues a goroutine that no other worker may start.
     pub(crate) fn spawn_local(&self, task: TaskRef) {
         self.note_spawn();
         self.seat.load.place();
@@ -30,14 +32,15 @@ impl Worker {
         self.seat.load.spawn();
         if let Some(fiber) = self.current_fiber()
             && let Some(task) = fiber.task()
-            // SAFETY: the goroutine that runs holds a reference.
+            // SAFETY: this runs within the task's run or within the `Drop` of its result, which
+            // comes before the task's memory is freed. `parent` is this worker's own.
             && !unsafe { task.get() }.parent.replace(true)
         {
             self.seat.load.become_parent(fiber.active_in());
         }
     }
 
-    /// The goroutine of this fiber runs in this period.
+    /// Notes that the goroutine of this fiber runs in this period.
     #[inline]
     pub(super) fn note_active(&self, fiber: &Fiber) {
         if fiber.active_in() != self.period.get() {
@@ -48,34 +51,38 @@ impl Worker {
     #[inline(never)]
     fn activate(&self, fiber: &Fiber) {
         if let Some(task) = fiber.task() {
-            // SAFETY: the goroutine that runs holds a reference.
+            // SAFETY: the fiber has a task, which it clears when the task's run is over. The task's
+            // memory is not freed before the last suspension within that run, which is in the
+            // `Drop` of its result at the latest. `parent` is this worker's own.
             let parent = unsafe { task.get() }.parent.get();
             self.seat.load.activate(fiber.active_in(), parent);
             fiber.set_active_in(self.period.get());
         }
     }
 
-    /// The current goroutine has run to its end (its result is not seen by others yet).
+    /// Notes that the current goroutine has run to its end. Others cannot see its result yet.
     pub(crate) fn note_finish(&self) {
         if let Some(fiber) = self.current_fiber()
             && let Some(task) = fiber.task()
         {
-            // SAFETY: the goroutine that runs holds a reference. A parent from here on: what the
-            // `Drop` of its result spawns must not change counts that it has left.
+            // A parent from here on: what the `Drop` of its result spawns must not change counts
+            // that it has left.
+            // SAFETY: the caller runs this task and gives the scheduler's reference back later, so
+            // the task is alive. `parent` is this worker's own.
             let parent = unsafe { task.get() }.parent.replace(true);
             self.seat.books.finish();
             self.seat.load.end(fiber.active_in(), parent);
             fiber.set_active_in(load::NEVER);
-            // Telling who waits for it is short, though the system may interrupt just that; and its
-            // load is gone already.
+            // What follows, waking the goroutine that joins this one, is short. If the system
+            // preempts the thread meanwhile, the worker must not look busy with a load of nothing.
             self.seat.books.run_none();
         }
     }
 
-    /// The current goroutine's result may be dropped now, which can take any time.
+    /// Notes that the current goroutine's result may be dropped now, which can take any time.
     pub(crate) fn note_release(&self) {
         if let Some(task) = self.current_task() {
-            // SAFETY: the goroutine that runs holds a reference.
+            // SAFETY: the caller runs this task and gives the scheduler's reference back later.
             self.seat.books.run(unsafe { task.get() }.spawned_at());
         }
     }

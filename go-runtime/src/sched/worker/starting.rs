@@ -1,10 +1,19 @@
-//! Which goroutine a worker starts next, and where it gets them from. Where a goroutine starts is
-//! decided in [`placement`].
+//! Which goroutine a worker starts next, and from which queue it takes that. On which worker a
+//! goroutine starts is decided in [`placement`].
 //!
-//! What has not started lies in one of three kinds of queue: a worker's own, of which the owner
-//! takes the newest and others steal the oldest; what other workers have sent to a worker; and the
-//! injector, for what threads spawn and for what is too much for a worker's own queue. Any worker
-//! may take from any of them.
+//! A task that has not started lies in one of these queues:
+//!
+//! ```text
+//! queue               filled by                       emptied by
+//! a worker's fresh    the worker                      the worker (newest), thieves (oldest)
+//! a worker's sent     other workers                   any worker, oldest first
+//! the injector        threads; overflow of a queue    any worker, oldest first
+//! a worker's local    the worker                      the worker
+//! reputation.apart    any worker                      see `reputation`
+//! ```
+//!
+//! A task is *placed* when a worker decides to start it, and once only: tasks in `local` and in
+//! `apart` are placed, all others are not.
 
 use std::iter;
 use std::time::Duration;
@@ -17,54 +26,54 @@ use crate::sched::placement::{self, OnStart, OnSteal, Survey};
 use crate::sched::seat::Seat;
 use crate::sched::task::TaskRef;
 
-/// How often the oldest task is preferred to the newest. More often costs time: each of the oldest
-/// may be the root of a tree, and the more of them grow at a time, the colder are the caches
-/// (`compare`, skynet). `--test starvation` notices if never.
+/// How often the oldest task is preferred to the newest, so that none starves (`--test
+/// starvation`). Not more often: each of the oldest may be the root of a tree, and the more trees
+/// grow at a time, the colder are the caches (`compare`, skynet).
 const OLDEST_WAIT: Duration = Duration::from_millis(1);
-/// Where so few wait, the newest and the oldest are started in turn: those of a kind have often
-/// been spawned one after the other (a pool's senders, and then its receivers), and each worker
-/// should have some of each (`compare`, mpmc0).
+/// Up to this number of tasks in its queue, a worker starts the newest and the oldest alternately:
+/// goroutines of a kind have often been spawned one after the other (a pool's senders, and then its
+/// receivers), and each worker should have some of each (`compare`, mpmc0).
 const FEW: usize = 8;
 
-/// Takes one task, however many others try at the same time.
+/// Takes one task, however many other workers try at the same time.
 fn steal_one(steal: impl Fn() -> Steal<TaskRef>) -> Option<TaskRef> {
     iter::repeat_with(steal)
         .find(|steal| !steal.is_retry())?
         .success()
 }
 
-/// A queue that belongs to all, or to another worker.
-enum Queue<'a> {
-    Shared(&'a Injector<TaskRef>),
-    Own(&'a Stealer<TaskRef>),
+/// A queue that other workers use as well.
+enum Source<'a> {
+    Injector(&'a Injector<TaskRef>),
+    Stealer(&'a Stealer<TaskRef>),
 }
 
-impl Queue<'_> {
+impl Source<'_> {
     fn len(&self) -> usize {
         match self {
-            Queue::Shared(queue) => queue.len(),
-            Queue::Own(queue) => queue.len(),
+            Source::Injector(queue) => queue.len(),
+            Source::Stealer(queue) => queue.len(),
         }
     }
 
     fn steal(&self) -> Option<TaskRef> {
         steal_one(|| match self {
-            Queue::Shared(queue) => queue.steal(),
-            Queue::Own(queue) => queue.steal(),
+            Source::Injector(queue) => queue.steal(),
+            Source::Stealer(queue) => queue.steal(),
         })
     }
 
-    /// Moves up to `most` of the oldest in a run, as neighbors often talk to each other. Returns
-    /// whether it has moved any.
+    /// Moves up to `most` of the oldest tasks in a run, as neighbors often talk to each other.
+    /// Returns whether it has moved any.
     fn steal_into(&self, own: &super::Queue, most: usize) -> bool {
         let mut left = most;
-        // One call takes a few dozen at most. What other thieves take meanwhile counts as taken by
-        // this one.
+        // One call takes a few dozen tasks at most. Tasks that other thieves take meanwhile count
+        // as taken by this worker, which then takes too few rather than too many.
         while left > 0 {
             let before = self.len();
             let stolen = match self {
-                Queue::Shared(queue) => queue.steal_batch_with_limit(own, left),
-                Queue::Own(queue) => queue.steal_batch_with_limit(own, left),
+                Source::Injector(queue) => queue.steal_batch_with_limit(own, left),
+                Source::Stealer(queue) => queue.steal_batch_with_limit(own, left),
             };
             match stolen {
                 Steal::Success(()) => {
@@ -79,8 +88,8 @@ impl Queue<'_> {
 }
 
 impl Worker {
-    /// A task that this worker starts now, from what it has queued or was sent. What should start
-    /// elsewhere is sent there.
+    /// Returns a task that this worker starts now, from its own queue or what it was sent. Sends
+    /// tasks that should start elsewhere to their worker.
     #[inline]
     pub(super) fn next_unstarted(&self, turn: usize) -> Option<TaskRef> {
         if self.fresh.is_empty() && self.seat.sent.is_empty() {
@@ -108,18 +117,19 @@ impl Worker {
         }
     }
 
+    /// Takes a task that was sent, or else one from the own queue.
     #[inline]
     fn take_unstarted(&self, turn: usize) -> Option<TaskRef> {
         let sent = &self.seat.sent;
-        // What was sent has waited already. (And there is never much of it, since others send only
-        // what is lacking here.)
+        // A task that was sent has waited already. (There are never many, since other workers send
+        // only what this worker lacks.)
         if !sent.is_empty()
             && let Some(task) = steal_one(|| sent.steal())
         {
             return Some(task);
         }
-        // The newest first keeps trees of goroutines small; now and then the oldest, so that none
-        // starves.
+        // The newest first keeps trees of goroutines small; now and then the oldest, so that no
+        // task starves.
         let is_mixed = self.fresh.len() <= FEW && turn & 2 == 0;
         if self.oldest_has_turn.replace(false) || is_mixed {
             steal_one(|| self.seat.fresh.steal())
@@ -128,7 +138,8 @@ impl Worker {
         }
     }
 
-    /// Decides about a task that was one of `queued` in this worker's queues.
+    /// Returns the task, one of `queued` in this worker's queues, if it starts here. Otherwise
+    /// sends it away.
     #[inline]
     fn start_or_send(&self, task: TaskRef, queued: usize) -> Option<TaskRef> {
         if self.is_bad(task) {
@@ -142,16 +153,17 @@ impl Worker {
         self.start_or_send_by_survey(task)
     }
 
-    /// Whether the task's spawn site has a bad reputation.
+    /// Returns whether the task's spawn site has a bad reputation.
     #[inline]
     fn is_bad(&self, task: TaskRef) -> bool {
-        // SAFETY: the scheduler's reference is held until the goroutine has ended.
+        // SAFETY: the task has not started, so the scheduler's reference, which only `TaskRef::run`
+        // gives back, keeps it alive.
         self.runtime
             .reputation
             .is_bad(unsafe { task.get() }.spawned_at())
     }
 
-    /// Has a task that may hold its worker start where nothing is parked.
+    /// Has a task that may hold its worker start where no goroutine lives.
     #[cold]
     fn start_alone(&self, task: TaskRef) -> Option<TaskRef> {
         if self.seat.load.live() == 0 {
@@ -159,13 +171,13 @@ impl Worker {
         }
         match self.runtime.survey(self.index).empty() {
             Some(empty) => self.runtime.send(empty, iter::once(task)),
-            // Other workers need not reckon with it any more.
+            // Placed at once, as no survey should count a task as waiting that most may not take.
             None => self.runtime.reputation.apart.push(self.place(task)),
         }
         None
     }
 
-    /// A task that was put apart, if nothing is parked here, or all sites are forgiven.
+    /// Takes a task that was put apart, if no goroutine lives here, or all sites are forgiven.
     fn next_apart(&self) -> Option<TaskRef> {
         let reputation = &self.runtime.reputation;
         if reputation.apart.is_empty() || reputation.is_any() && self.seat.load.live() > 0 {
@@ -174,7 +186,7 @@ impl Worker {
         steal_one(|| reputation.apart.steal())
     }
 
-    /// The task is this worker's from now on.
+    /// Notes that this worker has decided to start the task.
     fn place(&self, task: TaskRef) -> TaskRef {
         self.seat.load.place();
         task
@@ -194,7 +206,7 @@ impl Worker {
         }
     }
 
-    /// Leaves all that has not started to the others, for this worker takes on nothing new.
+    /// Leaves all unstarted tasks to the other workers, as this worker has retired.
     #[cold]
     fn hand_over(&self) {
         while let Some(task) = self.take_unstarted(0) {
@@ -203,7 +215,7 @@ impl Worker {
         self.runtime.announce_work();
     }
 
-    /// Whether the oldest was preferred last long ago.
+    /// Returns whether it is time to start the oldest task, and notes that if so.
     pub(super) fn is_turn_of_the_oldest(&self) -> bool {
         let now = clock::now();
         let last = self.oldest_started.get();
@@ -214,8 +226,8 @@ impl Worker {
         is_due
     }
 
-    /// One task from the injector, though this worker has some of its own: those are newer, and may
-    /// go on for ever.
+    /// Takes one task from the injector, although this worker's own queue has some: those are
+    /// newer, and may spawn others for ever.
     pub(super) fn next_injected(&self) -> Option<TaskRef> {
         let injector = &self.runtime.injector;
         if injector.is_empty() || self.seat.rest.is_retired() {
@@ -225,17 +237,18 @@ impl Worker {
         self.start_or_send(task, 1 + self.fresh.len())
     }
 
-    /// The queues that this worker may take from, beside its own.
-    fn queues_elsewhere(&self) -> impl Iterator<Item = Queue<'_>> {
+    /// Returns the queues that this worker may take from, except its own.
+    fn queues_elsewhere(&self) -> impl Iterator<Item = Source<'_>> {
         let count = self.runtime.made();
         let victims = (1..count).filter_map(move |i| self.runtime.seat((self.index + i) % count));
-        let theirs = victims.flat_map(|seat| [Queue::Own(&seat.fresh), Queue::Shared(&seat.sent)]);
-        iter::once(Queue::Shared(&self.runtime.injector)).chain(theirs)
+        let theirs =
+            victims.flat_map(|seat| [Source::Stealer(&seat.fresh), Source::Injector(&seat.sent)]);
+        iter::once(Source::Injector(&self.runtime.injector)).chain(theirs)
     }
 
-    /// Brings some of what waits elsewhere to this worker's queue, as far as it is this worker's to
-    /// start, and returns whether it has. If not, sees to it that the right worker learns of it; an
-    /// `idle` worker keeps watch besides.
+    /// Moves waiting tasks from other queues to this worker's, as many as this worker should start,
+    /// and returns whether it has taken any. Wakes a less loaded worker for tasks that it leaves;
+    /// an `idle` worker also keeps watch over them.
     pub(super) fn search(&self, idle: bool) -> bool {
         if self.seat.rest.is_retired() {
             self.end_watch();
@@ -284,8 +297,8 @@ impl Worker {
         false
     }
 
-    /// The same for a worker that may not count as searching: while it moved tasks, other workers
-    /// may have looked in vain, and gone to sleep.
+    /// Searches, as [`search`](Self::search), for a worker that may not count as searching: while
+    /// it moved tasks, other workers may have searched in vain, and gone to sleep.
     pub(super) fn search_awake(&self, idle: bool) -> bool {
         let found = self.search(idle);
         if found && !self.searching.get() {
@@ -294,6 +307,7 @@ impl Worker {
         found
     }
 
+    /// Returns whether this worker may start a task that it has left to less loaded workers.
     #[cold]
     fn watch_is_over(&self, survey: &Survey) -> bool {
         let seat = |index| self.runtime.seat(index);
@@ -307,7 +321,7 @@ impl Worker {
             |index| seat(index).and_then(Seat::is_blocked).unwrap_or(true),
         );
         if is_over {
-            // The next idle worker need not watch for as long again.
+            // Other idle workers then leave no task to a worker that is still in such a turn.
             for (index, turn) in watch.long_turns(now) {
                 seat(index).inspect(|seat| seat.books.set_long_turn(turn));
             }

@@ -93,11 +93,15 @@ impl Run {
     }
 
     fn check_waits(&self) {
+        self.check_waits_within(SOON);
+    }
+
+    fn check_waits_within(&self, most: Nanos) {
         let (wait, task) = self.machine.longest_wait;
         assert!(
-            wait <= SOON,
+            wait <= most,
             "{self}: task {task} waited for {} us too long while a worker was idle",
-            (wait - SOON) / US
+            (wait - most) / US
         );
     }
 }
@@ -138,12 +142,13 @@ fn tasks_start_soon() {
     }
 }
 
-/// Tasks wait nearly all the time, so a worker's watch hardly ever ends.
+/// Tasks wait nearly all the time, so a worker's watch hardly ever ends, and most idle workers have
+/// been woken for other tasks: they are allowed another 100 us.
 #[test]
 fn tasks_start_soon_in_a_stream() {
     for seed in seeds(10) {
         let stream = |rng: &mut Rng, workers| Workload::stream(rng, workers, 200 * MS);
-        Run::new(seed, stream).check_waits();
+        Run::new(seed, stream).check_waits_within(SOON + 100 * US);
     }
 }
 
@@ -168,7 +173,7 @@ fn a_pool_is_spread() {
     for seed in seeds(60) {
         let run = Run::new(seed, pools);
         run.check_waits();
-        let most = run.workers.div_ceil(SURVEYED);
+        let most = if run.workers <= SURVEYED + 1 { 1 } else { 3 };
         for group in &run.machine.groups {
             let on = |worker| group.iter().filter(|at| **at == worker).count();
             let spread: Vec<_> = (0..run.machine.workers.len()).map(on).collect();

@@ -10,6 +10,8 @@ use std::time::Duration;
 use super::super::{OnStart, OnSteal, Survey, View, Watch, may_start_anyway};
 use super::machine::{Event, Machine, TaskId};
 use super::workloads::{MS, Nanos, US};
+use smallvec::SmallVec;
+
 use crate::sched::load::{Load, NEVER, Period};
 use crate::sched::task::MonitorTick;
 
@@ -723,16 +725,21 @@ impl Machine {
         } else {
             0
         };
-        let others = (0..made)
+        let others: SmallVec<_> = (0..made)
             .map(|i| (first + i) % made)
             .filter(|other| *other != index && self.workers[*other].is_surveyed())
             .take(SURVEYED)
             .map(|other| self.workers[other].view(other, now))
             .collect();
+        let total = if others.len() == SURVEYED {
+            made - 1
+        } else {
+            others.len()
+        };
         Survey::new(
             self.workers[index].view(index, now),
             others,
-            made - 1,
+            total,
             self.waiting,
         )
     }
