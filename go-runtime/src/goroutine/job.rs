@@ -85,9 +85,6 @@ where
             // by a deadline, and a future that goes takes its parker out of the word first, or else leaves it to this unpark.
             unsafe { Parker::unpark(joiner, Verdict::Done(0)) };
         }
-        if let Some(worker) = Worker::current() {
-            worker.note_release();
-        }
         // The result may be dropped here, with all that a user's `Drop` does: park, panic (which the hook reports).
         let release = AssertUnwindSafe(|| {
             // SAFETY: the scheduler's reference, not used again.

@@ -85,7 +85,7 @@ impl Load {
 
     /// The count that includes a goroutine which was last active in `last`, if any still does.
     fn counted(&self, last: Period, parent: bool) -> Option<&AtomicUsize> {
-        (self.period().wrapping_sub(last) <= 1).then(|| self.slot(last, parent))
+        (last != NEVER && self.period().wrapping_sub(last) <= 1).then(|| self.slot(last, parent))
     }
 
     // --- for the worker ---

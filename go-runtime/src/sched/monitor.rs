@@ -37,6 +37,11 @@ const HELD_AFTER: Duration = Duration::from_millis(10);
 /// it goes on. It is also the time between two requests to the workers to give memory back.
 const LONG: Duration = Duration::from_millis(100);
 
+/// Most workers beyond GOMAXPROCS that are added for tasks of spawn sites with a reputation and that
+/// are not held. Handlers that hold their worker once, and then park for long, would otherwise get
+/// a thread each.
+const SPARE: usize = 8;
+
 pub(super) struct Monitor {
     nap: Nap,
     thread: OnceLock<Thread>,
@@ -131,7 +136,7 @@ struct Watcher {
     /// When the workers were last asked to give memory back.
     trimmed: Instant,
     record: Record,
-    /// Since when there have been tasks apart for which no worker was found.
+    /// Since when there have been tasks apart.
     apart_since: Option<Instant>,
     /// The queue of a worker whose thread could not be made.
     spare: Option<Queue>,
@@ -177,6 +182,8 @@ impl Watcher {
                 // By then no goroutine counts as active any more: while the monitor naps, periods
                 // stand still.
                 if now.wrapping_sub(since) > load::ACTIVE_FOR && self.surplus_since.is_none() {
+                    // (A nap may last for long; ticks do not count it.)
+                    self.record.forgive(&self.runtime.reputation);
                     self.runtime.monitor.nap(self.runtime);
                     self.asleep_since = None;
                     last = clock::now();
@@ -241,24 +248,32 @@ impl Watcher {
             let _ = runtime.add_worker(false, &mut self.spare);
         }
         self.record.age(&runtime.reputation, runtime.tick());
-        if runtime.reputation.apart.is_empty() || self.found_one_for_apart() {
-            self.apart_since = None;
-        } else if now - *self.apart_since.get_or_insert(now) >= 2 * HELD_AFTER {
-            self.record.forgive(&runtime.reputation);
-            runtime.call_one();
-        }
+        self.serve_apart(now);
     }
 
-    /// Calls or adds a worker for a task that was put apart, and returns whether there is one.
-    fn found_one_for_apart(&mut self) -> bool {
+    /// Finds workers for the tasks that were put apart, or forgives their sites if that takes long.
+    fn serve_apart(&mut self, now: Instant) {
         let runtime = self.runtime;
-        let is_empty = |seat: &&Seat| seat.takes_on() && seat.load.live() == 0;
-        if let Some(empty) = runtime.seats().find(is_empty) {
-            runtime.call(empty);
-            return true;
+        let apart = &runtime.reputation.apart;
+        let waiting = apart.len();
+        for seat in runtime.seats().filter(|seat| seat.is_empty()).take(waiting) {
+            runtime.call(seat);
         }
-        runtime.accepting() < 2 * runtime.workers()
-            && runtime.add_worker(true, &mut self.spare).is_ok()
+        let empty = runtime.seats().filter(|seat| seat.is_empty()).count();
+        for _ in empty..waiting {
+            let free = runtime.seats().filter(|seat| !seat.books.is_held());
+            if free.count() >= runtime.workers() + SPARE
+                || runtime.add_worker(true, &mut self.spare).is_err()
+            {
+                break;
+            }
+        }
+        if waiting == 0 {
+            self.apart_since = None;
+        } else if now - *self.apart_since.get_or_insert(now) >= 3 * HELD_AFTER {
+            self.record.pardon(&runtime.reputation, runtime.tick());
+            (0..waiting.min(runtime.active())).for_each(|_| runtime.call_one());
+        }
     }
 
     /// Prints where the goroutine that holds a worker was spawned, once for each site.

@@ -73,6 +73,8 @@ impl Reputation {
 #[derive(Default)]
 pub(super) struct Record {
     sites: Vec<(Site, MonitorTick)>,
+    /// When there were too many tasks apart. For a while after that no site gets a reputation.
+    pardon: Option<MonitorTick>,
 }
 
 impl Record {
@@ -84,6 +86,12 @@ impl Record {
             .find(|(known, _)| ptr::eq(*known, site))
         {
             *last = now;
+            return;
+        }
+        if self
+            .pardon
+            .is_some_and(|pardon| now.wrapping_sub(pardon) < FORGIVEN_AFTER)
+        {
             return;
         }
         if self.sites.len() == SITES {
@@ -105,8 +113,16 @@ impl Record {
 
     /// Forgives all sites.
     pub(super) fn forgive(&mut self, reputation: &Reputation) {
-        self.sites.clear();
-        reputation.publish(&self.sites);
+        if !self.sites.is_empty() {
+            self.sites.clear();
+            reputation.publish(&self.sites);
+        }
+    }
+
+    /// Forgives all sites, and gives no site a reputation for a while.
+    pub(super) fn pardon(&mut self, reputation: &Reputation, now: MonitorTick) {
+        self.forgive(reputation);
+        self.pardon = Some(now);
     }
 }
 
@@ -127,6 +143,13 @@ mod tests {
         assert!(reputation.is_bad(a) && !reputation.is_bad(b));
         record.forgive(&reputation);
         assert!(!reputation.is_bad(a));
+        record.note(&reputation, a, 40);
+        assert!(reputation.is_bad(a));
+        record.pardon(&reputation, 50);
+        record.note(&reputation, a, 51);
+        assert!(!reputation.is_bad(a));
+        record.note(&reputation, a, 50 + FORGIVEN_AFTER);
+        assert!(reputation.is_bad(a));
     }
 
     #[track_caller]

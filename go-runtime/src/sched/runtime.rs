@@ -376,23 +376,22 @@ impl Runtime {
         } else {
             0
         };
-        let view = |index| self.seat(index).map(|seat| (seat, seat.view(index, now)));
         let others: SmallVec<_> = (0..made)
             .map(|i| (first + i) % made)
             .filter(|other| *other != index)
-            .filter_map(view)
-            .filter(|(seat, _)| seat.takes_on() && !seat.books.is_in_long_turn())
+            .filter_map(|other| self.seat(other).map(|seat| (other, seat)))
+            .filter(|(_, seat)| seat.takes_on() && !seat.books.is_in_long_turn())
             .take(SURVEYED)
-            .map(|(_, view)| view)
+            .map(|(other, seat)| seat.view(other, now))
             .collect();
-        let own = view(index).map(|(_, view)| view);
+        let own = self.seat(index).map(|seat| seat.view(index, now));
         // In this order, as `Survey` says.
         let spawned = self.spawned();
         let placed = self.sum(|seat| seat.load.placed());
         // Some may have been both spawned and placed since the first sum.
         let waiting = spawned.wrapping_sub(placed) as isize;
         let total = if others.len() == SURVEYED {
-            made - 1
+            others.len().max(self.active() - 1)
         } else {
             others.len()
         };

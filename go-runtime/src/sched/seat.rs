@@ -136,6 +136,11 @@ impl Seat {
         }
     }
 
+    /// Whether new goroutines may start here and none is parked here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.takes_on() && self.load.live() == 0
+    }
+
     /// Returns whether new goroutines may start here.
     #[inline]
     pub(super) fn takes_on(&self) -> bool {

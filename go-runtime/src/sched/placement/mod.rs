@@ -170,10 +170,12 @@ impl Survey {
     pub(crate) fn on_start(&self, queued: usize) -> OnStart {
         let lacking = self.lacking(self.level);
         match self.least_loaded() {
-            Some(to) if lacking >= self.waiting.max(1) => OnStart::Send {
-                to: to.index,
-                count: (to.lacks(self.level) * queued / lacking).max(1),
-            },
+            Some(to) if to.rank().0 < self.level && lacking >= self.waiting.max(1) => {
+                OnStart::Send {
+                    to: to.index,
+                    count: (to.lacks(self.level) * queued / lacking).max(1),
+                }
+            }
             _ => OnStart::Start,
         }
     }
@@ -256,6 +258,8 @@ impl Watch {
         // Workers that become less loaded one after the other must not put the end off for ever.
         let is_old = now >= since + 2 * PATIENCE;
         let mut all_busy = true;
+        self.busy
+            .retain(|busy| survey.preferred().any(|view| view.index == busy.index));
         for view in survey.preferred() {
             let known = self.busy.iter().position(|busy| busy.index == view.index);
             all_busy &= match known {

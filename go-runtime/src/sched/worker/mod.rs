@@ -50,8 +50,10 @@ pub(crate) struct Worker {
     fresh: crossbeam_deque::Worker<TaskRef>,
     /// When the oldest task of `fresh` was last preferred to the newest.
     oldest_started: Cell<Option<Instant>>,
-    /// Whether the oldest is preferred at the next start.
-    oldest_has_turn: Cell<bool>,
+    /// How many of the oldest are started before the newest.
+    oldest_turns: Cell<usize>,
+    /// A task that this worker starts next; no other worker can take it.
+    forced: Cell<Option<TaskRef>>,
     /// The monitor's tick that this worker has seen last.
     tick: Cell<MonitorTick>,
     /// The period of that tick.
@@ -115,7 +117,8 @@ impl Worker {
             local: RefCell::default(),
             fresh,
             oldest_started: Cell::new(None),
-            oldest_has_turn: Cell::new(false),
+            oldest_turns: Cell::new(0),
+            forced: Cell::new(None),
             tick: Cell::new(0),
             period: Cell::new(load::NEVER),
             round_ends: Cell::new(0),
@@ -249,14 +252,7 @@ impl Worker {
         loop {
             if let Some(next) = self.next() {
                 idle_since = None;
-                self.go_off_duty();
-                let fiber = match next {
-                    Next::Started(fiber) => Some(fiber),
-                    Next::New(task) => self.start(task),
-                };
-                if let Some(fiber) = fiber {
-                    self.execute(fiber);
-                }
+                self.run_next(next);
                 continue;
             }
             let since = *idle_since.get_or_insert_with(clock::now);
@@ -267,7 +263,22 @@ impl Worker {
                 self.sleep();
                 self.note_gap(clock::now() - since);
                 idle_since = None;
+                if let Some(task) = self.forced.take() {
+                    self.run_next(Next::New(task));
+                }
             }
+        }
+    }
+
+    #[inline(always)]
+    fn run_next(&self, next: Next) {
+        self.go_off_duty();
+        let fiber = match next {
+            Next::Started(fiber) => Some(fiber),
+            Next::New(task) => self.start(task),
+        };
+        if let Some(fiber) = fiber {
+            self.execute(fiber);
         }
     }
 
@@ -333,10 +344,10 @@ impl Worker {
         // there as well.
         if !self.seat.has_unstarted() {
             self.search_awake(false);
-            return None;
+            return self.forced.take();
         }
-        self.oldest_has_turn.set(self.is_turn_of_the_oldest());
-        self.next_injected()
+        self.note_the_oldest();
+        self.next_apart().or_else(|| self.next_injected())
     }
 
     #[inline]
@@ -369,7 +380,8 @@ impl Worker {
         self.next_ready().or_else(|| {
             if queued || self.stack_freed.get() && self.retry_stackless() || self.search_awake(true)
             {
-                self.next_new(turn)
+                let forced = self.forced.take().map(Next::New);
+                forced.or_else(|| self.next_new(turn))
             } else {
                 None
             }

@@ -23,8 +23,9 @@ impl Worker {
 
     /// Queues a goroutine that no other worker may start.
     pub(crate) fn spawn_local(&self, task: TaskRef) {
-        self.note_spawn();
+        // Placed first: so the number of tasks that wait is never too high.
         self.seat.load.place();
+        self.note_spawn();
         self.local.borrow_mut().push_back(task);
     }
 
@@ -73,17 +74,6 @@ impl Worker {
             self.seat.books.finish();
             self.seat.load.end(fiber.active_in(), parent);
             fiber.set_active_in(load::NEVER);
-            // What follows, waking the goroutine that joins this one, is short. If the system
-            // preempts the thread meanwhile, the worker must not look busy with a load of nothing.
-            self.seat.books.run_none();
-        }
-    }
-
-    /// Notes that the current goroutine's result may be dropped now, which can take any time.
-    pub(crate) fn note_release(&self) {
-        if let Some(task) = self.current_task() {
-            // SAFETY: the caller runs this task and gives the scheduler's reference back later.
-            self.seat.books.run(unsafe { task.get() }.spawned_at());
         }
     }
 }

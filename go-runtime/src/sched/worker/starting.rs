@@ -16,6 +16,7 @@
 //! `apart` are placed, all others are not.
 
 use std::iter;
+use std::mem;
 use std::time::Duration;
 
 use crossbeam_deque::{Injector, Steal, Stealer};
@@ -131,7 +132,9 @@ impl Worker {
         // The newest first keeps trees of goroutines small; now and then the oldest, so that no
         // task starves.
         let is_mixed = self.fresh.len() <= FEW && turn & 2 == 0;
-        if self.oldest_has_turn.replace(false) || is_mixed {
+        let oldest_turns = self.oldest_turns.get();
+        self.oldest_turns.set(oldest_turns.saturating_sub(1));
+        if oldest_turns > 0 || is_mixed {
             steal_one(|| self.seat.fresh.steal())
         } else {
             self.fresh.pop()
@@ -146,7 +149,7 @@ impl Worker {
             return self.start_alone(task);
         }
         let (leaves, parents) = self.seat.load.own();
-        let others = self.runtime.made() - 1;
+        let others = self.runtime.active().saturating_sub(1);
         if placement::may_start_anyway(leaves, parents > 0, others, queued) {
             return Some(self.place(task));
         }
@@ -178,9 +181,12 @@ impl Worker {
     }
 
     /// Takes a task that was put apart, if no goroutine lives here, or all sites are forgiven.
-    fn next_apart(&self) -> Option<TaskRef> {
+    pub(super) fn next_apart(&self) -> Option<TaskRef> {
         let reputation = &self.runtime.reputation;
-        if reputation.apart.is_empty() || reputation.is_any() && self.seat.load.live() > 0 {
+        if self.seat.rest.is_retired()
+            || reputation.apart.is_empty()
+            || reputation.is_any() && self.seat.load.live() > 0
+        {
             return None;
         }
         steal_one(|| reputation.apart.steal())
@@ -215,15 +221,18 @@ impl Worker {
         self.runtime.announce_work();
     }
 
-    /// Returns whether it is time to start the oldest task, and notes that if so.
-    pub(super) fn is_turn_of_the_oldest(&self) -> bool {
+    /// Gives the oldest their turn, if they have not had it for a while: one of them, or some if many
+    /// wait.
+    pub(super) fn note_the_oldest(&self) {
         let now = clock::now();
-        let last = self.oldest_started.get();
-        let is_due = last.is_none_or(|last| now - last >= OLDEST_WAIT);
-        if is_due {
+        if self
+            .oldest_started
+            .get()
+            .is_none_or(|last| now - last >= OLDEST_WAIT)
+        {
             self.oldest_started.set(Some(now));
+            self.oldest_turns.set(1 + self.fresh.len() / 64);
         }
-        is_due
     }
 
     /// Takes one task from the injector, although this worker's own queue has some: those are
@@ -247,7 +256,8 @@ impl Worker {
     }
 
     /// Moves waiting tasks from other queues to this worker's, as many as this worker should start,
-    /// and returns whether it has taken any. Wakes a less loaded worker for tasks that it leaves;
+    /// and returns whether it has taken any. (One in `forced` is to be started at once: no other
+    /// worker can take it any more.) Wakes a less loaded worker for tasks that it leaves;
     /// an `idle` worker also keeps watch over them.
     pub(super) fn search(&self, idle: bool) -> bool {
         if self.seat.rest.is_retired() {
@@ -255,10 +265,10 @@ impl Worker {
             return false;
         }
         if let Some(task) = self.next_apart() {
-            self.local.borrow_mut().push_back(task);
+            self.forced.set(Some(task));
             return true;
         }
-        let mut survey = None;
+        let (mut survey, mut has_called) = (None, false);
         for queue in self.queues_elsewhere() {
             let queued = queue.len();
             if queued == 0 {
@@ -273,7 +283,9 @@ impl Worker {
                     }
                 }
                 OnSteal::Leave { wake } => {
-                    if let Some(least) = wake.and_then(|index| self.runtime.seat(index)) {
+                    if let Some(least) = wake.and_then(|index| self.runtime.seat(index))
+                        && !mem::replace(&mut has_called, true)
+                    {
                         self.runtime.call(least);
                     }
                     if idle
@@ -285,7 +297,7 @@ impl Worker {
                         } else {
                             Some(self.place(task))
                         };
-                        self.local.borrow_mut().extend(task);
+                        self.forced.set(task);
                         return true;
                     }
                 }
@@ -323,7 +335,9 @@ impl Worker {
         if is_over {
             // Other idle workers then leave no task to a worker that is still in such a turn.
             for (index, turn) in watch.long_turns(now) {
-                seat(index).inspect(|seat| seat.books.set_long_turn(turn));
+                seat(index)
+                    .filter(|seat| seat.books.turn() == turn)
+                    .inspect(|seat| seat.books.set_long_turn(turn));
             }
         }
         is_over
