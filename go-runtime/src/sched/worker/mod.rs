@@ -252,7 +252,14 @@ impl Worker {
         loop {
             if let Some(next) = self.next() {
                 idle_since = None;
-                self.run_next(next);
+                self.go_off_duty();
+                let fiber = match next {
+                    Next::Started(fiber) => Some(fiber),
+                    Next::New(task) => self.start(task),
+                };
+                if let Some(fiber) = fiber {
+                    self.execute(fiber);
+                }
                 continue;
             }
             let since = *idle_since.get_or_insert_with(clock::now);
@@ -263,22 +270,7 @@ impl Worker {
                 self.sleep();
                 self.note_gap(clock::now() - since);
                 idle_since = None;
-                if let Some(task) = self.forced.take() {
-                    self.run_next(Next::New(task));
-                }
             }
-        }
-    }
-
-    #[inline(always)]
-    fn run_next(&self, next: Next) {
-        self.go_off_duty();
-        let fiber = match next {
-            Next::Started(fiber) => Some(fiber),
-            Next::New(task) => self.start(task),
-        };
-        if let Some(fiber) = fiber {
-            self.execute(fiber);
         }
     }
 
@@ -331,6 +323,9 @@ impl Worker {
     #[inline(never)]
     fn end_round(&self, turn: usize) -> Option<TaskRef> {
         self.round_ends.set(turn.wrapping_add(ROUND));
+        if let Some(task) = self.forced.take() {
+            return Some(task);
+        }
         self.collect_mail();
         self.poll();
         self.fire_timers();

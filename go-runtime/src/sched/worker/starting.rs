@@ -132,9 +132,7 @@ impl Worker {
         // The newest first keeps trees of goroutines small; now and then the oldest, so that no
         // task starves.
         let is_mixed = self.fresh.len() <= FEW && turn & 2 == 0;
-        let oldest_turns = self.oldest_turns.get();
-        self.oldest_turns.set(oldest_turns.saturating_sub(1));
-        if oldest_turns > 0 || is_mixed {
+        if is_mixed || self.is_turn_of_the_oldest() {
             steal_one(|| self.seat.fresh.steal())
         } else {
             self.fresh.pop()
@@ -221,6 +219,21 @@ impl Worker {
         self.runtime.announce_work();
     }
 
+    #[inline]
+    fn is_turn_of_the_oldest(&self) -> bool {
+        let turns = self.oldest_turns.get();
+        if turns > 0 {
+            self.oldest_turns.set(turns - 1);
+        }
+        turns > 0
+    }
+
+    /// Has the task started before anything else is: no other worker can take it any more.
+    fn force(&self, task: TaskRef) {
+        self.forced.set(Some(task));
+        self.round_ends.set(self.seat.books.turn().wrapping_add(1));
+    }
+
     /// Gives the oldest their turn, if they have not had it for a while: one of them, or some if many
     /// wait.
     pub(super) fn note_the_oldest(&self) {
@@ -265,7 +278,7 @@ impl Worker {
             return false;
         }
         if let Some(task) = self.next_apart() {
-            self.forced.set(Some(task));
+            self.force(task);
             return true;
         }
         let (mut survey, mut has_called) = (None, false);
@@ -297,7 +310,7 @@ impl Worker {
                         } else {
                             Some(self.place(task))
                         };
-                        self.forced.set(task);
+                        task.into_iter().for_each(|task| self.force(task));
                         return true;
                     }
                 }
