@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the tests of crossbeam-channel on our channels, and shows how many have passed, by file: on threads, in goroutines with
-# GOMAXPROCS 1, 2, 4 and 8, and examples. What is left out, or fails, is named. Arguments go to `cargo test`.
+# GOMAXPROCS 1, 2 and 8, and examples. What is left out, or fails, is named. Arguments go to `cargo test`.
 #
 # With `-` for an argument it reads the output of such a run from its input.
 cd "$(dirname "$0")" || exit 1
@@ -32,7 +32,7 @@ fi | tee /dev/stderr | awk '
     }
     /^cargo test: exit code/ { code = $NF; finished = 1 }
     END {
-        order = "threads,goroutines 1,goroutines 2,goroutines 4,goroutines 8,golang_rest,golang_rest 1,golang_rest 2,golang_rest 4,golang_rest 8,examples"
+        order = "threads,goroutines 1,goroutines 2,goroutines 8,golang_rest,golang_rest 1,golang_rest 2,golang_rest 8,examples"
         columns = split(order, names, ",")
         sort = "sort"
         printf "%-16s", "passed"

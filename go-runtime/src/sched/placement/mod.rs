@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 /// How long a task waits for a busy worker while another one is idle: some ten times what a wake-up
-/// of a thread takes at best, and a tenth of a millisecond's late start, which users would notice.
+/// of a thread takes at best, and a tenth of the latest start that is acceptable, a millisecond.
 /// `placement::simulation` checks it.
 pub(super) const PATIENCE: Duration = Duration::from_micros(100);
 

@@ -6,7 +6,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, ItemFn, LitInt, LitStr, Token, parse_macro_input};
 
 /// The numbers of workers that the tests in goroutines run with.
-const GOMAXPROCS: [usize; 4] = [1, 2, 4, 8];
+const GOMAXPROCS: [usize; 3] = [1, 2, 8];
 
 /// A test that runs on a thread, in a process of its own.
 #[proc_macro_attribute]
@@ -27,7 +27,7 @@ pub fn in_process(_: TokenStream, item: TokenStream) -> TokenStream {
     .into()
 }
 
-/// Four tests, `..._gomaxprocs_1`, `2`, `4` and `8`, each of which runs in a goroutine, in a process
+/// Three tests, `..._gomaxprocs_1`, `2` and `8`, each of which runs in a goroutine, in a process
 /// of its own. An attribute `#[left_out(workers, "why")]` has those ignored that have so many workers
 /// or fewer.
 #[proc_macro_attribute]
