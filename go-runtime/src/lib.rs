@@ -183,7 +183,7 @@
 //!   waits. What has not started runs elsewhere: within a fraction of a millisecond if a worker is idle, or else after 10 to 20 ms, when a worker is added,
 //!   up to 256 of them, so that `GOMAXPROCS` go on; it retires when the held one is free. Further goroutines that are spawned at the same place start only where nothing
 //!   is parked, for a second, so that they hold up no other goroutine. Call [`yield_now`] in long computations, or put them into [`blocking`]. (Polling is no such thing: when `select!` with a `default`, `try_recv`, `try_send`, `is_finished`, [`Mutex::try_lock`](sync::Mutex::try_lock), `try_read`, `try_write`, `try_acquire`, [`Context::err`](context::Context::err) or any operation on a closed channel
-//!   comes to nothing 32 times since the goroutine was resumed, or for 10 ms, others run. As everywhere that others may run, do not hold a guard of a
+//!   comes to nothing 16 times since the goroutine was resumed, or for 10 ms, others run. As everywhere that others may run, do not hold a guard of a
 //!   [`std::sync::Mutex`] then. Operations that succeed at once never let others run, but for [`Mutex::lock`](sync::Mutex::lock) while others wait for that lock.)
 //! - A guard of a [`std::sync::Mutex`] held over a blocking operation may block the worker for its siblings (one of a [`sync::Mutex`] does not); so may the initialiser of
 //!   a `OnceLock` or `LazyLock` of std's that blocks (those of [`sync`] park).

@@ -8,7 +8,7 @@ use super::Worker;
 /// Number of polls in vain, which take some microseconds, after which other goroutines of the
 /// worker run first. With many more, consumers that poll a closed channel keep the senders of an
 /// open one waiting (`--test starvation`).
-const VAIN_POLLS: u32 = 32;
+const VAIN_POLLS: u32 = 16;
 /// Time in the monitor's ticks after which even one poll in vain lets the others run first, for
 /// polls that are far between: 5 to 10 ms. Go preempts a goroutine after 10 ms.
 const VAIN_TICKS: u32 = 2;
