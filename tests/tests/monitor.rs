@@ -1,4 +1,5 @@
-//! Goroutines that hold their worker: what has not started goes on elsewhere, and workers come and go.
+//! Goroutines that hold their worker: what has not started goes on elsewhere, and workers come and
+//! go.
 //!
 //! Each test runs in a process of its own, for others would keep its few workers busy.
 #![cfg(target_os = "linux")]
@@ -155,7 +156,8 @@ fn what_has_not_started_goes_on() {
     ]);
 }
 
-/// With one worker: an extra one comes, retires when it is not needed, goes on with what has started there, and comes again.
+/// With one worker: an extra one comes, retires when it is not needed, goes on with what has
+/// started there, and comes again.
 #[test]
 #[ignore = "run by an_extra_worker_retires"]
 fn extra_worker() {
@@ -177,7 +179,8 @@ fn extra_worker() {
             let (place, child) = answer();
             let held = hog.stop();
             assert!(place != held && child != held, "{place}, {child}, {held}");
-            // The extra one goes on with what it has, and when it has retired, all that is new is the first one's.
+            // The extra one goes on with what it has, and when it has retired, all that is new is
+            // the first one's.
             eventually(|| (0..200).all(|_| answer() == (place.clone(), "go-worker-0".into())));
             drop(ask);
             started_meanwhile.join().unwrap();
@@ -277,7 +280,8 @@ fn a_worker_that_was_held_is_called() {
     child::succeed_with_few_and_many(&["after_a_hold", "after_a_quiet_hold"]);
 }
 
-/// Goroutines that each spawn their successor keep a worker's own queue from ever being empty: the others have their turn all the same.
+/// Goroutines that each spawn their successor keep a worker's own queue from ever being empty: the
+/// others have their turn all the same.
 #[test]
 #[ignore = "run by chains_keep_nobody_out"]
 fn beside_a_chain() {
@@ -301,7 +305,8 @@ fn beside_a_chain() {
         }
         .join()
         .unwrap();
-        // The oldest is started once in a millisecond, so only some of them are awaited beside chains.
+        // The oldest is started once in a millisecond, so only some of them are awaited beside
+        // chains.
         let beside_chains: i32 = rx.iter().take(500).sum();
         stop.store(true, Ordering::Relaxed);
         assert_eq!(beside_chains + rx.iter().sum::<i32>(), (0..6000).sum());

@@ -14,8 +14,8 @@
 //!
 //! Only the worker's own thread writes, with plain stores: when a goroutine is spawned, placed,
 //! runs for the first time in a period, becomes a parent, or ends. Other threads may read counts
-//! of different moments beside each other: a goroutine that has just moved from one period's count
-//! to the next may be read twice or not at all.
+//! of different moments beside each other: a goroutine that moves from one count to another may be
+//! missed, but is never read twice.
 
 use super::task::MonitorTick;
 use crate::primitives::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -189,9 +189,12 @@ impl Load {
             };
             newer + older
         };
+        // The parents first: a goroutine that becomes one meanwhile leaves the leaves before it joins
+        // the parents, so it is read once or not at all.
+        let parents = count(true);
         Reading {
             leaves: count(false),
-            parents: count(true),
+            parents,
             live: self.live.load(Ordering::Relaxed),
         }
     }

@@ -37,9 +37,9 @@ const HELD_AFTER: Duration = Duration::from_millis(10);
 /// it goes on. It is also the time between two requests to the workers to give memory back.
 const LONG: Duration = Duration::from_millis(100);
 
-/// Most workers beyond GOMAXPROCS that are added for tasks of spawn sites with a reputation and that
-/// are not held. Handlers that hold their worker once, and then park for long, would otherwise get
-/// a thread each.
+/// Most workers beyond GOMAXPROCS that are added for tasks of spawn sites with a reputation and
+/// that are not held. Handlers that hold their worker once, and then park for long, would otherwise
+/// get a thread each.
 const SPARE: usize = 8;
 
 pub(super) struct Monitor {

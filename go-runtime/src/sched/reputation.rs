@@ -4,10 +4,10 @@
 //! The next goroutine of such a site is likely to do the same, and all that is parked on its worker
 //! would wait for it. So the goroutine starts only on a worker on which no goroutine lives. If
 //! there is no such worker, its task waits *apart* until the monitor's next tick, when the monitor
-//! finds or adds a worker for it. But no more than eight workers beyond GOMAXPROCS that are not held
-//! are ever added: handlers that hold their worker once, and then park for long, would otherwise get
-//! a thread each. If tasks have been apart for 30 ms, all sites are pardoned for a second, and the
-//! tasks may start on any worker.
+//! finds or adds a worker for it. But no more than eight workers beyond GOMAXPROCS that are not
+//! held are ever added: handlers that hold their worker once, and then park for long, would
+//! otherwise get a thread each. If tasks have been apart for 30 ms, all sites are pardoned for a
+//! second, and the tasks may start on any worker.
 //!
 //! Only the monitor's thread writes the sites. Any worker reads them, puts tasks apart and takes
 //! them. A task counts as placed from when it is put apart, so it must not be placed again.

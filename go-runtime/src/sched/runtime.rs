@@ -420,8 +420,12 @@ impl Runtime {
         }
     }
 
+    /// Adds up a counter of all workers, and of the one that is just being made: it may have placed
+    /// tasks already.
     fn sum(&self, counter: fn(&Seat) -> usize) -> usize {
-        self.seats()
+        let seats = self.seats.iter().take(self.made() + 1);
+        seats
+            .filter_map(OnceLock::get)
             .fold(0_usize, |sum, seat| sum.wrapping_add(counter(seat)))
     }
 }

@@ -95,13 +95,13 @@ fn one_on_each_worker_beside_busy_processes() {
     }
 }
 
-/// A worker reads the loads of 16 others only, so the pool is not spread exactly: some four members
-/// meet on a worker in most rounds.
+/// A worker reads the loads of 16 others only, so the pool is not spread exactly, but no more than
+/// three members meet on a worker.
 #[test]
 #[ignore = "run by few_on_each_of_64_workers"]
 fn few_on_each() {
     for places in pools(25) {
-        assert!(places.iter().all(|members| *members <= 4), "{places:?}");
+        assert!(places.iter().all(|members| *members <= 3), "{places:?}");
     }
 }
 

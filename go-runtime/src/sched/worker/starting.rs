@@ -237,8 +237,8 @@ impl Worker {
         self.round_ends.set(self.seat.books.turn().wrapping_add(1));
     }
 
-    /// Gives the oldest their turn, if they have not had it for a while: one of them, or some if many
-    /// wait.
+    /// Gives the oldest their turn, if they have not had it for a while: one of them, or some if
+    /// many wait.
     pub(super) fn note_the_oldest(&self) {
         let now = clock::now();
         if self
