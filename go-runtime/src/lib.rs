@@ -257,7 +257,7 @@ pub use blocking::blocking;
 pub use go_macros::main;
 pub use goroutine::{
     Builder, JoinFuture, JoinHandle, gomaxprocs, num_goroutine, panic_message, spawn, spawn_local,
-    yield_now,
+    without_parking, yield_now,
 };
 pub use join_set::JoinSet;
 pub use scope::{Scope, ScopedJoinHandle, scope};

@@ -1,4 +1,5 @@
-//! Calls that block, on threads of their own.
+//! Code that blocks its thread: calls on threads of the pool, goroutines with a thread of their own,
+//! regions that do not park.
 #![cfg(target_os = "linux")]
 
 use std::cell::Cell;
@@ -14,7 +15,11 @@ use go_runtime::{blocking, go, scope};
 
 #[path = "support/child.rs"]
 mod child;
+#[path = "blocking/own_thread.rs"]
+mod own_thread;
 mod support;
+#[path = "blocking/without_parking.rs"]
+mod without_parking;
 use support::{eventually, in_both, in_goroutine, on_thread};
 
 #[test]

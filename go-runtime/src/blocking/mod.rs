@@ -1,9 +1,9 @@
 //! Calls that block the thread, on threads that are there for that.
 //!
-//! [`blocking`] puts the closure, where it lies on the goroutine's stack, into the queue of the [`pool`], and parks. The goroutine cannot go on, and its
-//! stack cannot go, before a thread of the pool has run the closure to its end and said so; that is why it may borrow.
+//! [`blocking`] submits the closure, where it lies on the goroutine's stack, to a [`ThreadPool`], and
+//! parks the goroutine. The goroutine cannot go on, and its stack stays, until a thread of the pool
+//! has run the closure to its end and unparks the goroutine; that is why the closure may borrow.
 
-mod pool;
 mod std_io;
 
 use std::cell::UnsafeCell;
@@ -12,7 +12,8 @@ use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 use std::thread;
 
-use crate::sched::{Parker, Verdict, Worker};
+use crate::primitives::thread_pool::{OnFailure, ThreadPool};
+use crate::sched::{Parker, Runtime, Verdict, Worker};
 
 pub(crate) use std_io::{reads, writes};
 
@@ -31,8 +32,9 @@ pub(crate) use std_io::{reads, writes};
 /// `GOBLOCKING` says; calls beyond that wait until one of them is free. (So calls that wait for each other must not be that many.) A
 /// thread that has had nothing to do for two seconds ends. Where the system has no more threads to give, calls wait for those that there are.
 ///
-/// On a thread that is no worker, and in a goroutine that is unwinding (which never switches, see [the crate's page on
-/// panics](crate#panics)), `f` just runs.
+/// On a thread that is no worker, in a goroutine that is unwinding (which never switches, see [the
+/// crate's page on panics](crate#panics)) and in [`without_parking`](crate::without_parking), `f`
+/// runs on the caller's thread.
 ///
 /// # Panics
 /// If `f` panics, with the same payload. If the system has no thread to give and the pool has none; `f` is then dropped without having
@@ -72,8 +74,7 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    let in_goroutine = Worker::current().is_some_and(|worker| worker.current_task().is_some());
-    if !in_goroutine || thread::panicking() {
+    if !Worker::current().is_some_and(Worker::may_park) || thread::panicking() {
         return Ok(f());
     }
     let call = Call {
@@ -83,8 +84,9 @@ where
         parker: Parker::new(),
         stage: UnsafeCell::new(Stage::Waiting(f)),
     };
-    // SAFETY: the pool runs it once; until then this frame stays, parked: nothing can end it, for nobody else knows the parker.
-    if let Err(error) = unsafe { pool::submit(NonNull::from(&call).cast()) } {
+    let waiting = Waiting(NonNull::from(&call).cast());
+    let ceiling = Runtime::get().blocking_threads();
+    if let Err((error, _)) = POOL.submit(waiting, None, ceiling) {
         let what = format!(
             "no thread can be made for a blocking call ({error}): raise the limit on threads or memory (ulimit -u, ulimit -v)"
         );
@@ -103,6 +105,23 @@ where
 /// What the pool knows of a call.
 struct Header {
     run: unsafe fn(NonNull<Header>),
+}
+
+/// A call that waits for a thread. Only [`run`] makes one, and then does not return before the call
+/// has been run, unless the pool has refused it.
+struct Waiting(NonNull<Header>);
+
+// SAFETY: the closure and its result are `Send`, as the bounds of `run` say, and a parker is made to
+// be ended by other threads. Nothing else of a call is used by the thread that runs it.
+unsafe impl Send for Waiting {}
+
+static POOL: ThreadPool<Waiting> = ThreadPool::new("go-blocking", run_call, OnFailure::Wait);
+
+fn run_call(Waiting(call): Waiting) {
+    // SAFETY: `run` has made it from a whole `Call<F, T>`, with the function of these types, and its
+    // frame stays until the call has unparked it: nothing else can, as no one else knows the parker.
+    // The pool runs a piece of work once.
+    unsafe { (call.as_ref().run)(call) };
 }
 
 /// A call. It lies on the stack of the goroutine that waits for it; the thread that runs it is the only one who uses `stage` meanwhile.

@@ -4,12 +4,15 @@ use std::io;
 use std::panic::Location;
 
 use super::job::{JoinHandle, new_job};
-use super::panic_report;
+use super::{panic_report, thread};
 use crate::sched::{Options, Runtime, Worker};
 use crate::stack;
 
 /// A closure or result larger than this many bytes gets a larger stack than the default, since it passes over it.
 const LARGE_VALUE: usize = 8 << 10;
+
+/// std's default for the stack of a thread, in bytes.
+const THREAD_STACK: usize = 2 << 20;
 
 /// Starts a goroutine that runs `f`. What [`go!`](crate::go) expands to.
 ///
@@ -101,7 +104,7 @@ impl<T> Cloned<T> {
     }
 }
 
-/// A goroutine with options: a name for messages, a stack of its own size.
+/// A goroutine with options: a name for messages, a stack of its own size, a thread of its own.
 ///
 /// ```
 /// use go_runtime::Builder;
@@ -143,11 +146,58 @@ impl Builder {
         self
     }
 
+    /// Gives the goroutine an OS thread of its own, for as long as it runs: what `go!(thread; ...)`
+    /// does. Go's `runtime.LockOSThread`, and what Go does for a goroutine in a system call.
+    ///
+    /// It is for code that blocks its thread, or that takes for granted that nothing else runs on
+    /// its thread meanwhile: clients of databases that block, std's and parking_lot's locks that
+    /// are held over a wait, rayon, OpenSSL, `tracing`'s `enter`, scoped thread-locals, wasmtime,
+    /// mlua.
+    ///
+    /// Otherwise it is a goroutine like others: it has a [`JoinHandle`], a name, and panics like
+    /// them, [`num_goroutine`](crate::num_goroutine) counts it, and channels, `select!`, locks,
+    /// contexts, timers and [`net`](crate::net) work in it, as they do on any thread. What differs:
+    /// - A message between it and a goroutine costs what a message between a thread and a goroutine
+    ///   costs, which is the time that the system takes to wake a thread.
+    /// - [`go!(local; ...)`](crate::spawn_local) cannot be called in it: there is no worker to
+    ///   share. [`blocking`](crate::blocking) runs its closure on the spot, and
+    ///   [`yield_now`](crate::yield_now) is std's.
+    /// - Its stack is a thread's, of 2 MiB, or what `RUST_MIN_STACK` says, unless
+    ///   [`stack_size`](Builder::stack_size) is given. (`GOSTACK` is for the others.)
+    ///
+    /// The threads are not counted by `GOMAXPROCS`. They are used again, with the thread-locals that
+    /// they have by then, and end when they have had nothing to do for two seconds; a goroutine
+    /// with a stack size of its own has a new one. There are up to 1,024 of them, or what the
+    /// environment variable `GOBLOCKING` says, beside as many for [`blocking`](crate::blocking).
+    /// Goroutines beyond that start when another one has ended, so those that wait for each other
+    /// must not be that many.
+    ///
+    /// ```
+    /// use std::sync::Mutex;
+    /// use go_runtime::{Builder, channel, go};
+    ///
+    /// let (tx, rx) = channel::bounded(0);
+    /// let ledger = Mutex::new(0); // std's: it blocks the thread, so the guard is kept on one
+    /// let adds = Builder::new().thread().spawn(move || {
+    ///     let mut sum = ledger.lock().unwrap();
+    ///     rx.iter().for_each(|n: i32| *sum += n);
+    ///     *sum
+    /// })?;
+    /// go!({ (1..=4).for_each(|n| tx.send(n).unwrap()) });
+    /// assert_eq!(adds.join().unwrap(), 10);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn thread(mut self) -> Builder {
+        self.options().thread = true;
+        self
+    }
+
     /// Starts a goroutine that runs `f`; see [`spawn`](crate::spawn).
     ///
     /// # Errors
     /// `InvalidInput` for a stack size that cannot be; `OutOfMemory` while other goroutines wait for the memory of
-    /// a stack; `Other` if the runtime cannot start. The message says what to do. `f` is dropped.
+    /// a stack; `Other` if the runtime cannot start; the system's error if there is to be a thread, and
+    /// none can be made. The message says what to do. `f` is dropped.
     #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
     where
@@ -170,16 +220,32 @@ impl Builder {
     {
         let spawned_at = Location::caller();
         let (runtime, options) = self.check::<F, T>()?;
+        let own_thread = options.as_deref().filter(|options| options.thread);
+        let own_thread = own_thread.map(|options| options.stack_size);
         // SAFETY: both types are `Send`; the lifetimes are the caller's word.
         let (task, handle) = unsafe { new_job(f, spawned_at, options) };
-        runtime.spawn(task);
+        let Some(stack_size) = own_thread else {
+            runtime.spawn(task);
+            return Ok(handle);
+        };
+        if let Err((error, task)) = thread::start(runtime, task, stack_size) {
+            // SAFETY: this is the scheduler's reference, which has come back unused.
+            unsafe { task.release() };
+            let what = format!(
+                "no thread can be made for a goroutine with a thread of its own ({error}): raise \
+                 the limit on threads or memory (ulimit -u, ulimit -v), or run fewer of them at once"
+            );
+            return Err(io::Error::new(error.kind(), what));
+        }
         Ok(handle)
     }
 
     /// Starts a goroutine on the caller's own worker; see [`spawn_local`](crate::spawn_local).
     ///
     /// # Errors
-    /// As [`spawn`](Builder::spawn), and `Unsupported` if the caller is no goroutine.
+    /// As [`spawn`](Builder::spawn); `Unsupported` if the caller is no goroutine, or one with a
+    /// thread of its own; `InvalidInput` if the new one is to have a [`thread`](Builder::thread) of
+    /// its own.
     #[track_caller]
     pub fn spawn_local<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
     where
@@ -187,12 +253,20 @@ impl Builder {
         T: 'static,
     {
         let spawned_at = Location::caller();
+        if self.wants_thread() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a goroutine with a thread of its own cannot be local, that is, share the thread \
+                 of its caller's worker: leave out one of the two",
+            ));
+        }
         let Some(worker) = Worker::current().filter(|worker| worker.current_task().is_some())
         else {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
-                "a local goroutine shares its caller's worker, and a plain thread has none: call it from a goroutine \
-                 (with #[go_runtime::main], `main` is one), or leave out `local`",
+                "a local goroutine shares its caller's worker, and a thread has none, nor has a \
+                 goroutine with a thread of its own: call it from another goroutine (with \
+                 #[go_runtime::main], `main` is one), or leave out `local`",
             ));
         };
         let (_, options) = self.check::<F, T>()?;
@@ -200,6 +274,10 @@ impl Builder {
         let (task, handle) = unsafe { new_job(f, spawned_at, options) };
         worker.spawn_local(task);
         Ok(handle)
+    }
+
+    fn wants_thread(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.thread)
     }
 
     pub(super) fn check<F, T>(mut self) -> io::Result<(&'static Runtime, Option<Box<Options>>)> {
@@ -212,12 +290,17 @@ impl Builder {
         let large = size_of::<F>().max(size_of::<T>());
         if large > LARGE_VALUE {
             // Unoptimised code copies a value several times over.
-            let least = runtime.default_stack_size() + 8 * large;
+            let usual = if self.wants_thread() {
+                THREAD_STACK
+            } else {
+                runtime.default_stack_size()
+            };
+            let least = usual + 8 * large;
             let size = &mut self.options().stack_size;
             *size = Some(size.unwrap_or(0).max(least.min(stack::MAX_SIZE)));
         }
         let size = self.options.as_ref().and_then(|options| options.stack_size);
-        if runtime.is_out_of_stacks(size) {
+        if !self.wants_thread() && runtime.is_out_of_stacks(size) {
             return Err(io::Error::new(
                 io::ErrorKind::OutOfMemory,
                 "there is no memory for more stacks, and goroutines are waiting for it: raise the limit on memory \

@@ -13,8 +13,9 @@ use std::mem;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::ptr::{self, NonNull};
 
+use super::thread;
 use crate::primitives::atomic::{AtomicPtr, Ordering};
-use crate::sched::{Options, Parker, Task, TaskRef, VTable, Verdict, Worker, blocks};
+use crate::sched::{Options, Parker, Task, TaskRef, VTable, Verdict, blocks};
 
 type Outcome<T> = Result<T, Box<dyn Any + Send + 'static>>;
 
@@ -74,9 +75,7 @@ where
         };
         // A goroutine's state is not seen by anybody after a panic, but for what it shares; std::thread does the same.
         let outcome = panic::catch_unwind(AssertUnwindSafe(closure));
-        if let Some(worker) = Worker::current() {
-            worker.note_finish();
-        }
+        thread::note_finish();
         // SAFETY: as above.
         unsafe { *job.stage.get() = Stage::Ended(outcome) };
         let joiner = job.joiner.swap(ended(), Ordering::AcqRel);

@@ -8,6 +8,8 @@ mod main_goroutine;
 mod panic_message;
 mod panic_report;
 mod sleep;
+mod thread;
+mod without_parking;
 
 pub use builder::{Builder, spawn, spawn_local};
 pub use builder::{Cloned, spawn_local_with, spawn_with};
@@ -18,6 +20,7 @@ pub use main_goroutine::run_main;
 pub use panic_message::panic_message;
 pub use sleep::park_forever;
 pub(crate) use sleep::sleep_until;
+pub use without_parking::without_parking;
 
 use std::hint;
 use std::time::Duration;
@@ -26,8 +29,9 @@ use crate::sched::{Runtime, Worker};
 
 /// Lets other goroutines of this worker run, then goes on. Go's `runtime.Gosched`.
 ///
-/// On a thread that is no worker, and in a goroutine that is unwinding (which never switches, see
-/// [the crate's page on panics](crate#panics)), it is [`std::thread::yield_now`].
+/// On a thread that is no worker, in a goroutine that is unwinding (which never switches, see
+/// [the crate's page on panics](crate#panics)) and in [`without_parking`], it is
+/// [`std::thread::yield_now`].
 ///
 /// ```
 /// let child = go_runtime::spawn(|| {
@@ -40,7 +44,7 @@ use crate::sched::{Runtime, Worker};
 #[inline(always)]
 pub fn yield_now() {
     match Worker::current() {
-        Some(worker) if !std::thread::panicking() => worker.yield_now(),
+        Some(worker) if worker.may_park() && !std::thread::panicking() => worker.yield_now(),
         _ => std::thread::yield_now(),
     }
 }
@@ -64,10 +68,12 @@ pub(crate) fn spin_for_lock(rounds: u32) -> bool {
     worth_it
 }
 
-/// Whether the caller can wait without keeping others off its thread: not a goroutine that is unwinding.
+/// Returns whether the caller can wait without keeping goroutines off its thread: it is no worker's
+/// thread, or a goroutine that neither unwinds nor is in [`without_parking`].
 pub(crate) fn may_switch() -> bool {
-    let in_goroutine = || Worker::current().is_some_and(|worker| worker.current_task().is_some());
-    !std::thread::panicking() || !in_goroutine()
+    Worker::current().is_none_or(|worker| {
+        worker.current_task().is_none() || worker.may_park() && !std::thread::panicking()
+    })
 }
 
 /// The caller's number, by which it knows itself again: no other goroutine or thread that lives has it, and it is not 0.
@@ -113,7 +119,8 @@ pub fn gomaxprocs() -> usize {
     Runtime::get().workers()
 }
 
-/// How many goroutines there are: started or not, running or blocked. Go's `runtime.NumGoroutine`.
+/// Returns how many goroutines there are: started or not, running or blocked, with a thread of
+/// their own or without. Go's `runtime.NumGoroutine`.
 ///
 /// A goroutine that somebody has joined is not counted any more. While others start and end, the number may be a moment old.
 ///
@@ -128,5 +135,5 @@ pub fn gomaxprocs() -> usize {
 /// assert!(waiting.join().unwrap().is_err());
 /// ```
 pub fn num_goroutine() -> usize {
-    Runtime::get().count()
+    Runtime::get().count() + thread::count()
 }

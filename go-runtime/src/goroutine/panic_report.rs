@@ -7,7 +7,7 @@ use std::io::Write;
 use std::panic;
 use std::sync::Once;
 
-use crate::sched::Worker;
+use super::thread;
 
 static INSTALLED: Once = Once::new();
 
@@ -23,7 +23,7 @@ pub(super) fn install() {
     INSTALLED.call_once(|| {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if let Some(task) = Worker::current().and_then(Worker::current_task) {
+            if let Some(task) = thread::current_task() {
                 // SAFETY: the goroutine that runs here holds a reference.
                 let task = unsafe { task.get() };
                 let name = task.name().unwrap_or("unnamed");

@@ -1,4 +1,5 @@
-//! The few building blocks under the scheduler and the channels: atomics, a spin lock, a random source, hints to the processor and the allocator.
+//! The few building blocks under the scheduler and the channels: atomics, a spin lock, a random
+//! source, an elastic pool of threads, hints to the processor and the allocator.
 //!
 //! The protocols above take their atomics from `primitives::atomic`, so that the model checker (`tests/tests/model`) can
 //! compile the very same files with its own in place of these.
@@ -8,6 +9,7 @@ pub(crate) mod heap;
 pub(crate) mod prefetch;
 pub(crate) mod random;
 pub(crate) mod spin_lock;
+pub(crate) mod thread_pool;
 
 /// Functions that are `const` but in the model, whose atomics cannot be made in a constant.
 macro_rules! const_fn {

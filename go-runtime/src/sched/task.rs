@@ -30,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) name: Option<String>,
     /// In bytes; `None` for the default.
     pub(crate) stack_size: Option<usize>,
+    /// It has a thread of its own.
+    pub(crate) thread: bool,
 }
 
 /// The typed part of a task, as functions.
@@ -103,7 +105,7 @@ impl TaskRef {
     ///
     /// # Safety
     /// Called once, with the scheduler's reference, which is used up.
-    pub(super) unsafe fn run(self) {
+    pub(crate) unsafe fn run(self) {
         // SAFETY: the reference is still there; the function is the one made for this task's types.
         unsafe { (self.get().vtable.run)(self) }
     }

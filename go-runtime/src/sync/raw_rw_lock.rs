@@ -14,7 +14,7 @@
 //! No turn is lost: when the writer goes, `readers` are all outside, and each of them takes one turn. No other turns are left from before, for each
 //! writer waits for as many to go as turns were given. And the next one cannot announce itself before this one's turns are all at the gate.
 //!
-//! **Who unwinds** does not queue (see [`wait_while_unwinding`](RawRwLock::wait_while_unwinding)).
+//! **Who unwinds** does not queue (see [`wait_without_queueing`](RawRwLock::wait_without_queueing)).
 //!
 //! A lock has no owner: it may be unlocked anywhere, by whoever has got what locking it gave.
 
@@ -214,7 +214,7 @@ impl RawRwLock {
 
     fn wait_for_turn(&self) {
         if !goroutine::may_switch() {
-            self.wait_while_unwinding();
+            self.wait_without_queueing();
             return;
         }
         let waiter = Waiter::new(Offer::Message, Claim::ByLock);
@@ -237,7 +237,7 @@ impl RawRwLock {
     /// For a goroutine that is unwinding, and has been counted. As long as it waits nothing else runs on its thread, where the writer may be that others
     /// wait for: parked until readers go, or just woken. So it goes in before a writer that has not got the lock yet, and has that one wait for it too.
     #[cold]
-    fn wait_while_unwinding(&self) {
+    fn wait_without_queueing(&self) {
         while !self.at_gate(|gate| gate.take_turn() || self.go_before_writer()) {
             goroutine::doze();
         }

@@ -71,10 +71,13 @@ pub(crate) struct Worker {
     stack_freed: Cell<bool>,
     /// When they try again in any case.
     stack_retry: Cell<Option<Instant>>,
-    /// The fiber that runs; `None` in the worker's own loop. A signal handler may look at any time:
-    /// it is one word, and the switch to the fiber, of which the compiler must assume that it reads
+    /// The fiber that runs and may park; `None` in the worker's own loop. A signal handler may look
+    /// at any time: it is one word, and the switch to the fiber, of which the compiler must assume that it reads
     /// memory, comes after it has been written.
     current: Cell<Option<NonNull<Fiber>>>,
+    /// The fiber that runs while it must not park: then `current` is `None`, so that whatever parks
+    /// a goroutine blocks the thread instead, as it does in the worker's own loop.
+    unparkable: Cell<Option<NonNull<Fiber>>>,
     /// Whether the worker is counted in `Idle::searching`.
     searching: Cell<bool>,
     /// Maximum number of tasks to take from another queue at a time: one after a sleep, and twice
@@ -129,6 +132,7 @@ impl Worker {
             stack_freed: Cell::new(false),
             stack_retry: Cell::new(None),
             current: Cell::new(None),
+            unparkable: Cell::new(None),
             searching: Cell::new(false),
             batch: Cell::new(1),
             watch: RefCell::default(),
@@ -169,22 +173,48 @@ impl Worker {
     /// The goroutine that runs now; `None` in the worker's own loop.
     #[inline]
     pub(crate) fn current_task(&self) -> Option<TaskRef> {
-        // SAFETY: the fiber that runs is alive.
-        unsafe { self.current.get()?.as_ref() }.task()
+        self.running_fiber()?.task()
+    }
+
+    /// Returns whether the caller is a goroutine that may be parked: not the worker's own loop, and
+    /// not within [`without_parking`](Self::without_parking).
+    #[inline]
+    pub(crate) fn may_park(&self) -> bool {
+        self.current.get().is_some()
+    }
+
+    /// Runs `f` in the current goroutine so that nothing in it can park: the worker runs no other
+    /// goroutine before `f` has returned or unwound.
+    pub(crate) fn without_parking<T>(&self, f: impl FnOnce() -> T) -> T {
+        /// Lets the fiber park again, however the region is left.
+        struct Region<'a>(&'a Worker);
+        impl Drop for Region<'_> {
+            fn drop(&mut self) {
+                self.0.current.set(self.0.unparkable.get());
+                self.0.unparkable.set(None);
+            }
+        }
+        let Some(fiber) = self.current.get() else {
+            // In such a region already, or in the worker's own loop, which never parks.
+            return f();
+        };
+        // In this order: a signal handler finds the fiber in one of the two.
+        self.unparkable.set(Some(fiber));
+        self.current.set(None);
+        let _region = Region(self);
+        f()
     }
 
     /// Whether an access of `address` has run over the end of the running goroutine's stack. For a
     /// signal handler on this thread.
     pub(super) fn is_overflow(&self, address: usize) -> bool {
-        // SAFETY: the fiber that runs is alive.
-        let fiber = self.current.get().map(|fiber| unsafe { fiber.as_ref() });
+        let fiber = self.running_fiber();
         fiber.is_some_and(|fiber| fiber.is_overflow(address))
     }
 
     /// The size of the running goroutine's stack, in bytes.
     pub(super) fn current_stack_size(&self) -> Option<usize> {
-        // SAFETY: the fiber that runs is alive.
-        Some(unsafe { self.current.get()?.as_ref() }.stack_size())
+        Some(self.running_fiber()?.stack_size())
     }
 
     #[inline]
@@ -216,15 +246,25 @@ impl Worker {
         }
     }
 
-    /// Queues the current fiber, and returns it: the caller has to suspend it. Returns `None` in
-    /// the worker's own loop.
+    /// Queues the current fiber, and returns it: the caller has to suspend it. Returns `None` where
+    /// nothing can park.
     fn begin_yield(&self) -> Option<&'static Fiber> {
         let fiber = self.current_fiber()?;
         self.make_ready(NonNull::from(fiber));
         Some(fiber)
     }
 
-    /// The fiber that the calling code runs on, if any; it is alive for as long as that code runs.
+    /// The fiber that the calling code runs on, if any, whether it may park or not.
+    #[inline]
+    pub(super) fn running_fiber(&self) -> Option<&'static Fiber> {
+        let fiber = self.current.get().or_else(|| self.unparkable.get());
+        // SAFETY: the fiber that runs is alive, and the caller of this runs on it (or is a signal
+        // handler that has interrupted it): the reference does not outlive it.
+        fiber.map(|fiber| unsafe { fiber.as_ref() })
+    }
+
+    /// The fiber that the calling code runs on, if any and if it may park; it is alive for as long
+    /// as that code runs.
     #[inline]
     pub(super) fn current_fiber(&self) -> Option<&'static Fiber> {
         // SAFETY: the fiber that runs is alive, and the caller of this runs on it: the reference

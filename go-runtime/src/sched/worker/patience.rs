@@ -22,7 +22,7 @@ impl Worker {
         self.vain_polls.set(polls);
         let ticks = self.runtime.tick().wrapping_sub(self.tick.get());
         if (polls >= VAIN_POLLS || ticks >= VAIN_TICKS) && !thread::panicking() {
-            if self.has_nothing_to_run() {
+            if self.has_nothing_to_run() || !self.may_park() {
                 // The goroutine that it waits for may be on another worker, whose thread waits for
                 // this processor.
                 thread::yield_now();

@@ -31,7 +31,7 @@ impl Worker {
 
     fn note_spawn(&self) {
         self.seat.load.spawn();
-        if let Some(fiber) = self.current_fiber()
+        if let Some(fiber) = self.running_fiber()
             && let Some(task) = fiber.task()
             // SAFETY: this runs within the task's run or within the `Drop` of its result, which
             // comes before the task's memory is freed. `parent` is this worker's own.

@@ -1,0 +1,177 @@
+//! An elastic pool of threads: work runs at once, on an idle thread or on a new one, up to a
+//! ceiling. Idle threads end after a while.
+//!
+//! One lock guards everything that the threads share; it is held for a few instructions, or while
+//! a thread is made. No work runs under it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// How long an idle thread waits for work before it ends. Making a thread takes some ten
+/// microseconds, so the time need not be long.
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
+/// Time between two attempts to make a thread for work that has been accepted already.
+const RETRY: Duration = Duration::from_millis(10);
+
+pub(crate) struct ThreadPool<W> {
+    state: Mutex<State<W>>,
+    /// Signals idle threads that work waits.
+    work: Condvar,
+    /// Name of the threads, for tools and panic messages.
+    name: &'static str,
+    /// Runs a piece of work on the calling thread. It does not unwind.
+    run: fn(W),
+    on_failure: OnFailure,
+}
+
+/// What becomes of work for which the system has no thread to give.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnFailure {
+    /// It waits for another thread of the pool, if there is one. For work that ends by itself.
+    Wait,
+    /// It is refused. For work that may wait for other work of the pool.
+    Refuse,
+}
+
+struct State<W> {
+    waiting: VecDeque<Work<W>>,
+    threads: usize,
+    /// Threads that wait for work, or have been signaled and have not taken any yet.
+    idle: usize,
+}
+
+struct Work<W> {
+    work: W,
+    /// Stack size in bytes of the thread that runs it; `None` for std's default.
+    stack_size: Option<usize>,
+}
+
+impl<W: Send> ThreadPool<W> {
+    pub(crate) const fn new(
+        name: &'static str,
+        run: fn(W),
+        on_failure: OnFailure,
+    ) -> ThreadPool<W> {
+        ThreadPool {
+            state: Mutex::new(State {
+                waiting: VecDeque::new(),
+                threads: 0,
+                idle: 0,
+            }),
+            work: Condvar::new(),
+            name,
+            run,
+            on_failure,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<W>> {
+        // Nothing under the lock panics halfway through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has a thread run `work`. If there are `ceiling` threads and none is idle, the work waits
+    /// for the first thread that has ended its own.
+    ///
+    /// A thread with a `stack_size` of its own, in bytes, is not used again.
+    ///
+    /// # Errors
+    /// No thread is idle, the system has none to give, and the work cannot wait (see [`OnFailure`]).
+    /// The work comes back.
+    pub(crate) fn submit(
+        &'static self,
+        work: W,
+        stack_size: Option<usize>,
+        ceiling: usize,
+    ) -> Result<(), (io::Error, W)> {
+        let work = Work { work, stack_size };
+        let mut state = self.lock();
+        let is_served = stack_size.is_none() && state.idle > state.waiting.len();
+        if is_served || state.threads >= ceiling {
+            state.waiting.push_back(work);
+            drop(state);
+            self.work.notify_one();
+            return Ok(());
+        }
+        // Under the lock, so that no work waits for a thread that then cannot be made.
+        match self.start(work) {
+            Ok(()) => state.threads += 1,
+            Err((_, work)) if self.on_failure == OnFailure::Wait && state.threads > 0 => {
+                state.waiting.push_back(work);
+            }
+            Err((error, work)) => return Err((error, work.work)),
+        }
+        Ok(())
+    }
+
+    /// Starts a thread that runs `work` first. The caller counts it.
+    fn start(&'static self, work: Work<W>) -> Result<(), (io::Error, Work<W>)> {
+        let mut builder = thread::Builder::new().name(self.name.into());
+        if let Some(size) = work.stack_size {
+            builder = builder.stack_size(size);
+        }
+        // A closure that is not run is dropped, so the work is handed over beside it.
+        let parcel = Arc::new(Mutex::new(Some(work)));
+        let theirs = Arc::clone(&parcel);
+        let started = builder.spawn(move || {
+            if let Some(work) = take(&theirs) {
+                self.serve(work);
+            }
+        });
+        match started {
+            Ok(_) => Ok(()),
+            Err(error) => match take(&parcel) {
+                Some(work) => Err((error, work)),
+                None => unreachable!("only the thread takes the work, and there is none"),
+            },
+        }
+    }
+
+    /// Runs `first`, and then what comes.
+    fn serve(&'static self, first: Work<W>) {
+        let is_special = first.stack_size.is_some();
+        (self.run)(first.work);
+        let mut state = self.lock();
+        loop {
+            if is_special && state.waiting.is_empty() {
+                state.threads -= 1;
+                return;
+            }
+            if let Some(work) = state.waiting.pop_front() {
+                drop(state);
+                if is_special || work.stack_size.is_some() {
+                    // (Its stack is of another size.)
+                    return self.replace(work);
+                }
+                (self.run)(work.work);
+                state = self.lock();
+                continue;
+            }
+            state.idle += 1;
+            let waited = self.work.wait_timeout(state, KEEP_ALIVE);
+            let (again, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = again;
+            state.idle -= 1;
+            if timeout.timed_out() && state.waiting.is_empty() {
+                state.threads -= 1;
+                return;
+            }
+        }
+    }
+
+    /// Has a new thread run `work` in the place of the calling one, which ends afterwards. The
+    /// work has been accepted, so this tries until the system has a thread to give.
+    fn replace(&'static self, mut work: Work<W>) {
+        while let Err((_, back)) = self.start(work) {
+            work = back;
+            thread::sleep(RETRY);
+        }
+    }
+}
+
+fn take<T>(parcel: &Mutex<Option<T>>) -> Option<T> {
+    parcel.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
