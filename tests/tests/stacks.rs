@@ -5,6 +5,8 @@
 
 #[path = "support/child.rs"]
 mod child;
+#[path = "stacks/growing.rs"]
+mod growing;
 #[path = "stacks/guards.rs"]
 mod guards;
 #[path = "stacks/memory.rs"]

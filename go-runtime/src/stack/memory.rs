@@ -24,12 +24,34 @@ pub(super) fn page_size() -> usize {
 
 /// Reserves `len` bytes, a multiple of the page size, that take memory when they are touched.
 pub(super) fn reserve(len: usize) -> io::Result<NonNull<u8>> {
+    map(ptr::null_mut(), len, 0)
+}
+
+/// Reserves `len` bytes at address `at`, both multiples of the page size; `None` if something else
+/// lies there.
+pub(super) fn reserve_at(at: usize, len: usize) -> io::Result<Option<NonNull<u8>>> {
+    let wish = ptr::without_provenance_mut(at);
+    // Linux before 4.17 does not know the flag, takes the address for a hint, and may choose another.
+    match map(wish, len, libc::MAP_FIXED_NOREPLACE) {
+        Ok(start) if start.addr().get() == at => Ok(Some(start)),
+        Ok(start) => {
+            // SAFETY: mapped a moment ago, and known to this function only.
+            unsafe { release(start, len) }?;
+            Ok(None)
+        }
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn map(at: *mut libc::c_void, len: usize, how: libc::c_int) -> io::Result<NonNull<u8>> {
     // NORESERVE: a reservation is no promise to use it, so it does not count against the memory that the system may
     // promise (vm.overcommit_memory).
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | how;
     let access = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: a new mapping, at a place of the system's choice, touches nothing that exists.
-    let start = unsafe { libc::mmap(ptr::null_mut(), len, access, flags, -1, 0) };
+    // SAFETY: a new mapping that replaces none: without MAP_FIXED an address is a hint, and with
+    // MAP_FIXED_NOREPLACE the call fails where something is mapped.
+    let start = unsafe { libc::mmap(at, len, access, flags, -1, 0) };
     if start == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }

@@ -4,6 +4,7 @@
 //! which workers take for a batch of slots at a time. A slot is in one of four states: never guarded, clean (guarded, takes
 //! no memory), dirty (free, but its pages are still there, and hot), or taken, by the [`Slot`] that stands for it.
 //! [`trim`] gives the pages of dirty slots back, and slabs without a taken slot as a whole, with their page tables.
+//! Where slabs lie, and why, is told in [`lowlands`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -12,6 +13,7 @@ use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::guards;
+use super::lowlands;
 use super::memory::{self, Room};
 
 /// Slots so large have a slab each, which ends with them.
@@ -78,9 +80,9 @@ struct Slab {
 unsafe impl Send for Slab {}
 
 impl Slab {
-    fn new(size: usize, slots: usize) -> io::Result<Slab> {
-        Ok(Slab {
-            start: memory::reserve(size * slots)?,
+    fn new(start: NonNull<u8>, size: usize, slots: usize) -> Slab {
+        Slab {
+            start,
             size,
             slots,
             taken: 0,
@@ -89,7 +91,12 @@ impl Slab {
             unguarded: Vec::new(),
             clean: Vec::new(),
             dirty: Vec::new(),
-        })
+        }
+    }
+
+    /// The address behind its last byte.
+    fn end(&self) -> usize {
+        self.start.addr().get() + self.size * self.slots
     }
 
     fn slot(&self, index: u16) -> NonNull<u8> {
@@ -144,12 +151,15 @@ struct Slabs {
     /// Those that have a free slot, by size and address: low ones are filled first, so that high ones become empty.
     open: BTreeSet<(usize, usize)>,
     dirty: usize,
+    /// Where the next slab is tried, if it is in the window.
+    next: usize,
 }
 
 static SLABS: Mutex<Slabs> = Mutex::new(Slabs {
     all: BTreeMap::new(),
     open: BTreeSet::new(),
     dirty: 0,
+    next: 0,
 });
 
 fn slabs() -> MutexGuard<'static, Slabs> {
@@ -208,7 +218,8 @@ impl Slabs {
             there.clamp(FIRST_SLOTS, MOST_SLOTS).min(MOST_BYTES / size)
         };
         let slab = loop {
-            match Slab::new(size, slots) {
+            let made = self.reserve(size * slots);
+            match made.map(|start| Slab::new(start, size, slots)) {
                 // Where reservations are limited (ulimit -v), the rest of the process needs some as well.
                 Ok(slab) if Room::reserve(SLACK).is_ok() => break slab,
                 Ok(slab) => {
@@ -226,6 +237,41 @@ impl Slabs {
         self.open.insert((size, start));
         self.all.insert(start, slab);
         Ok(())
+    }
+
+    /// Reserves `len` bytes for a slab: in the [`lowlands`], behind the slab that was made last, or
+    /// else in the next gap. Only where those are full is the place the system's choice.
+    fn reserve(&mut self, len: usize) -> io::Result<NonNull<u8>> {
+        /// Maximum number of places to try that turn out to be taken by others than slabs, and the
+        /// distance between two of them.
+        const TRIES: usize = 64;
+        const STEP: usize = 1 << 30;
+        let Some(window) = lowlands::window() else {
+            return memory::reserve(len);
+        };
+        let (mut at, mut wrapped) = (self.next.max(window.start), false);
+        let mut tries = 0;
+        while tries < TRIES {
+            if at + len > window.end {
+                if wrapped {
+                    break;
+                }
+                (at, wrapped) = (window.start, true);
+                continue;
+            }
+            let below = self.all.range(..at + len).next_back();
+            if let Some(end) = below.map(|(_, slab)| slab.end()).filter(|end| *end > at) {
+                at = end;
+                continue;
+            }
+            if let Some(start) = memory::reserve_at(at, len)? {
+                self.next = at + len;
+                return Ok(start);
+            }
+            tries += 1;
+            at += len.next_multiple_of(STEP);
+        }
+        memory::reserve(len)
     }
 
     fn of_size(&self, size: usize) -> impl Iterator<Item = &Slab> {
