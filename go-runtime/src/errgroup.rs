@@ -6,13 +6,14 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, PoisonError};
 
 use crate::channel::{Receiver, Sender, bounded};
 use crate::context::{Cancel, Context};
-use crate::goroutine;
+use crate::goroutine::{Builder, started};
 use crate::primitives::lock::{Mutex, MutexGuard};
 use crate::sync::WaitGroup;
 
@@ -232,13 +233,7 @@ impl<E: Send + 'static> Group<E> {
     where
         F: FnOnce() -> Result<(), E> + Send + 'static,
     {
-        let mut membership = Membership::new(self.shared());
-        if let Some(limit) = membership.limit.take() {
-            // It is not closed: `limit` has both ends.
-            let _ = limit.take.send(());
-            membership.limit = Some(limit);
-        }
-        membership.start(f);
+        started(self.spawn_with(Builder::new(), f));
     }
 
     /// [`go`](Group::go), under the name that [`go!`](crate::go) calls: `go!(group; f(x))`.
@@ -265,6 +260,35 @@ impl<E: Send + 'static> Group<E> {
         F: FnOnce() -> Result<(), E> + Send + 'static,
     {
         self.go(f);
+    }
+
+    /// Starts a goroutine with options; else as [`go`](Group::go). `go!(group, options; ...)` calls it,
+    /// and panics on its error.
+    ///
+    /// ```
+    /// use go_runtime::{Builder, errgroup::Group, go};
+    ///
+    /// let group = Group::<String>::new();
+    /// group.spawn_with(Builder::new().name("first"), || Ok(()))?;
+    /// go!(group, name = "second"; { Err("no luck".to_owned()) });
+    /// assert_eq!(group.wait().unwrap_err(), "no luck");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Builder::spawn`]; the group is then as it was before.
+    #[track_caller]
+    pub fn spawn_with<F>(&self, builder: Builder, f: F) -> io::Result<()>
+    where
+        F: FnOnce() -> Result<(), E> + Send + 'static,
+    {
+        let mut membership = Membership::new(self.shared());
+        if let Some(limit) = membership.limit.take() {
+            // It is not closed: `limit` has both ends.
+            let _ = limit.take.send(());
+            membership.limit = Some(limit);
+        }
+        membership.start(builder, f)
     }
 
     /// Starts a goroutine that runs `f`, unless as many are active as [`set_limit`](Group::set_limit) allows: then it drops `f`. `true`: it has been started.
@@ -296,7 +320,7 @@ impl<E: Send + 'static> Group<E> {
             }
             membership.limit = Some(limit);
         }
-        membership.start(f);
+        started(membership.start(Builder::new(), f));
         true
     }
 }
@@ -358,12 +382,12 @@ impl<E> Membership<E> {
     }
 
     #[track_caller]
-    fn start<F>(self, f: F)
+    fn start<F>(self, builder: Builder, f: F) -> io::Result<()>
     where
         F: FnOnce() -> Result<(), E> + Send + 'static,
         E: Send + 'static,
     {
-        goroutine::spawn(move || {
+        builder.spawn(move || {
             // The last to be dropped.
             let membership = self;
             // As for every goroutine, nobody sees its state after a panic, but for what it shares.
@@ -372,7 +396,8 @@ impl<E> Membership<E> {
                 Ok(Err(error)) => membership.shared.fail(Failure::Error(error)),
                 Err(payload) => membership.shared.fail(Failure::Panic(payload)),
             }
-        });
+        })?;
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
 use crate::channel::{self, Receiver, Sender};
-use crate::goroutine::Builder;
+use crate::goroutine::{Builder, started};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 
 /// Goroutines that all return a `T`, to be joined in the order in which they end.
@@ -148,12 +148,11 @@ impl<T: Send + 'static> JoinSet<T> {
     where
         F: FnOnce() -> T + Send + 'static,
     {
-        if let Err(error) = self.spawn_with(Builder::new(), f) {
-            panic!("cannot spawn a goroutine: {error}");
-        }
+        started(self.spawn_with(Builder::new(), f));
     }
 
-    /// Starts a goroutine of the set with options.
+    /// Starts a goroutine of the set with options. `go!(set, options; ...)` calls it, and panics on its
+    /// error.
     ///
     /// ```
     /// use go_runtime::{Builder, JoinSet};

@@ -265,8 +265,9 @@ pub use scope::{Scope, ScopedJoinHandle, scope};
 /// What the macros expand to. Not for direct use: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::goroutine::{Cloned, park_forever, run_main, spawn_local_with, spawn_with};
-    pub use crate::scope::spawn_scoped_with;
+    pub use crate::goroutine::{
+        Cloned, park_forever, run_main, spawn_local_with, spawn_with, started,
+    };
     pub use crate::select::{
         AnyArm, CanReceive, CanSend, RecvArm, Reservation, SendArm, Timeout, select,
     };

@@ -12,7 +12,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use crate::goroutine::{Builder, JoinHandle};
+use crate::goroutine::{Builder, JoinHandle, started};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::sync::Counter;
 
@@ -124,25 +124,36 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        spawn_scoped_with(Builder::new(), self, f)
+        started(self.spawn_with(Builder::new(), f))
     }
-}
 
-/// [`Scope::spawn`] for the macro's options.
-#[doc(hidden)]
-#[track_caller]
-pub fn spawn_scoped_with<'scope, F, T>(
-    builder: Builder,
-    scope: &'scope Scope<'scope, '_>,
-    f: F,
-) -> ScopedJoinHandle<'scope, T>
-where
-    F: FnOnce() -> T + Send + 'scope,
-    T: Send + 'scope,
-{
-    match builder.spawn_scoped(scope, f) {
-        Ok(handle) => handle,
-        Err(error) => panic!("cannot spawn a goroutine: {error}"),
+    /// Starts a goroutine with options that may borrow what outlives the scope. `go!(s, options; ...)`
+    /// calls it, and panics on its error.
+    ///
+    /// ```
+    /// use go_runtime::Builder;
+    /// let numbers = [1, 2, 3];
+    /// let sum = go_runtime::scope(|s| {
+    ///     let child = s.spawn_with(Builder::new().name("sum"), || numbers.iter().sum::<i32>())?;
+    ///     std::io::Result::Ok(child.join().unwrap())
+    /// })?;
+    /// assert_eq!(sum, 6);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Builder::spawn`].
+    #[track_caller]
+    pub fn spawn_with<F, T>(
+        &'scope self,
+        builder: Builder,
+        f: F,
+    ) -> io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        builder.spawn_scoped(self, f)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use go_runtime::channel::bounded;
-use go_runtime::{Builder, JoinHandle, Scope, go, golang, scope, yield_now};
+use go_runtime::{Builder, JoinHandle, JoinSet, Scope, go, golang, scope, yield_now};
 
 mod support;
 
@@ -301,6 +301,19 @@ fn go_options_with_a_scope() {
             });
             assert_eq!(deep.join().unwrap(), 400_000);
         });
+        let caller = std::thread::current().id();
+        scope(|s| {
+            let elsewhere = go!(s, thread, name = "own"; {
+                assert_eq!(text, "text");
+                std::thread::current().id() != caller
+            });
+            assert!(elsewhere.join().unwrap());
+        });
+        let mut set = JoinSet::new();
+        go!(set, thread; i32::max(2, 3));
+        assert_eq!(set.join_next().unwrap().unwrap(), 3);
+        let own = go!(thread, stack_size = 1 << 20; { std::thread::current().id() });
+        assert_ne!(own.join().unwrap(), caller);
         let refused = catch_unwind(|| scope(|s| drop(go!(s, stack_size = 1; {}))));
         let payload = refused.unwrap_err();
         let message = payload.downcast_ref::<String>().unwrap();

@@ -1,4 +1,4 @@
-//! What is in front of a goroutine: `name = ..., stack_size = ..., local;`, perhaps after a spawner.
+//! What is in front of a goroutine: `name = ..., stack_size = ..., thread;`, perhaps after a spawner.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -10,9 +10,29 @@ use super::spawner::{After, Spawner};
 #[derive(Default)]
 pub(super) struct Options {
     spawner: Option<Spawner>,
-    /// `name` and `stack_size`, in source order: that is the order of evaluation.
-    settings: Vec<(Ident, Expr)>,
+    /// The methods of `Builder` to call, in source order: that is the order of evaluation.
+    settings: Vec<Setting>,
     local: Option<Ident>,
+}
+
+/// An option that is a method of `Builder`.
+struct Setting {
+    name: Ident,
+    /// `None` for a flag.
+    value: Option<Expr>,
+}
+
+/// Options with a value.
+const VALUES: [&str; 2] = ["name", "stack_size"];
+/// Options that stand alone.
+const FLAGS: [&str; 2] = ["thread", "local"];
+
+fn is_value(name: &Ident) -> bool {
+    VALUES.iter().any(|value| name == value)
+}
+
+pub(super) fn is_flag(name: &Ident) -> bool {
+    FLAGS.iter().any(|flag| name == flag)
 }
 
 impl Options {
@@ -74,31 +94,42 @@ impl Options {
 
     fn parse_one(&mut self, input: ParseStream) -> Result<()> {
         let option: Ident = input.parse()?;
-        let known = option == "name" || option == "stack_size" || option == "local";
-        if !known {
+        if !is_value(&option) && !is_flag(&option) {
             let message = format!(
-                "unknown option `{option}`: the options are `name`, `stack_size` and `local`; if \
-                 this is an assignment, put the body into braces: go!({{ {option} = ...; }})"
+                "unknown option `{option}`: the options are `name`, `stack_size`, `thread` and \
+                 `local`; if this is an assignment, put the body into braces: \
+                 go!({{ {option} = ...; }})"
             );
             return Err(Error::new(option.span(), message));
         }
-        let mut earlier = self
-            .settings
-            .iter()
-            .map(|(name, _)| name)
-            .chain(&self.local);
-        if earlier.any(|name| *name == option) {
+        let settings = self.settings.iter().map(|setting| &setting.name);
+        if settings.chain(&self.local).any(|name| *name == option) {
             let message = format!("the option `{option}` is given twice: remove one");
             return Err(Error::new(option.span(), message));
         }
-        if option == "local" {
+        let value = if is_flag(&option) {
             if input.peek(Token![=]) {
-                return Err(input.error("`local` takes no value: write `local` alone"));
+                let message = format!("`{option}` takes no value: write `{option}` alone");
+                return Err(input.error(message));
             }
-            self.local = Some(option);
+            None
         } else {
             input.parse::<Token![=]>()?;
-            self.settings.push((option, input.parse()?));
+            Some(input.parse()?)
+        };
+        if option == "local" {
+            self.local = Some(option.clone());
+        } else {
+            let name = option.clone();
+            self.settings.push(Setting { name, value });
+        }
+        let on_thread = self.settings.iter().any(|setting| setting.name == "thread");
+        if on_thread && self.local.is_some() {
+            return Err(Error::new(
+                option.span(),
+                "`thread` and `local` exclude each other: a goroutine with a thread of its own \
+                 cannot run on its caller's worker; remove one",
+            ));
         }
         Ok(())
     }
@@ -131,16 +162,16 @@ impl Options {
             None => quote!(spawn_with),
         };
         let builder = Ident::new("__go_builder", Span::mixed_site());
-        let settings = self.settings.iter().map(|(name, value)| {
+        let settings = self.settings.iter().map(|Setting { name, value }| {
             // The parentheses belong to the option as well: rustc names both in a type error.
             let call = quote_spanned!(name.span()=> (#value));
             quote!(.#name #call)
         });
         let evaluate = quote!(let #builder = #krate::Builder::new() #(#settings)*;);
-        let spawn = match &self.spawner {
+        let spawn = match self.spawner {
             Some(spawner) => {
-                let scope = spawner.path();
-                quote!(#krate::__private::spawn_scoped_with(#builder, #scope, #closure))
+                let started = spawner.call_with(&builder, closure, end);
+                quote!(#krate::__private::started(#started))
             }
             None => quote!(#krate::__private::#spawn(#builder, #closure)),
         };
@@ -148,21 +179,23 @@ impl Options {
     }
 }
 
-/// `name: "x"` and `local { ... }`, which are no Rust either.
+/// `name: "x"` and `local { ... }`, which are not Rust either.
 fn refuse_misspellings(input: ParseStream) -> Result<()> {
     let Ok(option) = input.fork().parse::<Ident>() else {
         return Ok(());
     };
     let colon = input.peek2(Token![:]) && !input.peek2(Token![::]);
-    if colon && (option == "name" || option == "stack_size" || option == "local") {
+    if colon && is_flag(&option) {
+        let message = format!("`{option}` takes no value: write `{option}` alone");
+        return Err(Error::new(option.span(), message));
+    }
+    if colon && is_value(&option) {
         let message = format!("options are written with `=`: `{option} = ...;`");
         return Err(Error::new(option.span(), message));
     }
-    if option == "local" && (input.peek2(token::Brace) || input.peek2(Token![move])) {
-        return Err(Error::new(
-            option.span(),
-            "expected `;` after the option: go!(local; { ... })",
-        ));
+    if is_flag(&option) && (input.peek2(token::Brace) || input.peek2(Token![move])) {
+        let message = format!("expected `;` after the option: go!({option}; {{ ... }})");
+        return Err(Error::new(option.span(), message));
     }
     Ok(())
 }
@@ -172,24 +205,18 @@ fn refuse_options_in_body(spawner: &Spawner, input: ParseStream) -> Result<()> {
     let Ok(option) = input.fork().parse::<Ident>() else {
         return Ok(());
     };
-    let known = option == "name" || option == "stack_size" || option == "local";
-    if known && starts_option(input) {
+    if (is_value(&option) || is_flag(&option)) && starts_option(input) {
         return Err(spawner.refuse_option_in_body(&option));
     }
     Ok(())
 }
 
-/// `name =` but neither `name ==` nor `name =>`; or the flag, followed by the end of an option.
+/// `name =` but neither `name ==` nor `name =>`; or a flag, followed by the end of an option.
 fn starts_option(input: ParseStream) -> bool {
     if !input.peek(syn::Ident) {
         return false;
     }
     let assigns = input.peek2(Token![=]) && !input.peek2(Token![==]) && !input.peek2(Token![=>]);
     let ends = input.peek2(Token![;]) || input.peek2(Token![,]);
-    assigns
-        || ends
-            && input
-                .fork()
-                .parse::<Ident>()
-                .is_ok_and(|name| name == "local")
+    assigns || ends && input.fork().parse().is_ok_and(|name| is_flag(&name))
 }

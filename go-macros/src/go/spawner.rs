@@ -7,6 +7,8 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::ParseStream;
 use syn::{Error, LitFloat, LitInt, Result, Token};
 
+use super::options::is_flag;
+
 /// `s`, `self.scope`, `pair.0`, `pair.0.1`.
 pub(super) struct Spawner {
     path: TokenStream,
@@ -40,7 +42,7 @@ impl Spawner {
             text.push_str("self");
         } else if ahead.peek(syn::Ident) {
             let name: Ident = ahead.parse()?;
-            if name == "local" {
+            if is_flag(&name) && !ahead.peek(Token![.]) {
                 return Ok(None);
             }
             text.push_str(&name.to_string());
@@ -111,10 +113,14 @@ impl Spawner {
             return self.refuse_local(option);
         }
         let text = &self.text;
-        let message = format!(
-            "options come after a comma: go!({text}, {option} = ...; ...); if this is an assignment, put the body into \
-             braces: go!({text}; {{ {option} = ...; }})"
-        );
+        let message = if is_flag(option) {
+            format!("options come after a comma: go!({text}, {option}; ...)")
+        } else {
+            format!(
+                "options come after a comma: go!({text}, {option} = ...; ...); if this is an \
+                 assignment, put the body into braces: go!({text}; {{ {option} = ...; }})"
+            )
+        };
         Error::new(option.span(), message)
     }
 
@@ -126,17 +132,29 @@ impl Spawner {
         Error::new(place, message)
     }
 
-    /// `s.spawn(closure)`. What rustc says of the call it says of the user's tokens, from `s` to their end.
+    /// `s.spawn(closure)`.
     pub(super) fn call(&self, closure: TokenStream, end: Span) -> TokenStream {
-        let path = &self.path;
-        let method = quote_spanned!(self.place()=> .spawn);
-        let mut arguments = Group::new(Delimiter::Parenthesis, closure);
-        arguments.set_span(end.resolved_at(Span::call_site()));
-        quote!(#path #method #arguments)
+        self.method("spawn", closure, end)
     }
 
-    pub(super) fn path(&self) -> &TokenStream {
-        &self.path
+    /// `s.spawn_with(builder, closure)`.
+    pub(super) fn call_with(
+        &self,
+        builder: &Ident,
+        closure: TokenStream,
+        end: Span,
+    ) -> TokenStream {
+        self.method("spawn_with", quote!(#builder, #closure), end)
+    }
+
+    /// What rustc says of the call it says of the user's tokens, from `s` to their end.
+    fn method(&self, name: &str, arguments: TokenStream, end: Span) -> TokenStream {
+        let path = &self.path;
+        let name = Ident::new(name, self.place());
+        let method = quote_spanned!(self.place()=> .#name);
+        let mut arguments = Group::new(Delimiter::Parenthesis, arguments);
+        arguments.set_span(end.resolved_at(Span::call_site()));
+        quote!(#path #method #arguments)
     }
 
     fn place(&self) -> Span {

@@ -222,7 +222,7 @@ fn options() {
     );
     fails(
         "nme = 1; f()",
-        "unknown option `nme`: the options are `name`, `stack_size` and `local`",
+        "unknown option `nme`: the options are `name`, `stack_size`, `thread` and `local`",
     );
     fails(
         "nme = 1; f()",
@@ -233,6 +233,43 @@ fn options() {
     fails("name = 1, f()", "expected `;` after the options");
     fails("local = 1; f()", "`local` takes no value");
     fails("name = 1;", "go! needs something to run");
+}
+
+#[test]
+fn a_thread_of_its_own() {
+    becomes(
+        "thread; f(x)",
+        "{ let __go_builder = rt::Builder::new().thread(); let __go0 = x; \
+         rt::__private::spawn_with(__go_builder, move || { f(__go0) }) }",
+    );
+    becomes(
+        "thread, name = n; { a }",
+        "{ let __go_builder = rt::Builder::new().thread().name(n); \
+         rt::__private::spawn_with(__go_builder, move || { a }) }",
+    );
+    becomes(
+        "s, name = n, thread; { a }",
+        "{ let __go_builder = rt::Builder::new().name(n).thread(); \
+         rt::__private::started(s.spawn_with(__go_builder, || { a })) }",
+    );
+    becomes("thread.s; { a }", "thread.s.spawn(|| { a })");
+    becomes("thread::park()", "rt::spawn(move || { thread::park() })");
+    for code in ["thread, local; f()", "local, name = n, thread; f()"] {
+        fails(code, "`thread` and `local` exclude each other");
+    }
+    fails("thread, thread; f()", "`thread` is given twice");
+    fails("thread = 1; f()", "`thread` takes no value");
+    fails("thread: true; f()", "`thread` takes no value");
+    fails(
+        "thread { f() }",
+        "expected `;` after the option: go!(thread; { ... })",
+    );
+    fails("thread, s; f()", "`s` goes in front of the options");
+    fails(
+        "s; thread; f()",
+        "options come after a comma: go!(s, thread; ...)",
+    );
+    fails("thread;", "go! needs something to run");
 }
 
 #[test]
@@ -282,12 +319,12 @@ fn options_of_a_spawner() {
     becomes(
         "s, name = n, stack_size = 1; f(&a)",
         "{ let __go_builder = rt::Builder::new().name(n).stack_size(1); let __go0 = &a; \
-         rt::__private::spawn_scoped_with(__go_builder, s, move || { f(__go0) }) }",
+         rt::__private::started(s.spawn_with(__go_builder, move || { f(__go0) })) }",
     );
     becomes(
         "self.scope, name = n,; { a }",
         "{ let __go_builder = rt::Builder::new().name(n); \
-         rt::__private::spawn_scoped_with(__go_builder, self.scope, || { a }) }",
+         rt::__private::started(self.scope.spawn_with(__go_builder, || { a })) }",
     );
     for code in [
         "s, local; f()",

@@ -73,10 +73,7 @@ where
 {
     // Start errors are worded for themselves.
     Runtime::get();
-    match builder.spawn(f) {
-        Ok(handle) => handle,
-        Err(error) => panic!("cannot spawn a goroutine: {error}"),
-    }
+    started(builder.spawn(f))
 }
 
 /// `spawn_local` for the macro's options.
@@ -87,7 +84,17 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    match builder.spawn_local(f) {
+    started(builder.spawn_local(f))
+}
+
+/// The handle that `go!` gives, of whatever has spawned the goroutine.
+///
+/// # Panics
+/// If the goroutine could not be spawned.
+#[doc(hidden)]
+#[track_caller]
+pub fn started<H>(spawned: io::Result<H>) -> H {
+    match spawned {
         Ok(handle) => handle,
         Err(error) => panic!("cannot spawn a goroutine: {error}"),
     }

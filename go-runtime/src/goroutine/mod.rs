@@ -12,7 +12,7 @@ mod thread;
 mod without_parking;
 
 pub use builder::{Builder, spawn, spawn_local};
-pub use builder::{Cloned, spawn_local_with, spawn_with};
+pub use builder::{Cloned, spawn_local_with, spawn_with, started};
 pub(crate) use delayed_spawn::DelayedSpawn;
 pub use job::JoinHandle;
 pub use join_future::JoinFuture;

@@ -5,9 +5,10 @@ mod counter;
 pub(crate) use counter::Counter;
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
-use crate::goroutine::{JoinHandle, spawn};
+use crate::goroutine::{Builder, JoinHandle, started};
 
 /// Waits for a number of goroutines to finish.
 ///
@@ -76,15 +77,7 @@ impl WaitGroup {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.add(1);
-        // In this order they are dropped if there is to be no goroutine.
-        let counted = (f, Counted(self.clone()));
-        spawn(move || {
-            let (f, counted) = counted;
-            let result = f();
-            drop(counted);
-            result
-        })
+        started(self.spawn_with(Builder::new(), f))
     }
 
     /// [`go`](WaitGroup::go), under the name that [`go!`](crate::go) calls: `go!(group; f(x))`.
@@ -108,6 +101,41 @@ impl WaitGroup {
         T: Send + 'static,
     {
         self.go(f)
+    }
+
+    /// Starts a goroutine with options that is counted as one of [`go`](WaitGroup::go) is.
+    /// `go!(group, options; ...)` calls it, and panics on its error.
+    ///
+    /// ```
+    /// use go_runtime::{Builder, go, sync::WaitGroup};
+    ///
+    /// let group = WaitGroup::new();
+    /// group.spawn_with(Builder::new().name("first"), || 1)?;
+    /// go!(group, name = "second"; { 2 });
+    /// group.wait();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Builder::spawn`]; then nothing is counted.
+    ///
+    /// # Panics
+    /// If the counter exceeded `isize::MAX`.
+    #[track_caller]
+    pub fn spawn_with<F, T>(&self, builder: Builder, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.add(1);
+        // In this order they are dropped if there is to be no goroutine.
+        let counted = (f, Counted(self.clone()));
+        builder.spawn(move || {
+            let (f, counted) = counted;
+            let result = f();
+            drop(counted);
+            result
+        })
     }
 
     /// Raises the counter by `n`.
