@@ -38,8 +38,9 @@ pub(crate) struct Config {
 /// pass, for the list is shared by all that a program is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Debug {
-    /// Reports goroutines that hold their worker for long.
-    pub(crate) slow: bool,
+    /// Whether goroutines are reported that hold their worker: all of them after some milliseconds, or
+    /// none; by default those that block it for long while others wait.
+    pub(crate) slow: Option<bool>,
     /// Offsets the tops of stacks against each other.
     pub(crate) colour: bool,
     /// Makes guard pages in the way that costs mappings, as on old kernels.
@@ -48,15 +49,16 @@ pub(crate) struct Debug {
 
 impl Debug {
     fn parse(list: &str) -> Debug {
-        let is_on = |name: &str, usual: bool| {
+        let said = |name: &str| {
             let said = list.split(',').filter_map(|item| {
                 let (said, value) = item.trim().split_once('=').unwrap_or((item.trim(), "1"));
                 (said == name).then_some(value != "0")
             });
-            said.fold(usual, |_, value| value)
+            said.last()
         };
+        let is_on = |name: &str, usual: bool| said(name).unwrap_or(usual);
         Debug {
-            slow: is_on("slow", false),
+            slow: said("slow"),
             colour: is_on("colour", true),
             mprotect: is_on("mprotect", false),
         }
@@ -152,21 +154,21 @@ mod tests {
     #[test]
     fn debug_switches() {
         let usual = Debug {
-            slow: false,
+            slow: None,
             colour: true,
             mprotect: false,
         };
         assert_eq!(Debug::parse(""), usual);
         assert_eq!(Debug::parse("gctrace=1,,schedtrace=1000"), usual);
         let slow = Debug {
-            slow: true,
+            slow: Some(true),
             ..usual
         };
         for list in ["slow", "slow=1", "gctrace=1, slow", "slow=0,slow=1"] {
             assert_eq!(Debug::parse(list), slow, "{list}");
         }
         let others = Debug {
-            slow: false,
+            slow: Some(false),
             colour: false,
             mprotect: true,
         };

@@ -226,7 +226,7 @@ fn culprits_are_named_once() {
     let site = |line: &&str| {
         let line = line
             .strip_prefix("go-runtime: the goroutine spawned at ")
-            .unwrap();
+            .unwrap_or_else(|| panic!("{line}"));
         line.split_once(" has held its worker for ")
             .unwrap()
             .0
@@ -240,6 +240,183 @@ fn culprits_are_named_once() {
     assert!(sites.len() >= 2 && count == sites.len(), "{said}");
     let silent = child::succeed("culprits", &[("GOMAXPROCS", "1")]).err;
     assert_eq!(silent, "");
+}
+
+/// Blocks the thread until `told` says so.
+fn block_and_wait(told: &mpsc::Receiver<()>) {
+    told.recv().unwrap();
+}
+
+/// A goroutine that keeps its worker's timers and queues in use: something waits for it all the
+/// time.
+fn ticker(stop: &Arc<AtomicBool>) -> JoinHandle<()> {
+    let stop = Arc::clone(stop);
+    go!({
+        while !stop.load(Ordering::Relaxed) {
+            go_runtime::time::sleep(Duration::from_millis(1));
+        }
+    })
+}
+
+/// Reads what this process writes on stderr from here on, line by line, and passes it on.
+fn stderr_lines() -> mpsc::Receiver<String> {
+    use std::io::{BufRead, BufReader, PipeReader, Write};
+    use std::os::fd::{AsRawFd, FromRawFd};
+    let (reader, writer): (PipeReader, _) = std::io::pipe().unwrap();
+    // SAFETY: both are open; the copy is ours, and the other one stays stderr's.
+    let mut real = unsafe {
+        let copy = libc::dup(libc::STDERR_FILENO);
+        assert!(libc::dup2(writer.as_raw_fd(), libc::STDERR_FILENO) >= 0);
+        std::fs::File::from_raw_fd(copy)
+    };
+    let (tx, rx) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(reader).lines() {
+            let line = line.unwrap();
+            writeln!(real, "{line}").unwrap();
+            let _ = tx.send(line);
+        }
+    });
+    rx
+}
+
+/// Waits for the report of a blocked worker.
+#[track_caller]
+fn reported(lines: &mpsc::Receiver<String>) {
+    let report = |line: &String| line.starts_with("go-runtime: ");
+    while !report(&lines.recv_timeout(support::NET).unwrap()) {}
+}
+
+#[test]
+#[ignore = "run by a_blocked_worker_says_so"]
+fn blocks() {
+    let lines = stderr_lines();
+    on_thread(move || {
+        let stop = Arc::new(AtomicBool::new(false));
+        let ticker = ticker(&stop);
+        let (tell, told) = mpsc::channel();
+        let blocked = go!(name = "the culprit"; move || block_and_wait(&told));
+        reported(&lines);
+        tell.send(()).unwrap();
+        blocked.join().unwrap();
+        // From another place: a read.
+        let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let reading = go!({
+            use std::io::Read;
+            let mut byte = [0];
+            (&theirs).read_exact(&mut byte).unwrap();
+        });
+        reported(&lines);
+        std::io::Write::write_all(&mut ours, b"x").unwrap();
+        reading.join().unwrap();
+        stop.store(true, Ordering::Relaxed);
+        ticker.join().unwrap();
+    });
+}
+
+#[test]
+#[ignore = "run by a_blocked_worker_says_so"]
+fn blocks_in_ways_of_ours() {
+    let lines = stderr_lines();
+    on_thread(move || {
+        let stop = Arc::new(AtomicBool::new(false));
+        let ticker = ticker(&stop);
+        let (tx, rx) = bounded::<()>(0);
+        let region = go!({ go_runtime::without_parking(|| rx.recv().unwrap()) });
+        reported(&lines);
+        tx.send(()).unwrap();
+        region.join().unwrap();
+        let (tx, rx) = bounded::<()>(0);
+        std::panic::set_hook(Box::new(move |_| {
+            let _ = rx.recv();
+        }));
+        let hook = go!({ panic!("expected") });
+        reported(&lines);
+        tx.send(()).unwrap();
+        assert!(hook.join().is_err());
+        stop.store(true, Ordering::Relaxed);
+        ticker.join().unwrap();
+    });
+}
+
+/// With the report switched off.
+#[test]
+#[ignore = "run by a_blocked_worker_says_so"]
+fn blocks_silently() {
+    on_thread(|| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let ticker = ticker(&stop);
+        go!({ thread::sleep(Duration::from_millis(1200)) })
+            .join()
+            .unwrap();
+        stop.store(true, Ordering::Relaxed);
+        ticker.join().unwrap();
+    });
+}
+
+#[test]
+#[ignore = "run by a_blocked_worker_says_so"]
+fn blocks_nobody() {
+    on_thread(|| {
+        // Parked for good: it does not wait for the worker. Nor does one whose timer was removed.
+        let (stop, done) = bounded::<()>(0);
+        let (first, is_first) = mpsc::channel();
+        let parked = go!(move || {
+            assert!(done.recv_timeout(Duration::from_millis(1)).is_err());
+            first.send(()).unwrap();
+            assert!(done.recv_timeout(Duration::from_secs(3600)).is_err());
+        });
+        is_first.recv().unwrap();
+        let (tell, told) = mpsc::channel();
+        let blocked = go!(move || block_and_wait(&told));
+        thread::sleep(Duration::from_millis(1200));
+        tell.send(()).unwrap();
+        blocked.join().unwrap();
+        // One that computes is not blocked.
+        let stop_ticker = Arc::new(AtomicBool::new(false));
+        let ticker = ticker(&stop_ticker);
+        let hog = Hog::start();
+        thread::sleep(Duration::from_millis(1200));
+        hog.stop();
+        stop_ticker.store(true, Ordering::Relaxed);
+        ticker.join().unwrap();
+        drop(stop);
+        parked.join().unwrap();
+    });
+}
+
+#[test]
+fn a_blocked_worker_says_so() {
+    let one = ("GOMAXPROCS", "1");
+    let children = [
+        ("blocks", vec![one]),
+        ("blocks_in_ways_of_ours", vec![one]),
+        ("blocks_nobody", vec![one]),
+        ("blocks_silently", vec![one, ("GODEBUG", "slow=0")]),
+    ];
+    // Side by side, since each waits for seconds.
+    let children = children
+        .map(|(test, variables)| thread::spawn(move || child::succeed(test, &variables).err));
+    let said = children.map(|child| child.join().unwrap());
+    for part in [
+        "the goroutine 'the culprit', spawned at tests/tests/monitor.rs:",
+        "in the system call futex: at least 1 goroutine that could run on that worker waits",
+        "in the system call recvfrom of descriptor ",
+        "go_runtime::blocking",
+        "go!(thread; ...)",
+        "GODEBUG=slow=0",
+    ] {
+        assert!(said[0].contains(part), "{part}: {}", said[0]);
+    }
+    assert_eq!(said[0].lines().count(), 2, "{}", said[0]);
+    for part in [
+        "within without_parking: at least 1 goroutine",
+        "while it panics (in a panic hook or a Drop): at least 1 goroutine",
+        "neither a panic hook nor a Drop",
+    ] {
+        assert!(said[1].contains(part), "{part}: {}", said[1]);
+    }
+    assert_eq!((said[2].as_str(), said[3].as_str()), ("", ""));
 }
 
 /// What is spawned when a worker has just been let go, and sleeps, is started all the same.

@@ -87,9 +87,13 @@ pub(crate) fn caller() -> usize {
     }
 }
 
-/// For one who may not switch, and waits for others.
+/// Blocks the thread for a moment, for a caller that may not switch and polls for what others do.
 pub(crate) fn doze() {
-    std::thread::sleep(Duration::from_micros(20));
+    let doze = || std::thread::sleep(Duration::from_micros(20));
+    match Worker::current() {
+        Some(worker) => worker.block_in_place(doze),
+        None => doze(),
+    }
 }
 
 /// How often, and how long each time, as in Go: a holder that is running will mostly be done by then.

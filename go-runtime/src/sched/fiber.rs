@@ -15,6 +15,7 @@ use std::ptr::{self, NonNull};
 
 use corosensei::{Coroutine, Yielder};
 
+use super::label::Label;
 use super::load::{self, Period};
 use super::task::TaskRef;
 use crate::primitives::prefetch::{LINE, prefetch};
@@ -27,8 +28,8 @@ pub(crate) struct Fiber {
     /// The task to run next, or the one that runs; `None` between tasks, and to tell the fiber to
     /// end.
     task: Cell<Option<TaskRef>>,
-    /// Where that task was spawned.
-    spawned_at: Cell<&'static Location<'static>>,
+    /// What other threads may know of that task.
+    label: Cell<Label>,
     /// How to get off the stack; it lies at its bottom.
     suspender: Cell<*const Suspender>,
     /// Where its stack ended, but for less than `MARGIN` bytes, when it was suspended last; null
@@ -72,7 +73,7 @@ impl Fiber {
         unsafe {
             fiber.write(Fiber {
                 task: Cell::new(None),
-                spawned_at: Cell::new(Location::caller()),
+                label: Cell::new(Label::plain(Location::caller())),
                 suspender: Cell::new(ptr::null()),
                 end: Cell::new(ptr::null()),
                 place: Cell::new(if pooled { UNLISTED } else { NEVER_LISTED }),
@@ -107,15 +108,10 @@ impl Fiber {
     }
 
     /// Gives the idle fiber a task; the next [`resume`](Self::resume) starts it.
-    pub(super) fn assign(
-        &self,
-        task: TaskRef,
-        spawned_at: &'static Location<'static>,
-        now: Period,
-    ) {
+    pub(super) fn assign(&self, task: TaskRef, label: Label, now: Period) {
         debug_assert!(self.task.get().is_none());
         self.task.set(Some(task));
-        self.spawned_at.set(spawned_at);
+        self.label.set(label);
         self.active_in.set(now);
     }
 
@@ -130,10 +126,15 @@ impl Fiber {
         self.active_in.set(period);
     }
 
-    /// Where its task was spawned.
+    /// What other threads may know of its task.
     #[inline]
-    pub(super) fn spawned_at(&self) -> &'static Location<'static> {
-        self.spawned_at.get()
+    pub(super) fn label(&self) -> Label {
+        self.label.get()
+    }
+
+    /// Replaces the label of a task that has run to its end.
+    pub(super) fn set_label(&self, label: Label) {
+        self.label.set(label);
     }
 
     /// The task that it runs.

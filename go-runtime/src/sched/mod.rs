@@ -13,6 +13,7 @@ mod fiber;
 mod handshake;
 mod idle;
 mod inbox;
+mod label;
 mod load;
 mod monitor;
 mod nap;
@@ -25,6 +26,7 @@ mod poller;
 #[cfg(not(unix))]
 #[path = "no_poller.rs"]
 mod poller;
+mod report;
 mod reputation;
 mod rest;
 mod runtime;

@@ -7,21 +7,22 @@
 //! until that turn ends. If a task waits meanwhile and no worker sleeps, the monitor adds a worker,
 //! so that GOMAXPROCS of them accept tasks. When there are too many for 100 ms, an added one
 //! *retires*: it runs what has started on it, and accepts nothing new. The monitor also notes the
-//! spawn sites of goroutines that hold workers (see `reputation`). When all workers sleep the
+//! spawn sites of goroutines that hold workers (see `reputation`), and reports those that block one
+//! for long while others wait for it (see `report`). When all workers sleep the
 //! monitor sleeps as well, until the first of them gets up.
 //!
 //! [`Watcher`] belongs to the monitor's thread; the workers use [`Monitor::note_awake`] only.
 
-use std::collections::HashSet;
-use std::io::{self, Write};
+use std::io;
 use std::mem;
-use std::panic::Location;
 use std::sync::OnceLock;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use super::label;
 use super::load;
 use super::nap::Nap;
+use super::report::{Culprit, Reports};
 use super::reputation::Record;
 use super::runtime::{Queue, Runtime};
 use super::seat::Seat;
@@ -36,6 +37,9 @@ const HELD_AFTER: Duration = Duration::from_millis(10);
 /// How long a surplus of workers lasts before one retires, and a hold before it is reported while
 /// it goes on. It is also the time between two requests to the workers to give memory back.
 const LONG: Duration = Duration::from_millis(100);
+
+/// How long a goroutine blocks its worker's thread, while others wait, before that is reported.
+const BLOCKED_FOR_LONG: Duration = Duration::from_secs(1);
 
 /// Most workers beyond GOMAXPROCS that are added for tasks of spawn sites with a reputation and
 /// that are not held. Handlers that hold their worker once, and then park for long, would otherwise
@@ -97,8 +101,8 @@ struct Observation {
     since: Instant,
     /// How long the worker's thread had computed at the second look at the same turn.
     computed: Option<Option<Duration>>,
-    /// Where the goroutine was spawned, if it is to be reported.
-    to_report: Option<&'static Location<'static>>,
+    /// The goroutine, if it is to be reported as one that holds its worker.
+    to_report: Option<Culprit>,
 }
 
 impl Observation {
@@ -122,13 +126,20 @@ impl Observation {
         let computing = now.is_some_and(|now| now >= before + TICK * 4 / 5);
         lasted >= HELD_AFTER && (computing || seat.is_blocked().unwrap_or(lasted >= 2 * HELD_AFTER))
     }
+
+    /// Returns whether the goroutine, which has held the worker for `lasted`, has spent that time
+    /// blocked in the system, rather than computing or preempted.
+    fn is_blocked(&self, seat: &Seat, lasted: Duration) -> bool {
+        let computed = seat.computed().zip(self.computed.flatten());
+        computed.is_some_and(|(now, before)| now - before < lasted / 10)
+            && seat.is_blocked() == Some(true)
+    }
 }
 
 struct Watcher {
     runtime: &'static Runtime,
     workers: Vec<Observation>,
-    /// Spawn sites that have been reported.
-    reported: HashSet<Location<'static>>,
+    reports: Reports,
     /// Since when there have been more workers than needed.
     surplus_since: Option<Instant>,
     /// Since when all workers have slept.
@@ -147,7 +158,7 @@ impl Watcher {
         Watcher {
             runtime,
             workers: Vec::new(),
-            reported: HashSet::new(),
+            reports: Reports::default(),
             surplus_since: None,
             asleep_since: None,
             trimmed: clock::now(),
@@ -168,6 +179,9 @@ impl Watcher {
             }
             last = now;
             self.runtime.begin_tick();
+            // SAFETY: the monitor is the one thread that reads labels, and it keeps none from one
+            // tick to the next (a `Culprit` has a copy).
+            unsafe { label::free_names() };
             for (index, seat) in self.runtime.seats().enumerate() {
                 self.look_at(index, seat, now);
             }
@@ -202,16 +216,30 @@ impl Watcher {
         }
         let watch = &mut self.workers[index];
         let lasted = now - watch.since;
-        let (Some(site), true) = (running, watch.turn == turn) else {
+        let (Some(label), true) = (running, watch.turn == turn) else {
             let ended = mem::replace(watch, Observation::new(turn, now));
-            if let Some(site) = ended.to_report {
-                self.report(site, lasted, "");
+            if let Some(culprit) = ended.to_report {
+                self.reports.held(&culprit, lasted, None);
             }
             return;
         };
+        // SAFETY: read in this tick, after the names of tasks that were gone have been freed.
+        let Some(culprit) = (unsafe { Culprit::new(label) }) else {
+            unreachable!("a task has a spawn site");
+        };
+        let site = culprit.site();
+        let slow = self.runtime.debug().slow;
         if !seat.books.is_held() && watch.is_held(seat, lasted) {
             seat.books.set_held(turn);
-            watch.to_report = self.runtime.debug().slow.then_some(site);
+            watch.to_report = (slow == Some(true)).then_some(culprit);
+        } else if seat.books.is_held()
+            && slow.is_none()
+            && lasted >= BLOCKED_FOR_LONG
+            && !self.reports.has(site)
+            && seat.waiting(now) > 0
+            && watch.is_blocked(seat, lasted)
+        {
+            self.reports.blocked(&culprit, lasted, seat, now);
         }
         if seat.books.is_held() {
             self.record
@@ -226,9 +254,9 @@ impl Watcher {
             self.runtime.queue_due(seat, now);
         }
         if lasted >= LONG
-            && let Some(site) = watch.to_report.take()
+            && let Some(culprit) = watch.to_report.take()
         {
-            self.report(site, lasted, " so far");
+            self.reports.held(&culprit, lasted, Some(seat));
         }
     }
 
@@ -273,21 +301,6 @@ impl Watcher {
         } else if now - *self.apart_since.get_or_insert(now) >= 3 * HELD_AFTER {
             self.record.pardon(&runtime.reputation, runtime.tick());
             (0..waiting.min(runtime.active())).for_each(|_| runtime.call_one());
-        }
-    }
-
-    /// Prints where the goroutine that holds a worker was spawned, once for each site.
-    fn report(&mut self, site: &'static Location<'static>, lasted: Duration, so_far: &str) {
-        if self.reported.insert(*site) {
-            let text = format!(
-                "go-runtime: the goroutine spawned at {site} has held its worker for {} \
-                 ms{so_far}: what has started there waits. Put calls that block into \
-                 go_runtime::blocking, call yield_now in long computations, and hold no lock of \
-                 std's over a wait.\n",
-                lasted.as_millis()
-            );
-            // One write, so that it stays in one piece; if stderr is closed, so be it.
-            let _ = io::stderr().write_all(text.as_bytes());
         }
     }
 }

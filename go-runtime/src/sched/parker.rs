@@ -288,7 +288,15 @@ impl Parker {
 
     #[cold]
     #[inline(never)]
-    fn park_thread(&self, mut deadline: Option<Instant>) {
+    fn park_thread(&self, deadline: Option<Instant>) {
+        match Worker::current() {
+            // A goroutine that must not switch.
+            Some(worker) => worker.block_in_place(|| self.block_thread(deadline)),
+            None => self.block_thread(deadline),
+        }
+    }
+
+    fn block_thread(&self, mut deadline: Option<Instant>) {
         while !self.handshake.is_done() {
             match deadline {
                 None => thread::park(),

@@ -4,11 +4,10 @@
 //! counters of [`Load`] and [`Books`] are written by the worker alone, except for two marks that
 //! name their writers.
 
-use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_deque::{Injector, Stealer};
 use crossbeam_utils::CachePadded;
@@ -16,14 +15,17 @@ use crossbeam_utils::CachePadded;
 use super::delayed::Delayed;
 use super::fiber::Fiber;
 use super::inbox::Node;
+use super::label::Label;
 use super::load::{Load, Period};
 use super::placement::View;
 use super::poller::Place;
 use super::rest::Rest;
 use super::runtime::Runtime;
 use super::task::TaskRef;
-use crate::clock::ThreadClock;
-use crate::primitives::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use crate::clock::{self, ThreadClock};
+use crate::primitives::atomic::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering,
+};
 
 pub(crate) struct Seat {
     pub(super) rest: Rest<Option<NonNull<Fiber>>>,
@@ -34,6 +36,8 @@ pub(crate) struct Seat {
     pub(super) load: CachePadded<Load>,
     /// Tasks that are to be queued later.
     pub(super) delayed: Delayed,
+    /// When the first timer of a goroutine of the worker is due.
+    pub(super) alarm: Alarm,
     /// The worker's other counters, and marks of its turns.
     pub(super) books: CachePadded<Books>,
     /// Where it waits for descriptors.
@@ -51,13 +55,27 @@ pub(super) struct Books {
     finished: AtomicUsize,
     /// How often the worker has searched its queues for something to run: its *turn*.
     turns: AtomicUsize,
-    /// Where the running goroutine was spawned; null in the worker's own loop, and while the end of
-    /// a goroutine is published.
-    running: AtomicPtr<Location<'static>>,
+    /// The label of the running goroutine; null in the worker's own loop.
+    running: AtomicPtr<()>,
+    /// Number of goroutines in the run queue.
+    ready: AtomicUsize,
+    /// Number of tasks that have not started, and that this worker alone may start.
+    local: AtomicUsize,
+    /// Why the running goroutine cannot park, as a [`Wait`]; 0 if it can, or is not known to wait.
+    wait: AtomicU8,
     /// The latest turn in which a goroutine has held the worker. Written by the monitor.
     held_in: AtomicUsize,
     /// The latest turn for whose end an idle worker has waited too long. Written by such workers.
     long_in: AtomicUsize,
+}
+
+/// Why a goroutine blocks the thread where it would be parked otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wait {
+    /// It panics: a panic hook or, while it unwinds, a `Drop` waits.
+    WhilePanicking = 1,
+    /// It is within `without_parking`.
+    WithoutParking = 2,
 }
 
 fn add(counter: &AtomicUsize, n: usize) {
@@ -81,11 +99,11 @@ impl Books {
     pub(super) fn turn(&self) -> usize {
         self.turns.load(Ordering::Relaxed)
     }
-    /// Notes that the worker runs a goroutine that was spawned at `spawned_at`.
+    /// Notes that the worker runs a goroutine with this label.
     #[inline]
-    pub(super) fn run(&self, spawned_at: &'static Location<'static>) {
-        let site = ptr::from_ref(spawned_at).cast_mut();
-        self.running.store(site, Ordering::Relaxed);
+    pub(super) fn run(&self, label: Label) {
+        // What the label refers to has been written before; the monitor reads it.
+        self.running.store(label.as_ptr(), Ordering::Release);
     }
     #[inline]
     pub(super) fn run_none(&self) {
@@ -112,12 +130,69 @@ impl Books {
     pub(super) fn set_held(&self, turn: usize) {
         self.held_in.store(turn, Ordering::Relaxed);
     }
-    pub(super) fn running(&self) -> Option<&'static Location<'static>> {
-        // SAFETY: null, or made by `run` from a `&'static Location`, which never changes.
-        unsafe { self.running.load(Ordering::Relaxed).as_ref() }
+    pub(super) fn running(&self) -> Option<Label> {
+        // SAFETY: null, or stored by `run`.
+        unsafe { Label::from_ptr(self.running.load(Ordering::Acquire)) }
+    }
+    #[inline]
+    pub(super) fn set_ready(&self, count: usize) {
+        self.ready.store(count, Ordering::Relaxed);
+    }
+    pub(super) fn set_local(&self, count: usize) {
+        self.local.store(count, Ordering::Relaxed);
+    }
+    /// Number of goroutines that only this worker can run, and that could run now, not counting
+    /// those in its inbox or with a timer.
+    pub(super) fn runnable(&self) -> usize {
+        self.ready.load(Ordering::Relaxed) + self.local.load(Ordering::Relaxed)
+    }
+    /// Notes why the running goroutine cannot park from here on; `None` if it can.
+    pub(super) fn set_wait(&self, wait: Option<Wait>) {
+        self.wait
+            .store(wait.map_or(0, |wait| wait as u8), Ordering::Relaxed);
+    }
+    /// Why the running goroutine cannot park, as far as that has been noted.
+    pub(super) fn wait(&self) -> Option<Wait> {
+        match self.wait.load(Ordering::Relaxed) {
+            0 => None,
+            wait if wait == Wait::WhilePanicking as u8 => Some(Wait::WhilePanicking),
+            _ => Some(Wait::WithoutParking),
+        }
     }
     pub(super) fn finished(&self) -> usize {
         self.finished.load(Ordering::Acquire)
+    }
+}
+
+/// The moment at which the first timer of a worker is due, for other threads. The worker alone
+/// writes it.
+pub(super) struct Alarm {
+    base: Instant,
+    /// Nanoseconds from `base` on; `u64::MAX` if there is no timer.
+    due: AtomicU64,
+}
+
+impl Alarm {
+    fn new() -> Alarm {
+        Alarm {
+            base: clock::now(),
+            due: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    pub(super) fn base(&self) -> Instant {
+        self.base
+    }
+
+    /// `due` is in nanoseconds from [`base`](Self::base) on.
+    #[inline]
+    pub(super) fn set(&self, due: Option<u64>) {
+        self.due.store(due.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        let now = now.saturating_duration_since(self.base).as_nanos();
+        now >= u128::from(self.due.load(Ordering::Relaxed))
     }
 }
 
@@ -129,6 +204,7 @@ impl Seat {
             sent: Injector::new(),
             load: CachePadded::default(),
             delayed: Delayed::new(),
+            alarm: Alarm::new(),
             books: CachePadded::default(),
             poller: Place::default(),
             thread: OnceLock::new(),
@@ -220,6 +296,18 @@ impl Seat {
     /// Returns whether its thread is blocked in the system, if the system says so.
     pub(super) fn is_blocked(&self) -> Option<bool> {
         self.thread.get().and_then(|(_, clock)| clock.is_blocked())
+    }
+
+    /// Returns how many goroutines that only this worker can run could run now, for as long as its
+    /// running goroutine lets them: at least so many.
+    pub(super) fn waiting(&self, now: Instant) -> usize {
+        let unseen = self.rest.has_mail() || self.alarm.is_due(now);
+        self.books.runnable() + usize::from(unseen)
+    }
+
+    /// Returns in which call of the system its thread is, if it is in one and the system says so.
+    pub(super) fn system_call(&self) -> Option<String> {
+        self.thread.get().and_then(|(_, clock)| clock.system_call())
     }
 
     pub(super) fn want_trim(&self) {

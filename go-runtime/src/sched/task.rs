@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::ptr::NonNull;
 
+use super::label::{self, Label};
 use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
 
 /// Counts the monitor's looks, one every 5 ms; it begins anew after eight months.
@@ -21,7 +22,7 @@ pub(crate) struct Task {
     pub(super) starved: Cell<bool>,
     vtable: &'static VTable,
     spawned_at: &'static Location<'static>,
-    options: Option<Box<Options>>,
+    options: Option<NonNull<Options>>,
 }
 
 /// What was said of a goroutine when it was spawned, if anything was.
@@ -32,6 +33,8 @@ pub(crate) struct Options {
     pub(crate) stack_size: Option<usize>,
     /// It has a thread of its own.
     pub(crate) thread: bool,
+    /// Set when the task is made.
+    pub(super) spawned_at: Option<&'static Location<'static>>,
 }
 
 /// The typed part of a task, as functions.
@@ -59,6 +62,10 @@ impl Task {
         spawned_at: &'static Location<'static>,
         options: Option<Box<Options>>,
     ) -> Self {
+        let options = options.map(|mut options| {
+            options.spawned_at = Some(spawned_at);
+            NonNull::from(Box::leak(options))
+        });
         Task {
             refs: AtomicUsize::new(2),
             parent: Cell::new(false),
@@ -73,13 +80,34 @@ impl Task {
         self.spawned_at
     }
 
+    fn options(&self) -> Option<&Options> {
+        // SAFETY: the task owns them, and they do not change.
+        self.options.map(|options| unsafe { options.as_ref() })
+    }
+
     pub(crate) fn name(&self) -> Option<&str> {
-        self.options.as_deref()?.name.as_deref()
+        self.options()?.name.as_deref()
     }
 
     /// In bytes; `None` for the default.
     pub(crate) fn stack_size(&self) -> Option<usize> {
-        self.options.as_deref()?.stack_size
+        self.options()?.stack_size
+    }
+
+    /// What other threads may read of it while it runs.
+    pub(super) fn label(&self) -> Label {
+        Label::new(self.spawned_at, self.options())
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(options) = self.options {
+            // SAFETY: made from a box by `new`. A task that has run has taken its label back before
+            // it gave the scheduler's reference back (see `Worker::note_finish`), and one that has
+            // not run has had none.
+            unsafe { label::free(options) };
+        }
     }
 }
 

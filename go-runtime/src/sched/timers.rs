@@ -56,8 +56,13 @@ const FEW: usize = 64;
 
 impl<T> Timers<T> {
     pub(super) fn new() -> Timers<T> {
+        Timers::since(clock::now())
+    }
+
+    /// Timers whose nanoseconds are counted from `start`.
+    pub(super) fn since(start: Instant) -> Timers<T> {
         Timers {
-            start: clock::now(),
+            start,
             heap: QuaternaryHeap::new(),
             live: Slab::new(),
             count: 0,
@@ -72,6 +77,12 @@ impl<T> Timers<T> {
     pub(super) fn next(&mut self) -> Option<Instant> {
         let due = self.next_live()?.due;
         Some(self.start + Duration::from_nanos(due))
+    }
+
+    /// When the next one is due, in nanoseconds since the start.
+    #[inline]
+    pub(super) fn next_nanos(&mut self) -> Option<u64> {
+        self.next_live().map(|entry| entry.due)
     }
 
     /// Rounded down; of what lies before the start, or some hundred years behind it, only that.

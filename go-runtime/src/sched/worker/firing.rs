@@ -26,13 +26,16 @@ impl Worker {
         deadline: Instant,
         parker: &Parker,
     ) -> TimerKey {
-        self.timers
-            .borrow_mut()
-            .add(deadline, NonNull::from(parker))
+        let mut timers = self.timers.borrow_mut();
+        let key = timers.add(deadline, NonNull::from(parker));
+        self.seat.alarm.set(timers.next_nanos());
+        key
     }
 
     pub(in crate::sched) fn remove_timer(&self, key: TimerKey) {
-        self.timers.borrow_mut().remove(key);
+        let mut timers = self.timers.borrow_mut();
+        timers.remove(key);
+        self.seat.alarm.set(timers.next_nanos());
     }
 
     /// Makes some of those runnable whose time has come. `true`: it has queued some that have not started.
@@ -63,6 +66,7 @@ impl Worker {
             prefetch(start.wrapping_add(size_of::<Parker>() - 1));
             due.push(parker);
         }
+        self.seat.alarm.set(timers.next_nanos());
         drop(timers);
         self.timers_left.set(due.len() == AT_A_TIME);
         for parker in due {

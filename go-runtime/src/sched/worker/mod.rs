@@ -30,7 +30,7 @@ use crate::sched::load::{self, Period};
 use crate::sched::overflow;
 use crate::sched::placement::Watch;
 use crate::sched::runtime::{Queue, Runtime};
-use crate::sched::seat::Seat;
+use crate::sched::seat::{Seat, Wait};
 use crate::sched::task::{MonitorTick, TaskRef};
 use crate::sched::timers::Timers;
 
@@ -125,7 +125,7 @@ impl Worker {
             tick: Cell::new(0),
             period: Cell::new(load::NEVER),
             round_ends: Cell::new(0),
-            timers: RefCell::new(Timers::new()),
+            timers: RefCell::new(Timers::since(seat.alarm.base())),
             timers_left: Cell::new(false),
             pool: RefCell::default(),
             stackless: RefCell::default(),
@@ -192,6 +192,7 @@ impl Worker {
             fn drop(&mut self) {
                 self.0.current.set(self.0.unparkable.get());
                 self.0.unparkable.set(None);
+                self.0.seat.books.set_wait(None);
             }
         }
         let Some(fiber) = self.current.get() else {
@@ -201,8 +202,20 @@ impl Worker {
         // In this order: a signal handler finds the fiber in one of the two.
         self.unparkable.set(Some(fiber));
         self.current.set(None);
+        self.seat.books.set_wait(Some(Wait::WithoutParking));
         let _region = Region(self);
         f()
+    }
+
+    /// Runs `wait`, which blocks the thread where the goroutine cannot be parked, and lets the
+    /// monitor know why.
+    pub(crate) fn block_in_place(&self, wait: impl FnOnce()) {
+        let before = self.seat.books.wait();
+        self.seat
+            .books
+            .set_wait(before.or(Some(Wait::WhilePanicking)));
+        wait();
+        self.seat.books.set_wait(before);
     }
 
     /// Whether an access of `address` has run over the end of the running goroutine's stack. For a
@@ -234,6 +247,7 @@ impl Worker {
     #[inline(always)]
     pub(super) fn make_ready(&self, fiber: NonNull<Fiber>) {
         self.ready.push(fiber);
+        self.seat.books.set_ready(self.ready.len());
     }
 
     /// Lets the other goroutines that are ready run first.
@@ -387,7 +401,9 @@ impl Worker {
 
     #[inline]
     fn next_ready(&self) -> Option<Next> {
-        self.ready.pop().map(Next::Started)
+        let fiber = self.ready.pop()?;
+        self.seat.books.set_ready(self.ready.len());
+        Some(Next::Started(fiber))
     }
 
     /// Returns a task to start: alternately from `local` and from the queues that others may take
@@ -397,7 +413,12 @@ impl Worker {
         if self.local.borrow().is_empty() {
             return self.next_unstarted(turn).map(Next::New);
         }
-        let next_local = || self.local.borrow_mut().pop_front();
+        let next_local = || {
+            let mut local = self.local.borrow_mut();
+            let task = local.pop_front();
+            self.seat.books.set_local(local.len());
+            task
+        };
         let task = if turn & 2 == 0 {
             next_local()
         } else {
@@ -436,7 +457,7 @@ impl Worker {
 
     fn drain_inbox(&self) -> Drained {
         let rest = &self.seat.rest;
-        rest.drain(|fiber| fiber.into_iter().for_each(|fiber| self.ready.push(fiber)))
+        rest.drain(|fiber| fiber.into_iter().for_each(|fiber| self.make_ready(fiber)))
     }
 
     /// Runs one goroutine until it parks, yields or ends.
@@ -444,8 +465,8 @@ impl Worker {
     fn execute(&self, fiber: NonNull<Fiber>) {
         // SAFETY: a fiber in a queue of this worker, or one that `start` has just returned, has a
         // task that has not ended. Only this worker destroys its fibers, and only idle ones.
-        let (is_unlisted, spawned_at) =
-            unsafe { (fiber.as_ref().is_unlisted(), fiber.as_ref().spawned_at()) };
+        let (is_unlisted, label) =
+            unsafe { (fiber.as_ref().is_unlisted(), fiber.as_ref().label()) };
         if is_unlisted {
             self.note_touched(fiber);
         }
@@ -454,7 +475,7 @@ impl Worker {
         self.note_active(unsafe { fiber.as_ref() });
         self.current.set(Some(fiber));
         self.vain_polls.set(0);
-        self.seat.books.run(spawned_at);
+        self.seat.books.run(label);
         // SAFETY: this is the worker's loop, and the fiber is its own: it has a task, which it has
         // started, or starts now.
         let ended = unsafe { fiber.as_ref().resume() };

@@ -47,6 +47,12 @@ impl RunQueue {
         unsafe { &*self.fibers.get() }.is_empty()
     }
 
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        // SAFETY: as in `push`: no other reference into the queue lives.
+        unsafe { &*self.fibers.get() }.len()
+    }
+
     /// Gives memory back that a longer queue has left.
     pub(super) fn shrink(&self) {
         // SAFETY: as above.

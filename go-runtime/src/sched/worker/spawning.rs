@@ -3,6 +3,7 @@
 
 use super::Worker;
 use crate::sched::fiber::Fiber;
+use crate::sched::label::Label;
 use crate::sched::load;
 use crate::sched::task::TaskRef;
 
@@ -26,7 +27,9 @@ impl Worker {
         // Placed first: so the number of tasks that wait is never too high.
         self.seat.load.place();
         self.note_spawn();
-        self.local.borrow_mut().push_back(task);
+        let mut local = self.local.borrow_mut();
+        local.push_back(task);
+        self.seat.books.set_local(local.len());
     }
 
     fn note_spawn(&self) {
@@ -71,6 +74,12 @@ impl Worker {
             // SAFETY: the caller runs this task and gives the scheduler's reference back later, so
             // the task is alive. `parent` is this worker's own.
             let parent = unsafe { task.get() }.parent.replace(true);
+            if fiber.label().is_named() {
+                // The monitor must not read the name any more: see `label`.
+                // SAFETY: alive, as said.
+                fiber.set_label(Label::plain(unsafe { task.get() }.spawned_at()));
+                self.seat.books.run(fiber.label());
+            }
             self.seat.books.finish();
             self.seat.load.end(fiber.active_in(), parent);
             fiber.set_active_in(load::NEVER);

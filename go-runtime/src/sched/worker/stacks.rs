@@ -74,7 +74,7 @@ impl Worker {
                 .end(size, header.starved.replace(false));
         }
         // SAFETY: the fiber is idle and ours.
-        unsafe { fiber.as_ref() }.assign(task, header.spawned_at(), self.period.get());
+        unsafe { fiber.as_ref() }.assign(task, header.label(), self.period.get());
         self.seat.load.start();
         Some(fiber)
     }

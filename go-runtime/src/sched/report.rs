@@ -1,0 +1,135 @@
+//! What the monitor tells about goroutines that hold their worker: once for each spawn site, on
+//! stderr.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::time::{Duration, Instant};
+
+use super::label::{Label, Site};
+use super::seat::{Seat, Wait};
+
+/// A goroutine that has held a worker.
+pub(super) struct Culprit {
+    site: Site,
+    name: Option<String>,
+}
+
+impl Culprit {
+    /// # Safety
+    /// See [`Label::read`].
+    pub(super) unsafe fn new(label: Label) -> Option<Culprit> {
+        // SAFETY: as the caller says.
+        let (site, name) = unsafe { label.read() };
+        Some(Culprit {
+            site: site?,
+            name: name.map(str::to_owned),
+        })
+    }
+
+    pub(super) fn site(&self) -> Site {
+        self.site
+    }
+}
+
+/// Which spawn sites have been reported.
+#[derive(Default)]
+pub(super) struct Reports {
+    made: HashSet<Site>,
+}
+
+impl Reports {
+    pub(super) fn has(&self, site: Site) -> bool {
+        self.made.contains(site)
+    }
+
+    /// Reports a goroutine that held its worker for `lasted`, which is over, or that still holds
+    /// it, if the worker's `seat` is given.
+    pub(super) fn held(&mut self, culprit: &Culprit, lasted: Duration, seat: Option<&Seat>) {
+        let doing = match seat.map(|seat| doing(seat)) {
+            Some(doing) => format!(" so far, {doing}"),
+            None => String::new(),
+        };
+        let advice = "Put calls that block into go_runtime::blocking, or give the goroutine a thread of \
+                      its own, with go!(thread; ...); call yield_now in long computations, and hold no \
+                      lock of std's over a wait";
+        let what = "what has started there waits";
+        self.report(
+            culprit,
+            &format!(
+                "has held its worker for {} ms{doing}: {what}. {advice}.",
+                lasted.as_millis()
+            ),
+        );
+    }
+
+    /// Reports a goroutine that has blocked its worker's thread for `lasted`, while others wait for
+    /// the worker.
+    pub(super) fn blocked(
+        &mut self,
+        culprit: &Culprit,
+        lasted: Duration,
+        seat: &Seat,
+        now: Instant,
+    ) {
+        let waiting = seat.waiting(now);
+        let (goroutines, wait) = if waiting == 1 {
+            ("goroutine", "waits")
+        } else {
+            ("goroutines", "wait")
+        };
+        let advice = match seat.books.wait() {
+            Some(Wait::WhilePanicking) => {
+                "A goroutine that panics does not switch, so neither a panic hook nor a Drop that runs \
+                 meanwhile may wait for a goroutine of the same worker: hand over with try_send, to a \
+                 channel with room, or to a thread"
+            }
+            Some(Wait::WithoutParking) => {
+                "Nothing in without_parking lets other goroutines of the worker run: what it waits for \
+                 must not come from one of them; wait outside of it, or give the goroutine a thread of \
+                 its own, with go!(thread; ...)"
+            }
+            None => {
+                "Use a type of go_runtime's that parks instead (sync, net, fs, process, time), put the \
+                 call into go_runtime::blocking, or give the goroutine a thread of its own, with \
+                 go!(thread; ...)"
+            }
+        };
+        let text = format!(
+            "has blocked its worker for {} ms, {}: at least {waiting} {goroutines} that could run on that \
+             worker {wait}, and {} in all have started there. {advice}. (GODEBUG=slow=0 silences this.)",
+            lasted.as_millis(),
+            doing(seat),
+            seat.load.live().saturating_sub(1),
+        );
+        self.report(culprit, &text);
+    }
+
+    fn report(&mut self, culprit: &Culprit, text: &str) {
+        if !self.made.insert(culprit.site) {
+            return;
+        }
+        let mut line = String::from("go-runtime: the goroutine ");
+        if let Some(name) = &culprit.name {
+            let _ = write!(line, "'{name}', ");
+        }
+        let _ = writeln!(line, "spawned at {} {text}", culprit.site);
+        // One write, so that it stays in one piece; if stderr is closed, so be it.
+        let _ = io::stderr().write_all(line.as_bytes());
+    }
+}
+
+/// What the goroutine that holds the worker is doing.
+fn doing(seat: &Seat) -> String {
+    let mut doing = match seat.system_call() {
+        Some(call) => format!("in the system call {call}"),
+        None if seat.is_blocked() == Some(true) => "blocked in the system".to_owned(),
+        None => "computing".to_owned(),
+    };
+    match seat.books.wait() {
+        Some(Wait::WhilePanicking) => doing += ", while it panics (in a panic hook or a Drop)",
+        Some(Wait::WithoutParking) => doing += ", within without_parking",
+        None => {}
+    }
+    doing
+}
