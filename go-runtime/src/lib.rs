@@ -159,7 +159,7 @@
 //! | [`signal`] | the system's signals on a channel |
 //! | [`block_on`] | futures in ordinary code, with feature `tokio` also those that need tokio |
 //! | [`net`] | TCP, UDP, Unix sockets, and any other descriptor; with deadlines and done channels |
-//! | [`fs`], [`io`], [`process`] | files, the standard input, child processes |
+//! | [`fs`], [`io`], [`process`] | files, the standard input, child processes, the end of this one |
 //! | [`blocking`] | calls that block a thread |
 //! | [`docs`] | [soundness](docs::soundness), [coming from Go](docs::coming_from_go), [coming from tokio](docs::coming_from_tokio) |
 //!
@@ -177,6 +177,21 @@
 //!
 //! An empty variable counts as none.
 //!
+//! # Features
+//!
+//! - `futures`: streams of messages are `futures_core::Stream`s.
+//! - `tokio`: [`block_on`] polls futures in the context of a tokio runtime.
+//! - `tracing`: the spans of the crate `tracing` that a goroutine has entered are exited while it
+//!   is parked, and entered again when it goes on, as `Instrument` does for a future. So a guard of
+//!   `Span::enter` may be held over whatever parks, and each event is in the spans of its own
+//!   goroutine. A new goroutine is in no span; one that should go on in its parent's enters it:
+//!   `let span = Span::current(); go!({ let _entered = span.enter(); ... })`. Without a subscriber
+//!   this costs a switch one comparison. It holds for subscribers that tell the current span, as
+//!   those of tracing-subscriber do. A subscriber for a scope (`with_default`) remains the thread's:
+//!   siblings that run while the goroutine is parked in that scope log there as well. At a switch a
+//!   subscriber is called as in [`without_parking`], and a panic of its is reported, and goes no
+//!   further.
+//!
 //! # Limits
 //!
 //! - A goroutine that computes without end, or is in a call that blocks outside of [`blocking`], holds its worker: what has started there
@@ -190,8 +205,14 @@
 //! - Another executor's `block_on` blocks the thread, in a goroutine its worker, and with it perhaps those who would wake the future. Use
 //!   [`block_on`] of this crate there; it blocks nobody but the goroutine. (In a thread of an async runtime `.await` instead.)
 //! - When all goroutines wait for ever (a deadlock) nobody says so.
-//! - Stacks do not grow. A goroutine that overflows its own runs into a guard page: on Linux a message says which one, where it was spawned,
-//!   and how to give it more, and the process aborts. Other faults are left to the handler that was installed before the runtime started.
+//! - [`std::process::exit`] in a goroutine runs destructors of the worker's thread-locals under the
+//!   goroutines that use them: call [`process::exit`].
+//! - Stacks do not grow by themselves. What goes deep may call `stacker`, or a crate on top of it:
+//!   on Linux these always grow on a goroutine's stack. (`stacker` keeps the limit in a
+//!   thread-local, so do not wait within what it runs and go deeper afterwards.)
+//! - A goroutine that overflows its stack runs into a guard page: on Linux a message says which one,
+//!   where it was spawned, and how to give it more, and the process aborts. Other faults are left to
+//!   the handler that was installed before the runtime started.
 //! - A thread-local's initialiser must not block, nor a closure for whose extent a crate keeps a pointer in a thread-local: [why](docs::soundness#what-remains).
 //!
 //! # Panics

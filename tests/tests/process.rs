@@ -9,6 +9,12 @@ use go_runtime::fs::File;
 use go_runtime::process::{Command, Stdio};
 use go_runtime::{go, scope};
 
+#[cfg(target_os = "linux")]
+#[path = "support/child.rs"]
+mod child;
+#[cfg(target_os = "linux")]
+#[path = "process/exit.rs"]
+mod exit;
 mod support;
 use support::{at_several_gomaxprocs, eventually, in_both, in_goroutine, scratch};
 

@@ -139,6 +139,80 @@ fn other_runtimes_work_on_workers() {
     });
 }
 
+/// A guard of another runtime that a goroutine holds over a park is not inherited by its siblings.
+/// (Nothing drives that runtime: what waited for it would hang, and panic when it is shut down.)
+#[test]
+fn contexts_of_other_goroutines_do_not_count() {
+    async fn context() -> tokio::runtime::Id {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Handle::current().id()
+    }
+    in_goroutine(|| {
+        let own = Builder::new_current_thread().enable_all().build().unwrap();
+        let foreign = own.handle().id();
+        // On a worker in no context and on one in ours.
+        for _ in 0..2 {
+            let (leave, left) = channel::bounded::<()>(0);
+            let handle = own.handle().clone();
+            let holder = go!(local; {
+                let _entered = handle.enter();
+                left.recv().unwrap();
+                // That of a sibling has not come in between.
+                assert_eq!(Handle::current().id(), handle.id());
+            });
+            support::settle();
+            let before = go!(local; { block_on(async { Handle::current().id() }) });
+            assert_ne!(before.join().unwrap(), foreign);
+            let shared = go!(local; { block_on(context()) }).join().unwrap();
+            assert_ne!(shared, foreign);
+            // The guard goes while a sibling waits.
+            let (go_on, wait) = channel::bounded::<()>(0);
+            let waiting = go!(local; {
+                block_on(async {
+                    wait.recv_async().await.unwrap();
+                    (Handle::current().id(), context().await)
+                })
+            });
+            support::settle();
+            leave.send(()).unwrap();
+            holder.join().unwrap();
+            go_on.send(()).unwrap();
+            assert_eq!(waiting.join().unwrap(), (shared, shared));
+        }
+    });
+}
+
+#[test]
+#[ignore = "run by in_destructors_of_thread_locals"]
+fn in_a_destructor() {
+    struct Flush(std::sync::mpsc::Sender<i32>);
+    impl Drop for Flush {
+        fn drop(&mut self) {
+            self.0.send(block_on(async { 1 })).unwrap();
+            let (tx, rx) = channel::bounded(1);
+            go!({ tx.send(2).unwrap() });
+            let received = block_on(async { rx.recv_async().await.unwrap() });
+            self.0.send(received).unwrap();
+        }
+    }
+    thread_local! {
+        static FLUSH: std::cell::OnceCell<Flush> = const { std::cell::OnceCell::new() };
+    }
+    let (done, said) = std::sync::mpsc::channel();
+    on_thread(move || {
+        // It is destroyed after tokio's, which comes later.
+        FLUSH.with(|flush| flush.set(Flush(done)).ok().unwrap());
+        block_on(async { tokio::task::yield_now().await });
+    });
+    assert_eq!(said.iter().collect::<Vec<_>>(), [1, 2]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn in_destructors_of_thread_locals() {
+    child::succeed("in_a_destructor", &[]);
+}
+
 /// The last poll is not the end: what the future holds is dropped in the context as well.
 #[test]
 fn futures_are_dropped_in_the_context() {

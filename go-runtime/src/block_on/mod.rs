@@ -35,9 +35,14 @@ use self::signal::Signal;
 /// A future that brings its own threads (a channel, a timer of `async-io`'s) works as it is. What is made for tokio, such as its timers, sockets and
 /// `tokio::spawn`, looks for a tokio runtime, and panics if there is none. With the feature `tokio` of this crate there is one: the future is polled
 /// in the context of a runtime that the process has for this, with one thread, which is started by the first `block_on`. That thread drives
-/// timers and sockets, and runs what is given to `tokio::spawn`; the future itself runs in its goroutine. A caller that is in a tokio runtime's
-/// context already stays in that one. Workers, once in the context, stay in it, so goroutines need not hold guards of `Handle::enter`, and should not
-/// hold them while they wait: those of a thread have to be dropped in order.
+/// timers and sockets, and runs what is given to `tokio::spawn`; the future itself runs in its goroutine.
+///
+/// A *thread* that is in the context of another tokio runtime stays in that one. A *goroutine* does
+/// not: a context is the thread's, so what is found on a worker may be the guard (`Handle::enter`)
+/// of another goroutine, held over a wait, and of a runtime that nothing drives. To have a future
+/// polled by a runtime of your own, give it to that one: `block_on(handle.spawn(future))`. Hold no
+/// guard of `Handle::enter` while the goroutine may wait: those of a thread have to be dropped in
+/// the reverse order of entering, and tokio panics if they are not.
 ///
 /// What looks for the runtime when it is *made*, as `tokio::time::sleep` does, has to be made in the context: in an `async` block or function, as below.
 /// reqwest's `send()` does if the request has a timeout: write `block_on(async { request.send().await })`, and not `block_on(request.send())`. (The latter
@@ -63,25 +68,31 @@ use self::signal::Signal;
 /// # Panics
 /// If the future panics, with the same payload. With the feature `tokio`, if the system has no thread or no descriptor for the runtime to be
 /// started; a later call tries again.
+///
+/// In the destructor of a thread-local, futures that need no tokio work. Those that need it panic
+/// there, by tokio, if tokio's own thread-local has been destroyed before; and a panic in such a
+/// destructor ends the process.
 pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
-    // A thread's guard stays until the future, which is made after it, is gone.
+    // Declared before the future, so dropped after it.
     #[cfg(feature = "tokio")]
-    let mut entered = tokio::enter();
+    let mut entered = tokio::Entered::new();
     let mut future = pin!(future.into_future());
     let signal = Arc::new(Signal::new());
     let waker = Waker::from(Arc::clone(&signal));
     let mut context = Context::from_waker(&waker);
     loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(value) => return value,
-            // Called during the poll: this may be a future that wants others to run first.
-            Poll::Pending if signal.take() => crate::yield_now(),
-            Poll::Pending => signal.wait(),
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
         }
-        // The context that was there may have been another goroutine's, which has left it.
         #[cfg(feature = "tokio")]
-        if entered.is_none() {
-            entered = tokio::enter();
+        entered.begin_wait();
+        // Called during the poll: this may be a future that wants others to run first.
+        if signal.take() {
+            crate::yield_now();
+        } else {
+            signal.wait();
         }
+        #[cfg(feature = "tokio")]
+        entered.end_wait();
     }
 }

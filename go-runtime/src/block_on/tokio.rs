@@ -1,10 +1,14 @@
 //! The tokio runtime in whose context futures are polled.
 //!
-//! A context is the thread's, and contexts are left in the reverse order of entering, which goroutines of one thread that are parked in polls (by a
-//! channel's `recv`, by a [`block_on`](super::block_on) within) could not keep to. So a worker enters once and for good, and only where it is in no
-//! context, lest it come between another one and its end.
+//! A context is the thread's, and contexts are left in the reverse order of entering, to which
+//! goroutines of one thread that are parked in polls (by a channel's `recv`, by a
+//! [`block_on`](super::block_on) within) could not keep. So a worker that is in no context enters
+//! ours once and for good.
+//!
+//! A worker that is in another one is there by the guard of some goroutine, which holds it over a
+//! park; tokio does not tell whose it is, nor whether anything drives that runtime. So it does not
+//! count, and each poll enters ours and leaves it again before the goroutine waits.
 
-use std::cell::Cell;
 use std::mem;
 use std::sync::OnceLock;
 
@@ -15,24 +19,55 @@ use crate::sched::Worker;
 /// The process's own, which is never shut down: a goroutine may need it until the very end.
 static SHARED: OnceLock<Runtime> = OnceLock::new();
 
-thread_local! {
-    /// This thread is a worker's and has entered for good.
-    static ENTERED: Cell<bool> = const { Cell::new(false) };
+/// The context of a `block_on`, until this is dropped. It has to be dropped after the future, which
+/// may need it then.
+pub(super) struct Entered(Option<EnterGuard<'static>>);
+
+impl Entered {
+    /// Sees to it that the thread is in a context in which the future can be polled.
+    pub(super) fn new() -> Entered {
+        Entered(enter())
+    }
+
+    /// Before the caller waits: other goroutines of its worker run then.
+    pub(super) fn begin_wait(&mut self) {
+        if Worker::current().is_some() {
+            self.0 = None;
+        }
+    }
+
+    /// Before the next poll.
+    pub(super) fn end_wait(&mut self) {
+        if self.0.is_none() {
+            self.0 = enter();
+        }
+    }
 }
 
-/// Before each poll: sees to it that the thread is in some context. The guard, which a thread gets that is no worker, may stay until the end of the call.
-pub(super) fn enter() -> Option<EnterGuard<'static>> {
-    if ENTERED.get() || Handle::try_current().is_ok() {
+/// Enters our runtime's context, unless the thread is in it, or is no worker and in another one.
+fn enter() -> Option<EnterGuard<'static>> {
+    let context = match Handle::try_current() {
+        Ok(handle) => Some(handle.id()),
+        // In the destructor of a thread-local that is older than tokio's. What needs tokio panics
+        // there; what does not need it works.
+        Err(error) if error.is_thread_local_destroyed() => return None,
+        Err(_) => None,
+    };
+    if Worker::current().is_none() {
+        return context.is_none().then(|| shared().enter());
+    }
+    let shared = shared();
+    if context == Some(shared.handle().id()) {
         return None;
     }
-    let guard = shared().enter();
-    if Worker::current().is_some() {
-        // The thread's last user of the runtime is its destructor of tokio's thread-local, which drops the handle that `enter` has put there.
-        mem::forget(guard);
-        ENTERED.set(true);
-        return None;
+    let guard = shared.enter();
+    if context.is_some() {
+        return Some(guard);
     }
-    Some(guard)
+    // The thread's last user of the runtime is its destructor of tokio's thread-local, which drops
+    // the handle that `enter` has put there.
+    mem::forget(guard);
+    None
 }
 
 fn shared() -> &'static Runtime {

@@ -1,4 +1,5 @@
 //! Child processes: std's `Command` and `Child`, whose waits run on the threads of [`blocking`](crate::blocking()) and park the goroutine.
+//! And the end of this process: [`exit`].
 //!
 //! ```
 //! # #[cfg(unix)] {
@@ -31,8 +32,10 @@
 
 mod child;
 mod command;
+mod exit;
 
 pub use std::process::{ExitStatus, Output, Stdio};
 
 pub use child::{Child, ChildStderr, ChildStdin, ChildStdout};
 pub use command::Command;
+pub use exit::exit;

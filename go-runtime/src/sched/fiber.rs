@@ -17,6 +17,8 @@ use corosensei::{Coroutine, Yielder};
 
 use super::label::Label;
 use super::load::{self, Period};
+#[cfg(feature = "tracing")]
+use super::spans;
 use super::task::TaskRef;
 use crate::primitives::prefetch::{LINE, prefetch};
 use crate::stack::{self, Extent, Stack};
@@ -92,6 +94,8 @@ impl Fiber {
                 // SAFETY: `run` below was given the scheduler's reference, and each task is run
                 // once.
                 unsafe { task.run() };
+                #[cfg(feature = "tracing")]
+                spans::exit_forgotten();
                 this.task.set(None);
                 this.note_end();
                 suspender.suspend(());
@@ -228,9 +232,13 @@ impl Fiber {
     /// Called by the code that runs on this fiber.
     #[inline(always)]
     pub(super) unsafe fn suspend(&self) {
+        #[cfg(feature = "tracing")]
+        let spans = spans::exit_all();
         self.note_end();
         // SAFETY: the code that calls is inside the coroutine, so its suspender is alive.
         unsafe { (*self.suspender.get()).suspend(()) }
+        #[cfg(feature = "tracing")]
+        spans::enter_again(spans);
     }
 
     /// Ends an idle fiber and frees its stack.

@@ -32,6 +32,8 @@ mod rest;
 mod runtime;
 mod seat;
 mod shortage;
+#[cfg(feature = "tracing")]
+mod spans;
 mod task;
 mod timers;
 mod wakeup;

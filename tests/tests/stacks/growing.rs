@@ -26,7 +26,7 @@ fn descend(levels: u64) -> u64 {
 #[ignore = "run by stacks_grow_with_any_number_of_workers"]
 fn no_room_is_seen_and_stacks_grow() {
     assert_ne!(stacker::remaining_stack(), Some(0));
-    let goroutines: Vec<_> = (0..60)
+    let goroutines: Vec<_> = (0..24)
         .map(|n| {
             let stack_size = [32 * KIB, 64 * KIB, 256 * KIB, 8 * MIB][n % 4];
             go!(stack_size = stack_size; {
@@ -38,7 +38,7 @@ fn no_room_is_seen_and_stacks_grow() {
     for goroutine in goroutines {
         assert_eq!(goroutine.join().unwrap(), (Some(0), 2000));
     }
-    assert_eq!(go!({ descend(50_000) }).join().unwrap(), 50_000);
+    assert_eq!(go!({ descend(20_000) }).join().unwrap(), 20_000);
 }
 
 /// While a goroutine is parked on a stack that it has grown, and afterwards, the limit is that

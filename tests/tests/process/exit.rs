@@ -1,0 +1,104 @@
+//! The end of the process, from a goroutine.
+
+use std::cell::Cell;
+use std::thread;
+use std::time::Duration;
+
+use go_runtime::channel::bounded;
+use go_runtime::{go, process, time};
+
+use crate::child;
+
+/// The last thing that its thread does, and not at once.
+struct Flush;
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        eprintln!("the thread-local waits");
+        time::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What it lends must not be seen after it has been destroyed.
+struct Lent(Cell<u64>);
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.0.set(0);
+    }
+}
+
+thread_local! {
+    static FLUSH: Flush = const { Flush };
+    static LENT: Lent = const { Lent(Cell::new(7)) };
+}
+
+/// A goroutine that borrows from a thread-local for as long as there are goroutines, and one on the
+/// same worker that ends the process by `exit`.
+fn exit_beside_a_borrower(exit: fn() -> !) {
+    let (ready, is_ready) = bounded::<()>(0);
+    let borrower = go! {
+        // Destroyed in the reverse order.
+        FLUSH.with(|_| ());
+        LENT.with(|lent| {
+            go!(local; {
+                // Without an end of line, so it lies in the buffer.
+                print!("to be flushed");
+                ready.send(()).unwrap();
+                exit()
+            });
+            loop {
+                time::sleep(Duration::from_millis(1));
+                if lent.0.get() != 7 {
+                    eprintln!("seen after it was destroyed");
+                    std::process::abort();
+                }
+            }
+        })
+    };
+    is_ready.recv().unwrap();
+    borrower.join().unwrap();
+}
+
+#[test]
+#[ignore = "run by exit_ends_the_process"]
+fn exits() {
+    exit_beside_a_borrower(|| process::exit(7));
+}
+
+#[test]
+#[ignore = "run by exit_ends_the_process"]
+fn exits_on_a_thread() {
+    thread::spawn(|| process::exit(7)).join().unwrap();
+}
+
+/// Where nothing parks, and where the goroutine unwinds.
+#[test]
+#[ignore = "run by exit_ends_the_process"]
+fn exits_where_nothing_parks() {
+    struct Exits;
+    impl Drop for Exits {
+        fn drop(&mut self) {
+            go_runtime::without_parking(|| process::exit(7));
+        }
+    }
+    let _ = go!({
+        let _exits = Exits;
+        std::panic::resume_unwind(Box::new(()))
+    })
+    .join();
+}
+
+#[test]
+fn exit_ends_the_process() {
+    for workers in ["1", "2"] {
+        let ended = child::run("exit::exits", &[("GOMAXPROCS", workers)]);
+        assert_eq!(ended.status.code(), Some(7), "{}", ended.all());
+        assert!(ended.out.ends_with("to be flushed"), "{}", ended.all());
+        ended.does_not_say(&["the thread-local waits", "seen after it was destroyed"]);
+    }
+    for test in ["exit::exits_on_a_thread", "exit::exits_where_nothing_parks"] {
+        let ended = child::run(test, &[]);
+        assert_eq!(ended.status.code(), Some(7), "{}", ended.all());
+    }
+}
