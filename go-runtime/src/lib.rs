@@ -205,8 +205,9 @@
 //! - Another executor's `block_on` blocks the thread, in a goroutine its worker, and with it perhaps those who would wake the future. Use
 //!   [`block_on`] of this crate there; it blocks nobody but the goroutine. (In a thread of an async runtime `.await` instead.)
 //! - When all goroutines wait for ever (a deadlock) nobody says so.
-//! - [`std::process::exit`] in a goroutine runs destructors of the worker's thread-locals under the
-//!   goroutines that use them: call [`process::exit`].
+//! - [`std::process::exit`] in a goroutine runs the destructors of the worker's thread-locals (with
+//!   glibc), and one that waits for a goroutine of that worker waits for ever: call
+//!   [`process::exit`].
 //! - Stacks do not grow by themselves. What goes deep may call `stacker`, or a crate on top of it:
 //!   on Linux these always grow on a goroutine's stack. (`stacker` keeps the limit in a
 //!   thread-local, so do not wait within what it runs and go deeper afterwards.)

@@ -25,11 +25,11 @@ use crate::sched::Worker;
 /// # Why not std's
 /// On Linux with glibc, [`std::process::exit`] first runs the destructors of the calling thread's
 /// thread-locals. In a goroutine that thread is a worker's, and its thread-locals belong to all
-/// goroutines of that worker: one that is parked while it borrows from a thread-local (in
-/// [`LocalKey::with`](thread::LocalKey::with)) would find it destroyed, should a destructor wait
-/// and let that goroutine run. See
-/// [soundness](crate::docs::soundness#stdprocessexit-in-a-goroutine). Here the destructors of a
-/// worker's thread-locals never run. On a thread that is no worker this *is* std's.
+/// goroutines of that worker, some of which may be parked while they borrow from one. So from the
+/// first of these destructors on, what would park a goroutine blocks the worker's thread: a
+/// destructor that waits for another goroutine of that worker waits for ever, and the process does
+/// not end. Here the destructors of a worker's thread-locals never run. On a thread that is no
+/// worker this *is* std's.
 ///
 /// If the system has no thread for it, the standard output is flushed and the process ends at once,
 /// without the handlers.

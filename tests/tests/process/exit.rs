@@ -67,6 +67,37 @@ fn exits() {
 }
 
 #[test]
+#[ignore = "run by nothing_parks_in_exit_of_std"]
+fn exits_by_std() {
+    exit_beside_a_borrower(|| std::process::exit(7));
+}
+
+/// The destructor that waits is of a thread-local that comes later, in the turn that ends the
+/// process: it may park, and others run, but what they borrow from is still there.
+#[test]
+#[ignore = "run by nothing_parks_in_exit_of_std"]
+fn exits_by_std_with_a_later_thread_local() {
+    thread_local! {
+        static LATER: Flush = const { Flush };
+    }
+    exit_beside_a_borrower(|| LATER.with(|_| std::process::exit(7)));
+}
+
+/// std's `exit` runs the destructors of the worker's thread-locals on the goroutine: what would park
+/// it there blocks the thread.
+#[test]
+#[cfg(target_env = "gnu")]
+fn nothing_parks_in_exit_of_std() {
+    for workers in ["1", "2"] {
+        for test in ["exits_by_std", "exits_by_std_with_a_later_thread_local"] {
+            let ended = child::run(&format!("exit::{test}"), &[("GOMAXPROCS", workers)]);
+            assert_eq!(ended.status.code(), Some(7), "{}", ended.all());
+            ended.says(&["the thread-local waits"]);
+        }
+    }
+}
+
+#[test]
 #[ignore = "run by exit_ends_the_process"]
 fn exits_on_a_thread() {
     thread::spawn(|| process::exit(7)).join().unwrap();

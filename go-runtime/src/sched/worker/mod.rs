@@ -5,6 +5,19 @@
 //! started. When it runs dry, and once per round besides, it looks into its inbox and at the clock;
 //! then it steals, looks around for a moment, and sleeps.
 
+#[cfg(all(
+    target_os = "linux",
+    target_env = "gnu",
+    not(target_feature = "crt-static")
+))]
+mod exit_watch;
+#[cfg(not(all(
+    target_os = "linux",
+    target_env = "gnu",
+    not(target_feature = "crt-static")
+)))]
+#[path = "no_exit_watch.rs"]
+mod exit_watch;
 mod firing;
 mod idleness;
 mod patience;
@@ -78,6 +91,7 @@ pub(crate) struct Worker {
     /// The fiber that runs while it must not park: then `current` is `None`, so that whatever parks
     /// a goroutine blocks the thread instead, as it does in the worker's own loop.
     unparkable: Cell<Option<NonNull<Fiber>>>,
+    exit_watch: exit_watch::ExitWatch,
     /// Whether the worker is counted in `Idle::searching`.
     searching: Cell<bool>,
     /// Maximum number of tasks to take from another queue at a time: one after a sleep, and twice
@@ -133,6 +147,7 @@ impl Worker {
             stack_retry: Cell::new(None),
             current: Cell::new(None),
             unparkable: Cell::new(None),
+            exit_watch: exit_watch::ExitWatch::new(),
             searching: Cell::new(false),
             batch: Cell::new(1),
             watch: RefCell::default(),
@@ -481,6 +496,7 @@ impl Worker {
         let ended = unsafe { fiber.as_ref().resume() };
         self.seat.books.run_none();
         self.current.set(None);
+        self.exit_watch.renew();
         let is_new_tick = self.note_tick();
         if ended {
             self.recycle(fiber);
