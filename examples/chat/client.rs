@@ -47,7 +47,8 @@ pub(crate) fn serve(stream: TcpStream, events: &Sender<Event>) {
 
     // From here on the writer has only so much time, even if it is waiting already. It ends earlier if all is written: the hub lets go of
     // the outbox when it hears that the client has left, if it has not done so before.
-    stream.set_write_deadline(Some(Instant::now() + GRACE));
+    // (No socket refuses a deadline.)
+    let _ = stream.set_write_deadline(Some(Instant::now() + GRACE));
     // A panic there has been reported, and is its own.
     let _ = writer.join();
     if let Ok(last) = gone.try_recv() {

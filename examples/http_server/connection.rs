@@ -46,7 +46,12 @@ pub(crate) fn serve(server: &Server, stream: &TcpStream) {
     let mut timeout = server.limits.header_timeout;
     loop {
         let mut first = [0; FIRST];
-        stream.set_read_deadline(Some(Instant::now() + timeout));
+        if stream
+            .set_read_deadline(Some(Instant::now() + timeout))
+            .is_err()
+        {
+            return;
+        }
         // The end, or an error, which is the end as well: nobody waits for an answer.
         let n = match stream.with_done(&server.done).read(&mut first) {
             Ok(n @ 1..) => n,

@@ -57,7 +57,7 @@ impl<'a> Wire<'a> {
         if !self.timed {
             // The clock is looked at only if something is waited for.
             self.stream
-                .set_read_deadline(Some(Instant::now() + self.phase));
+                .set_read_deadline(Some(Instant::now() + self.phase))?;
             self.timed = true;
         }
         self.buffers.input.fill(self.stream)
@@ -79,7 +79,7 @@ impl<'a> Wire<'a> {
             return Ok(());
         }
         self.stream
-            .set_write_deadline(Some(Instant::now() + self.write_timeout));
+            .set_write_deadline(Some(Instant::now() + self.write_timeout))?;
         let mut stream = self.stream;
         stream.write_all(&self.buffers.output)?;
         self.buffers.output.clear();

@@ -223,6 +223,6 @@ fn confirm(out: &mut Vec<u8>, what: &str, channel: Option<&[u8]>, count: usize) 
 
 /// Writes all, unless the client takes too long to read it.
 pub(crate) fn write_all(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
-    stream.set_write_deadline(Some(Instant::now() + WRITE_TIMEOUT));
+    stream.set_write_deadline(Some(Instant::now() + WRITE_TIMEOUT))?;
     stream.write_all(bytes)
 }

@@ -74,8 +74,6 @@ impl Listening {
             let serve = serve.clone();
             Builder::new()
                 .spawn(move || {
-                    // Answers are complete when they are written. (On a connection that is gone already the read will tell.)
-                    let _ = stream.set_nodelay(true);
                     // The connection is closed before its place is free.
                     serve(stream);
                     drop(place);

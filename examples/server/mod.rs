@@ -79,7 +79,8 @@ impl<'a> Connection<'a> {
 
     /// What is read and written until this is called again has to be done within this time.
     pub fn within(&self, timeout: Duration) {
-        self.stream.set_deadline(Some(Instant::now() + timeout));
+        // No socket refuses a deadline.
+        let _ = self.stream.set_deadline(Some(Instant::now() + timeout));
     }
 
     /// Ends what is sent, and waits for the client to end as well, for a while.
@@ -91,10 +92,12 @@ impl<'a> Connection<'a> {
 /// Ends what is sent, and reads what still comes, for a while: a connection that is closed while there is something to be read is reset, and
 /// what was sent last may be lost with it.
 pub fn linger(stream: &TcpStream) {
-    if stream.shutdown(Shutdown::Write).is_err() {
+    let begun = stream
+        .shutdown(Shutdown::Write)
+        .and_then(|()| stream.set_read_deadline(Some(Instant::now() + LINGER)));
+    if begun.is_err() {
         return;
     }
-    stream.set_read_deadline(Some(Instant::now() + LINGER));
     let mut rest = [0; 1024];
     let mut stream = stream;
     loop {

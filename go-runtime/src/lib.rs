@@ -225,6 +225,7 @@
 
 mod block_on;
 mod blocking;
+mod canceled;
 mod clock;
 mod config;
 mod goroutine;
@@ -256,8 +257,9 @@ mod macros;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-pub use block_on::block_on;
+pub use block_on::{block_on, block_on_with};
 pub use blocking::blocking;
+pub use canceled::Canceled;
 /// `main` runs on a worker's thread, not on the program's first one. When it returns the program ends, whatever
 /// goroutines still run.
 ///

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use go_runtime::{block_on, channel, go, scope, yield_now};
+use go_runtime::channel::bounded;
+use go_runtime::{Canceled, block_on, block_on_with, channel, go, scope, yield_now};
 
 mod support;
 use support::{at_several_gomaxprocs, in_both, in_goroutine};
@@ -48,6 +49,64 @@ fn what_is_ready_is_returned() {
         });
         assert_eq!((length, shared.get()), (8, 2));
         assert_eq!(block_on(future::ready(text)), "borrowed");
+    });
+}
+
+/// Says when it is dropped.
+struct Told(mpsc::Sender<()>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.0.send(()).unwrap();
+    }
+}
+
+#[test]
+fn a_done_channel_ends_it() {
+    in_both(|| {
+        // Of any type; a message ends it, and stays.
+        let (messages, done) = bounded::<String>(1);
+        let (polled, polls) = bounded::<()>(1);
+        let (dropped, drops) = mpsc::channel();
+        let waiting = go!(clone(done) {
+            let told = Told(dropped);
+            let future = async move {
+                let _told = told;
+                polled.send(()).unwrap();
+                future::pending::<()>().await;
+            };
+            block_on_with(&done, future)
+        });
+        polls.recv().unwrap();
+        assert!(drops.try_recv().is_err());
+        messages.send("enough".into()).unwrap();
+        assert_eq!(waiting.join().unwrap(), Err(Canceled));
+        assert_eq!(drops.try_recv(), Ok(()));
+        // From the beginning: it is not polled.
+        let polled = future::poll_fn::<(), _>(|_| panic!("polled"));
+        assert_eq!(block_on_with(&done, polled), Err(Canceled));
+        assert_eq!(done.recv().unwrap(), "enough");
+        // While it wakes itself all the time.
+        let waiting = go!(clone(done) {
+            block_on_with(&done, async { loop { yielding().await; } })
+        });
+        yield_now();
+        drop(messages);
+        assert_eq!(waiting.join().unwrap(), Err::<(), _>(Canceled));
+    });
+}
+
+/// Calls from threads and goroutines while a done channel is watched: none is lost.
+#[test]
+fn calls_beside_a_done_channel() {
+    in_both(|| {
+        let never = channel::never::<()>();
+        assert_eq!(block_on_with(&never, yielding()), Ok("ready"));
+        let by_threads = Pending(100, |waker: Waker| drop(thread::spawn(|| waker.wake())));
+        assert_eq!(block_on_with(&never, by_threads), Ok("ready"));
+        let by_goroutines = Pending(1000, |waker: Waker| drop(go!(move || waker.wake())));
+        let (_open, done) = bounded::<()>(0);
+        assert_eq!(block_on_with(&done, by_goroutines), Ok("ready"));
     });
 }
 

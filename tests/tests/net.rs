@@ -3,6 +3,8 @@
 
 #[path = "net/descriptors.rs"]
 mod descriptors;
+#[path = "net/dialing.rs"]
+mod dialing;
 #[path = "net/ends.rs"]
 mod ends;
 
@@ -307,9 +309,9 @@ fn a_held_worker_holds_no_stream_of_others() {
     let (free, held) = bounded::<()>(0);
     // It registers the stream with its worker, and then blocks that.
     let holder = go!(clone(client) {
-        client.set_read_deadline(Some(Instant::now() + Duration::from_millis(1)));
+        client.set_read_deadline(Some(Instant::now() + Duration::from_millis(1))).unwrap();
         (&*client).read(&mut [0]).unwrap_err();
-        client.set_read_deadline(None);
+        client.set_read_deadline(None).unwrap();
         tx.send(()).unwrap();
         thread::spawn(move || held.recv()).join().unwrap().unwrap_err();
     });

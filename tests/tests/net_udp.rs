@@ -272,15 +272,17 @@ fn a_deadline_ends_what_waits() {
     for _ in 0..10 {
         waiting.recv().unwrap();
     }
-    client.set_deadline(Some(Instant::now()));
+    client.set_deadline(Some(Instant::now())).unwrap();
     for receiver in receivers {
         assert_eq!(receiver.join().unwrap(), ErrorKind::TimedOut);
     }
     assert_eq!(client.send(b"x").unwrap_err().kind(), ErrorKind::TimedOut);
     // It may be put off while one waits.
-    client.set_deadline(Some(Instant::now() + Duration::from_millis(20)));
+    client
+        .set_deadline(Some(Instant::now() + Duration::from_millis(20)))
+        .unwrap();
     let receiver = go!(clone(client) { client.recv(&mut [0]) });
-    client.set_deadline(None);
+    client.set_deadline(None).unwrap();
     time::sleep(Duration::from_millis(40));
     server.send(b"x").unwrap();
     assert_eq!(receiver.join().unwrap().unwrap(), 1);
@@ -349,7 +351,9 @@ fn the_last_clone_closes() {
     in_goroutine(|| {
         let (server, address) = socket();
         let clone = server.try_clone().unwrap();
-        server.set_deadline(Some(Instant::now() + Duration::from_millis(1)));
+        server
+            .set_deadline(Some(Instant::now() + Duration::from_millis(1)))
+            .unwrap();
         server.recv(&mut [0]).unwrap_err();
         drop(server);
         let in_use = UdpSocket::bind(address).unwrap_err();

@@ -123,13 +123,13 @@ fn a_deadline_ends_what_waits() {
         waiting.recv().unwrap();
     }
     let now = Some(Instant::now());
-    listener.set_deadline(now);
-    stream.set_deadline(now);
-    datagram.set_read_deadline(now);
+    listener.set_deadline(now).unwrap();
+    stream.set_deadline(now).unwrap();
+    datagram.set_read_deadline(now).unwrap();
     for goroutine in blocked {
         assert_eq!(goroutine.join().unwrap(), ErrorKind::TimedOut);
     }
-    listener.set_deadline(None);
+    listener.set_deadline(None).unwrap();
     let _client = UnixStream::connect(&path).unwrap();
     listener.accept().unwrap();
 }

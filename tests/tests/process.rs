@@ -5,8 +5,12 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 
+use std::time::{Duration, Instant};
+
+use go_runtime::channel::{bounded, never};
 use go_runtime::fs::File;
-use go_runtime::process::{Command, Stdio};
+use go_runtime::process::{Child, Command, Stdio};
+use go_runtime::signal::SIGTERM;
 use go_runtime::{go, scope};
 
 #[cfg(target_os = "linux")]
@@ -172,11 +176,202 @@ fn children_are_killed() {
     });
 }
 
+/// A child that lives until its standard input is closed, and the other end of that.
+fn cat() -> (Child, go_runtime::process::ChildStdin) {
+    let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let input = child.stdin.take().unwrap();
+    (child, input)
+}
+
+#[test]
+fn waits_with_a_limit() {
+    in_both(|| {
+        let (mut child, input) = cat();
+        assert!(child.wait_timeout(Duration::ZERO).unwrap().is_none());
+        let soon = Duration::from_millis(2);
+        assert!(child.wait_timeout(soon).unwrap().is_none());
+        assert!(
+            child
+                .wait_deadline(Instant::now() + soon)
+                .unwrap()
+                .is_none()
+        );
+        drop(input);
+        // The limits of waits that are over do not count.
+        assert!(child.wait().unwrap().success());
+        // What has ended has, however little time there is.
+        let long_ago = Instant::now();
+        assert!(child.wait_deadline(long_ago).unwrap().unwrap().success());
+        assert!(child.wait_timeout(Duration::ZERO).unwrap().is_some());
+        let (mut child, input) = cat();
+        drop(input);
+        let status = child.wait_timeout(Duration::MAX).unwrap();
+        assert!(status.unwrap().success());
+    });
+}
+
+#[test]
+fn waits_with_a_done_channel() {
+    in_both(|| {
+        let (mut child, input) = cat();
+        // Of any type; a message ends the wait, and stays.
+        let (messages, done) = bounded::<String>(1);
+        messages.send("enough".into()).unwrap();
+        assert!(child.wait_with(&done).unwrap().is_none());
+        assert_eq!(done.try_recv().unwrap(), "enough");
+        let waiting = go!(move || {
+            let ended = child.wait_with(&done).unwrap();
+            (child, ended)
+        });
+        drop(messages);
+        let (mut child, ended) = waiting.join().unwrap();
+        assert!(ended.is_none());
+        // The wait closed no pipe that was taken out before.
+        assert!(child.try_wait().unwrap().is_none());
+        drop(input);
+        assert!(child.wait_with(&never::<()>()).unwrap().unwrap().success());
+    });
+}
+
+/// As the number may be another process's by now, nothing is sent to a child that has been waited for.
+#[test]
+fn children_are_ended_from_elsewhere() {
+    in_both(|| {
+        for terminate in [false, true] {
+            let (mut child, _input) = cat();
+            let process = child.process();
+            assert_eq!(process.id(), child.id());
+            let waiting = go!(move || child.wait());
+            let other = process.clone();
+            let ended = go!(move || if terminate {
+                other.signal(SIGTERM)
+            } else {
+                other.kill()
+            });
+            ended.join().unwrap().unwrap();
+            let status = waiting.join().unwrap().unwrap();
+            assert_eq!(status.signal(), Some(if terminate { 15 } else { 9 }));
+            process.kill().unwrap();
+            process.signal(SIGTERM).unwrap();
+        }
+        let (child, _input) = cat();
+        let unknown = go_runtime::signal::Signal::from_raw(-1);
+        let error = child.process().signal(unknown).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        child.kill().unwrap();
+    });
+}
+
+/// More than a pipe holds, on both: the child waits until both are read.
+#[test]
+fn both_pipes_are_read_at_once() {
+    in_both(|| {
+        let script = "head -c 300000 /dev/zero >&2; head -c 200000 /dev/zero; exit 5";
+        let child = shell(script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        let lengths = (output.stdout.len(), output.stderr.len());
+        assert_eq!(
+            (lengths, output.status.code()),
+            ((200_000, 300_000), Some(5))
+        );
+    });
+}
+
+/// `PR_SET_PDEATHSIG` ends a child when the thread that forked it ends, as idle threads of the pool do. Until its `exec`
+/// a child has the name of that thread.
+#[test]
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+fn children_are_started_by_a_thread_that_lasts() {
+    in_goroutine(|| {
+        let mut command = Command::new("true");
+        // SAFETY: two system calls, on memory of the closure's own.
+        let write_name = || unsafe {
+            let mut name = [0u8; 16];
+            libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr());
+            libc::write(1, name.as_ptr().cast(), name.len());
+            Ok(())
+        };
+        // SAFETY: the closure may run between fork and exec, by what is said of it.
+        unsafe { command.as_mut().pre_exec(write_name) };
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut name = String::new();
+        child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut name)
+            .unwrap();
+        assert_eq!(name.trim_end_matches('\0'), "go-starter");
+        assert!(child.wait().unwrap().success());
+    });
+}
+
+/// Starts that wait, more than there are threads at first, do not keep the one that they wait for from being started.
+#[test]
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+fn a_slow_start_holds_up_no_other() {
+    use std::os::fd::AsRawFd;
+    in_goroutine(|| {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let fd = reader.as_raw_fd();
+        let slow = go_runtime::gomaxprocs() + 1;
+        scope(|s| {
+            for _ in 0..slow {
+                go!(s; move || {
+                    let mut command = Command::new("true");
+                    // SAFETY: a system call, on memory of the closure's own.
+                    let wait = move || unsafe {
+                        let mut byte = 0u8;
+                        libc::read(fd, (&raw mut byte).cast(), 1);
+                        Ok(())
+                    };
+                    // SAFETY: the closure may run between fork and exec, by what is said of it.
+                    unsafe { command.as_mut().pre_exec(wait) };
+                    assert!(command.status().unwrap().success());
+                });
+            }
+            // Those come first.
+            support::settle();
+            assert!(Command::new("true").status().unwrap().success());
+            writer.write_all(&vec![0; slow]).unwrap();
+        });
+        drop(reader);
+    });
+}
+
 /// Whoever waits for a child's end holds no worker: the one that the child waits for runs on the only one.
 #[test]
 #[ignore = "run by with_several_gomaxprocs"]
 fn a_wait_parks() {
     in_goroutine(|| {
+        // Where the system has pidfds, waits take no thread either. (No other test runs in this process.)
+        let children: Vec<_> = (0..20).map(|_| cat()).collect();
+        let waiting: Vec<_> = children
+            .into_iter()
+            .map(|(mut child, input)| {
+                assert!(
+                    child
+                        .wait_timeout(Duration::from_nanos(1))
+                        .unwrap()
+                        .is_none()
+                );
+                (go!(move || child.wait()), input)
+            })
+            .collect();
+        support::settle();
+        assert_eq!(pool_threads(), 0);
+        for (waiting, input) in waiting {
+            drop(input);
+            assert!(waiting.join().unwrap().unwrap().success());
+        }
+        assert_eq!(pool_threads(), 0);
         scope(|s| {
             for n in 0..20 {
                 go!(s; move || {
@@ -193,6 +388,20 @@ fn a_wait_parks() {
             }
         });
     });
+}
+
+/// How many threads for blocking calls there are, where pidfds are expected.
+fn pool_threads() -> usize {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return 0;
+    };
+    let name = |task: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(task.ok()?.path().join("comm")).ok()
+    };
+    tasks
+        .filter_map(name)
+        .filter(|name| name.trim() == "go-blocking")
+        .count()
 }
 
 #[test]

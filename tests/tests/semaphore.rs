@@ -306,6 +306,28 @@ fn nothing_is_lost_in_a_crowd() {
     });
 }
 
+/// Of any type; a message ends the wait, and stays.
+#[test]
+fn any_channel_is_a_done_channel() {
+    support::in_both(|| {
+        let none = Arc::new(Semaphore::new(0));
+        let (messages, done) = bounded::<String>(1);
+        let waiting = go!(clone(none, done) { none.acquire_with(&done, 1).map(drop) });
+        yield_now();
+        messages.send("enough".into()).unwrap();
+        assert_eq!(waiting.join().unwrap(), Err(AcquireError::Canceled));
+        assert_eq!(
+            none.acquire_with(&done, 1).unwrap_err(),
+            AcquireError::Canceled
+        );
+        assert_eq!(done.recv().unwrap(), "enough");
+        let waiting =
+            go!(clone(none) { none.acquire_with(&done, 1).map(|permit| permit.forget()) });
+        none.add_permits(1);
+        assert_eq!(waiting.join().unwrap(), Ok(()));
+    });
+}
+
 #[test]
 fn as_a_static() {
     static ONE: Semaphore = Semaphore::new(1);

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use go_runtime::{block_on, blocking, channel, go, scope};
+use go_runtime::context::Context;
+use go_runtime::{Canceled, block_on, block_on_with, blocking, channel, go, scope};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Handle};
 
@@ -33,6 +34,20 @@ fn serve(
         serving.into_iter().for_each(|one| one.join().unwrap());
     });
     (address, server)
+}
+
+/// A future of tokio's that is pending is dropped, and others go on.
+#[test]
+fn a_context_ends_what_waits() {
+    in_both(|| {
+        let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(2));
+        let long = async { tokio::time::sleep(Duration::from_secs(1000)).await };
+        assert_eq!(block_on_with(ctx.done(), long), Err(Canceled));
+        let (ctx, cancel) = Context::background().with_cancel();
+        let short = async { tokio::time::sleep(Duration::from_millis(1)).await };
+        assert_eq!(block_on_with(ctx.done(), short), Ok(()));
+        drop(cancel);
+    });
 }
 
 #[test]

@@ -4,10 +4,12 @@ use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use go_runtime::channel::bounded;
+use go_runtime::channel::{after, bounded, never};
 use go_runtime::sync::WaitGroup;
-use go_runtime::{go, yield_now};
+use go_runtime::time::Elapsed;
+use go_runtime::{Canceled, go, scope, yield_now};
 
 mod support;
 
@@ -178,5 +180,71 @@ fn misuse_changes_nothing() {
         assert!(message(overflow.unwrap_err()).contains("exceed isize::MAX"));
         assert_eq!(Arc::strong_count(&dropped), 1);
         assert_count(&group, most);
+    });
+}
+
+#[test]
+fn waits_with_a_limit() {
+    support::in_both(|| {
+        let group = WaitGroup::new();
+        assert_eq!(group.wait_timeout(Duration::ZERO), Ok(()));
+        group.add(1);
+        let soon = Duration::from_millis(2);
+        assert_eq!(group.wait_timeout(Duration::ZERO), Err(Elapsed));
+        assert_eq!(group.wait_timeout(soon), Err(Elapsed));
+        assert_eq!(group.wait_deadline(Instant::now() + soon), Err(Elapsed));
+        // Those that gave up have left the queue: the next wait is told.
+        let waiting = go!(clone(group) { group.wait_timeout(Duration::MAX) });
+        yield_now();
+        group.done();
+        assert_eq!(waiting.join().unwrap(), Ok(()));
+        // What has happened has, however late it is.
+        assert_eq!(group.wait_deadline(Instant::now() - soon), Ok(()));
+    });
+}
+
+#[test]
+fn waits_with_a_done_channel() {
+    support::in_both(|| {
+        let group = WaitGroup::new();
+        group.add(1);
+        // Of any type; a message ends the wait, and stays.
+        let (messages, done) = bounded::<String>(1);
+        let waiting = go!(clone(group, done) { group.wait_with(&done) });
+        yield_now();
+        messages.send("enough".into()).unwrap();
+        assert_eq!(waiting.join().unwrap(), Err(Canceled));
+        assert_eq!(done.recv().unwrap(), "enough");
+        let waiting = go!(clone(group, done) { group.wait_with(&done) });
+        drop(messages);
+        assert_eq!(waiting.join().unwrap(), Err(Canceled));
+        assert_eq!(
+            group.wait_with(&after(Duration::from_millis(1))),
+            Err(Canceled)
+        );
+        let waiting = go!(clone(group) { group.wait_with(&never::<()>()) });
+        group.done();
+        assert_eq!(waiting.join().unwrap(), Ok(()));
+        // The done channel comes first.
+        assert_eq!(group.wait_with(&done), Err(Canceled));
+    });
+}
+
+/// The moment of a timed done channel ends no wait if another receiver takes its message.
+#[test]
+fn a_done_channel_that_is_not_ready_after_all() {
+    support::in_both(|| {
+        let group = WaitGroup::new();
+        let moment = after(Duration::from_millis(1));
+        group.add(1);
+        scope(|s| {
+            let waiting = go!(s; { group.wait_with(&moment) });
+            // The waiter that has seen the moment takes no message, so it may have seen it all the same.
+            moment.recv().unwrap();
+            yield_now();
+            group.done();
+            let _ = waiting.join().unwrap();
+            assert_eq!(group.wait_with(&moment), Ok(()));
+        });
     });
 }

@@ -7,12 +7,18 @@ mod signal;
 #[cfg(feature = "tokio")]
 mod tokio;
 
+use std::convert::Infallible;
 use std::future::{Future, IntoFuture};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use self::signal::Signal;
+use crate::Canceled;
+use crate::channel::Receiver;
+use crate::channel::edges::Edges;
+use crate::channel::observe::Observable;
+use crate::goroutine::polled_in_vain;
 
 /// Runs a future to its end, and returns what it comes to. It parks a goroutine, and blocks a thread, while the future is pending.
 ///
@@ -73,26 +79,103 @@ use self::signal::Signal;
 /// there, by tokio, if tokio's own thread-local has been destroyed before; and a panic in such a
 /// destructor ends the process.
 pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
-    // Declared before the future, so dropped after it.
-    #[cfg(feature = "tokio")]
-    let mut entered = tokio::Entered::new();
-    let mut future = pin!(future.into_future());
     let signal = Arc::new(Signal::new());
     let waker = Waker::from(Arc::clone(&signal));
-    let mut context = Context::from_waker(&waker);
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return value;
-        }
-        #[cfg(feature = "tokio")]
-        entered.begin_wait();
-        // Called during the poll: this may be a future that wants others to run first.
+    let pause = || {
+        // A call during the poll: this may be a future that wants others to run first.
         if signal.take() {
             crate::yield_now();
         } else {
             signal.wait();
         }
+        Ok::<(), Infallible>(())
+    };
+    let Ok(output) = poll_to_the_end(future, &waker, pause);
+    output
+}
+
+/// [`block_on`] that a done channel ends: the future is then dropped where it is pending, as async code does to cancel.
+///
+/// `done` is closed, or has a message, which is not received. It is looked at before each poll, so if it is closed from
+/// the beginning the future is not polled at all. In particular `done` may be a context's
+/// ([`ctx.done()`](crate::context::Context::done)), which makes a deadline, too. A poll that does not return is not
+/// ended.
+///
+/// ```
+/// use std::time::Duration;
+/// use go_runtime::{Canceled, block_on_with, channel, context::Context};
+///
+/// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+/// let (_tx, rx) = channel::bounded::<i32>(0);
+/// assert_eq!(block_on_with(ctx.done(), rx.recv_async()), Err(Canceled));
+/// assert_eq!(block_on_with(&channel::never::<()>(), async { 42 }), Ok(42));
+/// ```
+///
+/// # Errors
+/// If `done` came first.
+///
+/// # Panics
+/// As [`block_on`].
+pub fn block_on_with<D, F: IntoFuture>(
+    done: &Receiver<D>,
+    future: F,
+) -> Result<F::Output, Canceled> {
+    let fail_if_done = || {
+        if done.is_ready() {
+            return Err(Canceled);
+        }
+        Ok(())
+    };
+    fail_if_done().inspect_err(|_| polled_in_vain())?;
+    let calls = Arc::new(Calls(Edges::new()));
+    let waker = Waker::from(Arc::clone(&calls));
+    let mut seen = calls.0.now();
+    poll_to_the_end(future, &waker, || {
+        if calls.0.now() != seen {
+            crate::yield_now();
+        } else {
+            // However it ends, what may have ended it is looked at.
+            calls.0.wait(seen, || None, Some(done));
+        }
+        seen = calls.0.now();
+        fail_if_done()
+    })
+}
+
+/// The waker of a [`block_on_with`]: each call is an edge.
+struct Calls(Edges);
+
+impl Wake for Calls {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.add();
+        self.0.wake_one();
+    }
+}
+
+/// Polls the future until it is ready, with `pause` after each poll that leaves it pending, or until that fails.
+fn poll_to_the_end<F: IntoFuture, E>(
+    future: F,
+    waker: &Waker,
+    mut pause: impl FnMut() -> Result<(), E>,
+) -> Result<F::Output, E> {
+    // Declared before the future, so dropped after it.
+    #[cfg(feature = "tokio")]
+    let mut entered = tokio::Entered::new();
+    let mut future = pin!(future.into_future());
+    let mut context = Context::from_waker(waker);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return Ok(value);
+        }
+        #[cfg(feature = "tokio")]
+        entered.begin_wait();
+        let paused = pause();
         #[cfg(feature = "tokio")]
         entered.end_wait();
+        paused?;
     }
 }

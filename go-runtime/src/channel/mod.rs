@@ -58,6 +58,7 @@
 
 mod constructors;
 pub(crate) mod core;
+pub(crate) mod edges;
 mod futures;
 mod handles;
 mod iter;
@@ -69,6 +70,7 @@ pub(crate) mod state;
 mod timed;
 pub(crate) mod timer;
 pub(crate) mod wait_queue;
+pub(crate) mod waiters;
 
 pub use crossbeam_channel::{
     ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,

@@ -1,5 +1,6 @@
 //! Where to connect to, or to listen: names are looked up on a thread for blocking calls.
 
+use std::fmt;
 use std::io;
 use std::net::ToSocketAddrs as StdToSocketAddrs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -31,14 +32,17 @@ pub trait ToSocketAddrs: sealed::Resolve {
     /// # Errors
     /// As [`std::net::ToSocketAddrs::to_socket_addrs`].
     fn to_socket_addrs(&self) -> io::Result<vec::IntoIter<SocketAddr>> {
-        self.resolve().map(Vec::into_iter)
+        resolve(self).map(Vec::into_iter)
     }
 }
 
 impl<T: sealed::Resolve + ?Sized> ToSocketAddrs for T {}
 
 pub(super) fn resolve(addresses: &(impl ToSocketAddrs + ?Sized)) -> io::Result<Vec<SocketAddr>> {
-    addresses.resolve()
+    match addresses.look_up() {
+        Lookup::Known(addresses) => Ok(addresses),
+        Lookup::Name(name) => blocking_io(|| name.resolve()),
+    }
 }
 
 /// Tries one address after the other.
@@ -60,29 +64,57 @@ pub(super) fn none() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "there is no address to try")
 }
 
-mod sealed {
-    use std::io;
-    use std::net::SocketAddr;
+/// What is known of addresses without waiting.
+pub enum Lookup {
+    Known(Vec<SocketAddr>),
+    Name(Name),
+}
 
+/// A name that the system has to look up.
+pub struct Name {
+    host: String,
+    /// `None` if it is part of the text.
+    port: Option<u16>,
+}
+
+impl Name {
+    /// Looks it up, and blocks the thread.
+    pub(super) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+        let found = match self.port {
+            None => StdToSocketAddrs::to_socket_addrs(&self.host)?,
+            Some(port) => StdToSocketAddrs::to_socket_addrs(&(self.host.as_str(), port))?,
+        };
+        Ok(found.collect())
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+mod sealed {
     pub trait Resolve {
         #[doc(hidden)]
-        fn resolve(&self) -> io::Result<Vec<SocketAddr>>;
+        fn look_up(&self) -> super::Lookup;
     }
 }
 
 use sealed::Resolve;
 
-macro_rules! resolve_at_once {
+macro_rules! known {
     ($($type:ty),*) => {$(
         impl Resolve for $type {
-            fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-                Ok(StdToSocketAddrs::to_socket_addrs(self)?.collect())
+            fn look_up(&self) -> Lookup {
+                Lookup::Known(vec![SocketAddr::from(*self)])
             }
         }
     )*};
 }
 
-resolve_at_once!(
+known!(
     SocketAddr,
     SocketAddrV4,
     SocketAddrV6,
@@ -92,44 +124,54 @@ resolve_at_once!(
 );
 
 impl Resolve for [SocketAddr] {
-    fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        Ok(self.to_vec())
+    fn look_up(&self) -> Lookup {
+        Lookup::Known(self.to_vec())
     }
 }
 
 impl Resolve for str {
-    fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        if let Ok(address) = self.parse() {
-            return Ok(vec![address]);
-        }
-        blocking_io(|| Ok(StdToSocketAddrs::to_socket_addrs(self)?.collect()))
+    fn look_up(&self) -> Lookup {
+        self.parse().map_or_else(
+            |_| {
+                Lookup::Name(Name {
+                    host: self.into(),
+                    port: None,
+                })
+            },
+            |address| Lookup::Known(vec![address]),
+        )
     }
 }
 
 impl Resolve for String {
-    fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        self.as_str().resolve()
+    fn look_up(&self) -> Lookup {
+        self.as_str().look_up()
     }
 }
 
 impl Resolve for (&str, u16) {
-    fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+    fn look_up(&self) -> Lookup {
         let (host, port) = *self;
-        if let Ok(ip) = host.parse() {
-            return Ok(vec![SocketAddr::new(ip, port)]);
-        }
-        blocking_io(|| Ok(StdToSocketAddrs::to_socket_addrs(&(host, port))?.collect()))
+        host.parse().map_or_else(
+            |_| {
+                Lookup::Name(Name {
+                    host: host.into(),
+                    port: Some(port),
+                })
+            },
+            |ip| Lookup::Known(vec![SocketAddr::new(ip, port)]),
+        )
     }
 }
 
 impl Resolve for (String, u16) {
-    fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        (self.0.as_str(), self.1).resolve()
+    fn look_up(&self) -> Lookup {
+        (self.0.as_str(), self.1).look_up()
     }
 }
 
 impl<T: Resolve + ?Sized> Resolve for &T {
-    fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        (**self).resolve()
+    fn look_up(&self) -> Lookup {
+        (**self).look_up()
     }
 }

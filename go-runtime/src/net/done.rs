@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use super::dialer::Failed;
 use crate::channel::Receiver;
 use crate::channel::observe::Observable;
 
@@ -14,11 +15,13 @@ pub(super) type Done<'a> = Option<&'a dyn Observable>;
 /// error that this is why. The message is not received. If it is closed, or has one, from the beginning, an operation fails even if it need not wait.
 ///
 /// What had been read until then has been returned, and what had not is still there to be read: nothing is lost. Made by `with_done` of
-/// [`TcpStream`](super::TcpStream), [`TcpListener`](super::TcpListener) and their like. A stream has [`Read`](io::Read) and [`Write`](io::Write) then.
+/// [`TcpStream`](super::TcpStream), [`TcpListener`](super::TcpListener) and their like, and of
+/// [`Dialer`](super::Dialer). A stream has [`Read`](io::Read) and [`Write`](io::Write) then.
 ///
 /// A write of several parts (`write_all`) that is ended leaves the peer with some of them, and nobody knows how many, as with any error of a write: answers that are to
-/// arrive whole are written to the stream itself, with a deadline. How a server stops is shown [there](super#a-server-that-stops). Connecting and looking up names
-/// are ended by no channel as yet.
+/// arrive whole are written to the stream itself, with a deadline. How a server stops is shown [there](super#a-server-that-stops).
+///
+/// Connecting and looking up names are ended by a done channel with a [`Dialer`](super::Dialer).
 ///
 /// ```
 /// use std::io::Read;
@@ -85,5 +88,8 @@ pub(super) fn error() -> io::Error {
 
 /// Whether an operation has failed because its done channel was closed (see [`WithDone`]).
 pub fn is_done(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<IsDone>())
+    error.get_ref().is_some_and(|inner| {
+        let dialed = inner.downcast_ref::<Failed>();
+        inner.is::<IsDone>() || dialed.is_some_and(Failed::is_done)
+    })
 }

@@ -5,9 +5,9 @@ use std::io;
 use std::os::fd::AsFd;
 
 use super::done::{self, Done};
-use super::edges::{Edge, Woken};
 use super::fd::{Fd, Way};
 use super::readiness::Direction;
+use crate::channel::edges::{Edge, Woken};
 use crate::channel::observe::Observable;
 use crate::clock;
 use crate::goroutine::polled_in_vain;

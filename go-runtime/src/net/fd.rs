@@ -73,8 +73,8 @@ impl<T: AsFd> Fd<T> {
         Ok(Fd::of_non_blocking(io))
     }
 
-    /// `io` is non-blocking already.
-    pub(super) fn of_non_blocking(io: T) -> Fd<T> {
+    /// `io` is non-blocking already, or has no operation that could block.
+    pub(crate) fn of_non_blocking(io: T) -> Fd<T> {
         Fd {
             registration: Mutex::new(None),
             is_registered: AtomicBool::new(false),
@@ -118,15 +118,23 @@ impl<T: AsFd> Fd<T> {
     }
 
     /// After that moment reads fail with [`TimedOut`](io::ErrorKind::TimedOut), also those that wait already; `None`: they wait for ever.
-    pub fn set_read_deadline(&self, deadline: Option<Instant>) {
+    ///
+    /// # Errors
+    /// None as yet.
+    pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.read_limits.set_deadline(deadline);
         self.directions.read.look_again();
+        Ok(())
     }
 
     /// After that moment writes fail with [`TimedOut`](io::ErrorKind::TimedOut), also those that wait already; `None`: they wait for ever.
-    pub fn set_write_deadline(&self, deadline: Option<Instant>) {
+    ///
+    /// # Errors
+    /// None as yet.
+    pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.write_limits.set_deadline(deadline);
         self.directions.write.look_again();
+        Ok(())
     }
 
     /// The descriptor, with a done channel that ends its operations.

@@ -55,8 +55,11 @@ macro_rules! listener {
             }
 
             /// After that moment `accept` fails with [`TimedOut`](io::ErrorKind::TimedOut), also where it waits already; `None`: there is none.
-            pub fn set_deadline(&self, deadline: Option<Instant>) {
-                self.fd.set_read_deadline(deadline);
+            ///
+            /// # Errors
+            /// None as yet.
+            pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+                self.fd.set_read_deadline(deadline)
             }
 
             /// The listener, with a done channel that ends its `accept`.

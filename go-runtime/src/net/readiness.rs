@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::done::Done;
-use super::edges::{Edge, Edges, Woken};
+use crate::channel::edges::{Edge, Edges, Woken};
 use crate::sched::{Interest, Readiness};
 
 /// The two directions of a descriptor.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::done::{self, Done};
 use super::drive::in_vain_if_failed;
-use super::edges::Edges;
 use super::fd::{Fd, Way};
+use crate::channel::edges::Edges;
 use crate::channel::observe::Observable;
 use crate::{clock, time};
 

@@ -48,19 +48,28 @@ macro_rules! socket {
 
             /// After that moment reads and writes fail with [`TimedOut`](io::ErrorKind::TimedOut), also those that wait already, until another
             /// deadline is set; `None`: there is none. As Go's `SetDeadline`.
-            pub fn set_deadline(&self, deadline: Option<Instant>) {
-                self.set_read_deadline(deadline);
-                self.set_write_deadline(deadline);
+            ///
+            /// # Errors
+            /// None as yet.
+            pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+                self.set_read_deadline(deadline)?;
+                self.set_write_deadline(deadline)
             }
 
             /// [`set_deadline`](Self::set_deadline) for reads.
-            pub fn set_read_deadline(&self, deadline: Option<Instant>) {
-                self.fd.set_read_deadline(deadline);
+            ///
+            /// # Errors
+            /// None as yet.
+            pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+                self.fd.set_read_deadline(deadline)
             }
 
             /// [`set_deadline`](Self::set_deadline) for writes.
-            pub fn set_write_deadline(&self, deadline: Option<Instant>) {
-                self.fd.set_write_deadline(deadline);
+            ///
+            /// # Errors
+            /// None as yet.
+            pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+                self.fd.set_write_deadline(deadline)
             }
 
             /// Whether operations that would have to wait fail with [`WouldBlock`](io::ErrorKind::WouldBlock), for all handles. To the system the

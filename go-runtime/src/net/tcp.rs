@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::addresses::{self, ToSocketAddrs};
 use super::backoff::Backoff;
@@ -54,12 +54,13 @@ stream!(TcpStream, Left::of_partial, drive);
 convert!(TcpStream, net::TcpStream);
 
 impl TcpStream {
-    /// Connects to the first of the addresses that can be reached. Nothing but the system ends that early: [`connect_timeout`](Self::connect_timeout) gives up, for one address.
+    /// Connects to the first of the addresses that can be reached. Nothing but the system ends that early; a
+    /// [`Dialer`](super::Dialer) has a time limit and a done channel for all of it.
     ///
     /// # Errors
     /// If none can: the error of the last one.
     pub fn connect(addresses: impl ToSocketAddrs) -> io::Result<TcpStream> {
-        addresses::try_each(&addresses, |address| Self::connect_to(&address, None))
+        addresses::try_each(&addresses, |address| Self::connect_to(&address, None, None))
     }
 
     /// Connects, but waits for `timeout` at most.
@@ -73,22 +74,27 @@ impl TcpStream {
                 "a timeout of zero: nothing can be done in no time",
             ));
         }
-        Self::connect_to(address, clock::after(timeout))
+        Self::connect_to(address, clock::after(timeout), None)
     }
 
-    fn connect_to(address: &SocketAddr, deadline: Option<Instant>) -> io::Result<TcpStream> {
+    pub(super) fn connect_to(
+        address: &SocketAddr,
+        deadline: Option<Instant>,
+        done: Done<'_>,
+    ) -> io::Result<TcpStream> {
         let socket = Socket::new(
             Domain::for_address(*address),
             Type::STREAM.nonblocking(),
             Some(Protocol::TCP),
         )?;
+        socket.set_tcp_nodelay(true)?;
         match socket.connect(&(*address).into()) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
             _ => {}
         }
         let stream = TcpStream::from_non_blocking(socket.into());
-        stream.set_write_deadline(deadline);
-        stream.fd.write_with(|socket| {
+        stream.set_write_deadline(deadline)?;
+        stream.fd.drive(Way::Write, done, |socket| {
             if let Some(error) = socket.take_error()? {
                 return Err(error);
             }
@@ -96,10 +102,10 @@ impl TcpStream {
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => {
                     Err(io::ErrorKind::WouldBlock.into())
                 }
-                other => other,
+                other => other.map(Left::More),
             }
         })?;
-        stream.set_write_deadline(None);
+        stream.set_write_deadline(None)?;
         Ok(stream)
     }
 
@@ -132,7 +138,10 @@ impl TcpStream {
             .drive(Way::Read, done, |io| io.peek(buf).map(Left::More))
     }
 
-    /// Whether small writes are sent at once (`TCP_NODELAY`) or gathered for a while.
+    /// Sets whether small writes are sent at once (`TCP_NODELAY`) or gathered while an earlier one is not acknowledged
+    /// yet.
+    ///
+    /// They are sent at once unless this is called with `false`, as in Go and [unlike std](super#nagles-algorithm).
     ///
     /// # Errors
     /// The system's.
@@ -198,7 +207,10 @@ impl TcpListener {
     /// # Errors
     /// If none is: the error of the last one.
     pub fn bind(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        addresses::try_each(&addresses, net::TcpListener::bind).map(TcpListener::from)
+        let listener = addresses::try_each(&addresses, net::TcpListener::bind)?;
+        // The connections that it accepts inherit the option.
+        SockRef::from(&listener).set_tcp_nodelay(true)?;
+        Ok(listener.into())
     }
 
     /// How many routers packets may pass (`IP_TTL`).

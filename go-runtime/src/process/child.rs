@@ -2,16 +2,40 @@
 
 use std::io;
 use std::process::{self, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
-use crate::blocking::{blocking_io, reads, writes};
+use super::handle::Process;
+use crate::blocking::{reads, writes};
+use crate::channel::Receiver;
+use crate::clock;
+use crate::{Builder, scope};
 
 /// A process that was started: [`std::process::Child`], whose waits park the goroutine.
 ///
-/// Dropping it neither ends the process nor waits for it. Wait for each child in the end: until then the system keeps its number and its status.
+/// Dropping it neither ends the process nor waits for it. Wait for each child in the end: until then the system keeps
+/// its number and its status.
+///
+/// A wait may have a deadline or a done channel. That it was given up neither ends the child nor loses its status:
+///
+/// ```
+/// # #[cfg(unix)] {
+/// use std::time::Duration;
+/// use go_runtime::process::{Command, Stdio};
+///
+/// let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+/// let status = match child.wait_timeout(Duration::from_millis(1)).unwrap() {
+///     Some(status) => status,
+///     None => {
+///         child.kill().unwrap();
+///         child.wait().unwrap()
+///     }
+/// };
+/// assert!(!status.success());
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Child {
-    /// Its pipes are in the fields below.
-    inner: process::Child,
+    process: Process,
     /// The pipe to its standard input, if one was asked for.
     pub stdin: Option<ChildStdin>,
     /// The pipe from its standard output, if one was asked for.
@@ -26,25 +50,31 @@ impl Child {
             stdin: inner.stdin.take().map(ChildStdin),
             stdout: inner.stdout.take().map(ChildStdout),
             stderr: inner.stderr.take().map(ChildStderr),
-            inner,
+            process: Process::new(inner),
         }
     }
 
     /// The number of the process.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.inner.id()
+        self.process.id()
     }
 
-    /// Ends it, by SIGKILL on Unix. It has to be waited for still.
+    /// A handle that ends the process from elsewhere, while this one waits for it.
+    #[must_use]
+    pub fn process(&self) -> Process {
+        self.process.clone()
+    }
+
+    /// Ends the process, by SIGKILL on Unix. It has to be waited for still.
     ///
     /// # Errors
-    /// As [`std::process::Child::kill`]. That it has ended already is none.
-    pub fn kill(&mut self) -> io::Result<()> {
-        self.inner.kill()
+    /// As [`std::process::Child::kill`]. That the process has ended already is none.
+    pub fn kill(&self) -> io::Result<()> {
+        self.process.kill()
     }
 
-    /// How it has ended; `None`: it has not.
+    /// Returns how the process has ended, or `None` if it has not.
     ///
     /// ```
     /// # #[cfg(unix)] {
@@ -59,32 +89,120 @@ impl Child {
     /// # Errors
     /// As [`std::process::Child::try_wait`].
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        let status = self.inner.try_wait()?;
+        let status = self.process.try_wait()?;
         if status.is_none() {
             crate::goroutine::polled_in_vain();
         }
         Ok(status)
     }
 
-    /// Closes the pipe to its standard input, lest both wait, and waits for its end.
+    /// Closes the pipe to the child's standard input, lest both wait, and waits for the child's end.
     ///
     /// # Errors
     /// As [`std::process::Child::wait`].
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
-        drop(self.stdin.take());
-        blocking_io(|| self.inner.wait())
+        match self.wait_until::<()>(None, None)? {
+            Some(status) => Ok(status),
+            None => unreachable!("nothing ends a wait without a deadline and a done channel"),
+        }
     }
 
-    /// Closes the pipe to its standard input, reads what it writes into its other pipes, and waits for its end.
+    /// [`wait`](Self::wait) for at most `timeout`; `None` if the child has not ended by then.
+    ///
+    /// It closes the pipe to the child's standard input as well. A timeout beyond what an [`Instant`] can express is
+    /// no limit.
     ///
     /// # Errors
-    /// As [`std::process::Child::wait_with_output`].
+    /// As [`wait`](Self::wait).
+    pub fn wait_timeout(&mut self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
+        self.wait_until::<()>(clock::after(timeout), None)
+    }
+
+    /// [`wait`](Self::wait) until `deadline`; `None` if the child has not ended by then.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_deadline(&mut self, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+        self.wait_until::<()>(Some(deadline), None)
+    }
+
+    /// [`wait`](Self::wait) until `done` is closed, or has a message, which is not received; `None` if that came first.
+    /// If it is so from the beginning, the result is `None` even if the child has ended.
+    ///
+    /// This is what Go's `exec.CommandContext` does:
+    ///
+    /// ```
+    /// # #[cfg(unix)] {
+    /// use std::time::Duration;
+    /// use go_runtime::{context::Context, process::Command};
+    ///
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+    /// let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+    /// if child.wait_with(ctx.done()).unwrap().is_none() {
+    ///     child.kill().unwrap();
+    /// }
+    /// assert!(!child.wait().unwrap().success());
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_with<D>(&mut self, done: &Receiver<D>) -> io::Result<Option<ExitStatus>> {
+        self.wait_until(None, Some(done))
+    }
+
+    fn wait_until<D>(
+        &mut self,
+        deadline: Option<Instant>,
+        done: Option<&Receiver<D>>,
+    ) -> io::Result<Option<ExitStatus>> {
+        drop(self.stdin.take());
+        self.process.wait_until(deadline, done)
+    }
+
+    /// Closes the pipe to the child's standard input, reads what the child writes into its other pipes, and waits for
+    /// its end.
+    ///
+    /// # Errors
+    /// As [`std::process::Child::wait_with_output`]; and if there is no memory for the goroutine that reads one of two
+    /// pipes.
     pub fn wait_with_output(mut self) -> io::Result<Output> {
         drop(self.stdin.take());
-        self.inner.stdout = self.stdout.take().map(|pipe| pipe.0);
-        self.inner.stderr = self.stderr.take().map(|pipe| pipe.0);
-        blocking_io(|| self.inner.wait_with_output())
+        let (out, err) = (self.stdout.take(), self.stderr.take());
+        let (stdout, stderr) = scope(|s| {
+            let out = out.map(|pipe| Builder::new().spawn_scoped(s, || read_all(pipe.0)));
+            let stderr = err.map_or_else(|| Ok(Vec::new()), |pipe| read_all(pipe.0))?;
+            let stdout = match out.transpose()?.map(|reader| reader.join()) {
+                None => Vec::new(),
+                Some(Ok(stdout)) => stdout?,
+                Some(Err(payload)) => std::panic::resume_unwind(payload),
+            };
+            io::Result::Ok((stdout, stderr))
+        })?;
+        Ok(Output {
+            status: self.wait()?,
+            stdout,
+            stderr,
+        })
     }
+}
+
+/// Reads to the end of a pipe, whose other end keeps blocking: only this end is made non-blocking.
+#[cfg(unix)]
+fn read_all(pipe: impl Into<std::os::fd::OwnedFd>) -> io::Result<Vec<u8>> {
+    use io::Read;
+    let pipe = crate::net::Fd::new(io::PipeReader::from(pipe.into()))?;
+    let mut all = Vec::new();
+    // What was read before the pipe was found empty stays in `all`.
+    pipe.read_with(|mut pipe| pipe.read_to_end(&mut all))?;
+    Ok(all)
+}
+
+#[cfg(not(unix))]
+fn read_all(mut pipe: impl io::Read + Send) -> io::Result<Vec<u8>> {
+    let mut all = Vec::new();
+    crate::blocking::blocking_io(|| pipe.read_to_end(&mut all))?;
+    Ok(all)
 }
 
 macro_rules! pipes {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{self, ExitStatus, Output, Stdio};
 
 use super::child::Child;
+use super::starter;
 use crate::blocking::blocking_io;
 
 /// A program, and how to start it: [`std::process::Command`], whose waits park the goroutine.
@@ -88,10 +89,12 @@ impl Command {
     /// # Errors
     /// As [`std::process::Command::spawn`]: there is no such program, say.
     pub fn spawn(&mut self) -> io::Result<Child> {
-        blocking_io(|| self.0.spawn()).map(Child::new)
+        starter::start(&mut self.0).map(Child::new)
     }
 
-    /// Starts it, waits for its end, and returns what it wrote.
+    /// Starts it, waits for its end, and returns what it wrote. That takes a thread of the pool for
+    /// [`blocking`](crate::blocking()) calls meanwhile; [`spawn`](Self::spawn) with two
+    /// [pipes](Stdio::piped) and [`wait_with_output`](Child::wait_with_output) take none.
     ///
     /// # Errors
     /// As [`std::process::Command::output`]. A child that fails is none: look at [`Output::status`].
@@ -104,7 +107,7 @@ impl Command {
     /// # Errors
     /// As [`std::process::Command::status`]. A child that fails is none.
     pub fn status(&mut self) -> io::Result<ExitStatus> {
-        blocking_io(|| self.0.status())
+        self.spawn()?.wait()
     }
 }
 

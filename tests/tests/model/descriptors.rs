@@ -1,13 +1,10 @@
 //! The edges of a descriptor: none is missed by one who waits, whoever comes first, and a changed limit is seen.
 
-#[path = "../../../go-runtime/src/net/edges.rs"]
-mod edges;
-
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
 
-use self::edges::{Edges, Woken};
+use crate::channel::edges::{Edges, Woken};
 use crate::channel::observe::Observable;
 use crate::channel::{Receiver, bounded};
 use crate::{check, clock};

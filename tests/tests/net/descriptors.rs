@@ -95,7 +95,9 @@ fn workers_without_a_poller() {
         let mut tries = 0;
         while tries < 2 {
             tries = 0;
-            first.set_read_deadline(Some(Instant::now() + Duration::from_millis(1)));
+            first
+                .set_read_deadline(Some(Instant::now() + Duration::from_millis(1)))
+                .unwrap();
             let read = first.read_with(|mut pipe| {
                 tries += 1;
                 pipe.read(&mut [0])

@@ -71,7 +71,7 @@ fn what_has_come_in_time_is_read() {
             });
             let since = Instant::now();
             if by_deadline {
-                client.set_read_deadline(Some(since + limit));
+                client.set_read_deadline(Some(since + limit)).unwrap();
             }
             let read = (&client).read(&mut [0]);
             let in_time = holds.join().unwrap() < since + limit / 2;
@@ -105,13 +105,13 @@ fn a_deadline_ends_what_waits() {
     for _ in 0..10 {
         waiting.recv().unwrap();
     }
-    client.set_deadline(Some(Instant::now()));
+    client.set_deadline(Some(Instant::now())).unwrap();
     for reader in readers {
         assert_eq!(reader.join().unwrap(), ErrorKind::TimedOut);
     }
     let over = (&*client).write(b"x").unwrap_err();
     assert_eq!(over.kind(), ErrorKind::TimedOut);
-    client.set_deadline(None);
+    client.set_deadline(None).unwrap();
     assert_eq!((&*client).write(b"x").unwrap(), 1);
 }
 
@@ -119,12 +119,14 @@ fn a_deadline_ends_what_waits() {
 fn a_deadline_can_be_put_off() {
     let (client, server) = pair();
     let client = Arc::new(client);
-    client.set_read_deadline(Some(Instant::now() + Duration::from_millis(20)));
+    client
+        .set_read_deadline(Some(Instant::now() + Duration::from_millis(20)))
+        .unwrap();
     let reader = go!(clone(client) {
         let mut byte = [0];
         (&*client).read_exact(&mut byte).map(|()| byte)
     });
-    client.set_read_deadline(None);
+    client.set_read_deadline(None).unwrap();
     time::sleep(Duration::from_millis(40));
     (&server).write_all(b"!").unwrap();
     assert_eq!(reader.join().unwrap().unwrap(), *b"!");
@@ -234,7 +236,7 @@ fn failures_at_once_do_not_keep_others_out() {
         client.set_nonblocking(true).unwrap();
         until_another_runs(|| (&client).read(&mut [0]).is_ok());
         client.set_nonblocking(false).unwrap();
-        client.set_read_deadline(Some(Instant::now()));
+        client.set_read_deadline(Some(Instant::now())).unwrap();
         until_another_runs(|| (&client).read(&mut [0]).is_ok());
 
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

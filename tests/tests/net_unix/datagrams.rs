@@ -123,9 +123,9 @@ fn sends_that_wait_end() {
             .unwrap();
         assert_eq!(kinds(), [ErrorKind::TimedOut; 3]);
         sender.set_write_timeout(None).unwrap();
-        sender.set_deadline(Some(Instant::now()));
+        sender.set_deadline(Some(Instant::now())).unwrap();
         assert_eq!(kinds(), [ErrorKind::TimedOut; 3]);
-        sender.set_deadline(None);
+        sender.set_deadline(None).unwrap();
 
         let (sender, path) = (Arc::new(sender), Arc::new(path));
         let blocked = |done: Receiver<()>| {
@@ -153,7 +153,7 @@ fn sends_that_wait_end() {
 
         let (_open, done) = bounded::<()>(0);
         let waiting = blocked(done.clone());
-        sender.set_write_deadline(Some(Instant::now()));
+        sender.set_write_deadline(Some(Instant::now())).unwrap();
         for sender in waiting {
             let kind = sender.join().unwrap().kind();
             assert_eq!(kind, ErrorKind::TimedOut);
@@ -161,7 +161,7 @@ fn sends_that_wait_end() {
         // None of them has sent.
         receiver.set_nonblocking(true).unwrap();
         while receiver.recv(&mut [0]).is_ok() {}
-        sender.set_deadline(None);
+        sender.set_deadline(None).unwrap();
         sender.send(b"last").unwrap();
         let mut buf = [0; 8];
         assert_eq!(receiver.recv(&mut buf).unwrap(), 4);

@@ -12,8 +12,9 @@ use std::time::Duration;
 pub use self::permit::{OwnedSemaphorePermit, SemaphorePermit};
 use self::raw::RawSemaphore;
 use crate::channel::observe::Observable;
-use crate::channel::{Receiver, RecvTimeoutError};
+use crate::channel::{Receiver, RecvTimeoutError, Select};
 use crate::clock;
+use crate::goroutine::polled_in_vain;
 use crate::primitives::const_fn;
 
 /// A number of permits, of which each who comes takes some, and waits if there are not enough: the limit on how many do something at once. Go has it as
@@ -183,8 +184,8 @@ impl Semaphore {
         Ok(SemaphorePermit::new(self, n))
     }
 
-    /// Takes `n` permits, and waits for them until `done` is closed (or has a message). Go's `Acquire(ctx, n)`: pass
-    /// [`ctx.done()`](crate::context::Context::done).
+    /// Takes `n` permits, and waits for them until `done` is closed, or has a message, which is not received. Go's
+    /// `Acquire(ctx, n)`: pass [`ctx.done()`](crate::context::Context::done).
     ///
     /// If `done` is closed already it takes none, though there may be enough.
     ///
@@ -202,12 +203,13 @@ impl Semaphore {
     /// drop(stop);
     /// assert_eq!(waiting.join().unwrap(), Err(AcquireError::Canceled));
     /// ```
-    pub fn acquire_with(
+    pub fn acquire_with<D>(
         &self,
-        done: &Receiver<()>,
+        done: &Receiver<D>,
         n: usize,
     ) -> Result<SemaphorePermit<'_>, AcquireError> {
         if done.is_ready() {
+            polled_in_vain();
             return Err(AcquireError::Canceled);
         }
         self.0.take(n, |granted| wait_with(granted, done))?;
@@ -290,10 +292,15 @@ impl Semaphore {
     }
 }
 
-fn wait_with(granted: &Receiver<()>, done: &Receiver<()>) -> Result<(), AcquireError> {
-    crate::select_biased! {
-        recv(done) -> _ => Err(AcquireError::Canceled),
-        recv(granted) -> granted => granted.map_err(|_| AcquireError::Closed),
+fn wait_with<D>(granted: &Receiver<()>, done: &Receiver<D>) -> Result<(), AcquireError> {
+    let mut select = Select::new_biased();
+    select.recv(done);
+    let by_grant = select.recv(granted);
+    if select.ready() == by_grant {
+        // Only the caller receives from it.
+        granted.recv().map_err(|_| AcquireError::Closed)
+    } else {
+        Err(AcquireError::Canceled)
     }
 }
 

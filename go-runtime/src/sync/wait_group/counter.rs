@@ -2,14 +2,15 @@
 //!
 //! The step to 0 and the taking of those who wait are one, under the lock; all other steps are single atomic operations.
 
-use std::cell::UnsafeCell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::time::Instant;
 
-use crate::channel::wait_queue::{Claim, Offer, WaitQueue, Waiter};
+use crate::channel::observe::Observable;
+use crate::channel::waiters::{Waiters, Woken};
+use crate::clock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
-use crate::primitives::spin_lock::RawSpinLock;
-use crate::sched::{Parker, Verdict};
+use crate::sched::Verdict;
 
 /// What is larger was meant to be negative.
 const MOST: usize = isize::MAX as usize;
@@ -17,12 +18,8 @@ const MOST: usize = isize::MAX as usize;
 /// A count, and those who wait until it is 0.
 pub(crate) struct Counter {
     count: AtomicUsize,
-    lock: RawSpinLock,
-    waiting: UnsafeCell<WaitQueue>,
+    waiters: Waiters,
 }
-
-// SAFETY: `waiting` is used under the lock only.
-unsafe impl Sync for Counter {}
 
 // Its misuse panics before anything is changed.
 impl UnwindSafe for Counter {}
@@ -33,8 +30,7 @@ impl Counter {
     pub(crate) fn new() -> Counter {
         Counter {
             count: AtomicUsize::new(0),
-            lock: RawSpinLock::new(),
-            waiting: UnsafeCell::new(WaitQueue::new()),
+            waiters: Waiters::new(),
         }
     }
 
@@ -76,20 +72,25 @@ impl Counter {
         if self.count.load(Ordering::Acquire) == 0 {
             return;
         }
-        let waiter = Waiter::new(Offer::Message, Claim::ByLock);
-        let parker = Parker::new();
-        waiter.set_up(&parker, 0, std::ptr::null_mut());
-        self.lock.lock();
-        // Under the lock: a `done` that reaches 0 after this look finds us in the queue.
-        let must_wait = self.count.load(Ordering::Acquire) != 0;
-        if must_wait {
-            // SAFETY: the lock is held; whoever unparks us has taken the waiter out.
-            unsafe { (*self.waiting.get()).push(&waiter) };
-        }
-        // SAFETY: locked above, and the queue is not used any more.
-        unsafe { self.lock.unlock() };
-        if must_wait {
-            parker.park(None);
+        // Under the lock: a `done` that reaches 0 after this look finds the waiter in the queue.
+        let still = || self.count.load(Ordering::Acquire) != 0;
+        self.waiters.wait(still, || None, None);
+    }
+
+    /// Waits until the counter is 0, until `deadline`, or until `done` is ready. It is never `ByNothing`.
+    pub(crate) fn wait_until(
+        &self,
+        deadline: Option<Instant>,
+        done: Option<&dyn Observable>,
+    ) -> Woken {
+        loop {
+            let still = || self.count.load(Ordering::Acquire) != 0;
+            match self.waiters.wait(still, || deadline, done) {
+                Woken::ByNothing => {}
+                // It was the moment of a done channel whose message another receiver has taken.
+                Woken::TimedOut if deadline.is_none_or(|deadline| deadline > clock::now()) => {}
+                woken => return woken,
+            }
         }
     }
 
@@ -97,16 +98,14 @@ impl Counter {
     #[cold]
     #[track_caller]
     fn last_done(&self) {
-        self.lock.lock();
-        let lowered = self
-            .count
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |count| {
-                count.checked_sub(1)
-            });
-        // SAFETY: the lock is held.
-        let waiting = (lowered == Ok(1)).then(|| unsafe { (*self.waiting.get()).take_all() });
-        // SAFETY: locked above, and the queue is not used any more.
-        unsafe { self.lock.unlock() };
+        let (lowered, waiting) = self.waiters.with_queue(|queue| {
+            let lowered = self
+                .count
+                .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |count| {
+                    count.checked_sub(1)
+                });
+            (lowered, (lowered == Ok(1)).then(|| queue.take_all()))
+        });
         if let Some(waiting) = waiting {
             waiting.end(Verdict::Done);
         }

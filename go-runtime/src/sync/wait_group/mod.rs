@@ -7,8 +7,13 @@ pub(crate) use counter::Counter;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::goroutine::{Builder, JoinHandle, started};
+use crate::channel::Receiver;
+use crate::channel::waiters::Woken;
+use crate::goroutine::{Builder, JoinHandle, polled_in_vain, started};
+use crate::time::Elapsed;
+use crate::{Canceled, clock};
 
 /// Waits for a number of goroutines to finish.
 ///
@@ -160,6 +165,71 @@ impl WaitGroup {
     /// Waits until the counter is 0.
     pub fn wait(&self) {
         self.counter.wait();
+    }
+
+    /// Waits until the counter is 0, for at most `timeout`. What is counted goes on in any case.
+    ///
+    /// A timeout beyond what an [`Instant`] can express is no limit.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use go_runtime::sync::WaitGroup;
+    ///
+    /// let group = WaitGroup::new();
+    /// group.add(1);
+    /// assert!(group.wait_timeout(Duration::from_millis(1)).is_err());
+    /// group.done();
+    /// assert!(group.wait_timeout(Duration::ZERO).is_ok());
+    /// ```
+    ///
+    /// # Errors
+    /// If the time was over first.
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<(), Elapsed> {
+        self.wait_until(clock::after(timeout))
+    }
+
+    /// Waits until the counter is 0, but not beyond `deadline`.
+    ///
+    /// # Errors
+    /// If the time was over first.
+    pub fn wait_deadline(&self, deadline: Instant) -> Result<(), Elapsed> {
+        self.wait_until(Some(deadline))
+    }
+
+    fn wait_until(&self, deadline: Option<Instant>) -> Result<(), Elapsed> {
+        match self.counter.wait_until(deadline, None) {
+            Woken::TimedOut => {
+                polled_in_vain();
+                Err(Elapsed)
+            }
+            Woken::ByEvent | Woken::ByNothing | Woken::ByDone => Ok(()),
+        }
+    }
+
+    /// Waits until the counter is 0, or until `done` is closed or has a message, which is not received. Pass
+    /// [`ctx.done()`](crate::context::Context::done), for instance.
+    ///
+    /// ```
+    /// use go_runtime::{Canceled, channel::bounded, go, sync::WaitGroup};
+    ///
+    /// let group = WaitGroup::new();
+    /// group.add(1);
+    /// let (stop, done) = bounded::<()>(0);
+    /// let waiting = go!(move || group.wait_with(&done));
+    /// drop(stop);
+    /// assert_eq!(waiting.join().unwrap(), Err(Canceled));
+    /// ```
+    ///
+    /// # Errors
+    /// If `done` came first; also if the counter is 0, and `done` is closed already.
+    pub fn wait_with<D>(&self, done: &Receiver<D>) -> Result<(), Canceled> {
+        match self.counter.wait_until(None, Some(done)) {
+            Woken::ByDone => {
+                polled_in_vain();
+                Err(Canceled)
+            }
+            Woken::ByEvent | Woken::ByNothing | Woken::TimedOut => Ok(()),
+        }
     }
 }
 
