@@ -41,6 +41,8 @@ pub(crate) struct Debug {
     /// Whether goroutines are reported that hold their worker: all of them after some milliseconds, or
     /// none; by default those that block it for long while others wait.
     pub(crate) slow: Option<bool>,
+    /// Looks, at each park, for code that takes for granted that calls on a thread nest.
+    pub(crate) nesting: bool,
     /// Offsets the tops of stacks against each other.
     pub(crate) colour: bool,
     /// Makes guard pages in the way that costs mappings, as on old kernels.
@@ -59,6 +61,7 @@ impl Debug {
         let is_on = |name: &str, usual: bool| said(name).unwrap_or(usual);
         Debug {
             slow: said("slow"),
+            nesting: is_on("nesting", false),
             colour: is_on("colour", true),
             mprotect: is_on("mprotect", false),
         }
@@ -155,6 +158,7 @@ mod tests {
     fn debug_switches() {
         let usual = Debug {
             slow: None,
+            nesting: false,
             colour: true,
             mprotect: false,
         };
@@ -169,10 +173,11 @@ mod tests {
         }
         let others = Debug {
             slow: Some(false),
+            nesting: true,
             colour: false,
             mprotect: true,
         };
-        assert_eq!(Debug::parse("colour=0,mprotect=1,slow=0"), others);
+        assert_eq!(Debug::parse("colour=0,mprotect=1,slow=0,nesting=1"), others);
     }
 
     #[test]

@@ -15,6 +15,8 @@ use go_runtime::{blocking, go, scope};
 
 #[path = "support/child.rs"]
 mod child;
+#[path = "blocking/nesting.rs"]
+mod nesting;
 #[path = "blocking/own_thread.rs"]
 mod own_thread;
 mod support;

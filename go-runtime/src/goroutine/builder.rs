@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use super::job::{JoinHandle, new_job};
 use super::{panic_report, thread};
-use crate::sched::{Options, Runtime, Worker};
+use crate::sched::{Options, Runtime, TaskRef, Worker};
 use crate::stack;
 
 /// A closure or result larger than this many bytes gets a larger stack than the default, since it passes over it.
@@ -227,22 +227,13 @@ impl Builder {
     {
         let spawned_at = Location::caller();
         let (runtime, options) = self.check::<F, T>()?;
-        let own_thread = options.as_deref().filter(|options| options.thread);
-        let own_thread = own_thread.map(|options| options.stack_size);
+        let has_options = options.is_some();
         // SAFETY: both types are `Send`; the lifetimes are the caller's word.
         let (task, handle) = unsafe { new_job(f, spawned_at, options) };
-        let Some(stack_size) = own_thread else {
+        if has_options {
+            start_with_options(runtime, task)?;
+        } else {
             runtime.spawn(task);
-            return Ok(handle);
-        };
-        if let Err((error, task)) = thread::start(runtime, task, stack_size) {
-            // SAFETY: this is the scheduler's reference, which has come back unused.
-            unsafe { task.release() };
-            let what = format!(
-                "no thread can be made for a goroutine with a thread of its own ({error}): raise \
-                 the limit on threads or memory (ulimit -u, ulimit -v), or run fewer of them at once"
-            );
-            return Err(io::Error::new(error.kind(), what));
         }
         Ok(handle)
     }
@@ -316,4 +307,30 @@ impl Builder {
         }
         Ok((runtime, self.options))
     }
+}
+
+/// Starts a goroutine, perhaps on a thread of its own.
+///
+/// # Errors
+/// No thread can be made. The scheduler's reference to the task has been given back.
+#[inline(never)]
+fn start_with_options(runtime: &Runtime, task: TaskRef) -> io::Result<()> {
+    let (wants_thread, stack_size) = {
+        // SAFETY: the scheduler's reference has not been given away yet.
+        let task = unsafe { task.get() };
+        (task.wants_thread(), task.stack_size())
+    };
+    if !wants_thread {
+        runtime.spawn(task);
+        return Ok(());
+    }
+    thread::start(runtime, task, stack_size).map_err(|(error, task)| {
+        // SAFETY: this is the scheduler's reference, which has come back unused.
+        unsafe { task.release() };
+        let what = format!(
+            "no thread can be made for a goroutine with a thread of its own ({error}): raise the \
+             limit on threads or memory (ulimit -u, ulimit -v), or run fewer of them at once"
+        );
+        io::Error::new(error.kind(), what)
+    })
 }

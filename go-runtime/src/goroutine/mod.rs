@@ -44,7 +44,7 @@ use crate::sched::{Runtime, Worker};
 #[inline(always)]
 pub fn yield_now() {
     match Worker::current() {
-        Some(worker) if worker.may_park() && !std::thread::panicking() => worker.yield_now(),
+        Some(worker) if !std::thread::panicking() => worker.yield_now(),
         _ => std::thread::yield_now(),
     }
 }

@@ -56,13 +56,17 @@ pub(super) fn current_task() -> Option<TaskRef> {
 }
 
 /// Notes that the current goroutine has run to its end. Others cannot see its result yet.
+#[inline]
 pub(super) fn note_finish() {
     match Worker::current() {
         Some(worker) => worker.note_finish(),
-        None => {
-            FINISHED.fetch_add(1, Ordering::Release);
-        }
+        None => note_finish_of_thread(),
     }
+}
+
+#[cold]
+fn note_finish_of_thread() {
+    FINISHED.fetch_add(1, Ordering::Release);
 }
 
 /// Number of goroutines with a thread of their own that live, running or waiting for a thread.

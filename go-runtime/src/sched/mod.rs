@@ -18,6 +18,8 @@ mod load;
 mod monitor;
 mod nap;
 #[cfg(target_os = "linux")]
+mod nesting;
+#[cfg(target_os = "linux")]
 mod overflow;
 mod parker;
 mod placement;

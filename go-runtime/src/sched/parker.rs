@@ -245,6 +245,7 @@ impl Parker {
     #[inline(never)]
     fn begin_long_park(&self, deadline: Option<Instant>) -> Option<&'static Fiber> {
         let worker = Worker::current()?;
+        worker.before_long_park();
         if self.handshake.may_spin() && self.spin(worker) {
             return None;
         }
@@ -257,6 +258,11 @@ impl Parker {
 
     /// Like [`park`](Self::park), for a wait that only the clock can end: it does not spin.
     pub(crate) fn park_quietly(&self, deadline: Option<Instant>) {
+        if deadline.is_none()
+            && let Who::Goroutine(_) = self.who
+        {
+            Worker::current().inspect(|worker| worker.before_long_park());
+        }
         let _ = self.handshake.may_spin() && self.handshake.stop_spinning();
         self.park(deadline);
     }

@@ -57,8 +57,8 @@ pub(super) struct Books {
     turns: AtomicUsize,
     /// The label of the running goroutine; null in the worker's own loop.
     running: AtomicPtr<()>,
-    /// Number of goroutines in the run queue.
-    ready: AtomicUsize,
+    /// The ends of the run queue.
+    pub(super) ready: QueueEnds,
     /// Number of tasks that have not started, and that this worker alone may start.
     local: AtomicUsize,
     /// Why the running goroutine cannot park, as a [`Wait`]; 0 if it can, or is not known to wait.
@@ -67,6 +67,38 @@ pub(super) struct Books {
     held_in: AtomicUsize,
     /// The latest turn for whose end an idle worker has waited too long. Written by such workers.
     long_in: AtomicUsize,
+}
+
+/// How many goroutines have ever been put into a worker's run queue, and been taken out. The worker
+/// alone writes them.
+#[derive(Default)]
+pub(super) struct QueueEnds {
+    pushed: AtomicUsize,
+    popped: AtomicUsize,
+}
+
+impl QueueEnds {
+    #[inline(always)]
+    pub(super) fn pushed(&self) -> usize {
+        self.pushed.load(Ordering::Relaxed)
+    }
+    #[inline(always)]
+    pub(super) fn popped(&self) -> usize {
+        self.popped.load(Ordering::Relaxed)
+    }
+    #[inline(always)]
+    pub(super) fn set_pushed(&self, pushed: usize) {
+        self.pushed.store(pushed, Ordering::Relaxed);
+    }
+    #[inline(always)]
+    pub(super) fn set_popped(&self, popped: usize) {
+        self.popped.store(popped, Ordering::Relaxed);
+    }
+    /// The length of the queue. For other threads, of a worker that runs, it may be a moment old.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.pushed().wrapping_sub(self.popped())
+    }
 }
 
 /// Why a goroutine blocks the thread where it would be parked otherwise.
@@ -134,17 +166,13 @@ impl Books {
         // SAFETY: null, or stored by `run`.
         unsafe { Label::from_ptr(self.running.load(Ordering::Acquire)) }
     }
-    #[inline]
-    pub(super) fn set_ready(&self, count: usize) {
-        self.ready.store(count, Ordering::Relaxed);
-    }
     pub(super) fn set_local(&self, count: usize) {
         self.local.store(count, Ordering::Relaxed);
     }
     /// Number of goroutines that only this worker can run, and that could run now, not counting
     /// those in its inbox or with a timer.
     pub(super) fn runnable(&self) -> usize {
-        self.ready.load(Ordering::Relaxed) + self.local.load(Ordering::Relaxed)
+        self.ready.len() + self.local.load(Ordering::Relaxed)
     }
     /// Notes why the running goroutine cannot park from here on; `None` if it can.
     pub(super) fn set_wait(&self, wait: Option<Wait>) {

@@ -94,6 +94,11 @@ impl Task {
         self.options()?.stack_size
     }
 
+    /// Whether it is to run on a thread of its own.
+    pub(crate) fn wants_thread(&self) -> bool {
+        self.options().is_some_and(|options| options.thread)
+    }
+
     /// What other threads may read of it while it runs.
     pub(super) fn label(&self) -> Label {
         Label::new(self.spawned_at, self.options())

@@ -30,6 +30,7 @@ mod trim;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ptr::{self, NonNull};
+use std::thread;
 use std::time::Instant;
 
 use run_queue::RunQueue;
@@ -130,7 +131,7 @@ impl Worker {
             runtime,
             seat,
             index,
-            ready: RunQueue::default(),
+            ready: RunQueue::new(&seat.books.ready),
             local: RefCell::default(),
             fresh,
             oldest_started: Cell::new(None),
@@ -154,7 +155,11 @@ impl Worker {
             on_duty: Cell::new(false),
             looks: idleness::Looks::default(),
             blocks: Blocks::default(),
-            spin_credit: Cell::new(8),
+            spin_credit: Cell::new(if runtime.debug().nesting {
+                patience::CHECKS_NESTING
+            } else {
+                8
+            }),
             vain_polls: Cell::new(0),
         }))
     }
@@ -262,16 +267,17 @@ impl Worker {
     #[inline(always)]
     pub(super) fn make_ready(&self, fiber: NonNull<Fiber>) {
         self.ready.push(fiber);
-        self.seat.books.set_ready(self.ready.len());
     }
 
-    /// Lets the other goroutines that are ready run first.
+    /// Lets the other goroutines that are ready run first; where nothing can park, other threads.
     // Inlined for the sake of the switch (see `parker`).
     #[inline(always)]
     pub(crate) fn yield_now(&self) {
         if let Some(fiber) = self.begin_yield() {
             // SAFETY: `begin_yield` returns the fiber that the calling code runs on.
             unsafe { fiber.suspend() };
+        } else {
+            thread::yield_now();
         }
     }
 
@@ -416,9 +422,7 @@ impl Worker {
 
     #[inline]
     fn next_ready(&self) -> Option<Next> {
-        let fiber = self.ready.pop()?;
-        self.seat.books.set_ready(self.ready.len());
-        Some(Next::Started(fiber))
+        self.ready.pop().map(Next::Started)
     }
 
     /// Returns a task to start: alternately from `local` and from the queues that others may take

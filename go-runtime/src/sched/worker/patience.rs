@@ -4,6 +4,12 @@
 use std::thread;
 
 use super::Worker;
+#[cfg(target_os = "linux")]
+use crate::sched::nesting;
+
+/// Value of `spin_credit` that sends every park the long way, where it is checked. So the short
+/// way need not ask.
+pub(super) const CHECKS_NESTING: i32 = i32::MIN;
 
 /// Number of polls in vain, which take some microseconds, after which other goroutines of the
 /// worker run first. With many more, consumers that poll a closed channel keep the senders of an
@@ -54,6 +60,9 @@ impl Worker {
     pub(in crate::sched) fn worth_spinning(&self) -> bool {
         let credit = self.spin_credit.get();
         if credit <= 0 {
+            if credit == CHECKS_NESTING {
+                return true;
+            }
             // Try again now and then.
             self.spin_credit
                 .set(if credit <= -32 { 1 } else { credit - 1 });
@@ -72,9 +81,24 @@ impl Worker {
             && self.runtime.idle.sleepers() + 1 < self.runtime.active()
     }
 
+    /// Does what there is to do before a park that is not the shortest: if the parks are to be
+    /// checked (`GODEBUG=nesting=1`), which has all of them come here.
+    pub(in crate::sched) fn before_long_park(&self) {
+        #[cfg(target_os = "linux")]
+        if self.spin_credit.get() == CHECKS_NESTING
+            && let Some(task) = self.current_task()
+        {
+            // SAFETY: the goroutine that runs holds a reference.
+            nesting::check(unsafe { task.get() });
+        }
+    }
+
     /// Notes whether a goroutine that spun was woken meanwhile.
     pub(in crate::sched) fn note_spin(&self, paid: bool) {
         let credit = self.spin_credit.get();
+        if credit == CHECKS_NESTING {
+            return;
+        }
         self.spin_credit
             .set(if paid { 8.min(credit + 2) } else { credit - 1 });
     }

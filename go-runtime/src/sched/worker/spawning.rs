@@ -5,7 +5,7 @@ use super::Worker;
 use crate::sched::fiber::Fiber;
 use crate::sched::label::Label;
 use crate::sched::load;
-use crate::sched::task::TaskRef;
+use crate::sched::task::{Task, TaskRef};
 
 /// Capacity of a worker's queue; the overflow goes to the injector. A longer queue would keep the
 /// memory of its greatest length, and a queue that thieves have emptied cannot even give it back.
@@ -75,14 +75,19 @@ impl Worker {
             // the task is alive. `parent` is this worker's own.
             let parent = unsafe { task.get() }.parent.replace(true);
             if fiber.label().is_named() {
-                // The monitor must not read the name any more: see `label`.
                 // SAFETY: alive, as said.
-                fiber.set_label(Label::plain(unsafe { task.get() }.spawned_at()));
-                self.seat.books.run(fiber.label());
+                self.take_name_back(fiber, unsafe { task.get() });
             }
             self.seat.books.finish();
             self.seat.load.end(fiber.active_in(), parent);
             fiber.set_active_in(load::NEVER);
         }
+    }
+
+    /// Replaces the label of a task that has run to its end: see [`label`](crate::sched::label).
+    #[cold]
+    fn take_name_back(&self, fiber: &Fiber, task: &Task) {
+        fiber.set_label(Label::plain(task.spawned_at()));
+        self.seat.books.run(fiber.label());
     }
 }
