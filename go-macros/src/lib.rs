@@ -48,10 +48,16 @@ pub fn golang(input: TokenStream) -> TokenStream {
 /// fn main() -> Result<(), Error> { ... }
 /// ```
 ///
-/// The return type is anything that an ordinary `main` may return. Its stack has 8 MiB (or what
-/// `GOSTACK` says, if that is more), as a program's first thread has as a rule. The runtime is looked up in the
-/// dependencies of your `Cargo.toml`; where it is only re-exported by another crate, say where it
-/// is: `#[my_crate::main(crate = my_crate::go_runtime)]`.
+/// The return type is anything that an ordinary `main` may return. Its stack has 8 MiB (or the
+/// default size of stacks, if that is more), as a program's first thread has as a rule. The runtime
+/// is looked up in the dependencies of your `Cargo.toml`; where it is only re-exported by another
+/// crate, say where it is: `#[my_crate::main(crate = my_crate::go_runtime)]`.
+///
+/// # Settings
+///
+/// `#[go_runtime::main(workers = 2, stack_size = 64 << 10, blocking_threads = 16)]` starts the
+/// runtime with these settings. Each may be left out, and wins over its environment variable.
+/// `Config` documents them.
 #[proc_macro_attribute]
 pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
     main_attr::expand(arguments.into(), item.into()).into()

@@ -6,12 +6,16 @@
 #[cfg(test)]
 mod tests;
 
+use std::ops::RangeInclusive;
+
 use proc_macro_crate::{FoundCrate, crate_name};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::{Abi, Attribute, Error, LitStr, Path, Result, Signature, Token, Visibility, token};
+use syn::{
+    Abi, Attribute, Error, Expr, Lit, LitStr, Path, Result, Signature, Token, Visibility, token,
+};
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let main = match syn::parse2::<Main>(item.clone()) {
@@ -22,8 +26,11 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             return quote!(#error #item);
         }
     };
-    match main.check().and_then(|()| runtime(arguments)) {
-        Ok(krate) => main.expand(&krate),
+    let arguments = main
+        .check()
+        .and_then(|()| Arguments::parse.parse2(arguments));
+    match arguments.and_then(|arguments| Ok((arguments.runtime()?, arguments.settings))) {
+        Ok((krate, settings)) => main.expand(&krate, &settings),
         Err(error) => {
             // Without a stand-in rustc would report a missing `main` as well.
             let error = error.into_compile_error();
@@ -121,7 +128,7 @@ impl Main {
         Ok(())
     }
 
-    fn expand(self, krate: &TokenStream) -> TokenStream {
+    fn expand(self, krate: &TokenStream, settings: &[Setting]) -> TokenStream {
         let Main {
             attributes,
             visibility,
@@ -145,7 +152,13 @@ impl Main {
             syn::ReturnType::Type(_, returned) => syn::spanned::Spanned::span(returned),
         };
         let inner = format_ident!("__go_main", span = returned.resolved_at(Span::mixed_site()));
-        let run = quote_spanned!(returned=> #krate::__private::run_main(#inner));
+        let settings = settings.iter().map(|Setting { name, value }| {
+            // The parentheses belong to the setting as well: rustc names both in a type error.
+            let call = quote_spanned!(name.span()=> (#value));
+            quote!(.#name #call)
+        });
+        let config = quote!(#krate::Config::new() #(#settings)*);
+        let run = quote_spanned!(returned=> #krate::__private::run_main(#inner, #config));
         quote! {
             #(#attributes)*
             #visibility #fn_token #ident #parens -> ::std::process::ExitCode {
@@ -156,58 +169,136 @@ impl Main {
     }
 }
 
-/// The path of the runtime: what `crate = ...` says, or else the name of the dependency.
-fn runtime(arguments: TokenStream) -> Result<TokenStream> {
-    if let Some(path) = runtime_argument.parse2(arguments)? {
-        return Ok(path.into_token_stream());
-    }
-    match crate_name("go-runtime") {
-        Ok(FoundCrate::Itself) => Ok(quote!(::go_runtime)),
-        Ok(FoundCrate::Name(name)) => {
-            let name = Ident::new(&name, Span::call_site());
-            Ok(quote!(::#name))
+/// What is in the parentheses of `#[main(...)]`.
+#[derive(Default)]
+struct Arguments {
+    /// The path of the runtime.
+    krate: Option<Path>,
+    /// In source order: that is the order of evaluation.
+    settings: Vec<Setting>,
+}
+
+/// A method of `Config`.
+struct Setting {
+    name: Ident,
+    value: Expr,
+}
+
+/// The settings, and the range of each, as `Config` checks it when the program runs.
+const SETTINGS: [(&str, RangeInclusive<u64>); 3] = [
+    ("workers", 1..=1024),
+    ("stack_size", 32 << 10..=1 << 30),
+    ("blocking_threads", 1..=32_000),
+];
+
+impl Arguments {
+    fn parse(input: ParseStream) -> Result<Arguments> {
+        let mut arguments = Arguments::default();
+        while !input.is_empty() {
+            arguments.parse_one(input)?;
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
         }
-        Err(_) => Err(Error::new(
-            Span::call_site(),
-            "cannot find `go-runtime` among the dependencies: add it with `cargo add go-runtime`, \
-             or say where it is: #[main(crate = path::to::go_runtime)]",
-        )),
+        Ok(arguments)
+    }
+
+    fn parse_one(&mut self, input: ParseStream) -> Result<()> {
+        let name = input.call(Ident::parse_any)?;
+        let setting = SETTINGS.iter().find(|(setting, _)| name == setting);
+        if setting.is_none() && name != "crate" {
+            let message = format!(
+                "unknown argument `{name}`: #[main] takes `workers`, `stack_size` and \
+                 `blocking_threads`, each with a number, and `crate = path`"
+            );
+            return Err(Error::new(name.span(), message));
+        }
+        let mut settings = self.settings.iter();
+        let is_second = match setting {
+            Some(_) => settings.any(|earlier| earlier.name == name),
+            None => self.krate.is_some(),
+        };
+        if is_second {
+            let message = format!("`{name}` is given twice: remove one");
+            return Err(Error::new(name.span(), message));
+        }
+        let Some((_, range)) = setting else {
+            self.krate = Some(parse_path(&name, input)?);
+            return Ok(());
+        };
+        if !input.peek(Token![=]) {
+            let message = format!("expected a number: `{name} = {}`", range.start());
+            return Err(Error::new(name.span(), message));
+        }
+        input.parse::<Token![=]>()?;
+        let value = input.parse()?;
+        check_value(&name, &value, range)?;
+        self.settings.push(Setting { name, value });
+        Ok(())
+    }
+
+    /// The path of the runtime: what `crate = ...` says, or else the name of the dependency.
+    fn runtime(&self) -> Result<TokenStream> {
+        if let Some(path) = &self.krate {
+            return Ok(path.to_token_stream());
+        }
+        match crate_name("go-runtime") {
+            Ok(FoundCrate::Itself) => Ok(quote!(::go_runtime)),
+            Ok(FoundCrate::Name(name)) => {
+                let name = Ident::new(&name, Span::call_site());
+                Ok(quote!(::#name))
+            }
+            Err(_) => Err(Error::new(
+                Span::call_site(),
+                "cannot find `go-runtime` among the dependencies: add it with \
+                 `cargo add go-runtime`, or say where it is: \
+                 #[main(crate = path::to::go_runtime)]",
+            )),
+        }
     }
 }
 
-fn runtime_argument(input: ParseStream) -> Result<Option<Path>> {
-    const EXPECTED: &str = "expected the path of the runtime: `crate = path::to::go_runtime`";
-    let mut path = None;
-    while !input.is_empty() {
-        if !input.peek(Token![crate]) {
-            let unknown = input.call(Ident::parse_any)?;
-            let message =
-                format!("unknown argument `{unknown}`: #[main] takes `crate = path` only");
-            return Err(Error::new(unknown.span(), message));
+/// Refuses a literal that the setting cannot have. What other expressions give is checked when the
+/// program runs.
+fn check_value(name: &Ident, value: &Expr, range: &RangeInclusive<u64>) -> Result<()> {
+    let literal = match value {
+        Expr::Lit(literal) => &literal.lit,
+        // `-1`
+        Expr::Unary(unary) if matches!(*unary.expr, Expr::Lit(_)) => {
+            return Err(out_of_range(name, value, range));
         }
-        let name = input.parse::<Token![crate]>()?;
-        if path.is_some() {
-            return Err(Error::new_spanned(
-                name,
-                "`crate` is given twice: remove one",
-            ));
-        }
-        if !input.peek(Token![=]) {
-            return Err(Error::new_spanned(name, EXPECTED));
-        }
-        input.parse::<Token![=]>()?;
-        path = Some(if input.peek(LitStr) {
-            let text = input.parse::<LitStr>()?;
-            text.parse_with(Path::parse_mod_style)
-                .map_err(|_| Error::new_spanned(text, EXPECTED))?
-        } else {
-            input
-                .call(Path::parse_mod_style)
-                .map_err(|error| Error::new(error.span(), EXPECTED))?
-        });
-        if !input.is_empty() {
-            input.parse::<Token![,]>()?;
-        }
+        _ => return Ok(()),
+    };
+    let number = match literal {
+        Lit::Int(number) => number.base10_parse().ok(),
+        _ => None,
+    };
+    match number {
+        Some(number) if range.contains(&number) => Ok(()),
+        _ => Err(out_of_range(name, value, range)),
     }
-    Ok(path)
+}
+
+fn out_of_range(name: &Ident, value: &Expr, range: &RangeInclusive<u64>) -> Error {
+    let (least, most) = (range.start(), range.end());
+    let message = format!("`{name}` has to be a whole number from {least} to {most}");
+    Error::new_spanned(value, message)
+}
+
+/// The rest of `crate = path`.
+fn parse_path(name: &Ident, input: ParseStream) -> Result<Path> {
+    const EXPECTED: &str = "expected the path of the runtime: `crate = path::to::go_runtime`";
+    if !input.peek(Token![=]) {
+        return Err(Error::new(name.span(), EXPECTED));
+    }
+    input.parse::<Token![=]>()?;
+    if input.peek(LitStr) {
+        let text = input.parse::<LitStr>()?;
+        return text
+            .parse_with(Path::parse_mod_style)
+            .map_err(|_| Error::new_spanned(text, EXPECTED));
+    }
+    input
+        .call(Path::parse_mod_style)
+        .map_err(|error| Error::new(error.span(), EXPECTED))
 }

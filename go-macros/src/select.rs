@@ -141,6 +141,9 @@ impl Expansion {
         quote!({
             match (#(#entering,)*) {
                 (#(#entered,)*) => {
+                    // For what it says of values that are no channels.
+                    #[allow(unused_imports)]
+                    use #krate::__private::NoArm as _;
                     #(#arms)*
                     match #krate::__private::select(
                         &[#(#variables.__arm()),*],

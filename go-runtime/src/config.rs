@@ -1,195 +1,150 @@
-//! What the environment says about the runtime, checked once.
+//! Settings in code, and why the runtime does not start with them.
 
-use std::env;
+use std::error::Error;
 use std::fmt;
+use std::panic::Location;
 
-use crate::stack;
+use crate::sched::Runtime;
 
-/// The largest number of workers; more is surely a mistake, and would fail later and less clearly.
-const MAX_WORKERS: usize = 1024;
-
-/// How many threads there may be for blocking calls, unless `GOBLOCKING` says otherwise.
-const BLOCKING_THREADS: usize = 1024;
-/// More than this many are surely a mistake: Linux allows a process about as many at all.
-const MAX_BLOCKING_THREADS: usize = 32_000;
-
-/// Why the runtime cannot start. The text says what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StartError(pub(crate) String);
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Config {
-    /// How many workers run goroutines.
-    pub(crate) workers: usize,
-    /// The default stack size in bytes.
-    pub(crate) stack_size: usize,
-    /// How many threads there may be for blocking calls.
-    pub(crate) blocking_threads: usize,
-    pub(crate) debug: Debug,
-}
-
-/// The switches of `GODEBUG`: a list of `name` or `name=0`, `name=1`, with commas between. As in Go, names that mean nothing to us are let
-/// pass, for the list is shared by all that a program is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Debug {
-    /// Whether goroutines are reported that hold their worker: all of them after some milliseconds, or
-    /// none; by default those that block it for long while others wait.
-    pub(crate) slow: Option<bool>,
-    /// Looks, at each park, for code that takes for granted that calls on a thread nest.
-    pub(crate) nesting: bool,
-    /// Offsets the tops of stacks against each other.
-    pub(crate) colour: bool,
-    /// Makes guard pages in the way that costs mappings, as on old kernels.
-    pub(crate) mprotect: bool,
-}
-
-impl Debug {
-    fn parse(list: &str) -> Debug {
-        let said = |name: &str| {
-            let said = list.split(',').filter_map(|item| {
-                let (said, value) = item.trim().split_once('=').unwrap_or((item.trim(), "1"));
-                (said == name).then_some(value != "0")
-            });
-            said.last()
-        };
-        let is_on = |name: &str, usual: bool| said(name).unwrap_or(usual);
-        Debug {
-            slow: said("slow"),
-            nesting: is_on("nesting", false),
-            colour: is_on("colour", true),
-            mprotect: is_on("mprotect", false),
-        }
-    }
+/// Settings for the runtime, to [`start`](Config::start) it with before its first use.
+///
+/// A program with [`#[go_runtime::main]`](macro@crate::main) gives them there:
+/// `#[go_runtime::main(workers = 2)]`.
+///
+/// What is set here wins over the [environment variable](crate#settings) for the same setting,
+/// which then is not read; as in Go, where `runtime.GOMAXPROCS(n)` wins over the variable, and as
+/// std does with `RUST_MIN_STACK`. What is not set here is what the variable says, or else the
+/// default. So leave out what those who run the program should be able to choose, or set it only
+/// where the variable is missing.
+///
+/// ```
+/// use go_runtime::{Config, StartError, go, gomaxprocs};
+///
+/// fn main() -> Result<(), StartError> {
+///     let mut config = Config::new().stack_size(64 << 10);
+///     if std::env::var_os("GOMAXPROCS").is_none() {
+///         config = config.workers(2);
+///     }
+///     config.start()?;
+///     # if std::env::var_os("GOMAXPROCS").is_none() {
+///     assert_eq!(gomaxprocs(), 2);
+///     # }
+///     assert_eq!(go!({ 6 * 7 }).join().unwrap(), 42);
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "settings do nothing until `start` is called"]
+pub struct Config {
+    pub(crate) workers: Option<usize>,
+    pub(crate) stack_size: Option<usize>,
+    pub(crate) blocking_threads: Option<usize>,
 }
 
 impl Config {
-    pub(crate) fn from_env() -> Result<Config, StartError> {
-        Ok(Config {
-            workers: workers(env::var_os("GOMAXPROCS"))?,
-            stack_size: stack_size(env::var_os("GOSTACK"))?,
-            blocking_threads: blocking_threads(env::var_os("GOBLOCKING"))?,
-            debug: Debug::parse(&env::var("GODEBUG").unwrap_or_default()),
-        })
+    /// Settings that leave everything to the environment variables and the defaults.
+    pub fn new() -> Config {
+        Config::default()
+    }
+
+    /// The number of workers, from 1 to 1,024; instead of `GOMAXPROCS`.
+    pub fn workers(mut self, n: usize) -> Config {
+        self.workers = Some(n);
+        self
+    }
+
+    /// The default size of a goroutine's stack in bytes, from 32 KiB to 1 GiB, rounded up to a
+    /// power of two; instead of `GOSTACK`.
+    pub fn stack_size(mut self, bytes: usize) -> Config {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// The maximum number of threads for [`blocking`](crate::blocking) calls, and as many for
+    /// goroutines with a [thread](crate::Builder::thread) of their own, from 1 to 32,000; instead
+    /// of `GOBLOCKING`.
+    pub fn blocking_threads(mut self, n: usize) -> Config {
+        self.blocking_threads = Some(n);
+        self
+    }
+
+    /// Starts the runtime with these settings.
+    ///
+    /// Without this call the runtime starts by itself, at its first use.
+    ///
+    /// # Errors
+    /// If the runtime has been started already, by whatever call: the settings cannot be changed
+    /// then, and the error says [where](StartError::started_at) that was. If a setting, or a
+    /// variable that is read, is out of range; the runtime can still be started. If the threads
+    /// cannot be made; then it cannot.
+    ///
+    /// ```
+    /// use go_runtime::{Config, spawn};
+    ///
+    /// let error = Config::new().workers(0).start().unwrap_err();
+    /// assert!(error.to_string().contains("from 1 to 1024"));
+    ///
+    /// spawn(|| ()); // starts the runtime
+    /// let error = Config::new().workers(2).start().unwrap_err();
+    /// assert_eq!(error.started_at().unwrap().file(), file!());
+    /// ```
+    #[track_caller]
+    pub fn start(self) -> Result<(), StartError> {
+        Runtime::start_with(&self)
     }
 }
 
-fn workers(var: Option<std::ffi::OsString>) -> Result<usize, StartError> {
-    let cpus = num_cpus::get();
-    let Some(var) = var.filter(|var| !var.is_empty()) else {
-        return Ok(cpus.min(MAX_WORKERS));
-    };
-    match var.to_str().and_then(|text| text.trim().parse().ok()) {
-        Some(n) if (1..=MAX_WORKERS).contains(&n) => Ok(n),
-        _ => Err(StartError(format!(
-            "GOMAXPROCS={var:?} is no number of workers: set it to a whole number from 1 to {MAX_WORKERS}, \
-             or unset it to get one worker a CPU ({cpus} here)"
-        ))),
-    }
+/// Why the runtime did not start, or not with these settings. Its text says what to do.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StartError(Reason);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Reason {
+    Failed(String),
+    Started(&'static Location<'static>),
 }
 
-fn blocking_threads(var: Option<std::ffi::OsString>) -> Result<usize, StartError> {
-    let Some(var) = var.filter(|var| !var.is_empty()) else {
-        return Ok(BLOCKING_THREADS);
-    };
-    match var.to_str().and_then(|text| text.trim().parse().ok()) {
-        Some(n) if (1..=MAX_BLOCKING_THREADS).contains(&n) => Ok(n),
-        _ => Err(StartError(format!(
-            "GOBLOCKING={var:?} is no number of threads for blocking calls: set it to a whole number from 1 to \
-             {MAX_BLOCKING_THREADS}, or unset it to get up to {BLOCKING_THREADS}"
-        ))),
-    }
-}
-
-fn stack_size(var: Option<std::ffi::OsString>) -> Result<usize, StartError> {
-    let Some(var) = var.filter(|var| !var.is_empty()) else {
-        return Ok(stack::round_size(stack::DEFAULT_SIZE));
-    };
-    let bytes: usize = var
-        .to_str()
-        .and_then(|text| text.trim().parse().ok())
-        .ok_or_else(|| {
-            StartError(format!(
-                "GOSTACK={var:?} is no stack size: set it to a number of bytes from {} (32 KiB) to {} (1 GiB), such as {} \
-                 (256 KiB), or unset it",
-                stack::MIN_SIZE,
-                stack::MAX_SIZE,
-                stack::DEFAULT_SIZE
-            ))
-        })?;
-    stack::check_size(bytes)
-        .map(stack::round_size)
-        .map_err(|error| StartError(format!("GOSTACK={bytes}: {error}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn workers_are_checked() {
-        assert_eq!(workers(Some("3".into())), Ok(3));
-        assert_eq!(workers(Some("".into())), Ok(num_cpus::get()));
-        for bad in ["abc", "0", "-1", "1.5", "99999999999999999999", "1025"] {
-            let error = workers(Some(bad.into())).unwrap_err().0;
-            assert!(
-                error.contains("GOMAXPROCS") && error.contains("from 1 to 1024"),
-                "{error}"
-            );
-        }
+impl StartError {
+    pub(crate) fn new(text: String) -> StartError {
+        StartError(Reason::Failed(text))
     }
 
-    #[test]
-    fn blocking_threads_are_checked() {
-        assert_eq!(blocking_threads(None), Ok(1024));
-        assert_eq!(blocking_threads(Some("7".into())), Ok(7));
-        for bad in ["abc", "0", "-1", "32001", "1e3"] {
-            let error = blocking_threads(Some(bad.into())).unwrap_err().0;
-            assert!(error.contains("GOBLOCKING"), "{error}");
-        }
+    pub(crate) fn already_started(at: &'static Location<'static>) -> StartError {
+        StartError(Reason::Started(at))
     }
 
-    #[test]
-    fn debug_switches() {
-        let usual = Debug {
-            slow: None,
-            nesting: false,
-            colour: true,
-            mprotect: false,
-        };
-        assert_eq!(Debug::parse(""), usual);
-        assert_eq!(Debug::parse("gctrace=1,,schedtrace=1000"), usual);
-        let slow = Debug {
-            slow: Some(true),
-            ..usual
-        };
-        for list in ["slow", "slow=1", "gctrace=1, slow", "slow=0,slow=1"] {
-            assert_eq!(Debug::parse(list), slow, "{list}");
-        }
-        let others = Debug {
-            slow: Some(false),
-            nesting: true,
-            colour: false,
-            mprotect: true,
-        };
-        assert_eq!(Debug::parse("colour=0,mprotect=1,slow=0,nesting=1"), others);
-    }
-
-    #[test]
-    fn stack_sizes_are_checked() {
-        assert_eq!(stack_size(None), Ok(stack::round_size(stack::DEFAULT_SIZE)));
-        assert_eq!(stack_size(Some("65536".into())), Ok(65536));
-        assert_eq!(stack_size(Some("70000".into())), Ok(131_072));
-        for bad in ["abc", "3", "32767", "1073741825", "99999999999"] {
-            let error = stack_size(Some(bad.into())).unwrap_err().0;
-            for part in ["GOSTACK", "32 KiB", "1 GiB"] {
-                assert!(error.contains(part), "{part}: {error}");
-            }
+    /// Returns the call that started the runtime, if the reason is that it has been started
+    /// already.
+    ///
+    /// (Where that was the first use of a socket on a plain thread, the place is in this crate.)
+    #[must_use]
+    pub fn started_at(&self) -> Option<&'static Location<'static>> {
+        match self.0 {
+            Reason::Started(at) => Some(at),
+            Reason::Failed(_) => None,
         }
     }
 }
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Reason::Failed(text) => f.write_str(text),
+            Reason::Started(at) => write!(
+                f,
+                "the runtime has been started already, by the call at {at}: call Config::start \
+                 before it, or, if that is #[go_runtime::main], give it the settings: \
+                 #[go_runtime::main(workers = 2)]"
+            ),
+        }
+    }
+}
+
+/// As [`Display`](fmt::Display), for a `main` that returns it.
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Error for StartError {}

@@ -161,11 +161,14 @@
 //! | [`net`] | TCP, UDP, Unix sockets, and any other descriptor; with deadlines and done channels |
 //! | [`fs`], [`io`], [`process`] | files, the standard input, child processes, the end of this one |
 //! | [`blocking`] | calls that block a thread |
+//! | [`Config`] | settings in code |
 //! | [`docs`] | [soundness](docs::soundness), [coming from Go](docs::coming_from_go), [coming from tokio](docs::coming_from_tokio) |
 //!
 //! # Settings
 //!
-//! These environment variables are read when the runtime starts:
+//! A program sets in code what it has to decide itself, with [`Config`] or with
+//! [`#[go_runtime::main(workers = 2)]`](macro@main). For the rest these environment variables are
+//! read when the runtime starts:
 //!
 //! - `GOMAXPROCS`: the number of workers, 1 to 1024; else the number of CPUs.
 //! - `GOSTACK`: the default size of a stack in bytes, 32 KiB to 1 GiB, rounded up to a power of two; else 256 KiB. It includes a guard page
@@ -234,6 +237,7 @@ mod primitives;
 mod sched;
 mod scope;
 mod select;
+mod settings;
 mod stack;
 
 pub mod channel;
@@ -260,6 +264,7 @@ struct Readme;
 pub use block_on::{block_on, block_on_with};
 pub use blocking::blocking;
 pub use canceled::Canceled;
+pub use config::{Config, StartError};
 /// `main` runs on a worker's thread, not on the program's first one. When it returns the program ends, whatever
 /// goroutines still run.
 ///
@@ -293,7 +298,8 @@ pub mod __private {
         Cloned, park_forever, run_main, spawn_local_with, spawn_with, started,
     };
     pub use crate::select::{
-        AnyArm, CanReceive, CanSend, RecvArm, Reservation, SendArm, Timeout, select,
+        AnyArm, CanBeArm, CanReceive, CanSend, NoArm, RecvArm, Reservation, SendArm, Timeout,
+        select,
     };
     pub use crate::time::sleep;
     pub use go_macros::{

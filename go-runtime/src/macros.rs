@@ -96,6 +96,17 @@
 /// assert_eq!(total.into_inner(), 166);
 /// ```
 ///
+/// # What the compiler says
+///
+/// - *Borrowed data escapes outside of method*, of `go!(self.step())` with `&self`: the goroutine
+///   may outlive the borrow. Let it share the value, by an `Arc`: `let this = Arc::clone(&machine);
+///   go!(this.step())`, or in a method with `self: &Arc<Self>`. Or start it in a [scope](#scopes).
+/// - *Use of moved value*, in a loop: each goroutine has to have its own. Write
+///   `go!(clone(tx) { ... })`.
+/// - Nothing at all, of `go!(fetch())` where `fetch` is an `async fn`: the goroutine makes a future
+///   and ends, and the future is what `join` returns. To run it write `go!(block_on(fetch()))`,
+///   with [`block_on`](crate::block_on).
+///
 /// # Panics
 ///
 /// If the goroutine cannot be started: for want of memory, because the runtime cannot start (a bad `GOMAXPROCS`), because of a
@@ -116,6 +127,7 @@ macro_rules! go {
 /// | `send(tx, value) -> res => body` | sends; `res` is bound to a `Result<(), SendError<T>>` |
 /// | `msg = <-rx => body`, `<-rx => body` | the same as `recv`, in Go's arrows |
 /// | `tx <- value => body` | the same as `send`, without the result |
+/// | `recv(handle) -> res => body`, `res = <-handle => body` | joins a goroutine, by its [`JoinHandle`](crate::JoinHandle); `res` is bound to a [`std::thread::Result<T>`] |
 /// | `default => body` | if no arm is ready, does not wait |
 /// | `default(duration) => body` | waits for no longer than so |
 ///
@@ -155,6 +167,43 @@ macro_rules! go {
 /// }
 /// drop(stop);
 /// assert_eq!((sum, sender.join().unwrap()), (10, 5));
+/// ```
+///
+/// # Arms that are switched off
+///
+/// In Go an arm is switched off by a nil channel. Here [`never()`](crate::channel::never) is such a
+/// channel for a `recv` arm, and [`Sender::never()`](crate::channel::Sender::never) for a `send`
+/// arm. (A test in the body comes too late: the message has been taken.) This queue receives while
+/// it has room, and sends while it has messages:
+///
+/// ```
+/// use std::collections::VecDeque;
+/// use go_runtime::{channel::{Sender, bounded, never}, go, select};
+///
+/// let (tx, input) = bounded(0);
+/// let (output, rx) = bounded(0);
+/// go! {
+///     let (no_input, no_output) = (never(), Sender::never());
+///     let (mut queue, mut is_open) = (VecDeque::new(), true);
+///     while is_open || !queue.is_empty() {
+///         let has_room = is_open && queue.len() < 100;
+///         select! {
+///             recv(if has_room { &input } else { &no_input }) -> message => match message {
+///                 Ok(message) => queue.push_back(message),
+///                 Err(_) => is_open = false,
+///             },
+///             send(
+///                 if queue.is_empty() { &no_output } else { &output },
+///                 queue.pop_front().unwrap(),
+///             ) -> sent => sent.unwrap(),
+///         }
+///     }
+/// };
+/// for n in 0..5 {
+///     tx.send(n).unwrap();
+/// }
+/// drop(tx);
+/// assert_eq!(rx.iter().collect::<Vec<i32>>(), [0, 1, 2, 3, 4]);
 /// ```
 ///
 /// [crossbeam]: https://docs.rs/crossbeam-channel/latest/crossbeam_channel/macro.select.html

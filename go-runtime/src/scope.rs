@@ -12,6 +12,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use crate::channel::Receiver;
 use crate::goroutine::{Builder, JoinHandle, started};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::sync::Counter;
@@ -224,6 +225,8 @@ impl Builder {
 }
 
 /// The right to wait for a scoped goroutine's end and take its result. Dropping it changes nothing: the scope waits all the same.
+///
+/// It may be an arm of a [`select!`](crate::select), as a [`JoinHandle`] may.
 pub struct ScopedJoinHandle<'scope, T> {
     goroutine: JoinHandle<()>,
     packet: Packet<T>,
@@ -243,26 +246,48 @@ impl<T> ScopedJoinHandle<'_, T> {
     ///     assert!(failed.join().is_err());
     /// });
     /// ```
+    ///
+    /// # Panics
+    /// If an arm of a `select!` has taken the result.
+    #[track_caller]
     pub fn join(self) -> thread::Result<T> {
         let ended = self.goroutine.join();
-        let mut packet = self.packet.lock().unwrap_or_else(PoisonError::into_inner);
-        match (ended, packet.take()) {
-            (Ok(()), Some(result)) => {
-                if result.is_err() {
-                    self.shared.unhandled.fetch_sub(1, Ordering::Relaxed);
-                }
-                result
-            }
-            // Nothing but the closure is run, and it does not unwind.
-            (Err(payload), _) => Err(payload),
-            (Ok(()), None) => unreachable!("the result is put before the end, and taken once"),
-        }
+        take(ended, &self.packet, &self.shared)
+    }
+
+    /// A channel that is closed when the goroutine has ended.
+    pub(crate) fn ended(&self) -> &Receiver<()> {
+        self.goroutine.ended()
+    }
+
+    /// Takes the result, once the channel of [`ended`](Self::ended) is closed.
+    ///
+    /// # Panics
+    /// If it has been taken before.
+    #[track_caller]
+    pub(crate) fn take_ended(&self) -> thread::Result<T> {
+        take(self.goroutine.take_ended(), &self.packet, &self.shared)
     }
 
     /// Whether the goroutine has ended, so that [`join`](Self::join) would not wait.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.goroutine.is_finished()
+    }
+}
+
+fn take<T>(ended: thread::Result<()>, packet: &Packet<T>, shared: &Shared) -> thread::Result<T> {
+    let mut packet = packet.lock().unwrap_or_else(PoisonError::into_inner);
+    match (ended, packet.take()) {
+        (Ok(()), Some(result)) => {
+            if result.is_err() {
+                shared.unhandled.fetch_sub(1, Ordering::Relaxed);
+            }
+            result
+        }
+        // Nothing but the closure is run, and it does not unwind.
+        (Err(payload), _) => Err(payload),
+        (Ok(()), None) => unreachable!("the result is put before the end, and taken once"),
     }
 }
 

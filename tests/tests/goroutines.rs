@@ -14,6 +14,8 @@ use go_runtime::channel::{
 use go_runtime::sync::WaitGroup;
 use go_runtime::{Builder, go, gomaxprocs, select, select_biased, yield_now};
 
+#[path = "goroutines/join_arms.rs"]
+mod join_arms;
 mod support;
 
 #[test]

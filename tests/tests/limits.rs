@@ -3,6 +3,8 @@
 
 #[path = "support/child.rs"]
 mod child;
+#[path = "limits/settings.rs"]
+mod settings;
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -74,6 +74,9 @@ impl Options {
         if ended {
             input.parse::<Token![;]>()?;
         }
+        if ended {
+            refuse_options_after_semicolon(input)?;
+        }
         if options.spawner.is_none() {
             Spawner::refuse_behind_options(input, options.local.as_ref())?;
         }
@@ -209,6 +212,27 @@ fn refuse_options_in_body(spawner: &Spawner, input: ParseStream) -> Result<()> {
         return Err(spawner.refuse_option_in_body(&option));
     }
     Ok(())
+}
+
+/// `name = "x"; stack_size = 1 << 20; ...`, which would assign to a variable.
+fn refuse_options_after_semicolon(input: ParseStream) -> Result<()> {
+    let Ok(option) = input.fork().parse::<Ident>() else {
+        return Ok(());
+    };
+    if !starts_option(input) {
+        return Ok(());
+    }
+    let message = if is_flag(&option) {
+        format!("options are separated by commas: go!(name = ..., {option}; ...)")
+    } else if is_value(&option) {
+        format!(
+            "options are separated by commas, go!(..., {option} = ...; ...); if this is an \
+             assignment, put the body into braces: go!(...; {{ {option} = ...; }})"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(option.span(), message))
 }
 
 /// `name =` but neither `name ==` nor `name =>`; or a flag, followed by the end of an option.

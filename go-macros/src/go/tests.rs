@@ -233,6 +233,18 @@ fn options() {
     fails("name = 1, f()", "expected `;` after the options");
     fails("local = 1; f()", "`local` takes no value");
     fails("name = 1;", "go! needs something to run");
+    fails(
+        "name = 1; stack_size = 2; f()",
+        "options are separated by commas, go!(..., stack_size = ...; ...)",
+    );
+    fails(
+        "name = 1; thread; f()",
+        "options are separated by commas: go!(name = ..., thread;",
+    );
+    fails(
+        "s, name = 1; stack_size = 2; f()",
+        "options are separated by commas",
+    );
 }
 
 #[test]

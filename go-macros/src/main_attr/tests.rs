@@ -26,10 +26,46 @@ fn wraps_the_function() {
             "#[doc = \"d\"] pub fn main() -> T { body }",
             "#[doc = \"d\"] pub fn main() -> ::std::process::ExitCode {
                 fn __go_main() -> T { body }
-                rt::go::__private::run_main(__go_main)
+                rt::go::__private::run_main(__go_main, rt::go::Config::new())
             }",
         );
     }
+}
+
+#[test]
+fn settings() {
+    becomes(
+        "workers = 2, crate = rt, stack_size = 64 << 10, blocking_threads = N,",
+        "fn main() {}",
+        "fn main() -> ::std::process::ExitCode {
+            fn __go_main() {}
+            rt::__private::run_main(
+                __go_main,
+                rt::Config::new().workers(2).stack_size(64 << 10).blocking_threads(N)
+            )
+        }",
+    );
+    let fails = |arguments: &str, message| fails(arguments, "fn main() {}", message);
+    fails(
+        "worker = 2",
+        "unknown argument `worker`: #[main] takes `workers`,",
+    );
+    fails("workers", "expected a number: `workers = 1`");
+    fails("workers = 2, workers = 3", "`workers` is given twice");
+    for value in [
+        "0",
+        "1025",
+        "-1",
+        "1.5",
+        "\"2\"",
+        "true",
+        "99999999999999999999",
+    ] {
+        let message = "`workers` has to be a whole number from 1 to 1024";
+        fails(&format!("workers = {value}"), message);
+    }
+    fails("stack_size = 4096", "from 32768 to 1073741824");
+    fails("blocking_threads = 32001", "from 1 to 32000");
 }
 
 #[test]
@@ -39,7 +75,7 @@ fn leaves_errors_in_the_body_to_rustc() {
         "fn main() { let = }",
         "fn main() -> ::std::process::ExitCode {
             fn __go_main() { let = }
-            rt::__private::run_main(__go_main)
+            rt::__private::run_main(__go_main, rt::Config::new())
         }",
     );
 }

@@ -32,6 +32,18 @@ pub(super) fn refutable(pattern: &Pat, operation: &str, binding: &str) -> Error 
     Error::new_spanned(pattern, message)
 }
 
+/// What is said about `recv(rx) -> msg if condition`. (A test in the body would come when the
+/// message has been taken.)
+pub(super) fn guard(operation: &Ident) -> &'static str {
+    if operation == "send" {
+        "an arm takes no guard: switch it off with a channel that is never ready, \
+         `let off = Sender::never();` and `send(if condition { &tx } else { &off }, value)`"
+    } else {
+        "an arm takes no guard: switch it off with a channel that is never ready, \
+         `let off = channel::never();` and `recv(if condition { &rx } else { &off }) -> msg`"
+    }
+}
+
 pub(super) fn missing_arrow(head: &TokenStream, input: ParseStream) -> Error {
     let found = match input.cursor().token_tree() {
         Some((token, _)) if !input.peek(Token![,]) => format!(", but found `{token}`"),

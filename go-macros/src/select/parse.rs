@@ -12,7 +12,7 @@ use syn::punctuated::Punctuated;
 use syn::{Error, Expr, Pat, Result, Token, token};
 
 use super::errors::{
-    bad_pattern, is_refutable, missing_arrow, misspelling, refutable, unknown_operation,
+    bad_pattern, guard, is_refutable, missing_arrow, misspelling, refutable, unknown_operation,
 };
 use super::{Arm, Operation};
 
@@ -148,7 +148,7 @@ impl Arms {
         }
         let pattern = Pat::parse_multi_with_leading_vert(input)?;
         if input.peek(Token![if]) {
-            return Err(input.error("an arm takes no guard: test in the body"));
+            return Err(input.error(guard(&name)));
         }
         if is_refutable(&pattern) {
             let binding = match &operation {

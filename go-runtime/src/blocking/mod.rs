@@ -52,11 +52,25 @@ pub(crate) use std_io::{reads, writes};
 /// ```
 pub fn blocking<F, T>(f: F) -> T
 where
-    F: FnOnce() -> T + Send,
+    F: FnOnce() -> T + RunsOnAnotherThread,
     T: Send,
 {
     run(f).unwrap_or_else(|error| panic!("{error}"))
 }
+
+/// `Send`, for the closure of [`blocking`], which every closure that is `Send` implements.
+#[diagnostic::on_unimplemented(
+    message = "`blocking` runs its closure on another thread, and this one cannot go there",
+    label = "it captures something that is not `Send`",
+    note = "what it captures by reference has to be `Sync`, and what it captures by `move`, `Send`",
+    note = "what is `Send` and not `Sync` goes as a mutable reference: \
+            `let db = &mut db; blocking(move || db.query())`; what is neither (`Rc`, a guard of a \
+            lock) stays here: take out of it, before, what the closure needs"
+)]
+pub trait RunsOnAnotherThread: Send {}
+
+#[diagnostic::do_not_recommend]
+impl<F: Send> RunsOnAnotherThread for F {}
 
 /// [`blocking`] for what can say that there is no thread.
 pub(crate) fn blocking_io<F, T>(f: F) -> io::Result<T>

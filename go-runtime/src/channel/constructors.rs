@@ -110,6 +110,7 @@ pub fn tick(period: Duration) -> Receiver<Instant> {
 }
 
 /// A channel that never gives a message and is never closed: an arm of a `select!` that is switched off.
+/// [`Sender::never`] is its counterpart. In Go both are a nil channel.
 ///
 /// ```
 /// use go_runtime::channel::{TryRecvError, never};

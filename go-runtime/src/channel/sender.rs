@@ -37,6 +37,32 @@ impl<T> Sender<T> {
         Sender { core }
     }
 
+    /// Makes a sender on which no send is ever possible: an arm of a `select!` that is switched
+    /// off. [`never`](super::never) is its counterpart. In Go both are a nil channel.
+    ///
+    /// Its channel has no receiver and is not closed, so a send waits for ever (unless
+    /// [`close`](Sender::close) is called, which it heeds as any sender). Make it once, outside of
+    /// the loop.
+    ///
+    /// ```
+    /// use go_runtime::{channel::{Sender, unbounded}, select};
+    ///
+    /// let (tx, rx) = unbounded();
+    /// let off = Sender::never();
+    /// for is_on in [false, true] {
+    ///     select! {
+    ///         send(if is_on { &tx } else { &off }, "a message") -> sent => sent.unwrap(),
+    ///         default => assert!(!is_on),
+    ///     }
+    /// }
+    /// assert_eq!(rx.len(), 1);
+    /// ```
+    #[must_use]
+    pub fn never() -> Sender<T> {
+        // Of the two handles that the channel counts, the receiver never exists.
+        Sender::new(Arc::new(Core::new(Some(0))))
+    }
+
     pub(crate) fn core(&self) -> &Arc<Core<T>> {
         &self.core
     }

@@ -278,6 +278,7 @@ impl Builder {
         self.options.as_ref().is_some_and(|options| options.thread)
     }
 
+    #[track_caller]
     pub(super) fn check<F, T>(mut self) -> io::Result<(&'static Runtime, Option<Box<Options>>)> {
         let runtime = Runtime::try_get().map_err(|error| io::Error::other(error.to_string()))?;
         panic_report::install();

@@ -12,8 +12,13 @@ use std::marker::PhantomData;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
+use super::join_future::Ending;
 use super::thread;
+use crate::channel::{Receiver, RecvTimeoutError};
+use crate::clock;
 use crate::primitives::atomic::{AtomicPtr, Ordering};
 use crate::sched::{Options, Parker, Task, TaskRef, VTable, Verdict, blocks};
 
@@ -23,7 +28,8 @@ type Outcome<T> = Result<T, Box<dyn Any + Send + 'static>>;
 #[repr(C)]
 struct Job<F, T> {
     task: Task,
-    /// Null, then perhaps the one who waits in `join`, or a future's (which may take itself out again), then [`ended`].
+    /// Null, then perhaps the parker of `join`, or of a future or an [`Ending`] (which may take
+    /// itself out again), then [`ended`], then perhaps [`taken`].
     joiner: AtomicPtr<Parker>,
     stage: UnsafeCell<Stage<F, T>>,
 }
@@ -43,6 +49,11 @@ struct HandleVTable<T> {
 
 const fn ended() -> *mut Parker {
     ptr::without_provenance_mut(1)
+}
+
+/// A select has taken the result of a goroutine that has ended.
+const fn taken() -> *mut Parker {
+    ptr::without_provenance_mut(2)
 }
 
 impl<F, T> Job<F, T>
@@ -157,6 +168,7 @@ where
     let handle = JoinHandle {
         task,
         vtable: Job::<F, T>::HANDLE,
+        ending: OnceLock::new(),
         result: PhantomData,
     };
     (task, handle)
@@ -165,6 +177,26 @@ where
 /// The right to wait for a goroutine's end and take its result.
 ///
 /// A goroutine or a thread [`join`](Self::join)s; an async task awaits it.
+///
+/// It may be an arm of a [`select!`](crate::select), as if it were a receiver: `recv(handle) ->
+/// result` or `result = <-handle` gives what `join` would. The arm borrows the handle, so one that
+/// loses leaves it as it was. One that wins takes the result, of which there is one only: whatever
+/// asks the same handle for it once more, `join` or an arm that is ready again, panics.
+///
+/// ```
+/// use std::time::Duration;
+/// use go_runtime::{channel, go, select};
+///
+/// let (stop, done) = channel::bounded::<()>(0);
+/// let child = go! { done.recv().is_err() };
+/// let in_time = select! {
+///     recv(child) -> result => Some(result.unwrap()),
+///     default(Duration::from_millis(1)) => None,
+/// };
+/// assert_eq!(in_time, None);
+/// drop(stop);
+/// assert!(child.join().unwrap());
+/// ```
 ///
 /// Dropping it lets the goroutine go on by itself (it *detaches* it). When `main` returns the program ends, whatever
 /// goroutines still run; join those that have to finish.
@@ -177,14 +209,18 @@ where
 pub struct JoinHandle<T> {
     task: TaskRef,
     vtable: HandleVTable<T>,
+    /// `drop` takes its parker out of the goroutine's word.
+    ending: OnceLock<Box<Ending>>,
     result: PhantomData<T>,
 }
 
-// SAFETY: the handle moves a `T` to the thread that joins, and shares nothing else but atomics and the header's constant
-// parts. The closure, which may not be `Send`, is gone before the handle is the job's last owner, or else is dropped by
+// SAFETY: the handle moves a `T` to the thread that joins, and shares nothing else but atomics, the
+// header's constant parts and the `Ending`, which is `Send` and `Sync`. The closure, which may not
+// be `Send`, is gone before the handle is the job's last owner, or else is dropped by
 // the worker.
 unsafe impl<T: Send> Send for JoinHandle<T> {}
-// SAFETY: `&JoinHandle` gives access to atomics and constants only.
+// SAFETY: `&JoinHandle` gives access to atomics, constants and the `Ending`, which is `Sync`. It
+// also gives the result, a `T: Send`, to the one thread whose exchange in `take_ended` succeeds.
 unsafe impl<T: Send> Sync for JoinHandle<T> {}
 
 impl<T> JoinHandle<T> {
@@ -199,7 +235,12 @@ impl<T> JoinHandle<T> {
     /// let payload = failed.join().unwrap_err();
     /// assert_eq!(payload.downcast_ref::<&str>(), Some(&"no luck"));
     /// ```
-    pub fn join(self) -> std::thread::Result<T> {
+    ///
+    /// # Panics
+    /// If an arm of a `select!` has taken the result.
+    #[track_caller]
+    pub fn join(mut self) -> std::thread::Result<T> {
+        self.forget_ending();
         let joiner = self.joiner();
         if joiner.load(Ordering::Acquire) != ended() {
             let parker = Parker::new();
@@ -216,6 +257,79 @@ impl<T> JoinHandle<T> {
         unsafe { self.take() }
     }
 
+    /// Waits for the goroutine to end, for at most `timeout`.
+    ///
+    /// # Errors
+    /// The handle, if the time is over.
+    ///
+    /// # Panics
+    /// As [`join`](Self::join).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (stop, done) = go_runtime::channel::bounded::<()>(0);
+    /// let child = go_runtime::spawn(move || done.recv().is_err());
+    /// let child = child.join_timeout(Duration::from_millis(1)).unwrap_err();
+    /// drop(stop);
+    /// let result = child.join_timeout(Duration::from_secs(60)).unwrap();
+    /// assert!(result.unwrap());
+    /// ```
+    pub fn join_timeout(self, timeout: Duration) -> Result<std::thread::Result<T>, JoinHandle<T>> {
+        match clock::after(timeout) {
+            Some(deadline) => self.join_deadline(deadline),
+            None => Ok(self.join()),
+        }
+    }
+
+    /// Waits for the goroutine to end, until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// The handle, if the time is over.
+    ///
+    /// # Panics
+    /// As [`join`](Self::join).
+    pub fn join_deadline(self, deadline: Instant) -> Result<std::thread::Result<T>, JoinHandle<T>> {
+        match self.ended().recv_deadline(deadline) {
+            Err(RecvTimeoutError::Timeout) => Err(self),
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => Ok(self.take_ended()),
+        }
+    }
+
+    /// A channel that is closed when the goroutine has ended.
+    pub(crate) fn ended(&self) -> &Receiver<()> {
+        // No other parker can be in the word: `join` and a `JoinFuture` own the handle.
+        let make = || Box::new(Ending::new(self.joiner()));
+        self.ending.get_or_init(make).closed()
+    }
+
+    /// Undoes [`ended`](Self::ended), so that another parker can stand in the goroutine's word.
+    pub(super) fn forget_ending(&mut self) {
+        if let Some(ending) = self.ending.take() {
+            ending.leave(self.joiner());
+        }
+    }
+
+    /// Takes the result, once the channel of [`ended`](Self::ended) is closed.
+    ///
+    /// # Panics
+    /// If it has been taken before.
+    #[track_caller]
+    pub(crate) fn take_ended(&self) -> std::thread::Result<T> {
+        let taking =
+            self.joiner()
+                .compare_exchange(ended(), taken(), Ordering::AcqRel, Ordering::Acquire);
+        if taking.is_err() {
+            refuse_second_taking();
+        }
+        // SAFETY: the goroutine has ended, as the word said. Only one exchange can find it so, and
+        // those who take without it own the handle, which is borrowed here.
+        match unsafe { (self.vtable.take)(self.task) } {
+            Some(outcome) => outcome,
+            None => unreachable!("the word said that the result was there"),
+        }
+    }
+
     pub(super) fn joiner(&self) -> &AtomicPtr<Parker> {
         // SAFETY: the handle's reference keeps the job; the vtable is the one of its types.
         unsafe { &*(self.vtable.joiner)(self.task) }
@@ -223,11 +337,12 @@ impl<T> JoinHandle<T> {
 
     /// # Safety
     /// The goroutine has ended: [`joiner`](Self::joiner) says so, or has unparked the one in it.
+    #[track_caller]
     pub(super) unsafe fn take(self) -> std::thread::Result<T> {
         // SAFETY: as the caller says, and nobody else has the handle.
         match unsafe { (self.vtable.take)(self.task) } {
             Some(outcome) => outcome,
-            None => unreachable!("the result is taken once"),
+            None => refuse_second_taking(),
         }
     }
 
@@ -242,7 +357,8 @@ impl<T> JoinHandle<T> {
     /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        let finished = self.joiner().load(Ordering::Acquire) == ended();
+        let word = self.joiner().load(Ordering::Acquire);
+        let finished = word == ended() || word == taken();
         if !finished {
             super::polled_in_vain();
         }
@@ -250,8 +366,18 @@ impl<T> JoinHandle<T> {
     }
 }
 
+#[cold]
+#[track_caller]
+fn refuse_second_taking() -> ! {
+    panic!(
+        "the result of this goroutine has been taken, by an arm of a select: \
+         drop the handle, or leave it out of the select, when its arm has won"
+    )
+}
+
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
+        self.forget_ending();
         // SAFETY: the handle's own reference.
         unsafe { self.task.release() }
     }

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use super::job::JoinHandle;
+use crate::channel::{Receiver, Sender, bounded};
 use crate::primitives::atomic::{AtomicPtr, Ordering};
 use crate::sched::{Parker, Wakeup};
 
@@ -85,6 +87,59 @@ impl Joiner {
     }
 }
 
+/// The end of a goroutine as a channel, which is closed then. A select, or a wait with a deadline,
+/// makes it when it first waits for the goroutine.
+///
+/// A future's parker stands in the goroutine's word, and its waker closes the channel.
+pub(super) struct Ending {
+    closed: Receiver<()>,
+    /// `None` if the goroutine had ended before.
+    joiner: Option<Joiner>,
+}
+
+struct Closer(Sender<()>);
+
+impl Wake for Closer {
+    fn wake(self: Arc<Self>) {
+        self.0.close();
+    }
+}
+
+impl Ending {
+    /// `word` is of the goroutine, and no parker stands in it.
+    pub(super) fn new(word: &AtomicPtr<Parker>) -> Ending {
+        let (sender, closed) = bounded(0);
+        let closer = Arc::new(Closer(sender));
+        let joiner = Joiner::new(&Waker::from(Arc::clone(&closer)));
+        if joiner.stand_in(word) {
+            let joiner = Some(joiner);
+            return Ending { closed, joiner };
+        }
+        // SAFETY: it has not got in.
+        unsafe { joiner.free() };
+        closer.0.close();
+        Ending {
+            closed,
+            joiner: None,
+        }
+    }
+
+    pub(super) fn closed(&self) -> &Receiver<()> {
+        &self.closed
+    }
+
+    /// Takes the parker out of the word that it was made for, or leaves it to the goroutine's end.
+    pub(super) fn leave(self, word: &AtomicPtr<Parker>) {
+        if let Some(joiner) = self.joiner {
+            joiner.leave(word);
+        }
+    }
+}
+
+// A panic of the handle's user leaves it as it was: nothing of the user's runs while it changes.
+impl UnwindSafe for Ending {}
+impl RefUnwindSafe for Ending {}
+
 impl<T> Future for JoinFuture<T> {
     type Output = std::thread::Result<T>;
 
@@ -140,7 +195,8 @@ impl<T> IntoFuture for JoinHandle<T> {
     type Output = std::thread::Result<T>;
     type IntoFuture = JoinFuture<T>;
 
-    fn into_future(self) -> JoinFuture<T> {
+    fn into_future(mut self) -> JoinFuture<T> {
+        self.forget_ending();
         JoinFuture {
             joiner: None,
             handle: Some(self),

@@ -4,16 +4,42 @@ use std::panic;
 use std::process::{ExitCode, Termination};
 
 use super::builder::Builder;
+use crate::config::Config;
 use crate::sched::Runtime;
 use crate::stack;
+
+/// What `main` may return.
+#[diagnostic::on_unimplemented(
+    message = "`main` cannot return `{Self}`",
+    label = "no exit code can be made of this type",
+    note = "`main` returns nothing, a `Result<(), E>` whose `E` is `Debug`, a \
+            `std::process::ExitCode`, or another type that is `std::process::Termination`"
+)]
+#[doc(hidden)]
+pub trait MainResult: Termination + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<R: Termination + 'static> MainResult for R {}
 
 /// Runs `main` as a goroutine named "main", waits for it, and returns its exit code.
 ///
 /// Called on the program's first thread. A panic goes on in that thread, so that the exit code is Rust's own, 101.
 #[doc(hidden)]
 #[track_caller]
-pub fn run_main<R: Termination + 'static>(main: fn() -> R) -> ExitCode {
-    let stack_size = match Runtime::try_get() {
+pub fn run_main<R: MainResult>(main: fn() -> R, config: Config) -> ExitCode {
+    // A function that is called when the runtime runs already may be a main goroutine, too, but
+    // cannot have settings.
+    let started = if config == Config::new() {
+        Ok(())
+    } else {
+        config.start()
+    };
+    // No closure, so that the caller is what has started the runtime.
+    let runtime = match started {
+        Ok(()) => Runtime::try_get(),
+        Err(error) => Err(error),
+    };
+    let stack_size = match runtime {
         Ok(runtime) => runtime.default_stack_size().max(stack::MAIN_SIZE),
         Err(error) => {
             eprintln!("error: {error}");

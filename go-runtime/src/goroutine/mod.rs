@@ -3,6 +3,7 @@
 mod builder;
 mod delayed_spawn;
 mod job;
+mod join_arm;
 mod join_future;
 mod main_goroutine;
 mod panic_message;
@@ -110,8 +111,9 @@ pub(crate) fn give_way() {
     }
 }
 
-/// How many worker threads run goroutines: the number in the environment variable `GOMAXPROCS` if it is set, else the
-/// number of CPUs. It does not change while the program runs.
+/// Returns how many worker threads run goroutines: what the program has
+/// [set](crate::Config::workers), else the number in the environment variable `GOMAXPROCS`, else
+/// the number of CPUs. It does not change while the program runs.
 ///
 /// # Panics
 /// If the runtime cannot start, for example because `GOMAXPROCS` is no number from 1 to 1024.
@@ -119,6 +121,7 @@ pub(crate) fn give_way() {
 /// ```
 /// assert!(go_runtime::gomaxprocs() >= 1);
 /// ```
+#[track_caller]
 pub fn gomaxprocs() -> usize {
     Runtime::get().workers()
 }
@@ -138,6 +141,7 @@ pub fn gomaxprocs() -> usize {
 /// drop(stop);
 /// assert!(waiting.join().unwrap().is_err());
 /// ```
+#[track_caller]
 pub fn num_goroutine() -> usize {
     Runtime::get().count() + thread::count()
 }

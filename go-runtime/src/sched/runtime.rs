@@ -3,6 +3,7 @@
 //! It starts at the first use and never ends: the workers are threads that go with the process.
 
 use std::io;
+use std::panic::Location;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 
@@ -22,9 +23,10 @@ use super::seat::Seat;
 use super::shortage::Shortage;
 use super::task::{MonitorTick, TaskRef};
 use super::worker::Worker;
-use crate::config::{Config, Debug, StartError};
+use crate::config::{Config, StartError};
 use crate::primitives::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 use crate::primitives::random;
+use crate::settings::{Debug, Settings};
 use crate::stack;
 #[cfg(target_os = "linux")]
 use crate::stack::Room;
@@ -58,7 +60,9 @@ pub(crate) struct Runtime {
     pub(super) depot: Depot,
     /// How often the monitor has looked: a clock that costs nothing to read.
     tick: AtomicU32,
-    config: Config,
+    settings: Settings,
+    /// The call that was the first use, or that of `Config::start`.
+    started_at: &'static Location<'static>,
 }
 
 /// A worker's end of the queue of what it has not started.
@@ -68,8 +72,11 @@ static RUNTIME: OnceLock<Result<&'static Runtime, StartError>> = OnceLock::new()
 
 impl Runtime {
     /// The runtime, started if need be.
+    #[track_caller]
     pub(crate) fn try_get() -> Result<&'static Runtime, StartError> {
-        RUNTIME.get_or_init(Runtime::start).clone()
+        let at = Location::caller();
+        let start = || Runtime::start(Settings::new(&Config::new())?, at);
+        RUNTIME.get_or_init(start).clone()
     }
 
     /// The runtime, started if need be.
@@ -77,6 +84,7 @@ impl Runtime {
     /// # Panics
     /// If it cannot start; the message says why and what to do.
     #[inline]
+    #[track_caller]
     pub(crate) fn get() -> &'static Runtime {
         match RUNTIME.get() {
             Some(Ok(runtime)) => runtime,
@@ -85,16 +93,53 @@ impl Runtime {
     }
 
     #[cold]
+    #[track_caller]
     fn get_slow() -> &'static Runtime {
         Self::try_get()
             .unwrap_or_else(|error| panic!("the goroutine runtime cannot start: {error}"))
     }
 
-    fn start() -> Result<&'static Runtime, StartError> {
-        let config = Config::from_env()?;
-        stack::do_without(!config.debug.colour, config.debug.mprotect);
+    /// Starts the runtime with `config`.
+    ///
+    /// # Errors
+    /// It has been started before, or cannot start. After wrong settings it still can.
+    #[track_caller]
+    pub(crate) fn start_with(config: &Config) -> Result<(), StartError> {
+        let at = Location::caller();
+        // What is wrong in the settings is of no interest once it is too late for them.
+        if RUNTIME.get().is_none() {
+            let settings = Settings::new(config)?;
+            let mut is_ours = false;
+            let result = RUNTIME.get_or_init(|| {
+                is_ours = true;
+                Runtime::start(settings, at)
+            });
+            if is_ours {
+                return result.clone().map(drop);
+            }
+        }
+        match Self::try_get() {
+            Ok(runtime) => Err(StartError::already_started(runtime.started_at)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns how many workers there are, or will be if the runtime starts by itself.
+    pub(crate) fn expected_workers() -> usize {
+        match RUNTIME.get() {
+            Some(Ok(runtime)) => runtime.workers(),
+            // What is wrong with the settings is told when the runtime starts.
+            _ => Settings::new(&Config::new()).map_or(1, |settings| settings.workers),
+        }
+    }
+
+    fn start(
+        settings: Settings,
+        started_at: &'static Location<'static>,
+    ) -> Result<&'static Runtime, StartError> {
+        stack::do_without(!settings.debug.colour, settings.debug.mprotect);
         let runtime: &'static Runtime = Box::leak(Box::new(Runtime {
-            seats: (0..config.workers + EXTRA)
+            seats: (0..settings.workers + EXTRA)
                 .map(|_| OnceLock::new())
                 .collect(),
             made: AtomicUsize::new(0),
@@ -108,18 +153,19 @@ impl Runtime {
             depot: Depot::new(),
             // Not in the first period, which `load::NEVER` seems to precede.
             tick: AtomicU32::new(MonitorTick::from(u8::MAX)),
-            config,
+            settings,
+            started_at,
         }));
         let advice =
             "lower GOMAXPROCS, or raise the limits on threads and memory (ulimit -u, ulimit -v)";
         #[cfg(target_os = "linux")]
         overflow::install();
         // All seats first: workers look at each other's.
-        let queues: Vec<_> = (0..config.workers)
+        let queues: Vec<_> = (0..settings.workers)
             .map(|index| runtime.make_seat(index))
             .collect();
-        runtime.active.store(config.workers, Ordering::Relaxed);
-        runtime.made.store(config.workers, Ordering::Release);
+        runtime.active.store(settings.workers, Ordering::Relaxed);
+        runtime.made.store(settings.workers, Ordering::Release);
         // For saying what went wrong.
         #[cfg(target_os = "linux")]
         let mut room = Room::reserve(ROOM).ok();
@@ -127,17 +173,17 @@ impl Runtime {
             runtime.hire(index, queue).map_err(|(error, _)| {
                 #[cfg(target_os = "linux")]
                 drop(room.take());
-                StartError(format!(
+                StartError::new(format!(
                     "worker thread {} of {} cannot be made ({error}): {advice}",
                     index + 1,
-                    config.workers
+                    settings.workers
                 ))
             })?;
         }
         monitor::start(runtime).map_err(|error| {
             #[cfg(target_os = "linux")]
             drop(room.take());
-            StartError(format!(
+            StartError::new(format!(
                 "the monitor's thread cannot be made ({error}): {advice}"
             ))
         })?;
@@ -246,7 +292,7 @@ impl Runtime {
 
     /// GOMAXPROCS.
     pub(crate) fn workers(&self) -> usize {
-        self.config.workers
+        self.settings.workers
     }
 
     /// The shared sides of all workers, also of the retired ones.
@@ -274,22 +320,22 @@ impl Runtime {
     }
 
     pub(crate) fn blocking_threads(&self) -> usize {
-        self.config.blocking_threads
+        self.settings.blocking_threads
     }
 
     pub(super) fn debug(&self) -> Debug {
-        self.config.debug
+        self.settings.debug
     }
 
     pub(crate) fn default_stack_size(&self) -> usize {
-        self.config.stack_size
+        self.settings.stack_size
     }
 
     /// Whether there is no memory for a stack of `size` bytes (`None`: of the default size), and
     /// goroutines wait for it.
     #[inline]
     pub(crate) fn is_out_of_stacks(&self, size: Option<usize>) -> bool {
-        let size = size.map_or(self.config.stack_size, stack::round_size);
+        let size = size.map_or(self.settings.stack_size, stack::round_size);
         self.shortage.refuses(size)
     }
 

@@ -12,9 +12,9 @@ use std::thread;
 
 use crossbeam_utils::CachePadded;
 
-use crate::config::Config;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::lock::{Mutex, MutexGuard};
+use crate::sched::Runtime;
 use crate::sched::Worker;
 
 /// The most values that a shard keeps.
@@ -60,8 +60,7 @@ struct Shard<T> {
 impl<T> Pool<T> {
     /// An empty pool, whose values `make` makes.
     pub fn new(make: impl Fn() -> T + Send + Sync + 'static) -> Pool<T> {
-        // (What is wrong with the settings is told when the runtime starts.)
-        let workers = Config::from_env().map_or(1, |config| config.workers);
+        let workers = Runtime::expected_workers();
         let shard = || {
             CachePadded::new(Shard {
                 len: AtomicUsize::new(0),

@@ -1,0 +1,61 @@
+//! A handle as an arm of a `select!`: a `recv` arm on the channel that is closed when the goroutine
+//! has ended, and then the result.
+
+use std::thread;
+
+use super::job::JoinHandle;
+use crate::scope::ScopedJoinHandle;
+use crate::select::{AnyArm, RecvArm};
+
+/// The arm of a `JoinHandle` or a `ScopedJoinHandle`.
+pub struct JoinArm<'a, H> {
+    handle: &'a H,
+    ended: RecvArm<'a, ()>,
+}
+
+impl<H> JoinArm<'_, H> {
+    #[doc(hidden)]
+    pub fn __arm(&self) -> AnyArm<'_> {
+        self.ended.__arm()
+    }
+}
+
+impl<T> JoinHandle<T> {
+    /// The arm of a `select!` that waits for this goroutine.
+    #[doc(hidden)]
+    pub fn __go_runtime_receiver(&self) -> JoinArm<'_, Self> {
+        JoinArm {
+            handle: self,
+            ended: self.ended().__go_runtime_receiver(),
+        }
+    }
+}
+
+impl<T> JoinArm<'_, JoinHandle<T>> {
+    /// The result of the goroutine. Called once, when the arm has been chosen.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn __take(self) -> thread::Result<T> {
+        self.handle.take_ended()
+    }
+}
+
+impl<T> ScopedJoinHandle<'_, T> {
+    /// The arm of a `select!` that waits for this goroutine.
+    #[doc(hidden)]
+    pub fn __go_runtime_receiver(&self) -> JoinArm<'_, Self> {
+        JoinArm {
+            handle: self,
+            ended: self.ended().__go_runtime_receiver(),
+        }
+    }
+}
+
+impl<T> JoinArm<'_, ScopedJoinHandle<'_, T>> {
+    /// The result of the goroutine. Called once, when the arm has been chosen.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn __take(self) -> thread::Result<T> {
+        self.handle.take_ended()
+    }
+}

@@ -1,0 +1,240 @@
+//! What the runtime starts with: what the program has set, else what the environment says, checked
+//! once.
+
+use std::env;
+use std::ffi::OsString;
+use std::ops::RangeInclusive;
+
+use crate::config::{Config, StartError};
+use crate::stack;
+
+/// The largest number of workers; more is surely a mistake, and would fail later and less clearly.
+const MAX_WORKERS: usize = 1024;
+
+/// How many threads there may be for blocking calls, unless `GOBLOCKING` says otherwise.
+const BLOCKING_THREADS: usize = 1024;
+/// More than this many are surely a mistake: Linux allows a process about as many at all.
+const MAX_BLOCKING_THREADS: usize = 32_000;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// How many workers run goroutines.
+    pub(crate) workers: usize,
+    /// The default stack size in bytes.
+    pub(crate) stack_size: usize,
+    /// How many threads there may be for blocking calls.
+    pub(crate) blocking_threads: usize,
+    pub(crate) debug: Debug,
+}
+
+/// The switches of `GODEBUG`: a list of `name` or `name=0`, `name=1`, with commas between. As in
+/// Go, names that mean nothing to us are let pass, for the list is shared by all that a program is
+/// made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Debug {
+    /// Whether goroutines are reported that hold their worker: all of them after some milliseconds,
+    /// or none; by default those that block it for long while others wait.
+    pub(crate) slow: Option<bool>,
+    /// Looks, at each park, for code that takes for granted that calls on a thread nest.
+    pub(crate) nesting: bool,
+    /// Offsets the tops of stacks against each other.
+    pub(crate) colour: bool,
+    /// Makes guard pages in the way that costs mappings, as on old kernels.
+    pub(crate) mprotect: bool,
+}
+
+impl Debug {
+    fn parse(list: &str) -> Debug {
+        let said = |name: &str| {
+            let mut said = list.split(',').filter_map(|item| {
+                let (said, value) = item.trim().split_once('=').unwrap_or((item.trim(), "1"));
+                (said == name).then_some(value != "0")
+            });
+            said.next_back()
+        };
+        let is_on = |name: &str, usual: bool| said(name).unwrap_or(usual);
+        Debug {
+            slow: said("slow"),
+            nesting: is_on("nesting", false),
+            colour: is_on("colour", true),
+            mprotect: is_on("mprotect", false),
+        }
+    }
+}
+
+impl Settings {
+    /// A variable whose setting is in `config` is not read.
+    pub(crate) fn new(config: &Config) -> Result<Settings, StartError> {
+        Ok(Settings {
+            workers: workers(config.workers, env::var_os("GOMAXPROCS"))?,
+            stack_size: stack_size(config.stack_size, env::var_os("GOSTACK"))?,
+            blocking_threads: blocking_threads(config.blocking_threads, env::var_os("GOBLOCKING"))?,
+            debug: Debug::parse(&env::var("GODEBUG").unwrap_or_default()),
+        })
+    }
+}
+
+fn number(var: &OsString) -> Option<usize> {
+    var.to_str().and_then(|text| text.trim().parse().ok())
+}
+
+fn workers(set: Option<usize>, var: Option<OsString>) -> Result<usize, StartError> {
+    const RANGE: RangeInclusive<usize> = 1..=MAX_WORKERS;
+    let cpus = num_cpus::get();
+    if let Some(n) = set {
+        return check(n, RANGE, "workers");
+    }
+    let Some(var) = var.filter(|var| !var.is_empty()) else {
+        return Ok(cpus.min(MAX_WORKERS));
+    };
+    number(&var).filter(|n| RANGE.contains(n)).ok_or_else(|| {
+        StartError::new(format!(
+            "GOMAXPROCS={var:?} is no number of workers: set it to a whole number from 1 to \
+             {MAX_WORKERS}, or unset it to get one worker a CPU ({cpus} here)"
+        ))
+    })
+}
+
+fn blocking_threads(set: Option<usize>, var: Option<OsString>) -> Result<usize, StartError> {
+    const RANGE: RangeInclusive<usize> = 1..=MAX_BLOCKING_THREADS;
+    if let Some(n) = set {
+        return check(n, RANGE, "blocking_threads");
+    }
+    let Some(var) = var.filter(|var| !var.is_empty()) else {
+        return Ok(BLOCKING_THREADS);
+    };
+    number(&var).filter(|n| RANGE.contains(n)).ok_or_else(|| {
+        StartError::new(format!(
+            "GOBLOCKING={var:?} is no number of threads for blocking calls: set it to a whole \
+             number from 1 to {MAX_BLOCKING_THREADS}, or unset it to get up to {BLOCKING_THREADS}"
+        ))
+    })
+}
+
+/// A setting in code.
+fn check(n: usize, range: RangeInclusive<usize>, setting: &str) -> Result<usize, StartError> {
+    if range.contains(&n) {
+        return Ok(n);
+    }
+    let (least, most) = (range.start(), range.end());
+    Err(StartError::new(format!(
+        "the setting `{setting}` is {n}, and has to be from {least} to {most}"
+    )))
+}
+
+fn stack_size(set: Option<usize>, var: Option<OsString>) -> Result<usize, StartError> {
+    let round = |bytes: usize, what: &str| {
+        stack::check_size(bytes)
+            .map(stack::round_size)
+            .map_err(|error| StartError::new(format!("{what}{bytes}: {error}")))
+    };
+    if let Some(bytes) = set {
+        return round(bytes, "the setting `stack_size` is ");
+    }
+    let Some(var) = var.filter(|var| !var.is_empty()) else {
+        return Ok(stack::round_size(stack::DEFAULT_SIZE));
+    };
+    let bytes = number(&var).ok_or_else(|| {
+        StartError::new(format!(
+            "GOSTACK={var:?} is no stack size: set it to a number of bytes from {} (32 KiB) to {} \
+             (1 GiB), such as {} (256 KiB), or unset it",
+            stack::MIN_SIZE,
+            stack::MAX_SIZE,
+            stack::DEFAULT_SIZE
+        ))
+    })?;
+    round(bytes, "GOSTACK=")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_checked() {
+        assert_eq!(workers(None, Some("3".into())), Ok(3));
+        assert_eq!(workers(None, Some("".into())), Ok(num_cpus::get()));
+        for bad in ["abc", "0", "-1", "1.5", "99999999999999999999", "1025"] {
+            let error = workers(None, Some(bad.into())).unwrap_err().to_string();
+            assert!(
+                error.contains("GOMAXPROCS") && error.contains("from 1 to 1024"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn blocking_threads_are_checked() {
+        assert_eq!(blocking_threads(None, None), Ok(1024));
+        assert_eq!(blocking_threads(None, Some("7".into())), Ok(7));
+        for bad in ["abc", "0", "-1", "32001", "1e3"] {
+            let error = blocking_threads(None, Some(bad.into()))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains("GOBLOCKING"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_set_in_code_wins() {
+        let bad = || Some("abc".into());
+        assert_eq!(workers(Some(3), bad()), Ok(3));
+        assert_eq!(blocking_threads(Some(3), bad()), Ok(3));
+        assert_eq!(stack_size(Some(70_000), bad()), Ok(131_072));
+        let errors = [
+            (
+                workers(Some(0), None),
+                "`workers` is 0, and has to be from 1 to 1024",
+            ),
+            (workers(Some(1025), None), "`workers` is 1025"),
+            (blocking_threads(Some(0), None), "`blocking_threads` is 0"),
+            (stack_size(Some(4096), None), "`stack_size` is 4096"),
+        ];
+        for (result, text) in errors {
+            let error = result.unwrap_err().to_string();
+            assert!(error.contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn debug_switches() {
+        let usual = Debug {
+            slow: None,
+            nesting: false,
+            colour: true,
+            mprotect: false,
+        };
+        assert_eq!(Debug::parse(""), usual);
+        assert_eq!(Debug::parse("gctrace=1,,schedtrace=1000"), usual);
+        let slow = Debug {
+            slow: Some(true),
+            ..usual
+        };
+        for list in ["slow", "slow=1", "gctrace=1, slow", "slow=0,slow=1"] {
+            assert_eq!(Debug::parse(list), slow, "{list}");
+        }
+        let others = Debug {
+            slow: Some(false),
+            nesting: true,
+            colour: false,
+            mprotect: true,
+        };
+        assert_eq!(Debug::parse("colour=0,mprotect=1,slow=0,nesting=1"), others);
+    }
+
+    #[test]
+    fn stack_sizes_are_checked() {
+        assert_eq!(
+            stack_size(None, None),
+            Ok(stack::round_size(stack::DEFAULT_SIZE))
+        );
+        assert_eq!(stack_size(None, Some("65536".into())), Ok(65536));
+        assert_eq!(stack_size(None, Some("70000".into())), Ok(131_072));
+        for bad in ["abc", "3", "32767", "1073741825", "99999999999"] {
+            let error = stack_size(None, Some(bad.into())).unwrap_err().to_string();
+            for part in ["GOSTACK", "32 KiB", "1 GiB"] {
+                assert!(error.contains(part), "{part}: {error}");
+            }
+        }
+    }
+}

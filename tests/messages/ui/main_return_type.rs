@@ -1,0 +1,4 @@
+#[go_runtime::main]
+fn main() -> i32 {
+    5
+}
