@@ -6,5 +6,8 @@ pub mod coming_from_go {}
 #[doc = include_str!("../docs/coming_from_tokio.md")]
 pub mod coming_from_tokio {}
 
+#[doc = include_str!("../docs/crates.md")]
+pub mod crates {}
+
 #[doc = include_str!("../docs/soundness.md")]
 pub mod soundness {}

@@ -1,0 +1,230 @@
+//! Crates, and parts of std, that take for granted that calls on one thread nest, or that the one
+//! who holds a lock goes on: in goroutines of one worker a wait in the middle of such a call lets
+//! others in. In a goroutine with a thread of its own, and in `without_parking`, it does not.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use go_runtime::{JoinHandle, go, time::sleep, without_parking};
+
+/// Where calls nest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Region {
+    /// `go!(thread; ...)`.
+    Thread,
+    /// `without_parking(|| ...)`.
+    WithoutParking,
+}
+
+impl Region {
+    /// Both.
+    pub const ALL: [Region; 2] = [Region::Thread, Region::WithoutParking];
+
+    fn start<T: Send + 'static>(self, f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        match self {
+            Region::Thread => go!(thread; f()),
+            Region::WithoutParking => go!({ without_parking(f) }),
+        }
+    }
+
+    /// Calls `f` in several goroutines, with their numbers.
+    fn call<T: Send + 'static>(self, f: impl Fn(usize) -> T + Send + Sync + 'static) -> Vec<T> {
+        let f = Arc::new(f);
+        let start = |number| {
+            let f = Arc::clone(&f);
+            self.start(move || f(number))
+        };
+        let goroutines: Vec<_> = (0..SEVERAL).map(start).collect();
+        goroutines
+            .into_iter()
+            .map(|goroutine| goroutine.join().unwrap())
+            .collect()
+    }
+}
+
+const SEVERAL: usize = 8;
+
+/// Parks a goroutine, if it may.
+fn wait() {
+    sleep(Duration::from_millis(1));
+}
+
+/// The crates, and what each does in a region.
+pub const ALL: &[(&str, fn(Region))] = &[
+    ("std::sync::Mutex", std_mutex),
+    ("parking_lot", parking_lot),
+    ("OnceLock, LazyLock", once),
+    ("thread_local", initializer),
+    ("scoped-tls", scoped_tls),
+    ("tracing", tracing),
+    ("rayon", rayon),
+    #[cfg(feature = "heavy")]
+    ("openssl", openssl),
+    #[cfg(feature = "heavy")]
+    ("mlua", mlua),
+    #[cfg(feature = "heavy")]
+    ("wasmtime", wasmtime),
+];
+
+/// A guard is held over a wait.
+fn std_mutex(region: Region) {
+    let count = Arc::new(Mutex::new(0));
+    let shared = Arc::clone(&count);
+    region.call(move |_| {
+        let mut count = shared.lock().unwrap();
+        let before = *count;
+        wait();
+        *count = before + 1;
+    });
+    assert_eq!(*count.lock().unwrap(), SEVERAL);
+}
+
+fn parking_lot(region: Region) {
+    let count = Arc::new(::parking_lot::RwLock::new(0));
+    let shared = Arc::clone(&count);
+    region.call(move |_| {
+        let mut count = shared.write();
+        let before = *count;
+        wait();
+        *count = before + 1;
+    });
+    assert_eq!(*count.read(), SEVERAL);
+}
+
+/// An initializer waits.
+fn once(region: Region) {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let before = CALLS.load(Ordering::Relaxed);
+    let initialize: fn() -> usize = || {
+        wait();
+        CALLS.fetch_add(1, Ordering::Relaxed)
+    };
+    let (once, lazy) = (OnceLock::new(), LazyLock::new(initialize));
+    let values = region.call(move |_| *once.get_or_init(initialize) + *lazy);
+    assert!(values.iter().all(|value| *value == values[0]));
+    assert_eq!(CALLS.load(Ordering::Relaxed) - before, 2);
+}
+
+/// A thread-local's initializer waits. std drops a value that is made a second time.
+fn initializer(region: Region) {
+    static MADE: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
+    thread_local! {
+        static VALUE: Box<usize> = {
+            wait();
+            MADE.lock().unwrap().push(thread::current().id());
+            Box::new(42)
+        };
+    }
+    region.call(|_| VALUE.with(|value| assert_eq!(**value, 42)));
+    let made = MADE.lock().unwrap();
+    let threads: HashSet<_> = made.iter().collect();
+    assert_eq!(
+        threads.len(),
+        made.len(),
+        "a thread has made its value twice"
+    );
+}
+
+/// A pointer to the value is in a thread-local while the closure runs.
+fn scoped_tls(region: Region) {
+    ::scoped_tls::scoped_thread_local!(static NUMBER: usize);
+    region.call(|number| {
+        NUMBER.set(&number, || {
+            wait();
+            NUMBER.with(|current| assert_eq!(*current, number));
+        });
+    });
+}
+
+/// The spans that are entered are a stack in a thread-local.
+fn tracing(region: Region) {
+    use ::tracing::{Span, info_span, subscriber::set_global_default};
+    // Another test may have done so.
+    let _ = set_global_default(tracing_subscriber::registry());
+    region.call(|number| {
+        let span = info_span!("request", number);
+        let entered = span.enter();
+        wait();
+        assert_eq!(Span::current().id(), span.id());
+        drop(entered);
+        assert_eq!(Span::current().id(), None);
+    });
+}
+
+/// A goroutine blocks until rayon's threads have the result, and waits meanwhile.
+fn rayon(region: Region) {
+    let sums = region.call(|number| {
+        ::rayon::scope(|scope| {
+            scope.spawn(|_| thread::sleep(Duration::from_millis(1)));
+            (0..=number).sum::<usize>()
+        })
+    });
+    assert_eq!(sums.iter().sum::<usize>(), 84);
+}
+
+/// A thread's errors are in a queue, from which whoever asks takes all.
+#[cfg(feature = "heavy")]
+fn openssl(region: Region) {
+    use ::openssl::error::ErrorStack;
+    use ::openssl::pkey::PKey;
+    region.call(|number| {
+        let error = PKey::private_key_from_pem(b"no key").unwrap_err();
+        assert!(ErrorStack::get().errors().is_empty());
+        if number % 2 == 0 {
+            error.put();
+            wait();
+            assert_eq!(ErrorStack::get().errors().len(), error.errors().len());
+        } else {
+            wait();
+            assert!(ErrorStack::get().errors().is_empty());
+        }
+    });
+}
+
+/// A state's lock is reentrant: all goroutines of a worker are the same owner.
+#[cfg(feature = "heavy")]
+fn mlua(region: Region) {
+    let lua = ::mlua::Lua::new();
+    let pause = lua
+        .create_function(|_, number: usize| {
+            wait();
+            Ok(number + 1)
+        })
+        .unwrap();
+    lua.globals().set("pause", pause).unwrap();
+    let numbers = region.call(move |number| {
+        let chunk = lua.load("local n = ... ; for i = 1, 3 do n = pause(n) end; return n");
+        chunk.call::<usize>(number).unwrap()
+    });
+    assert_eq!(numbers, (3..SEVERAL + 3).collect::<Vec<_>>());
+}
+
+/// The activations of a thread's instances are a list in a thread-local.
+#[cfg(feature = "heavy")]
+fn wasmtime(region: Region) {
+    use ::wasmtime::{Engine, Instance, Module, Store};
+    const PROGRAM: &str = r#"
+        (module
+            (import "" "pause" (func $pause (param i32) (result i32)))
+            (func (export "run") (param i32) (result i32)
+                (call $pause (call $pause (local.get 0)))))
+    "#;
+    let engine = Engine::default();
+    let module = Module::new(&engine, PROGRAM).unwrap();
+    let numbers = region.call(move |number| {
+        let mut store = Store::new(&engine, ());
+        let pause = ::wasmtime::Func::wrap(&mut store, |number: i32| {
+            wait();
+            number + 1
+        });
+        let instance = Instance::new(&mut store, &module, &[pause.into()]).unwrap();
+        let run = instance
+            .get_typed_func::<i32, i32>(&mut store, "run")
+            .unwrap();
+        run.call(&mut store, number as i32).unwrap()
+    });
+    assert_eq!(numbers, (2..SEVERAL as i32 + 2).collect::<Vec<_>>());
+}

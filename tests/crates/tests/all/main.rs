@@ -1,0 +1,91 @@
+//! Runs every case and every recipe, with one worker and with four, in a process each.
+//!
+//! What needs a server that could not be started is skipped by name, and counted in the end.
+
+mod cases;
+mod job_queue;
+mod page;
+mod recipes;
+mod runner;
+mod service;
+mod supervisor;
+
+use std::env;
+use std::process::{Command, ExitCode};
+
+use go_crates::nesting::{self, Region};
+use go_crates::world::{Needs, Servers, World};
+
+use crate::runner::Test;
+
+/// Says with how many workers this process, a child of the one that has started the servers, runs.
+const CHILD: &str = "GO_CRATES_CHILD";
+const HEAVY: &str = "mlua, native-tls, openssl, reqwest, sqlx, wasmtime";
+
+fn main() -> ExitCode {
+    if let Some(code) = supervisor::sleeper() {
+        return code;
+    }
+    if let Some(workers) = env::var_os(CHILD) {
+        return child(workers == "1");
+    }
+    let servers = Servers::start();
+    servers.report();
+    let mut failed = false;
+    for workers in ["1", "4"] {
+        println!("\nGOMAXPROCS={workers}");
+        let mut child = Command::new(env::current_exe().expect("this program has a path"));
+        child.args(env::args_os().skip(1)).envs(servers.variables());
+        let status = child
+            .env("GOMAXPROCS", workers)
+            .env(CHILD, workers)
+            .status();
+        failed |= !status.expect("it starts again").success();
+    }
+    if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn child(single: bool) -> ExitCode {
+    let world: &'static World = Box::leak(Box::new(World::from_env()));
+    let mut tests = Vec::new();
+    let mut add = |name: String, needs: &[Needs], run: Box<dyn FnOnce()>| {
+        let lacks = needs.iter().find(|needs| !world.has(**needs));
+        tests.push(Test {
+            name,
+            lacks: lacks.map(|needs| format!("{needs:?}")),
+            run,
+        });
+    };
+    for case in go_crates::cases::all() {
+        let name = format!("{}, {}", case.name, case.way.name());
+        add(
+            name,
+            &[case.needs],
+            Box::new(move || cases::check(world, case)),
+        );
+    }
+    for region in Region::ALL {
+        for (name, check) in nesting::ALL {
+            add(
+                format!("{name}, nesting in {region:?}"),
+                &[],
+                Box::new(move || check(region)),
+            );
+        }
+    }
+    // Whole programs, which have workers of their own, run once.
+    let programs = [service::ALL, job_queue::ALL, supervisor::ALL, page::ALL].concat();
+    let programs = programs.into_iter().filter(|_| !single);
+    for (name, needs, test) in recipes::ALL.iter().copied().chain(programs) {
+        add(name.to_owned(), needs, Box::new(move || test(world)));
+    }
+    let code = runner::run(tests);
+    if cfg!(not(feature = "heavy")) {
+        println!("not built without --features heavy: {HEAVY}");
+    }
+    code
+}

@@ -1,0 +1,62 @@
+//! A harness as cargo's own, that can say in the end what was skipped, and why.
+//!
+//! Tests run one after the other, since with one worker a test that holds it is in every other's
+//! way. Words on the command line choose the tests whose names contain one of them.
+
+use std::env;
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+
+/// A test, and what it lacks.
+pub(crate) struct Test {
+    pub(crate) name: String,
+    pub(crate) lacks: Option<String>,
+    pub(crate) run: Box<dyn FnOnce()>,
+}
+
+/// Runs them, and prints what cargo's harness prints.
+pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
+    let words: Vec<String> = env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    let (mut passed, mut failed, mut skipped) = (0, Vec::new(), Vec::new());
+    let all = tests.len();
+    for Test { name, lacks, run } in tests {
+        if !words.is_empty() && !words.iter().any(|word| name.contains(word)) {
+            continue;
+        }
+        if let Some(lacks) = lacks {
+            println!("test {name} ... ignored, no {lacks}");
+            skipped.push(name);
+            continue;
+        }
+        // Each of them may leave a lock or a server in disorder only for itself.
+        if panic::catch_unwind(AssertUnwindSafe(run)).is_ok() {
+            println!("test {name} ... ok");
+            passed += 1;
+        } else {
+            println!("test {name} ... FAILED");
+            failed.push(name);
+        }
+    }
+    for (what, names) in [("failed", &failed), ("skipped", &skipped)] {
+        if !names.is_empty() {
+            println!("\n{what}: {}", names.len());
+            names.iter().for_each(|name| println!("    {name}"));
+        }
+    }
+    let ignored = skipped.len();
+    let result = if failed.is_empty() { "ok" } else { "FAILED" };
+    println!(
+        "\ntest result: {result}. {passed} passed; {} failed; {ignored} ignored; 0 measured; \
+         {} filtered out\n",
+        failed.len(),
+        all - passed - failed.len() - ignored,
+    );
+    if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
