@@ -160,9 +160,9 @@
 //! | [`block_on`] | futures in ordinary code, with feature `tokio` also those that need tokio |
 //! | [`net`] | TCP, UDP, Unix sockets, and any other descriptor; with deadlines and done channels |
 //! | [`fs`], [`io`], [`process`] | files, the standard input, child processes, the end of this one |
-//! | [`blocking`] | calls that block a thread |
+//! | [`blocking`], [`Builder::thread`], [`without_parking`] | code that blocks a thread, or needs one for itself |
 //! | [`Config`] | settings in code |
-//! | [`docs`] | [soundness](docs::soundness), [coming from Go](docs::coming_from_go), [coming from tokio](docs::coming_from_tokio) |
+//! | [`docs`] | [soundness](docs::soundness), [coming from Go](docs::coming_from_go), [coming from tokio](docs::coming_from_tokio), [crates](docs::crates) |
 //!
 //! # Settings
 //!
@@ -173,10 +173,16 @@
 //! - `GOMAXPROCS`: the number of workers, 1 to 1024; else the number of CPUs.
 //! - `GOSTACK`: the default size of a stack in bytes, 32 KiB to 1 GiB, rounded up to a power of two; else 256 KiB. It includes a guard page
 //!   and some hundred bytes that the runtime needs.
-//! - `GOBLOCKING`: the most threads for [`blocking`] calls; else 1024.
-//! - `GODEBUG`: a list with commas. `slow=1` reports goroutines that hold their worker for over 10 ms, once for each place where they are
-//!   spawned. For comparisons and tests: `colour=0` lets the tops of all stacks lie at the same place of a page, `mprotect=1` makes guard
-//!   pages as on Linux before 6.13, where each takes two mappings of the process. Any value but 0 switches on; other names are let pass, as Go does.
+//! - `GOBLOCKING`: the most threads for [`blocking`] calls, and as many for goroutines with a thread of
+//!   their own ([`Builder::thread`]); else 1024.
+//! - `GODEBUG`: a list with commas. `slow=1` reports every goroutine that holds its worker for over
+//!   10 ms, once for each spawn site; `slow=0` reports none, and by default those are reported that
+//!   have blocked their worker for a second while others that have started there could run.
+//!   `nesting=1` looks at each park for code that takes nested calls for granted ([why](docs::soundness)),
+//!   and reports each place once. For comparisons and tests: `colour=0` lets the tops of all stacks
+//!   lie at the same place of a page, `mprotect=1` makes guard pages as on Linux before 6.13, where
+//!   each takes two mappings of the process. Any value but 0 switches on; other names are let pass,
+//!   as Go does.
 //!
 //! An empty variable counts as none.
 //!
@@ -203,8 +209,9 @@
 //!   is parked, for a second, so that they hold up no other goroutine. Call [`yield_now`] in long computations, or put them into [`blocking`]. (Polling is no such thing: when `select!` with a `default`, `try_recv`, `try_send`, `is_finished`, [`Mutex::try_lock`](sync::Mutex::try_lock), `try_read`, `try_write`, `try_acquire`, [`Context::err`](context::Context::err) or any operation on a closed channel
 //!   comes to nothing 16 times since the goroutine was resumed, or for 10 ms, others run. As everywhere that others may run, do not hold a guard of a
 //!   [`std::sync::Mutex`] then. Operations that succeed at once never let others run, but for [`Mutex::lock`](sync::Mutex::lock) while others wait for that lock.)
-//! - A guard of a [`std::sync::Mutex`] held over a blocking operation may block the worker for its siblings (one of a [`sync::Mutex`] does not); so may the initialiser of
-//!   a `OnceLock` or `LazyLock` of std's that blocks (those of [`sync`] park).
+//! - A guard of a [`std::sync::Mutex`] held over a blocking operation may block the worker for its
+//!   siblings (one of a [`sync::Mutex`] does not); so may the initializer of a `OnceLock` or
+//!   `LazyLock` of std's that blocks (those of [`sync`] park).
 //! - Another executor's `block_on` blocks the thread, in a goroutine its worker, and with it perhaps those who would wake the future. Use
 //!   [`block_on`] of this crate there; it blocks nobody but the goroutine. (In a thread of an async runtime `.await` instead.)
 //! - When all goroutines wait for ever (a deadlock) nobody says so.
@@ -217,13 +224,16 @@
 //! - A goroutine that overflows its stack runs into a guard page: on Linux a message says which one,
 //!   where it was spawned, and how to give it more, and the process aborts. Other faults are left to
 //!   the handler that was installed before the runtime started.
-//! - A thread-local's initialiser must not block, nor a closure for whose extent a crate keeps a pointer in a thread-local: [why](docs::soundness#what-remains).
+//! - A thread-local's initializer must not park, nor a closure for whose extent a crate keeps a pointer
+//!   in a thread-local: [which crates, and the ways out](docs::soundness#what-remains).
 //!
 //! # Panics
 //!
 //! A panic ends its goroutine only. The panic hook reports it with the goroutine's name and where it was spawned, and
-//! [`JoinHandle::join`] returns it ([`panic_message`] has its text). While a goroutine unwinds it does not switch: a `Drop` that blocks then blocks the worker's
-//! thread, since other goroutines on it would see [`std::thread::panicking`].
+//! [`JoinHandle::join`] returns it ([`panic_message`] has its text). While a goroutine panics it does
+//! not switch: a panic hook, or a `Drop` that runs while it unwinds, that waits then blocks the
+//! worker's thread, since other goroutines on it would see [`std::thread::panicking`].
+//! [What to do instead](docs::soundness#unwinding).
 #![doc(test(attr(deny(warnings), allow(dead_code, unused_variables))))]
 
 mod block_on;
