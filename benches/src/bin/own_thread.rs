@@ -1,0 +1,67 @@
+//! The cost of a hand-over between a goroutine and a goroutine with a thread of its own, beside one
+//! between a goroutine and a plain thread: `cargo run --release -p go-benches --bin own_thread`.
+//!
+//! Both are measured in turn, as round trips over two unbuffered channels; the medians and their
+//! ratio are printed. The ratio should be 1, since both take the same way.
+
+use std::thread;
+use std::time::Instant;
+
+use go_runtime::channel::{Receiver, Sender, bounded};
+use go_runtime::go;
+
+const ROUNDS: u32 = 20_000;
+const RUNS: usize = 15;
+
+fn main() {
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..RUNS {
+        times[0].push(round_trip(|pings, pong| {
+            let echo = thread::spawn(move || echo(&pings, &pong));
+            move || echo.join().unwrap()
+        }));
+        times[1].push(round_trip(|pings, pong| {
+            let echo = go!(thread; move || echo(&pings, &pong));
+            move || echo.join().unwrap()
+        }));
+    }
+    let [plain, own] = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[RUNS / 2]
+    });
+    println!("round trip of a goroutine, ns (medians of {RUNS} runs in turn)");
+    println!("with a plain thread                     {plain:>8.0}");
+    println!("with a goroutine with a thread of its own {own:>6.0}");
+    println!(
+        "ratio                                   {:>8.2}",
+        own / plain
+    );
+}
+
+fn echo(pings: &Receiver<u32>, pong: &Sender<u32>) {
+    for ping in pings.iter() {
+        pong.send(ping).unwrap();
+    }
+}
+
+/// Nanoseconds of a round trip between a goroutine and what `start` starts, which returns the wait
+/// for its end.
+fn round_trip<W>(start: impl FnOnce(Receiver<u32>, Sender<u32>) -> W) -> f64
+where
+    W: FnOnce(),
+{
+    let (ping, pings) = bounded(0);
+    let (pong, pongs) = bounded(0);
+    let wait = start(pings, pong);
+    let asking = go!({
+        let start = Instant::now();
+        for n in 0..ROUNDS {
+            ping.send(n).unwrap();
+            assert_eq!(pongs.recv(), Ok(n));
+        }
+        start.elapsed()
+    });
+    let elapsed = asking.join().unwrap();
+    wait();
+    elapsed.as_nanos() as f64 / f64::from(ROUNDS)
+}
