@@ -159,7 +159,7 @@ impl Builder {
     /// It is for code that blocks its thread, or that takes for granted that nothing else runs on
     /// its thread meanwhile: clients of databases that block, std's and parking_lot's locks that
     /// are held over a wait, rayon, OpenSSL, `tracing`'s `enter`, scoped thread-locals, wasmtime,
-    /// mlua.
+    /// mlua. [The page on crates](crate::docs::crates) has the recipes.
     ///
     /// Otherwise it is a goroutine like others: it has a [`JoinHandle`], a name, and panics like
     /// them, [`num_goroutine`](crate::num_goroutine) counts it, and channels, `select!`, locks,
