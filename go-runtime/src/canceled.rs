@@ -5,8 +5,9 @@ use std::fmt;
 
 /// A done channel was closed, or had a message, before what was waited for had happened.
 ///
-/// [`block_on_with`](crate::block_on_with) and [`WaitGroup::wait_with`](crate::sync::WaitGroup::wait_with) return it.
-/// Sockets say the same by an [`io::Error`](std::io::Error) of which
+/// [`block_on_with`](crate::block_on_with) and
+/// [`WaitGroup::wait_with`](crate::sync::WaitGroup::wait_with) return it. Sockets say the same by
+/// an [`io::Error`](std::io::Error) of which
 #[cfg_attr(unix, doc = "[`net::is_done`](crate::net::is_done) is true,")]
 #[cfg_attr(not(unix), doc = "`net::is_done` is true,")]
 /// a semaphore by [`AcquireError::Canceled`](crate::sync::AcquireError::Canceled).

@@ -233,7 +233,8 @@ fn waits_with_a_done_channel() {
     });
 }
 
-/// As the number may be another process's by now, nothing is sent to a child that has been waited for.
+/// As the number may be another process's by now, nothing is sent to a child that has been waited
+/// for.
 #[test]
 fn children_are_ended_from_elsewhere() {
     in_both(|| {
@@ -282,8 +283,8 @@ fn both_pipes_are_read_at_once() {
     });
 }
 
-/// `PR_SET_PDEATHSIG` ends a child when the thread that forked it ends, as idle threads of the pool do. Until its `exec`
-/// a child has the name of that thread.
+/// `PR_SET_PDEATHSIG` ends a child when the thread that forked it ends, as idle threads of the pool
+/// do. Until its `exec` a child has the name of that thread.
 #[test]
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
@@ -312,7 +313,8 @@ fn children_are_started_by_a_thread_that_lasts() {
     });
 }
 
-/// Starts that wait, more than there are threads at first, do not keep the one that they wait for from being started.
+/// Starts that wait, more than there are threads at first, do not keep the one that they wait for
+/// from being started.
 #[test]
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
@@ -351,7 +353,8 @@ fn a_slow_start_holds_up_no_other() {
 #[ignore = "run by with_several_gomaxprocs"]
 fn a_wait_parks() {
     in_goroutine(|| {
-        // Where the system has pidfds, waits take no thread either. (No other test runs in this process.)
+        // Where the system has pidfds, waits take no thread either. (No other test runs in this
+        // process.)
         let children: Vec<_> = (0..20).map(|_| cat()).collect();
         let waiting: Vec<_> = children
             .into_iter()

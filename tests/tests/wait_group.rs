@@ -239,7 +239,8 @@ fn a_done_channel_that_is_not_ready_after_all() {
         group.add(1);
         scope(|s| {
             let waiting = go!(s; { group.wait_with(&moment) });
-            // The waiter that has seen the moment takes no message, so it may have seen it all the same.
+            // The waiter that has seen the moment takes no message, so it may have seen it all the
+            // same.
             moment.recv().unwrap();
             yield_now();
             group.done();

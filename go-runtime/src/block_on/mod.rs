@@ -94,12 +94,13 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     output
 }
 
-/// [`block_on`] that a done channel ends: the future is then dropped where it is pending, as async code does to cancel.
+/// [`block_on`] that a done channel ends: the future is then dropped where it is pending, as async
+/// code does to cancel.
 ///
-/// `done` is closed, or has a message, which is not received. It is looked at before each poll, so if it is closed from
-/// the beginning the future is not polled at all. In particular `done` may be a context's
-/// ([`ctx.done()`](crate::context::Context::done)), which makes a deadline, too. A poll that does not return is not
-/// ended.
+/// `done` is closed, or has a message, which is not received. It is looked at before each poll, so
+/// if it is closed from the beginning the future is not polled at all. In particular `done` may be
+/// a context's ([`ctx.done()`](crate::context::Context::done)), which makes a deadline, too. A poll
+/// that does not return is not ended.
 ///
 /// ```
 /// use std::time::Duration;
@@ -156,7 +157,8 @@ impl Wake for Calls {
     }
 }
 
-/// Polls the future until it is ready, with `pause` after each poll that leaves it pending, or until that fails.
+/// Polls the future until it is ready, with `pause` after each poll that leaves it pending, or
+/// until that fails.
 fn poll_to_the_end<F: IntoFuture, E>(
     future: F,
     waker: &Waker,

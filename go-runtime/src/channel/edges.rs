@@ -1,10 +1,12 @@
-//! Events that are counted, and those who wait for the next one: readiness of a descriptor, calls of a future's waker.
+//! Events that are counted, and those who wait for the next one: readiness of a descriptor, calls
+//! of a future's waker.
 //!
-//! An edge says that something may have become possible, once. Each is counted, and wakes one of those who wait. A waiter
-//! that finds that an operation would block waits for the count to differ from what it was before the attempt.
+//! An edge says that something may have become possible, once. Each is counted, and wakes one of
+//! those who wait. A waiter that finds that an operation would block waits for the count to differ
+//! from what it was before the attempt.
 //!
-//! No edge is missed: the count is raised before the queue is looked into, and read under the queue's lock before a waiter
-//! goes into the queue (see [`Waiters`]).
+//! No edge is missed: the count is raised before the queue is looked into, and read under the
+//! queue's lock before a waiter goes into the queue (see [`Waiters`]).
 
 use std::time::Instant;
 
@@ -67,8 +69,9 @@ impl Edges {
         self.waiters.wake_all();
     }
 
-    /// Waits for an edge after `at`, for `done` to be ready, or until `limit`, which is asked under the queue's lock: it
-    /// must neither block nor panic. If `done` is ready from the beginning, the wait ends by that, whatever else has come.
+    /// Waits for an edge after `at`, for `done` to be ready, or until `limit`, which is asked under
+    /// the queue's lock: it must neither block nor panic. If `done` is ready from the beginning,
+    /// the wait ends by that, whatever else has come.
     pub(crate) fn wait(
         &self,
         at: Edge,

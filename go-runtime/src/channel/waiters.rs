@@ -1,14 +1,17 @@
-//! The queue of those who wait for something that is not a channel: an edge of a descriptor, the end of a group.
+//! The queue of those who wait for something that is not a channel: an edge of a descriptor, the
+//! end of a group.
 //!
-//! A wait begins only if what is waited for has not happened, which is looked at under the queue's lock. Whoever makes it
-//! happen does so either under that lock, or before it takes the lock to wake the waiters. So either the waiter sees that
-//! it has happened, or the other one finds the waiter in the queue. The same holds for a limit that is changed before the
-//! waiters are woken, as it is read under the lock.
+//! A wait begins only if what is waited for has not happened, which is looked at under the queue's
+//! lock. Whoever makes it happen does so either under that lock, or before it takes the lock to
+//! wake the waiters. So either the waiter sees that it has happened, or the other one finds the
+//! waiter in the queue. The same holds for a limit that is changed before the waiters are woken, as
+//! it is read under the lock.
 //!
-//! A done channel ends a wait as well: an [observer](Observable) stands in the channel's queue, with the same parker as
-//! the waiter here, so one of the two ends the wait and the other is passed over. The observer is queued before the lock
-//! of this queue is given back. This lock is taken before a channel's, and never the other way round: a channel tells
-//! its waiters only after it has given its own lock back.
+//! A done channel ends a wait as well: an [observer](Observable) stands in the channel's queue,
+//! with the same parker as the waiter here, so one of the two ends the wait and the other is passed
+//! over. The observer is queued before the lock of this queue is given back. This lock is taken
+//! before a channel's, and never the other way round: a channel tells its waiters only after it has
+//! given its own lock back.
 
 use std::cell::UnsafeCell;
 use std::ptr;
@@ -51,7 +54,8 @@ impl Waiters {
     /// Wakes the first waiter.
     pub(crate) fn wake_one(&self) {
         if let Some(first) = self.with_queue(WaitQueue::take) {
-            // SAFETY: `take` has claimed it and taken it out of the queue, so this is the one call that ends its wait.
+            // SAFETY: `take` has claimed it and taken it out of the queue, so this is the one call
+            // that ends its wait.
             unsafe { Waiter::finish(first) };
         }
     }
@@ -61,9 +65,9 @@ impl Waiters {
         self.with_queue(WaitQueue::take_all).end(Verdict::Done);
     }
 
-    /// Waits to be woken, for `done` to be ready, or until `limit`. It does not wait if `still` says no. Both closures run
-    /// under the lock: they must neither block nor panic. If `done` is ready from the beginning the wait ends by that,
-    /// whatever else has happened.
+    /// Waits to be woken, for `done` to be ready, or until `limit`. It does not wait if `still`
+    /// says no. Both closures run under the lock: they must neither block nor panic. If `done` is
+    /// ready from the beginning the wait ends by that, whatever else has happened.
     #[inline]
     pub(crate) fn wait(
         &self,
@@ -86,8 +90,9 @@ impl Waiters {
         let observer = Waiter::new(Offer::Message, Claim::Contested);
         if let Some(done) = done {
             observer.set_up(&parker, 0, ptr::null_mut());
-            // SAFETY: it was set up just now, and is in no queue. This function returns, and so ends the observer and its
-            // parker, only after the channel has told it or `stop_observing` below; nothing in between unwinds.
+            // SAFETY: it was set up just now, and is in no queue. This function returns, and so
+            // ends the observer and its parker, only after the channel has told it or
+            // `stop_observing` below; nothing in between unwinds.
             match unsafe { done.observe(&observer) } {
                 Look::Waits(due) => until = until.into_iter().chain(due).min(),
                 Look::Ready => {
@@ -100,8 +105,9 @@ impl Waiters {
         let claim = done.map_or(Claim::until(until), |_| Claim::Contested);
         let waiter = Waiter::new(Offer::Message, claim);
         waiter.set_up(&parker, 0, ptr::null_mut());
-        // SAFETY: the lock is held, so the queue is ours. The waiter is in no queue and set up. Before this frame ends it
-        // has been taken out: by `take` or `take_all` if the verdict is `Done`, else by `remove` below.
+        // SAFETY: the lock is held, so the queue is ours. The waiter is in no queue and set up.
+        // Before this frame ends it has been taken out: by `take` or `take_all` if the verdict is
+        // `Done`, else by `remove` below.
         unsafe { (*self.queue.get()).push(&waiter) };
         // SAFETY: locked above, and the queue is not used any more.
         unsafe { self.lock.unlock() };
@@ -131,7 +137,8 @@ impl Waiters {
     /// Runs `f` on the queue, under the lock. It must not come here again.
     pub(crate) fn with_queue<R>(&self, f: impl FnOnce(&mut WaitQueue) -> R) -> R {
         self.lock.lock();
-        // SAFETY: the lock is held, so no other reference to the queue exists until it is given back below.
+        // SAFETY: the lock is held, so no other reference to the queue exists until it is given
+        // back below.
         let result = f(unsafe { &mut *self.queue.get() });
         // SAFETY: locked above, and the queue is not used any more: no result refers to it.
         unsafe { self.lock.unlock() };

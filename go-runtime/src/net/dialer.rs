@@ -16,16 +16,17 @@ use crate::channel::{Receiver, Select, bounded};
 use crate::clock;
 use crate::goroutine::polled_in_vain;
 
-/// Connects to a name or to several addresses, within one time limit, and until a done channel is closed: Go's
-/// `net.Dialer`.
+/// Connects to a name or to several addresses, within one time limit, and until a done channel is
+/// closed: Go's `net.Dialer`.
 ///
-/// The limits hold for the look-up and all attempts together. The addresses are tried one after the other, and each may
-/// take an equal share of the time that is left, so one that does not answer leaves some for the others. Without a limit
-/// each takes as long as the system lets it, some two minutes on Linux.
+/// The limits hold for the look-up and all attempts together. The addresses are tried one after the
+/// other, and each may take an equal share of the time that is left, so one that does not answer
+/// leaves some for the others. Without a limit each takes as long as the system lets it, some two
+/// minutes on Linux.
 ///
-/// Names are looked up on a thread for [`blocking`](crate::blocking()) calls. A look-up cannot be ended, but the caller
-/// does not wait for it: when the time is over or the done channel is closed, `connect` returns at once, and the look-up
-/// ends by itself.
+/// Names are looked up on a thread for [`blocking`](crate::blocking()) calls. A look-up cannot be
+/// ended, but the caller does not wait for it: when the time is over or the done channel is closed,
+/// `connect` returns at once, and the look-up ends by itself.
 ///
 /// ```
 /// use std::time::Duration;
@@ -61,7 +62,8 @@ impl Dialer {
         }
     }
 
-    /// Limits each `connect` to so much time. With a [deadline](Self::deadline) as well, whichever comes first counts.
+    /// Limits each `connect` to so much time. With a [deadline](Self::deadline) as well, whichever
+    /// comes first counts.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Dialer {
         self.timeout = Some(timeout);
@@ -83,9 +85,10 @@ impl Dialer {
     /// Connects to the first of the addresses that can be reached.
     ///
     /// # Errors
-    /// If none can be reached in time. The text names the addresses that were tried, and what became of each. The
-    /// [kind](io::Error::kind) is that of the last one's error ([`TimedOut`](io::ErrorKind::TimedOut) if the time was
-    /// over), which is also the [source](Error::source).
+    /// If none can be reached in time. The text names the addresses that were tried, and what
+    /// became of each. The [kind](io::Error::kind) is that of the last one's error
+    /// ([`TimedOut`](io::ErrorKind::TimedOut) if the time was over), which is also the
+    /// [source](Error::source).
     ///
     /// ```
     /// use go_runtime::net::{Dialer, TcpListener};

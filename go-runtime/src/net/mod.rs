@@ -1,8 +1,11 @@
 //! Sockets: std's types, with std's names, whose operations park the goroutine and not the thread.
 //!
-//! Code written for [`std::net`] works after changing the `use`: what differs is what blocking does, the types of errors after a
-//! timeout ([`TimedOut`](std::io::ErrorKind::TimedOut) always), and that small writes are [sent at once](#nagles-algorithm). What is more: [deadlines](TcpStream::set_deadline) that also end operations that wait already,
-//! as in Go, operations that a [done channel](WithDone) ends, and a [`Dialer`] that connects by name within a time limit. For descriptors that are not here there is [`Fd`].
+//! Code written for [`std::net`] works after changing the `use`: what differs is what blocking
+//! does, the types of errors after a timeout ([`TimedOut`](std::io::ErrorKind::TimedOut) always),
+//! and that small writes are [sent at once](#nagles-algorithm). What is more:
+//! [deadlines](TcpStream::set_deadline) that also end operations that wait already, as in Go,
+//! operations that a [done channel](WithDone) ends, and a [`Dialer`] that connects by name within a
+//! time limit. For descriptors that are not here there is [`Fd`].
 //!
 //! Names are looked up on a thread for [`blocking`](crate::blocking()) calls. In a goroutine that unwinds, operations block the worker, as all do there
 //! ([panics](crate#panics)); they then go on within some 10 ms of what they wait for.
@@ -51,13 +54,15 @@
 //!
 //! # Nagle's algorithm
 //!
-//! Connections that are made by `connect`, or accepted by a listener that was made by `bind`, have `TCP_NODELAY` set, as
-//! in Go: a small write is sent at once. std and tokio leave it unset, and the system then holds a small write back while
-//! an earlier one has not been acknowledged. A peer that waits for the whole message acknowledges late, so a request or an
-//! answer of two writes takes 40 ms on Linux and not some 50 us, even on one machine. That costs far more than what is
-//! gained, fewer packets for code that writes byte by byte, which a [`BufWriter`](std::io::BufWriter) cures as well. It is
-//! [switched off](TcpStream::set_nodelay) for a connection by `set_nodelay(false)`. A socket that is converted from one of
-//! std's keeps what that had.
+//! Connections that are made by `connect`, or accepted by a listener that was made by `bind`, have
+//! `TCP_NODELAY` set, as in Go: a small write is sent at once. std and tokio leave it unset, and
+//! the system then holds a small write back while an earlier one has not been acknowledged. A peer
+//! that waits for the whole message acknowledges late, so a request or an answer of two writes
+//! takes 40 ms on Linux and not some 50 us, even on one machine. That costs far more than what is
+//! gained, fewer packets for code that writes byte by byte, which a
+//! [`BufWriter`](std::io::BufWriter) cures as well. It is [switched off](TcpStream::set_nodelay)
+//! for a connection by `set_nodelay(false)`. A socket that is converted from one of std's keeps
+//! what that had.
 //!
 //! # When a connection ends
 //!

@@ -54,8 +54,8 @@ stream!(TcpStream, Left::of_partial, drive);
 convert!(TcpStream, net::TcpStream);
 
 impl TcpStream {
-    /// Connects to the first of the addresses that can be reached. Nothing but the system ends that early; a
-    /// [`Dialer`](super::Dialer) has a time limit and a done channel for all of it.
+    /// Connects to the first of the addresses that can be reached. Nothing but the system ends that
+    /// early; a [`Dialer`](super::Dialer) has a time limit and a done channel for all of it.
     ///
     /// # Errors
     /// If none can: the error of the last one.
@@ -138,10 +138,11 @@ impl TcpStream {
             .drive(Way::Read, done, |io| io.peek(buf).map(Left::More))
     }
 
-    /// Sets whether small writes are sent at once (`TCP_NODELAY`) or gathered while an earlier one is not acknowledged
-    /// yet.
+    /// Sets whether small writes are sent at once (`TCP_NODELAY`) or gathered while an earlier one
+    /// is not acknowledged yet.
     ///
-    /// They are sent at once unless this is called with `false`, as in Go and [unlike std](super#nagles-algorithm).
+    /// They are sent at once unless this is called with `false`, as in Go and [unlike
+    /// std](super#nagles-algorithm).
     ///
     /// # Errors
     /// The system's.

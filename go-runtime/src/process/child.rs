@@ -12,15 +12,16 @@ use crate::{Builder, scope};
 
 /// A process that was started: [`std::process::Child`], whose waits park the goroutine.
 ///
-/// Dropping it neither ends the process nor waits for it. Wait for each child in the end: until then the system keeps
-/// its number and its status.
+/// Dropping it neither ends the process nor waits for it. Wait for each child in the end: until
+/// then the system keeps its number and its status.
 ///
-/// A wait may have a deadline or a done channel. That it was given up neither ends the child nor loses its status:
+/// A wait may have a deadline or a done channel. That it was given up neither ends the child nor
+/// loses its status:
 ///
 /// ```
 /// # #[cfg(unix)] {
 /// use std::time::Duration;
-/// use go_runtime::process::{Command, Stdio};
+/// use go_runtime::process::Command;
 ///
 /// let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
 /// let status = match child.wait_timeout(Duration::from_millis(1)).unwrap() {
@@ -96,7 +97,8 @@ impl Child {
         Ok(status)
     }
 
-    /// Closes the pipe to the child's standard input, lest both wait, and waits for the child's end.
+    /// Closes the pipe to the child's standard input, lest both wait, and waits for the child's
+    /// end.
     ///
     /// # Errors
     /// As [`std::process::Child::wait`].
@@ -109,8 +111,8 @@ impl Child {
 
     /// [`wait`](Self::wait) for at most `timeout`; `None` if the child has not ended by then.
     ///
-    /// It closes the pipe to the child's standard input as well. A timeout beyond what an [`Instant`] can express is
-    /// no limit.
+    /// It closes the pipe to the child's standard input as well. A timeout beyond what an
+    /// [`Instant`] can express is no limit.
     ///
     /// # Errors
     /// As [`wait`](Self::wait).
@@ -126,8 +128,9 @@ impl Child {
         self.wait_until::<()>(Some(deadline), None)
     }
 
-    /// [`wait`](Self::wait) until `done` is closed, or has a message, which is not received; `None` if that came first.
-    /// If it is so from the beginning, the result is `None` even if the child has ended.
+    /// [`wait`](Self::wait) until `done` is closed, or has a message, which is not received; `None`
+    /// if that came first. If it is so from the beginning, the result is `None` even if the child
+    /// has ended.
     ///
     /// This is what Go's `exec.CommandContext` does:
     ///
@@ -160,12 +163,12 @@ impl Child {
         self.process.wait_until(deadline, done)
     }
 
-    /// Closes the pipe to the child's standard input, reads what the child writes into its other pipes, and waits for
-    /// its end.
+    /// Closes the pipe to the child's standard input, reads what the child writes into its other
+    /// pipes, and waits for its end.
     ///
     /// # Errors
-    /// As [`std::process::Child::wait_with_output`]; and if there is no memory for the goroutine that reads one of two
-    /// pipes.
+    /// As [`std::process::Child::wait_with_output`]; and if there is no memory for the goroutine
+    /// that reads one of two pipes.
     pub fn wait_with_output(mut self) -> io::Result<Output> {
         drop(self.stdin.take());
         let (out, err) = (self.stdout.take(), self.stderr.take());

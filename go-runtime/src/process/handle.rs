@@ -1,10 +1,12 @@
-//! The end of a child: how it is awaited, and how it is brought about without hitting another process.
+//! The end of a child: how it is awaited, and how it is brought about without hitting another
+//! process.
 //!
-//! The number of a process is free for another one as soon as its parent has waited for it. Whoever signals by number
-//! must therefore know that this has not happened. On Linux 5.3 and newer a pidfd stands for the process itself: it is
-//! polled like a socket, so the wait takes no thread, and a signal through it reaches this process or none. Elsewhere
-//! all that uses the number is under one lock: `try_wait`, which frees it, and `kill`. Neither blocks. The wait then
-//! asks `try_wait` after pauses.
+//! The number of a process is free for another one as soon as its parent has waited for it. Whoever
+//! signals by number must therefore know that this has not happened. On Linux 5.3 and newer a pidfd
+//! stands for the process itself: it is polled like a socket, so the wait takes no thread, and a
+//! signal through it reaches this process or none. Elsewhere all that uses the number is under one
+//! lock: `try_wait`, which frees it, and `kill`. Neither blocks. The wait then asks `try_wait`
+//! after pauses.
 
 use std::fmt;
 use std::io;
@@ -28,10 +30,11 @@ use {
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// A handle on a child process, to end it from elsewhere while [`Child::wait`](super::Child::wait) waits for it.
+/// A handle on a child process, to end it from elsewhere while [`Child::wait`](super::Child::wait)
+/// waits for it.
 ///
-/// Clones stand for the same process. A handle never reaches another process: once the child has been waited for, and
-/// its number may be another process's, nothing is sent.
+/// Clones stand for the same process. A handle never reaches another process: once the child has
+/// been waited for, and its number may be another process's, nothing is sent.
 ///
 /// ```
 /// # #[cfg(unix)] {
@@ -95,8 +98,8 @@ impl Process {
     /// Sends a signal, [`SIGTERM`](crate::signal::SIGTERM) for instance.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the signal has no name, and the system's. That the process has
-    /// ended already is none.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the signal has no name, and the system's.
+    /// That the process has ended already is none.
     ///
     /// ```
     /// use go_runtime::{process::{Command, Stdio}, signal::SIGTERM};
@@ -128,12 +131,14 @@ impl Process {
         }
     }
 
-    /// How the process has ended, or `None` if it has not. std remembers the answer, so it may be asked again.
+    /// How the process has ended, or `None` if it has not. std remembers the answer, so it may be
+    /// asked again.
     pub(super) fn try_wait(&self) -> io::Result<Option<ExitStatus>> {
         self.child().try_wait()
     }
 
-    /// Waits for the end of the process, for one caller at a time; `None` if `deadline` or `done` came first.
+    /// Waits for the end of the process, for one caller at a time; `None` if `deadline` or `done`
+    /// came first.
     pub(super) fn wait_until<D>(
         &self,
         deadline: Option<Instant>,
@@ -162,7 +167,8 @@ impl Process {
                 Err(error) if error.kind() == io::ErrorKind::TimedOut || is_done(&error) => {
                     return Ok(None);
                 }
-                // It cannot be polled for, as there is no descriptor left for a poller; or `try_wait` says so again.
+                // It cannot be polled for, as there is no descriptor left for a poller; or
+                // `try_wait` says so again.
                 Err(_) => {}
             }
         }

@@ -1,16 +1,18 @@
 //! The threads that start children for goroutines. They last as long as the process.
 //!
-//! Linux ties some things to the *thread* that forked: `PR_SET_PDEATHSIG` kills the child when that thread ends. The
-//! threads of the pool for blocking calls end when they are idle, so children are started here instead.
+//! Linux ties some things to the *thread* that forked: `PR_SET_PDEATHSIG` kills the child when that
+//! thread ends. The threads of the pool for blocking calls end when they are idle, so children are
+//! started here instead.
 //!
-//! A start may block for long: the program lies on a slow file system, or a `pre_exec` waits for something. Other
-//! starts must not wait behind it for ever, because it may be one of those that it waits for. So there are several
-//! threads. As many as there are workers are made as they are needed, and another one whenever no order has been taken
-//! for [`PATIENCE`] while a caller waits; the ceiling is that of blocking calls (`GOBLOCKING`). Since none of them
-//! ever ends, their number stays at what the slowest starts have needed.
+//! A start may block for long: the program lies on a slow file system, or a `pre_exec` waits for
+//! something. Other starts must not wait behind it for ever, because it may be one of those that it
+//! waits for. So there are several threads. As many as there are workers are made as they are
+//! needed, and another one whenever no order has been taken for [`PATIENCE`] while a caller waits;
+//! the ceiling is that of blocking calls (`GOBLOCKING`). Since none of them ever ends, their number
+//! stays at what the slowest starts have needed.
 //!
-//! A command travels to the thread and back by value, over the crate's own channels: nothing is lent, so nothing here
-//! is `unsafe`.
+//! A command travels to the thread and back by value, over the crate's own channels: nothing is
+//! lent, so nothing here is `unsafe`.
 
 use std::io;
 use std::mem;
@@ -25,8 +27,8 @@ use crate::channel::{Receiver, Sender, bounded};
 use crate::goroutine::may_switch;
 use crate::sched::{Runtime, Worker};
 
-/// How long all threads may be busy with the same starts before another thread is made. A start takes about a
-/// millisecond as a rule.
+/// How long all threads may be busy with the same starts before another thread is made. A start
+/// takes about a millisecond as a rule.
 const PATIENCE: Duration = Duration::from_millis(10);
 
 /// A command to start, and where the result goes.
@@ -59,8 +61,8 @@ static STARTERS: LazyLock<Starters> = LazyLock::new(|| {
 
 /// Starts the command on a thread that lasts, and parks the goroutine meanwhile.
 ///
-/// On a plain thread, and in a goroutine that unwinds, the calling thread starts it, as with std. (A goroutine's
-/// worker lasts as well.)
+/// On a plain thread, and in a goroutine that unwinds, the calling thread starts it, as with std.
+/// (A goroutine's worker lasts as well.)
 ///
 /// # Errors
 /// The command's; or there is no thread, and none can be made.
@@ -76,8 +78,8 @@ pub(super) fn start(command: &mut Command) -> io::Result<Child> {
     if let Err((order, error)) = STARTERS.submit(order) {
         *command = order.command;
         let what = format!(
-            "no thread can be made for starting a child process ({error}): raise the limit on threads or memory \
-             (ulimit -u, ulimit -v)"
+            "no thread can be made for starting a child process ({error}): raise the limit on \
+             threads or memory (ulimit -u, ulimit -v)"
         );
         return Err(io::Error::new(error.kind(), what));
     }

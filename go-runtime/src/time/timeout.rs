@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::channel::{Receiver, RecvTimeoutError, bounded};
 use crate::goroutine;
 
-/// The time that [`timeout`] or [`WaitGroup::wait_timeout`](crate::sync::WaitGroup::wait_timeout) gave was over.
+/// The time that [`timeout`] or [`WaitGroup::wait_timeout`](crate::sync::WaitGroup::wait_timeout)
+/// gave was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
 

@@ -17,6 +17,8 @@ use loom::thread;
 use self::barrier::Barrier;
 use self::counter::Counter;
 use self::once::Once;
+use crate::channel::bounded;
+use crate::channel::waiters::Woken;
 use crate::check;
 
 /// Who waits for the next round is not released by the last `done` of the one before.
@@ -37,6 +39,26 @@ fn a_wait_group_can_be_used_again() {
             // The second round may begin before the thread of the first has left `done`.
             drop(thread);
         }
+    });
+}
+
+/// A wait is ended by the group or by its done channel, whichever comes first, and leaves nothing in
+/// either's queue.
+#[test]
+fn a_wait_beside_a_done_channel() {
+    check("wait group, beside a done channel", 2, || {
+        let group = Arc::new(Counter::new());
+        group.add(1);
+        let (stop, done) = bounded::<()>(0);
+        let there = group.clone();
+        let ending = thread::spawn(move || there.done());
+        let stopping = thread::spawn(move || drop(stop));
+        let woken = group.wait_until(None, Some(&done));
+        assert!(matches!(woken, Woken::ByEvent | Woken::ByDone));
+        ending.join().unwrap();
+        stopping.join().unwrap();
+        group.wait();
+        assert_eq!(group.wait_until(None, Some(&done)), Woken::ByDone);
     });
 }
 

@@ -184,8 +184,8 @@ impl Semaphore {
         Ok(SemaphorePermit::new(self, n))
     }
 
-    /// Takes `n` permits, and waits for them until `done` is closed, or has a message, which is not received. Go's
-    /// `Acquire(ctx, n)`: pass [`ctx.done()`](crate::context::Context::done).
+    /// Takes `n` permits, and waits for them until `done` is closed, or has a message, which is not
+    /// received. Go's `Acquire(ctx, n)`: pass [`ctx.done()`](crate::context::Context::done).
     ///
     /// If `done` is closed already it takes none, though there may be enough.
     ///

@@ -77,7 +77,8 @@ impl Counter {
         self.waiters.wait(still, || None, None);
     }
 
-    /// Waits until the counter is 0, until `deadline`, or until `done` is ready. It is never `ByNothing`.
+    /// Waits until the counter is 0, until `deadline`, or until `done` is ready. It is never
+    /// `ByNothing`.
     pub(crate) fn wait_until(
         &self,
         deadline: Option<Instant>,

@@ -206,8 +206,8 @@ impl WaitGroup {
         }
     }
 
-    /// Waits until the counter is 0, or until `done` is closed or has a message, which is not received. Pass
-    /// [`ctx.done()`](crate::context::Context::done), for instance.
+    /// Waits until the counter is 0, or until `done` is closed or has a message, which is not
+    /// received. Pass [`ctx.done()`](crate::context::Context::done), for instance.
     ///
     /// ```
     /// use go_runtime::{Canceled, channel::bounded, go, sync::WaitGroup};
