@@ -57,12 +57,12 @@
 //! Connections that are made by `connect`, or accepted by a listener that was made by `bind`, have
 //! `TCP_NODELAY` set, as in Go: a small write is sent at once. std and tokio leave it unset, and
 //! the system then holds a small write back while an earlier one has not been acknowledged. A peer
-//! that waits for the whole message acknowledges late, so a request or an answer of two writes
-//! takes 40 ms on Linux and not some 50 us, even on one machine. That costs far more than what is
-//! gained, fewer packets for code that writes byte by byte, which a
-//! [`BufWriter`](std::io::BufWriter) cures as well. It is [switched off](TcpStream::set_nodelay)
-//! for a connection by `set_nodelay(false)`. A socket that is converted from one of std's keeps
-//! what that had.
+//! that waits for the whole message acknowledges late, so a request of two writes takes 40 ms more
+//! on Linux, even on one machine, and so does an answer. Such stalls are hard to find. What is
+//! given up is smaller: code that writes byte by byte sends more packets, which a
+//! [`BufWriter`](std::io::BufWriter) cures. `set_nodelay(false)` [switches it
+//! off](TcpStream::set_nodelay) for a connection. A socket that is converted from one of std's
+//! keeps what that had.
 //!
 //! # When a connection ends
 //!
