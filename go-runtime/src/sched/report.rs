@@ -46,7 +46,7 @@ impl Reports {
     /// Reports a goroutine that held its worker for `lasted`, which is over, or that still holds
     /// it, if the worker's `seat` is given.
     pub(super) fn held(&mut self, culprit: &Culprit, lasted: Duration, seat: Option<&Seat>) {
-        let doing = match seat.map(|seat| doing(seat)) {
+        let doing = match seat.map(doing) {
             Some(doing) => format!(" so far, {doing}"),
             None => String::new(),
         };
