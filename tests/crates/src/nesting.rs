@@ -52,8 +52,11 @@ fn wait() {
     sleep(Duration::from_millis(1));
 }
 
-/// The crates, and what each does in a region.
-pub const ALL: &[(&str, fn(Region))] = &[
+/// What a crate does in a region.
+pub type Check = fn(Region);
+
+/// The crates.
+pub const ALL: &[(&str, Check)] = &[
     ("std::sync::Mutex", std_mutex),
     ("parking_lot", parking_lot),
     ("OnceLock, LazyLock", once),
@@ -61,11 +64,11 @@ pub const ALL: &[(&str, fn(Region))] = &[
     ("scoped-tls", scoped_tls),
     ("tracing", tracing),
     ("rayon", rayon),
-    #[cfg(feature = "heavy")]
+    #[cfg(feature = "openssl")]
     ("openssl", openssl),
-    #[cfg(feature = "heavy")]
+    #[cfg(feature = "mlua")]
     ("mlua", mlua),
-    #[cfg(feature = "heavy")]
+    #[cfg(feature = "wasmtime")]
     ("wasmtime", wasmtime),
 ];
 
@@ -166,7 +169,7 @@ fn rayon(region: Region) {
 }
 
 /// A thread's errors are in a queue, from which whoever asks takes all.
-#[cfg(feature = "heavy")]
+#[cfg(feature = "openssl")]
 fn openssl(region: Region) {
     use ::openssl::error::ErrorStack;
     use ::openssl::pkey::PKey;
@@ -185,7 +188,7 @@ fn openssl(region: Region) {
 }
 
 /// A state's lock is reentrant: all goroutines of a worker are the same owner.
-#[cfg(feature = "heavy")]
+#[cfg(feature = "mlua")]
 fn mlua(region: Region) {
     let lua = ::mlua::Lua::new();
     let pause = lua
@@ -203,7 +206,7 @@ fn mlua(region: Region) {
 }
 
 /// The activations of a thread's instances are a list in a thread-local.
-#[cfg(feature = "heavy")]
+#[cfg(feature = "wasmtime")]
 fn wasmtime(region: Region) {
     use ::wasmtime::{Engine, Instance, Module, Store};
     const PROGRAM: &str = r#"

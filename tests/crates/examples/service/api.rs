@@ -65,7 +65,7 @@ async fn transfer(
 async fn in_goroutine<T: Send + 'static>(
     find: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Answer<T> {
-    match go!(move || find()).await {
+    match go!({ find() }).await {
         Ok(found) => found.map_err(Error::from),
         // The panic hook has told.
         Err(_panic) => Err(Error(

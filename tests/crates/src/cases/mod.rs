@@ -112,7 +112,7 @@ pub fn all() -> Vec<Case> {
     blocks("redis", Needs::Redis, sql::redis);
     blocks("rusqlite", Needs::Nothing, sql::rusqlite);
     blocks("ureq", Needs::Nothing, http::ureq);
-    #[cfg(feature = "heavy")]
+    #[cfg(feature = "reqwest")]
     blocks("reqwest::blocking", Needs::Nothing, http::reqwest_blocking);
     blocks("rayon", Needs::Nothing, own::rayon);
     blocks("tiny_http", Needs::Nothing, http::tiny_http);
@@ -137,9 +137,9 @@ pub fn all() -> Vec<Case> {
         Needs::Postgresql,
         sql::tokio_postgres,
     );
-    #[cfg(feature = "heavy")]
+    #[cfg(feature = "sqlx")]
     parks("sqlx", "by `block_on`", Needs::Postgresql, sql::sqlx);
-    #[cfg(feature = "heavy")]
+    #[cfg(feature = "reqwest")]
     parks("reqwest", "by `block_on`", Needs::Nothing, http::reqwest);
     parks("axum", "in front", Needs::Nothing, http::axum);
     parks("rustls", "over `net`", Needs::Nothing, sockets::rustls);
@@ -149,14 +149,14 @@ pub fn all() -> Vec<Case> {
         Needs::Nothing,
         sockets::tungstenite,
     );
-    #[cfg(feature = "heavy")]
+    #[cfg(feature = "native-tls")]
     parks(
         "native-tls",
         "over `net`",
         Needs::Nothing,
         sockets::native_tls,
     );
-    #[cfg(feature = "heavy")]
+    #[cfg(feature = "openssl")]
     parks("openssl", "over `net`", Needs::Nothing, sockets::openssl);
     all.sort_by_key(|case| position(case.name));
     all

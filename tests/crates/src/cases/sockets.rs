@@ -104,7 +104,7 @@ pub(super) fn tungstenite(_: &'static World) -> Task {
     })
 }
 
-#[cfg(feature = "heavy")]
+#[cfg(feature = "native-tls")]
 pub(super) fn native_tls(_: &'static World) -> Task {
     use ::native_tls::{Certificate, Identity, TlsAcceptor, TlsConnector};
     let certificate = IDENTITY.certificate.pem();
@@ -126,7 +126,7 @@ pub(super) fn native_tls(_: &'static World) -> Task {
     })
 }
 
-#[cfg(feature = "heavy")]
+#[cfg(feature = "openssl")]
 pub(super) fn openssl(_: &'static World) -> Task {
     use ::openssl::pkey::PKey;
     use ::openssl::ssl::{SslAcceptor, SslConnector, SslMethod, SslVerifyMode};

@@ -31,7 +31,7 @@ pub(super) fn tokio_postgres(world: &'static World) -> Task {
     })
 }
 
-#[cfg(feature = "heavy")]
+#[cfg(feature = "sqlx")]
 pub(super) fn sqlx(world: &'static World) -> Task {
     use ::sqlx::{Connection, Executor, postgres::PgConnectOptions, postgres::PgConnection};
     let port = world.postgresql().get_ports()[0];

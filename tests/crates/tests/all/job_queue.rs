@@ -12,7 +12,9 @@ use go_crates::servers::Server;
 use go_crates::world::{Needs, World};
 use rustix::process::{Pid, Signal, kill_process};
 
-pub(crate) const ALL: &[(&str, &[Needs], fn(&'static World))] = &[(
+use crate::Named;
+
+pub(crate) const ALL: &[Named] = &[(
     "job_queue: a worker and the broker are killed, and no job is lost",
     &[Needs::Redis],
     killed,

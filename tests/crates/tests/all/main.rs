@@ -18,6 +18,9 @@ use go_crates::world::{Needs, Servers, World};
 
 use crate::runner::Test;
 
+/// A test, after its name and what it needs.
+type Named = (&'static str, &'static [Needs], fn(&'static World));
+
 /// Says with how many workers this process, a child of the one that has started the servers, runs.
 const CHILD: &str = "GO_CRATES_CHILD";
 const HEAVY: &str = "mlua, native-tls, openssl, reqwest, sqlx, wasmtime";

@@ -1,11 +1,12 @@
 //! The page on crates shows the recipes as they are.
 
-use go_crates::world::{Needs, World};
+use go_crates::world::World;
+
+use crate::Named;
 
 const PAGE: &str = include_str!("../../../../go-runtime/docs/crates.md");
 
-pub(crate) const ALL: &[(&str, &[Needs], fn(&'static World))] =
-    &[("the page shows the recipes as they are", &[], shown)];
+pub(crate) const ALL: &[Named] = &[("the page shows the recipes as they are", &[], shown)];
 
 fn shown(_: &'static World) {
     for (name, recipe) in [

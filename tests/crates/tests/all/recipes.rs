@@ -17,9 +17,11 @@ use go_runtime::net::{TcpListener, TcpStream};
 use go_runtime::{block_on, go};
 use redis::ConnectionLike;
 
+use crate::Named;
+
 const FOREVER: Duration = Duration::from_secs(60);
 
-pub(crate) const ALL: &[(&str, &[Needs], fn(&'static World))] = &[
+pub(crate) const ALL: &[Named] = &[
     (
         "pool: all of more users than connections get one",
         &[],

@@ -13,7 +13,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use ureq::Agent;
 
-pub(crate) const ALL: &[(&str, &[Needs], fn(&'static World))] = &[
+use crate::Named;
+
+pub(crate) const ALL: &[Named] = &[
     (
         "service: every answer is right under load",
         &[Needs::Postgresql],

@@ -11,9 +11,11 @@ use go_crates::servers::{Server, is_running};
 use go_crates::world::{Needs, World};
 use rustix::process::Pid;
 
+use crate::Named;
+
 const SLEEPER: &str = "GO_CRATES_SLEEPER";
 
-pub(crate) const ALL: &[(&str, &[Needs], fn(&'static World))] = &[(
+pub(crate) const ALL: &[Named] = &[(
     "servers end, and their folders, with a process that is killed",
     &[Needs::Redis],
     killed,
