@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{names, Source};
+use crate::{Source, names};
 
 /// A module for each file that has examples.
 pub(crate) fn extract(sources: &[Source]) -> String {

@@ -108,8 +108,7 @@ fn write_run(folder: &Path, files: &[Source], rename: fn(&Source) -> String) {
         let path = folder.join(&file.name).with_extension("rs");
         write(&path, &rename(file));
         // How others write is not for us to say.
-        let allow =
-            "#[allow(warnings, clippy::all, clippy::undocumented_unsafe_blocks, unsafe_op_in_unsafe_fn)]";
+        let allow = "#[allow(warnings, clippy::all, clippy::undocumented_unsafe_blocks, unsafe_op_in_unsafe_fn)]";
         writeln!(modules, "{allow}\n#[path = {path:?}]\nmod {};", file.name)
             .expect("strings can be written");
     }

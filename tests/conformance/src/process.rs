@@ -4,13 +4,13 @@
 //! brings down its process should be one failure and not the end of all. So a test starts the program that it is in once more, for itself.
 
 use std::io::{self, Write};
-use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::process::{exit, Command};
-use std::sync::{mpsc, PoisonError, RwLock};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, exit};
+use std::sync::{PoisonError, RwLock, mpsc};
 use std::time::Duration;
 use std::{env, thread};
 
-use go_runtime::{gomaxprocs, Builder};
+use go_runtime::{Builder, gomaxprocs};
 
 /// Set for the new process: the test that it is for.
 const TEST: &str = "CONFORMANCE_TEST";

@@ -1,6 +1,6 @@
 //! What the tests use of `crossbeam_utils::thread`, for goroutines.
 
-use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::thread::{Result, ScopedJoinHandle};
 

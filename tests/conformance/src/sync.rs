@@ -5,7 +5,7 @@ use std::sync;
 
 pub use std::sync::*;
 
-use go_runtime::channel::{bounded, Sender};
+use go_runtime::channel::{Sender, bounded};
 
 /// Held for moments only, never while its goroutine parks: so it may block the thread.
 #[derive(Debug, Default)]

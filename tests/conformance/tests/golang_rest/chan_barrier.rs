@@ -3,10 +3,10 @@
 //! Go makes sure that its collector sees a pointer that a sender writes straight onto the stack of a receiver. We have no collector, so
 //! what has to hold is that such a pointer arrives whole, and that what it owns is dropped once.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use go_runtime::channel::{bounded, never, Receiver, Select, Sender};
+use go_runtime::channel::{Receiver, Select, Sender, bounded, never};
 use go_runtime::select;
 
 use crate::Caller;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use go_runtime::channel::{
-    bounded, unbounded, Receiver, RecvError, RecvTimeoutError, Select, SendError, SendTimeoutError,
-    Sender, TryRecvError, TrySendError,
+    Receiver, RecvError, RecvTimeoutError, Select, SendError, SendTimeoutError, Sender,
+    TryRecvError, TrySendError, bounded, unbounded,
 };
 use go_runtime::select;
 

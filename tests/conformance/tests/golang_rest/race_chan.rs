@@ -3,10 +3,10 @@
 //! Go runs these under its detector of data races. Here all that passes besides the channels are relaxed loads and stores, which order
 //! nothing: whoever reads finds what was written before only if the channel says so.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use go_runtime::channel::{bounded, unbounded, Receiver, Select, Sender};
+use go_runtime::channel::{Receiver, Select, Sender, bounded, unbounded};
 use go_runtime::select;
 
 use crate::Caller;
@@ -167,11 +167,7 @@ fn a_channel_is_a_lock<C: Caller>() {
                             send()
                         }
                         counter.store(counter.load(Relaxed) + 1, Relaxed);
-                        if full_is_open {
-                            send()
-                        } else {
-                            receive()
-                        }
+                        if full_is_open { send() } else { receive() }
                     }
                 })
             })

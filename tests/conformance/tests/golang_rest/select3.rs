@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use go_runtime::channel::{
-    after, bounded, never, unbounded, Receiver, RecvError, RecvTimeoutError, Select, SendError,
-    SendTimeoutError, Sender, TryRecvError, TrySendError,
+    Receiver, RecvError, RecvTimeoutError, Select, SendError, SendTimeoutError, Sender,
+    TryRecvError, TrySendError, after, bounded, never, unbounded,
 };
 use go_runtime::select;
 
