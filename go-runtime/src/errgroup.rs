@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::channel::{Receiver, Sender, bounded};
 use crate::context::{Cancel, Context};
-use crate::goroutine::{Builder, started};
+use crate::goroutine::{Builder, Parcel, room_for, started};
 use crate::primitives::lock::{Mutex, MutexGuard};
 use crate::sync::WaitGroup;
 
@@ -60,8 +60,8 @@ struct Shared<E> {
 struct State<E> {
     active: usize,
     limit: Option<Limit>,
-    error: Option<E>,
-    panic: Option<Payload>,
+    error: Option<Parcel<E>>,
+    panic: Option<Parcel<Payload>>,
 }
 
 /// The places of a limit: sending takes one, receiving gives it back.
@@ -202,9 +202,9 @@ impl<E> Group<E> {
         match (panic, error) {
             (Some(payload), error) => {
                 drop(error);
-                panic::resume_unwind(payload)
+                panic::resume_unwind(payload.open())
             }
-            (None, Some(error)) => Err(error),
+            (None, Some(error)) => Err(error.open()),
             (None, None) => Ok(()),
         }
     }
@@ -342,11 +342,11 @@ impl<E> Shared<E> {
         let mut state = self.lock();
         let late = match failure {
             Failure::Error(error) if state.error.is_none() => {
-                state.error = Some(error);
+                state.error = Some(Parcel::new(error));
                 None
             }
             Failure::Panic(payload) if state.panic.is_none() => {
-                state.panic = Some(payload);
+                state.panic = Some(Parcel::new(payload));
                 None
             }
             late => Some(late),
@@ -387,6 +387,7 @@ impl<E> Membership<E> {
         F: FnOnce() -> Result<(), E> + Send + 'static,
         E: Send + 'static,
     {
+        let builder = builder.with_room(room_for::<F, Result<(), E>>());
         builder.spawn(move || {
             // The last to be dropped.
             let membership = self;

@@ -9,13 +9,17 @@ use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
 use crate::channel::{self, Receiver, Sender};
-use crate::goroutine::{Builder, started};
+use crate::goroutine::{Builder, Parcel, room_for, room_for_one, started};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
+
+/// Number of copies of a result that a stack holds while it is sent, in an unoptimized build.
+const SENDING: usize = 30;
 
 /// Goroutines that all return a `T`, to be joined in the order in which they end.
 ///
-/// Dropping the set ends nobody: its goroutines go on by themselves, and their results are dropped. Shared by reference, it may be
-/// added to by several at once.
+/// Dropping the set ends none of its goroutines: they go on by themselves, and their results are
+/// dropped (with a `Drop` that panics, the panic hook reports it, and the panic goes no further).
+/// Shared by reference, it may be added to by several at once.
 ///
 /// ```
 /// use go_runtime::{JoinSet, go};
@@ -38,8 +42,8 @@ use crate::primitives::atomic::{AtomicUsize, Ordering};
 /// A block that captures needs a `move` here, `go!(set; move { ... })`, as nothing can be borrowed: the goroutines may outlive the set. For
 /// those that borrow there is [`scope`](crate::scope).
 pub struct JoinSet<T> {
-    results: Receiver<thread::Result<T>>,
-    sender: Sender<thread::Result<T>>,
+    results: Receiver<Parcel<thread::Result<T>>>,
+    sender: Sender<Parcel<thread::Result<T>>>,
     /// Goroutines whose results nobody has taken yet.
     left: AtomicUsize,
 }
@@ -96,7 +100,7 @@ impl<T> JoinSet<T> {
             unreachable!("the set itself has a sender");
         };
         self.left.fetch_sub(1, Ordering::Relaxed);
-        Some(result)
+        Some(result.open())
     }
 
     /// The same without waiting: `None` if no goroutine has ended that has not been joined.
@@ -115,7 +119,7 @@ impl<T> JoinSet<T> {
     pub fn try_join_next(&mut self) -> Option<thread::Result<T>> {
         let result = self.results.try_recv().ok()?;
         self.left.fetch_sub(1, Ordering::Relaxed);
-        Some(result)
+        Some(result.open())
     }
 
     /// Waits for all goroutines; their results are in the order in which they ended.
@@ -170,11 +174,12 @@ impl<T: Send + 'static> JoinSet<T> {
         F: FnOnce() -> T + Send + 'static,
     {
         let sender = self.sender.clone();
-        builder.spawn(move || {
+        let room = room_for::<F, T>().saturating_add(SENDING.saturating_mul(room_for_one::<T>()));
+        builder.with_room(room).spawn(move || {
             // As a goroutine's own, its state is not seen by anybody after its panic, but for what it shares.
             let result = panic::catch_unwind(AssertUnwindSafe(f));
             // If the set is gone, the result is dropped here.
-            drop(sender.send(result));
+            drop(sender.send(Parcel::new(result)));
         })?;
         // Nobody takes while the set is borrowed here, so the count may come after the result.
         self.left.fetch_add(1, Ordering::Relaxed);

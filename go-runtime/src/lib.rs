@@ -208,7 +208,11 @@
 //!   up to 256 of them, so that `GOMAXPROCS` go on; it retires when the held one is free. Further goroutines that are spawned at the same place start only where nothing
 //!   is parked, for a second, so that they hold up no other goroutine. Call [`yield_now`] in long computations, or put them into [`blocking`]. (Polling is no such thing: when `select!` with a `default`, `try_recv`, `try_send`, `is_finished`, [`Mutex::try_lock`](sync::Mutex::try_lock), `try_read`, `try_write`, `try_acquire`, [`Context::err`](context::Context::err) or any operation on a closed channel
 //!   comes to nothing 16 times since the goroutine was resumed, or for 10 ms, others run. As everywhere that others may run, do not hold a guard of a
-//!   [`std::sync::Mutex`] then. Operations that succeed at once never let others run, but for [`Mutex::lock`](sync::Mutex::lock) while others wait for that lock.)
+//!   [`std::sync::Mutex`] then. After 5 to 10 ms, operations that take let others run even if they
+//!   need not wait: `recv`, `select!` without a `default`,
+//!   [`acquire`](sync::Semaphore::acquire), reads of [`net`]. Operations that give (`send`, writes,
+//!   [`spawn`]), that only try, or that lock or unlock never do so when they succeed at once, but
+//!   for [`Mutex::lock`](sync::Mutex::lock) while others wait for that lock.)
 //! - A guard of a [`std::sync::Mutex`] held over a blocking operation may block the worker for its
 //!   siblings (one of a [`sync::Mutex`] does not); so may the initializer of a `OnceLock` or
 //!   `LazyLock` of std's that blocks (those of [`sync`] park).
@@ -224,12 +228,20 @@
 //! - A goroutine that overflows its stack runs into a guard page: on Linux a message says which one,
 //!   where it was spawned, and how to give it more, and the process aborts. Other faults are left to
 //!   the handler that was installed before the runtime started.
+//! - Values lie on stacks in several copies while they are moved. In an unoptimized build a message
+//!   takes up to 30 times its size of the sender's stack, and of the receiver's, and so does a
+//!   result of the joiner's; in an optimized one 7 times. (For its own closure and result a
+//!   goroutine's stack is enlarged.) Put what is larger than some kilobytes into a `Box`.
+//! - After a `fork` without an `exec` (which [`process::Command`] calls) no goroutine runs in the
+//!   child, where [`spawn`] panics and says so. A goroutine that has called `fork` goes on there as
+//!   a plain thread, which blocks, and has to end by `_exit`.
 //! - A thread-local's initializer must not park, nor a closure for whose extent a crate keeps a pointer
 //!   in a thread-local: [which crates, and the ways out](docs::soundness#what-remains).
 //!
 //! # Panics
 //!
-//! A panic ends its goroutine only. The panic hook reports it with the goroutine's name and where it was spawned, and
+//! A panic ends its goroutine only. std's panic hook reports it, after a line with the goroutine's
+//! name and where it was spawned (a hook that the program sets is called as it is), and
 //! [`JoinHandle::join`] returns it ([`panic_message`] has its text). While a goroutine panics it does
 //! not switch: a panic hook, or a `Drop` that runs while it unwinds, that waits then blocks the
 //! worker's thread, since other goroutines on it would see [`std::thread::panicking`].

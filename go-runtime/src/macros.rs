@@ -136,9 +136,11 @@ macro_rules! go {
 ///
 /// Channels, and the duration, are evaluated once, in source order, on entering. The value of a `send` is evaluated, and
 /// moved, only when its arm has been chosen (as in [crossbeam]; Go evaluates it [on entering]): in a loop the value stays where it is
-/// as long as other arms win, and a closed channel gives it back in the error. Meanwhile the place, or the receiver, waits for it; a value
-/// that panics gives the place back. A partner on a rendezvous waits for the value, even beyond a time that it has set, and others that
-/// wait to send may overtake an arm that is slow to make its value: keep values in `send` arms cheap.
+/// as long as other arms win, and a closed channel gives it back in the error. Meanwhile a place in
+/// the buffer is kept for it; a value that panics gives the place back. On a rendezvous the
+/// receiver waits for the value, even beyond a time that it has set; with a buffer it does not.
+/// Others that wait to send may overtake an arm that is slow to make its value: keep values in
+/// `send` arms cheap.
 ///
 /// Bodies are ordinary code of the function around them: `break`, `continue`, `return` and `?` work, and the value of the body is
 /// the value of the select. It works in goroutines, which park, and on other threads, which block.

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crate::channel::Receiver;
-use crate::goroutine::{Builder, JoinHandle, started};
+use crate::goroutine::{Builder, JoinHandle, contain_panic, room_for, started};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::sync::Counter;
 
@@ -37,11 +37,34 @@ impl Shared {
     }
 }
 
-/// The result of a goroutine, shared by the goroutine and its handle.
-type Packet<T> = Arc<Mutex<Option<thread::Result<T>>>>;
+/// The result of a goroutine, shared by the goroutine and its handle. The later of the two drops
+/// what has not been taken; a panic of that counts as one of the goroutine, whichever it is.
+struct Packet<T> {
+    result: Mutex<Option<thread::Result<T>>>,
+    shared: Arc<Shared>,
+}
 
-fn put<T>(packet: &Packet<T>, result: thread::Result<T>) {
-    *packet.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+impl<T> Packet<T> {
+    fn put(&self, result: thread::Result<T>) {
+        *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+    }
+
+    fn take(&self) -> Option<thread::Result<T>> {
+        let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+        result.take()
+    }
+}
+
+impl<T> Drop for Packet<T> {
+    fn drop(&mut self) {
+        let result = self
+            .result
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if result.is_some() && !contain_panic(|| *result = None) {
+            self.shared.note_panic();
+        }
+    }
 }
 
 /// Runs `f`, which may start goroutines that borrow from the caller's variables, and waits for all of them.
@@ -184,7 +207,10 @@ impl Builder {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        let packet: Packet<T> = Arc::default();
+        let packet = Arc::new(Packet::<T> {
+            result: Mutex::new(None),
+            shared: Arc::clone(&scope.shared),
+        });
         let theirs = (Arc::clone(&packet), Arc::clone(&scope.shared));
         let run = move || {
             let (packet, shared) = theirs;
@@ -193,12 +219,9 @@ impl Builder {
             if result.is_err() {
                 shared.note_panic();
             }
-            put(&packet, result);
+            packet.put(result);
             // If the handle is gone, the result is dropped here, with all that a user's `Drop` does.
-            if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(packet))) {
-                mem::forget(payload);
-                shared.note_panic();
-            }
+            drop(packet);
             shared.running.done();
         };
         /// Counts a goroutine out that has not come to be, also if the closure that it was to run panics when it is dropped.
@@ -213,24 +236,24 @@ impl Builder {
         // SAFETY: `scope` waits for the `done` at the end of the closure, or of `refused` if there is no goroutine. Nothing that
         // borrows is left then: `f` has been called, and the goroutine's share of the packet is gone. (The other is with a
         // handle that cannot outlive the scope, or has been leaked.)
-        let goroutine = unsafe { self.spawn_unchecked(run) }?;
+        let goroutine = unsafe { self.with_room(room_for::<F, T>()).spawn_unchecked(run) }?;
         mem::forget(refused);
         Ok(ScopedJoinHandle {
             goroutine,
             packet,
-            shared: Arc::clone(&scope.shared),
             scope: PhantomData,
         })
     }
 }
 
-/// The right to wait for a scoped goroutine's end and take its result. Dropping it changes nothing: the scope waits all the same.
+/// The right to wait for a scoped goroutine's end and take its result. Dropping it changes nothing:
+/// the scope waits all the same. Should the `Drop` of a result panic that has not been taken, that
+/// counts as a panic of the goroutine.
 ///
 /// It may be an arm of a [`select!`](crate::select), as a [`JoinHandle`] may.
 pub struct ScopedJoinHandle<'scope, T> {
     goroutine: JoinHandle<()>,
-    packet: Packet<T>,
-    shared: Arc<Shared>,
+    packet: Arc<Packet<T>>,
     scope: PhantomData<&'scope ()>,
 }
 
@@ -252,7 +275,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     #[track_caller]
     pub fn join(self) -> thread::Result<T> {
         let ended = self.goroutine.join();
-        take(ended, &self.packet, &self.shared)
+        take(ended, &self.packet)
     }
 
     /// A channel that is closed when the goroutine has ended.
@@ -266,7 +289,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// If it has been taken before.
     #[track_caller]
     pub(crate) fn take_ended(&self) -> thread::Result<T> {
-        take(self.goroutine.take_ended(), &self.packet, &self.shared)
+        take(self.goroutine.take_ended(), &self.packet)
     }
 
     /// Whether the goroutine has ended, so that [`join`](Self::join) would not wait.
@@ -276,12 +299,11 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 }
 
-fn take<T>(ended: thread::Result<()>, packet: &Packet<T>, shared: &Shared) -> thread::Result<T> {
-    let mut packet = packet.lock().unwrap_or_else(PoisonError::into_inner);
+fn take<T>(ended: thread::Result<()>, packet: &Packet<T>) -> thread::Result<T> {
     match (ended, packet.take()) {
         (Ok(()), Some(result)) => {
             if result.is_err() {
-                shared.unhandled.fetch_sub(1, Ordering::Relaxed);
+                packet.shared.unhandled.fetch_sub(1, Ordering::Relaxed);
             }
             result
         }

@@ -4,10 +4,13 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use go_runtime::channel::{Receiver, Select, Sender, bounded, never, unbounded};
+use go_runtime::channel::{Receiver, Select, Sender, at, bounded, never, unbounded};
+use go_runtime::time::sleep;
 use go_runtime::{JoinHandle, go, select, yield_now};
+
+mod support;
 
 /// Arms on the same channel have equal chances also when the select has to wait for a partner.
 #[test]
@@ -60,7 +63,8 @@ fn messages_that_panic_when_dropped() {
         tx.send(Bomb).map_err(std::mem::forget).unwrap();
     }
     catch_unwind(AssertUnwindSafe(|| drop(rx))).unwrap_err();
-    assert_eq!(DROPPED.load(Ordering::Relaxed), 1);
+    // The first panic goes on when all have been dropped.
+    assert_eq!(DROPPED.load(Ordering::Relaxed), 3);
     let back = tx.send(Bomb).unwrap_err();
     catch_unwind(AssertUnwindSafe(|| drop(back))).unwrap_err();
 }
@@ -96,6 +100,75 @@ fn around_a_promise(keeps: bool) {
     })
     .join()
     .unwrap();
+}
+
+/// How a receiver waits for a time that is over, or not at all. It must come back without a
+/// message.
+fn receive_in_time(way: usize, rx: &Receiver<u32>) {
+    let time = Duration::from_millis(1);
+    let over = Instant::now() + time;
+    let (stop, done) = bounded::<()>(0);
+    match way {
+        0 => assert!(rx.recv_timeout(time).is_err()),
+        1 => assert!(rx.recv_deadline(over).is_err()),
+        2 => select! { recv(rx) -> _ => panic!("received"), default(time) => {} },
+        3 => select! { recv(rx) -> _ => panic!("received"), recv(at(over)) -> _ => {} },
+        4 => {
+            go!({
+                sleep(time);
+                drop(stop)
+            });
+            select! { recv(rx) -> _ => panic!("received"), recv(done) -> _ => {} }
+        }
+        5 => {
+            let mut list = Select::new();
+            list.recv(rx);
+            assert!(list.select_timeout(time).is_err());
+            assert!(list.ready_timeout(time).is_err());
+        }
+        6 => select! { recv(rx) -> _ => panic!("received"), default => {} },
+        _ => assert!(rx.try_recv().is_err()),
+    }
+}
+
+/// A `send` arm that is slow to make its value keeps a place in the buffer, and no receiver: not
+/// one that waits already, and none that comes meanwhile.
+#[test]
+fn a_slow_arm_keeps_no_receiver_beyond_its_time() {
+    for capacity in [Some(1), Some(2), None] {
+        for way in 0..8 {
+            for comes_first in [true, false] {
+                support::in_goroutine(move || {
+                    let (tx, rx) = capacity.map_or_else(unbounded, bounded);
+                    let (open, gate) = bounded::<()>(0);
+                    let (told, chosen) = bounded::<()>(4);
+                    let receive = || go!(local; clone(rx) { receive_in_time(way, &rx) });
+                    let first = comes_first.then(receive);
+                    support::settle();
+                    // One more than there are places for.
+                    let arms: Vec<_> = (0..capacity.unwrap_or(1) as u32 + 1)
+                        .map(|n| {
+                            go!(local; clone(tx, gate, told) {
+                                select! {
+                                    send(tx, { told.send(()).unwrap(); gate.recv().unwrap_err(); n }) -> sent => {
+                                        sent.unwrap();
+                                    }
+                                }
+                            })
+                        })
+                        .collect();
+                    chosen.recv().unwrap();
+                    first.unwrap_or_else(receive).join().unwrap();
+                    receive().join().unwrap();
+                    drop(open);
+                    let mut got: Vec<_> = rx.iter().take(arms.len()).collect();
+                    got.sort();
+                    assert!(got.into_iter().eq(0..arms.len() as u32));
+                    arms.into_iter().for_each(|arm| arm.join().unwrap());
+                });
+            }
+        }
+    }
 }
 
 #[test]

@@ -35,6 +35,21 @@ fn arguments_are_evaluated_in_the_caller_and_in_order() {
     assert_eq!(sum.join().unwrap(), 42);
 }
 
+/// The sibling may run only when its spawner lets it, which printing does not.
+#[test]
+fn printing_a_handle_lets_no_other_goroutine_run() {
+    support::in_goroutine(|| {
+        let ran = Rc::new(Cell::new(false));
+        let told = Rc::clone(&ran);
+        let sibling = go!(local; move || told.set(true));
+        for _ in 0..100 {
+            assert!(format!("{sibling:?}").contains("is_finished: false"));
+        }
+        assert!(!ran.get());
+        sibling.join().unwrap();
+    });
+}
+
 #[test]
 fn a_panic_ends_one_goroutine_only() {
     let failed = go!(name = "fails", stack_size = 64 << 10; { panic!("expected") });

@@ -58,6 +58,8 @@ mod goroutine {
 
     pub(crate) fn polled_in_vain() {}
 
+    pub(crate) fn before_a_wait() {}
+
     static NUMBERS: AtomicUsize = AtomicUsize::new(1);
 
     // loom's threads take turns on one of the system's: it is by loom's own storage that they differ.

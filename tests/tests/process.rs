@@ -1,17 +1,18 @@
 //! `process`: children that goroutines wait for.
 #![cfg(unix)]
 
+use std::env;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-
+use std::panic::catch_unwind;
 use std::time::{Duration, Instant};
 
 use go_runtime::channel::{bounded, never};
 use go_runtime::fs::File;
 use go_runtime::process::{Child, Command, Stdio};
 use go_runtime::signal::SIGTERM;
-use go_runtime::{go, scope};
+use go_runtime::{Builder, go, panic_message, scope, time};
 
 #[cfg(target_os = "linux")]
 #[path = "support/child.rs"]
@@ -26,6 +27,73 @@ fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
     command.arg("-c").arg(script);
     command
+}
+
+/// A goroutine calls `fork` and goes on in the child, where it says what it gets.
+#[test]
+#[ignore = "run by forks in a process of its own"]
+fn forks_in_a_goroutine() {
+    in_goroutine(|| {
+        let sibling = go!(local; { time::sleep(Duration::from_millis(20)); eprintln!("sibling") });
+        let (_tx, never) = bounded::<()>(0);
+        time::sleep(Duration::from_millis(1));
+        // SAFETY: the child does what this test is about, and ends by `_exit`, or by a signal.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let spawned = catch_unwind(|| go!({ 3 }));
+            eprintln!("go: {}", panic_message(&*spawned.unwrap_err()));
+            let local = catch_unwind(|| go!(local; { 3 }));
+            eprintln!("local: {}", panic_message(&*local.unwrap_err()));
+            eprintln!("builder: {}", Builder::new().spawn(|| 3).unwrap_err());
+            // What takes no goroutine works as on a thread.
+            time::sleep(Duration::from_millis(50));
+            go_runtime::yield_now();
+            assert_eq!(go_runtime::blocking(|| 5), 5);
+            let (tx, rx) = bounded(1);
+            tx.send(7).unwrap();
+            assert_eq!(rx.recv(), Ok(7));
+            assert!(never.recv_timeout(Duration::from_millis(1)).is_err());
+            eprintln!("worked");
+            if env::var_os("RETURNS").is_some() {
+                return;
+            }
+            let _ = never.recv();
+            unreachable!("nothing can end that");
+        }
+        let mut status = 0;
+        // SAFETY: plain calls; the child is ours, and not waited for yet.
+        unsafe {
+            if env::var_os("RETURNS").is_none() {
+                time::sleep(Duration::from_millis(300));
+                libc::kill(child, libc::SIGKILL);
+            }
+            assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+        }
+        assert!(libc::WIFSIGNALED(status), "{status}");
+        sibling.join().unwrap();
+    });
+}
+
+#[test]
+fn forks() {
+    for (variables, last) in [
+        (&[][..], "a forked child process waits"),
+        (
+            &[("RETURNS", "1")],
+            "the goroutine that called fork has returned",
+        ),
+    ] {
+        let ended = child::succeed("forks_in_a_goroutine", variables);
+        ended.says(&[
+            "go: the goroutine runtime cannot start: this process was forked",
+            "local: cannot spawn a goroutine: this process was forked",
+            "builder: this process was forked",
+            "worked",
+            last,
+        ]);
+        // It has gone on in the parent only.
+        assert_eq!(ended.err.matches("sibling").count(), 1, "{}", ended.all());
+    }
 }
 
 #[test]

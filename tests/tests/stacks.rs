@@ -29,8 +29,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use go_runtime::channel::{Receiver, Sender, bounded, unbounded};
+use go_runtime::errgroup::Group;
 use go_runtime::time::sleep;
-use go_runtime::{Builder, JoinHandle, go, num_goroutine};
+use go_runtime::{Builder, JoinHandle, JoinSet, go, num_goroutine, scope};
 
 use process::Crowd;
 use support::{NET, eventually};
@@ -40,6 +41,54 @@ const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 /// The default size.
 const DEFAULT: usize = 256 * KIB;
+
+// --- values on the stack ---
+
+/// A closure and a result that are such a value, in goroutines of each kind.
+fn values<V: Copy + Send + 'static>(stack_size: usize, value: V) {
+    let builder = || Builder::new().stack_size(stack_size);
+    builder().spawn(move || value).unwrap().join().unwrap();
+    scope(|s| {
+        let scoped = builder().spawn_scoped(s, move || value).unwrap();
+        scoped.join().unwrap();
+    });
+    let mut set = JoinSet::new();
+    set.spawn_with(builder(), move || value).unwrap();
+    set.join_next().unwrap().unwrap();
+    let group = Group::new();
+    group.go(move || Err(value));
+    assert!(group.wait().is_err());
+}
+
+#[derive(Clone, Copy)]
+struct Bytes<const N: usize>([u8; N]);
+#[derive(Clone, Copy)]
+#[repr(align(8192))]
+struct Aligned8(#[expect(dead_code, reason = "it has a size")] [u8; 8 * KIB]);
+#[derive(Clone, Copy)]
+#[repr(align(65536))]
+struct Aligned64(#[expect(dead_code, reason = "it has a size")] [u8; 64 * KIB]);
+
+/// What passes over a stack is counted in its size, with the gaps that its alignment makes. (An
+/// overflow would end the process.)
+#[test]
+fn large_closures_and_results() {
+    fn all() {
+        for stack_size in [32 * KIB, DEFAULT] {
+            values(stack_size, Bytes([1; 500]));
+            values(stack_size, Bytes([1; KIB]));
+            values(stack_size, Bytes([1; 2 * KIB]));
+            values(stack_size, Bytes([1; 4 * KIB]));
+            values(stack_size, Bytes([1; 8 * KIB]));
+            values(stack_size, Bytes([1; 60 * KIB]));
+            values(stack_size, Aligned8([1; 8 * KIB]));
+            values(stack_size, Aligned64([1; 64 * KIB]));
+        }
+    }
+    // Those who spawn and join have copies of their own.
+    let outside = thread::Builder::new().stack_size(64 * MIB).spawn(all);
+    outside.unwrap().join().unwrap();
+}
 
 // --- going deep ---
 

@@ -5,14 +5,19 @@
 mod child;
 mod support;
 
+use std::cell::Cell;
 use std::hint;
+use std::io::{Read, Write};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use go_runtime::channel::{Select, bounded};
-use go_runtime::time::sleep;
-use go_runtime::{go, yield_now};
+use go_runtime::channel::{Select, bounded, unbounded};
+use go_runtime::net::UnixStream;
+use go_runtime::sync::{Mutex, Semaphore};
+use go_runtime::time::{sleep, tick};
+use go_runtime::{go, select, yield_now};
 
 use support::{NET, in_goroutine};
 
@@ -110,9 +115,108 @@ fn those_who_ask_with_no_time_left_let_others_run() {
     });
 }
 
+/// Repeats `operation`, which always succeeds, until a goroutine of the same worker has slept
+/// twice.
+#[track_caller]
+fn repeat_beside_a_sleeper(what: &str, mut operation: impl FnMut()) {
+    let woken = Arc::new(AtomicBool::new(false));
+    go!(local; clone(woken) {
+        (0..2).for_each(|_| sleep(Duration::from_millis(1)));
+        woken.store(true, Ordering::SeqCst);
+    });
+    let end = Instant::now() + NET;
+    while !woken.load(Ordering::SeqCst) {
+        operation();
+        assert!(Instant::now() < end, "{what}: the other one starves");
+    }
+}
+
+/// Operations that may wait, and never need to, let others run all the same.
+#[test]
+#[ignore = "run by another with a GOMAXPROCS of its own"]
+fn those_who_never_need_to_wait() {
+    in_goroutine(|| {
+        let free = Arc::new(Semaphore::new(1));
+        let (_stop, done) = bounded::<()>(0);
+        let hour = Duration::from_secs(3600);
+        repeat_beside_a_sleeper("acquire", || drop(free.acquire().unwrap()));
+        repeat_beside_a_sleeper("acquire_owned", || {
+            drop(Arc::clone(&free).acquire_owned().unwrap());
+        });
+        repeat_beside_a_sleeper("acquire_timeout", || {
+            drop(free.acquire_timeout(1, hour).unwrap());
+        });
+        repeat_beside_a_sleeper("acquire_with", || {
+            drop(free.acquire_with(&done, 1).unwrap())
+        });
+        let (tx, rx) = bounded(1);
+        let send = || tx.send(()).unwrap();
+        repeat_beside_a_sleeper("recv", || {
+            send();
+            rx.recv().unwrap();
+        });
+        repeat_beside_a_sleeper("recv_timeout", || {
+            send();
+            rx.recv_timeout(hour).unwrap();
+        });
+        repeat_beside_a_sleeper("iter", || {
+            send();
+            rx.iter().next().unwrap();
+        });
+        repeat_beside_a_sleeper("tick", || {
+            tick(Duration::from_nanos(1)).recv().unwrap();
+        });
+        repeat_beside_a_sleeper("select", || {
+            select! { send(tx, ()) -> sent => sent.unwrap(), recv(done) -> _ => {} }
+            select! { recv(rx) -> got => got.unwrap(), default(hour) => {} }
+        });
+        repeat_beside_a_sleeper("Select", || {
+            send();
+            let mut list = Select::new();
+            list.recv(&rx);
+            list.ready();
+            list.select().recv(&rx).unwrap();
+        });
+        let (mut one, mut other) = UnixStream::pair().unwrap();
+        repeat_beside_a_sleeper("read", || {
+            one.write_all(b"!").unwrap();
+            other.read_exact(&mut [0]).unwrap();
+        });
+    });
+}
+
+/// What gives, what only tries and what unlocks never lets others run when it succeeds: it may be
+/// called under a lock of std's.
+#[test]
+fn those_who_must_not_switch() {
+    in_goroutine(|| {
+        let ran = Rc::new(Cell::new(false));
+        let told = Rc::clone(&ran);
+        let other = go!(local; move || told.set(true));
+        let (tx, rx) = unbounded();
+        let (bounded_tx, bounded_rx) = bounded(1);
+        let (semaphore, mutex) = (Semaphore::new(1), Mutex::new(0));
+        let end = Instant::now() + Duration::from_millis(25);
+        while Instant::now() < end {
+            tx.send(1).unwrap();
+            rx.try_recv().unwrap();
+            bounded_tx.send_timeout(1, Duration::from_secs(1)).unwrap();
+            bounded_rx.try_recv().unwrap();
+            tx.send(1).unwrap();
+            select! { recv(rx) -> got => got.unwrap(), default => panic!("empty") };
+            drop(semaphore.try_acquire().unwrap());
+            *mutex.lock().unwrap() += 1;
+            *mutex.try_lock().unwrap() += 1;
+        }
+        assert!(!ran.get());
+        other.join().unwrap();
+    });
+}
+
 #[test]
 fn nobody_starves() {
     child::succeed_with_few_and_many(&[
+        "those_who_never_need_to_wait",
         "oldest_beside_chains",
         "sleepers_beside_long_turns",
         "those_who_ask_with_no_time_left_let_others_run",

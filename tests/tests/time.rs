@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures::executor::block_on;
 use go_runtime::channel::{RecvTimeoutError, Select, bounded, never, unbounded};
 use go_runtime::time::{
-    Elapsed, Ticker, Timer, after_func, after_func_at, sleep, sleep_until, timeout,
+    Elapsed, Ticker, Timer, after_func, after_func_at, sleep, sleep_until, tick, timeout,
 };
 use go_runtime::{go, num_goroutine, scope, select, yield_now};
 
@@ -41,10 +41,16 @@ fn a_timer_of_no_time_and_one_of_all_time() {
         assert!(Timer::new(Duration::ZERO).channel().try_recv().is_ok());
         let never = Timer::new(Duration::MAX);
         assert!(never.channel().recv_timeout(MOMENT).is_err());
-        // It had no moment to be kept from.
-        assert!(!never.stop());
-        assert!(!never.reset(Duration::ZERO));
+        assert!(never.stop() && !never.stop());
+        assert!(!never.reset(Duration::MAX) && never.reset(Duration::ZERO));
         assert!(never.channel().recv().is_ok());
+        assert!(!never.stop());
+        let started = after_func(Duration::MAX, || {});
+        assert!(started.reset(Duration::MAX) && started.stop() && !started.stop());
+        let endless = Ticker::new(Duration::MAX);
+        assert!(endless.channel().recv_timeout(MOMENT).is_err());
+        endless.reset(MOMENT);
+        assert!(endless.channel().recv().is_ok());
     });
 }
 
@@ -182,6 +188,24 @@ fn a_ticker_keeps_in_step() {
         let late = ticker.channel().recv().unwrap();
         let next = ticker.channel().recv().unwrap();
         assert!(next - late >= 5 * MOMENT);
+    });
+}
+
+/// A receiver that is late for a tick does not shift those after it: Go's `Tick`.
+#[test]
+fn the_ticks_of_tick_keep_in_step() {
+    support::in_both(|| {
+        let period = Duration::from_micros(500);
+        let ticks = tick(period);
+        let first = ticks.recv().unwrap();
+        for _ in 0..20 {
+            sleep(Duration::from_micros(70));
+            let since = ticks.recv().unwrap() - first;
+            assert_eq!(since.as_nanos() % period.as_nanos(), 0);
+        }
+        // A period of nothing ticks without end, and one of all time never.
+        assert!(tick(Duration::ZERO).iter().take(3).count() == 3);
+        assert!(tick(Duration::MAX).recv_timeout(MOMENT).is_err());
     });
 }
 

@@ -93,7 +93,8 @@ pub fn at(when: Instant) -> Receiver<Instant> {
     Receiver::new(Source::At(Arc::new(At::new(when, identity))))
 }
 
-/// A channel that gives a message, the time, every `period`. Messages that nobody takes in time are left out.
+/// A channel that gives a message, the time, every `period`. Ticks that no receiver takes in time
+/// are left out, and those after them stay in step: all come at whole periods from the start.
 ///
 /// ```
 /// use std::time::Duration;

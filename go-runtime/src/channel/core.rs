@@ -283,9 +283,15 @@ impl<T> Core<T> {
                     return Err(message);
                 }
                 if let Some(receiver) = state.receivers.take() {
+                    // The place is free again, for an arm that waits behind the promise.
+                    let sender = state.admit_sender(self.capacity);
                     drop(state);
                     // SAFETY: claimed and out of its queue; it waits for a `T`.
                     unsafe { hand_over(receiver, message) };
+                    if let Some(sender) = sender {
+                        // SAFETY: claimed and out of its queue.
+                        unsafe { Waiter::finish(sender) };
+                    }
                 } else {
                     state.buffer.push_back(message);
                 }

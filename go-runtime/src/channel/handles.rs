@@ -1,6 +1,9 @@
 //! The two ends of a channel: how many handles there are of each, and what happens when the last one goes.
 
-use std::mem::{self, ManuallyDrop};
+use std::collections::VecDeque;
+use std::mem;
+use std::panic::{self, AssertUnwindSafe};
+use std::thread;
 
 use super::core::Core;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
@@ -36,16 +39,36 @@ impl<T> Core<T> {
         if self.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
             let mut state = self.lock();
             state.closed = true;
-            // Nobody will ever ask for them.
-            let mut messages = ManuallyDrop::new(mem::take(&mut state.buffer));
+            // No receiver is left to ask for them.
+            let messages = mem::take(&mut state.buffer);
             drop(state);
             self.close();
-            // If a message panics when it is dropped, the others are leaked: a second panic would abort the process.
-            while let Some(message) = messages.pop_front() {
-                drop(message);
-            }
-            ManuallyDrop::into_inner(messages);
+            drop_all(messages);
         }
+    }
+}
+
+/// Drops all messages, also after one whose `Drop` has panicked: another goroutine may wait for
+/// what is in the others. The first panic then goes on here, as with the elements of a `Vec`,
+/// unless the caller is unwinding already: a second panic would abort the process.
+fn drop_all<T>(messages: VecDeque<T>) {
+    if !mem::needs_drop::<T>() {
+        return;
+    }
+    let mut first = None;
+    for message in messages {
+        let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(message)));
+        if let Err(payload) = dropped {
+            match first {
+                None => first = Some(payload),
+                // The `Drop` of a payload may panic as well.
+                Some(_) => mem::forget(payload),
+            }
+        }
+    }
+    match first {
+        Some(payload) if !thread::panicking() => panic::resume_unwind(payload),
+        payload => mem::forget(payload),
     }
 }
 

@@ -88,7 +88,7 @@ impl<T> Receiver<T> {
     pub(crate) unsafe fn is_ready_locked(&self) -> bool {
         match self.source() {
             // SAFETY: the lock is held, and the reference ends with the expression.
-            Source::Core(core) => unsafe { core.state() }.can_receive(),
+            Source::Core(core) => unsafe { core.state() }.can_receive(core.capacity()),
             Source::At(at) => at.is_ready(),
             Source::Tick(tick) => tick.is_ready(),
             // SAFETY: as above.

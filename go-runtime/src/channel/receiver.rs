@@ -13,7 +13,8 @@ use super::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::{clock, goroutine};
 
 /// The receiving end of a channel. Clone it to receive in several places; each message is received once. When the last
-/// one is dropped, the messages in the channel are dropped too, and sends fail.
+/// one is dropped, the messages in the channel are dropped too, and sends fail. (A message whose
+/// `Drop` panics does not keep the others from being dropped; its panic then goes on.)
 ///
 /// ```
 /// use go_runtime::{channel::bounded, go};
@@ -56,6 +57,9 @@ impl<T> Receiver<T> {
 
     #[inline(always)]
     fn receive(&self, patience: Patience) -> Received<T> {
+        if !matches!(patience, Patience::None) {
+            goroutine::before_a_wait();
+        }
         let received = self.receive_from_source(patience);
         if let Received::Empty | Received::Closed = received {
             goroutine::polled_in_vain();

@@ -1,10 +1,14 @@
 //! What a channel's lock guards: the buffer, the two queues of waiters, and the observers'.
 //!
 //! Invariants, whenever the lock is free:
-//! - receivers wait only while there is no message for them, senders only while there is no room, and never both (but for the
-//!   arms of one select);
+//! - receivers wait only while there is no message for them, senders only while there is no room.
+//!   Both wait only where all places of a buffer are promised, and the senders are `send` arms of
+//!   selects (or all are arms
+//!   of one select);
 //! - `buffer.len() + reserved <= capacity`: a place that was promised to a chosen `send` arm of a select is kept
 //!   free until the arm has made its message (or failed to);
+//! - only on a rendezvous is a receiver claimed for an arm that has yet to make its message. In a
+//!   buffer the arm has a place instead, so that a receiver waits for no longer than it wants to;
 //! - who observes does so because its operation would have to wait: whoever changes that tells it when the lock is given back. (Nothing else would: a waiter that
 //!   is claimed elsewhere meanwhile only makes operations wait.) An operation that still would is no news, or those who watch a done channel would
 //!   all be woken whenever one of them looks at it;
@@ -47,7 +51,7 @@ pub(crate) enum Observed {
 pub(crate) enum Place {
     /// A place in the buffer.
     Reserved,
-    /// A receiver that waits for the message.
+    /// A receiver that waits for the message, on a rendezvous.
     Receiver(*const Waiter),
     /// Nobody will ever receive.
     Closed,
@@ -57,7 +61,8 @@ pub(crate) enum Place {
 pub(crate) enum Found<T> {
     /// A message, and a sender to be told (after the lock has been given back) that it has been served.
     Message(T, Option<*const Waiter>),
-    /// A sender that has been chosen, and will make its message if it is shown where to put it.
+    /// A sender that has been chosen on a rendezvous, and will make its message if it is shown
+    /// where to put it.
     Promise(*const Waiter),
     Closed,
     Nothing,
@@ -153,7 +158,7 @@ impl<T> State<T> {
 
     #[cold]
     fn take_some_observers(&mut self, capacity: Option<usize>, told: &mut Claimed) {
-        if !self.receive_observers.is_empty() && self.can_receive() {
+        if !self.receive_observers.is_empty() && self.can_receive(capacity) {
             self.receive_observers.take_all_into(told);
         }
         if !self.send_observers.is_empty() && self.can_send(capacity) {
@@ -163,8 +168,12 @@ impl<T> State<T> {
     }
 
     /// Whether a receive would not have to wait.
-    pub(crate) fn can_receive(&self) -> bool {
-        !self.buffer.is_empty() || self.closed || self.senders.has_waiting()
+    pub(crate) fn can_receive(&self, capacity: Option<usize>) -> bool {
+        let can_take = || match capacity {
+            Some(0) => self.senders.has_waiting(),
+            _ => self.senders.has_message(),
+        };
+        !self.buffer.is_empty() || self.closed || can_take()
     }
 
     /// Whether a send would not have to wait.
@@ -181,8 +190,13 @@ impl<T> State<T> {
             }
             return Found::Message(message, self.admit_sender(capacity));
         }
-        // On a rendezvous, or where all places are promised: who waits behind the promises need not wait for them.
-        if let Some(sender) = self.senders.take() {
+        let sender = match capacity {
+            Some(0) => self.senders.take(),
+            _ if self.senders.is_empty() => None,
+            // All places are promised: those who wait behind the promises need not wait for them.
+            _ => self.senders.take_message(),
+        };
+        if let Some(sender) = sender {
             // SAFETY: claimed by us, so it stays until its wait is ended.
             return match unsafe { (*sender).offer() } {
                 Offer::Promise => Found::Promise(sender),
@@ -228,8 +242,8 @@ impl<T> State<T> {
         if self.closed {
             return Some(Place::Closed);
         }
-        if let Some(receiver) = self.receivers.take() {
-            return Some(Place::Receiver(receiver));
+        if capacity == Some(0) {
+            return self.receivers.take().map(Place::Receiver);
         }
         if self.has_room(capacity) {
             self.reserved += 1;

@@ -46,7 +46,8 @@ impl<T> At<T> {
 }
 
 pub(crate) struct Tick<T> {
-    next: AtomicCell<Instant>,
+    /// `None` once the next tick lies beyond all instants.
+    next: AtomicCell<Option<Instant>>,
     period: Duration,
     make: Make<T>,
 }
@@ -54,39 +55,45 @@ pub(crate) struct Tick<T> {
 impl<T> Tick<T> {
     pub(crate) fn new(first: Instant, period: Duration, make: Make<T>) -> Tick<T> {
         Tick {
-            next: AtomicCell::new(first),
+            next: AtomicCell::new(Some(first)),
             period,
             make,
         }
     }
 
     pub(crate) fn due(&self) -> Option<Instant> {
-        Some(self.next.load())
+        self.next.load()
     }
 
     pub(crate) fn try_take(&self) -> Option<T> {
         loop {
-            let (due, now) = (self.next.load(), clock::now());
+            let (due, now) = (self.next.load()?, clock::now());
             if now < due {
                 return None;
             }
-            // Ticks that nobody was there to take are left out.
-            if self.advance(due, now) {
+            let next = next_on_grid(due, self.period, now);
+            if self.next.compare_exchange(Some(due), next).is_ok() {
                 return Some((self.make)(due));
             }
         }
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.next.load() <= clock::now()
+        self.due().is_some_and(|due| due <= clock::now())
     }
+}
 
-    fn advance(&self, from: Instant, base: Instant) -> bool {
-        // A period that reaches beyond all instants was refused when the channel was made; should time come so far
-        // that it does later, the ticks just stay where they are.
-        let to = base.checked_add(self.period).unwrap_or(base);
-        self.next.compare_exchange(from, to).is_ok()
-    }
+/// Returns the first moment after `now` that lies whole periods after `due`, so that ticks which no
+/// receiver has taken in time are left out and later ones stay in step; `None` if it lies beyond
+/// all instants. A period of zero has its next tick now. `due` has passed.
+pub(super) fn next_on_grid(due: Instant, period: Duration, now: Instant) -> Option<Instant> {
+    const NANOS: u128 = 1_000_000_000;
+    let Some(since) = (now - due).as_nanos().checked_rem(period.as_nanos()) else {
+        return Some(now);
+    };
+    // Less than the period, so it fits.
+    let since = Duration::new((since / NANOS) as u64, (since % NANOS) as u32);
+    now.checked_add(period - since)
 }
 
 /// The wait that both have in common: until the message is due, again if somebody else took it.
@@ -111,5 +118,37 @@ pub(crate) fn receive<T>(
             }
             Patience::Until(_) | Patience::Forever => goroutine::sleep_until(due),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_moment_is_on_the_grid() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let period = Duration::from_millis(10);
+        assert_eq!(next_on_grid(at(10), period, at(10)), Some(at(20)));
+        assert_eq!(next_on_grid(at(10), period, at(19)), Some(at(20)));
+        assert_eq!(next_on_grid(at(10), period, at(20)), Some(at(30)));
+        assert_eq!(next_on_grid(at(10), period, at(57)), Some(at(60)));
+        assert_eq!(next_on_grid(at(10), Duration::MAX, at(10)), None);
+        assert_eq!(next_on_grid(at(10), Duration::ZERO, at(57)), Some(at(57)));
+        let often = Duration::from_nanos(3);
+        let late = at(10) + Duration::from_secs(50);
+        let next = late + Duration::from_nanos(1);
+        assert_eq!(next_on_grid(at(10), often, late), Some(next));
+    }
+
+    #[test]
+    fn a_tick_that_is_taken_late_does_not_shift_the_next() {
+        let period = Duration::from_secs(60);
+        let first = Instant::now() - period * 5 / 2;
+        let tick = Tick::new(first, period, |when| when);
+        assert_eq!(tick.try_take(), Some(first));
+        assert_eq!(tick.due(), Some(first + period * 3));
+        assert_eq!(tick.try_take(), None);
     }
 }

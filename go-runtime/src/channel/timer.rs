@@ -11,6 +11,7 @@ use super::constructors::bounded;
 use super::core::{Patience, Received};
 use super::receiver::Receiver;
 use super::sender::Sender;
+use super::timed::next_on_grid;
 use super::wait_queue::{Claim, Claimed, Offer, WaitQueue, Waiter};
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::sched::{Parker, Verdict};
@@ -28,6 +29,9 @@ pub(crate) struct TimerCore<T> {
 pub(crate) struct State {
     /// When there will be a message; `None` for never.
     due: Option<Instant>,
+    /// Whether a message is still to come, or to be taken, even if its moment lies beyond all
+    /// instants.
+    set: bool,
     /// How long after one message the next is due, if there is a next.
     period: Option<Duration>,
     /// Who waits for the message, or only for a change.
@@ -54,7 +58,10 @@ impl State {
     fn take(&mut self) -> Option<Instant> {
         let now = clock::now();
         let due = self.due.filter(|due| *due <= now)?;
-        self.due = self.period.and_then(|period| next(due, period, now));
+        self.due = self
+            .period
+            .and_then(|period| next_on_grid(due, period, now));
+        self.set = self.period.is_some();
         Some(due)
     }
 
@@ -73,17 +80,6 @@ impl State {
     }
 }
 
-/// The first moment after `now` that lies some periods after `due`: what nobody has taken in time is left out.
-fn next(due: Instant, period: Duration, now: Instant) -> Option<Instant> {
-    let missed = (now - due).as_nanos() / period.as_nanos();
-    let missed = u32::try_from(missed + 1).ok();
-    match missed.and_then(|missed| period.checked_mul(missed)) {
-        Some(ahead) => due.checked_add(ahead),
-        // Some hundred years late, or very many of very short periods.
-        None => now.checked_add(period),
-    }
-}
-
 impl<T> TimerCore<T> {
     /// `period` is not 0.
     pub(crate) fn new(
@@ -95,6 +91,7 @@ impl<T> TimerCore<T> {
             lock: RawSpinLock::new(),
             state: UnsafeCell::new(State {
                 due,
+                set: true,
                 period,
                 waiting: WaitQueue::new(),
                 change: None,
@@ -156,16 +153,24 @@ impl<T> TimerCore<T> {
         .unwrap_or_else(|| unreachable!("put there if it was not"))
     }
 
-    /// Sets the moment of the next message, and the period of those after it (`None`: as it was). Whether there was one to come, or to be taken.
+    /// Sets the moment of the next message (`None`: never), and the period of those after it
+    /// (`None`: as it was). Returns whether there was a message to come, or to be taken.
     pub(crate) fn reset(&self, due: Option<Instant>, period: Option<Duration>) -> bool {
+        self.change_to(true, due, period)
+    }
+
+    /// Calls the next message off, and those after it. Returns as [`reset`](Self::reset) does.
+    pub(crate) fn stop(&self) -> bool {
+        self.change_to(false, None, None)
+    }
+
+    fn change_to(&self, set: bool, due: Option<Instant>, period: Option<Duration>) -> bool {
         let mut told = Claimed::new();
         let (was_set, change) = self.with(|state| {
+            state.due = due;
             state.period = period.or(state.period);
             state.waiting.take_all_into(&mut told);
-            (
-                mem::replace(&mut state.due, due).is_some(),
-                state.change.take(),
-            )
+            (mem::replace(&mut state.set, set), state.change.take())
         });
         told.look_again();
         drop(change);
@@ -215,24 +220,4 @@ enum Look {
     Empty,
     TimedOut,
     Until(Option<Instant>),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_moment_is_on_the_grid() {
-        let start = Instant::now();
-        let at = |millis| start + Duration::from_millis(millis);
-        let period = Duration::from_millis(10);
-        assert_eq!(next(at(10), period, at(10)), Some(at(20)));
-        assert_eq!(next(at(10), period, at(19)), Some(at(20)));
-        assert_eq!(next(at(10), period, at(20)), Some(at(30)));
-        assert_eq!(next(at(10), period, at(57)), Some(at(60)));
-        assert_eq!(next(at(10), Duration::MAX, at(10)), None);
-        let often = Duration::from_nanos(1);
-        let late = at(10) + Duration::from_secs(5);
-        assert_eq!(next(at(10), often, late), Some(late + often));
-    }
 }

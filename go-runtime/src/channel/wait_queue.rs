@@ -136,13 +136,22 @@ impl WaitQueue {
         self.first.is_null()
     }
 
-    /// Whether somebody in the queue still waits.
+    /// Returns whether any waiter in the queue still waits.
     pub(crate) fn has_waiting(&self) -> bool {
+        self.any_waiting(|_| true)
+    }
+
+    /// Returns whether any waiter in the queue still waits with its message in the slot.
+    pub(crate) fn has_message(&self) -> bool {
+        self.any_waiting(|waiter| waiter.offer == Offer::Message)
+    }
+
+    fn any_waiting(&self, counts: impl Fn(&Waiter) -> bool) -> bool {
         let mut waiter = self.first;
         // SAFETY: null, or in the queue and so valid.
         while let Some(this) = unsafe { waiter.as_ref() } {
             // SAFETY: its owner comes for the lock before it goes.
-            if unsafe { !(*this.parker.get()).is_claimed() } {
+            if counts(this) && unsafe { !(*this.parker.get()).is_claimed() } {
                 return true;
             }
             waiter = this.next.get();
@@ -240,6 +249,27 @@ impl WaitQueue {
                 return Some(waiter);
             }
         }
+    }
+
+    /// Takes out and claims the first that still waits with its message in the slot; those that
+    /// only promise one keep their places. The caller has to end its wait.
+    #[cold]
+    pub(crate) fn take_message(&mut self) -> Option<*const Waiter> {
+        let mut waiter = self.first;
+        // SAFETY: null, or in the queue and so valid: only the one looked at is taken out.
+        while let Some(this) = unsafe { waiter.as_ref() } {
+            let next = this.next.get();
+            if this.offer == Offer::Message {
+                // SAFETY: it is in this queue.
+                unsafe { self.remove(this) };
+                // SAFETY: its owner comes for the lock, which we hold, before it goes.
+                if this.claim == Claim::ByLock || unsafe { (*this.parker.get()).claim() } {
+                    return Some(waiter);
+                }
+            }
+            waiter = next;
+        }
+        None
     }
 
     /// Takes out all that still wait, to be told of the same thing.

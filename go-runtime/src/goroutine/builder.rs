@@ -8,8 +8,25 @@ use super::{panic_report, thread};
 use crate::sched::{Options, Runtime, TaskRef, Worker};
 use crate::stack;
 
-/// A closure or result larger than this many bytes gets a larger stack than the default, since it passes over it.
-const LARGE_VALUE: usize = 8 << 10;
+/// Number of copies of its closure, and of its result, that a goroutine's stack holds at once: so
+/// many they are in an unoptimized build.
+const CLOSURES: usize = 12;
+const RESULTS: usize = 14;
+
+/// Returns how many bytes of its stack a goroutine takes for a closure and a result of these types.
+pub(crate) const fn room_for<F, T>() -> usize {
+    let closures = CLOSURES.saturating_mul(room_for_one::<F>());
+    closures.saturating_add(RESULTS.saturating_mul(room_for_one::<T>()))
+}
+
+/// Returns how many bytes of a stack one copy of such a value may take: what is aligned beyond the
+/// stack itself may leave a gap.
+pub(crate) const fn room_for_one<V>() -> usize {
+    match align_of::<V>() {
+        ..=16 => size_of::<V>(),
+        align => size_of::<V>().saturating_add(align),
+    }
+}
 
 /// std's default for the stack of a thread, in bytes.
 const THREAD_STACK: usize = 2 << 20;
@@ -126,12 +143,14 @@ impl<T> Cloned<T> {
 #[must_use = "a builder does nothing until its spawn method is called"]
 pub struct Builder {
     options: Option<Box<Options>>,
+    /// Bytes of stack that the caller's code between the goroutine and the user's closure takes.
+    room: usize,
 }
 
 impl Builder {
     /// No name, and a stack of the default size.
     pub fn new() -> Builder {
-        Builder { options: None }
+        Builder::default()
     }
 
     fn options(&mut self) -> &mut Options {
@@ -145,9 +164,9 @@ impl Builder {
     }
 
     /// The size of the stack in bytes, from 32 KiB to 1 GiB, rounded up to a power of two, guard page included; the default is 256 KiB or what
-    /// `GOSTACK` says. Memory is
-    /// taken only for the pages that are touched. A closure or a result of many kilobytes, which has to lie on the stack,
-    /// enlarges it. Sizes out of range are an error of [`spawn`](Builder::spawn).
+    /// `GOSTACK` says. Memory is taken only for the pages that are touched. A closure and a result
+    /// lie on the stack, in several copies: if those may take more than half of it, it is enlarged
+    /// by as much. Sizes out of range are an error of [`spawn`](Builder::spawn).
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.options().stack_size = Some(bytes);
         self
@@ -196,6 +215,12 @@ impl Builder {
     /// ```
     pub fn thread(mut self) -> Builder {
         self.options().thread = true;
+        self
+    }
+
+    /// Counts so many bytes of stack besides those for the closure and its result.
+    pub(crate) fn with_room(mut self, bytes: usize) -> Builder {
+        self.room = self.room.saturating_add(bytes);
         self
     }
 
@@ -258,6 +283,7 @@ impl Builder {
                  of its caller's worker: leave out one of the two",
             ));
         }
+        let (_, options) = self.check::<F, T>()?;
         let Some(worker) = Worker::current().filter(|worker| worker.current_task().is_some())
         else {
             return Err(io::Error::new(
@@ -267,7 +293,6 @@ impl Builder {
                  #[go_runtime::main], `main` is one), or leave out `local`",
             ));
         };
-        let (_, options) = self.check::<F, T>()?;
         // SAFETY: the next line queues it on this worker.
         let (task, handle) = unsafe { new_job(f, spawned_at, options) };
         worker.spawn_local(task);
@@ -286,17 +311,19 @@ impl Builder {
             stack::check_size(size)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
         }
-        let large = size_of::<F>().max(size_of::<T>());
-        if large > LARGE_VALUE {
-            // Unoptimised code copies a value several times over.
+        let room = room_for::<F, T>().saturating_add(self.room);
+        if room > stack::MIN_SIZE / 2 {
             let usual = if self.wants_thread() {
                 THREAD_STACK
             } else {
                 runtime.default_stack_size()
             };
-            let least = usual + 8 * large;
-            let size = &mut self.options().stack_size;
-            *size = Some(size.unwrap_or(0).max(least.min(stack::MAX_SIZE)));
+            let size = self.options.as_ref().and_then(|options| options.stack_size);
+            let size = size.unwrap_or(usual);
+            if room > size / 2 {
+                let enlarged = size.saturating_add(room).min(stack::MAX_SIZE);
+                self.options().stack_size = Some(enlarged);
+            }
         }
         let size = self.options.as_ref().and_then(|options| options.stack_size);
         if !self.wants_thread() && runtime.is_out_of_stacks(size) {

@@ -11,11 +11,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe, Location};
-use std::ptr::{self, NonNull};
+use std::ptr;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use super::join_future::LazyEnding;
-use super::thread;
+use super::join_future::Ending;
+use super::{contain_panic, thread};
 use crate::channel::{Receiver, RecvTimeoutError};
 use crate::clock;
 use crate::primitives::atomic::{AtomicPtr, Ordering};
@@ -94,35 +95,27 @@ where
             // by a deadline, and a future that goes takes its parker out of the word first, or else leaves it to this unpark.
             unsafe { Parker::unpark(joiner, Verdict::Done(0)) };
         }
-        // The result may be dropped here, with all that a user's `Drop` does: park, panic (which the hook reports).
-        let release = AssertUnwindSafe(|| {
-            // SAFETY: the scheduler's reference, not used again.
-            unsafe { task.release() }
-        });
-        if let Err(payload) = panic::catch_unwind(release) {
-            // Its own `Drop` could panic as well, and nobody is left to catch that.
-            mem::forget(payload);
-        }
+        // The result may be dropped here, with all that a user's `Drop` does.
+        // SAFETY: the scheduler's reference, not used again.
+        unsafe { task.release() }
     }
 
     unsafe fn destroy(task: TaskRef) {
-        /// Frees the memory even if dropping the result unwinds.
-        struct Free<F, T>(NonNull<Job<F, T>>);
-        impl<F, T> Drop for Free<F, T> {
-            fn drop(&mut self) {
-                // SAFETY: made by `new_job`, in memory for just this; its last reference is gone.
-                unsafe {
-                    self.0.drop_in_place();
-                    blocks::free(self.0.cast(), Layout::new::<Job<F, T>>());
-                }
-            }
+        let job = task.as_ptr().cast::<Self>();
+        // The goroutine and the handle's owner race for who drops the result, so neither may see
+        // its panic. The task stays allocated meanwhile: a `Drop` that parks needs it.
+        // SAFETY: the last reference is gone, so this is the only access. What is dropped here is
+        // overwritten, and not read or dropped again.
+        unsafe {
+            let stage = job.as_ref().stage.get();
+            contain_panic(|| stage.drop_in_place());
+            stage.write(Stage::Running);
         }
-        let free = Free(task.as_ptr().cast::<Self>());
-        // SAFETY: the last reference is gone, so this is the only access. The task stays allocated while the result
-        // is dropped: a `Drop` that parks needs it.
-        let stage = unsafe { mem::replace(&mut *free.0.as_ref().stage.get(), Stage::Running) };
-        drop(stage);
-        drop(free);
+        // SAFETY: made by `new_job`, in memory for just this; its last reference is gone.
+        unsafe {
+            job.drop_in_place();
+            blocks::free(job.cast(), Layout::new::<Self>());
+        }
     }
 
     unsafe fn joiner(task: TaskRef) -> *const AtomicPtr<Parker> {
@@ -167,7 +160,7 @@ where
     let handle = JoinHandle {
         task,
         vtable: Job::<F, T>::HANDLE,
-        ending: LazyEnding::new(),
+        ending: OnceLock::new(),
         result: PhantomData,
     };
     (task, handle)
@@ -197,7 +190,9 @@ where
 /// assert!(child.join().unwrap());
 /// ```
 ///
-/// Dropping it lets the goroutine go on by itself (it *detaches* it). When `main` returns the program ends, whatever
+/// Dropping it lets the goroutine go on by itself (it *detaches* it). The result is then dropped by
+/// whichever is later, the goroutine or the handle; should its `Drop` panic, the panic hook reports
+/// that, and the panic goes no further. When `main` returns the program ends, whatever
 /// goroutines still run; join those that have to finish.
 ///
 /// ```
@@ -209,7 +204,7 @@ pub struct JoinHandle<T> {
     task: TaskRef,
     vtable: HandleVTable<T>,
     /// `drop` takes its parker out of the goroutine's word.
-    ending: LazyEnding,
+    ending: OnceLock<Box<Ending>>,
     result: PhantomData<T>,
 }
 
@@ -241,7 +236,7 @@ impl<T> JoinHandle<T> {
     pub fn join(mut self) -> std::thread::Result<T> {
         self.forget_ending();
         let joiner = self.joiner();
-        if joiner.load(Ordering::Acquire) != ended() {
+        if !self.has_ended() {
             let parker = Parker::new();
             let ours = ptr::from_ref(&parker).cast_mut();
             // If this fails the goroutine has just ended. There is one handle, so nobody else can wait here.
@@ -298,7 +293,8 @@ impl<T> JoinHandle<T> {
     /// A channel that is closed when the goroutine has ended.
     pub(crate) fn ended(&self) -> &Receiver<()> {
         // No other parker can be in the word: `join` and a `JoinFuture` own the handle.
-        self.ending.get_or_make(self.joiner()).closed()
+        let make = || Box::new(Ending::new(self.joiner()));
+        self.ending.get_or_init(make).closed()
     }
 
     /// Undoes [`ended`](Self::ended), so that another parker can stand in the goroutine's word.
@@ -355,12 +351,17 @@ impl<T> JoinHandle<T> {
     /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        let word = self.joiner().load(Ordering::Acquire);
-        let finished = word == ended() || word == taken();
+        let finished = self.has_ended();
         if !finished {
             super::polled_in_vain();
         }
         finished
+    }
+
+    /// [`is_finished`](Self::is_finished) that never lets other goroutines run.
+    pub(super) fn has_ended(&self) -> bool {
+        let word = self.joiner().load(Ordering::Acquire);
+        word == ended() || word == taken()
     }
 }
 
@@ -388,7 +389,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
         f.debug_struct("JoinHandle")
             .field("name", &task.name())
             .field("spawned_at", &format_args!("{}", task.spawned_at()))
-            .field("is_finished", &self.is_finished())
+            .field("is_finished", &self.has_ended())
             .finish()
     }
 }

@@ -14,6 +14,7 @@ mod without_parking;
 
 pub use builder::{Builder, spawn, spawn_local};
 pub use builder::{Cloned, spawn_local_with, spawn_with, started};
+pub(crate) use builder::{room_for, room_for_one};
 pub(crate) use delayed_spawn::DelayedSpawn;
 pub use job::JoinHandle;
 pub use join_future::JoinFuture;
@@ -24,9 +25,11 @@ pub(crate) use sleep::sleep_until;
 pub use without_parking::without_parking;
 
 use std::hint;
+use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
-use crate::sched::{Runtime, Worker};
+use crate::sched::{self, Runtime, Worker};
 
 /// Lets other goroutines of this worker run, then goes on. Go's `runtime.Gosched`.
 ///
@@ -54,6 +57,24 @@ pub fn yield_now() {
 pub(crate) fn polled_in_vain() {
     if let Some(worker) = Worker::current() {
         worker.note_vain_poll();
+    }
+}
+
+/// Called at the beginning of an operation that may wait, whether or not it need wait this time:
+/// lets others run first if the calling goroutine has run for 5 to 10 ms. Otherwise a goroutine
+/// whose operations always succeed would keep its worker.
+#[inline(always)]
+pub(crate) fn before_a_wait() {
+    if sched::may_be_over() {
+        end_slice();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn end_slice() {
+    if let Some(worker) = Worker::current() {
+        worker.end_slice();
     }
 }
 
@@ -94,6 +115,44 @@ pub(crate) fn doze() {
     match Worker::current() {
         Some(worker) => worker.block_in_place(doze),
         None => doze(),
+    }
+}
+
+/// Runs `f`, which drops a result that the program has let go. A panic ends here: the hook has
+/// reported it. Returns whether there was none.
+pub(crate) fn contain_panic(f: impl FnOnce()) -> bool {
+    match panic::catch_unwind(AssertUnwindSafe(f)) {
+        Ok(()) => true,
+        Err(payload) => {
+            // Its own `Drop` could panic as well, and no caller is left to catch that.
+            mem::forget(payload);
+            false
+        }
+    }
+}
+
+/// A result on its way to the one who takes it. If it is dropped on the way, a panic of its `Drop`
+/// ends there, so that it does not matter which side drops it.
+pub(crate) struct Parcel<T>(Option<T>);
+
+impl<T> Parcel<T> {
+    pub(crate) fn new(result: T) -> Parcel<T> {
+        Parcel(Some(result))
+    }
+
+    pub(crate) fn open(mut self) -> T {
+        match self.0.take() {
+            Some(result) => result,
+            None => unreachable!("it is opened once"),
+        }
+    }
+}
+
+impl<T> Drop for Parcel<T> {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            contain_panic(|| self.0 = None);
+        }
     }
 }
 

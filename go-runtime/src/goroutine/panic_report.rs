@@ -1,17 +1,23 @@
 //! Says which goroutine has panicked.
 //!
-//! std's panic hook names the thread, which tells nothing of a goroutine. A hook in front of the one that was there
-//! before prints the goroutine's name and where it was spawned, then hands on.
+//! std's own panic hook names the thread, which tells nothing of a goroutine. A hook in front of it
+//! prints the goroutine's name and where it was spawned. A hook that the program has set says what
+//! the program wants said, perhaps nothing, so it is left alone, set before the first spawn or
+//! later. (libtest sets one as well where it captures the output of tests.)
 
 use std::io::Write;
-use std::panic;
+use std::panic::{self, PanicHookInfo};
+use std::ptr;
 use std::sync::Once;
 
 use super::thread;
 
+type Hook = dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static;
+
 static INSTALLED: Once = Once::new();
 
-/// Installs the hook, once in the process. A hook that the program sets later takes its place, as with any hook.
+/// Installs the hook, once in the process, unless the program has set one. A hook that the program
+/// sets later takes its place, as with any hook.
 pub(super) fn install() {
     if INSTALLED.is_completed() {
         return;
@@ -22,16 +28,35 @@ pub(super) fn install() {
     }
     INSTALLED.call_once(|| {
         let previous = panic::take_hook();
+        // After `take_hook` std's own is in place.
+        let stds = panic::take_hook();
+        if !is_same(&*previous, &*stds) {
+            panic::set_hook(previous);
+            return;
+        }
         panic::set_hook(Box::new(move |info| {
-            if let Some(task) = thread::current_task() {
-                // SAFETY: the goroutine that runs here holds a reference.
-                let task = unsafe { task.get() };
-                let name = task.name().unwrap_or("unnamed");
-                // One write, so that reports of several threads do not mix; if stderr is closed, so be it.
-                let text = format!("goroutine '{name}', spawned at {}:\n", task.spawned_at());
-                let _ = std::io::stderr().write_all(text.as_bytes());
-            }
-            previous(info);
+            report();
+            stds(info);
         }));
     });
+}
+
+/// Returns whether `one` is std's own hook, as `other` is. That has no data, so its vtable decides;
+/// both were made by the same expression of std's, and so have the same. (Were std to change that,
+/// no panic would be reported as a goroutine's: `--test panics` would fail.)
+fn is_same(one: &Hook, other: &Hook) -> bool {
+    size_of_val(one) == 0 && ptr::eq(one, other)
+}
+
+fn report() {
+    let Some(task) = thread::current_task() else {
+        return;
+    };
+    // SAFETY: the goroutine that runs here holds a reference.
+    let task = unsafe { task.get() };
+    let name = task.name().unwrap_or("unnamed");
+    // One write, so that reports of several threads do not mix.
+    let text = format!("goroutine '{name}', spawned at {}:\n", task.spawned_at());
+    // If standard error is closed, so be it.
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }

@@ -10,7 +10,7 @@ use std::io;
 
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::thread_pool::{OnFailure, ThreadPool};
-use crate::sched::{Runtime, TaskRef, Worker};
+use crate::sched::{Runtime, TaskRef, Worker, fork};
 
 static POOL: ThreadPool<TaskRef> = ThreadPool::new("go-thread", run, OnFailure::Refuse);
 
@@ -66,6 +66,7 @@ pub(super) fn note_finish() {
 
 #[cold]
 fn note_finish_of_thread() {
+    fork::end_if_child();
     FINISHED.fetch_add(1, Ordering::Release);
 }
 

@@ -10,7 +10,7 @@ use super::readiness::Direction;
 use crate::channel::edges::{Edge, Woken};
 use crate::channel::observe::Observable;
 use crate::clock;
-use crate::goroutine::polled_in_vain;
+use crate::goroutine::{before_a_wait, polled_in_vain};
 
 /// What an attempt has left.
 pub(super) enum Left<R> {
@@ -86,6 +86,10 @@ impl<T: AsFd> Fd<T> {
             fail_if_done(done)?;
             // What is known of the descriptor may be a little old.
             return attempt(self.get_ref()).map(Left::into_inner);
+        }
+        // (A write that need not wait never lets others run, as a `send` does not.)
+        if let Way::Read = way {
+            before_a_wait();
         }
         let edge = direction.edge();
         let attempts = in_any_case || !direction.is_drained(edge);

@@ -173,14 +173,15 @@ impl<T: AsFd> Fd<T> {
         if self.is_registered.load(Ordering::Acquire) {
             return Ok(());
         }
-        // Nothing under it parks.
+        // The user's code: not under the lock, as it may park.
+        let fd = self.io.as_fd();
         let mut registration = self
             .registration
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if registration.is_none() {
             let directions = Arc::clone(&self.directions);
-            *registration = Some(Registration::new(self.io.as_fd(), directions)?);
+            *registration = Some(Registration::new(fd, directions)?);
             self.is_registered.store(true, Ordering::Release);
         }
         Ok(())

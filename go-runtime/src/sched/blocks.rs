@@ -60,7 +60,7 @@ pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
             block(class),
             match Worker::current() {
                 Some(worker) => worker.blocks().take(class, worker.depot()),
-                None => Runtime::get().depot.take_one(class),
+                None => Runtime::of_part().depot.take_one(class),
             },
         ),
         None => (layout, None),

@@ -10,6 +10,7 @@
 pub(crate) mod blocks;
 mod delayed;
 mod fiber;
+pub(crate) mod fork;
 mod handshake;
 mod idle;
 mod inbox;
@@ -49,3 +50,4 @@ pub(crate) use runtime::Runtime;
 pub(crate) use task::{Options, Task, TaskRef, VTable};
 pub(crate) use wakeup::Wakeup;
 pub(crate) use worker::Worker;
+pub(crate) use worker::patience::may_be_over;

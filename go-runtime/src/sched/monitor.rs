@@ -27,6 +27,7 @@ use super::reputation::Record;
 use super::runtime::{Queue, Runtime};
 use super::seat::Seat;
 use super::task::MonitorTick;
+use super::worker::patience;
 use crate::clock;
 
 /// Time between two looks of the monitor: a look costs some 5 us (`overload`), so they take a
@@ -182,9 +183,11 @@ impl Watcher {
             // SAFETY: the monitor is the one thread that reads labels, and it keeps none from one
             // tick to the next (a `Culprit` has a copy).
             unsafe { label::free_names() };
+            let mut any_slice_over = false;
             for (index, seat) in self.runtime.seats().enumerate() {
-                self.look_at(index, seat, now);
+                any_slice_over |= self.look_at(index, seat, now);
             }
+            patience::note_slices(any_slice_over);
             self.adjust_workers(now);
             if now - self.trimmed >= LONG {
                 self.trimmed = now;
@@ -208,7 +211,8 @@ impl Watcher {
         }
     }
 
-    fn look_at(&mut self, index: usize, seat: &Seat, now: Instant) {
+    /// Returns whether the goroutine that runs there ran already at the last look.
+    fn look_at(&mut self, index: usize, seat: &Seat, now: Instant) -> bool {
         let turn = seat.books.turn();
         let running = seat.books.running();
         if self.workers.len() <= index {
@@ -221,7 +225,7 @@ impl Watcher {
             if let Some(culprit) = ended.to_report {
                 self.reports.held(&culprit, lasted, None);
             }
-            return;
+            return false;
         };
         // SAFETY: read in this tick, after the names of tasks that were gone have been freed.
         let Some(culprit) = (unsafe { Culprit::new(label) }) else {
@@ -258,6 +262,7 @@ impl Watcher {
         {
             self.reports.held(&culprit, lasted, Some(seat));
         }
+        true
     }
 
     /// Has enough workers accept goroutines, and not too many.

@@ -26,6 +26,7 @@ use std::thread::{self, Thread};
 use std::time::Instant;
 
 use super::fiber::Fiber;
+use super::fork;
 use super::handshake::Handshake;
 use super::inbox::Node;
 use super::seat::Seat;
@@ -305,7 +306,10 @@ impl Parker {
     fn block_thread(&self, mut deadline: Option<Instant>) {
         while !self.handshake.is_done() {
             match deadline {
-                None => thread::park(),
+                None => {
+                    fork::note_endless_wait();
+                    thread::park();
+                }
                 Some(end) => {
                     let now = clock::now();
                     if now < end {

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::panic::Location;
+use std::ptr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 
@@ -12,6 +13,7 @@ use crossbeam_utils::CachePadded;
 use smallvec::SmallVec;
 
 use super::blocks::Depot;
+use super::fork;
 use super::idle::Idle;
 use super::load::{self, Period};
 use super::monitor::{self, Monitor};
@@ -24,7 +26,7 @@ use super::shortage::Shortage;
 use super::task::{MonitorTick, TaskRef};
 use super::worker::Worker;
 use crate::config::{Config, StartError};
-use crate::primitives::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
+use crate::primitives::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
 use crate::primitives::random;
 use crate::settings::{Debug, Settings};
 use crate::stack;
@@ -69,14 +71,43 @@ pub(crate) struct Runtime {
 pub(super) type Queue = crossbeam_deque::Worker<TaskRef>;
 
 static RUNTIME: OnceLock<Result<&'static Runtime, StartError>> = OnceLock::new();
+/// The runtime once it has started; null in a process that was forked since.
+static RUNNING: AtomicPtr<Runtime> = AtomicPtr::new(ptr::null_mut());
+
+/// Called in the child of a `fork`.
+#[cfg(unix)]
+pub(super) fn forget() {
+    RUNNING.store(ptr::null_mut(), Ordering::Relaxed);
+}
 
 impl Runtime {
     /// The runtime, started if need be.
     #[track_caller]
     pub(crate) fn try_get() -> Result<&'static Runtime, StartError> {
+        if let Some(runtime) = Self::running() {
+            return Ok(runtime);
+        }
+        fork::check()?;
         let at = Location::caller();
         let start = || Runtime::start(Settings::new(&Config::new())?, at);
-        RUNTIME.get_or_init(start).clone()
+        let runtime = RUNTIME.get_or_init(start).clone()?;
+        RUNNING.store(ptr::from_ref(runtime).cast_mut(), Ordering::Release);
+        Ok(runtime)
+    }
+
+    #[inline]
+    fn running() -> Option<&'static Runtime> {
+        // SAFETY: null, or a runtime, which is never freed.
+        unsafe { RUNNING.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// The runtime of which the caller has a part, such as a worker or a task. Unlike
+    /// [`get`](Self::get) it does not fail in a forked child.
+    pub(super) fn of_part() -> &'static Runtime {
+        match RUNTIME.get_or_init(|| unreachable!("it is being started")) {
+            Ok(runtime) => runtime,
+            Err(_) => unreachable!("a runtime that could not start has no parts"),
+        }
     }
 
     /// The runtime, started if need be.
@@ -86,9 +117,9 @@ impl Runtime {
     #[inline]
     #[track_caller]
     pub(crate) fn get() -> &'static Runtime {
-        match RUNTIME.get() {
-            Some(Ok(runtime)) => runtime,
-            _ => Self::get_slow(),
+        match Self::running() {
+            Some(runtime) => runtime,
+            None => Self::get_slow(),
         }
     }
 
@@ -137,6 +168,7 @@ impl Runtime {
         settings: Settings,
         started_at: &'static Location<'static>,
     ) -> Result<&'static Runtime, StartError> {
+        fork::prepare();
         stack::do_without(!settings.debug.colour, settings.debug.mprotect);
         let runtime: &'static Runtime = Box::leak(Box::new(Runtime {
             seats: (0..settings.workers + EXTRA)

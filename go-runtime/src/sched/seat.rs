@@ -283,7 +283,7 @@ impl Seat {
         first: *const Node<Option<NonNull<Fiber>>>,
     ) {
         // SAFETY: the caller upholds the contract of `Rest::push`, which is this function's.
-        if unsafe { self.rest.push(last, first, &Runtime::get().idle) } {
+        if unsafe { self.rest.push(last, first, &Runtime::of_part().idle) } {
             self.wake_thread();
         }
     }
@@ -291,7 +291,7 @@ impl Seat {
     /// Calls the sleeping worker to search for work; the caller has counted it as searching.
     /// Returns whether the worker was asleep.
     pub(super) fn call(&self) -> bool {
-        let called = self.rest.call(&Runtime::get().idle);
+        let called = self.rest.call(&Runtime::of_part().idle);
         if called {
             self.wake_thread();
         }

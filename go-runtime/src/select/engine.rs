@@ -163,6 +163,9 @@ pub fn select(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
 /// [`select`] for arms that are used again as long as they have not been chosen.
 #[inline(always)]
 pub(super) fn select_again(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
+    if !matches!(timeout, Timeout::Poll) {
+        goroutine::before_a_wait();
+    }
     let mut selecting = Selecting::new(arms, timeout, biased);
     let mut parker = None;
     loop {
@@ -292,6 +295,9 @@ impl<'a> Selecting<'a> {
 
 /// Waits until an arm is ready, and returns its number without carrying out its operation; `usize::MAX` if the time is over.
 pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
+    if !matches!(timeout, Timeout::Poll) {
+        goroutine::before_a_wait();
+    }
     let end = timeout.end();
     let locks = Locks::of(arms);
     let mut order = Order::new(arms.len(), biased);

@@ -58,7 +58,7 @@ impl Ticker {
     /// assert!(ticker.channel().recv_timeout(Duration::from_millis(5)).is_err());
     /// ```
     pub fn stop(&self) {
-        self.core.reset(None, None);
+        self.core.stop();
     }
 
     /// Begins anew with another period: the next tick comes that much from now.

@@ -51,7 +51,8 @@ impl Timer {
         &self.channel
     }
 
-    /// Calls it off: there will be no message. `true`: there would have been one, or there was one that nobody had received.
+    /// Calls the timer off: there will be no message. Returns whether it was set: its message was
+    /// still to come (even one beyond all instants), or had not been received.
     ///
     /// ```
     /// use std::time::Duration;
@@ -63,7 +64,7 @@ impl Timer {
     /// assert!(!timer.stop());
     /// ```
     pub fn stop(&self) -> bool {
-        self.core.reset(None, None)
+        self.core.stop()
     }
 
     /// Sets it anew, to `duration` from now, stopped or not. `true` as for [`stop`](Timer::stop).

@@ -184,6 +184,72 @@ fn a_promised_place_is_kept() {
     );
 }
 
+/// In a buffer an arm that is yet to make its message keeps no receiver: its time is over
+/// meanwhile.
+#[test]
+fn an_arm_with_a_place_keeps_no_receiver() {
+    check("a deadline on a buffer, an arm", 4, || {
+        let (tx, rx) = bounded(1);
+        let rx2 = rx.clone();
+        let receiver = thread::spawn(move || recv_timeout(&rx2));
+        let arm = tx.__go_runtime_sender();
+        assert_eq!(select(&[arm.__arm()], SOON, false), 0);
+        let place = arm.__reserve();
+        // It does not get the message, as that is made afterwards.
+        assert_eq!(receiver.join().unwrap(), 0);
+        assert!(place.__send(1).is_ok());
+        assert_eq!(recv(&rx), 1);
+    });
+}
+
+/// More arms than places, and a receiver that waits: the place that a message which is handed over
+/// leaves goes to the next arm. So does that of a broken promise.
+#[test]
+fn arms_wait_for_a_place_beside_a_receiver() {
+    for keeps in [true, false] {
+        check("two arms, a buffer of 1, two receivers", 2, move || {
+            let (tx, rx) = bounded(1);
+            let (_never, idle) = bounded::<usize>(0);
+            let (tx2, idle2, rx2) = (tx.clone(), idle.clone(), rx.clone());
+            let arm = thread::spawn(move || send_or_recv(&tx2, 1, &idle2, Timeout::Forever, false));
+            let receiver = thread::spawn(move || recv(&rx2));
+            let other = tx.__go_runtime_sender();
+            assert_eq!(select(&[other.__arm()], Timeout::Forever, false), 0);
+            let place = other.__reserve();
+            if keeps {
+                assert!(place.__send(2).is_ok());
+                assert_eq!(recv(&rx) + receiver.join().unwrap(), 3);
+            } else {
+                drop(place);
+                assert_eq!(receiver.join().unwrap(), 1);
+            }
+            assert_eq!(arm.join().unwrap(), Did::Sent);
+            assert!(rx.is_empty());
+        });
+    }
+}
+
+/// A plain sender behind an arm that has the only place is served by a receiver who comes.
+#[test]
+fn a_sender_passes_an_arm_that_waits() {
+    check("two arms and a sender, a buffer of 1", 2, || {
+        let (tx, rx) = bounded(1);
+        let (_never, idle) = bounded::<usize>(0);
+        let first = tx.__go_runtime_sender();
+        assert_eq!(select(&[first.__arm()], SOON, false), 0);
+        let place = first.__reserve();
+        let (tx2, tx3, idle2) = (tx.clone(), tx.clone(), idle.clone());
+        let arm = thread::spawn(move || send_or_recv(&tx2, 1, &idle2, Timeout::Forever, false));
+        let sender = thread::spawn(move || send(&tx3, 4));
+        // Both others wait for a place, so this is the sender's.
+        assert_eq!(recv(&rx), 4);
+        assert!(place.__send(2).is_ok());
+        assert_eq!(recv(&rx) + recv(&rx), 3);
+        assert_eq!(arm.join().unwrap(), Did::Sent);
+        assert_eq!(sender.join().unwrap(), 4);
+    });
+}
+
 /// An arm that was chosen makes no message. Its receiver looks again, and gets the next one or runs out of time.
 #[test]
 fn a_broken_promise_leaves_the_receiver_waiting() {

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -12,6 +13,7 @@ use go_runtime::net::{self, Fd};
 use go_runtime::{go, gomaxprocs, time};
 
 use crate::child;
+use crate::support::{in_goroutine, settle};
 
 #[test]
 fn a_pipe() {
@@ -25,6 +27,33 @@ fn a_pipe() {
     go_runtime::yield_now();
     writer.write_all(b"through a pipe").unwrap();
     assert_eq!(text.join().unwrap(), b"through a pipe");
+}
+
+/// `as_fd` is the user's, and may let others run: no lock is held meanwhile.
+#[test]
+fn a_descriptor_whose_as_fd_waits() {
+    struct Slow(io::PipeReader);
+    impl AsFd for Slow {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            go_runtime::yield_now();
+            self.0.as_fd()
+        }
+    }
+    in_goroutine(|| {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let reader = Arc::new(Fd::new(Slow(reader)).unwrap());
+        let reading: Vec<_> = (0..3)
+            .map(|_| {
+                go!(local; clone(reader) {
+                    let read = reader.read_with(|slow| (&slow.0).read(&mut [0]));
+                    assert_eq!(read.unwrap(), 1);
+                })
+            })
+            .collect();
+        settle();
+        writer.write_all(b"all").unwrap();
+        reading.into_iter().for_each(|reads| reads.join().unwrap());
+    });
 }
 
 /// It may have been woken in the place of another one.

@@ -20,7 +20,7 @@ mod exit_watch;
 mod exit_watch;
 mod firing;
 mod idleness;
-mod patience;
+pub(super) mod patience;
 mod run_queue;
 mod spawning;
 mod stacks;
@@ -178,6 +178,12 @@ impl Worker {
         // SAFETY: null, or set by `run` to a worker that is never freed, on the worker's own
         // thread.
         unsafe { CURRENT.get().as_ref() }
+    }
+
+    /// Makes the calling thread one without a worker; see `fork`.
+    #[cfg(unix)]
+    pub(super) fn leave_thread() {
+        CURRENT.set(ptr::null());
     }
 
     /// The worker's index, which no other worker has.

@@ -1,6 +1,7 @@
-//! How long a goroutine may keep its worker while it waits: a goroutine that polls in vain, and one
-//! that is about to block and may spin for its wake-up first.
+//! How long a goroutine may keep its worker: a goroutine that polls in vain, one whose operations
+//! succeed all the time, and one that is about to block and may spin for its wake-up first.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::Worker;
@@ -15,9 +16,27 @@ pub(super) const CHECKS_NESTING: i32 = i32::MIN;
 /// worker run first. With many more, consumers that poll a closed channel keep the senders of an
 /// open one waiting (`--test starvation`).
 const VAIN_POLLS: u32 = 16;
-/// Time in the monitor's ticks after which even one poll in vain lets the others run first, for
-/// polls that are far between: 5 to 10 ms. Go preempts a goroutine after 10 ms.
-const VAIN_TICKS: u32 = 2;
+/// A slice of time in the monitor's ticks: 5 to 10 ms. After it even one poll in vain, or one
+/// operation that may wait, lets the others run first. Go preempts a goroutine after 10 ms.
+const SLICE: u32 = 2;
+
+/// Whether any goroutine has run for about a slice, as the monitor saw it last. It is one word for
+/// all workers, so that an operation that need not ask its own worker pays for one load.
+static ANY_SLICE_OVER: AtomicBool = AtomicBool::new(false);
+
+/// Notes whether any goroutine has run for about a slice; the monitor does so at each tick.
+pub(in crate::sched) fn note_slices(any_over: bool) {
+    if ANY_SLICE_OVER.load(Ordering::Relaxed) != any_over {
+        ANY_SLICE_OVER.store(any_over, Ordering::Relaxed);
+    }
+}
+
+/// Returns whether the calling goroutine may have run for a slice, and should ask
+/// [`Worker::end_slice`].
+#[inline(always)]
+pub(crate) fn may_be_over() -> bool {
+    ANY_SLICE_OVER.load(Ordering::Relaxed)
+}
 
 impl Worker {
     /// Notes that the current goroutine has asked for something that is not there, and did not
@@ -26,8 +45,7 @@ impl Worker {
     pub(crate) fn note_vain_poll(&self) {
         let polls = self.vain_polls.get().saturating_add(1);
         self.vain_polls.set(polls);
-        let ticks = self.runtime.tick().wrapping_sub(self.tick.get());
-        if (polls >= VAIN_POLLS || ticks >= VAIN_TICKS) && !thread::panicking() {
+        if (polls >= VAIN_POLLS || self.has_run_for_a_slice()) && !thread::panicking() {
             if self.has_nothing_to_run() || !self.may_park() {
                 // The goroutine that it waits for may be on another worker, whose thread waits for
                 // this processor.
@@ -35,6 +53,18 @@ impl Worker {
             }
             self.give_way();
         }
+    }
+
+    /// Lets the others run first if the current goroutine has run for a slice.
+    pub(crate) fn end_slice(&self) {
+        let may_switch = self.current_task().is_some() && self.may_park() && !thread::panicking();
+        if may_switch && self.has_run_for_a_slice() {
+            self.give_way();
+        }
+    }
+
+    fn has_run_for_a_slice(&self) -> bool {
+        self.runtime.tick().wrapping_sub(self.tick.get()) >= SLICE
     }
 
     /// Lets all other goroutines run first, also those woken from other threads or by the clock.

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use super::AcquireError;
 use crate::channel::{Receiver, Sender, bounded};
-use crate::goroutine::polled_in_vain;
+use crate::goroutine::{before_a_wait, polled_in_vain};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::lock::{Mutex, MutexGuard};
@@ -116,6 +116,7 @@ impl RawSemaphore {
         n: usize,
         wait: impl FnOnce(&Receiver<()>) -> Result<(), AcquireError>,
     ) -> Result<(), AcquireError> {
+        before_a_wait();
         if self.take_free(n) {
             return Ok(());
         }
