@@ -12,10 +12,9 @@ use std::marker::PhantomData;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::ptr;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use super::join_future::Ending;
+use super::join_future::LazyEnding;
 use super::{contain_panic, thread};
 use crate::channel::{Receiver, RecvTimeoutError};
 use crate::clock;
@@ -160,7 +159,7 @@ where
     let handle = JoinHandle {
         task,
         vtable: Job::<F, T>::HANDLE,
-        ending: OnceLock::new(),
+        ending: LazyEnding::new(),
         result: PhantomData,
     };
     (task, handle)
@@ -204,7 +203,7 @@ pub struct JoinHandle<T> {
     task: TaskRef,
     vtable: HandleVTable<T>,
     /// `drop` takes its parker out of the goroutine's word.
-    ending: OnceLock<Box<Ending>>,
+    ending: LazyEnding,
     result: PhantomData<T>,
 }
 
@@ -293,8 +292,7 @@ impl<T> JoinHandle<T> {
     /// A channel that is closed when the goroutine has ended.
     pub(crate) fn ended(&self) -> &Receiver<()> {
         // No other parker can be in the word: `join` and a `JoinFuture` own the handle.
-        let make = || Box::new(Ending::new(self.joiner()));
-        self.ending.get_or_init(make).closed()
+        self.ending.get_or_make(self.joiner()).closed()
     }
 
     /// Undoes [`ended`](Self::ended), so that another parker can stand in the goroutine's word.

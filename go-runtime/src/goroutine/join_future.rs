@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::job::JoinHandle;
@@ -136,9 +138,60 @@ impl Ending {
     }
 }
 
+/// Place for an [`Ending`], in a word, which most handles never need.
+pub(super) struct LazyEnding {
+    /// Null, or from a box.
+    made: AtomicPtr<Ending>,
+    ending: PhantomData<Option<Box<Ending>>>,
+}
+
+impl LazyEnding {
+    #[inline]
+    pub(super) fn new() -> LazyEnding {
+        LazyEnding {
+            made: AtomicPtr::new(ptr::null_mut()),
+            ending: PhantomData,
+        }
+    }
+
+    /// The ending, made now if it has not been; `word` is always the same, and as for
+    /// [`Ending::new`].
+    pub(super) fn get_or_make(&self, word: &AtomicPtr<Parker>) -> &Ending {
+        // One at a time: a second one would find the first one's parker in the word.
+        static MAKING: Mutex<()> = Mutex::new(());
+        let made = || {
+            // SAFETY: null, or from the box below, which is not freed while `self` is borrowed:
+            // `take` borrows it mutably.
+            unsafe { self.made.load(Ordering::Acquire).as_ref() }
+        };
+        made().unwrap_or_else(|| {
+            let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+            made().unwrap_or_else(|| {
+                let ending = Box::leak(Box::new(Ending::new(word)));
+                self.made.store(ending, Ordering::Release);
+                ending
+            })
+        })
+    }
+
+    #[inline]
+    pub(super) fn take(&mut self) -> Option<Box<Ending>> {
+        let made = mem::replace(self.made.get_mut(), ptr::null_mut());
+        // SAFETY: if it is not null it was leaked by `get_or_make`, and is taken once.
+        (!made.is_null()).then(|| unsafe { Box::from_raw(made) })
+    }
+}
+
+impl Drop for LazyEnding {
+    #[inline]
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
 // A panic of the handle's user leaves it as it was: nothing of the user's runs while it changes.
-impl UnwindSafe for Ending {}
-impl RefUnwindSafe for Ending {}
+impl UnwindSafe for LazyEnding {}
+impl RefUnwindSafe for LazyEnding {}
 
 impl<T> Future for JoinFuture<T> {
     type Output = std::thread::Result<T>;

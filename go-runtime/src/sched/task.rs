@@ -106,6 +106,7 @@ impl Task {
 }
 
 impl Drop for Task {
+    #[inline]
     fn drop(&mut self) {
         if let Some(options) = self.options {
             // SAFETY: made from a box by `new`. A task that has run has taken its label back before
