@@ -9,12 +9,12 @@ use std::mem;
 use std::panic;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicIsize, Ordering};
-use std::sync::{Mutex, Once};
+use std::sync::{Mutex, Once, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use go_runtime::channel::{self, bounded};
-use go_runtime::{go, scope, yield_now};
+use go_runtime::{Builder, go, scope, yield_now};
 use tracing::field::{Field, Visit};
 use tracing::span::Id;
 use tracing::{Event, Span, Subscriber, dispatcher, info, info_span};
@@ -24,12 +24,15 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 #[path = "support/child.rs"]
 mod child;
 mod support;
-use support::{in_goroutine, settle};
+use support::{NET, in_goroutine, settle};
 
 /// The events so far: what each said, and the spans that it was in, from the outermost on.
 static SEEN: Mutex<Vec<(String, Vec<&str>)>> = Mutex::new(Vec::new());
 /// How often spans have been entered more often than exited.
 static ENTERED: AtomicIsize = AtomicIsize::new(0);
+
+/// Told of each exit of a span "reports its exit", and whether that was in a goroutine.
+static EXITS: Mutex<Option<mpsc::Sender<bool>>> = Mutex::new(None);
 
 struct Notes;
 
@@ -68,6 +71,11 @@ fn misbehave<S: Subscriber + for<'a> LookupSpan<'a>>(id: &Id, context: &Context<
             rx.recv_timeout(Duration::from_micros(100)).unwrap_err();
             go!({ tx.try_send(()) });
             yield_now();
+        }
+        Some("reports its exit") => {
+            let is_in_goroutine = Builder::new().spawn_local(|| ()).is_ok();
+            let exits = EXITS.lock().unwrap();
+            exits.as_ref().unwrap().send(is_in_goroutine).unwrap();
         }
         _ => {}
     }
@@ -228,6 +236,25 @@ fn forgotten_spans_end_with_their_goroutine() {
     });
     assert_eq!(spans_of("in the forgotten one"), ["forgotten"]);
     assert_eq!(spans_of("after the forgotten one"), [""; 0]);
+}
+
+/// When the subscriber is told, the goroutine is over, and its task may have been freed; on a
+/// worker, and on a thread of the goroutine's own, which others use afterwards.
+#[test]
+fn forgotten_spans_are_exited_in_no_goroutine() {
+    subscribe();
+    let (exited, exits) = mpsc::channel();
+    *EXITS.lock().unwrap() = Some(exited);
+    let forget = || {
+        // (The subscriber is told of the entry as well.)
+        mem::forget(info_span!("reports its exit").entered());
+    };
+    drop(go!(forget()));
+    assert_eq!(exits.recv_timeout(NET), Ok(true));
+    assert_eq!(exits.recv_timeout(NET), Ok(false));
+    drop(go!(thread; forget()));
+    assert_eq!(exits.recv_timeout(NET), Ok(false));
+    assert_eq!(exits.recv_timeout(NET), Ok(false));
 }
 
 /// Neither breaks the scheduler: what a subscriber waits for blocks the thread, and its panics end

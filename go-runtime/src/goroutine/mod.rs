@@ -94,7 +94,7 @@ pub(crate) fn spin_for_lock(rounds: u32) -> bool {
 /// thread, or a goroutine that neither unwinds nor is in [`without_parking`].
 pub(crate) fn may_switch() -> bool {
     Worker::current().is_none_or(|worker| {
-        worker.current_task().is_none() || worker.may_park() && !std::thread::panicking()
+        worker.is_in_its_loop() || worker.may_park() && !std::thread::panicking()
     })
 }
 

@@ -45,6 +45,9 @@ fn run(task: TaskRef) {
     // SAFETY: `start` was given the scheduler's reference, and the pool runs a piece of work once.
     unsafe { task.run() };
     CURRENT.set(None);
+    // The thread is used again, by a goroutine that has entered no span.
+    #[cfg(feature = "tracing")]
+    crate::sched::exit_forgotten();
 }
 
 /// The goroutine that calls this: of a worker, or with a thread of its own.

@@ -94,9 +94,10 @@ impl Fiber {
                 // SAFETY: `run` below was given the scheduler's reference, and each task is run
                 // once.
                 unsafe { task.run() };
+                // The task's memory may be free: what a subscriber calls must not find it here.
+                this.task.set(None);
                 #[cfg(feature = "tracing")]
                 spans::exit_forgotten();
-                this.task.set(None);
                 this.note_end();
                 suspender.suspend(());
             }

@@ -47,6 +47,8 @@ pub(crate) use parker::{Parker, Unparker, Verdict};
 #[cfg(unix)]
 pub(crate) use poller::{Interest, Readiness, Registration};
 pub(crate) use runtime::Runtime;
+#[cfg(feature = "tracing")]
+pub(crate) use spans::exit_forgotten;
 pub(crate) use task::{Options, Task, TaskRef, VTable};
 pub(crate) use wakeup::Wakeup;
 pub(crate) use worker::Worker;

@@ -1,10 +1,11 @@
 //! Feature `tracing`: the spans that a goroutine has entered are exited while it is off its stack.
 //!
 //! Which spans are entered is known to the subscriber alone, which keeps a stack of them for each
-//! thread, as a rule (`Registry` of tracing-subscriber does). When a goroutine suspends, the spans on
-//! that stack are its own, because every other goroutine of the worker has taken its own off: they
-//! are exited from the innermost on, and entered again, from the outermost on, when the goroutine
-//! goes on. So the subscriber sees what it sees of a future that is wrapped by `Instrument`.
+//! thread, as a rule (`Registry` of tracing-subscriber does). When a goroutine suspends, the spans
+//! on that stack are its own, because every other goroutine of the worker has taken its own off:
+//! they are exited from the innermost on, and entered again, from the outermost on, when the
+//! goroutine goes on. So the subscriber sees what it sees of a future that is wrapped by
+//! `Instrument`.
 //!
 //! A subscriber is a user's code, which runs here between the moment when a parker is shown to
 //! others and the switch. So it must neither park (a second parker of the same goroutine would be
@@ -48,8 +49,9 @@ pub(super) fn enter_again(exited: Option<Box<Exited>>) {
     }
 }
 
-/// Exits those that a goroutine leaves behind as it ends: the ones whose guards it has forgotten.
-pub(super) fn exit_forgotten() {
+/// Exits the spans whose guards a goroutine has forgotten, when it has ended. No task is current
+/// then, so the subscriber is in no goroutine.
+pub(crate) fn exit_forgotten() {
     if let Some(exited) = exit_all() {
         call_subscriber(|| drop(exited));
     }

@@ -86,8 +86,8 @@ pub(crate) struct Worker {
     /// When they try again in any case.
     stack_retry: Cell<Option<Instant>>,
     /// The fiber that runs and may park; `None` in the worker's own loop. A signal handler may look
-    /// at any time: it is one word, and the switch to the fiber, of which the compiler must assume that it reads
-    /// memory, comes after it has been written.
+    /// at any time: it is one word, and the switch to the fiber, of which the compiler must assume
+    /// that it reads memory, comes after it has been written.
     current: Cell<Option<NonNull<Fiber>>>,
     /// The fiber that runs while it must not park: then `current` is `None`, so that whatever parks
     /// a goroutine blocks the thread instead, as it does in the worker's own loop.
@@ -200,6 +200,12 @@ impl Worker {
     #[inline]
     pub(crate) fn current_task(&self) -> Option<TaskRef> {
         self.running_fiber()?.task()
+    }
+
+    /// Returns whether the caller is the worker's own loop, on the thread's stack.
+    #[inline]
+    pub(crate) fn is_in_its_loop(&self) -> bool {
+        self.running_fiber().is_none()
     }
 
     /// Returns whether the caller is a goroutine that may be parked: not the worker's own loop, and
