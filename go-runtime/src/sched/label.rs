@@ -91,8 +91,11 @@ impl Drop for Freed {
     }
 }
 
-/// Frees the options of a task that is gone, at once or, if they have a name, when the monitor does
-/// not read any names.
+/// Frees the options of a task that is gone: at once, or when the monitor reads no names, if they
+/// have a name that it may be reading.
+///
+/// (No worker runs a task that has a thread of its own, so the monitor never reads that task's
+/// name. Its ticks, in which the list is freed, may be far off: such tasks let all workers sleep.)
 ///
 /// # Safety
 /// They have been made into a pointer from a box, and nothing else frees them. No label of them is
@@ -100,7 +103,11 @@ impl Drop for Freed {
 pub(super) unsafe fn free(options: NonNull<Options>) {
     let freed = Freed(options);
     // SAFETY: not freed yet, and never written to.
-    if unsafe { options.as_ref() }.name.is_some() {
+    let is_read_by_others = {
+        let options = unsafe { options.as_ref() };
+        options.name.is_some() && !options.thread
+    };
+    if is_read_by_others {
         FREED
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -116,4 +123,28 @@ pub(super) unsafe fn free(options: NonNull<Options>) {
 pub(super) unsafe fn free_names() {
     let freed = mem::take(&mut *FREED.lock().unwrap_or_else(PoisonError::into_inner));
     drop(freed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// While such goroutines run, the monitor may sleep, and would not free their names.
+    #[test]
+    fn names_of_goroutines_with_a_thread_are_freed_at_once() {
+        let name = "names_of_goroutines_with_a_thread";
+        let options = Options {
+            name: Some(name.to_owned()),
+            thread: true,
+            ..Options::default()
+        };
+        // SAFETY: from a box, and no label has been made of it.
+        unsafe { free(NonNull::from(Box::leak(Box::new(options)))) };
+        let freed = FREED.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_kept = freed.iter().any(|kept| {
+            // SAFETY: what is in the list has not been freed.
+            unsafe { kept.0.as_ref() }.name.as_deref() == Some(name)
+        });
+        assert!(!is_kept);
+    }
 }
