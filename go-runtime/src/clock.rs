@@ -90,8 +90,8 @@ mod linux {
             Some(state != 'R')
         }
 
-        /// The call of the system that it is in, as "read of descriptor 3"; `None` if it is in none, or the
-        /// system does not say.
+        /// The call of the system that it is in, as "read of descriptor 3"; `None` if it is in
+        /// none, or the system does not say.
         pub(crate) fn system_call(&self) -> Option<String> {
             // "running", or the call's number and its arguments: proc_pid_syscall(5).
             let text =

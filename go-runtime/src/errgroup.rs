@@ -262,8 +262,8 @@ impl<E: Send + 'static> Group<E> {
         self.go(f);
     }
 
-    /// Starts a goroutine with options; else as [`go`](Group::go). `go!(group, options; ...)` calls it,
-    /// and panics on its error.
+    /// Starts a goroutine with options; else as [`go`](Group::go). `go!(group, options; ...)` calls
+    /// it, and panics on its error.
     ///
     /// ```
     /// use go_runtime::{Builder, errgroup::Group, go};

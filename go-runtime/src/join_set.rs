@@ -155,8 +155,8 @@ impl<T: Send + 'static> JoinSet<T> {
         started(self.spawn_with(Builder::new(), f));
     }
 
-    /// Starts a goroutine of the set with options. `go!(set, options; ...)` calls it, and panics on its
-    /// error.
+    /// Starts a goroutine of the set with options. `go!(set, options; ...)` calls it, and panics on
+    /// its error.
     ///
     /// ```
     /// use go_runtime::{Builder, JoinSet};

@@ -173,16 +173,16 @@
 //! - `GOMAXPROCS`: the number of workers, 1 to 1024; else the number of CPUs.
 //! - `GOSTACK`: the default size of a stack in bytes, 32 KiB to 1 GiB, rounded up to a power of two; else 256 KiB. It includes a guard page
 //!   and some hundred bytes that the runtime needs.
-//! - `GOBLOCKING`: the most threads for [`blocking`] calls, and as many for goroutines with a thread of
-//!   their own ([`Builder::thread`]); else 1024.
+//! - `GOBLOCKING`: the most threads for [`blocking`] calls, and as many for goroutines with a
+//!   thread of their own ([`Builder::thread`]); else 1024.
 //! - `GODEBUG`: a list with commas. `slow=1` reports every goroutine that holds its worker for over
 //!   10 ms, once for each spawn site; `slow=0` reports none, and by default those are reported that
 //!   have blocked their worker for a second while others that have started there could run.
-//!   `nesting=1` looks at each park for code that takes nested calls for granted ([why](docs::soundness)),
-//!   and reports each place once. For comparisons and tests: `colour=0` lets the tops of all stacks
-//!   lie at the same place of a page, `mprotect=1` makes guard pages as on Linux before 6.13, where
-//!   each takes two mappings of the process. Any value but 0 switches on; other names are let pass,
-//!   as Go does.
+//!   `nesting=1` looks at each park for code that takes nested calls for granted
+//!   ([why](docs::soundness)), and reports each place once. For comparisons and tests: `colour=0`
+//!   lets the tops of all stacks lie at the same place of a page, `mprotect=1` makes guard pages as
+//!   on Linux before 6.13, where each takes two mappings of the process. Any value but 0 switches
+//!   on; other names are let pass, as Go does.
 //!
 //! An empty variable counts as none.
 //!
@@ -196,10 +196,10 @@
 //!   goroutine. A new goroutine is in no span; one that should go on in its parent's enters it:
 //!   `let span = Span::current(); go!({ let _entered = span.enter(); ... })`. Without a subscriber
 //!   this costs a switch one comparison. It holds for subscribers that tell the current span, as
-//!   those of tracing-subscriber do. A subscriber for a scope (`with_default`) remains the thread's:
-//!   siblings that run while the goroutine is parked in that scope log there as well. At a switch a
-//!   subscriber is called as in [`without_parking`], and a panic of its is reported, and goes no
-//!   further.
+//!   those of tracing-subscriber do. A subscriber for a scope (`with_default`) remains the
+//!   thread's: siblings that run while the goroutine is parked in that scope log there as well. At
+//!   a switch a subscriber is called as in [`without_parking`], and a panic of its is reported, and
+//!   goes no further.
 //!
 //! # Limits
 //!

@@ -16,8 +16,9 @@
 ///
 /// - `name = "..."`, for messages;
 /// - `stack_size = bytes`;
-/// - `thread`: the goroutine has an OS thread of its own, which `GOMAXPROCS` does not count, for code
-///   that blocks or that must have a thread to itself (see [`Builder::thread`](crate::Builder::thread));
+/// - `thread`: the goroutine has an OS thread of its own, which `GOMAXPROCS` does not count, for
+///   code that blocks or that must have a thread to itself (see
+///   [`Builder::thread`](crate::Builder::thread));
 /// - `local`: the goroutine runs on the caller's worker, so nothing of it need be `Send`. Only a
 ///   goroutine can start one, and `thread` excludes it.
 ///
@@ -68,9 +69,10 @@
 /// # Scopes
 ///
 /// A variable in front, followed by `;`, or by `,` and options, says what spawns: the `s` of a [`scope`](crate::scope), or
-/// anything else with a method `spawn` that takes a closure, such as a [`JoinSet`](crate::JoinSet). It
-/// may be a path of fields, `self.scope`. The value is what that `spawn` returns. With options it is
-/// what `s.spawn_with(builder, closure)` returns, an `io::Result` on whose error `go!` panics.
+/// anything else with a method `spawn` that takes a closure, such as a [`JoinSet`](crate::JoinSet).
+/// It may be a path of fields, `self.scope`. The value is what that `spawn` returns. With options
+/// it is what `s.spawn_with(builder, closure)` returns, an `io::Result` on whose error `go!`
+/// panics.
 ///
 /// The block then is no `move` closure: it borrows what it uses, as a closure does that is written by hand. What it has to own, such as a
 /// loop's variable, goes into `clone(...)`: clones are the goroutine's own, and the rest is borrowed. `go!(s; move { ... })` owns everything. Calls

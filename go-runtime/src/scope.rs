@@ -151,8 +151,8 @@ impl<'scope> Scope<'scope, '_> {
         started(self.spawn_with(Builder::new(), f))
     }
 
-    /// Starts a goroutine with options that may borrow what outlives the scope. `go!(s, options; ...)`
-    /// calls it, and panics on its error.
+    /// Starts a goroutine with options that may borrow what outlives the scope. `go!(s, options;
+    /// ...)` calls it, and panics on its error.
     ///
     /// ```
     /// use go_runtime::Builder;

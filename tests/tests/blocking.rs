@@ -1,5 +1,5 @@
-//! Code that blocks its thread: calls on threads of the pool, goroutines with a thread of their own,
-//! regions that do not park.
+//! Code that blocks its thread: calls on threads of the pool, goroutines with a thread of their
+//! own, regions that do not park.
 #![cfg(target_os = "linux")]
 
 use std::cell::Cell;

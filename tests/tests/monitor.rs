@@ -372,7 +372,7 @@ fn blocks_nobody() {
         thread::sleep(Duration::from_millis(1200));
         tell.send(()).unwrap();
         blocked.join().unwrap();
-        // One that computes is not blocked.
+        // A goroutine that computes is not blocked.
         let stop_ticker = Arc::new(AtomicBool::new(false));
         let ticker = ticker(&stop_ticker);
         let hog = Hog::start();

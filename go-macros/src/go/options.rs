@@ -1,4 +1,5 @@
-//! What is in front of a goroutine: `name = ..., stack_size = ..., thread;`, perhaps after a spawner.
+//! What is in front of a goroutine: `name = ..., stack_size = ..., thread;`, perhaps after a
+//! spawner.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};

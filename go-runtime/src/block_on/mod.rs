@@ -41,7 +41,8 @@ use crate::goroutine::polled_in_vain;
 /// A future that brings its own threads (a channel, a timer of `async-io`'s) works as it is. What is made for tokio, such as its timers, sockets and
 /// `tokio::spawn`, looks for a tokio runtime, and panics if there is none. With the feature `tokio` of this crate there is one: the future is polled
 /// in the context of a runtime that the process has for this, with one thread, which is started by the first `block_on`. That thread drives
-/// timers and sockets, and runs what is given to `tokio::spawn`; the future itself runs in its goroutine.
+/// timers and sockets, and runs what is given to `tokio::spawn`; the future itself runs in its
+/// goroutine.
 ///
 /// A *thread* that is in the context of another tokio runtime stays in that one. A *goroutine* does
 /// not: a context is the thread's, so what is found on a worker may be the guard (`Handle::enter`)

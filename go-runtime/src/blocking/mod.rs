@@ -1,8 +1,9 @@
 //! Calls that block the thread, on threads that are there for that.
 //!
-//! [`blocking`] submits the closure, where it lies on the goroutine's stack, to a [`ThreadPool`], and
-//! parks the goroutine. The goroutine cannot go on, and its stack stays, until a thread of the pool
-//! has run the closure to its end and unparks the goroutine; that is why the closure may borrow.
+//! [`blocking`] submits the closure, where it lies on the goroutine's stack, to a [`ThreadPool`],
+//! and parks the goroutine. The goroutine cannot go on, and its stack stays, until a thread of the
+//! pool has run the closure to its end and unparks the goroutine; that is why the closure may
+//! borrow.
 
 mod std_io;
 
@@ -125,16 +126,16 @@ struct Header {
 /// has been run, unless the pool has refused it.
 struct Waiting(NonNull<Header>);
 
-// SAFETY: the closure and its result are `Send`, as the bounds of `run` say, and a parker is made to
-// be ended by other threads. Nothing else of a call is used by the thread that runs it.
+// SAFETY: the closure and its result are `Send`, as the bounds of `run` say, and a parker is made
+// to be ended by other threads. Nothing else of a call is used by the thread that runs it.
 unsafe impl Send for Waiting {}
 
 static POOL: ThreadPool<Waiting> = ThreadPool::new("go-blocking", run_call, OnFailure::Wait);
 
 fn run_call(Waiting(call): Waiting) {
-    // SAFETY: `run` has made it from a whole `Call<F, T>`, with the function of these types, and its
-    // frame stays until the call has unparked it: nothing else can, as no one else knows the parker.
-    // The pool runs a piece of work once.
+    // SAFETY: `run` has made it from a whole `Call<F, T>`, with the function of these types, and
+    // its frame stays until the call has unparked it: nothing else can, as no one else knows the
+    // parker. The pool runs a piece of work once.
     unsafe { (call.as_ref().run)(call) };
 }
 

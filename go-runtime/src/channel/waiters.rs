@@ -2,10 +2,10 @@
 //! end of a group.
 //!
 //! A wait begins only if what is waited for has not happened, which is looked at under the queue's
-//! lock. Whoever makes it happen does so either under that lock, or before it takes the lock to
-//! wake the waiters. So either the waiter sees that it has happened, or the other one finds the
-//! waiter in the queue. The same holds for a limit that is changed before the waiters are woken, as
-//! it is read under the lock.
+//! lock. The thread that makes it happen does so either under that lock, or before it takes the
+//! lock to wake the waiters. So either the waiter sees that it has happened, or that thread finds
+//! the waiter in the queue. The same holds for a limit that is changed before the waiters are
+//! woken, as the limit is read under the lock.
 //!
 //! A done channel ends a wait as well: an [observer](Observable) stands in the channel's queue,
 //! with the same parker as the waiter here, so one of the two ends the wait and the other is passed
@@ -25,7 +25,7 @@ use crate::sched::{Parker, Verdict};
 /// Why a wait has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Woken {
-    /// What was waited for has happened, as the one who woke the waiter says.
+    /// What was waited for has happened, as the caller of `wake_one` or `wake_all` says.
     ByEvent,
     /// The done channel had a message, and another receiver has it.
     ByNothing,

@@ -191,12 +191,12 @@ impl Builder {
     /// - Its stack is a thread's, of 2 MiB, or what `RUST_MIN_STACK` says, unless
     ///   [`stack_size`](Builder::stack_size) is given. (`GOSTACK` is for the others.)
     ///
-    /// The threads are not counted by `GOMAXPROCS`. They are used again, with the thread-locals that
-    /// they have by then, and end when they have had nothing to do for two seconds; a goroutine
-    /// with a stack size of its own has a new one. There are up to 1,024 of them, or what the
-    /// environment variable `GOBLOCKING` says, beside as many for [`blocking`](crate::blocking).
-    /// Goroutines beyond that start when another one has ended, so those that wait for each other
-    /// must not be that many.
+    /// The threads are not counted by `GOMAXPROCS`. They are used again, with the thread-locals
+    /// that they have by then, and end when they have had nothing to do for two seconds; a
+    /// goroutine with a stack size of its own has a new one. There are up to 1,024 of them, or what
+    /// the environment variable `GOBLOCKING` says, beside as many for
+    /// [`blocking`](crate::blocking). Goroutines beyond that start when another one has ended, so
+    /// those that wait for each other must not be that many.
     ///
     /// ```
     /// use std::sync::Mutex;
@@ -228,8 +228,8 @@ impl Builder {
     ///
     /// # Errors
     /// `InvalidInput` for a stack size that cannot be; `OutOfMemory` while other goroutines wait for the memory of
-    /// a stack; `Other` if the runtime cannot start; the system's error if there is to be a thread, and
-    /// none can be made. The message says what to do. `f` is dropped.
+    /// a stack; `Other` if the runtime cannot start; the system's error if there is to be a thread,
+    /// and none can be made. The message says what to do. `f` is dropped.
     #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
     where

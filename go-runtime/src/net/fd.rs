@@ -120,7 +120,7 @@ impl<T: AsFd> Fd<T> {
     /// After that moment reads fail with [`TimedOut`](io::ErrorKind::TimedOut), also those that wait already; `None`: they wait for ever.
     ///
     /// # Errors
-    /// None as yet.
+    /// None at present. It is a `Result` as for the timeouts, which std has, too.
     pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.read_limits.set_deadline(deadline);
         self.directions.read.look_again();
@@ -130,7 +130,7 @@ impl<T: AsFd> Fd<T> {
     /// After that moment writes fail with [`TimedOut`](io::ErrorKind::TimedOut), also those that wait already; `None`: they wait for ever.
     ///
     /// # Errors
-    /// None as yet.
+    /// None at present. It is a `Result` as for the timeouts, which std has, too.
     pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.write_limits.set_deadline(deadline);
         self.directions.write.look_again();

@@ -47,7 +47,7 @@ macro_rules! listener {
             /// Another handle of the same listener; each connection is accepted once.
             ///
             /// # Errors
-            /// None as yet.
+            /// None at present. It is a `Result` as for the timeouts, which std has, too.
             pub fn try_clone(&self) -> io::Result<$name> {
                 Ok($name {
                     fd: Arc::clone(&self.fd),
@@ -57,7 +57,7 @@ macro_rules! listener {
             /// After that moment `accept` fails with [`TimedOut`](io::ErrorKind::TimedOut), also where it waits already; `None`: there is none.
             ///
             /// # Errors
-            /// None as yet.
+            /// None at present. It is a `Result` as for the timeouts, which std has, too.
             pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
                 self.fd.set_read_deadline(deadline)
             }
@@ -71,7 +71,7 @@ macro_rules! listener {
             /// socket is non-blocking always.
             ///
             /// # Errors
-            /// None as yet.
+            /// None at present. It is a `Result` as for the timeouts, which std has, too.
             pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
                 self.fd.set_never_waits(nonblocking);
                 Ok(())

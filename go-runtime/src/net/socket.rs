@@ -7,7 +7,7 @@ macro_rules! socket {
             /// Another handle of the same socket. It shares everything with this one, timeouts and deadlines included.
             ///
             /// # Errors
-            /// None as yet.
+            /// None at present. It is a `Result` as for the timeouts, which std has, too.
             pub fn try_clone(&self) -> io::Result<$name> {
                 Ok($name {
                     fd: Arc::clone(&self.fd),
@@ -33,7 +33,7 @@ macro_rules! socket {
             /// What [`set_read_timeout`](Self::set_read_timeout) has set.
             ///
             /// # Errors
-            /// None as yet.
+            /// None at present. It is a `Result` as for the timeouts, which std has, too.
             pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
                 Ok(self.fd.limits(Way::Read).timeout())
             }
@@ -41,7 +41,7 @@ macro_rules! socket {
             /// What [`set_write_timeout`](Self::set_write_timeout) has set.
             ///
             /// # Errors
-            /// None as yet.
+            /// None at present. It is a `Result` as for the timeouts, which std has, too.
             pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
                 Ok(self.fd.limits(Way::Write).timeout())
             }
@@ -50,7 +50,7 @@ macro_rules! socket {
             /// deadline is set; `None`: there is none. As Go's `SetDeadline`.
             ///
             /// # Errors
-            /// None as yet.
+            /// None at present. It is a `Result` as for the timeouts, which std has, too.
             pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
                 self.set_read_deadline(deadline)?;
                 self.set_write_deadline(deadline)
@@ -59,7 +59,7 @@ macro_rules! socket {
             /// [`set_deadline`](Self::set_deadline) for reads.
             ///
             /// # Errors
-            /// None as yet.
+            /// None at present. It is a `Result` as for the timeouts, which std has, too.
             pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
                 self.fd.set_read_deadline(deadline)
             }
@@ -67,7 +67,7 @@ macro_rules! socket {
             /// [`set_deadline`](Self::set_deadline) for writes.
             ///
             /// # Errors
-            /// None as yet.
+            /// None at present. It is a `Result` as for the timeouts, which std has, too.
             pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
                 self.fd.set_write_deadline(deadline)
             }
@@ -76,7 +76,7 @@ macro_rules! socket {
             /// socket is non-blocking always.
             ///
             /// # Errors
-            /// None as yet.
+            /// None at present. It is a `Result` as for the timeouts, which std has, too.
             pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
                 self.fd.set_never_waits(nonblocking);
                 Ok(())

@@ -79,8 +79,8 @@ impl<W: Send> ThreadPool<W> {
     /// A thread with a `stack_size` of its own, in bytes, is not used again.
     ///
     /// # Errors
-    /// No thread is idle, the system has none to give, and the work cannot wait (see [`OnFailure`]).
-    /// The work comes back.
+    /// No thread is idle, the system has none to give, and the work cannot wait (see
+    /// [`OnFailure`]). The work comes back.
     pub(crate) fn submit(
         &'static self,
         work: W,

@@ -1,12 +1,12 @@
 //! The end of a child: how it is awaited, and how it is brought about without hitting another
 //! process.
 //!
-//! The number of a process is free for another one as soon as its parent has waited for it. Whoever
-//! signals by number must therefore know that this has not happened. On Linux 5.3 and newer a pidfd
-//! stands for the process itself: it is polled like a socket, so the wait takes no thread, and a
-//! signal through it reaches this process or none. Elsewhere all that uses the number is under one
-//! lock: `try_wait`, which frees it, and `kill`. Neither blocks. The wait then asks `try_wait`
-//! after pauses.
+//! The number of a process is free for another one as soon as its parent has waited for it. Code
+//! that signals by number must therefore know that this has not happened. On Linux 5.3 and newer a
+//! pidfd stands for the process itself: it is polled like a socket, so the wait takes no thread,
+//! and a signal through it reaches this process or none. Elsewhere all that uses the number is
+//! under one lock: `try_wait`, which frees it, and `kill`. Neither blocks. The wait then asks
+//! `try_wait` after pauses.
 
 use std::fmt;
 use std::io;

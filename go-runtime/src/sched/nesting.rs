@@ -54,8 +54,8 @@ const fn dangles(within: &'static [&'static str], functions: &'static [&'static 
     }
 }
 
-/// To add a function, add a line. A crate is named as in paths of functions and, for inlined ones, as
-/// in paths of files.
+/// To add a function, add a line. A crate is named as in paths of functions and, for inlined ones,
+/// as in paths of files.
 const RULES: &[Rule] = &[
     Rule {
         within: &["thread_local"],
@@ -227,8 +227,8 @@ fn is_entry(frame: &Frame<'_>) -> bool {
     frame.function.contains("go_runtime::goroutine::job::Job")
 }
 
-/// The frames in the text of a backtrace, which has a line with a number and the function's name for
-/// each, and perhaps a second one with its place.
+/// The frames in the text of a backtrace, which has a line with a number and the function's name
+/// for each, and perhaps a second one with its place.
 fn frames(text: &str) -> impl Iterator<Item = Frame<'_>> {
     let mut lines = text.lines().map(str::trim).peekable();
     std::iter::from_fn(move || {

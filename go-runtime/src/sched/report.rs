@@ -19,7 +19,7 @@ impl Culprit {
     /// # Safety
     /// See [`Label::read`].
     pub(super) unsafe fn new(label: Label) -> Option<Culprit> {
-        // SAFETY: as the caller says.
+        // SAFETY: the caller upholds that the options of the label are still there.
         let (site, name) = unsafe { label.read() };
         Some(Culprit {
             site: site?,
@@ -32,7 +32,7 @@ impl Culprit {
     }
 }
 
-/// Which spawn sites have been reported.
+/// The spawn sites that have been reported.
 #[derive(Default)]
 pub(super) struct Reports {
     made: HashSet<Site>,
@@ -50,9 +50,9 @@ impl Reports {
             Some(doing) => format!(" so far, {doing}"),
             None => String::new(),
         };
-        let advice = "Put calls that block into go_runtime::blocking, or give the goroutine a thread of \
-                      its own, with go!(thread; ...); call yield_now in long computations, and hold no \
-                      lock of std's over a wait";
+        let advice = "Put calls that block into go_runtime::blocking, or give the goroutine a \
+                      thread of its own, with go!(thread; ...); call yield_now in long \
+                      computations, and hold no lock of std's over a wait";
         let what = "what has started there waits";
         self.report(
             culprit,
@@ -80,24 +80,25 @@ impl Reports {
         };
         let advice = match seat.books.wait() {
             Some(Wait::WhilePanicking) => {
-                "A goroutine that panics does not switch, so neither a panic hook nor a Drop that runs \
-                 meanwhile may wait for a goroutine of the same worker: hand over with try_send, to a \
-                 channel with room, or to a thread"
+                "A goroutine that panics does not switch, so neither a panic hook nor a Drop that \
+                 runs meanwhile may wait for a goroutine of the same worker: hand over with \
+                 try_send, to a channel with room, or to a thread"
             }
             Some(Wait::WithoutParking) => {
-                "Nothing in without_parking lets other goroutines of the worker run: what it waits for \
-                 must not come from one of them; wait outside of it, or give the goroutine a thread of \
-                 its own, with go!(thread; ...)"
+                "Nothing in without_parking lets other goroutines of the worker run: what it waits \
+                 for must not come from one of them; wait outside of it, or give the goroutine a \
+                 thread of its own, with go!(thread; ...)"
             }
             None => {
-                "Use a type of go_runtime's that parks instead (sync, net, fs, process, time), put the \
-                 call into go_runtime::blocking, or give the goroutine a thread of its own, with \
-                 go!(thread; ...)"
+                "Use a type of go_runtime's that parks instead (sync, net, fs, process, time), put \
+                 the call into go_runtime::blocking, or give the goroutine a thread of its own, \
+                 with go!(thread; ...)"
             }
         };
         let text = format!(
-            "has blocked its worker for {} ms, {}: at least {waiting} {goroutines} that could run on that \
-             worker {wait}, and {} in all have started there. {advice}. (GODEBUG=slow=0 silences this.)",
+            "has blocked its worker for {} ms, {}: at least {waiting} {goroutines} that could run \
+             on that worker {wait}, and {} in all have started there. {advice}. (GODEBUG=slow=0 \
+             silences this.)",
             lasted.as_millis(),
             doing(seat),
             seat.load.live().saturating_sub(1),

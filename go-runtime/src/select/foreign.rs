@@ -14,8 +14,8 @@ use crate::channel::{Receiver, Sender};
     label = "no channel of `go_runtime`",
     note = "an arm takes a `Receiver` or a `Sender` of `go_runtime::channel`, or a `JoinHandle`",
     note = "if it is an `Option`, take what is in it, or where there is nothing a channel that is \
-            never ready: `let off = channel::never();` and `recv(rx.as_ref().unwrap_or(&off)) -> msg`, \
-            or for a `send` arm `let off = Sender::never();`"
+            never ready: `let off = channel::never();` and \
+            `recv(rx.as_ref().unwrap_or(&off)) -> msg`, or for a `send` arm `let off = Sender::never();`"
 )]
 pub trait CanBeArm {}
 

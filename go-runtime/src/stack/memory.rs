@@ -31,7 +31,8 @@ pub(super) fn reserve(len: usize) -> io::Result<NonNull<u8>> {
 /// lies there.
 pub(super) fn reserve_at(at: usize, len: usize) -> io::Result<Option<NonNull<u8>>> {
     let wish = ptr::without_provenance_mut(at);
-    // Linux before 4.17 does not know the flag, takes the address for a hint, and may choose another.
+    // Linux before 4.17 does not know the flag, takes the address for a hint, and may choose
+    // another.
     match map(wish, len, libc::MAP_FIXED_NOREPLACE) {
         Ok(start) if start.addr().get() == at => Ok(Some(start)),
         Ok(start) => {

@@ -1,9 +1,9 @@
 //! Stacks for goroutines: their sizes, and where they come from.
 //!
 //! A stack is reserved, lazily committed memory with a guard page below it. Only this module knows how it is made;
-//! `sched` keeps idle ones with their fibers. On Linux they are the slots of [`slab`]s, which lie in
-//! the [`lowlands`] of the address space, guarded by [`guards`], with [`memory`] for the system calls;
-//! elsewhere each is a mapping of corosensei's ([`own_mapping`]).
+//! `sched` keeps idle ones with their fibers. On Linux they are the slots of [`slab`]s, which lie
+//! in the [`lowlands`] of the address space, guarded by [`guards`], with [`memory`] for the system
+//! calls; elsewhere each is a mapping of corosensei's ([`own_mapping`]).
 
 #[cfg(target_os = "linux")]
 mod guards;

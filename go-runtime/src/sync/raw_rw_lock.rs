@@ -14,7 +14,8 @@
 //! No turn is lost: when the writer goes, `readers` are all outside, and each of them takes one turn. No other turns are left from before, for each
 //! writer waits for as many to go as turns were given. And the next one cannot announce itself before this one's turns are all at the gate.
 //!
-//! **Who unwinds** does not queue (see [`wait_without_queueing`](RawRwLock::wait_without_queueing)).
+//! **A goroutine that unwinds** does not queue (see
+//! [`wait_without_queueing`](RawRwLock::wait_without_queueing)).
 //!
 //! A lock has no owner: it may be unlocked anywhere, by whoever has got what locking it gave.
 

@@ -291,7 +291,8 @@ fn alone_with_few_workers() {
     });
 }
 
-/// Closures that have to nest on their thread, as those of scoped thread-locals, by many goroutines.
+/// Closures that have to nest on their thread, as those of scoped thread-locals, by many
+/// goroutines.
 #[test]
 #[ignore = "run by others_go_on"]
 fn alone_closures_nest() {

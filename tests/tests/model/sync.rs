@@ -42,8 +42,8 @@ fn a_wait_group_can_be_used_again() {
     });
 }
 
-/// A wait is ended by the group or by its done channel, whichever comes first, and leaves nothing in
-/// either's queue.
+/// A wait is ended by the group or by its done channel, whichever comes first, and leaves nothing
+/// in either's queue.
 #[test]
 fn a_wait_beside_a_done_channel() {
     check("wait group, beside a done channel", 2, || {

@@ -83,8 +83,8 @@ fn exits_by_std_with_a_later_thread_local() {
     exit_beside_a_borrower(|| LATER.with(|_| std::process::exit(7)));
 }
 
-/// std's `exit` runs the destructors of the worker's thread-locals on the goroutine: what would park
-/// it there blocks the thread.
+/// std's `exit` runs the destructors of the worker's thread-locals on the goroutine: what would
+/// park it there blocks the thread.
 #[test]
 #[cfg(target_env = "gnu")]
 fn nothing_parks_in_exit_of_std() {

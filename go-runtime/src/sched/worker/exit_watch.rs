@@ -4,8 +4,8 @@
 //! glibc's `exit` first runs the destructors of the calling thread's thread-locals, on the stack
 //! that it was called on: a goroutine's. If one of them parked, goroutines of this worker would go
 //! on, and with them references into thread-locals that have just been destroyed. So a destructor
-//! of the runtime's, the *mark*, ends all parking on the worker; from then on what would park blocks
-//! the thread.
+//! of the runtime's, the *mark*, ends all parking on the worker; from then on what would park
+//! blocks the thread.
 //!
 //! Destructors run in the reverse order of their registration (the Itanium C++ ABI says so of
 //! `__cxa_thread_atexit`), so the mark has to be the latest: whenever a turn has registered a
@@ -40,8 +40,8 @@ pub(super) struct ExitWatch {
 /// Stands for the head of the list where that is not known; it never changes.
 static UNKNOWN: usize = 0;
 
-/// Maximum number of marks. A thread-local is initialized once in a thread, so a program with more
-/// is none: then the word is not what it was taken for.
+/// Maximum number of marks. A thread initializes each of its thread-locals once, and no program has
+/// so many: if there are more marks, the word is not the head of the list.
 const MOST: usize = 10_000;
 
 type Register = unsafe extern "C" fn(Destructor, *mut c_void, *mut c_void) -> c_int;
@@ -80,7 +80,7 @@ impl ExitWatch {
         let before = self.marked.get();
         let registered = self.register.is_some_and(mark);
         self.marks.set(self.marks.get() + 1);
-        // SAFETY: as in `renew`.
+        // SAFETY: `head` is a static, or a thread-local of libc's and of this thread (see `renew`).
         self.marked.set(unsafe { self.head.get().read_volatile() });
         if !registered || self.marked.get() == before || self.marks.get() > MOST {
             self.head.set(&raw const UNKNOWN);

@@ -41,8 +41,8 @@ impl RunQueue {
     /// The slot of the fiber that is pushed, or popped, as number `at`.
     #[inline(always)]
     fn slot(&self, at: usize) -> &Slot {
-        // SAFETY: masked, the number is that of a slot of the ring. `resize` alone frees a ring, and
-        // no method keeps a slot over a call of it.
+        // SAFETY: masked, the number is that of a slot of the ring. `resize` alone frees a ring,
+        // and no method keeps a slot over a call of it.
         unsafe { self.slots.get().add(at & self.mask.get()).as_ref() }
     }
 

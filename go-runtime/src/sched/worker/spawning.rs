@@ -75,7 +75,8 @@ impl Worker {
             // the task is alive. `parent` is this worker's own.
             let parent = unsafe { task.get() }.parent.replace(true);
             if fiber.label().is_named() {
-                // SAFETY: alive, as said.
+                // SAFETY: the caller gives the scheduler's reference back later, so the task is
+                // alive.
                 self.take_name_back(fiber, unsafe { task.get() });
             }
             self.seat.books.finish();
