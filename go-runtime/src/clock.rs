@@ -35,6 +35,8 @@ mod linux {
         (libc::SYS_recvmsg, "recvmsg", true),
         (libc::SYS_sendto, "sendto", true),
         (libc::SYS_sendmsg, "sendmsg", true),
+        // (32-bit x86 has `accept4` only.)
+        #[cfg(not(target_arch = "x86"))]
         (libc::SYS_accept, "accept", true),
         (libc::SYS_accept4, "accept4", true),
         (libc::SYS_connect, "connect", true),

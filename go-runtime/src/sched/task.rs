@@ -109,9 +109,10 @@ impl Drop for Task {
     #[inline]
     fn drop(&mut self) {
         if let Some(options) = self.options {
-            // SAFETY: made from a box by `new`. A task that has run has taken its label back before
-            // it gave the scheduler's reference back (see `Worker::note_finish`), and one that has
-            // not run has had none.
+            // SAFETY: made from a box by `new`, and freed here alone. A task that a worker has run
+            // has taken its label back before it gave the scheduler's reference back (see
+            // `Worker::note_finish`); a task that has not run, or has a thread of its own, has had
+            // no label.
             unsafe { label::free(options) };
         }
     }

@@ -15,7 +15,8 @@ use crate::channel::{Receiver, Sender};
     note = "an arm takes a `Receiver` or a `Sender` of `go_runtime::channel`, or a `JoinHandle`",
     note = "if it is an `Option`, take what is in it, or where there is nothing a channel that is \
             never ready: `let off = channel::never();` and \
-            `recv(rx.as_ref().unwrap_or(&off)) -> msg`, or for a `send` arm `let off = Sender::never();`"
+            `recv(rx.as_ref().unwrap_or(&off)) -> msg`, or for a \
+            `send` arm `let off = Sender::never();`"
 )]
 pub trait CanBeArm {}
 
