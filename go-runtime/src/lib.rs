@@ -225,9 +225,9 @@
 //! - Stacks do not grow by themselves. What goes deep may call `stacker`, or a crate on top of it:
 //!   on Linux these always grow on a goroutine's stack. (`stacker` keeps the limit in a
 //!   thread-local, so do not wait within what it runs and go deeper afterwards.)
-//! - A goroutine that overflows its stack runs into a guard page: on Linux a message says which one,
-//!   where it was spawned, and how to give it more, and the process aborts. Other faults are left to
-//!   the handler that was installed before the runtime started.
+//! - A goroutine that overflows its stack runs into a guard page: on Linux a message says which
+//!   one, where it was spawned, and how to give it more, and the process aborts. Other faults are
+//!   left to the handler that was installed before the runtime started.
 //! - Values lie on stacks in several copies while they are moved. In an unoptimized build a message
 //!   takes up to 30 times its size of the sender's stack, and of the receiver's, and so does a
 //!   result of the joiner's; in an optimized one 7 times. (For its own closure and result a
@@ -235,16 +235,16 @@
 //! - After a `fork` without an `exec` (which [`process::Command`] calls) no goroutine runs in the
 //!   child, where [`spawn`] panics and says so. A goroutine that has called `fork` goes on there as
 //!   a plain thread, which blocks, and has to end by `_exit`.
-//! - A thread-local's initializer must not park, nor a closure for whose extent a crate keeps a pointer
-//!   in a thread-local: [which crates, and the ways out](docs::soundness#what-remains).
+//! - A thread-local's initializer must not park, nor a closure for whose extent a crate keeps a
+//!   pointer in a thread-local: [which crates, and the ways out](docs::soundness#what-remains).
 //!
 //! # Panics
 //!
 //! A panic ends its goroutine only. std's panic hook reports it, after a line with the goroutine's
 //! name and where it was spawned (a hook that the program sets is called as it is), and
-//! [`JoinHandle::join`] returns it ([`panic_message`] has its text). While a goroutine panics it does
-//! not switch: a panic hook, or a `Drop` that runs while it unwinds, that waits then blocks the
-//! worker's thread, since other goroutines on it would see [`std::thread::panicking`].
+//! [`JoinHandle::join`] returns it ([`panic_message`] has its text). While a goroutine panics it
+//! does not switch: a panic hook, or a `Drop` that runs while it unwinds, that waits then blocks
+//! the worker's thread, since other goroutines on it would see [`std::thread::panicking`].
 //! [What to do instead](docs::soundness#unwinding).
 #![doc(test(attr(deny(warnings), allow(dead_code, unused_variables))))]
 
