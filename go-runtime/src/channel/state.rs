@@ -3,8 +3,7 @@
 //! Invariants, whenever the lock is free:
 //! - receivers wait only while there is no message for them, senders only while there is no room.
 //!   Both wait only where all places of a buffer are promised, and the senders are `send` arms of
-//!   selects (or all are arms
-//!   of one select);
+//!   selects (or all are arms of one select);
 //! - `buffer.len() + reserved <= capacity`: a place that was promised to a chosen `send` arm of a select is kept
 //!   free until the arm has made its message (or failed to);
 //! - only on a rendezvous is a receiver claimed for an arm that has yet to make its message. In a

@@ -102,12 +102,9 @@ impl Drop for Freed {
 /// that of a running goroutine any more.
 pub(super) unsafe fn free(options: NonNull<Options>) {
     let freed = Freed(options);
-    // SAFETY: not freed yet, and never written to.
-    let is_read_by_others = {
-        let options = unsafe { options.as_ref() };
-        options.name.is_some() && !options.thread
-    };
-    if is_read_by_others {
+    // SAFETY: `freed` owns them and is dropped below at the earliest, and they are never written.
+    let Options { name, thread, .. } = unsafe { options.as_ref() };
+    if name.is_some() && !thread {
         FREED
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
