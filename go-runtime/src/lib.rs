@@ -208,7 +208,7 @@
 //!   up to 256 of them, so that `GOMAXPROCS` go on; it retires when the held one is free. Further goroutines that are spawned at the same place start only where nothing
 //!   is parked, for a second, so that they hold up no other goroutine. Call [`yield_now`] in long computations, or put them into [`blocking`]. (Polling is no such thing: when `select!` with a `default`, `try_recv`, `try_send`, `is_finished`, [`Mutex::try_lock`](sync::Mutex::try_lock), `try_read`, `try_write`, `try_acquire`, [`Context::err`](context::Context::err) or any operation on a closed channel
 //!   comes to nothing 16 times since the goroutine was resumed, or for 10 ms, others run. As everywhere that others may run, do not hold a guard of a
-//!   [`std::sync::Mutex`] then. After 5 to 10 ms, operations that take let others run even if they
+//!   [`std::sync::Mutex`] then. After 10 ms, operations that take let others run even if they
 //!   need not wait: `recv`, `select!` without a `default`,
 //!   [`acquire`](sync::Semaphore::acquire), reads of [`net`]. Operations that give (`send`, writes,
 //!   [`spawn`]), that only try, or that lock or unlock never do so when they succeed at once, but

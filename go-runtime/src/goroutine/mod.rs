@@ -61,7 +61,7 @@ pub(crate) fn polled_in_vain() {
 }
 
 /// Called at the beginning of an operation that may wait, whether or not it need wait this time:
-/// lets others run first if the calling goroutine has run for 5 to 10 ms. Otherwise a goroutine
+/// lets others run first if the calling goroutine has run for 10 ms. Otherwise a goroutine
 /// whose operations always succeed would keep its worker.
 #[inline(always)]
 pub(crate) fn before_a_wait() {

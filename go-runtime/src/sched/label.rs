@@ -63,15 +63,18 @@ impl Label {
     ///
     /// # Safety
     /// The options that the label was made of are still there.
-    pub(super) unsafe fn read<'a>(self) -> (Option<Site>, Option<&'a str>) {
+    pub(super) unsafe fn read<'a>(self) -> (Site, Option<&'a str>) {
         if self.is_named() {
             let options = self.0.wrapping_byte_sub(NAMED).cast::<Options>();
             // SAFETY: made by `new` of a reference to options, which are there, as the caller says.
             let options = unsafe { &*options };
-            (options.spawned_at, options.name.as_deref())
+            let Some(site) = options.spawned_at else {
+                unreachable!("set when the task was made");
+            };
+            (site, options.name.as_deref())
         } else {
             // SAFETY: made by `plain` of a reference that is valid for ever.
-            (Some(unsafe { &*self.0.cast() }), None)
+            (unsafe { &*self.0.cast() }, None)
         }
     }
 }

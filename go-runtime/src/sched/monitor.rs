@@ -211,7 +211,7 @@ impl Watcher {
         }
     }
 
-    /// Returns whether the goroutine that runs there ran already at the last look.
+    /// Returns whether a goroutine has run there for a slice.
     fn look_at(&mut self, index: usize, seat: &Seat, now: Instant) -> bool {
         let turn = seat.books.turn();
         let running = seat.books.running();
@@ -228,14 +228,12 @@ impl Watcher {
             return false;
         };
         // SAFETY: read in this tick, after the names of tasks that were gone have been freed.
-        let Some(culprit) = (unsafe { Culprit::new(label) }) else {
-            unreachable!("a task has a spawn site");
-        };
-        let site = culprit.site();
+        let (site, name) = unsafe { label.read() };
+        let culprit = || Culprit::new(site, name);
         let slow = self.runtime.debug().slow;
         if !seat.books.is_held() && watch.is_held(seat, lasted) {
             seat.books.set_held(turn);
-            watch.to_report = (slow == Some(true)).then_some(culprit);
+            watch.to_report = (slow == Some(true)).then(culprit);
         } else if seat.books.is_held()
             && slow.is_none()
             && lasted >= BLOCKED_FOR_LONG
@@ -243,7 +241,7 @@ impl Watcher {
             && seat.waiting(now) > 0
             && watch.is_blocked(seat, lasted)
         {
-            self.reports.blocked(&culprit, lasted, seat, now);
+            self.reports.blocked(&culprit(), lasted, seat, now);
         }
         if seat.books.is_held() {
             self.record
@@ -262,7 +260,7 @@ impl Watcher {
         {
             self.reports.held(&culprit, lasted, Some(seat));
         }
-        true
+        lasted >= HELD_AFTER
     }
 
     /// Has enough workers accept goroutines, and not too many.

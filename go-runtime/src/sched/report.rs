@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
-use super::label::{Label, Site};
+use super::label::Site;
 use super::seat::{Seat, Wait};
 
 /// A goroutine that has held a worker.
@@ -16,19 +16,11 @@ pub(super) struct Culprit {
 }
 
 impl Culprit {
-    /// # Safety
-    /// See [`Label::read`].
-    pub(super) unsafe fn new(label: Label) -> Option<Culprit> {
-        // SAFETY: the caller upholds that the options of the label are still there.
-        let (site, name) = unsafe { label.read() };
-        Some(Culprit {
-            site: site?,
+    pub(super) fn new(site: Site, name: Option<&str>) -> Culprit {
+        Culprit {
+            site,
             name: name.map(str::to_owned),
-        })
-    }
-
-    pub(super) fn site(&self) -> Site {
-        self.site
+        }
     }
 }
 

@@ -16,15 +16,16 @@ pub(super) const CHECKS_NESTING: i32 = i32::MIN;
 /// worker run first. With many more, consumers that poll a closed channel keep the senders of an
 /// open one waiting (`--test starvation`).
 const VAIN_POLLS: u32 = 16;
-/// A slice of time in the monitor's ticks: 5 to 10 ms. After it even one poll in vain, or one
-/// operation that may wait, lets the others run first. Go preempts a goroutine after 10 ms.
+/// A slice of time in the monitor's ticks: 5 to 10 ms. After it even one poll in vain, or, when the
+/// monitor has seen it too, one operation that may wait lets the others run first. Go preempts a
+/// goroutine after 10 ms.
 const SLICE: u32 = 2;
 
-/// Whether any goroutine has run for about a slice, as the monitor saw it last. It is one word for
-/// all workers, so that an operation that need not ask its own worker pays for one load.
+/// Whether any goroutine has run for 10 ms, as the monitor saw it last. It is one word for all
+/// workers, so that an operation that need not ask its own worker pays for one load.
 static ANY_SLICE_OVER: AtomicBool = AtomicBool::new(false);
 
-/// Notes whether any goroutine has run for about a slice; the monitor does so at each tick.
+/// Notes whether any goroutine has run for 10 ms; the monitor does so at each tick.
 pub(in crate::sched) fn note_slices(any_over: bool) {
     if ANY_SLICE_OVER.load(Ordering::Relaxed) != any_over {
         ANY_SLICE_OVER.store(any_over, Ordering::Relaxed);
@@ -57,8 +58,8 @@ impl Worker {
 
     /// Lets the others run first if the current goroutine has run for a slice.
     pub(crate) fn end_slice(&self) {
-        let may_switch = self.current_task().is_some() && self.may_park() && !thread::panicking();
-        if may_switch && self.has_run_for_a_slice() {
+        // (Where nothing can park there is no fiber to switch from.)
+        if self.has_run_for_a_slice() && self.may_park() && !thread::panicking() {
             self.give_way();
         }
     }
