@@ -189,11 +189,13 @@ impl<T> State<T> {
             }
             return Found::Message(message, self.admit_sender(capacity));
         }
-        let sender = match capacity {
-            Some(0) => self.senders.take(),
-            _ if self.senders.is_empty() => None,
+        let sender = if self.senders.is_empty() {
+            None
+        } else if capacity == Some(0) {
+            self.senders.take()
+        } else {
             // All places are promised: those who wait behind the promises need not wait for them.
-            _ => self.senders.take_message(),
+            self.senders.take_message()
         };
         if let Some(sender) = sender {
             // SAFETY: claimed by us, so it stays until its wait is ended.

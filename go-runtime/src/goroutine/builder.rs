@@ -143,8 +143,6 @@ impl<T> Cloned<T> {
 #[must_use = "a builder does nothing until its spawn method is called"]
 pub struct Builder {
     options: Option<Box<Options>>,
-    /// Bytes of stack that the caller's code between the goroutine and the user's closure takes.
-    room: usize,
 }
 
 impl Builder {
@@ -218,9 +216,11 @@ impl Builder {
         self
     }
 
-    /// Counts so many bytes of stack besides those for the closure and its result.
+    /// Counts so many bytes of stack besides those for the closure and its result, if they matter.
     pub(crate) fn with_room(mut self, bytes: usize) -> Builder {
-        self.room = self.room.saturating_add(bytes);
+        if bytes > stack::MIN_SIZE / 8 {
+            self.options().room = bytes;
+        }
         self
     }
 
@@ -311,7 +311,8 @@ impl Builder {
             stack::check_size(size)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
         }
-        let room = room_for::<F, T>().saturating_add(self.room);
+        let more = self.options.as_ref().map_or(0, |options| options.room);
+        let room = room_for::<F, T>().saturating_add(more);
         if room > stack::MIN_SIZE / 2 {
             let usual = if self.wants_thread() {
                 THREAD_STACK

@@ -31,6 +31,8 @@ pub(crate) struct Options {
     pub(crate) name: Option<String>,
     /// In bytes; `None` for the default.
     pub(crate) stack_size: Option<usize>,
+    /// Bytes of stack that the code between the goroutine and the user's closure takes.
+    pub(crate) room: usize,
     /// It has a thread of its own.
     pub(crate) thread: bool,
     /// Set when the task is made.
