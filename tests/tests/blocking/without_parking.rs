@@ -205,7 +205,7 @@ fn nested_and_left_by_panics() {
             assert!(failed.is_err());
             yield_now();
         });
-        let failed = panic::catch_unwind(AssertUnwindSafe(|| alone_and_fail()));
+        let failed = panic::catch_unwind(AssertUnwindSafe(alone_and_fail));
         assert!(failed.is_err());
         // It parks again.
         let ran = Rc::new(Cell::new(false));
