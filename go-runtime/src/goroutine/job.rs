@@ -207,6 +207,12 @@ pub struct JoinHandle<T> {
     result: PhantomData<T>,
 }
 
+// What the two implementations below rely on.
+const _: fn() = || {
+    fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<LazyEnding>();
+};
+
 // SAFETY: the handle moves a `T` to the thread that joins, and shares nothing else but atomics, the
 // header's constant parts and the `Ending`, which is `Send` and `Sync`. The closure, which may not
 // be `Send`, is gone before the handle is the job's last owner, or else is dropped by
