@@ -1,9 +1,6 @@
 //! The two ends of a channel: how many handles there are of each, and what happens when the last one goes.
 
-use std::collections::VecDeque;
-use std::mem;
-use std::panic::{self, AssertUnwindSafe};
-use std::thread;
+use std::mem::{self, ManuallyDrop};
 
 use super::core::Core;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
@@ -40,35 +37,17 @@ impl<T> Core<T> {
             let mut state = self.lock();
             state.closed = true;
             // No receiver is left to ask for them.
-            let messages = mem::take(&mut state.buffer);
+            let mut messages = ManuallyDrop::new(mem::take(&mut state.buffer));
             drop(state);
             self.close();
-            drop_all(messages);
-        }
-    }
-}
-
-/// Drops all messages, also after one whose `Drop` has panicked: another goroutine may wait for
-/// what is in the others. The first panic then goes on here, as with the elements of a `Vec`,
-/// unless the caller is unwinding already: a second panic would abort the process.
-fn drop_all<T>(messages: VecDeque<T>) {
-    if !mem::needs_drop::<T>() {
-        return;
-    }
-    let mut first = None;
-    for message in messages {
-        let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(message)));
-        if let Err(payload) = dropped {
-            match first {
-                None => first = Some(payload),
-                // The `Drop` of a payload may panic as well.
-                Some(_) => mem::forget(payload),
+            // If the `Drop` of a message panics, the messages after it are leaked, as in
+            // crossbeam-channel (whose test `panic_on_drop` says so): a second panic could abort the
+            // process.
+            while let Some(message) = messages.pop_front() {
+                drop(message);
             }
+            ManuallyDrop::into_inner(messages);
         }
-    }
-    match first {
-        Some(payload) if !thread::panicking() => panic::resume_unwind(payload),
-        payload => mem::forget(payload),
     }
 }
 
