@@ -15,7 +15,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use super::join_future::LazyEnding;
-use super::{contain_panic, thread};
+use super::thread;
 use crate::channel::{Receiver, RecvTimeoutError};
 use crate::clock;
 use crate::primitives::atomic::{AtomicPtr, Ordering};
@@ -101,19 +101,28 @@ where
 
     unsafe fn destroy(task: TaskRef) {
         let job = task.as_ptr().cast::<Self>();
-        // The goroutine and the handle's owner race for who drops the result, so neither may see
-        // its panic. The task stays allocated meanwhile: a `Drop` that parks needs it.
-        // SAFETY: the last reference is gone, so this is the only access. What is dropped here is
-        // overwritten, and not read or dropped again.
-        unsafe {
-            let stage = job.as_ref().stage.get();
-            contain_panic(|| stage.drop_in_place());
-            stage.write(Stage::Running);
-        }
+        // SAFETY: the last reference is gone, so this is the only access.
+        let stage = unsafe { job.as_ref() }.stage.get();
+        // SAFETY: as for `stage`; the reference ends with the expression.
+        let is_closure = matches!(unsafe { &*stage }, Stage::Waiting(_));
+        // The task stays allocated meanwhile: a `Drop` that parks needs it.
+        // SAFETY: what is dropped here is overwritten below, and not read or dropped again.
+        let drop_stage = || unsafe { stage.drop_in_place() };
+        let dropped = panic::catch_unwind(AssertUnwindSafe(drop_stage));
         // SAFETY: made by `new_job`, in memory for just this; its last reference is gone.
         unsafe {
+            stage.write(Stage::Running);
             job.drop_in_place();
             blocks::free(job.cast(), Layout::new::<Self>());
+        }
+        if let Err(payload) = dropped {
+            if is_closure && !std::thread::panicking() {
+                // The one caller that has kept the goroutine from starting.
+                panic::resume_unwind(payload);
+            }
+            // The goroutine and the handle's owner race for who drops the result, so neither may
+            // see its panic. The `Drop` of the payload could panic as well.
+            mem::forget(payload);
         }
     }
 
