@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the tests of crossbeam-channel on our channels, and shows how many have passed, by file: on threads, in goroutines with
-# GOMAXPROCS 1, 2 and 8, and examples. What is left out, or fails, is named. Arguments go to `cargo test`.
+# GOMAXPROCS 1 and 8, and 2 on request, and examples. What is left out, or fails, is named. Arguments go to `cargo test`.
 #
 # With `-` for an argument it reads the output of such a run from its input.
 cd "$(dirname "$0")" || exit 1

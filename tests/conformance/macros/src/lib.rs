@@ -7,6 +7,8 @@ use syn::{Attribute, ItemFn, LitInt, LitStr, Token, parse_macro_input};
 
 /// The numbers of workers that the tests in goroutines run with.
 const GOMAXPROCS: [usize; 3] = [1, 2, 8];
+/// The number of workers with which they run only on request, to save time.
+const ON_REQUEST: usize = 2;
 
 /// A test that runs on a thread, in a process of its own.
 #[proc_macro_attribute]
@@ -28,7 +30,8 @@ pub fn in_process(_: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Three tests, `..._gomaxprocs_1`, `2` and `8`, each of which runs in a goroutine, in a process
-/// of its own. An attribute `#[left_out(workers, "why")]` has those ignored that have so many workers
+/// of its own. Those with two workers, which hold what the others hold, run if they are asked for:
+/// `cargo test -p conformance gomaxprocs_2 -- --include-ignored`. An attribute `#[left_out(workers, "why")]` has those ignored that have so many workers
 /// or fewer.
 #[proc_macro_attribute]
 pub fn in_goroutine(_: TokenStream, item: TokenStream) -> TokenStream {
@@ -52,6 +55,9 @@ pub fn in_goroutine(_: TokenStream, item: TokenStream) -> TokenStream {
         let ignore = left_out.as_ref().and_then(|left_out: &LeftOut| {
             let why = &left_out.why;
             (workers <= left_out.workers).then(|| quote!(#[ignore = #why]))
+        });
+        let ignore = ignore.or_else(|| {
+            (workers == ON_REQUEST).then(|| quote!(#[ignore = "with two workers, on request"]))
         });
         quote! {
             #[::core::prelude::v1::test]
