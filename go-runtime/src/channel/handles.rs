@@ -40,8 +40,8 @@ impl<T> Core<T> {
             let mut messages = ManuallyDrop::new(mem::take(&mut state.buffer));
             drop(state);
             self.close();
-            // If the `Drop` of a message panics, the messages after it are leaked, as in
-            // crossbeam-channel (whose test `panic_on_drop` says so): a second panic could abort the
+            // If the `Drop` of a message panics, the messages behind it are leaked, as in
+            // crossbeam-channel (see its test `panic_on_drop`): a second panic could abort the
             // process.
             while let Some(message) = messages.pop_front() {
                 drop(message);

@@ -14,7 +14,8 @@ use crate::{clock, goroutine};
 
 /// The receiving end of a channel. Clone it to receive in several places; each message is received once. When the last
 /// one is dropped, the messages in the channel are dropped too, and sends fail. (If the `Drop` of a
-/// message panics, the panic goes on, and the messages after it are leaked, as in crossbeam-channel.)
+/// message panics, the panic goes on, and the messages behind it are leaked, as in
+/// crossbeam-channel.)
 ///
 /// ```
 /// use go_runtime::{channel::bounded, go};

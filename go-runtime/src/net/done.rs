@@ -18,10 +18,10 @@ pub(super) type Done<'a> = Option<&'a dyn Observable>;
 /// [`TcpStream`](super::TcpStream), [`TcpListener`](super::TcpListener) and their like, and of
 /// [`Dialer`](super::Dialer). A stream has [`Read`](io::Read) and [`Write`](io::Write) then.
 ///
-/// A write of several parts (`write_all`) that is ended leaves the peer with some of them, and
-/// nobody knows how many, as with any error of a write: answers that are to arrive whole are
-/// written to the stream itself, with a deadline. How a server stops is shown
-/// [there](super#a-server-that-stops).
+/// A write of several parts (`write_all`) that is ended leaves the peer with some of them, and the
+/// writer cannot tell how many, as with any error of a write. Write answers that are to arrive whole
+/// to the stream itself, with a deadline. [A server that stops](super#a-server-that-stops) is shown
+/// in the module's documentation.
 ///
 /// Connecting and looking up names are ended by a done channel with a [`Dialer`](super::Dialer).
 ///

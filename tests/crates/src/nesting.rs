@@ -168,7 +168,7 @@ fn rayon(region: Region) {
     assert_eq!(sums.iter().sum::<usize>(), 84);
 }
 
-/// A thread's errors are in a queue, from which whoever asks takes all.
+/// OpenSSL keeps a thread's errors in one queue, and a caller that asks for errors takes all of them.
 #[cfg(feature = "openssl")]
 fn openssl(region: Region) {
     use ::openssl::error::ErrorStack;

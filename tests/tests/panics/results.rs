@@ -1,5 +1,5 @@
-//! Results that panic when they are dropped: whichever side drops one that nobody takes, the panic
-//! goes no further. And what is said of a goroutine's panic.
+//! Results whose `Drop` panics: if a result is not taken, its panic goes no further, whether the
+//! goroutine or the owner of the handle drops it. And what is said of a goroutine's panic.
 
 use std::future::IntoFuture;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind, set_hook, take_hook};

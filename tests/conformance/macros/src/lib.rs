@@ -31,8 +31,8 @@ pub fn in_process(_: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Three tests, `..._gomaxprocs_1`, `2` and `8`, each of which runs in a goroutine, in a process
 /// of its own. Those with two workers, which hold what the others hold, run if they are asked for:
-/// `cargo test -p conformance gomaxprocs_2 -- --include-ignored`. An attribute `#[left_out(workers, "why")]` has those ignored that have so many workers
-/// or fewer.
+/// `cargo test -p conformance gomaxprocs_2 -- --include-ignored`. An attribute
+/// `#[left_out(workers, "why")]` has those tests ignored that have so many workers or fewer.
 #[proc_macro_attribute]
 pub fn in_goroutine(_: TokenStream, item: TokenStream) -> TokenStream {
     let ItemFn {

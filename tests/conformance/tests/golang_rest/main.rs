@@ -1,7 +1,8 @@
 //! The four programs of Go's own tests that crossbeam-channel's `golang.rs` leaves to be done, written anew from what Go promises.
 //!
-//! Each runs on threads, and in goroutines with GOMAXPROCS 1 and 8, and 2 on request. Where our channels differ from Go's it is ours that is asserted:
-//! what is nil in Go is [`never()`](go_runtime::channel::never) here, and what panics in Go is an error or does nothing.
+//! Each runs on threads, and in goroutines with GOMAXPROCS 1 and 8, and 2 on request. Where our
+//! channels differ from Go's, the behavior of ours is asserted: what is nil in Go is
+//! [`never()`](go_runtime::channel::never) here, and what panics in Go is an error or does nothing.
 
 mod chan_barrier;
 mod closed_chan;

@@ -126,6 +126,6 @@ fn renew(address: &str, settings: &Settings, in_work: &InWork, ended: &Context) 
 
 /// A line for what happens to a job.
 fn tell(worker: &str, what: &str, id: u64) {
-    // Whoever started the worker may not care to read.
+    // The process that started the worker may have closed its end of the pipe.
     let _ = writeln!(io::stdout(), "{worker} {what} {id}");
 }

@@ -46,7 +46,7 @@ impl Log {
             .unwrap()
     }
 
-    /// Each job's events, in their order: who said it, and what.
+    /// The events of each job in their order: the name of the worker, and what it did.
     fn jobs(&self) -> BTreeMap<u64, Vec<(String, String)>> {
         let mut jobs: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for line in fs::read_to_string(&self.path).unwrap_or_default().lines() {
