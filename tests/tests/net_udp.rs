@@ -16,7 +16,7 @@ mod support;
 #[path = "net_udp/options.rs"]
 mod options;
 
-use support::{at_several_gomaxprocs, eventually, in_both, in_goroutine};
+use support::{at_several_gomaxprocs, eventually, in_both, in_goroutine, no_process_starts};
 
 fn socket() -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -194,6 +194,7 @@ fn only_the_peer_is_received() {
 #[test]
 fn a_connected_socket_is_refused() {
     in_both(|| {
+        let _alone = no_process_starts();
         let (gone, address) = socket();
         drop(gone);
         let (client, _) = socket();
@@ -214,6 +215,7 @@ fn a_connected_socket_is_refused() {
 
 #[test]
 fn a_refusal_wakes_who_waits() {
+    let _alone = no_process_starts();
     let (gone, address) = socket();
     let (client, _) = socket();
     client.connect(address).unwrap();
@@ -349,6 +351,7 @@ fn clones_share_everything() {
 #[test]
 fn the_last_clone_closes() {
     in_goroutine(|| {
+        let _alone = no_process_starts();
         let (server, address) = socket();
         let clone = server.try_clone().unwrap();
         server

@@ -8,11 +8,12 @@ use std::thread;
 use go_runtime::net::{UnixDatagram, UnixListener, UnixSocketAddr, UnixStream};
 
 use crate::place;
-use crate::support::in_both;
+use crate::support::{in_both, no_process_starts};
 
 #[test]
 fn addresses() {
     in_both(|| {
+        let _alone = no_process_starts();
         let (_directory, path) = place();
         let listener = UnixListener::bind(&path).unwrap();
         let address = listener.local_addr().unwrap();

@@ -9,7 +9,7 @@ use go_runtime::go;
 use go_runtime::net::{self, Shutdown, UnixDatagram};
 
 use crate::place;
-use crate::support::in_both;
+use crate::support::{in_both, no_process_starts};
 
 #[test]
 fn datagrams_keep_their_bounds() {
@@ -33,6 +33,7 @@ fn datagrams_keep_their_bounds() {
 #[test]
 fn datagrams_are_answered() {
     in_both(|| {
+        let _alone = no_process_starts();
         let (directory, path) = place();
         let server = UnixDatagram::bind(&path).unwrap();
         let client = UnixDatagram::bind(directory.path().join("client")).unwrap();

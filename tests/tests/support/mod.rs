@@ -4,12 +4,13 @@
 use std::env;
 use std::panic;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use go_runtime::sync::{Mutex, MutexGuard};
 use go_runtime::{go, yield_now};
 
 /// A net only: what takes longer is taken for a deadlock.
@@ -88,11 +89,17 @@ pub(crate) fn whole_target_with(workers: &[&str], caller: &str) {
 #[track_caller]
 pub(crate) fn run_with(workers: &[&str], args: &[&str]) {
     for workers in workers {
-        let output = Command::new(env::current_exe().unwrap())
+        let mut command = Command::new(env::current_exe().unwrap());
+        command
             .args(args)
             .env("GOMAXPROCS", workers)
-            .output()
-            .unwrap();
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let starting = no_process_starts();
+        let process = command.spawn().unwrap();
+        drop(starting);
+        let output = process.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(
             output.status.success() && !said.contains("running 0 tests"),
@@ -100,6 +107,14 @@ pub(crate) fn run_with(workers: &[&str], args: &[&str]) {
             String::from_utf8_lossy(&output.stderr)
         );
     }
+}
+
+/// While this is held, [`run_with`] starts no process. A new process has copies of all descriptors
+/// until it has become its program, so a socket that is dropped meanwhile is closed later: tests of
+/// what dropping the last handle of a socket does hold this.
+pub(crate) fn no_process_starts() -> MutexGuard<'static, ()> {
+    static STARTS: Mutex<()> = Mutex::new(());
+    STARTS.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 
 /// A directory of the test's own, which goes with all that is in it when this is dropped.
