@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use go_runtime::{JoinHandle, go, time::sleep, without_parking};
 
+use crate::pools;
+
 /// Where calls nest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Region {
@@ -22,6 +24,14 @@ pub enum Region {
 impl Region {
     /// Both.
     pub const ALL: [Region; 2] = [Region::Thread, Region::WithoutParking];
+
+    /// What its code looks like.
+    pub fn name(self) -> &'static str {
+        match self {
+            Region::Thread => "`go!(thread; ...)`",
+            Region::WithoutParking => "`without_parking`",
+        }
+    }
 
     fn start<T: Send + 'static>(self, f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
         match self {
@@ -61,6 +71,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("parking_lot", parking_lot),
     ("OnceLock, LazyLock", once),
     ("thread_local", initializer),
+    ("r2d2", r2d2),
     ("scoped-tls", scoped_tls),
     ("tracing", tracing),
     ("rayon", rayon),
@@ -157,6 +168,16 @@ fn tracing(region: Region) {
     });
 }
 
+/// More goroutines than connections, which are held over a wait.
+fn r2d2(region: Region) {
+    let pool = pools::of_r2d2(2, Duration::from_secs(60));
+    region.call(move |_| {
+        let connection = pool.get().unwrap();
+        wait();
+        drop(connection);
+    });
+}
+
 /// A goroutine blocks until rayon's threads have the result, and waits meanwhile.
 fn rayon(region: Region) {
     let sums = region.call(|number| {
@@ -193,7 +214,8 @@ fn mlua(region: Region) {
     let lua = ::mlua::Lua::new();
     let pause = lua
         .create_function(|_, number: usize| {
-            wait();
+            // Not in step: the first to enter a call of Lua is not the last to leave it.
+            (0..=number % 3).for_each(|_| wait());
             Ok(number + 1)
         })
         .unwrap();

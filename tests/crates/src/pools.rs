@@ -7,8 +7,10 @@ use std::time::Duration;
 use go_runtime::JoinHandle;
 use go_runtime::channel::RecvTimeoutError;
 use go_runtime::time::sleep;
+use postgres::NoTls;
 
 use crate::recipes::pool::Pool;
+use crate::world::World;
 
 /// Connections of a pool.
 const SIZE: u32 = 4;
@@ -20,7 +22,8 @@ const GETS: usize = 5;
 const HELD: Duration = Duration::from_millis(10);
 
 /// What r2d2 manages here: nothing that could fail.
-struct Manager;
+#[derive(Debug)]
+pub struct Manager;
 
 impl r2d2::ManageConnection for Manager {
     type Connection = ();
@@ -39,6 +42,38 @@ impl r2d2::ManageConnection for Manager {
     }
 }
 
+/// A pool of so many of them, whose `get` waits for `limit` at most.
+///
+/// # Panics
+/// Never: these connections cannot fail.
+pub fn of_r2d2(size: u32, limit: Duration) -> r2d2::Pool<Manager> {
+    let builder = r2d2::Pool::builder()
+        .max_size(size)
+        .connection_timeout(limit);
+    builder.build(Manager).unwrap()
+}
+
+/// A pool of PostgreSQL's clients.
+#[derive(Debug)]
+pub struct Postgresql(pub &'static World);
+
+impl r2d2::ManageConnection for Postgresql {
+    type Connection = postgres::Client;
+    type Error = postgres::Error;
+
+    fn connect(&self) -> Result<postgres::Client, postgres::Error> {
+        postgres::Config::from(self.0.postgresql()).connect(NoTls)
+    }
+
+    fn is_valid(&self, client: &mut postgres::Client) -> Result<(), postgres::Error> {
+        client.is_valid(Duration::from_secs(10))
+    }
+
+    fn has_broken(&self, client: &mut postgres::Client) -> bool {
+        client.is_closed()
+    }
+}
+
 /// Has the goroutines take connections of r2d2, which wait for one for `limit` at most. Returns
 /// how many times none came, and how many times one was asked for.
 ///
@@ -48,10 +83,7 @@ pub fn r2d2(
     limit: Duration,
     start: fn(Box<dyn FnOnce() -> usize + Send>) -> JoinHandle<usize>,
 ) -> (usize, usize) {
-    let builder = r2d2::Pool::builder()
-        .max_size(SIZE)
-        .connection_timeout(limit);
-    let pool = builder.build(Manager).unwrap();
+    let pool = of_r2d2(SIZE, limit);
     missed(start, move || {
         let connection = pool.get();
         sleep(HELD);

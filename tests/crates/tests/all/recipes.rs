@@ -14,7 +14,8 @@ use go_crates::servers::http::BODY;
 use go_crates::world::{Needs, Wait, World};
 use go_runtime::channel::{self, RecvTimeoutError};
 use go_runtime::net::{TcpListener, TcpStream};
-use go_runtime::{block_on, go};
+use go_runtime::time::sleep;
+use go_runtime::{block_on, blocking, go};
 use redis::ConnectionLike;
 
 use crate::Named;
@@ -26,6 +27,11 @@ pub(crate) const ALL: &[Named] = &[
         "pool: all of more users than connections get one",
         &[],
         pools_serve_all,
+    ),
+    (
+        "r2d2: PostgreSQL's clients are held over waits in `go!(thread; ...)`",
+        &[Needs::Postgresql],
+        r2d2_of_clients,
     ),
     (
         "pool: a slot comes back after panics and errors",
@@ -53,6 +59,27 @@ pub(crate) const ALL: &[Named] = &[
         axum_stops,
     ),
 ];
+
+fn r2d2_of_clients(world: &'static World) {
+    let builder = r2d2::Pool::builder()
+        .max_size(4)
+        .connection_timeout(FOREVER);
+    // A client blocks when it connects, and when it is dropped.
+    let pool = blocking(|| builder.build(pools::Postgresql(world)).unwrap());
+    let users: Vec<_> = (0..16)
+        .map(|number| {
+            go!(thread; clone(pool) {
+                let mut client = pool.get().unwrap();
+                sleep(Duration::from_millis(1));
+                let row = client.query_one("SELECT $1::int4 + 1", &[&number]);
+                row.unwrap().get::<_, i32>(0)
+            })
+        })
+        .collect();
+    let answers: Vec<_> = users.into_iter().map(|user| user.join().unwrap()).collect();
+    assert_eq!(answers, (1..=16).collect::<Vec<_>>());
+    blocking(move || drop(pool));
+}
 
 fn pools_serve_all(_: &'static World) {
     assert_eq!(pools::recipe(FOREVER), (0, 80));
