@@ -155,7 +155,11 @@ impl Builder {
         self.options.get_or_insert_default()
     }
 
-    /// A name, which the message of a panic shows.
+    /// The goroutine's name, which the message of a panic shows.
+    ///
+    /// The OS thread keeps its own name, which [`std::thread::Thread::name`] and the system's tools
+    /// show: `go-worker-0` and so on, or `go-thread` for a goroutine with a
+    /// [`thread`](Builder::thread) of its own.
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.options().name = Some(name.into());
         self
@@ -187,7 +191,9 @@ impl Builder {
     ///   share. [`blocking`](crate::blocking) runs its closure on the spot, and
     ///   [`yield_now`](crate::yield_now) is std's.
     /// - Its stack is a thread's, of 2 MiB, or what `RUST_MIN_STACK` says, unless
-    ///   [`stack_size`](Builder::stack_size) is given. (`GOSTACK` is for the others.)
+    ///   [`stack_size`](Builder::stack_size) is given. (`GOSTACK` is for the others.) If it
+    ///   overflows, the message is std's, and names the thread.
+    /// - The thread's own name is `go-thread`, whatever [`name`](Builder::name) the goroutine has.
     ///
     /// The threads are not counted by `GOMAXPROCS`. They are used again, with the thread-locals
     /// that they have by then, and end when they have had nothing to do for two seconds; a
