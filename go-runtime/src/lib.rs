@@ -186,6 +186,28 @@
 //!
 //! An empty variable counts as none.
 //!
+//! # In tests
+//!
+//! In a plain `#[test]` everything works, as in any thread. With
+//! [`#[go_runtime::main]`](macro@main) the test is a goroutine itself; it fails by a panic, or by
+//! an `Err` that it returns:
+//!
+//! ```no_run
+//! #[test]
+//! #[go_runtime::main]
+//! fn answers() {
+//!     assert_eq!(go_runtime::go!({ 6 * 7 }).join().unwrap(), 42);
+//! }
+//! ```
+//!
+//! A process has one runtime, so all tests of a test binary share its workers, and the environment
+//! gives settings for all of them: `GOMAXPROCS=2 cargo test`. Settings in code, as in
+//! `#[go_runtime::main(workers = 2)]`, work in a binary with one test: where another test has
+//! started the runtime already, the test with settings fails, and says so.
+//!
+//! `cargo test` does not capture what goroutines print: it shows on the terminal, also when the
+//! test succeeds.
+//!
 //! # Features
 //!
 //! - `futures`: streams of messages are `futures_core::Stream`s.
@@ -226,8 +248,10 @@
 //!   on Linux these always grow on a goroutine's stack. (`stacker` keeps the limit in a
 //!   thread-local, so do not wait within what it runs and go deeper afterwards.)
 //! - A goroutine that overflows its stack runs into a guard page: on Linux a message says which
-//!   one, where it was spawned, and how to give it more, and the process aborts. Other faults are
-//!   left to the handler that was installed before the runtime started.
+//!   one, where it was spawned, and how to give it more, and the process aborts. Goroutines with a
+//!   thread of their own and the closures of [`blocking`] run on a thread's stack, so there the
+//!   message is std's and names the thread, `go-thread` or `go-blocking`. Other faults are left to
+//!   the handler that was installed before the runtime started.
 //! - Values lie on stacks in several copies while they are moved. In an unoptimized build a message
 //!   takes up to 30 times its size of the sender's stack, and of the receiver's, and so does a
 //!   result of the joiner's; in an optimized one 7 times. (For its own closure and result a
