@@ -3,7 +3,7 @@
 //! ```text
 //! match (&(channel), ...) {              evaluates the channels, keeps temporaries alive
 //!     (c0, ...) => {
-//!         let a0 = c0.__go_runtime_receiver(); ...
+//!         let a0 = c0.RECV(); ...              or c0.SEND()
 //!         match select(&[a0.__arm(), ...], timeout, biased) {
 //!             0 => { let result = a0.__take(); match result { PATTERN => BODY } } ...
 //! ```
@@ -20,6 +20,10 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, Pat, Result, Stmt};
+
+/// The methods that make a channel an arm. rustc prints the name if a value has no such method.
+const RECV: &str = "__a_recv_arm_takes_a_Receiver_or_a_JoinHandle_of_go_runtime";
+const SEND: &str = "__a_send_arm_takes_a_Sender_of_go_runtime";
 
 pub(crate) fn expand(krate: TokenStream, input: TokenStream, biased: bool) -> Result<TokenStream> {
     let arms = parse::arms(input)?;
@@ -79,12 +83,12 @@ impl Expansion {
         let index = Literal::usize_suffixed(self.cases.len());
         match arm.operation {
             Operation::Recv { channel } => {
-                let variable = self.channel(channel, "__go_runtime_receiver");
+                let variable = self.channel(channel, RECV);
                 let chosen = chosen(quote!(#variable.__take()), arm.pattern, arm.body);
                 self.cases.push(quote!(#index => #chosen));
             }
             Operation::Send { channel, value } => {
-                let variable = self.channel(channel, "__go_runtime_sender");
+                let variable = self.channel(channel, SEND);
                 // As a method's receiver, the place in the channel is reserved before the value is
                 // evaluated; as an argument, the value has its type inferred and coerced.
                 let method = Ident::new("__send", variable.span());
@@ -143,7 +147,7 @@ impl Expansion {
                 (#(#entered,)*) => {
                     // For what it says of values that are no channels.
                     #[allow(unused_imports)]
-                    use #krate::__private::NoArm as _;
+                    use #krate::__private::no_arms::*;
                     #(#arms)*
                     match #krate::__private::select(
                         &[#(#variables.__arm()),*],

@@ -279,6 +279,7 @@ mod clock;
 mod config;
 mod goroutine;
 mod join_set;
+mod no_arms;
 mod primitives;
 mod sched;
 mod scope;
@@ -343,9 +344,9 @@ pub mod __private {
     pub use crate::goroutine::{
         Cloned, park_forever, run_main, spawn_local_with, spawn_with, started,
     };
+    pub use crate::no_arms::all as no_arms;
     pub use crate::select::{
-        AnyArm, CanBeArm, CanReceive, CanSend, NoArm, RecvArm, Reservation, SendArm, Timeout,
-        select,
+        AnyArm, CanReceive, CanSend, RecvArm, Reservation, SendArm, Timeout, select,
     };
     pub use crate::time::sleep;
     pub use go_macros::{

@@ -1,8 +1,8 @@
 //! What can be said about an arm that is wrong.
 
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
-use syn::parse::ParseStream;
-use syn::{Error, Pat, Token};
+use syn::parse::{ParseStream, Parser};
+use syn::{Error, Pat, Result, Token, token};
 
 const FORMS: &str = "an arm is recv(rx) -> pat, send(tx, value) -> pat, pat = <-rx, <-rx, \
                      tx <- value, default or default(duration)";
@@ -44,7 +44,12 @@ pub(super) fn guard(operation: &Ident) -> &'static str {
     }
 }
 
+const BLOCK_WITHOUT_ARROW: &str = "expected `=>` between the operation of an arm and its body";
+
 pub(super) fn missing_arrow(head: &TokenStream, input: ParseStream) -> Error {
+    if input.peek(token::Brace) {
+        return input.error(BLOCK_WITHOUT_ARROW);
+    }
     let found = match input.cursor().token_tree() {
         Some((token, _)) if !input.peek(Token![,]) => format!(", but found `{token}`"),
         _ => String::new(),
@@ -53,6 +58,31 @@ pub(super) fn missing_arrow(head: &TokenStream, input: ParseStream) -> Error {
         head,
         format!("expected `=>` and a body after `{head}`{found}"),
     )
+}
+
+/// The error about a block to which no `=>` leads, if the input is the end of an arm's head, which
+/// `parse` takes, and then such a block.
+///
+/// To syn `v { ... }` is a pattern, or an expression, of a struct with the name `v`.
+pub(super) fn block_without_arrow<T>(
+    input: ParseStream,
+    parse: fn(ParseStream) -> Result<T>,
+) -> Option<Error> {
+    let ahead = input.fork();
+    let mut before = TokenStream::new();
+    while !ahead.peek(token::Brace) {
+        if ahead.peek(Token![=>]) || ahead.peek(Token![,]) {
+            return None;
+        }
+        before.extend([ahead.parse::<TokenTree>().ok()?]);
+    }
+    let error = ahead.error(BLOCK_WITHOUT_ARROW);
+    ahead.parse::<TokenTree>().ok()?;
+    let ends = ahead.is_empty()
+        || ahead.peek(Token![,])
+        || ahead.peek(syn::Ident)
+        || ahead.peek(Token![<]);
+    (ends && parse.parse2(before).is_ok()).then_some(error)
 }
 
 pub(super) fn unknown_operation(input: ParseStream) -> Error {

@@ -7,12 +7,13 @@
 use proc_macro2::{Ident, Punct, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::buffer::Cursor;
-use syn::parse::{ParseStream, Parser};
+use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{Error, Expr, Pat, Result, Token, token};
 
 use super::errors::{
-    bad_pattern, guard, is_refutable, missing_arrow, misspelling, refutable, unknown_operation,
+    bad_pattern, block_without_arrow, guard, is_refutable, missing_arrow, misspelling, refutable,
+    unknown_operation,
 };
 use super::{Arm, Operation};
 
@@ -146,7 +147,7 @@ impl Arms {
                  result",
             ));
         }
-        let pattern = Pat::parse_multi_with_leading_vert(input)?;
+        let pattern = before_arrow(input, Pat::parse_multi_with_leading_vert)?;
         if input.peek(Token![if]) {
             return Err(input.error(guard(&name)));
         }
@@ -179,7 +180,7 @@ impl Arms {
             ));
         }
         if before.is_empty() {
-            let channel = input.parse()?;
+            let channel = before_arrow(input, Expr::parse)?;
             return Ok((Some(Operation::Recv { channel }), None));
         }
         if !ends_with_assignment(&before) {
@@ -191,7 +192,7 @@ impl Arms {
                     None => Error::new_spanned(tokens, format!("no channel to send to: {error}")),
                 }
             })?;
-            let value = input.parse()?;
+            let value = before_arrow(input, Expr::parse)?;
             return Ok((Some(Operation::Send { channel, value }), None));
         }
         let assign = before.pop();
@@ -208,7 +209,7 @@ impl Arms {
         if is_refutable(&pattern) {
             self.report(refutable(&pattern, "<-", "msg = <-rx"));
         }
-        let channel = input.parse()?;
+        let channel = before_arrow(input, Expr::parse)?;
         Ok((Some(Operation::Recv { channel }), Some(pattern)))
     }
 
@@ -277,6 +278,16 @@ fn plain_default(input: ParseStream) -> Result<Option<Ident>> {
     Ok((name == "default" && ends).then_some(name))
 }
 
+/// Parses the end of an arm's head.
+fn before_arrow<T>(input: ParseStream, parse: fn(ParseStream) -> Result<T>) -> Result<T> {
+    let ahead = input.fork();
+    let fits = parse(&ahead).is_ok() && (ahead.peek(Token![=>]) || ahead.peek(Token![if]));
+    if !fits && let Some(error) = block_without_arrow(input, parse) {
+        return Err(error);
+    }
+    parse(input)
+}
+
 /// The tokens before the `<-` of this arm's head, if there is one.
 fn tokens_before_arrow(input: ParseStream) -> Option<Vec<TokenTree>> {
     let mut before = Vec::new();
@@ -322,6 +333,11 @@ fn skip_arm(input: ParseStream) -> Result<()> {
     while !input.is_empty() {
         if input.peek(Token![,]) {
             input.parse::<Token![,]>()?;
+            return Ok(());
+        }
+        // A block, and then what starts an arm as a rule.
+        if input.peek(token::Brace) && input.peek2(syn::Ident) {
+            input.parse::<TokenTree>()?;
             return Ok(());
         }
         let ends = input.peek(Token![=>]) && input.peek3(token::Brace);

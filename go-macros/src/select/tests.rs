@@ -45,9 +45,9 @@ fn all_kinds_of_arms() {
         "recv(a) -> x => f(x), default(d) => {} send(b, v) => {}",
         "{ match (&(a), d, &(b),) { (channel0, duration1, channel2,) => {
             #[allow(unused_imports)]
-            use rt::__private::NoArm as _;
-            let arm0 = channel0.__go_runtime_receiver();
-            let arm1 = channel2.__go_runtime_sender();
+            use rt::__private::no_arms:: * ;
+            let arm0 = channel0.__a_recv_arm_takes_a_Receiver_or_a_JoinHandle_of_go_runtime();
+            let arm1 = channel2.__a_send_arm_takes_a_Sender_of_go_runtime();
             match rt::__private::select(
                 &[arm0.__arm(), arm1.__arm()], rt::__private::Timeout::After(duration1), false,
             ) {
@@ -145,6 +145,37 @@ fn heads_without_a_body() {
         "recv(a) => , recv(b) => {}",
         &["expected a body after `=>`"],
     );
+}
+
+#[test]
+fn blocks_without_an_arrow() {
+    for arm in [
+        "recv(a) -> v { f(v); }",
+        "recv(a) -> v {}",
+        "recv(a) -> v { x }",
+        "recv(a) -> _ { x }",
+        "recv(a) { x }",
+        "send(a, 1) -> sent { x }",
+        "v = <-a { f(v); }",
+        "<-a { x }",
+        "a <- 1 { x }",
+        "a <- b { f(); }",
+        "default { x }",
+        "default(d) { x }",
+    ] {
+        let message = "expected `=>` between the operation of an arm and its body";
+        fails(arm, &[message]);
+        fails(&format!("{arm}, recv(b) => {{}}"), &[message]);
+        fails(&format!("{arm} recv(b) -> w {{ f(w); }}"), &[message; 2]);
+    }
+    same("recv(a) -> S { x } => {}", "S { x } = <-a => {}");
+    fails(
+        "a <- if b { 1 } else { x y } => {}",
+        &["unexpected token, expected `;`"],
+    );
+    fails("a <- S { x y }.f() => {}", &["expected `,`"]);
+    same("a <- S { x } => {}", "send(a, S { x }) => {}");
+    fails("recv(a) -> S { x y } => {}", &["expected `,`"]);
 }
 
 #[test]

@@ -23,10 +23,16 @@ impl<H> JoinArm<'_, H> {
 impl<T> JoinHandle<T> {
     /// The arm of a `select!` that waits for this goroutine.
     #[doc(hidden)]
-    pub fn __go_runtime_receiver(&self) -> JoinArm<'_, Self> {
+    #[expect(
+        non_snake_case,
+        reason = "rustc prints the name if a type has no such method"
+    )]
+    pub fn __a_recv_arm_takes_a_Receiver_or_a_JoinHandle_of_go_runtime(&self) -> JoinArm<'_, Self> {
         JoinArm {
             handle: self,
-            ended: self.ended().__go_runtime_receiver(),
+            ended: self
+                .ended()
+                .__a_recv_arm_takes_a_Receiver_or_a_JoinHandle_of_go_runtime(),
         }
     }
 }
@@ -43,10 +49,16 @@ impl<T> JoinArm<'_, JoinHandle<T>> {
 impl<T> ScopedJoinHandle<'_, T> {
     /// The arm of a `select!` that waits for this goroutine.
     #[doc(hidden)]
-    pub fn __go_runtime_receiver(&self) -> JoinArm<'_, Self> {
+    #[expect(
+        non_snake_case,
+        reason = "rustc prints the name if a type has no such method"
+    )]
+    pub fn __a_recv_arm_takes_a_Receiver_or_a_JoinHandle_of_go_runtime(&self) -> JoinArm<'_, Self> {
         JoinArm {
             handle: self,
-            ended: self.ended().__go_runtime_receiver(),
+            ended: self
+                .ended()
+                .__a_recv_arm_takes_a_Receiver_or_a_JoinHandle_of_go_runtime(),
         }
     }
 }

@@ -41,7 +41,11 @@ enum RecvState {
 impl<T> Receiver<T> {
     /// The arm of a `select!` that receives from here.
     #[doc(hidden)]
-    pub fn __go_runtime_receiver(&self) -> RecvArm<'_, T> {
+    #[expect(
+        non_snake_case,
+        reason = "rustc prints the name if a type has no such method"
+    )]
+    pub fn __a_recv_arm_takes_a_Receiver_or_a_JoinHandle_of_go_runtime(&self) -> RecvArm<'_, T> {
         RecvArm {
             receiver: self,
             slot: Slot::new(),
@@ -53,7 +57,11 @@ impl<T> Receiver<T> {
 
     /// Only there for its error message: one cannot send on a receiver.
     #[doc(hidden)]
-    pub fn __go_runtime_sender(&self) -> SendArm<'_, T>
+    #[expect(
+        non_snake_case,
+        reason = "rustc prints the name if a type has no such method"
+    )]
+    pub fn __a_send_arm_takes_a_Sender_of_go_runtime(&self) -> SendArm<'_, T>
     where
         Receiver<T>: CanSend,
     {
@@ -227,7 +235,11 @@ pub struct SendArm<'a, T> {
 impl<T> Sender<T> {
     /// The arm of a `select!` that sends to here.
     #[doc(hidden)]
-    pub fn __go_runtime_sender(&self) -> SendArm<'_, T> {
+    #[expect(
+        non_snake_case,
+        reason = "rustc prints the name if a type has no such method"
+    )]
+    pub fn __a_send_arm_takes_a_Sender_of_go_runtime(&self) -> SendArm<'_, T> {
         SendArm {
             sender: self,
             waiter: Waiter::new(Offer::Promise, Claim::Contested),
@@ -238,7 +250,11 @@ impl<T> Sender<T> {
 
     /// Only there for its error message: one cannot receive from a sender.
     #[doc(hidden)]
-    pub fn __go_runtime_receiver(&self) -> RecvArm<'_, T>
+    #[expect(
+        non_snake_case,
+        reason = "rustc prints the name if a type has no such method"
+    )]
+    pub fn __a_recv_arm_takes_a_Receiver_or_a_JoinHandle_of_go_runtime(&self) -> RecvArm<'_, T>
     where
         Sender<T>: CanReceive,
     {

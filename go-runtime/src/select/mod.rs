@@ -8,12 +8,10 @@
 mod arms;
 mod dynamic;
 mod engine;
-mod foreign;
 mod misuse;
 mod selected;
 
 pub use arms::{CanReceive, CanSend, RecvArm, Reservation, SendArm};
 pub use dynamic::Select;
 pub use engine::{AnyArm, Timeout, select};
-pub use foreign::{CanBeArm, NoArm};
 pub use selected::SelectedOperation;

@@ -29,7 +29,7 @@ pub(super) trait Dynamic: Arm {
 
 impl<T> End for Sender<T> {
     fn arm(&self) -> Box<dyn Dynamic + '_> {
-        Box::new(self.__go_runtime_sender())
+        Box::new(self.__a_send_arm_takes_a_Sender_of_go_runtime())
     }
     fn address(&self) -> *const () {
         std::ptr::from_ref(self).cast()
@@ -38,7 +38,7 @@ impl<T> End for Sender<T> {
 
 impl<T> End for Receiver<T> {
     fn arm(&self) -> Box<dyn Dynamic + '_> {
-        Box::new(self.__go_runtime_receiver())
+        Box::new(self.__a_recv_arm_takes_a_Receiver_or_a_JoinHandle_of_go_runtime())
     }
     fn address(&self) -> *const () {
         std::ptr::from_ref(self).cast()

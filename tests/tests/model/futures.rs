@@ -140,7 +140,7 @@ fn a_future_and_a_promise() {
             check("recv_async, a promise", 3, move || {
                 let (tx, rx) = bounded(0);
                 let selecting = thread::spawn(move || {
-                    let arm = tx.__go_runtime_sender();
+                    let arm = tx.__a_send_arm_takes_a_Sender_of_go_runtime();
                     assert_eq!(select(&[arm.__arm()], Timeout::Forever, false), 0);
                     let place = arm.__reserve();
                     if kept {

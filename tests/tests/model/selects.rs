@@ -11,7 +11,10 @@ use crate::select::{Timeout, select};
 
 /// `select! { recv(a) -> n => .., recv(b) -> n => .. }`, with a deadline or not; 0 for nothing.
 fn recv_either(a: &Receiver<usize>, b: &Receiver<usize>, timeout: Timeout) -> usize {
-    let (a, b) = (a.__go_runtime_receiver(), b.__go_runtime_receiver());
+    let (a, b) = (
+        a.__a_recv_arm_takes_a_Receiver_or_a_JoinHandle_of_go_runtime(),
+        b.__a_recv_arm_takes_a_Receiver_or_a_JoinHandle_of_go_runtime(),
+    );
     match select(&[a.__arm(), b.__arm()], timeout, false) {
         0 => a.__take().unwrap_or(0),
         1 => b.__take().unwrap_or(0),
@@ -35,7 +38,10 @@ fn send_or_recv(
     timeout: Timeout,
     receive_first: bool,
 ) -> Did {
-    let (send, recv) = (tx.__go_runtime_sender(), rx.__go_runtime_receiver());
+    let (send, recv) = (
+        tx.__a_send_arm_takes_a_Sender_of_go_runtime(),
+        rx.__a_recv_arm_takes_a_Receiver_or_a_JoinHandle_of_go_runtime(),
+    );
     let mut arms = [send.__arm(), recv.__arm()];
     if receive_first {
         arms.reverse();
@@ -192,7 +198,7 @@ fn an_arm_with_a_place_keeps_no_receiver() {
         let (tx, rx) = bounded(1);
         let rx2 = rx.clone();
         let receiver = thread::spawn(move || recv_timeout(&rx2));
-        let arm = tx.__go_runtime_sender();
+        let arm = tx.__a_send_arm_takes_a_Sender_of_go_runtime();
         assert_eq!(select(&[arm.__arm()], SOON, false), 0);
         let place = arm.__reserve();
         // It does not get the message, as that is made afterwards.
@@ -213,7 +219,7 @@ fn arms_wait_for_a_place_beside_a_receiver() {
             let (tx2, idle2, rx2) = (tx.clone(), idle.clone(), rx.clone());
             let arm = thread::spawn(move || send_or_recv(&tx2, 1, &idle2, Timeout::Forever, false));
             let receiver = thread::spawn(move || recv(&rx2));
-            let other = tx.__go_runtime_sender();
+            let other = tx.__a_send_arm_takes_a_Sender_of_go_runtime();
             assert_eq!(select(&[other.__arm()], Timeout::Forever, false), 0);
             let place = other.__reserve();
             if keeps {
@@ -235,7 +241,7 @@ fn a_sender_passes_an_arm_that_waits() {
     check("two arms and a sender, a buffer of 1", 2, || {
         let (tx, rx) = bounded(1);
         let (_never, idle) = bounded::<usize>(0);
-        let first = tx.__go_runtime_sender();
+        let first = tx.__a_send_arm_takes_a_Sender_of_go_runtime();
         assert_eq!(select(&[first.__arm()], SOON, false), 0);
         let place = first.__reserve();
         let (tx2, tx3, idle2) = (tx.clone(), tx.clone(), idle.clone());
@@ -263,7 +269,7 @@ fn a_broken_promise_leaves_the_receiver_waiting() {
                     recv(&rx)
                 }
             });
-            let arm = tx.__go_runtime_sender();
+            let arm = tx.__a_send_arm_takes_a_Sender_of_go_runtime();
             let chosen = select(&[arm.__arm()], SOON, false);
             if chosen == 0 {
                 drop(arm.__reserve());
