@@ -17,7 +17,7 @@ use syn::punctuated::Punctuated;
 use syn::{Block, Error, Expr, ExprClosure, Result, Stmt, Token, token};
 
 use self::call::Call;
-use self::options::Options;
+use self::options::{Options, is_flag};
 
 mod keyword {
     syn::custom_keyword!(clone);
@@ -365,9 +365,15 @@ fn not_runnable(expr: &Expr) -> Error {
             Expr::Field(_) => format!("({text})"),
             _ => text.clone(),
         };
+        let option = match syn::parse2::<Ident>(expr.to_token_stream()) {
+            Ok(name) if is_flag(&name) => {
+                format!("; `{text}` is an option as well: `go!({text}; f())`")
+            }
+            _ => String::new(),
+        };
         format!(
             "`go!` needs a call, a block or a closure, and `{text}` is none of them: write \
-             `go!({callee}())` to call it, or `go!({{ {text} }})` to run it as a block"
+             `go!({callee}())` to call it, or `go!({{ {text} }})` to run it as a block{option}"
         )
     } else {
         format!(

@@ -2,10 +2,11 @@
 //! spawner.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::ParseStream;
-use syn::{Error, Expr, Result, Token, token};
+use syn::{Error, Expr, Lit, Result, Token, token};
 
+use super::keyword;
 use super::spawner::{After, Spawner};
 
 #[derive(Default)]
@@ -48,7 +49,11 @@ impl Options {
             }
             Some((spawner, After::Options)) => {
                 if !starts_option(input) {
-                    return Err(spawner.expected_options(input.span()));
+                    let error = spawner.expected_options(input.span());
+                    options.spawner = Some(spawner);
+                    options.refuse_clones(input)?;
+                    refuse_misspellings(input)?;
+                    return Err(error);
                 }
                 options.spawner = Some(spawner);
             }
@@ -61,10 +66,13 @@ impl Options {
         loop {
             options.parse_one(input)?;
             if !input.peek(Token![,]) {
+                options.refuse_option_without_comma(input)?;
                 break;
             }
             input.parse::<Token![,]>()?;
             if !starts_option(input) {
+                options.refuse_clones(input)?;
+                refuse_misspellings(input)?;
                 break;
             }
         }
@@ -138,6 +146,44 @@ impl Options {
         Ok(())
     }
 
+    /// `name = "x" thread; ...`
+    fn refuse_option_without_comma(&self, input: ParseStream) -> Result<()> {
+        match input.fork().parse::<Ident>() {
+            Ok(option) if is_value(&option) || is_flag(&option) => {
+                Err(missing_comma(&self.text(), &option))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `thread, clone(a); { ... }`
+    fn refuse_clones(&self, input: ParseStream) -> Result<()> {
+        let ahead = input.fork();
+        if !(ahead.peek(keyword::clone) && ahead.peek2(token::Paren)) {
+            return Ok(());
+        }
+        let name: Ident = ahead.parse()?;
+        let list;
+        let parens = syn::parenthesized!(list in ahead);
+        let names: TokenStream = list.parse()?;
+        let before = self.text();
+        let mut place = quote!(#name);
+        parens.surround(&mut place, |_| {});
+        let message = format!(
+            "`clone({names})` goes in front of the block: \
+             `go!({before}; clone({names}) {{ ... }})`"
+        );
+        Err(Error::new_spanned(place, message))
+    }
+
+    /// The spawner and the options, for messages.
+    fn text(&self) -> String {
+        let spawner = self.spawner.iter().map(|spawner| spawner.text().to_owned());
+        let settings = self.settings.iter().map(|setting| &setting.name);
+        let options = settings.chain(&self.local).map(option_text);
+        spawner.chain(options).collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether something of the user's spawns, so that the goroutine may borrow.
     pub(super) fn has_spawner(&self) -> bool {
         self.spawner.is_some()
@@ -183,9 +229,25 @@ impl Options {
     }
 }
 
-/// `name: "x"` and `local { ... }`, which are not Rust either.
+fn option_text(name: &Ident) -> String {
+    if is_value(name) {
+        format!("{name} = ...")
+    } else {
+        name.to_string()
+    }
+}
+
+fn missing_comma(before: &str, option: &Ident) -> Error {
+    let text = option_text(option);
+    let message = format!("options are separated by commas: go!({before}, {text}; ...)");
+    Error::new(option.span(), message)
+}
+
+/// Refuses `name: "x"`, `name "x"`, `thread name = "x"`, `local f()` and `local { ... }`, which are
+/// not Rust either.
 fn refuse_misspellings(input: ParseStream) -> Result<()> {
-    let Ok(option) = input.fork().parse::<Ident>() else {
+    let ahead = input.fork();
+    let Ok(option) = ahead.parse::<Ident>() else {
         return Ok(());
     };
     let colon = input.peek2(Token![:]) && !input.peek2(Token![::]);
@@ -195,6 +257,23 @@ fn refuse_misspellings(input: ParseStream) -> Result<()> {
     }
     if colon && is_value(&option) {
         let message = format!("options are written with `=`: `{option} = ...;`");
+        return Err(Error::new(option.span(), message));
+    }
+    if is_value(&option) && !ahead.peek(Token![-]) && (ahead.peek(Lit) || ahead.peek(syn::Ident)) {
+        let value = match ahead.parse::<Lit>() {
+            Ok(value) => value.to_token_stream().to_string(),
+            Err(_) => "...".to_owned(),
+        };
+        let message = format!("options are written with `=`: write `{option} = {value}`");
+        return Err(Error::new(option.span(), message));
+    }
+    if let Ok(second) = ahead.fork().parse::<Ident>()
+        && is_flag(&option)
+    {
+        if is_flag(&second) || is_value(&second) {
+            return Err(missing_comma(&option.to_string(), &second));
+        }
+        let message = format!("expected `;` after the option: go!({option}; ...)");
         return Err(Error::new(option.span(), message));
     }
     if is_flag(&option) && (input.peek2(token::Brace) || input.peek2(Token![move])) {

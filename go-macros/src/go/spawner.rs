@@ -98,6 +98,10 @@ impl Spawner {
         }
     }
 
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     pub(super) fn refuse_local(&self, local: &Ident) -> Error {
         let text = &self.text;
         let message = format!(

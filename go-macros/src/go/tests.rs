@@ -202,6 +202,15 @@ fn clones_are_made_before_the_spawn() {
         "clone(self.tx) {}",
         "clone(...) takes plain variables; bind it first",
     );
+    fails(
+        "thread, clone(a); { a }",
+        "`clone(a)` goes in front of the block: `go!(thread; clone(a) { ... })`",
+    );
+    fails(
+        "name = n, clone(a) { a }",
+        "`go!(name = ...; clone(a) { ... })`",
+    );
+    fails("s, clone(a); { a }", "`go!(s; clone(a) { ... })`");
     fails("clone(a, &b) {}", "clone(...) takes plain variables");
     fails("clone(mut a) {}", "clone(...) takes plain variables");
 }
@@ -232,6 +241,14 @@ fn options() {
     fails("name = 1", "expected `;` after the options");
     fails("name = 1, f()", "expected `;` after the options");
     fails("local = 1; f()", "`local` takes no value");
+    for code in [
+        "name \"db\"; f()",
+        "thread, name \"db\"; f()",
+        "s, name \"db\"; f()",
+    ] {
+        fails(code, "write `name = \"db\"`");
+    }
+    fails("name n; f()", "write `name = ...`");
     fails("name = 1;", "go! needs something to run");
     fails(
         "name = 1; stack_size = 2; f()",
@@ -244,6 +261,22 @@ fn options() {
     fails(
         "s, name = 1; stack_size = 2; f()",
         "options are separated by commas",
+    );
+    fails(
+        "thread name = 1; f()",
+        "options are separated by commas: go!(thread, name = ...; ...)",
+    );
+    fails(
+        "name = 1 thread; f()",
+        "options are separated by commas: go!(name = ..., thread; ...)",
+    );
+    fails(
+        "s, name = 1 stack_size = 2; f()",
+        "options are separated by commas: go!(s, name = ..., stack_size = ...; ...)",
+    );
+    fails(
+        "s, thread name = 1; f()",
+        "options are separated by commas: go!(thread, name = ...; ...)",
     );
 }
 
@@ -281,6 +314,15 @@ fn a_thread_of_its_own() {
         "s; thread; f()",
         "options come after a comma: go!(s, thread; ...)",
     );
+    fails(
+        "thread f()",
+        "expected `;` after the option: go!(thread; ...)",
+    );
+    fails(
+        "thread",
+        "`thread` is an option as well: `go!(thread; f())`",
+    );
+    fails("local", "`local` is an option as well: `go!(local; f())`");
     fails("thread;", "go! needs something to run");
 }
 
