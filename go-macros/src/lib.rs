@@ -41,23 +41,30 @@ pub fn golang(input: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Runs `fn main` as the main goroutine.
+// rustdoc puts the documentation of the re-export in `go_runtime` in front of this: the summary, an
+// example and the heading of the settings.
+/// `#[go_runtime::main(workers = 2, stack_size = 64 << 10, blocking_threads = 16)]` runs `fn main`
+/// as the main goroutine of a runtime with these settings. Each may be left out, and wins over its
+/// environment variable. `go_runtime::Config` documents them.
 ///
-/// ```ignore
-/// #[go_runtime::main]
-/// fn main() -> Result<(), Error> { ... }
-/// ```
+/// # Thread, stack and return type
 ///
-/// The return type is anything that an ordinary `main` may return. Its stack has 8 MiB (or the
-/// default size of stacks, if that is more), as a program's first thread has as a rule. The runtime
-/// is looked up in the dependencies of your `Cargo.toml`; where it is only re-exported by another
-/// crate, say where it is: `#[my_crate::main(crate = my_crate::go_runtime)]`.
+/// `main` runs on a worker's thread, not on the program's first one. Its stack has 8 MiB (or the
+/// default size of stacks, if that is more), as a program's first thread has as a rule. The return
+/// type is anything that an ordinary `main` may return. When `main` returns the program ends,
+/// whatever goroutines still run.
 ///
-/// # Settings
+/// An async `main` keeps its executor's attribute, and does without this one: goroutines start all
+/// the same.
 ///
-/// `#[go_runtime::main(workers = 2, stack_size = 64 << 10, blocking_threads = 16)]` starts the
-/// runtime with these settings. Each may be left out, and wins over its environment variable.
-/// `Config` documents them.
+/// # Exit codes
+///
+/// What `main` returns; 101 after a panic; 2, with a message, if the runtime cannot start.
+///
+/// # Where the runtime is
+///
+/// The runtime is looked up in the dependencies of your `Cargo.toml`; where it is only re-exported
+/// by another crate, say where it is: `#[my_crate::main(crate = my_crate::go_runtime)]`.
 #[proc_macro_attribute]
 pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
     main_attr::expand(arguments.into(), item.into()).into()

@@ -14,7 +14,8 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{
-    Abi, Attribute, Error, Expr, Lit, LitStr, Path, Result, Signature, Token, Visibility, token,
+    Abi, Attribute, Error, Expr, Lit, LitInt, LitStr, Path, Result, Signature, Token, Visibility,
+    token,
 };
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -184,6 +185,9 @@ struct Setting {
     value: Expr,
 }
 
+const ARGUMENTS: &str = "#[main] takes `workers`, `stack_size` and `blocking_threads`, each with \
+                         a number, and `crate = path`";
+
 /// The settings, and the range of each, as `Config` checks it when the program runs.
 const SETTINGS: [(&str, RangeInclusive<u64>); 3] = [
     ("workers", 1..=1024),
@@ -204,13 +208,12 @@ impl Arguments {
     }
 
     fn parse_one(&mut self, input: ParseStream) -> Result<()> {
-        let name = input.call(Ident::parse_any)?;
+        let Ok(name) = input.call(Ident::parse_any) else {
+            return Err(expected_setting(input));
+        };
         let setting = SETTINGS.iter().find(|(setting, _)| name == setting);
         if setting.is_none() && name != "crate" {
-            let message = format!(
-                "unknown argument `{name}`: #[main] takes `workers`, `stack_size` and \
-                 `blocking_threads`, each with a number, and `crate = path`"
-            );
+            let message = format!("unknown argument `{name}`: {ARGUMENTS}");
             return Err(Error::new(name.span(), message));
         }
         let mut settings = self.settings.iter();
@@ -256,6 +259,18 @@ impl Arguments {
             )),
         }
     }
+}
+
+/// What is said about an argument without a name, such as the `2` of `#[main(2)]`.
+fn expected_setting(input: ParseStream) -> Error {
+    let [(name, range), ..] = &SETTINGS;
+    let number = input.fork().parse::<LitInt>();
+    let number = number.ok().and_then(|number| number.base10_parse().ok());
+    let advice = match number {
+        Some(number) if range.contains(&number) => format!("; write `{name} = {number}`"),
+        _ => String::new(),
+    };
+    input.error(format!("expected a setting: {ARGUMENTS}{advice}"))
 }
 
 /// Refuses a literal that the setting cannot have. What other expressions give is checked when the

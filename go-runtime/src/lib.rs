@@ -312,8 +312,7 @@ pub use block_on::{block_on, block_on_with};
 pub use blocking::blocking;
 pub use canceled::Canceled;
 pub use config::{Config, StartError};
-/// `main` runs on a worker's thread, not on the program's first one. When it returns the program ends, whatever
-/// goroutines still run.
+/// Runs `fn main` as the main goroutine.
 ///
 /// ```
 /// #[go_runtime::main]
@@ -324,11 +323,7 @@ pub use config::{Config, StartError};
 /// }
 /// ```
 ///
-/// An async `main` keeps its executor's attribute, and does without this one: goroutines start all the same.
-///
-/// # Exit codes
-///
-/// What `main` returns; 101 after a panic; 2, with a message, if the runtime cannot start.
+/// # Settings
 ///
 pub use go_macros::main;
 pub use goroutine::{

@@ -50,6 +50,14 @@ fn settings() {
         "worker = 2",
         "unknown argument `worker`: #[main] takes `workers`,",
     );
+    fails(
+        "2",
+        "expected a setting: #[main] takes `workers`, `stack_size` and `blocking_threads`, each \
+         with a number, and `crate = path`; write `workers = 2`",
+    );
+    fails("stack_size = 65536, 2", "write `workers = 2`");
+    fails("\"2\"", "and `crate = path`\"");
+    fails("0", "and `crate = path`\"");
     fails("workers", "expected a number: `workers = 1`");
     fails("workers = 2, workers = 3", "`workers` is given twice");
     for value in [

@@ -110,8 +110,11 @@ pub fn tick(period: Duration) -> Receiver<Instant> {
     }
 }
 
-/// A channel that never gives a message and is never closed: an arm of a `select!` that is switched off.
-/// [`Sender::never`] is its counterpart. In Go both are a nil channel.
+/// A channel that never gives a message and is never closed: a `recv` arm of a `select!` that is
+/// switched off. In Go it is a nil channel.
+///
+/// This is a [`Receiver`]: for a `send` arm, as in `if on { tx.clone() } else { ... }`, use its
+/// counterpart [`Sender::never`].
 ///
 /// ```
 /// use go_runtime::channel::{TryRecvError, never};

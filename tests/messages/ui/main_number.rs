@@ -1,0 +1,2 @@
+#[go_runtime::main(2)]
+fn main() {}
