@@ -134,7 +134,8 @@ impl fmt::Display for StartError {
                 f,
                 "the runtime has been started already, by the call at {at}: call Config::start \
                  before it, or, if that is #[go_runtime::main], give it the settings: \
-                 #[go_runtime::main(workers = 2)]"
+                 #[go_runtime::main(workers = 2)]. (A process has one runtime. All tests of a \
+                 program share it: set the variables for them, as in GOMAXPROCS=2 cargo test.)"
             ),
         }
     }

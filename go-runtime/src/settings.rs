@@ -3,6 +3,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::ops::RangeInclusive;
 
 use crate::config::{Config, StartError};
@@ -29,7 +30,8 @@ pub(crate) struct Settings {
 
 /// The switches of `GODEBUG`: a list of `name` or `name=0`, `name=1`, with commas between. As in
 /// Go, names that mean nothing to us are let pass, for the list is shared by all that a program is
-/// made of.
+/// made of. What looks like one of ours and is none, or has no such value, is told, and has no
+/// effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Debug {
     /// Whether goroutines are reported that hold their worker: all of them after some milliseconds,
@@ -44,11 +46,19 @@ pub(crate) struct Debug {
 }
 
 impl Debug {
+    const NAMES: [&str; 4] = ["slow", "nesting", "colour", "mprotect"];
+
+    /// The name and the value of an item. Without a value it is on.
+    fn split(item: &str) -> (&str, &str) {
+        item.trim().split_once('=').unwrap_or((item.trim(), "1"))
+    }
+
     fn parse(list: &str) -> Debug {
         let said = |name: &str| {
-            let mut said = list.split(',').filter_map(|item| {
-                let (said, value) = item.trim().split_once('=').unwrap_or((item.trim(), "1"));
-                (said == name).then_some(value != "0")
+            let mut said = list.split(',').filter_map(|item| match Self::split(item) {
+                (said, "0") if said == name => Some(false),
+                (said, "1") if said == name => Some(true),
+                _ => None,
             });
             said.next_back()
         };
@@ -60,6 +70,34 @@ impl Debug {
             mprotect: is_on("mprotect", false),
         }
     }
+
+    /// The items of the list that are meant for us and mean nothing, such as `Nesting=1`,
+    /// `nesting=on`, and `slow=1 nesting=1`.
+    fn mistakes(list: &str) -> impl Iterator<Item = &str> {
+        let is_ours = |name: &str| Self::NAMES.contains(&name);
+        list.split(',').map(str::trim).filter(move |item| {
+            let (name, value) = Self::split(item);
+            let is_right = is_ours(name) && ["0", "1"].contains(&value);
+            let mut words = item.split(|c: char| !c.is_alphanumeric());
+            !is_right && words.any(|word| is_ours(&word.to_lowercase()))
+        })
+    }
+
+    fn list() -> String {
+        env::var("GODEBUG").unwrap_or_default()
+    }
+
+    /// Tells mistakes in the variable, on stderr.
+    pub(crate) fn tell_mistakes() {
+        for item in Self::mistakes(&Self::list()) {
+            // If stderr is closed, so be it.
+            let _ = writeln!(
+                io::stderr(),
+                "go-runtime: `{item}` in GODEBUG is ignored: the settings are slow, nesting, \
+                 colour and mprotect, each with =0 or =1, and commas between them"
+            );
+        }
+    }
 }
 
 impl Settings {
@@ -69,8 +107,19 @@ impl Settings {
             workers: workers(config.workers, env::var_os("GOMAXPROCS"))?,
             stack_size: stack_size(config.stack_size, env::var_os("GOSTACK"))?,
             blocking_threads: blocking_threads(config.blocking_threads, env::var_os("GOBLOCKING"))?,
-            debug: Debug::parse(&env::var("GODEBUG").unwrap_or_default()),
+            debug: Debug::parse(&Debug::list()),
         })
+    }
+
+    /// Returns whether these are the settings that `config` asks for.
+    pub(crate) fn agree_with(&self, config: &Config) -> bool {
+        let is_same_stack =
+            |bytes| stack::check_size(bytes).is_ok() && stack::round_size(bytes) == self.stack_size;
+        config.workers.is_none_or(|n| n == self.workers)
+            && config.stack_size.is_none_or(is_same_stack)
+            && config
+                .blocking_threads
+                .is_none_or(|n| n == self.blocking_threads)
     }
 }
 
@@ -220,6 +269,38 @@ mod tests {
             mprotect: true,
         };
         assert_eq!(Debug::parse("colour=0,mprotect=1,slow=0,nesting=1"), others);
+    }
+
+    #[test]
+    fn mistakes_in_the_list_of_debug_switches() {
+        fn mistakes(list: &str) -> Vec<&str> {
+            Debug::mistakes(list).collect()
+        }
+        for right in [
+            "",
+            "slow",
+            "slow=1, nesting=0",
+            "gctrace=1,,http2debug=2",
+            "panicnil",
+        ] {
+            assert_eq!(mistakes(right), [""; 0], "{right}");
+        }
+        for wrong in [
+            "Nesting=1",
+            "nesting=off",
+            "slow=1 nesting=1",
+            "nesting:1",
+            "slow=2",
+            "slow=",
+        ] {
+            let list = format!("gctrace=1, {wrong} ,mprotect=1");
+            assert_eq!(mistakes(&list), [wrong]);
+            let usual = Debug {
+                mprotect: true,
+                ..Debug::parse("")
+            };
+            assert_eq!(Debug::parse(&list), usual, "{wrong}");
+        }
     }
 
     #[test]

@@ -400,8 +400,10 @@ fn a_blocked_worker_says_so() {
     let said = children.map(|child| child.join().unwrap());
     for part in [
         "the goroutine 'the culprit', spawned at tests/tests/monitor.rs:",
-        "in the system call futex: at least 1 goroutine that could run on that worker waits",
+        "in the system call futex: at least 1 goroutine that could run on that worker waits, and \
+         1 in all have started there. It waits for a lock",
         "in the system call recvfrom of descriptor ",
+        "Use a type of go_runtime's that parks instead",
         "go_runtime::blocking",
         "go!(thread; ...)",
         "GODEBUG=slow=0",

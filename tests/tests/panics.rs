@@ -1,6 +1,8 @@
 //! Panics in what a channel drops or calls: the channel is as usable afterwards as before, no message is lost or doubled but those
 //! that the panic took with it, and each is dropped once.
 
+#[path = "panics/captured.rs"]
+mod captured;
 #[path = "support/child.rs"]
 mod child;
 #[path = "panics/code.rs"]

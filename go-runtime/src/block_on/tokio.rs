@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 
 use ::tokio::runtime::{Builder, EnterGuard, Handle, Runtime};
 
+use crate::primitives::uncaptured::uncaptured;
 use crate::sched::Worker;
 
 /// The process's own, which is never shut down: a goroutine may need it until the very end.
@@ -84,9 +85,12 @@ fn shared() -> &'static Runtime {
 /// One worker: it waits for the system's events and fires timers, both of which is little work, and hands over to the goroutines' workers, which
 /// run the futures. More would be taken from those; what is spawned on tokio and computes is better off as a goroutine.
 fn start() -> std::io::Result<Runtime> {
-    Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("go-tokio")
-        .enable_all()
-        .build()
+    let build = || {
+        Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("go-tokio")
+            .enable_all()
+            .build()
+    };
+    uncaptured(build).and_then(|built| built)
 }

@@ -27,9 +27,9 @@ impl<R: Termination + 'static> MainResult for R {}
 #[doc(hidden)]
 #[track_caller]
 pub fn run_main<R: MainResult>(main: fn() -> R, config: Config) -> ExitCode {
-    // A function that is called when the runtime runs already may be a main goroutine, too, but
-    // cannot have settings.
-    let started = if config == Config::new() {
+    // A function that is called when the runtime runs already may be a main goroutine, too (tests
+    // are), but cannot have other settings.
+    let started = if config == Config::new() || Runtime::runs_with(&config) {
         Ok(())
     } else {
         config.start()

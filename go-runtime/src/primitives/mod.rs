@@ -10,6 +10,7 @@ pub(crate) mod prefetch;
 pub(crate) mod random;
 pub(crate) mod spin_lock;
 pub(crate) mod thread_pool;
+pub(crate) mod uncaptured;
 
 /// Functions that are `const` but in the model, whose atomics cannot be made in a constant.
 macro_rules! const_fn {

@@ -10,6 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::uncaptured;
+
 /// How long an idle thread waits for work before it ends. Making a thread takes some ten
 /// microseconds, so the time need not be long.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
@@ -116,13 +118,13 @@ impl<W: Send> ThreadPool<W> {
         // A closure that is not run is dropped, so the work is handed over beside it.
         let parcel = Arc::new(Mutex::new(Some(work)));
         let theirs = Arc::clone(&parcel);
-        let started = builder.spawn(move || {
+        let run = move || {
             if let Some(work) = take(&theirs) {
                 self.serve(work);
             }
-        });
-        match started {
-            Ok(_) => Ok(()),
+        };
+        match uncaptured::spawn(builder, run) {
+            Ok(()) => Ok(()),
             Err(error) => match take(&parcel) {
                 Some(work) => Err((error, work)),
                 None => unreachable!("only the thread takes the work, and there is none"),

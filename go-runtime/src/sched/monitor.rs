@@ -29,6 +29,7 @@ use super::seat::Seat;
 use super::task::MonitorTick;
 use super::worker::patience;
 use crate::clock;
+use crate::primitives::uncaptured;
 
 /// Time between two looks of the monitor: a look costs some 5 us (`overload`), so they take a
 /// thousandth of a processor.
@@ -83,14 +84,12 @@ fn all_asleep(runtime: &Runtime) -> bool {
 }
 
 pub(super) fn start(runtime: &'static Runtime) -> io::Result<()> {
-    thread::Builder::new()
-        .name("go-monitor".into())
-        .spawn(move || {
-            // Before the first nap, from which it has to be woken.
-            let _ = runtime.monitor.thread.set(thread::current());
-            Watcher::new(runtime).run();
-        })?;
-    Ok(())
+    let builder = thread::Builder::new().name("go-monitor".into());
+    uncaptured::spawn(builder, move || {
+        // Before the first nap, from which it has to be woken.
+        let _ = runtime.monitor.thread.set(thread::current());
+        Watcher::new(runtime).run();
+    })
 }
 
 /// What the monitor remembers of a worker.

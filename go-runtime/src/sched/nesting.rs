@@ -10,6 +10,7 @@ use std::backtrace::Backtrace;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
+use std::mem;
 use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -39,8 +40,9 @@ impl Rule {
     }
 }
 
-const REGION: &str = "run that call within go_runtime::without_parking, or give the goroutine a \
-                      thread of its own, with go!(thread; ...)";
+const REGION: &str = "give the goroutine a thread of its own, with go!(thread; ...); or, if no \
+                      goroutine of this worker has to let it go on, run that call within \
+                      go_runtime::without_parking";
 const DANGLES: &str = "may leave a dangling pointer in a thread-local (undefined behavior)";
 const CRASHES: &str = "may corrupt the state that the crate keeps of the thread (it crashes)";
 
@@ -152,7 +154,14 @@ fn symbolizer() -> Option<&'static Sender<Request>> {
         let (tx, rx) = channel::<Request>();
         let run = move || {
             let mut told = HashSet::new();
+            let mut is_first = true;
             for request in rx {
+                if mem::take(&mut is_first) && !has_names(&request.backtrace.to_string()) {
+                    tell(
+                        "go-runtime: GODEBUG=nesting=1 finds nothing in this program, which has no \
+                         symbols: build it without `strip`\n",
+                    );
+                }
                 search(&request, &mut told);
                 let _ = request.done.send(());
             }
@@ -187,10 +196,20 @@ fn search(request: &Request, told: &mut HashSet<String>) {
                  of this worker run before it goes on. The way out: {}.\n",
                 request.who, frame.function, rule.danger, rule.way_out
             );
-            // One write, so that it stays in one piece; if stderr is closed, so be it.
-            let _ = io::stderr().write_all(line.as_bytes());
+            tell(&line);
         }
     }
+}
+
+/// Writes a line to stderr.
+fn tell(line: &str) {
+    // One write, so that it stays in one piece; if stderr is closed, so be it.
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
+/// Returns whether a backtrace names any function.
+fn has_names(text: &str) -> bool {
+    frames(text).any(|frame| frame.function != "<unknown>")
 }
 
 struct Frame<'a> {
@@ -288,6 +307,12 @@ mod tests {
             let frame = Frame { function, at: None };
             assert_eq!(frame.last_name(), name, "{function}");
         }
+    }
+
+    #[test]
+    fn stripped_programs() {
+        assert!(!has_names("   0: <unknown>\n   1: <unknown>\n"));
+        assert!(has_names("   0: <unknown>\n   1: main\n"));
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Reports {
     /// Reports a goroutine that held its worker for `lasted`, which is over, or that still holds
     /// it, if the worker's `seat` is given.
     pub(super) fn held(&mut self, culprit: &Culprit, lasted: Duration, seat: Option<&Seat>) {
-        let doing = match seat.map(doing) {
+        let doing = match seat.map(|seat| doing(seat.system_call(), seat)) {
             Some(doing) => format!(" so far, {doing}"),
             None => String::new(),
         };
@@ -70,6 +70,7 @@ impl Reports {
         } else {
             ("goroutines", "wait")
         };
+        let call = seat.system_call();
         let advice = match seat.books.wait() {
             Some(Wait::WhilePanicking) => {
                 "A goroutine that panics does not switch, so neither a panic hook nor a Drop that \
@@ -81,19 +82,17 @@ impl Reports {
                  for must not come from one of them; wait outside of it, or give the goroutine a \
                  thread of its own, with go!(thread; ...)"
             }
-            None => {
-                "Use a type of go_runtime's that parks instead (sync, net, fs, process, time), put \
-                 the call into go_runtime::blocking, or give the goroutine a thread of its own, \
-                 with go!(thread; ...)"
-            }
+            None => advice(call.as_deref()),
+        };
+        let others = match seat.load.live().saturating_sub(1) {
+            0 => String::new(),
+            others => format!(", and {others} in all have started there"),
         };
         let text = format!(
             "has blocked its worker for {} ms, {}: at least {waiting} {goroutines} that could run \
-             on that worker {wait}, and {} in all have started there. {advice}. (GODEBUG=slow=0 \
-             silences this.)",
+             on that worker {wait}{others}. {advice}. (GODEBUG=slow=0 silences this.)",
             lasted.as_millis(),
-            doing(seat),
-            seat.load.live().saturating_sub(1),
+            doing(call, seat),
         );
         self.report(culprit, &text);
     }
@@ -112,9 +111,32 @@ impl Reports {
     }
 }
 
-/// What the goroutine that holds the worker is doing.
-fn doing(seat: &Seat) -> String {
-    let mut doing = match seat.system_call() {
+/// What a goroutine that blocks its worker in a call of the system should do instead.
+fn advice(call: Option<&str>) -> &'static str {
+    match call.and_then(|call| call.split(' ').next()) {
+        Some("futex") => {
+            "It waits for a lock, a condition variable, a channel or a thread that is std's or \
+             another crate's: for ever, if a goroutine of that worker has to let it go on. Use \
+             go_runtime::sync and go_runtime::channel instead, and drop guards of other locks \
+             before what may wait; or put the whole of it (lock, use and unlock) into \
+             go_runtime::blocking; or give the goroutine a thread of its own, with \
+             go!(thread; ...)"
+        }
+        Some("nanosleep" | "clock_nanosleep") => {
+            "Use go_runtime::time::sleep instead, or give the goroutine a thread of its own, with \
+             go!(thread; ...)"
+        }
+        _ => {
+            "Use a type of go_runtime's that parks instead (channel, sync, io, net, fs, process, \
+             time), put the call into go_runtime::blocking, or give the goroutine a thread of its \
+             own, with go!(thread; ...)"
+        }
+    }
+}
+
+/// What the goroutine that holds the worker is doing, in which call of the system if in any.
+fn doing(call: Option<String>, seat: &Seat) -> String {
+    let mut doing = match call {
         Some(call) => format!("in the system call {call}"),
         None if seat.is_blocked() == Some(true) => "blocked in the system".to_owned(),
         None => "computing".to_owned(),

@@ -27,7 +27,7 @@ use super::task::{MonitorTick, TaskRef};
 use super::worker::Worker;
 use crate::config::{Config, StartError};
 use crate::primitives::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
-use crate::primitives::random;
+use crate::primitives::{random, uncaptured};
 use crate::settings::{Debug, Settings};
 use crate::stack;
 #[cfg(target_os = "linux")]
@@ -130,6 +130,11 @@ impl Runtime {
             .unwrap_or_else(|error| panic!("the goroutine runtime cannot start: {error}"))
     }
 
+    /// Returns whether the runtime has been started, and has all settings of `config`.
+    pub(crate) fn runs_with(config: &Config) -> bool {
+        matches!(RUNTIME.get(), Some(Ok(runtime)) if runtime.settings.agree_with(config))
+    }
+
     /// Starts the runtime with `config`.
     ///
     /// # Errors
@@ -169,6 +174,7 @@ impl Runtime {
         started_at: &'static Location<'static>,
     ) -> Result<&'static Runtime, StartError> {
         fork::prepare();
+        Debug::tell_mistakes();
         stack::do_without(!settings.debug.colour, settings.debug.mprotect);
         let runtime: &'static Runtime = Box::leak(Box::new(Runtime {
             seats: (0..settings.workers + EXTRA)
@@ -243,18 +249,17 @@ impl Runtime {
         if let Err(error) = Room::reserve(THREAD_ROOM) {
             return Err((error, take(&queue)));
         }
-        let thread = thread::Builder::new()
-            .name(format!("go-worker-{index}"))
-            .spawn(move || {
-                if let (Some(queue), Some(seat)) = (take(&theirs), self.seat(index)) {
-                    let worker = Worker::new(self, index, queue);
-                    Worker::prepare_thread(seat);
-                    drop(ready);
-                    worker.run();
-                }
-            });
-        match thread {
-            Ok(_) => {
+        let builder = thread::Builder::new().name(format!("go-worker-{index}"));
+        let run = move || {
+            if let (Some(queue), Some(seat)) = (take(&theirs), self.seat(index)) {
+                let worker = Worker::new(self, index, queue);
+                Worker::prepare_thread(seat);
+                drop(ready);
+                worker.run();
+            }
+        };
+        match uncaptured::spawn(builder, run) {
+            Ok(()) => {
                 // It is dropped, not sent.
                 let _: Result<(), _> = is_ready.recv();
                 Ok(())

@@ -67,16 +67,22 @@ fn program() -> Result<(), String> {
     }
 }
 
+#[go_runtime::main(workers = 3, stack_size = 64 << 10)]
+fn with_other_workers() {}
+
+#[go_runtime::main(workers = 2, stack_size = usize::MAX)]
+fn with_another_stack_size() {}
+
 #[test]
 #[ignore = "run by settings"]
 fn settings_of_main() {
     let failure = format!("{:?}", ExitCode::FAILURE);
     assert_eq!(format!("{:?}", program()), failure);
-    // The runtime runs already.
-    assert_eq!(
-        format!("{:?}", program()),
-        format!("{:?}", ExitCode::from(2))
-    );
+    // The runtime runs already: with these settings, and so not with others.
+    assert_eq!(format!("{:?}", program()), failure);
+    let refused = format!("{:?}", ExitCode::from(2));
+    assert_eq!(format!("{:?}", with_other_workers()), refused);
+    assert_eq!(format!("{:?}", with_another_stack_size()), refused);
 }
 
 #[test]
