@@ -202,8 +202,8 @@
 //!
 //! A process has one runtime, so all tests of a test binary share its workers, and the environment
 //! gives settings for all of them: `GOMAXPROCS=2 cargo test`. Settings in code, as in
-//! `#[go_runtime::main(workers = 2)]`, work in a binary with one test: where another test has
-//! started the runtime already, the test with settings fails, and says so.
+//! `#[go_runtime::main(workers = 2)]`, have to be the same in all of them: a test with settings
+//! that the runtime does not have already fails, and says so.
 //!
 //! `cargo test` does not capture what goroutines print: it shows on the terminal, also when the
 //! test succeeds.
