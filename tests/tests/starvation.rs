@@ -3,6 +3,9 @@
 
 #[path = "support/child.rs"]
 mod child;
+#[cfg(target_os = "linux")]
+#[path = "starvation/real_time.rs"]
+mod real_time;
 mod support;
 
 use std::cell::Cell;
