@@ -2,7 +2,8 @@
 //!
 //! The function-like ones are reached through `macro_rules` wrappers of the runtime, which put the
 //! runtime's own `$crate` into a bracket group in front: `[$crate] tokens`. That way a renamed or
-//! re-exported runtime needs no configuration. Use `go_runtime`, never this crate.
+//! re-exported runtime needs no configuration. `#[main]`, an attribute, cannot be wrapped: it names
+//! `::go_runtime`, or what `crate = path` says. Use `go_runtime`, never this crate.
 
 mod go;
 mod go_syntax;
@@ -63,8 +64,9 @@ pub fn golang(input: TokenStream) -> TokenStream {
 ///
 /// # Where the runtime is
 ///
-/// The runtime is looked up in the dependencies of your `Cargo.toml`; where it is only re-exported
-/// by another crate, say where it is: `#[my_crate::main(crate = my_crate::go_runtime)]`.
+/// The expansion names the runtime `::go_runtime`. Where your `Cargo.toml` gives it another name,
+/// or another crate re-exports it, rustc cannot find `go_runtime`: say where it is, with
+/// `#[goroutines::main(crate = goroutines)]` or `#[my_crate::main(crate = my_crate::go_runtime)]`.
 #[proc_macro_attribute]
 pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
     main_attr::expand(arguments.into(), item.into()).into()

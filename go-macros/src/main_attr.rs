@@ -8,7 +8,6 @@ mod tests;
 
 use std::ops::RangeInclusive;
 
-use proc_macro_crate::{FoundCrate, crate_name};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
@@ -30,8 +29,8 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = main
         .check()
         .and_then(|()| Arguments::parse.parse2(arguments));
-    match arguments.and_then(|arguments| Ok((arguments.runtime()?, arguments.settings))) {
-        Ok((krate, settings)) => main.expand(&krate, &settings),
+    match arguments {
+        Ok(arguments) => main.expand(&arguments.runtime(), &arguments.settings),
         Err(error) => {
             // Without a stand-in rustc would report a missing `main` as well.
             let error = error.into_compile_error();
@@ -240,23 +239,14 @@ impl Arguments {
         Ok(())
     }
 
-    /// The path of the runtime: what `crate = ...` says, or else the name of the dependency.
-    fn runtime(&self) -> Result<TokenStream> {
-        if let Some(path) = &self.krate {
-            return Ok(path.to_token_stream());
-        }
-        match crate_name("go-runtime") {
-            Ok(FoundCrate::Itself) => Ok(quote!(::go_runtime)),
-            Ok(FoundCrate::Name(name)) => {
-                let name = Ident::new(&name, Span::call_site());
-                Ok(quote!(::#name))
-            }
-            Err(_) => Err(Error::new(
-                Span::call_site(),
-                "cannot find `go-runtime` among the dependencies: add it with \
-                 `cargo add go-runtime`, or say where it is: \
-                 #[main(crate = path::to::go_runtime)]",
-            )),
+    /// Returns the path of the runtime: that of `crate = ...`, or else the crate's own name.
+    ///
+    /// An attribute has no `$crate`. Without `crate = ...` in a program that has renamed the
+    /// runtime, rustc reports `go_runtime` as unresolved, at the attribute.
+    fn runtime(&self) -> TokenStream {
+        match &self.krate {
+            Some(path) => path.to_token_stream(),
+            None => quote!(::go_runtime),
         }
     }
 }

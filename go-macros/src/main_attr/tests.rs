@@ -30,6 +30,14 @@ fn wraps_the_function() {
             }",
         );
     }
+    becomes(
+        "",
+        "fn main() {}",
+        "fn main() -> ::std::process::ExitCode {
+            fn __go_main() {}
+            ::go_runtime::__private::run_main(__go_main, ::go_runtime::Config::new())
+        }",
+    );
 }
 
 #[test]

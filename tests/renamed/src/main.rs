@@ -1,6 +1,6 @@
 //! A program that knows the runtime by another name.
 
-#[goroutines::main]
+#[goroutines::main(crate = goroutines)]
 fn main() {
     let (tx, rx) = goroutines::channel::bounded(0);
     goroutines::go!(tx.send(42));

@@ -1,4 +1,5 @@
-//! The macros find the runtime under whatever name the user gave it, and through the crates of others.
+//! The macros find the runtime under whatever name the user gave it, and through the crates of
+//! others; `#[main]`, which is an attribute and has no `$crate`, is told the name.
 
 use std::process::Command;
 
@@ -86,6 +87,13 @@ mod reexported {
         // `main` of a library's user: it returns what the function's value says of success.
         let _code: std::process::ExitCode = another_main();
     }
+}
+
+/// Without `crate = ...` rustc names `go_runtime` and points at the attribute.
+/// `TRYBUILD=overwrite cargo test -p go-tests-renamed` writes the messages anew.
+#[test]
+fn main_without_the_path() {
+    trybuild::TestCases::new().compile_fail("ui/*.rs");
 }
 
 #[test]
