@@ -305,7 +305,7 @@ pub mod time;
 mod macros;
 
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;
 
 pub use block_on::{block_on, block_on_with};
@@ -325,7 +325,7 @@ pub use config::{Config, StartError};
 ///
 /// # Settings
 ///
-pub use go_macros::main;
+pub use go_runtime_macros::main;
 pub use goroutine::{
     Builder, JoinFuture, JoinHandle, gomaxprocs, num_goroutine, panic_message, spawn, spawn_local,
     without_parking, yield_now,
@@ -344,7 +344,7 @@ pub mod __private {
         AnyArm, CanReceive, CanSend, RecvArm, Reservation, SendArm, Timeout, select,
     };
     pub use crate::time::sleep;
-    pub use go_macros::{
+    pub use go_runtime_macros::{
         go as go_impl, golang as golang_impl, select as select_impl,
         select_biased as select_biased_impl,
     };
