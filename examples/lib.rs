@@ -1,41 +1,53 @@
-//! What examples share: here what a word is, and how the words of a file are counted, for `wordcount`, with goroutines and without, and the
-//! tests; in modules what servers have in common.
-
-pub mod input;
-#[cfg(unix)]
-pub mod server;
+//! What examples share: the files below a folder, what a word is, and how the words of a file are
+//! counted, for `wordcount` (with goroutines and without) and `bounded_pipeline`.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File, ReadDir};
 use std::io::{self, BufRead, BufReader};
+use std::iter;
 use std::path::{Path, PathBuf};
-
-use walkdir::WalkDir;
 
 /// A NUL byte among so many bytes at the start says that a file is no text.
 const HEAD: usize = 1024;
 
-/// The regular files below `root`, or `root` itself if it is one. Symbolic links below it are not followed.
+/// Lists the regular files below `root`, or `root` itself if it is one. A symbolic link is followed
+/// only as the `root`, which the user named.
 ///
-/// Anything that cannot be listed is an error that says what and why; the others still come.
+/// A folder that cannot be listed is an error that names it and the reason; the files of the other
+/// folders still come.
 pub fn files(root: &Path) -> impl Iterator<Item = Result<PathBuf, String>> + use<> {
-    WalkDir::new(root)
-        .into_iter()
-        .filter_map(|entry| match entry {
-            Ok(entry) => {
-                // The root may be a link, which is followed: somebody named it.
-                let is_file = match entry.depth() {
-                    0 => entry.path().is_file(),
-                    _ => entry.file_type().is_file(),
-                };
-                is_file.then(|| Ok(entry.into_path()))
+    let failed = |path: &Path, error: io::Error| Err(format!("{}: {error}", path.display()));
+    let (first, mut folders) = match fs::metadata(root) {
+        Ok(data) if data.is_dir() => (None, vec![root.to_owned()]),
+        Ok(data) => (data.is_file().then(|| Ok(root.to_owned())), vec![]),
+        Err(error) => (Some(failed(root, error)), vec![]),
+    };
+    // Only one folder is open at a time, however deep the tree is.
+    let mut open: Option<(PathBuf, ReadDir)> = None;
+    let below = iter::from_fn(move || {
+        loop {
+            let Some((folder, entries)) = &mut open else {
+                let folder = folders.pop()?;
+                match fs::read_dir(&folder) {
+                    Ok(entries) => open = Some((folder, entries)),
+                    Err(error) => return Some(failed(&folder, error)),
+                }
+                continue;
+            };
+            let Some(entry) = entries.next() else {
+                open = None;
+                continue;
+            };
+            match entry.and_then(|entry| Ok((entry.file_type()?, entry.path()))) {
+                Ok((kind, path)) if kind.is_dir() => folders.push(path),
+                Ok((kind, path)) if kind.is_file() => return Some(Ok(path)),
+                Ok(_) => {}
+                Err(error) => return Some(failed(folder, error)),
             }
-            Err(error) => Some(Err(match (error.path(), error.io_error()) {
-                (Some(path), Some(reason)) => format!("{}: {reason}", path.display()),
-                _ => error.to_string(),
-            })),
-        })
+        }
+    });
+    first.into_iter().chain(below)
 }
 
 /// The words of a text: its longest runs of letters and digits.

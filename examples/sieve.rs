@@ -18,7 +18,8 @@ const DEFAULT: usize = 25;
 /// Each prime is a goroutine, and every number goes through those before it: more would take minutes.
 const MOST: usize = 10_000;
 
-fn generate(tx: Sender<u32>) {
+/// Sends 2, 3, 4 and so on, until the receiver is gone.
+pub(crate) fn generate(tx: Sender<u32>) {
     for n in 2.. {
         if tx.send(n).is_err() {
             return;
@@ -26,7 +27,8 @@ fn generate(tx: Sender<u32>) {
     }
 }
 
-fn filter(rx: Receiver<u32>, tx: Sender<u32>, prime: u32) {
+/// Passes on the numbers that `prime` does not divide, until one of its neighbors is gone.
+pub(crate) fn filter(rx: Receiver<u32>, tx: Sender<u32>, prime: u32) {
     for n in rx {
         if !n.is_multiple_of(prime) && tx.send(n).is_err() {
             return;

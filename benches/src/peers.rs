@@ -57,12 +57,13 @@ pub fn build_go_package(package: &str, name: &str) -> Result<PathBuf, String> {
     Ok(program)
 }
 
-/// Builds one of the examples.
-pub fn build_example(name: &str) -> Result<PathBuf, String> {
+/// Builds one of the example servers.
+pub fn build_server(name: &str) -> Result<PathBuf, String> {
     let release = target()?;
     output(
         tool("CARGO", "cargo")
-            .args(["build", "--release", "-p", "go-examples", "--example", name])
+            .args(["build", "--release", "-p", "go-example-servers"])
+            .args(["--example", name])
             .current_dir(manifest(""))
             .env("CARGO_TARGET_DIR", release.join("..")),
     )?;

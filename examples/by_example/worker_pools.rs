@@ -1,52 +1,103 @@
-//! A worker pool: three goroutines take jobs from one channel, and send what they find through another.
+//! A worker pool: GOMAXPROCS goroutines take jobs from one channel, and send the results through
+//! another.
 //!
-//! Go: the same, but it has to count results to know when to stop, or close their channel behind a WaitGroup. Here the results end
-//! with the last worker, whose sender goes with it.
+//! Go: the same, but it has to count results to know when to stop, or close their channel behind a
+//! WaitGroup. Here the results end with the last worker, whose sender goes with it.
+//!
+//! ```sh
+//! cargo run --release --example worker_pools
+//! ```
+//!
+//! A job is to find the longest Collatz sequence (halve n if it is even, else take 3n + 1, until n
+//! is 1) that starts in a range of numbers.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::thread;
 
 use go_runtime::channel::{self, Receiver, Sender};
-use go_runtime::{go, time};
+use go_runtime::{go, gomaxprocs};
 
-struct Job {
-    word: &'static str,
+const NUMBERS: u64 = 1_000_000;
+const JOB: u64 = 1_000;
+
+struct Found {
+    steps: u32,
+    number: u64,
+    /// The thread of the worker that did the job.
+    thread: String,
 }
 
-struct Done {
-    worker: usize,
-    palindrome: Option<&'static str>,
+fn steps(mut n: u64) -> u32 {
+    let mut steps = 0;
+    while n != 1 {
+        n = if n.is_multiple_of(2) {
+            n / 2
+        } else {
+            3 * n + 1
+        };
+        steps += 1;
+    }
+    steps
 }
 
-fn work(worker: usize, jobs: Receiver<Job>, results: Sender<Done>) {
-    for Job { word } in jobs {
-        time::sleep(Duration::from_millis(2)); // Palindromes are hard.
-        let palindrome = word.chars().eq(word.chars().rev()).then_some(word);
-        results.send(Done { worker, palindrome }).unwrap();
+fn work(jobs: Receiver<Range<u64>>, results: Sender<Found>) {
+    let thread = thread::current().name().unwrap_or("unnamed").to_owned();
+    for job in jobs {
+        // Of sequences of the same length the first one.
+        let (steps, number) =
+            job.map(|n| (steps(n), n)).fold(
+                (0, 0),
+                |best, this| if this.0 > best.0 { this } else { best },
+            );
+        let found = Found {
+            steps,
+            number,
+            thread: thread.clone(),
+        };
+        if results.send(found).is_err() {
+            return;
+        }
     }
 }
 
 #[go_runtime::main]
 fn main() {
-    let (job, jobs) = channel::bounded(3);
-    let (result, results) = channel::bounded(3);
-    for worker in 0..3 {
-        go!(work(worker, jobs.clone(), result.clone()));
+    let (job_tx, jobs) = channel::bounded(16);
+    let (result_tx, results) = channel::bounded(16);
+    for _ in 0..gomaxprocs() {
+        go!(work(jobs.clone(), result_tx.clone()));
     }
-    drop(result); // The workers have theirs.
+    // The workers have their own; when they have all ended, the results do.
+    drop((jobs, result_tx));
 
     go! {
-        for word in ["level", "canal", "radar", "tiger", "noon", "moon", "civic"] {
-            job.send(Job { word }).unwrap();
+        for start in (1..=NUMBERS).step_by(JOB as usize) {
+            if job_tx.send(start..start + JOB).is_err() {
+                return;
+            }
         }
+        // `job_tx` is dropped here, which closes the channel: the workers finish the jobs left, and
+        // end.
     };
 
-    let mut palindromes = Vec::new();
-    let mut jobs_of = [0; 3];
-    for Done { worker, palindrome } in results {
-        jobs_of[worker] += 1;
-        palindromes.extend(palindrome);
+    let mut jobs_of = BTreeMap::new();
+    let mut best: Option<Found> = None;
+    for found in &results {
+        *jobs_of.entry(found.thread.clone()).or_insert(0) += 1;
+        let better = best
+            .as_ref()
+            .is_none_or(|best| (found.steps, best.number) > (best.steps, found.number));
+        if better {
+            best = Some(found);
+        }
     }
-    palindromes.sort();
-    println!("palindromes: {palindromes:?}");
-    println!("jobs: {}", jobs_of.iter().sum::<u32>());
+
+    println!("{} workers, {} jobs", gomaxprocs(), NUMBERS / JOB);
+    for (thread, jobs) in &jobs_of {
+        println!("  {thread}: {jobs} jobs");
+    }
+    if let Some(Found { steps, number, .. }) = best {
+        println!("longest Collatz sequence up to {NUMBERS}: {steps} steps from {number}");
+    }
 }

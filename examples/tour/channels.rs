@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use go_runtime::channel::{self, Receiver, RecvError, Select, SendError, Sender, TrySendError};
-use go_runtime::{go, select, select_biased};
+use go_runtime::{block_on, go, select, select_biased};
 
 use super::Error;
 use super::goroutines::square;
@@ -190,18 +190,19 @@ fn send_ten(n: u32, tx: Sender<u32>) -> Result<(), SendError<u32>> {
 }
 
 pub(super) fn async_tasks() -> Result<(), Error> {
-    // A task awaits where a goroutine parks. Any executor will do; this one has a thread of its own, for it blocks it.
+    // A task awaits where a goroutine parks. Any executor will do: `block_on` polls the task in its
+    // goroutine.
     let (questions, asked) = channel::bounded(0);
     let (answer, answers) = channel::bounded(0);
-    thread::spawn(move || {
-        futures::executor::block_on(async {
+    go! {
+        block_on(async move {
             let mut stream = asked.stream();
             while let Some(n) = stream.next().await {
                 let square = go!(square(n));
                 let _ = answer.send_async(square.await.unwrap_or_default()).await;
             }
         });
-    });
+    };
     questions.send(12)?;
     println!("a task asked a goroutine: {}", answers.recv()?);
     Ok(())

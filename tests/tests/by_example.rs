@@ -4,7 +4,7 @@
 #[path = "support/programs.rs"]
 mod programs;
 
-use programs::{Running, exactly, in_any_order, program, programs_of};
+use programs::{Ended, Running, exactly, has_lines, in_any_order, program, programs_of};
 
 programs_of! { "by_example", tested below: signals;
     atomic_counters => exactly(&["visitors: 50000"]),
@@ -137,10 +137,18 @@ programs_of! { "by_example", tested below: signals;
         "the lighthouse is lit",
         "lit: 4",
     ]),
-    worker_pools => exactly(&[
-        "palindromes: [\"civic\", \"level\", \"noon\", \"radar\"]",
-        "jobs: 7",
-    ]),
+    worker_pools => |ended: &Ended| {
+        has_lines(
+            ended,
+            &["longest Collatz sequence up to 1000000: 524 steps from 837799"],
+        );
+        let jobs = |line: &str| {
+            let (_, jobs) = line.strip_prefix("  go-worker-")?.split_once(": ")?;
+            jobs.strip_suffix(" jobs")?.parse::<u32>().ok()
+        };
+        let all: u32 = ended.out.lines().filter_map(jobs).sum();
+        assert_eq!(all, 1000, "{}", ended.out);
+    },
 }
 
 #[test]

@@ -34,20 +34,26 @@ fn send_all(numbers: impl Iterator<Item = u64>, tx: &Sender<u64>) {
 
 // --- sieve1 ---
 
-/// Each prime adds a filter to the chain. Everybody ends when the last receiver goes.
+/// The links of the chain are those of the example program. `programs.rs` tests the program itself;
+/// here its chain also runs with buffered channels, and from a thread.
+#[path = "../../../examples/sieve.rs"]
+#[allow(dead_code, reason = "only the links of the chain are used")]
+mod program;
+
+/// Each prime adds a filter to the chain. All links end once the last receiver is dropped.
 #[test]
 fn sieve1() {
     const COUNT: usize = 150;
     in_both(|| {
         for capacity in [0, 4] {
             let (tx, mut rx) = bounded(capacity);
-            let mut chain = vec![go!({ send_all(2.., &tx) })];
+            let mut chain = vec![go!(program::generate(tx))];
             let mut primes = Vec::new();
             while primes.len() < COUNT {
                 let prime = rx.recv().unwrap();
-                primes.push(prime);
+                primes.push(u64::from(prime));
                 let (tx, next) = bounded(capacity);
-                chain.push(go!({ send_all(rx.iter().filter(|n| n % prime != 0), &tx) }));
+                chain.push(go!(program::filter(rx, tx, prime)));
                 rx = next;
             }
             assert_eq!(primes, first_primes(COUNT));

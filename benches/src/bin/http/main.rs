@@ -17,7 +17,7 @@ use std::time::Duration;
 use go_benches::figures::Figures;
 use go_benches::lineup::{OURS, Peer, built, interleave, print_machine, requests};
 use go_benches::options::{count, parse};
-use go_benches::peers::{build_example, build_go_package, build_peer};
+use go_benches::peers::{build_go_package, build_peer, build_server};
 use go_benches::servers::{Server, cpu_ms, resident};
 
 const USAGE: &str = "usage: http [--runs N] [--seconds N] [CONNECTIONS...]";
@@ -48,7 +48,7 @@ fn bench() -> Result<(), String> {
         connections = vec![100, 5000];
     }
     print_machine(&["tokio", "hyper"])?;
-    let mut peers = vec![Peer::new(OURS, build_example("http_server")?)];
+    let mut peers = vec![Peer::new(OURS, build_server("http_server")?)];
     peers.extend(built([
         ("hyper on tokio", build_peer("hyper")),
         ("Go net/http", build_go_package("./http", "http-go")),

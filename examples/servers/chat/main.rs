@@ -17,7 +17,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use go_examples::server::{Args, Listening, UNLIMITED};
+use go_example_servers::server::{Args, Listening, UNLIMITED};
 use go_runtime::channel::bounded;
 use go_runtime::go;
 

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use go_examples::server::linger;
+use go_example_servers::server::linger;
 use go_runtime::Builder;
 use go_runtime::channel::{Receiver, Sender, bounded};
 use go_runtime::net::{Shutdown, TcpStream};

@@ -15,7 +15,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use go_examples::server::{self, Args, Connection, Limits, Refused};
+use go_example_servers::server::{self, Args, Connection, Limits, Refused};
 use go_runtime::net::{self, TcpStream, WithDone};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use go_examples::input::Input;
-use go_examples::server::linger;
+use go_example_servers::input::Input;
+use go_example_servers::server::linger;
 use go_runtime::channel::Receiver;
 use go_runtime::net::{self, TcpStream};
 use go_runtime::{Builder, JoinHandle};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use go_examples::server::{Args, Refused};
+use go_example_servers::server::{Args, Refused};
 
 /// Where it listens if no address is given.
 const ADDRESS: &str = "127.0.0.1:8080";

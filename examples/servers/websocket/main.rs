@@ -10,7 +10,7 @@
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use go_examples::server::{self, Args, Connection, Limits};
+use go_example_servers::server::{self, Args, Connection, Limits};
 use go_runtime::net::{self, TcpStream, WithDone};
 use tungstenite::error::{Error, ProtocolError};
 use tungstenite::handshake::HandshakeError;

@@ -16,7 +16,7 @@ use crate::limits::Limits;
 use crate::request::{self, Body, Head, Method, Refused};
 use crate::routes::{Next, Route};
 use crate::wire::Wire;
-use go_examples::server::linger;
+use go_example_servers::server::linger;
 use go_runtime::net::{self, TcpStream};
 
 /// Enough for the requests that most clients send. What is not used costs nothing: that page of the stack is there anyway.

@@ -1,6 +1,6 @@
 //! The buffers of a connection, which has them while it has something to do.
 
-use go_examples::input::Input;
+use go_example_servers::input::Input;
 
 /// One that has grown beyond this is not kept.
 const KEPT: usize = 64 << 10;

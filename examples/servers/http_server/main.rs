@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use go_examples::server::{Listening, UNLIMITED};
+use go_example_servers::server::{Listening, UNLIMITED};
 use go_runtime::sync::Pool;
 
 use crate::buffers::Buffers;

@@ -16,7 +16,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use go_examples::server::{self, Refused};
+use go_example_servers::server::{self, Refused};
 use go_runtime::context;
 use go_runtime::signal::{SIGINT, SIGTERM, notify_context};
 

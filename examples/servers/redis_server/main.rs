@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use go_examples::server::{Args, Listening, UNLIMITED};
+use go_example_servers::server::{Args, Listening, UNLIMITED};
 
 use crate::connection::{Server, serve};
 use crate::db::Store;
