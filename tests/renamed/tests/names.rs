@@ -89,13 +89,6 @@ mod reexported {
     }
 }
 
-/// Without `crate = ...` rustc names `go_runtime` and points at the attribute.
-/// `TRYBUILD=overwrite cargo test -p go-tests-renamed` writes the messages anew.
-#[test]
-fn main_without_the_path() {
-    trybuild::TestCases::new().compile_fail("ui/*.rs");
-}
-
 #[test]
 fn main_of_a_renamed_runtime() {
     let output = Command::new(env!("CARGO_BIN_EXE_go-tests-renamed"))
