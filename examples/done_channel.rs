@@ -1,4 +1,5 @@
-//! The done channel: nobody ends a goroutine from outside, so each is told to end by closing a channel that carries nothing.
+//! The done channel: nobody ends a goroutine from outside, so each is told to end by closing a
+//! channel that carries nothing.
 //!
 //! ```sh
 //! cargo run --release --example done_channel

@@ -72,7 +72,8 @@ pub struct Tally {
     pub files: u64,
     /// How many files were no text.
     pub skipped: u64,
-    /// How many files and directories could not be read, or not to their end. Whoever hears of the error counts it.
+    /// How many files and directories could not be read, or not to their end. Whoever hears of the
+    /// error counts it.
     pub unreadable: u64,
     /// The size of all text files together.
     pub size: Size,
@@ -172,7 +173,8 @@ impl fmt::Display for Tally {
         let distinct = counts.len();
         write!(
             f,
-            "words={words} files={files} bytes={bytes} distinct={distinct} skipped={skipped} unreadable={unreadable}"
+            "words={words} files={files} bytes={bytes} distinct={distinct} skipped={skipped} \
+             unreadable={unreadable}"
         )
     }
 }

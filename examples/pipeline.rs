@@ -1,12 +1,12 @@
-//! A pipeline with bounded stages: generate, square in several goroutines, merge, print. First it runs to its end, then it
-//! is cancelled in the middle.
+//! A pipeline with bounded stages: generate, square in several goroutines, merge, print. First it
+//! runs to its end, then it is cancelled in the middle.
 //!
 //! ```sh
 //! cargo run --release --example pipeline
 //! ```
 //!
-//! Each stage is a function that starts goroutines and returns the channel of their results. A stage ends when its input is
-//! closed, or when the done channel is.
+//! Each stage is a function that starts goroutines and returns the channel of their results. A
+//! stage ends when its input is closed, or when the done channel is.
 
 use go_runtime::channel::{self, Receiver};
 use go_runtime::{go, gomaxprocs, select};

@@ -1,12 +1,14 @@
-//! Go's concurrent prime sieve: a chain of goroutines, one for each prime, that passes on what its prime does not divide.
+//! Go's concurrent prime sieve: a chain of goroutines, one for each prime, that passes on what its
+//! prime does not divide.
 //!
 //! ```sh
 //! cargo run --release --example sieve          # the first 25 primes
 //! cargo run --release --example sieve -- 1000
 //! ```
 //!
-//! In Go the goroutines are left behind when `main` has its primes. Here each one ends when the next one does: dropping the
-//! last receiver closes its channel, so the sender there ends and drops its own receiver, and so on to the generator.
+//! In Go the goroutines are left behind when `main` has its primes. Here each one ends when the
+//! next one does: dropping the last receiver closes its channel, so the sender there ends and drops
+//! its own receiver, and so on to the generator.
 
 use std::env;
 use std::process::ExitCode;
@@ -15,7 +17,8 @@ use go_runtime::channel::{self, Receiver, Sender};
 use go_runtime::go;
 
 const DEFAULT: usize = 25;
-/// Each prime is a goroutine, and every number goes through those before it: more would take minutes.
+/// Each prime is a goroutine, and every number goes through those before it: more would take
+/// minutes.
 const MOST: usize = 10_000;
 
 /// Sends 2, 3, 4 and so on, until the receiver is gone.

@@ -5,10 +5,10 @@
 //! find . -name '*.md' | cargo run --release --example wordcount -- -
 //! ```
 //!
-//! One goroutine walks the directories and sends the files' paths; the counters share that channel, count each for itself,
-//! and report every file to `main`, which shows how far they are. Ctrl-C closes the done channel: all end after the file
-//! they are at, and what was counted so far is printed. Reading a file blocks a worker, so more counters than workers would not
-//! help.
+//! One goroutine walks the directories and sends the files' paths; the counters share that channel,
+//! count each for itself, and report every file to `main`, which shows how far they are. Ctrl-C
+//! closes the done channel: all end after the file they are at, and what was counted so far is
+//! printed. Reading a file blocks a worker, so more counters than workers would not help.
 
 use std::env;
 use std::ffi::OsString;
@@ -27,7 +27,8 @@ use go_runtime::{go, gomaxprocs, select, select_biased};
 
 const USAGE: &str = "\
 usage: wordcount [--serial] [--progress] [--jobs N] PATH...
-Counts the words of the text files below each PATH; `-` reads more paths from standard input, one a line.
+Counts the words of the text files below each PATH; `-` reads more paths from standard input, one a
+line.
   --serial    count without goroutines
   --progress  show how far it is even if standard error is no terminal
   --jobs N    count with N goroutines (default: GOMAXPROCS)";
@@ -180,7 +181,8 @@ fn roots(options: &Options) -> Receiver<Root> {
         let _ = tx.send(Ok(path.clone()));
     }
     if options.stdin {
-        // A thread, not a goroutine: while it waits for a line it would keep the others of its worker from running.
+        // A thread, not a goroutine: while it waits for a line it would keep the others of its
+        // worker from running.
         thread::spawn(move || {
             for line in io::stdin().lines() {
                 let broken = matches!(&line, Err(error) if error.kind() != ErrorKind::InvalidData);
@@ -200,7 +202,8 @@ fn files_of(root: Root) -> Box<dyn Iterator<Item = Result<PathBuf, String>>> {
     }
 }
 
-/// What `main` hears of a file: its size (`None` for one that is no text), or what is wrong with it.
+/// What `main` hears of a file: its size (`None` for one that is no text), or what is wrong with
+/// it.
 type Report = Result<Option<Size>, String>;
 
 /// Sends the paths of all files.
@@ -243,7 +246,8 @@ fn count_files(paths: Receiver<PathBuf>, reports: Sender<Report>, done: Receiver
     tally
 }
 
-/// Hears all reports, prints the errors among them, and shows how far the counting is. The result is the number of errors.
+/// Hears all reports, prints the errors among them, and shows how far the counting is. The result
+/// is the number of errors.
 fn watch(reports: &Receiver<Report>, progress: bool) -> u64 {
     let mut errors = 0;
     let (mut files, mut total) = (0_u64, Size::default());

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
-# Runs the core of the tests under valgrind's memcheck and with AddressSanitizer: tests/sanitizers.sh [valgrind|asan|all]
+# Runs the core of the tests under valgrind's memcheck and with AddressSanitizer:
+# tests/sanitizers.sh [valgrind|asan|all]
 #
 # Exit code 0: neither has found anything; 1: one has, or a test failed; 2: a tool is missing.
 #
-# What is run under neither: `limits`, which is about the limit on address space; `model`, where loom switches stacks by itself;
-# `fairness` and `placement`, which measure what a tool changes; `programs`, which starts others that are not built for it.
+# What is run under neither: `limits`, which is about the limit on address space; `model`, where
+# loom switches stacks by itself; `fairness` and `placement`, which measure what a tool changes;
+# `programs`, which starts others that are not built for it.
 #
-# Leaks are looked for. The runtime and its workers live as long as the process and are found from its static, so no suppression is
-# needed. Not so in `panics`, `scopes` and `futures`, which leak on purpose: messages, handles and futures that they forget, and what
-# the runtime leaks where it is documented: what lies behind a message whose drop panics.
+# Leaks are looked for. The runtime and its workers live as long as the process and are found from
+# its static, so no suppression is needed. Not so in `panics`, `scopes` and `futures`, which leak on
+# purpose: messages, handles and futures that they forget, and what the runtime leaks where it is
+# documented: what lies behind a message whose drop panics.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -23,19 +26,25 @@ target=${CARGO_TARGET_DIR:-target}
 logs=$target/sanitizers
 mkdir -p "$logs"
 leaky='panics scopes futures'
-core='goroutines channels scopes panics dynamic_select wide_selects select_memory futures soak rw_lock condvar once barrier semaphore wait_group pool join_set errgroup singleflight context time block_on net net_udp net_unix files'
+core='goroutines channels scopes panics dynamic_select wide_selects select_memory futures soak
+    rw_lock condvar once barrier semaphore wait_group pool join_set errgroup singleflight context
+    time block_on net net_udp net_unix files'
 failed=
 
 # --- Helpers ---
 
-# Builds the tests named and those in the libraries, with the cargo arguments in $cargo; prints `name path` for each, once.
+# Builds the tests named and those in the libraries, with the cargo arguments in $cargo; prints
+# `name path` for each, once.
 build() {
-    local arguments=(--no-run --message-format=json) name
+    local arguments=(--no-run --message-format=json) name feature
+    feature=(${features:+--features "$features"})
     for name; do arguments+=(--test "$name"); done
     {
-        cargo test "${cargo[@]}" -p go-tests "${arguments[@]}" --lib ${features:+--features "$features"} &&
-            cargo test "${cargo[@]}" -p go-runtime --lib --no-run --message-format=json ${features:+--features "$features"}
-    } | sed -n 's/.*"target":{"kind":\["\(test\|lib\)"\][^}]*"name":"\([^"]*\)".*"executable":"\([^"]*\)".*/\2 \3/p' |
+        cargo test "${cargo[@]}" -p go-tests "${arguments[@]}" --lib "${feature[@]}" &&
+            cargo test "${cargo[@]}" -p go-runtime --lib --no-run --message-format=json \
+                "${feature[@]}"
+    } | sed -n -e '/"target":{"kind":\["\(test\|lib\)"\]/!d' \
+        -e 's/.*"target":{[^}]*"name":"\([^"]*\)".*"executable":"\([^"]*\)".*/\1 \2/p' |
         awk '!seen[$1]++'
 }
 
@@ -71,10 +80,12 @@ leaks_are_meant() {
 
 # --- valgrind ---
 
-# A build without optimisation. Valgrind runs threads one at a time, fairly, or a worker that spins would keep the others out.
+# A build without optimisation. Valgrind runs threads one at a time, fairly, or a worker that spins
+# would keep the others out.
 #
-# Left out: most of `select_memory`, a hundred thousand selects in each of many ways, which would take ten minutes alone, and counts its
-# bytes itself. Waits that are a part of what is tested have long deadlines, so nothing else had to be.
+# Left out: most of `select_memory`, a hundred thousand selects in each of many ways, which would
+# take ten minutes alone, and counts its bytes itself. Waits that are a part of what is tested have
+# long deadlines, so nothing else had to be.
 run_valgrind() {
     local tool=valgrind cargo=() features='' name path built
     local memcheck=(valgrind --error-exitcode=9 --fair-sched=yes --num-callers=40)
@@ -82,9 +93,14 @@ run_valgrind() {
         echo "valgrind is missing: apt-get install valgrind" >&2
         exit 2
     fi
-    built=$(build $core sanitizers) || { echo "valgrind: the tests do not build"; failed=1; return; }
+    if ! built=$(build $core sanitizers); then
+        echo "valgrind: the tests do not build"
+        failed=1
+        return
+    fi
     while read -r name path; do
-        local check=(--leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite) tests=()
+        local check tests=()
+        check=(--leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite)
         if leaks_are_meant "$name"; then check=(--leak-check=no); fi
         case $name in
             sanitizers)
@@ -101,8 +117,8 @@ run_valgrind() {
 
 # --- AddressSanitizer ---
 
-# Stable Rust has it behind RUSTC_BOOTSTRAP. Corosensei tells it of each switch of stacks with feature `sanitizer`. With a target named,
-# build scripts and macros are not instrumented.
+# Stable Rust has it behind RUSTC_BOOTSTRAP. Corosensei tells it of each switch of stacks with
+# feature `sanitizer`. With a target named, build scripts and macros are not instrumented.
 run_asan() {
     local tool=asan features=sanitizer name path built leaks fake
     local triple=x86_64-unknown-linux-gnu
@@ -113,7 +129,11 @@ run_asan() {
         exit 2
     fi
     export RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address
-    built=$(build $core sanitizers go_behaviour stress) || { echo "asan: the tests do not build"; failed=1; return; }
+    if ! built=$(build $core sanitizers go_behaviour stress); then
+        echo "asan: the tests do not build"
+        failed=1
+        return
+    fi
     unset RUSTC_BOOTSTRAP RUSTFLAGS
     while read -r name path; do
         leaks=1
@@ -125,7 +145,8 @@ run_asan() {
             # The soak measures how deep it is in its stack, so its frames have to lie there.
             fake=1
             if [ "$name" = soak ]; then fake=0; fi
-            run "$name" 600 env ASAN_OPTIONS="detect_leaks=$leaks detect_stack_use_after_return=$fake" "$path"
+            options="detect_leaks=$leaks detect_stack_use_after_return=$fake"
+            run "$name" 600 env ASAN_OPTIONS="$options" "$path"
         fi
     done <<< "$built"
 }

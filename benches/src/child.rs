@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn complaints_are_short_and_name_no_directory_of_this_machine() {
-        let panic = "\nthread panicked at /home/me/registry/src/index-1/may-0.3/src/lib.rs:5:\n  boo\nnote: run with x";
+        let panic = "\nthread panicked at /home/me/registry/src/index-1/may-0.3/src/lib.rs:5:\n  \
+                     boo\nnote: run with x";
         assert_eq!(
             complaint(panic),
             "thread panicked at may-0.3/src/lib.rs:5: boo"

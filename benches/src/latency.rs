@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// The times of the requests of one client, in nanoseconds. Four bytes each, as there are millions: 4.3 s is the most that one may take.
+/// The times of the requests of one client, in nanoseconds. Four bytes each, as there are millions:
+/// 4.3 s is the most that one may take.
 #[derive(Clone, Default)]
 pub struct Latencies(Vec<u32>);
 
@@ -22,7 +23,8 @@ impl Latencies {
         self.0.extend(other.0);
     }
 
-    /// The figures of all requests that ended within `wall`. No request at all is an error: such a server answers nobody.
+    /// The figures of all requests that ended within `wall`. No request at all is an error: such a
+    /// server answers nobody.
     pub fn figures(mut self, wall: Duration) -> Result<String, String> {
         self.0.sort_unstable();
         let Some(&slowest) = self.0.last() else {

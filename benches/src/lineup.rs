@@ -59,8 +59,8 @@ pub fn print_machine(crates: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs each peer in turn, as often as planned; another goes first each time, as the first may find the machine cooler. A peer that
-/// fails is left out from then on, with a note, unless it is ours.
+/// Runs each peer in turn, as often as planned; another goes first each time, as the first may find
+/// the machine cooler. A peer that fails is left out from then on, with a note, unless it is ours.
 pub fn interleave(
     peers: &[Peer],
     runs: usize,
@@ -101,7 +101,8 @@ pub fn table(title: &str, heads: &[&str], lines: impl IntoIterator<Item = Vec<St
         .for_each(|cells| print!("{}", line(&cells)));
 }
 
-/// The table of `requests_per_s`, `p50_us` and `p99_us`, and of more figures under heads of their own.
+/// The table of `requests_per_s`, `p50_us` and `p99_us`, and of more figures under heads of their
+/// own.
 pub fn requests(peers: &[Peer], all: &[Vec<Figures>], title: &str, more: &[(&str, &str)]) {
     let mut heads = vec![
         "server",

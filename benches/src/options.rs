@@ -1,6 +1,7 @@
 //! The command lines of the benches.
 
-/// Takes `--name N` and `--flag` off a command line, into where they belong; the words between them are left.
+/// Takes `--name N` and `--flag` off a command line, into where they belong; the words between them
+/// are left.
 pub fn parse(
     mut args: impl Iterator<Item = String>,
     usage: &str,

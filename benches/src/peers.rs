@@ -19,8 +19,8 @@ fn tool(variable: &str, name: &str) -> Command {
     Command::new(env::var_os(variable).unwrap_or_else(|| name.into()))
 }
 
-/// Runs a command for what it prints. In the error is the line of its own that says most. Where the command lies is left out, as notes
-/// end up in results that are published.
+/// Runs a command for what it prints. In the error is the line of its own that says most. Where the
+/// command lies is left out, as notes end up in results that are published.
 fn output(command: &mut Command) -> Result<String, String> {
     let program = Path::new(command.get_program()).file_name();
     let program = program.unwrap_or_default().to_string_lossy().into_owned();

@@ -1,4 +1,5 @@
-//! Servers under load: processes of their own, which say `listening on ADDR` and are ended when they are dropped.
+//! Servers under load: processes of their own, which say `listening on ADDR` and are ended when
+//! they are dropped.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Server {
     child: Child,
     address: String,
-    /// What it prints after that. A thread reads it, so that the server never blocks on a full pipe.
+    /// What it prints after that. A thread reads it, so that the server never blocks on a full
+    /// pipe.
     lines: Receiver<String>,
 }
 

@@ -3,10 +3,12 @@
 /// Both colour schemes, on a ground of its own, so that it can be read on a page of the other.
 const LIGHT: &str = "\
 text{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1f2328}
-.title{font-size:17px;font-weight:600}.small{font-size:11px;fill:#59636e}.end{text-anchor:end}.middle{text-anchor:middle}
+.title{font-size:17px;font-weight:600}.small{font-size:11px;fill:#59636e}\
+.end{text-anchor:end}.middle{text-anchor:middle}
 .ground{fill:#ffffff}.grid{stroke:#d1d9e0}.ours{stroke:#1f2328;stroke-width:1.5}";
 const DARK: &str = "\
-text{fill:#f0f6fc}.small{fill:#9198a1}.ground{fill:#0d1117}.grid{stroke:#3d444d}.ours{stroke:#f0f6fc}";
+text{fill:#f0f6fc}.small{fill:#9198a1}.ground{fill:#0d1117}.grid{stroke:#3d444d}\
+.ours{stroke:#f0f6fc}";
 
 /// Styles of a chart's own.
 pub struct Colours {
@@ -23,8 +25,9 @@ pub fn head(
 ) -> String {
     let Colours { light, dark } = colours;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\">\n\
-         <title>{title}</title>\n<style>{LIGHT}\n{light}\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
+         width=\"{width}\" height=\"{height}\" \
+         role=\"img\">\n<title>{title}</title>\n<style>{LIGHT}\n{light}\n\
          @media(prefers-color-scheme:dark){{{DARK}\n{dark}}}</style>\n\
          <rect class=\"ground\" width=\"{width}\" height=\"{height}\" rx=\"6\"/>\n"
     );

@@ -1,4 +1,5 @@
-//! How much each worker has done: a counter for each thread, as a goroutine never changes its thread.
+//! How much each worker has done: a counter for each thread, as a goroutine never changes its
+//! thread.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};

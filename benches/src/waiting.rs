@@ -9,8 +9,9 @@ use crate::peers::read;
 /// The pause between looks where little is to be lost.
 pub const LOOK: Duration = Duration::from_micros(200);
 
-/// Waits until `count` gives `n` or more, with a look after each pause. Gives up if nothing changes for 10 seconds: where there is no memory for more stacks goroutines wait for
-/// others to end, and here nobody does.
+/// Waits until `count` gives `n` or more, with a look after each pause. Gives up if nothing changes
+/// for 10 seconds: where there is no memory for more stacks goroutines wait for others to end, and
+/// here nobody does.
 pub fn wait_for(count: impl Fn() -> u64, n: u64, pause: Duration) -> Result<(), String> {
     let (mut last, mut changed) = (0, Instant::now());
     loop {

@@ -1,7 +1,7 @@
 //! A buffer lets senders go ahead: up to the channel's capacity they need not wait for a receiver.
 //!
-//! Go: `make(chan string, 2)`, `len(ch)`, `cap(ch)`. Here `bounded(2)`; and `unbounded()`, which Go does not have: its sends never
-//! wait, so use it only where something else bounds what is sent.
+//! Go: `make(chan string, 2)`, `len(ch)`, `cap(ch)`. Here `bounded(2)`; and `unbounded()`, which Go
+//! does not have: its sends never wait, so use it only where something else bounds what is sent.
 
 use go_runtime::channel;
 

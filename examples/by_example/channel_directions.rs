@@ -1,7 +1,8 @@
 //! Directions: a function that is handed one end of a channel can use it one way only.
 //!
-//! Go: `chan<- T` and `<-chan T` are narrowed from `chan T`. Here `Sender<T>` and `Receiver<T>` are two types from the start, and what
-//! is moved into a function is closed by its end, without a `defer close(ch)`.
+//! Go: `chan<- T` and `<-chan T` are narrowed from `chan T`. Here `Sender<T>` and `Receiver<T>` are
+//! two types from the start, and what is moved into a function is closed by its end, without a
+//! `defer close(ch)`.
 
 use go_runtime::channel::{self, Receiver, Sender};
 use go_runtime::go;

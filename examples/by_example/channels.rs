@@ -1,7 +1,8 @@
 //! Channels: one goroutine sends, another receives. Without a buffer the two meet.
 //!
-//! Go: `make(chan string)`, `ch <- s`, `s := <-ch`. Here a channel has two ends, a sender and a receiver. A message is moved, so
-//! there is nothing left to race for; and an operation returns an error when the other end is gone, where Go waits for ever.
+//! Go: `make(chan string)`, `ch <- s`, `s := <-ch`. Here a channel has two ends, a sender and a
+//! receiver. A message is moved, so there is nothing left to race for; and an operation returns an
+//! error when the other end is gone, where Go waits for ever.
 
 use go_runtime::channel::{self, RecvError};
 use go_runtime::go;
@@ -12,7 +13,8 @@ fn main() -> Result<(), RecvError> {
     let writer = go! {
         let mut letter = String::from("Dear main,");
         letter.push_str(" all is well.");
-        // Waits until somebody receives. From here on the letter is theirs: to use it below would not compile.
+        // Waits until somebody receives. From here on the letter is theirs: to use it below would
+        // not compile.
         tx.send(letter)
     };
 

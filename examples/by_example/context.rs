@@ -1,7 +1,9 @@
-//! A context: tells a server and each of its requests when to end, and carries what belongs to a request.
+//! A context: tells a server and each of its requests when to end, and carries what belongs to a
+//! request.
 //!
-//! Go: `ctx, cancel := context.WithCancel(parent)` and `defer cancel()`. Here the last `Cancel` that is dropped cancels, so the `defer`
-//! cannot be forgotten; and a value is found by its type, so no two packages take the same key.
+//! Go: `ctx, cancel := context.WithCancel(parent)` and `defer cancel()`. Here the last `Cancel`
+//! that is dropped cancels, so the `defer` cannot be forgotten; and a value is found by its type,
+//! so no two packages take the same key.
 
 use std::time::Duration;
 

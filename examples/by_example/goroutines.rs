@@ -1,7 +1,8 @@
 //! Goroutines: three dishes are cooked while `main` goes on with something else.
 //!
-//! Go: `go f(x)` and `go func() { ... }()`. Here `go!` has a value besides, a handle: `join` waits for the goroutine's end, and
-//! gives its result or its panic, which ends that goroutine only (in Go it ends the program).
+//! Go: `go f(x)` and `go func() { ... }()`. Here `go!` has a value besides, a handle: `join` waits
+//! for the goroutine's end, and gives its result or its panic, which ends that goroutine only (in
+//! Go it ends the program).
 
 use go_runtime::{go, yield_now};
 

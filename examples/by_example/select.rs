@@ -1,7 +1,8 @@
 //! `select!` waits for several channels at once, and takes what comes first.
 //!
-//! Go: `select { case v, ok := <-ch: ... }`, and a nil channel to switch a case off. Here `channel::never()` does that. A body may
-//! `break`, `return` and use `?`, and the `select!` has a value. (Of several ready arms either takes one at random.)
+//! Go: `select { case v, ok := <-ch: ... }`, and a nil channel to switch a case off. Here
+//! `channel::never()` does that. A body may `break`, `return` and use `?`, and the `select!` has a
+//! value. (Of several ready arms either takes one at random.)
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! Signals: Ctrl-C is a message on a channel, and the program ends when it is ready to.
 //!
-//! Go: `signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)`, with a channel of one's own that needs a buffer. Here `notify` makes the
-//! channel, and to drop it is Go's `signal.Stop`. (`signal::notify_context` gives a context instead.)
+//! Go: `signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)`, with a channel of one's own that needs
+//! a buffer. Here `notify` makes the channel, and to drop it is Go's `signal.Stop`.
+//! (`signal::notify_context` gives a context instead.)
 
 use std::error::Error;
 use std::time::Duration;

@@ -1,7 +1,8 @@
-//! State that one goroutine owns: the others ask it, by messages that carry the channel for the answer.
+//! State that one goroutine owns: the others ask it, by messages that carry the channel for the
+//! answer.
 //!
-//! Go: a struct with a `resp chan` for each kind of request. Here one enum has them all, so the owner serves a single channel in a
-//! `match`, and ends when the last one who could ask has gone.
+//! Go: a struct with a `resp chan` for each kind of request. Here one enum has them all, so the
+//! owner serves a single channel in a `match`, and ends when the last one who could ask has gone.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! Tickers: an event again and again, until it is stopped.
 //!
-//! Go: `time.NewTicker`, `Stop`, `Reset`, `time.Tick`. Here the same: who is late gets one tick and not all that were missed, and a
-//! ticker that is forgotten leaves nothing behind, stopped or not.
+//! Go: `time.NewTicker`, `Stop`, `Reset`, `time.Tick`. Here the same: who is late gets one tick and
+//! not all that were missed, and a ticker that is forgotten leaves nothing behind, stopped or not.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,8 @@
 //! Timeouts: an answer is waited for only so long.
 //!
-//! Go: `case <-time.After(d)`. Here that is `recv(time::after(d))`; shorter are `default(d)` in a `select!` and, for one channel,
-//! `recv_timeout`. As in Go who is late is not killed: room for its answer in the channel lets it end, or a done channel tells it to.
+//! Go: `case <-time.After(d)`. Here that is `recv(time::after(d))`; shorter are `default(d)` in a
+//! `select!` and, for one channel, `recv_timeout`. As in Go who is late is not killed: room for its
+//! answer in the channel lets it end, or a done channel tells it to.
 
 use std::time::Duration;
 

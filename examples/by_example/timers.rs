@@ -1,7 +1,8 @@
 //! Timers: one event in the future, which can be stopped, put off, or be a function to run.
 //!
-//! Go: `time.NewTimer`, `Stop`, `Reset`, `time.AfterFunc`, with Go 1.23's rule that nothing stale is received after `Stop` or
-//! `Reset`. Here the same rule. Just to wait, `time::sleep` is enough; in a `select!`, `default(duration)` is.
+//! Go: `time.NewTimer`, `Stop`, `Reset`, `time.AfterFunc`, with Go 1.23's rule that nothing stale
+//! is received after `Stop` or `Reset`. Here the same rule. Just to wait, `time::sleep` is enough;
+//! in a `select!`, `default(duration)` is.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,8 @@
 //! A wait group: `main` goes on when all of its goroutines have ended, however many there are.
 //!
-//! Go: `wg.Go(f)`, or `Add`, `Done` and `Wait`. Here a group is a handle, so a clone of it is the same group (in Go a copy is a bug);
-//! `go` counts a goroutine out when it panics too, and has a handle of the goroutine, with its result, for whoever wants it.
+//! Go: `wg.Go(f)`, or `Add`, `Done` and `Wait`. Here a group is a handle, so a clone of it is the
+//! same group (in Go a copy is a bug); `go` counts a goroutine out when it panics too, and has a
+//! handle of the goroutine, with its result, for whoever wants it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! What has come from the client and has not been dealt with yet.
 //!
-//! The buffer grows while there is more to come than it holds, which its users bound, and what has been dealt with makes room.
+//! The buffer grows while there is more to come than it holds, which its users bound, and what has
+//! been dealt with makes room.
 
 use std::io::{self, Read};
 

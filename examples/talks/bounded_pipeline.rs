@@ -1,7 +1,9 @@
-//! A bounded pipeline: one goroutine finds files, four read them and sum them up, and the first error stops all of them.
+//! A bounded pipeline: one goroutine finds files, four read them and sum them up, and the first
+//! error stops all of them.
 //!
-//! Go: a done channel for all stages, a channel for the error, and a WaitGroup to close the results. Here an error is a result like
-//! the others, and whoever has seen enough drops the receiver: sends fail then, stage by stage, back to the first.
+//! Go: a done channel for all stages, a channel for the error, and a WaitGroup to close the
+//! results. Here an error is a result like the others, and whoever has seen enough drops the
+//! receiver: sends fail then, stage by stage, back to the first.
 //!
 //! ```sh
 //! cargo run --release --example bounded_pipeline -- PATH

@@ -1,7 +1,9 @@
-//! A daisy chain: 100,000 goroutines in a row, each of which hands on what its neighbour says, and adds one.
+//! A daisy chain: 100,000 goroutines in a row, each of which hands on what its neighbour says, and
+//! adds one.
 //!
-//! Go: the same; each goroutine that waits has a stack of 2 KiB. Here each has touched one page of its stack, 4 KiB, so the chain takes
-//! some 450 MB (built with `--release`: without it frames are larger), and less where a link starts only when the message is there.
+//! Go: the same; each goroutine that waits has a stack of 2 KiB. Here each has touched one page of
+//! its stack, 4 KiB, so the chain takes some 450 MB (built with `--release`: without it frames are
+//! larger), and less where a link starts only when the message is there.
 
 use go_runtime::channel::{self, Receiver, RecvError, SendError, Sender};
 use go_runtime::go;

@@ -1,7 +1,9 @@
-//! Fan-out and fan-in: several goroutines take from one channel, and their results come together in another.
+//! Fan-out and fan-in: several goroutines take from one channel, and their results come together in
+//! another.
 //!
-//! Go: a `merge` with a goroutine for each result channel and a WaitGroup to close the output. Here both ends of a channel can be
-//! cloned, so the goroutines share one output, which is closed when the last of them ends.
+//! Go: a `merge` with a goroutine for each result channel and a WaitGroup to close the output. Here
+//! both ends of a channel can be cloned, so the goroutines share one output, which is closed when
+//! the last of them ends.
 
 use go_runtime::channel::{self, Receiver};
 use go_runtime::{go, gomaxprocs};

@@ -1,7 +1,7 @@
 //! A generator: a function that starts a goroutine, and returns the channel of what it makes.
 //!
-//! Go: `func squares() <-chan int`; who stops receiving leaves the goroutine behind, unless there is a quit channel. Here the
-//! generator's `send` fails once the receiver is dropped, and it ends.
+//! Go: `func squares() <-chan int`; who stops receiving leaves the goroutine behind, unless there
+//! is a quit channel. Here the generator's `send` fails once the receiver is dropped, and it ends.
 
 use go_runtime::channel::{self, Receiver};
 use go_runtime::{go, num_goroutine, yield_now};

@@ -1,7 +1,9 @@
-//! Fan-in: two channels become one, so that nobody waits for the slower one. By a goroutine for each, and by one with `select!`.
+//! Fan-in: two channels become one, so that nobody waits for the slower one. By a goroutine for
+//! each, and by one with `select!`.
 //!
-//! Go: the same two functions, and neither ends when its inputs do. Here both do: the first with the last sender, the second by
-//! counting what is open; a closed arm is switched off with `never`, where Go uses a nil channel.
+//! Go: the same two functions, and neither ends when its inputs do. Here both do: the first with
+//! the last sender, the second by counting what is open; a closed arm is switched off with `never`,
+//! where Go uses a nil channel.
 
 use std::time::Duration;
 

@@ -1,7 +1,9 @@
-//! A quit channel with an answer: the goroutine is told to end, cleans up, and says what it has done.
+//! A quit channel with an answer: the goroutine is told to end, cleans up, and says what it has
+//! done.
 //!
-//! Go: a `quit chan string` that is used in both directions. Here the request carries the sender for its answer, so the two cannot
-//! be mixed up. Where a goroutine only has to end, dropping a done channel's sender and `join` are shorter.
+//! Go: a `quit chan string` that is used in both directions. Here the request carries the sender
+//! for its answer, so the two cannot be mixed up. Where a goroutine only has to end, dropping a
+//! done channel's sender and `join` are shorter.
 
 use go_runtime::channel::{self, Receiver, Sender};
 use go_runtime::{go, select};

@@ -1,8 +1,9 @@
-//! A replicated search: several replicas of each archive are asked at once, the first answer counts, and there is a limit
-//! for the whole.
+//! A replicated search: several replicas of each archive are asked at once, the first answer
+//! counts, and there is a limit for the whole.
 //!
-//! Go: a buffered channel for each query, so that those who lose do not hang, though they work on. Here they are told by a done
-//! channel that the answer is there: its sender is dropped with the search, whichever way that ends.
+//! Go: a buffered channel for each query, so that those who lose do not hang, though they work on.
+//! Here they are told by a done channel that the answer is there: its sender is dropped with the
+//! search, whichever way that ends.
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use go_runtime::{go, num_goroutine, select, time, yield_now};
 const QUICK: Duration = Duration::from_millis(1);
 const STUCK: Duration = Duration::from_secs(60);
 
-/// The first answer of the replicas with these latencies. Each gives up when nobody wants its answer any more.
+/// The first answer of the replicas with these latencies. Each gives up when nobody wants its
+/// answer any more.
 fn first(answer: &str, latencies: [Duration; 3], done: Receiver<()>) -> Receiver<String> {
     let (tx, rx) = channel::bounded(1);
     for latency in latencies {

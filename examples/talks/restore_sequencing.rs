@@ -1,7 +1,8 @@
-//! Sequencing restored after a fan-in: each message carries a channel on which its sender waits for leave to go on.
+//! Sequencing restored after a fan-in: each message carries a channel on which its sender waits for
+//! leave to go on.
 //!
-//! Go: a `wait chan bool` inside of the message. Here likewise, and a message that is dropped unanswered gives leave as well, as its
-//! sender's `recv` then fails: nobody is stuck.
+//! Go: a `wait chan bool` inside of the message. Here likewise, and a message that is dropped
+//! unanswered gives leave as well, as its sender's `recv` then fails: nobody is stuck.
 
 use go_runtime::channel::{self, Sender};
 use go_runtime::go;

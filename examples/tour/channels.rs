@@ -164,7 +164,8 @@ pub(super) fn select_list() -> Result<(), Error> {
 }
 
 pub(super) fn threads() -> Result<(), Error> {
-    // Threads and goroutines send on one channel. A goroutine that waits parks, a thread that waits blocks.
+    // Threads and goroutines send on one channel. A goroutine that waits parks, a thread that waits
+    // blocks.
     let (tx, rx) = channel::bounded(4);
     for n in 1..=4 {
         let tx = tx.clone();
@@ -179,7 +180,8 @@ pub(super) fn threads() -> Result<(), Error> {
     let other = rx.clone();
     let thread = thread::spawn(move || other.iter().sum::<u32>());
     let here: u32 = rx.iter().sum();
-    // The channel is closed, so the thread is about to end: waiting for it blocks this worker, but not for long.
+    // The channel is closed, so the thread is about to end: waiting for it blocks this worker, but
+    // not for long.
     let there = thread.join().unwrap_or_default();
     println!("the sum is {}", here + there);
     Ok(())

@@ -19,7 +19,8 @@ pub(super) fn starting() -> Result<(), Error> {
     });
     println!("{}", rx.recv()?);
 
-    // A call. As in Go the arguments are evaluated here and now, and only the call happens in the goroutine.
+    // A call. As in Go the arguments are evaluated here and now, and only the call happens in the
+    // goroutine.
     let mut whom = "goroutine";
     let greeting = go!(greet(whom, tx.clone()));
     whom = "main";
@@ -92,7 +93,8 @@ pub(super) fn joining() -> Result<(), Error> {
 }
 
 pub(super) fn scoped() -> Result<(), Error> {
-    // `scope` waits for its goroutines, so they may borrow what is here; a block does, unless it is a `move` closure.
+    // `scope` waits for its goroutines, so they may borrow what is here; a block does, unless it is
+    // a `move` closure.
     let words = ["goroutines", "may", "borrow"];
     let mut lengths = [0; 3];
     scope(|s| {

@@ -31,7 +31,8 @@ pub(super) fn timing() -> Result<(), Error> {
     }
     println!("three ticks");
 
-    // A timer can be stopped. And a function can be run later, in a goroutine that does not exist before.
+    // A timer can be stopped. And a function can be run later, in a goroutine that does not exist
+    // before.
     println!("stopped: {}", Timer::new(Duration::from_secs(60)).stop());
     let (bell, rings) = channel::bounded(0);
     time::after_func(Duration::from_millis(5), move || bell.send("ding").unwrap());
@@ -40,7 +41,8 @@ pub(super) fn timing() -> Result<(), Error> {
 }
 
 pub(super) fn done_channel() -> Result<(), Error> {
-    // Nobody ends a goroutine from outside. It waits for a channel that carries nothing to be closed, as do 10,000 others.
+    // Nobody ends a goroutine from outside. It waits for a channel that carries nothing to be
+    // closed, as do 10,000 others.
     let (stop, done) = channel::bounded::<()>(0);
     let waiting: Vec<_> = (0..10_000)
         .map(|_| go!(clone(done) { done.recv() == Err(RecvError) }))

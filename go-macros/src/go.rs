@@ -1,8 +1,8 @@
 //! `go!`: what its input means, and the call of `spawn` it becomes.
 //!
-//! A spawner and options come off the front, then `clone(...)`, and the body's shape decides how it is run. A
-//! call follows Go's rule (see [`call`]); statements are handed to rustc as they are, so that its
-//! own messages explain what is wrong in them.
+//! A spawner and options come off the front, then `clone(...)`, and the body's shape decides how it
+//! is run. A call follows Go's rule (see [`call`]); statements are handed to rustc as they are, so
+//! that its own messages explain what is wrong in them.
 
 mod call;
 mod options;
@@ -72,7 +72,8 @@ fn clone_statements(
         let clone = quote_spanned!(name.span()=> ::core::clone::Clone::clone);
         match captures {
             Captures::Move => before.extend(quote!(let #name = #clone(&#name);)),
-            // A closure that is not `move` moves what it uses by value and cannot copy, which this wrapper sees to.
+            // A closure that is not `move` moves what it uses by value and cannot copy, which this
+            // wrapper sees to.
             Captures::Borrow => {
                 let owned = quote!(#krate::__private::Cloned);
                 before.extend(quote!(let #name = #owned(#clone(&#name));));
@@ -149,7 +150,8 @@ impl Go {
     }
 }
 
-/// `move`, if a block and nothing else comes after it: what rustc proposes where the block of a spawner would have to own what it borrows.
+/// `move`, if a block and nothing else comes after it: what rustc proposes where the block of a
+/// spawner would have to own what it borrows.
 fn parse_move(input: ParseStream) -> Result<bool> {
     let ahead = input.fork();
     if !(ahead.peek(Token![move]) && ahead.peek2(token::Brace)) {
@@ -203,13 +205,24 @@ fn parse_clones(input: ParseStream) -> Result<Vec<Ident>> {
         .into_iter()
         .map(|name| {
             syn::parse2::<Ident>(name.clone()).map_err(|_| {
-                let first = name.clone().into_iter().next().map(|token| token.to_string());
+                let first = name
+                    .clone()
+                    .into_iter()
+                    .next()
+                    .map(|token| token.to_string());
                 let message = match first.as_deref() {
-                    Some("mut") => "clone(...) takes plain variables, without `mut`: begin the block with let mut x = x;",
-                    Some("self") if name.clone().into_iter().count() == 1 => {
-                        "clone(...) takes plain variables; bind it first: let this = self.clone(); or call a method on the clone: go!(self.clone().run())"
+                    Some("mut") => {
+                        "clone(...) takes plain variables, without `mut`: begin the \
+                                    block with let mut x = x;"
                     }
-                    _ => "clone(...) takes plain variables; bind it first: let tx = self.tx.clone();",
+                    Some("self") if name.clone().into_iter().count() == 1 => {
+                        "clone(...) takes plain variables; bind it first: let this = self.clone(); \
+                         or call a method on the clone: go!(self.clone().run())"
+                    }
+                    _ => {
+                        "clone(...) takes plain variables; bind it first: let tx = \
+                          self.tx.clone();"
+                    }
                 };
                 Error::new_spanned(name, message)
             })
@@ -277,15 +290,17 @@ impl Run {
             {
                 Err(Error::new_spanned(
                     borrow.and_token,
-                    "`&` in front of a call borrows its result: to call a method on a borrowed receiver write \
-                     go!((&x).method()), or clone the receiver: go!(clone(x) { x.method() })",
+                    "`&` in front of a call borrows its result: to call a method on a borrowed \
+                     receiver write go!((&x).method()), or clone the receiver: go!(clone(x) { \
+                     x.method() })",
                 ))
             }
             other => Err(not_runnable(&other)),
         }
     }
 
-    /// The statements to evaluate now, and the closure to spawn, which begins with those in `first` if it is a block.
+    /// The statements to evaluate now, and the closure to spawn, which begins with those in `first`
+    /// if it is a block.
     fn into_closure(self, captures: Captures, first: TokenStream) -> (TokenStream, TokenStream) {
         match self {
             Run::Statements(tokens) => (TokenStream::new(), closure_of(tokens, captures, first)),
@@ -308,7 +323,8 @@ impl Run {
     }
 }
 
-/// `move || { tokens }`, or with the braces that are there already, and with the statements of `begin` before.
+/// `move || { tokens }`, or with the braces that are there already, and with the statements of
+/// `begin` before.
 ///
 /// When rustc complains of the closure, say that it is not `Send`, it names the closure's place and
 /// underlines it. So its own tokens are located at both ends of the user's.

@@ -34,7 +34,8 @@ fn rewrite(krate: &TokenStream, code: TokenStream) -> Result<Option<TokenStream>
                     *group = Group::new(group.delimiter(), inner);
                     group.set_span(span);
                 }
-                // One error at a time: two of them make no expression, and the outer ones follow from the inner.
+                // One error at a time: two of them make no expression, and the outer ones follow
+                // from the inner.
                 Err(error) => return Err(error),
             }
         }

@@ -11,7 +11,8 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// The moment `duration` from now; `None` if it lies beyond what an `Instant` can say, which means never.
+/// The moment `duration` from now; `None` if it lies beyond what an `Instant` can say, which means
+/// never.
 pub(crate) fn after(duration: Duration) -> Option<Instant> {
     now().checked_add(duration)
 }
@@ -84,7 +85,8 @@ mod linux {
             }
         }
 
-        /// Whether it waits in the system, rather than compute or wait for a CPU; `None` if the system does not say.
+        /// Whether it waits in the system, rather than compute or wait for a CPU; `None` if the
+        /// system does not say.
         pub(crate) fn is_blocked(&self) -> Option<bool> {
             let text = fs::read_to_string(format!("/proc/self/task/{}/stat", self.thread)).ok()?;
             // The name, in brackets, may hold anything; the state is the letter behind it.

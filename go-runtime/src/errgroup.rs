@@ -1,7 +1,9 @@
-//! Goroutines that work on parts of one task, of which the first error counts: after `golang.org/x/sync/errgroup`.
+//! Goroutines that work on parts of one task, of which the first error counts: after
+//! `golang.org/x/sync/errgroup`.
 //!
-//! Who counts what: `running` is what `wait` waits for. `State::active` is the same number, kept for `set_limit`, and changed before `running` goes
-//! down, so that who has waited finds it 0. The limit is a channel of so many places; a goroutine has one from before its start to its end, and
+//! Who counts what: `running` is what `wait` waits for. `State::active` is the same number, kept
+//! for `set_limit`, and changed before `running` goes down, so that who has waited finds it 0. The
+//! limit is a channel of so many places; a goroutine has one from before its start to its end, and
 //! gives it back to the channel that it is from.
 
 use std::any::Any;
@@ -19,8 +21,10 @@ use crate::sync::WaitGroup;
 
 /// Goroutines that may fail, with an error of type `E`, and are waited for together.
 ///
-/// The first error is what [`wait`](Group::wait) returns. A group made by [`with_context`](Group::with_context) also cancels its context then, so
-/// that the other goroutines can end early. Clones are handles to the same group, to start more goroutines from elsewhere.
+/// The first error is what [`wait`](Group::wait) returns. A group made by
+/// [`with_context`](Group::with_context) also cancels its context then, so that the other
+/// goroutines can end early. Clones are handles to the same group, to start more goroutines from
+/// elsewhere.
 ///
 /// ```
 /// use go_runtime::errgroup::Group;
@@ -34,13 +38,16 @@ use crate::sync::WaitGroup;
 ///
 /// # Panics of goroutines
 ///
-/// A goroutine that panics counts as one that has failed: it cancels the context, and `wait` panics with its payload, once all have ended. A panic comes before
-/// all errors; of several, the first counts.
+/// A goroutine that panics counts as one that has failed: it cancels the context, and `wait` panics
+/// with its payload, once all have ended. A panic comes before all errors; of several, the first
+/// counts.
 ///
 /// # Without waiting
 ///
-/// When the last handle is dropped, the context is cancelled, for nobody can wait for the result any more; the goroutines run on until they see it. (What the
-/// goroutines themselves hold is no handle, unless they have been given a clone.) Errors and panics are lost then, but for what the panic hook says.
+/// When the last handle is dropped, the context is cancelled, for nobody can wait for the result
+/// any more; the goroutines run on until they see it. (What the goroutines themselves hold is no
+/// handle, unless they have been given a clone.) Errors and panics are lost then, but for what the
+/// panic hook says.
 pub struct Group<E> {
     owner: Arc<Owner<E>>,
 }
@@ -96,8 +103,9 @@ impl<E> Group<E> {
         Group::make(None)
     }
 
-    /// A group, and a context for its goroutines: derived from `ctx`, and cancelled when the first of them fails, when [`wait`](Group::wait) returns, or
-    /// when the last handle of the group is dropped.
+    /// A group, and a context for its goroutines: derived from `ctx`, and cancelled when the first
+    /// of them fails, when [`wait`](Group::wait) returns, or when the last handle of the group is
+    /// dropped.
     ///
     /// ```
     /// use go_runtime::{context, errgroup::Group};
@@ -132,11 +140,13 @@ impl<E> Group<E> {
         }
     }
 
-    /// At most `n` goroutines of the group are active at once from now on: [`go`](Group::go) waits for one to end if there are as many. There is no limit
-    /// at first; `usize::MAX` is as good as none.
+    /// At most `n` goroutines of the group are active at once from now on: [`go`](Group::go) waits
+    /// for one to end if there are as many. There is no limit at first; `usize::MAX` is as good as
+    /// none.
     ///
     /// # Panics
-    /// If `n` is 0: nothing could ever run. If goroutines of the group are active, or wait to be started.
+    /// If `n` is 0: nothing could ever run. If goroutines of the group are active, or wait to be
+    /// started.
     ///
     /// ```
     /// let group = go_runtime::errgroup::Group::<()>::new();
@@ -150,7 +160,8 @@ impl<E> Group<E> {
     pub fn set_limit(&self, n: usize) {
         assert!(
             n > 0,
-            "errgroup::Group::set_limit(0): no goroutine could ever run; give the number that may run at once"
+            "errgroup::Group::set_limit(0): no goroutine could ever run; give the number that may \
+             run at once"
         );
         let (take, give_back) = bounded(n);
         let mut state = self.shared().lock();
@@ -167,21 +178,25 @@ impl<E> Group<E> {
         } else {
             drop(state);
             panic!(
-                "errgroup::Group::set_limit({n}): {active} goroutines of the group are active; set the limit before they start, or after wait()"
+                "errgroup::Group::set_limit({n}): {active} goroutines of the group are active; set \
+                 the limit before they start, or after wait()"
             );
         }
     }
 
     /// Waits until all goroutines have ended, and cancels the group's context.
     ///
-    /// The group can be used again afterwards, except that its context stays cancelled. The error is given out once: when several wait at the same time, to one
-    /// of them. Goroutines that are started while this waits may or may not be waited for, unless a goroutine of the group starts them: those are.
+    /// The group can be used again afterwards, except that its context stays cancelled. The error
+    /// is given out once: when several wait at the same time, to one of them. Goroutines that are
+    /// started while this waits may or may not be waited for, unless a goroutine of the group
+    /// starts them: those are.
     ///
     /// # Errors
     /// The first one that a goroutine has returned since the last `wait`.
     ///
     /// # Panics
-    /// With the payload of the first goroutine that has panicked. Its error, if there is one as well, is dropped.
+    /// With the payload of the first goroutine that has panicked. Its error, if there is one as
+    /// well, is dropped.
     ///
     /// ```
     /// use go_runtime::errgroup::Group;
@@ -215,9 +230,11 @@ impl<E> Group<E> {
 }
 
 impl<E: Send + 'static> Group<E> {
-    /// Starts a goroutine that runs `f`. While as many are active as [`set_limit`](Group::set_limit) allows, it waits.
+    /// Starts a goroutine that runs `f`. While as many are active as
+    /// [`set_limit`](Group::set_limit) allows, it waits.
     ///
-    /// (A goroutine of the group that calls it then, keeps its own place while it waits for another: if all do so, they wait for ever.)
+    /// (A goroutine of the group that calls it then, keeps its own place while it waits for
+    /// another: if all do so, they wait for ever.)
     ///
     /// # Panics
     /// As [`spawn`](crate::spawn).
@@ -291,7 +308,8 @@ impl<E: Send + 'static> Group<E> {
         membership.start(builder, f)
     }
 
-    /// Starts a goroutine that runs `f`, unless as many are active as [`set_limit`](Group::set_limit) allows: then it drops `f`. `true`: it has been started.
+    /// Starts a goroutine that runs `f`, unless as many are active as
+    /// [`set_limit`](Group::set_limit) allows: then it drops `f`. `true`: it has been started.
     ///
     /// # Panics
     /// As [`spawn`](crate::spawn).
@@ -360,15 +378,16 @@ impl<E> Shared<E> {
     }
 }
 
-/// That a goroutine is counted, and perhaps has a place of the limit: from before its start to its end, or until it turns out that it
-/// cannot be started.
+/// That a goroutine is counted, and perhaps has a place of the limit: from before its start to its
+/// end, or until it turns out that it cannot be started.
 struct Membership<E> {
     shared: Arc<Shared<E>>,
     limit: Option<Limit>,
 }
 
 impl<E> Membership<E> {
-    /// Counted at once, so that the limit is not changed, and `wait` does not return, while it waits for its place.
+    /// Counted at once, so that the limit is not changed, and `wait` does not return, while it
+    /// waits for its place.
     fn new(shared: &Arc<Shared<E>>) -> Membership<E> {
         shared.running.add(1);
         let mut state = shared.lock();

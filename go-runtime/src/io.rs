@@ -1,14 +1,16 @@
-//! The standard input, whose reads run on the threads of [`blocking`](crate::blocking()) and park the goroutine.
+//! The standard input, whose reads run on the threads of [`blocking`](crate::blocking()) and park
+//! the goroutine.
 //!
-//! There is no such thing for the standard output: what reads it usually takes what comes, and `println!` must work under any lock. Where it may not, use
-//! `blocking(|| println!(..))`.
+//! There is no such thing for the standard output: what reads it usually takes what comes, and
+//! `println!` must work under any lock. Where it may not, use `blocking(|| println!(..))`.
 
 use std::fmt;
 use std::io;
 
 use crate::blocking::{blocking_io, reads};
 
-/// The process's standard input. It is [`std::io::stdin`], whose buffer all share; a read that waits for the user parks the goroutine.
+/// The process's standard input. It is [`std::io::stdin`], whose buffer all share; a read that
+/// waits for the user parks the goroutine.
 ///
 /// ```no_run
 /// use go_runtime::{go, io};
@@ -27,10 +29,11 @@ pub fn stdin() -> Stdin {
     Stdin(io::stdin())
 }
 
-/// What [`stdin`] returns. It has no `lock`, which would have to be held over what parks; for `BufRead` put it into a [`BufReader`](std::io::BufReader).
+/// What [`stdin`] returns. It has no `lock`, which would have to be held over what parks; for
+/// `BufRead` put it into a [`BufReader`](std::io::BufReader).
 ///
-/// A read that has begun cannot be called off: it takes what comes next, or ends with the program. Who has to wait for other things as well lets a goroutine read and
-/// send:
+/// A read that has begun cannot be called off: it takes what comes next, or ends with the program.
+/// Who has to wait for other things as well lets a goroutine read and send:
 ///
 /// ```no_run
 /// use go_runtime::{channel, go, io, select};
@@ -51,7 +54,8 @@ pub fn stdin() -> Stdin {
 pub struct Stdin(io::Stdin);
 
 impl Stdin {
-    /// Reads a line, with its end, and appends it to `line`; returns the number of bytes, which is 0 at the end of the input.
+    /// Reads a line, with its end, and appends it to `line`; returns the number of bytes, which is
+    /// 0 at the end of the input.
     ///
     /// # Errors
     /// As [`std::io::Stdin::read_line`].

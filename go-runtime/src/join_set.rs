@@ -1,7 +1,7 @@
 //! A set of goroutines whose results are taken as they come.
 //!
-//! A channel carries the results, and a count says how many are still to come out of it. Only one may take at a time, by `&mut`, so that
-//! whoever finds the count above 0 also gets a result.
+//! A channel carries the results, and a count says how many are still to come out of it. Only one
+//! may take at a time, by `&mut`, so that whoever finds the count above 0 also gets a result.
 
 use std::fmt;
 use std::io;
@@ -39,8 +39,8 @@ const SENDING: usize = 30;
 /// assert_eq!(sum, 14);
 /// ```
 ///
-/// A block that captures needs a `move` here, `go!(set; move { ... })`, as nothing can be borrowed: the goroutines may outlive the set. For
-/// those that borrow there is [`scope`](crate::scope).
+/// A block that captures needs a `move` here, `go!(set; move { ... })`, as nothing can be borrowed:
+/// the goroutines may outlive the set. For those that borrow there is [`scope`](crate::scope).
 pub struct JoinSet<T> {
     results: Receiver<Parcel<thread::Result<T>>>,
     sender: Sender<Parcel<thread::Result<T>>>,
@@ -72,18 +72,21 @@ impl<T> JoinSet<T> {
         self.left.load(Ordering::Relaxed)
     }
 
-    /// Whether all goroutines have been joined, so that [`join_next`](Self::join_next) would give `None`.
+    /// Whether all goroutines have been joined, so that [`join_next`](Self::join_next) would give
+    /// `None`.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Waits for a goroutine to end and takes its result: of those that nobody has joined, the one that ended first. `None` if there is
-    /// none left to wait for.
+    /// Waits for a goroutine to end and takes its result: of those that nobody has joined, the one
+    /// that ended first. `None` if there is none left to wait for.
     ///
-    /// It parks a goroutine and blocks a thread. What the goroutine's closure has captured is gone by then.
+    /// It parks a goroutine and blocks a thread. What the goroutine's closure has captured is gone
+    /// by then.
     ///
     /// # Errors
-    /// Within the `Some`: the payload of the panic with which that goroutine ended, as [`JoinHandle::join`](crate::JoinHandle::join) gives it.
+    /// Within the `Some`: the payload of the panic with which that goroutine ended, as
+    /// [`JoinHandle::join`](crate::JoinHandle::join) gives it.
     ///
     /// ```
     /// let mut set = go_runtime::JoinSet::new();
@@ -176,7 +179,8 @@ impl<T: Send + 'static> JoinSet<T> {
         let sender = self.sender.clone();
         let room = room_for::<F, T>().saturating_add(SENDING.saturating_mul(room_for_one::<T>()));
         builder.with_room(room).spawn(move || {
-            // As a goroutine's own, its state is not seen by anybody after its panic, but for what it shares.
+            // As a goroutine's own, its state is not seen by anybody after its panic, but for what
+            // it shares.
             let result = panic::catch_unwind(AssertUnwindSafe(f));
             // If the set is gone, the result is dropped here.
             drop(sender.send(Parcel::new(result)));

@@ -1,15 +1,17 @@
 //! Goroutines for Rust.
 //!
-//! A goroutine is a stackful coroutine on one of [`gomaxprocs`] worker threads. It blocks in ordinary code; blocking parks it, not
-//! the thread. Once it has started it never changes its thread, so thread-locals, `Rc`s and lock guards on its stack stay valid, and all of this
-//! is safe Rust ([what that means](docs::soundness)).
+//! A goroutine is a stackful coroutine on one of [`gomaxprocs`] worker threads. It blocks in
+//! ordinary code; blocking parks it, not the thread. Once it has started it never changes its
+//! thread, so thread-locals, `Rc`s and lock guards on its stack stay valid, and all of this is safe
+//! Rust ([what that means](docs::soundness)).
 //!
-//! Whoever knows Go finds each tool under its name there: [Coming from Go](docs::coming_from_go). Whoever writes `async` today: [Coming from
-//! tokio](docs::coming_from_tokio).
+//! Whoever knows Go finds each tool under its name there: [Coming from Go](docs::coming_from_go).
+//! Whoever writes `async` today: [Coming from tokio](docs::coming_from_tokio).
 //!
 //! # Start something
 //!
-//! [`go!`] runs a block, a call or a closure in a goroutine, which takes some 100 ns and a page of memory. Its handle has the result:
+//! [`go!`] runs a block, a call or a closure in a goroutine, which takes some 100 ns and a page of
+//! memory. Its handle has the result:
 //!
 //! ```
 //! use go_runtime::go;
@@ -18,12 +20,13 @@
 //! assert_eq!(sum.join().unwrap(), 55);
 //! ```
 //!
-//! It works in `main` as in any thread. With [`#[go_runtime::main]`](macro@main) `main` is a goroutine itself, which makes what it does
-//! with others cheaper.
+//! It works in `main` as in any thread. With [`#[go_runtime::main]`](macro@main) `main` is a
+//! goroutine itself, which makes what it does with others cheaper.
 //!
 //! # Talk
 //!
-//! Goroutines are connected by [`channel`]s. One end sends, the other receives; who has nothing to do waits:
+//! Goroutines are connected by [`channel`]s. One end sends, the other receives; who has nothing to
+//! do waits:
 //!
 //! ```
 //! use go_runtime::{channel, go};
@@ -40,7 +43,8 @@
 //!
 //! # Wait for several things, and know when to stop
 //!
-//! [`select!`] goes on with whatever is ready first. Nobody ends a goroutine from outside: it looks at a *done channel*, which is closed when it is time:
+//! [`select!`] goes on with whatever is ready first. Nobody ends a goroutine from outside: it looks
+//! at a *done channel*, which is closed when it is time:
 //!
 //! ```
 //! use go_runtime::{channel, go, select};
@@ -61,7 +65,8 @@
 //! assert!(server.join().unwrap() <= 1);
 //! ```
 //!
-//! A [`Context`](context::Context) is a done channel that is handed down: whoever cancels it, or its deadline, reaches all that were derived from it.
+//! A [`Context`](context::Context) is a done channel that is handed down: whoever cancels it, or
+//! its deadline, reaches all that were derived from it.
 //!
 //! ```
 //! use std::time::Duration;
@@ -118,7 +123,8 @@
 //!
 //! # Serve
 //!
-//! [`net`] has std's sockets, with std's names, for which goroutines park. Crates that take a `Read` and a `Write` work over them as they are, and a done channel ends what waits:
+//! [`net`] has std's sockets, with std's names, for which goroutines park. Crates that take a
+//! `Read` and a `Write` work over them as they are, and a done channel ends what waits:
 //!
 //! ```
 //! use std::io::{self, Read, Write};
@@ -171,8 +177,8 @@
 //! read when the runtime starts:
 //!
 //! - `GOMAXPROCS`: the number of workers, 1 to 1024; else the number of CPUs.
-//! - `GOSTACK`: the default size of a stack in bytes, 32 KiB to 1 GiB, rounded up to a power of two; else 256 KiB. It includes a guard page
-//!   and some hundred bytes that the runtime needs.
+//! - `GOSTACK`: the default size of a stack in bytes, 32 KiB to 1 GiB, rounded up to a power of
+//!   two; else 256 KiB. It includes a guard page and some hundred bytes that the runtime needs.
 //! - `GOBLOCKING`: the most threads for [`blocking`] calls, and as many for goroutines with a
 //!   thread of their own ([`Builder::thread`]); else 1024.
 //! - `GODEBUG`: a list with commas. `slow=1` reports every goroutine that holds its worker for over
@@ -225,21 +231,27 @@
 //!
 //! # Limits
 //!
-//! - A goroutine that computes without end, or is in a call that blocks outside of [`blocking`], holds its worker: what has started there
-//!   waits. What has not started runs elsewhere: within a fraction of a millisecond if a worker is idle, or else after 10 to 20 ms, when a worker is added,
-//!   up to 256 of them, so that `GOMAXPROCS` go on; it retires when the held one is free. Further goroutines that are spawned at the same place start only where nothing
-//!   is parked, for a second, so that they hold up no other goroutine. Call [`yield_now`] in long computations, or put them into [`blocking`]. (Polling is no such thing: when `select!` with a `default`, `try_recv`, `try_send`, `is_finished`, [`Mutex::try_lock`](sync::Mutex::try_lock), `try_read`, `try_write`, `try_acquire`, [`Context::err`](context::Context::err) or any operation on a closed channel
-//!   comes to nothing 16 times since the goroutine was resumed, or for 10 ms, others run. As everywhere that others may run, do not hold a guard of a
-//!   [`std::sync::Mutex`] then. After 10 ms, operations that take let others run even if they
-//!   need not wait: `recv`, `select!` without a `default`,
-//!   [`acquire`](sync::Semaphore::acquire), reads of [`net`]. Operations that give (`send`, writes,
-//!   [`spawn`]), that only try, or that lock or unlock never do so when they succeed at once, but
-//!   for [`Mutex::lock`](sync::Mutex::lock) while others wait for that lock.)
+//! - A goroutine that computes without end, or is in a call that blocks outside of [`blocking`],
+//!   holds its worker: what has started there waits. What has not started runs elsewhere: within a
+//!   fraction of a millisecond if a worker is idle, or else after 10 to 20 ms, when a worker is
+//!   added, up to 256 of them, so that `GOMAXPROCS` go on; it retires when the held one is free.
+//!   Further goroutines that are spawned at the same place start only where nothing is parked, for
+//!   a second, so that they hold up no other goroutine. Call [`yield_now`] in long computations, or
+//!   put them into [`blocking`]. (Polling is no such thing: when `select!` with a `default`,
+//!   `try_recv`, `try_send`, `is_finished`, [`Mutex::try_lock`](sync::Mutex::try_lock), `try_read`,
+//!   `try_write`, `try_acquire`, [`Context::err`](context::Context::err) or any operation on a
+//!   closed channel comes to nothing 16 times since the goroutine was resumed, or for 10 ms, others
+//!   run. As everywhere that others may run, do not hold a guard of a [`std::sync::Mutex`] then.
+//!   After 10 ms, operations that take let others run even if they need not wait: `recv`, `select!`
+//!   without a `default`, [`acquire`](sync::Semaphore::acquire), reads of [`net`]. Operations that
+//!   give (`send`, writes, [`spawn`]), that only try, or that lock or unlock never do so when they
+//!   succeed at once, but for [`Mutex::lock`](sync::Mutex::lock) while others wait for that lock.)
 //! - A guard of a [`std::sync::Mutex`] held over a blocking operation may block the worker for its
 //!   siblings (one of a [`sync::Mutex`] does not); so may the initializer of a `OnceLock` or
 //!   `LazyLock` of std's that blocks (those of [`sync`] park).
-//! - Another executor's `block_on` blocks the thread, in a goroutine its worker, and with it perhaps those who would wake the future. Use
-//!   [`block_on`] of this crate there; it blocks nobody but the goroutine. (In a thread of an async runtime `.await` instead.)
+//! - Another executor's `block_on` blocks the thread, in a goroutine its worker, and with it
+//!   perhaps those who would wake the future. Use [`block_on`] of this crate there; it blocks
+//!   nobody but the goroutine. (In a thread of an async runtime `.await` instead.)
 //! - When all goroutines wait for ever (a deadlock) nobody says so.
 //! - [`std::process::exit`] in a goroutine runs the destructors of the worker's thread-locals (with
 //!   glibc), and one that waits for a goroutine of that worker waits for ever: call

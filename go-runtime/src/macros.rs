@@ -1,5 +1,6 @@
-//! The macros' public faces. Each hands its tokens to a proc macro together with `$crate`, so that what they expand to
-//! works under whatever name, and through whatever re-export, the user reaches this crate.
+//! The macros' public faces. Each hands its tokens to a proc macro together with `$crate`, so that
+//! what they expand to works under whatever name, and through whatever re-export, the user reaches
+//! this crate.
 
 /// Starts a goroutine; an expression of type [`JoinHandle`](crate::JoinHandle).
 ///
@@ -51,32 +52,36 @@
 ///
 /// # Calls
 ///
-/// A call alone follows Go's rule ([Go statements] in its specification): the function, the receiver and the arguments are evaluated
-/// by the caller, in source order, and the goroutine only makes the call. So `go!(serve(listener.accept()))` accepts here, and serves
-/// there.
+/// A call alone follows Go's rule ([Go statements] in its specification): the function, the
+/// receiver and the arguments are evaluated by the caller, in source order, and the goroutine only
+/// makes the call. So `go!(serve(listener.accept()))` accepts here, and serves there.
 ///
-/// These method calls at the end only unpack the result, and belong to the call before them: `unwrap`, `expect`, `unwrap_err`,
-/// `expect_err`, `unwrap_or`, `unwrap_or_else`, `unwrap_or_default`, `ok`, `err`, `is_ok`, `is_err`, `is_some`, `is_none`, `is_ok_and`, `is_err_and`,
-/// `is_some_and`, `is_none_or`, `map`, `map_err`, `map_or`, `map_or_else`, `and_then`, `or_else`, `inspect`, `inspect_err`. And what is
-/// called on a view of a value, by methods of these names without arguments, is one call on the value, since no goroutine could
-/// keep a borrow of the caller's variables: `iter`, `iter_mut`, `try_iter`, `lock`, `borrow`, `borrow_mut`, `as_ref`, `as_mut`, `as_str`,
-/// `as_bytes`, `as_slice`, `chars`, `lines`. So all of `rx.iter().map(|n| n + 1).sum::<i32>()` runs in the goroutine. Closures among the
-/// last arguments stay in the call, and statics, which are told by their capital letters, are not moved.
+/// These method calls at the end only unpack the result, and belong to the call before them:
+/// `unwrap`, `expect`, `unwrap_err`, `expect_err`, `unwrap_or`, `unwrap_or_else`,
+/// `unwrap_or_default`, `ok`, `err`, `is_ok`, `is_err`, `is_some`, `is_none`, `is_ok_and`,
+/// `is_err_and`, `is_some_and`, `is_none_or`, `map`, `map_err`, `map_or`, `map_or_else`,
+/// `and_then`, `or_else`, `inspect`, `inspect_err`. And what is called on a view of a value, by
+/// methods of these names without arguments, is one call on the value, since no goroutine could
+/// keep a borrow of the caller's variables: `iter`, `iter_mut`, `try_iter`, `lock`, `borrow`,
+/// `borrow_mut`, `as_ref`, `as_mut`, `as_str`, `as_bytes`, `as_slice`, `chars`, `lines`. So all of
+/// `rx.iter().map(|n| n + 1).sum::<i32>()` runs in the goroutine. Closures among the last arguments
+/// stay in the call, and statics, which are told by their capital letters, are not moved.
 ///
-/// A macro cannot see its own brackets: a call alone in braces is a call, not a block. Write `go!({ f(rx.recv()) })`, or a `;` after
-/// it, to have the goroutine do all of it.
+/// A macro cannot see its own brackets: a call alone in braces is a call, not a block. Write
+/// `go!({ f(rx.recv()) })`, or a `;` after it, to have the goroutine do all of it.
 ///
 /// # Scopes
 ///
-/// A variable in front, followed by `;`, or by `,` and options, says what spawns: the `s` of a [`scope`](crate::scope), or
-/// anything else with a method `spawn` that takes a closure, such as a [`JoinSet`](crate::JoinSet).
-/// It may be a path of fields, `self.scope`. The value is what that `spawn` returns. With options
-/// it is what `s.spawn_with(builder, closure)` returns, an `io::Result` on whose error `go!`
-/// panics.
+/// A variable in front, followed by `;`, or by `,` and options, says what spawns: the `s` of a
+/// [`scope`](crate::scope), or anything else with a method `spawn` that takes a closure, such as a
+/// [`JoinSet`](crate::JoinSet). It may be a path of fields, `self.scope`. The value is what that
+/// `spawn` returns. With options it is what `s.spawn_with(builder, closure)` returns, an
+/// `io::Result` on whose error `go!` panics.
 ///
-/// The block then is no `move` closure: it borrows what it uses, as a closure does that is written by hand. What it has to own, such as a
-/// loop's variable, goes into `clone(...)`: clones are the goroutine's own, and the rest is borrowed. `go!(s; move { ... })` owns everything. Calls
-/// follow the same rule as ever, and their arguments may be borrows of what outlives the scope.
+/// The block then is no `move` closure: it borrows what it uses, as a closure does that is written
+/// by hand. What it has to own, such as a loop's variable, goes into `clone(...)`: clones are the
+/// goroutine's own, and the rest is borrowed. `go!(s; move { ... })` owns everything. Calls follow
+/// the same rule as ever, and their arguments may be borrows of what outlives the scope.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -111,9 +116,9 @@
 ///
 /// # Panics
 ///
-/// If the goroutine cannot be started: for want of memory, because the runtime cannot start (a bad `GOMAXPROCS`), because of a
-/// `stack_size` below 32 KiB or above 1 GiB, or where `local` is used outside of a goroutine.
-/// [`Builder::spawn`](crate::Builder::spawn) gives an error instead.
+/// If the goroutine cannot be started: for want of memory, because the runtime cannot start (a bad
+/// `GOMAXPROCS`), because of a `stack_size` below 32 KiB or above 1 GiB, or where `local` is used
+/// outside of a goroutine. [`Builder::spawn`](crate::Builder::spawn) gives an error instead.
 ///
 /// [Go statements]: https://go.dev/ref/spec#Go_statements
 #[macro_export]
@@ -121,7 +126,8 @@ macro_rules! go {
     ($($tokens:tt)*) => { $crate::__private::go_impl! { [$crate] $($tokens)* } };
 }
 
-/// Waits until one of several channel operations can go on, carries out that one, and runs its body.
+/// Waits until one of several channel operations can go on, carries out that one, and runs its
+/// body.
 ///
 /// | arm | meaning |
 /// |---|---|
@@ -133,19 +139,20 @@ macro_rules! go {
 /// | `default => body` | if no arm is ready, does not wait |
 /// | `default(duration) => body` | waits for no longer than so |
 ///
-/// Of several ready arms it takes one at random, each with the same chance. An arm whose channel is closed is ready, with an error.
-/// Without any arm it waits for ever.
+/// Of several ready arms it takes one at random, each with the same chance. An arm whose channel is
+/// closed is ready, with an error. Without any arm it waits for ever.
 ///
-/// Channels, and the duration, are evaluated once, in source order, on entering. The value of a `send` is evaluated, and
-/// moved, only when its arm has been chosen (as in [crossbeam]; Go evaluates it [on entering]): in a loop the value stays where it is
-/// as long as other arms win, and a closed channel gives it back in the error. Meanwhile a place in
-/// the buffer is kept for it; a value that panics gives the place back. On a rendezvous the
-/// receiver waits for the value, even beyond a time that it has set; with a buffer it does not.
-/// Others that wait to send may overtake an arm that is slow to make its value: keep values in
-/// `send` arms cheap.
+/// Channels, and the duration, are evaluated once, in source order, on entering. The value of a
+/// `send` is evaluated, and moved, only when its arm has been chosen (as in [crossbeam]; Go
+/// evaluates it [on entering]): in a loop the value stays where it is as long as other arms win,
+/// and a closed channel gives it back in the error. Meanwhile a place in the buffer is kept for it;
+/// a value that panics gives the place back. On a rendezvous the receiver waits for the value, even
+/// beyond a time that it has set; with a buffer it does not. Others that wait to send may overtake
+/// an arm that is slow to make its value: keep values in `send` arms cheap.
 ///
-/// Bodies are ordinary code of the function around them: `break`, `continue`, `return` and `?` work, and the value of the body is
-/// the value of the select. It works in goroutines, which park, and on other threads, which block.
+/// Bodies are ordinary code of the function around them: `break`, `continue`, `return` and `?`
+/// work, and the value of the body is the value of the select. It works in goroutines, which park,
+/// and on other threads, which block.
 ///
 /// ```
 /// use std::time::Duration;
@@ -217,7 +224,8 @@ macro_rules! select {
     ($($tokens:tt)*) => { $crate::__private::select_impl! { [$crate] $($tokens)* } };
 }
 
-/// Like [`select!`](crate::select), but of several ready arms it takes the one that is written first.
+/// Like [`select!`](crate::select), but of several ready arms it takes the one that is written
+/// first.
 ///
 /// ```
 /// use go_runtime::{channel::unbounded, select_biased};
@@ -236,8 +244,8 @@ macro_rules! select_biased {
     ($($tokens:tt)*) => { $crate::__private::select_biased_impl! { [$crate] $($tokens)* } };
 }
 
-/// Lets a goroutine be written in angle brackets: passes items, statements or an expression through, and rewrites each `go!< ... >`
-/// in them, at any depth, to [`go! { ... }`](crate::go).
+/// Lets a goroutine be written in angle brackets: passes items, statements or an expression
+/// through, and rewrites each `go!< ... >` in them, at any depth, to [`go! { ... }`](crate::go).
 ///
 /// (Rust's own parser refuses `go!<` everywhere but in the tokens of a macro.)
 ///

@@ -1,8 +1,9 @@
 //! Goroutines that borrow from the one that starts them, after [`std::thread::scope`].
 //!
-//! A [`Scope`] counts its goroutines and [`scope`] does not return, nor unwind, before all have ended: that is all that makes the
-//! borrows sound, whatever is leaked. A goroutine is counted out as the last thing that its closure does, when nothing that may
-//! borrow is left of it: the closure's captures are gone, and the result is with the handle or dropped.
+//! A [`Scope`] counts its goroutines and [`scope`] does not return, nor unwind, before all have
+//! ended: that is all that makes the borrows sound, whatever is leaked. A goroutine is counted out
+//! as the last thing that its closure does, when nothing that may borrow is left of it: the
+//! closure's captures are gone, and the result is with the handle or dropped.
 
 use std::fmt;
 use std::io;
@@ -20,7 +21,8 @@ use crate::sync::Counter;
 /// A scope to start goroutines in that borrow from outside of it; see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {
     shared: Arc<Shared>,
-    /// Invariant in both, as std's: `'scope` must not shrink, or a goroutine could borrow what does not outlive the scope.
+    /// Invariant in both, as std's: `'scope` must not shrink, or a goroutine could borrow what does
+    /// not outlive the scope.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
@@ -67,11 +69,13 @@ impl<T> Drop for Packet<T> {
     }
 }
 
-/// Runs `f`, which may start goroutines that borrow from the caller's variables, and waits for all of them.
+/// Runs `f`, which may start goroutines that borrow from the caller's variables, and waits for all
+/// of them.
 ///
-/// It works in a goroutine, which parks, and on a thread, which blocks. Like [`std::thread::scope`] it cannot be left before
-/// the goroutines have ended, not by a panic and not by leaking what it hands out; so they may use everything that outlives
-/// the call, without an `Arc`, a `clone` or a `move`.
+/// It works in a goroutine, which parks, and on a thread, which blocks. Like [`std::thread::scope`]
+/// it cannot be left before the goroutines have ended, not by a panic and not by leaking what it
+/// hands out; so they may use everything that outlives the call, without an `Arc`, a `clone` or a
+/// `move`.
 ///
 /// ```
 /// let words = vec!["done", "channel"];
@@ -93,15 +97,16 @@ impl<T> Drop for Packet<T> {
 /// });
 /// ```
 ///
-/// What a goroutine borrows is dropped after the scope. A [`Sender`](crate::channel::Sender) that it borrows therefore stays open, and who waits inside the
-/// scope for its channel to be closed waits for ever: move it in, with `go!(s; move { ... })` or a `move` closure.
+/// What a goroutine borrows is dropped after the scope. A [`Sender`](crate::channel::Sender) that
+/// it borrows therefore stays open, and who waits inside the scope for its channel to be closed
+/// waits for ever: move it in, with `go!(s; move { ... })` or a `move` closure.
 ///
-/// Called by a goroutine that is unwinding (in a `Drop`) it blocks the worker, as everything then does, and may wait for ever for its own
-/// goroutines.
+/// Called by a goroutine that is unwinding (in a `Drop`) it blocks the worker, as everything then
+/// does, and may wait for ever for its own goroutines.
 ///
 /// # Panics
-/// If `f` panics, with its panic; or else if a goroutine has panicked whose panic no [`join`](ScopedJoinHandle::join) has
-/// returned. All goroutines are waited for before.
+/// If `f` panics, with its panic; or else if a goroutine has panicked whose panic no
+/// [`join`](ScopedJoinHandle::join) has returned. All goroutines are waited for before.
 #[track_caller]
 pub fn scope<'env, F, T>(f: F) -> T
 where
@@ -214,17 +219,20 @@ impl Builder {
         let theirs = (Arc::clone(&packet), Arc::clone(&scope.shared));
         let run = move || {
             let (packet, shared) = theirs;
-            // Like a thread's state, a goroutine's is not seen by anybody after its panic, but for what it shares.
+            // Like a thread's state, a goroutine's is not seen by anybody after its panic, but for
+            // what it shares.
             let result = panic::catch_unwind(AssertUnwindSafe(f));
             if result.is_err() {
                 shared.note_panic();
             }
             packet.put(result);
-            // If the handle is gone, the result is dropped here, with all that a user's `Drop` does.
+            // If the handle is gone, the result is dropped here, with all that a user's `Drop`
+            // does.
             drop(packet);
             shared.running.done();
         };
-        /// Counts a goroutine out that has not come to be, also if the closure that it was to run panics when it is dropped.
+        /// Counts a goroutine out that has not come to be, also if the closure that it was to run
+        /// panics when it is dropped.
         struct Refused<'a>(&'a Counter);
         impl Drop for Refused<'_> {
             fn drop(&mut self) {
@@ -233,9 +241,10 @@ impl Builder {
         }
         scope.shared.running.add(1);
         let refused = Refused(&scope.shared.running);
-        // SAFETY: `scope` waits for the `done` at the end of the closure, or of `refused` if there is no goroutine. Nothing that
-        // borrows is left then: `f` has been called, and the goroutine's share of the packet is gone. (The other is with a
-        // handle that cannot outlive the scope, or has been leaked.)
+        // SAFETY: `scope` waits for the `done` at the end of the closure, or of `refused` if there
+        // is no goroutine. Nothing that borrows is left then: `f` has been called, and the
+        // goroutine's share of the packet is gone. (The other is with a handle that cannot outlive
+        // the scope, or has been leaked.)
         let goroutine = unsafe { self.with_room(room_for::<F, T>()).spawn_unchecked(run) }?;
         mem::forget(refused);
         Ok(ScopedJoinHandle {

@@ -1,11 +1,14 @@
-//! One call at a time for each key, whose result all who ask for it share: Go's [`golang.org/x/sync/singleflight`].
+//! One call at a time for each key, whose result all who ask for it share: Go's
+//! [`golang.org/x/sync/singleflight`].
 //!
-//! The locks here are held for steps on a map and a list only. No code of the user's runs under them: hashes are computed before, keys
-//! are compared and dropped outside, on handles that have been copied out, and values are cloned by the one who has made them. So none of
-//! it can deadlock, whatever it does, and a value need not be `Sync`.
+//! The locks here are held for steps on a map and a list only. No code of the user's runs under
+//! them: hashes are computed before, keys are compared and dropped outside, on handles that have
+//! been copied out, and values are cloned by the one who has made them. So none of it can deadlock,
+//! whatever it does, and a value need not be `Sync`.
 //!
-//! Invariant: of the calls in the map no two have the same key. A call is taken out of the map before its list of those who wait is closed, so
-//! that who finds the list closed will not find the call again.
+//! Invariant: of the calls in the map no two have the same key. A call is taken out of the map
+//! before its list of those who wait is closed, so that who finds the list closed will not find the
+//! call again.
 //!
 //! [`golang.org/x/sync/singleflight`]: https://pkg.go.dev/golang.org/x/sync/singleflight
 
@@ -21,10 +24,11 @@ use smallvec::SmallVec;
 use crate::channel::{self, Receiver, Sender};
 use crate::goroutine::{caller, spawn};
 
-/// Keeps calls from being made twice at the same time: who asks for what somebody is just making waits, and gets a clone.
+/// Keeps calls from being made twice at the same time: who asks for what somebody is just making
+/// waits, and gets a clone.
 ///
-/// Nothing is remembered: when the call is over, the next one with that key runs anew. Clones share the calls. Values that cannot be
-/// cloned, errors for example, go into an `Arc`.
+/// Nothing is remembered: when the call is over, the next one with that key runs anew. Clones share
+/// the calls. Values that cannot be cloned, errors for example, go into an `Arc`.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -46,8 +50,8 @@ use crate::goroutine::{caller, spawn};
 /// });
 /// ```
 ///
-/// The hash and the comparison of keys may run more often than a map would need. They, and what clones and drops keys and values, may use the
-/// group: it holds no lock meanwhile.
+/// The hash and the comparison of keys may run more often than a map would need. They, and what
+/// clones and drops keys and values, may use the group: it holds no lock meanwhile.
 pub struct Group<K, V> {
     shared: Arc<Shared<K, V>>,
 }
@@ -95,7 +99,8 @@ impl<K, V> Group<K, V> {
 impl<K: Hash + Eq, V> Group<K, V> {
     /// Runs `f`, or waits for the one who is running theirs for this key. Go's `Group.Do`.
     ///
-    /// `f` runs in the caller, and may borrow. The second value says whether others got the value too.
+    /// `f` runs in the caller, and may borrow. The second value says whether others got the value
+    /// too.
     ///
     /// ```
     /// let group = go_runtime::singleflight::Group::new();
@@ -104,9 +109,10 @@ impl<K: Hash + Eq, V> Group<K, V> {
     /// ```
     ///
     /// # Panics
-    /// If `f` panics, with its panic; those who wait for it panic too, and say so. If a clone of the value panics, those who have not
-    /// got theirs panic like that. If `f` itself runs the same key, as it would wait for itself (this is noticed if it does so directly; two
-    /// keys that run each other, or a goroutine that `f` joins, wait for ever).
+    /// If `f` panics, with its panic; those who wait for it panic too, and say so. If a clone of
+    /// the value panics, those who have not got theirs panic like that. If `f` itself runs the same
+    /// key, as it would wait for itself (this is noticed if it does so directly; two keys that run
+    /// each other, or a goroutine that `f` joins, wait for ever).
     #[track_caller]
     pub fn run<F>(&self, mut key: K, f: F) -> (V, bool)
     where
@@ -119,12 +125,16 @@ impl<K: Hash + Eq, V> Group<K, V> {
                 Found::Running(call, same) => {
                     assert!(
                         call.runner.get() != Some(&caller()),
-                        "singleflight: the closure that runs for a key has run that same key, and would wait for itself"
+                        "singleflight: the closure that runs for a key has run that same key, and \
+                         would wait for itself"
                     );
                     let (sender, value) = channel::bounded(1);
                     if call.follow(sender).is_ok() {
                         return value.recv().unwrap_or_else(|_| {
-                            panic!("singleflight: the call that this one has waited for, for the same key, panicked")
+                            panic!(
+                                "singleflight: the call that this one has waited for, for the \
+                                    same key, panicked"
+                            )
                         });
                     }
                     key = same;
@@ -133,10 +143,11 @@ impl<K: Hash + Eq, V> Group<K, V> {
         }
     }
 
-    /// The same without waiting: the value comes by a channel, then the channel is closed. Go's `Group.DoChan`.
+    /// The same without waiting: the value comes by a channel, then the channel is closed. Go's
+    /// `Group.DoChan`.
     ///
-    /// `f` runs in a goroutine of its own. If the receiver is dropped it runs all the same, and others get the value. The channel is closed
-    /// without a message if `f` panics.
+    /// `f` runs in a goroutine of its own. If the receiver is dropped it runs all the same, and
+    /// others get the value. The channel is closed without a message if `f` panics.
     ///
     /// ```
     /// use std::time::Duration;
@@ -178,7 +189,8 @@ impl<K: Hash + Eq, V> Group<K, V> {
         }
     }
 
-    /// Has the next [`run`](Self::run) of this key run anew, though one may be running. Go's `Group.Forget`.
+    /// Has the next [`run`](Self::run) of this key run anew, though one may be running. Go's
+    /// `Group.Forget`.
     ///
     /// Those who wait for that one go on waiting, and get its value.
     ///
@@ -280,7 +292,8 @@ impl<K, V> Call<K, V> {
     }
 }
 
-/// The duty of whoever makes the value: the call is over when it is dropped, and those who wait are told.
+/// The duty of whoever makes the value: the call is over when it is dropped, and those who wait are
+/// told.
 struct Lead<K, V> {
     shared: Arc<Shared<K, V>>,
     call: Arc<Call<K, V>>,

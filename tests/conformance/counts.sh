@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs the tests of crossbeam-channel on our channels, and shows how many have passed, by file: on
-# threads, in goroutines with GOMAXPROCS 1 and 8, and examples. What is left out, or fails, is named.
-# Arguments go to `cargo test`: `gomaxprocs_2 -- --include-ignored` runs those with two workers.
+# threads, in goroutines with GOMAXPROCS 1 and 8, and examples. What is left out, or fails, is
+# named. Arguments go to `cargo test`: `gomaxprocs_2 -- --include-ignored` runs those with two
+# workers.
 #
 # With `-` for an argument it reads the output of such a run from its input.
 cd "$(dirname "$0")" || exit 1
@@ -34,7 +35,8 @@ fi | tee /dev/stderr | awk '
     }
     /^cargo test: exit code/ { code = $NF; finished = 1 }
     END {
-        order = "threads,goroutines 1,goroutines 2,goroutines 8,golang_rest,golang_rest 1,golang_rest 2,golang_rest 8,examples"
+        order = "threads,goroutines 1,goroutines 2,goroutines 8," \
+            "golang_rest,golang_rest 1,golang_rest 2,golang_rest 8,examples"
         columns = split(order, names, ",")
         sort = "sort"
         printf "%-16s", "passed"
@@ -43,8 +45,10 @@ fi | tee /dev/stderr | awk '
         fflush()
         for (file in files) {
             line = sprintf("%-16s", file)
-            for (i = 1; i <= columns; i++) if (names[i] in runs)
-                line = line sprintf("%15s", ((file, names[i]) in passed) ? passed[file, names[i]] : "-")
+            for (i = 1; i <= columns; i++) if (names[i] in runs) {
+                is_known = (file, names[i]) in passed
+                line = line sprintf("%15s", is_known ? passed[file, names[i]] : "-")
+            }
             print line | sort
         }
         close(sort)

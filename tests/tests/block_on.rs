@@ -171,7 +171,8 @@ fn one_that_wakes_itself_lets_others_run() {
     });
 }
 
-/// Calls from a thread and a goroutine, before, during and after the wait, by reference and by value.
+/// Calls from a thread and a goroutine, before, during and after the wait, by reference and by
+/// value.
 #[test]
 #[ignore = "run by with_several_gomaxprocs"]
 fn wakers_are_called_by_anybody() {

@@ -200,7 +200,8 @@ fn a_bad_ceiling_is_an_error() {
     ended.says(&["GOBLOCKING=\"many\"", "from 1 to"]);
 }
 
-/// No memory for one more thread: the call fails with advice, and the goroutine and the runtime go on.
+/// No memory for one more thread: the call fails with advice, and the goroutine and the runtime go
+/// on.
 #[test]
 #[ignore = "run by no_thread_to_be_had"]
 fn without_threads() {

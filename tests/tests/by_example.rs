@@ -1,4 +1,5 @@
-//! The programs of `examples/by_example/`: what they print, with one worker, some, and as many as there are CPUs.
+//! The programs of `examples/by_example/`: what they print, with one worker, some, and as many as
+//! there are CPUs.
 #![cfg(unix)]
 
 #[path = "support/programs.rs"]

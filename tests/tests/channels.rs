@@ -47,7 +47,8 @@ fn arms_on_one_channel_are_served_alike() {
     }
 }
 
-/// A message whose drop panics does not take the process with it, even if the next one's panics as well.
+/// A message whose drop panics does not take the process with it, even if the next one's panics as
+/// well.
 #[test]
 fn messages_that_panic_when_dropped() {
     static DROPPED: AtomicUsize = AtomicUsize::new(0);
@@ -69,8 +70,8 @@ fn messages_that_panic_when_dropped() {
     catch_unwind(AssertUnwindSafe(|| drop(back))).unwrap_err();
 }
 
-/// The `send` arm of a select that has been chosen keeps its place while it makes its message. Who waits behind it for a place
-/// is served all the same, whether the arm then sends or not.
+/// The `send` arm of a select that has been chosen keeps its place while it makes its message. Who
+/// waits behind it for a place is served all the same, whether the arm then sends or not.
 fn around_a_promise(keeps: bool) {
     // All on one worker, so that each step is where `yield_now` puts it.
     go!({
@@ -150,7 +151,11 @@ fn a_slow_arm_keeps_no_receiver_beyond_its_time() {
                         .map(|n| {
                             go!(local; clone(tx, gate, told) {
                                 select! {
-                                    send(tx, { told.send(()).unwrap(); gate.recv().unwrap_err(); n }) -> sent => {
+                                    send(tx, {
+                                        told.send(()).unwrap();
+                                        gate.recv().unwrap_err();
+                                        n
+                                    }) -> sent => {
                                         sent.unwrap();
                                     }
                                 }
@@ -181,7 +186,8 @@ fn a_broken_promise_lets_others_through() {
     around_a_promise(false);
 }
 
-/// A goroutine that asks again and again, and never waits, lets those run who share its worker: what it waits for may be up to them.
+/// A goroutine that asks again and again, and never waits, lets those run who share its worker:
+/// what it waits for may be up to them.
 #[test]
 fn polls_in_vain_do_not_keep_others_out() {
     /// Nothing is ever in `empty`, `full` has no room, `closed` is closed.

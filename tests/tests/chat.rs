@@ -15,7 +15,8 @@ fn with_server(test: impl Fn(&Server)) {
     server::with_one_and_four("chat", &[], test);
 }
 
-/// One who has come in under this name, and has read all of it; nobody else is told yet what he has not read.
+/// One who has come in under this name, and has read all of it; nobody else is told yet what he has
+/// not read.
 fn enter(server: &Server, name: &str) -> Client {
     let mut client = Client::new(server.address);
     let hello = client.line();

@@ -1,4 +1,5 @@
-//! `sync::Condvar`: no notification is lost, first come first served, on goroutines and threads together; the rest as std's.
+//! `sync::Condvar`: no notification is lost, first come first served, on goroutines and threads
+//! together; the rest as std's.
 
 #[path = "support/child.rs"]
 mod child;
@@ -170,7 +171,8 @@ fn notified_in_time() {
     });
 }
 
-/// One that was notified, and could not run before its time was over, has been notified: the notification was its own.
+/// One that was notified, and could not run before its time was over, has been notified: the
+/// notification was its own.
 #[test]
 fn notified_before_the_time_was_over() {
     in_goroutine(|| {

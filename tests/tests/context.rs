@@ -1,4 +1,5 @@
-//! `context`: who ends whom, why, and what is left behind. What Go's own tests of its package mean is here as well.
+//! `context`: who ends whom, why, and what is left behind. What Go's own tests of its package mean
+//! is here as well.
 
 #[path = "support/child.rs"]
 mod child;

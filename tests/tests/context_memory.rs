@@ -1,5 +1,5 @@
-//! Contexts and groups that come and go do not make memory grow: an allocator counts the bytes in use. A parent that lives on keeps no entry, a
-//! clock no alarm, of those that are gone.
+//! Contexts and groups that come and go do not make memory grow: an allocator counts the bytes in
+//! use. A parent that lives on keeps no entry, a clock no alarm, of those that are gone.
 
 #[path = "support/memory.rs"]
 mod memory;
@@ -24,7 +24,8 @@ const TIMES: usize = if cfg!(debug_assertions) {
 const BOUND: isize = 32 << 10;
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// Compares what is in use after a tenth of the rounds, half-way from there, and at the end: what leaks does so in both halves.
+/// Compares what is in use after a tenth of the rounds, half-way from there, and at the end: what
+/// leaks does so in both halves.
 fn grows_not(name: &str, times: usize, mut round: impl FnMut(usize)) {
     let warm_up = times / 10;
     let middle = warm_up.midpoint(times);

@@ -1,4 +1,5 @@
-//! `Select` where the list goes to another thread and its messages must not; and what its timeouts see.
+//! `Select` where the list goes to another thread and its messages must not; and what its timeouts
+//! see.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -45,7 +46,8 @@ fn abandon(list: &mut Select<'_>) {
     catch_unwind(AssertUnwindSafe(|| drop(operation))).unwrap_err();
 }
 
-/// A list that was sent to another thread can receive such a message, but has no receiver to take it out with.
+/// A list that was sent to another thread can receive such a message, but has no receiver to take
+/// it out with.
 #[test]
 fn what_is_not_send_is_dropped_at_home_or_leaked() {
     let dropped = AtomicUsize::new(0);
@@ -68,7 +70,8 @@ fn what_is_not_send_is_dropped_at_home_or_leaked() {
     assert_eq!(dropped.load(Ordering::Relaxed), 1, "leaked");
 }
 
-/// A foreign list breaks its promise to a future that has gone, as has the last receiver: it must not be the one to drop what is in the buffer.
+/// A foreign list breaks its promise to a future that has gone, as has the last receiver: it must
+/// not be the one to drop what is in the buffer.
 #[test]
 fn a_foreign_list_and_a_future_that_has_gone() {
     let dropped = AtomicUsize::new(0);
@@ -98,7 +101,8 @@ fn a_foreign_list_and_a_future_that_has_gone() {
     assert_eq!(dropped.load(Ordering::Relaxed), 1);
 }
 
-/// When its time is over a select looks once more: what has become ready meanwhile counts, however late it is woken.
+/// When its time is over a select looks once more: what has become ready meanwhile counts, however
+/// late it is woken.
 #[test]
 fn a_late_timeout_sees_what_is_ready() {
     support::in_goroutine(|| {

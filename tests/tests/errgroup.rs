@@ -1,4 +1,5 @@
-//! `errgroup`: the first error counts, all are waited for, and no more run at once than may. After golang.org/x/sync's own tests, and more.
+//! `errgroup`: the first error counts, all are waited for, and no more run at once than may. After
+//! golang.org/x/sync's own tests, and more.
 
 mod support;
 

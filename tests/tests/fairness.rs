@@ -1,5 +1,5 @@
-//! Who is chosen: of several ready arms each as often as the others, or the first if the select is biased; of several who wait, the
-//! one who came first.
+//! Who is chosen: of several ready arms each as often as the others, or the first if the select is
+//! biased; of several who wait, the one who came first.
 
 mod support;
 
@@ -10,8 +10,8 @@ use support::{in_both, in_goroutine, settle};
 
 const SELECTS: usize = 100_000;
 
-/// Checks that each arm's share is within five standard deviations of 1/k. (By chance one of all the arms in this file is not, about once
-/// in 10,000 runs.)
+/// Checks that each arm's share is within five standard deviations of 1/k. (By chance one of all
+/// the arms in this file is not, about once in 10,000 runs.)
 fn fair(shares: &[usize]) {
     assert_eq!(shares.iter().sum::<usize>(), SELECTS);
     let (n, p) = (SELECTS as f64, 1.0 / shares.len() as f64);
@@ -32,7 +32,8 @@ fn ready_channels(k: usize) -> Channels {
     (txs, rxs)
 }
 
-/// Many selects by `choose`, which says which arm ran; the channel is then brought back into its state by `restore`.
+/// Many selects by `choose`, which says which arm ran; the channel is then brought back into its
+/// state by `restore`.
 fn count(k: usize, choose: impl Fn(&Channels) -> usize, restore: impl Fn(&Channels, usize)) {
     let channels = ready_channels(k);
     let mut shares = vec![0; k];
@@ -147,8 +148,8 @@ fn ready_operations_are_named_alike() {
 
 // --- Biased ---
 
-/// Five channels of which those in `ready` have a message and those not in it room for none, so that an arm on one that is `full`
-/// is ready to receive, and else to send.
+/// Five channels of which those in `ready` have a message and those not in it room for none, so
+/// that an arm on one that is `full` is ready to receive, and else to send.
 fn channels_with(ready: usize, full: bool) -> Channels {
     let (txs, rxs): Channels = (0..5).map(|_| bounded(1)).unzip();
     for (i, tx) in txs.iter().enumerate() {
@@ -277,7 +278,8 @@ fn senders_are_served_in_the_order_of_their_coming() {
                 let order: Vec<_> = match taking {
                     0 => rx.iter().collect(),
                     1 => (0..all.end).map(|n| receive_somehow(&rx, n)).collect(),
-                    // A send arm that is let into the buffer makes its message when it runs next, so let it run.
+                    // A send arm that is let into the buffer makes its message when it runs next,
+                    // so let it run.
                     2 => (0..all.end)
                         .map(|_| {
                             settle();
@@ -299,8 +301,9 @@ fn senders_are_served_in_the_order_of_their_coming() {
                     assert!(in_order, "capacity {capacity}, way {taking}: {order:?}");
                     return;
                 }
-                // In a buffer a place may be promised to a `send` arm that has yet to make its message (Go evaluates it on
-                // entering): a receiver who comes meanwhile is served by those behind it. The plain ones keep their order.
+                // In a buffer a place may be promised to a `send` arm that has yet to make its
+                // message (Go evaluates it on entering): a receiver who comes meanwhile is served
+                // by those behind it. The plain ones keep their order.
                 let (mut promised, plain): (Vec<_>, Vec<_>) = order
                     .into_iter()
                     .partition(|n| *n >= capacity && n % 4 >= 2);
@@ -335,7 +338,10 @@ fn receivers_are_served_in_the_order_of_their_coming() {
                         0 => send_somehow(&tx, n),
                         1 => tx.try_send(n).unwrap(),
                         _ => {
-                            select! { send(tx, n) -> sent => sent.unwrap(), default => panic!("full") }
+                            select! {
+                                send(tx, n) -> sent => sent.unwrap(),
+                                default => panic!("full"),
+                            }
                         }
                     }
                 }

@@ -250,7 +250,8 @@ fn threads_and_goroutines_mix() {
     assert_eq!(sum, 8_000);
 }
 
-/// A drop that blocks while its goroutine unwinds blocks the thread; others on it never see a panic.
+/// A drop that blocks while its goroutine unwinds blocks the thread; others on it never see a
+/// panic.
 #[test]
 fn a_blocking_drop_does_not_switch_while_unwinding() {
     struct Waits(go_runtime::channel::Receiver<()>);
@@ -299,7 +300,8 @@ fn a_lone_chain_on_a_view_runs_in_the_goroutine() {
     assert_eq!(go!(names.lock().unwrap().len()).join().unwrap(), 2);
 }
 
-/// The result of a detached goroutine is dropped after its end; what that spawns counts as anybody's.
+/// The result of a detached goroutine is dropped after its end; what that spawns counts as
+/// anybody's.
 #[test]
 fn a_result_that_spawns_when_dropped() {
     struct Spawns(go_runtime::channel::Sender<()>);

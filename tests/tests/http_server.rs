@@ -1,4 +1,5 @@
-//! The example `http_server`: what it answers, whom it refuses, and how it stops. Clients are threads with plain sockets, curl, and wrk.
+//! The example `http_server`: what it answers, whom it refuses, and how it stops. Clients are
+//! threads with plain sockets, curl, and wrk.
 #![cfg(target_os = "linux")]
 
 #[path = "support/client.rs"]
@@ -124,7 +125,8 @@ fn connections_are_kept() {
 #[test]
 fn pipelined_requests_are_answered_in_order_and_at_once() {
     with_server(&[], |server| {
-        // All in one write: one read has it all, since a packet of the loopback device holds 64 KiB.
+        // All in one write: one read has it all, since a packet of the loopback device holds 64
+        // KiB.
         let mut client = Client::new(server.address);
         for _ in 0..20 {
             let got = client.send(GET.repeat(20)).read_once();
@@ -135,7 +137,8 @@ fn pipelined_requests_are_answered_in_order_and_at_once() {
         for n in 0..500 {
             many += &format!("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n{n:05}");
             many += &format!(
-                "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{n:05}\r\n0\r\n\r\n"
+                "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \
+                 chunked\r\n\r\n5\r\n{n:05}\r\n0\r\n\r\n"
             );
         }
         client.send(&many);
@@ -175,7 +178,8 @@ fn expect_100_continue() {
     with_server(&[], |server| {
         let post = |path: &str, length: u64| {
             format!(
-                "POST {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+                "POST {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: \
+                 {length}\r\n\r\n"
             )
         };
         let mut client = Client::new(server.address);
@@ -253,7 +257,8 @@ fn a_stop_lets_requests_end() {
     }
 }
 
-/// Requests that came before the signal, or with it, are answered: the last ones of their connections.
+/// Requests that came before the signal, or with it, are answered: the last ones of their
+/// connections.
 #[test]
 fn a_stop_answers_what_has_come() {
     for workers in ["1", "4"] {

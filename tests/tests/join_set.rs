@@ -121,7 +121,8 @@ fn nothing_of_the_closure_is_left() {
     });
 }
 
-/// A set that is dropped ends nobody, and every result is dropped: those that are there, and those that come later.
+/// A set that is dropped ends nobody, and every result is dropped: those that are there, and those
+/// that come later.
 #[test]
 fn a_dropped_set_lets_its_goroutines_go_on() {
     struct Counted(Arc<AtomicUsize>);

@@ -55,7 +55,8 @@ fn exhausted_stacks() {
     }
 }
 
-/// Who waits for a stack gets it though two others, who yield to each other all the time, never let the worker run dry.
+/// Who waits for a stack gets it though two others, who yield to each other all the time, never let
+/// the worker run dry.
 #[test]
 #[ignore = "run by a_busy_worker_serves_those_without_a_stack"]
 fn beside_yielding_ones() {
@@ -91,7 +92,8 @@ fn a_busy_worker_serves_those_without_a_stack() {
     child::succeed_within(500_000, "beside_yielding_ones", &[("GOMAXPROCS", "1")]);
 }
 
-/// Again and again there are fewer stacks than goroutines, which sleep and end: all get their turn, and no worker sleeps over them.
+/// Again and again there are fewer stacks than goroutines, which sleep and end: all get their turn,
+/// and no worker sleeps over them.
 #[test]
 #[ignore = "run by rounds_of_too_many"]
 fn too_many_large_stacks() {
@@ -122,7 +124,8 @@ fn rounds_of_too_many() {
     }
 }
 
-/// One goroutine waits for a stack that this process can never have: the others go on, and only its like are refused.
+/// One goroutine waits for a stack that this process can never have: the others go on, and only its
+/// like are refused.
 #[test]
 #[ignore = "run by a_stack_too_large_for_the_system"]
 fn beside_a_huge_stack() {

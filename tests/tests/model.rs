@@ -1,8 +1,10 @@
-//! The protocols on which every wake-up depends, model-checked: loom runs these tests in every order that the threads'
-//! steps can be put in (up to a number of preemptions), with the results that the memory orderings allow.
+//! The protocols on which every wake-up depends, model-checked: loom runs these tests in every
+//! order that the threads' steps can be put in (up to a number of preemptions), with the results
+//! that the memory orderings allow.
 //!
-//! The files under test are the runtime's own, compiled here a second time with loom's atomics in place of std's: all of `channel` and
-//! `select`, and the parts of `sched` named in `model/sched.rs`.
+//! The files under test are the runtime's own, compiled here a second time with loom's atomics in
+//! place of std's: all of `channel` and `select`, and the parts of `sched` named in
+//! `model/sched.rs`.
 
 #![allow(
     dead_code,
@@ -25,7 +27,8 @@ pub mod select;
 /// What the channels re-export besides; no model uses it.
 pub fn select_biased() {}
 
-/// In a model time does not pass, unless it says so: loom decides, in `Parker::park`, when a deadline comes, and then it has come.
+/// In a model time does not pass, unless it says so: loom decides, in `Parker::park`, when a
+/// deadline comes, and then it has come.
 mod clock {
     use std::cell::Cell;
     use std::sync::OnceLock;
@@ -62,7 +65,8 @@ mod goroutine {
 
     static NUMBERS: AtomicUsize = AtomicUsize::new(1);
 
-    // loom's threads take turns on one of the system's: it is by loom's own storage that they differ.
+    // loom's threads take turns on one of the system's: it is by loom's own storage that they
+    // differ.
     loom::thread_local! {
         static NUMBER: usize = NUMBERS.fetch_add(1, Ordering::Relaxed);
         static UNWINDS: Cell<bool> = Cell::new(false);
@@ -164,7 +168,8 @@ mod sync;
 #[path = "model/wakeups.rs"]
 mod wakeups;
 
-/// Explores all interleavings with up to `preemptions` preemptions, and `MODEL_MORE` more, and says how many there were.
+/// Explores all interleavings with up to `preemptions` preemptions, and `MODEL_MORE` more, and says
+/// how many there were.
 fn check(name: &str, preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};

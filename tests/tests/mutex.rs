@@ -1,4 +1,5 @@
-//! `sync::Mutex`: one at a time, on goroutines and threads together; nobody starves; poisoning and the rest as std's.
+//! `sync::Mutex`: one at a time, on goroutines and threads together; nobody starves; poisoning and
+//! the rest as std's.
 
 #[path = "support/child.rs"]
 mod child;
@@ -94,7 +95,8 @@ fn one_at_a_time() {
     child::succeed_with_few_and_many(&["a_crowd", "a_million"]);
 }
 
-/// The holder waits for a channel; those who wait for it are parked meanwhile, and their workers run others.
+/// The holder waits for a channel; those who wait for it are parked meanwhile, and their workers
+/// run others.
 #[test]
 fn a_holder_may_park() {
     in_goroutine(|| {
@@ -118,7 +120,8 @@ fn a_holder_may_park() {
     });
 }
 
-/// The same between a thread and goroutines: who holds is parked or blocked, and so are those who wait.
+/// The same between a thread and goroutines: who holds is parked or blocked, and so are those who
+/// wait.
 #[test]
 fn threads_and_goroutines_wait_for_each_other() {
     in_both(|| {
@@ -155,7 +158,8 @@ thread_local! {
     static LEFT: RefCell<Option<MutexGuard<'static, u32>>> = const { RefCell::new(None) };
 }
 
-/// Through a thread-local a guard comes to another goroutine of the worker, which unlocks the mutex for those who wait.
+/// Through a thread-local a guard comes to another goroutine of the worker, which unlocks the mutex
+/// for those who wait.
 #[test]
 fn another_goroutine_of_the_worker_drops_the_guard() {
     static MUTEX: Mutex<u32> = Mutex::new(0);
@@ -172,7 +176,8 @@ fn another_goroutine_of_the_worker_drops_the_guard() {
     });
 }
 
-/// A guard that was taken elsewhere is dropped by a goroutine that unwinds: it poisons, as it does on one thread with std.
+/// A guard that was taken elsewhere is dropped by a goroutine that unwinds: it poisons, as it does
+/// on one thread with std.
 #[test]
 fn a_guard_that_moved_poisons_where_it_is_dropped() {
     static MUTEX: Mutex<u32> = Mutex::new(0);
@@ -190,7 +195,8 @@ fn a_guard_that_moved_poisons_where_it_is_dropped() {
     });
 }
 
-/// What unwinds may lock in a `Drop`: that does not poison, and unlocking wakes those who wait on this worker, on others and on threads.
+/// What unwinds may lock in a `Drop`: that does not poison, and unlocking wakes those who wait on
+/// this worker, on others and on threads.
 #[test]
 fn unwinding_goroutines_lock_and_unlock() {
     struct Locks<'a>(&'a Mutex<u32>);
@@ -217,7 +223,8 @@ fn unwinding_goroutines_lock_and_unlock() {
     });
 }
 
-/// While one goroutine is parked with a guard, another one of its worker panics: that is none of the guard's business.
+/// While one goroutine is parked with a guard, another one of its worker panics: that is none of
+/// the guard's business.
 #[test]
 fn a_panic_next_door_poisons_nothing() {
     in_goroutine(|| {
@@ -252,7 +259,8 @@ fn asking_in_vain_lets_the_holder_run() {
     });
 }
 
-/// A guard may be held over a `select!`, and a mutex is as good a place for ends of channels as any.
+/// A guard may be held over a `select!`, and a mutex is as good a place for ends of channels as
+/// any.
 #[test]
 fn ends_of_channels_in_a_mutex() {
     in_both(|| {

@@ -28,7 +28,8 @@ fn pair() -> (TcpStream, TcpStream) {
     (client, listener.accept().unwrap().0)
 }
 
-/// A server that sends back what comes, a goroutine a connection; it ends when the sender is dropped.
+/// A server that sends back what comes, a goroutine a connection; it ends when the sender is
+/// dropped.
 fn echo_server() -> (SocketAddr, go_runtime::channel::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

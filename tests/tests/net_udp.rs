@@ -1,4 +1,5 @@
-//! UDP sockets: they behave as std's, park only the goroutine, and each datagram that has arrived is received once.
+//! UDP sockets: they behave as std's, park only the goroutine, and each datagram that has arrived
+//! is received once.
 #![cfg(unix)]
 
 use std::io::ErrorKind;

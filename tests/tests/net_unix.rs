@@ -1,4 +1,5 @@
-//! Sockets of the Unix domain: they behave as std's, park only the goroutine, and lose neither a byte, a datagram nor a wake-up.
+//! Sockets of the Unix domain: they behave as std's, park only the goroutine, and lose neither a
+//! byte, a datagram nor a wake-up.
 #![cfg(unix)]
 
 use std::io::{ErrorKind, Read, Write};

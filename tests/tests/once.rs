@@ -1,4 +1,5 @@
-//! `sync::Once`, `OnceLock` and `LazyLock`: made once, by what may park, while others are parked; poisoning and the rest as std's.
+//! `sync::Once`, `OnceLock` and `LazyLock`: made once, by what may park, while others are parked;
+//! poisoning and the rest as std's.
 
 #[path = "support/child.rs"]
 mod child;
@@ -136,7 +137,8 @@ fn one_of_many_runs() {
     }
 }
 
-/// The one who is at it waits for a channel; those who come are parked, and their worker runs others.
+/// The one who is at it waits for a channel; those who come are parked, and their worker runs
+/// others.
 #[test]
 fn who_is_at_it_may_park() {
     in_goroutine(|| {

@@ -1,4 +1,5 @@
-//! Stack overflows: who ran into the end of its stack is named, and no other fault is taken for one.
+//! Stack overflows: who ran into the end of its stack is named, and no other fault is taken for
+//! one.
 //!
 //! Each case ends its process, so each is an ignored test that another one runs in a child.
 #![cfg(target_os = "linux")]
@@ -44,8 +45,9 @@ fn overflow(depth: u64) -> u64 {
 
 /// Reads where nothing is.
 fn fault() {
-    // A C function, because Rust itself looks for null pointers in debug builds; and its result is wanted, or it would not be called.
-    // SAFETY: it is not safe at all: the fault is what the test is about.
+    // A C function, because Rust itself looks for null pointers in debug builds; and its result is
+    // wanted, or it would not be called. SAFETY: it is not safe at all: the fault is what the test
+    // is about.
     black_box(unsafe { libc::strlen(black_box(ptr::null())) });
 }
 

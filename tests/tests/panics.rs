@@ -1,5 +1,5 @@
-//! Panics in what a channel drops or calls: the channel is as usable afterwards as before, no message is lost or doubled but those
-//! that the panic took with it, and each is dropped once.
+//! Panics in what a channel drops or calls: the channel is as usable afterwards as before, no
+//! message is lost or doubled but those that the panic took with it, and each is dropped once.
 
 #[path = "panics/captured.rs"]
 mod captured;
@@ -231,7 +231,8 @@ fn a_message_for_a_closed_channel() {
     });
 }
 
-/// A chosen operation that is not completed: its message, or its place, was taken, and its drop says so.
+/// A chosen operation that is not completed: its message, or its place, was taken, and its drop
+/// says so.
 #[test]
 fn an_operation_that_is_not_completed() {
     const DROPPED: &str = "without completing";
@@ -275,7 +276,8 @@ fn an_operation_that_is_not_completed() {
     });
 }
 
-/// On a rendezvous, where a partner waits: a sender has been served all the same, a receiver goes on waiting.
+/// On a rendezvous, where a partner waits: a sender has been served all the same, a receiver goes
+/// on waiting.
 #[test]
 fn an_operation_that_is_not_completed_has_a_partner() {
     const DROPPED: &str = "without completing";

@@ -103,7 +103,8 @@ fn values_are_found_from_everywhere() {
     assert_values(&pool, 0);
 }
 
-/// Nobody is ever alone with what another has, and none is lost: those that were made are in the pool or dropped.
+/// Nobody is ever alone with what another has, and none is lost: those that were made are in the
+/// pool or dropped.
 #[test]
 fn stress() {
     struct Owned {

@@ -416,7 +416,8 @@ fn a_slow_start_holds_up_no_other() {
     });
 }
 
-/// Whoever waits for a child's end holds no worker: the one that the child waits for runs on the only one.
+/// Whoever waits for a child's end holds no worker: the one that the child waits for runs on the
+/// only one.
 #[test]
 #[ignore = "run by with_several_gomaxprocs"]
 fn a_wait_parks() {

@@ -1,4 +1,5 @@
-//! The example programs that lie directly in `examples/`: exit codes, what they print. (`wordcount` has its own tests.)
+//! The example programs that lie directly in `examples/`: exit codes, what they print. (`wordcount`
+//! has its own tests.)
 #![cfg(unix)]
 
 #[path = "support/programs.rs"]

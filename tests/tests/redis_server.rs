@@ -1,5 +1,5 @@
-//! The example `redis_server`: what it answers, whom it refuses, and how it stops. Clients are threads with plain sockets, redis-cli, and
-//! redis-benchmark.
+//! The example `redis_server`: what it answers, whom it refuses, and how it stops. Clients are
+//! threads with plain sockets, redis-cli, and redis-benchmark.
 #![cfg(target_os = "linux")]
 
 #[path = "support/client.rs"]
@@ -23,7 +23,8 @@ use client::Client;
 use server::Server;
 use tools::is_installed;
 
-/// Tries it with 1 worker and with as many as there are CPUs. The server ends well each time, and complains about nothing.
+/// Tries it with 1 worker and with as many as there are CPUs. The server ends well each time, and
+/// complains about nothing.
 fn with_server(test: impl Fn(&Server)) {
     for workers in ["1", ""] {
         let server = Server::start("redis_server", &[], workers);
@@ -48,7 +49,8 @@ fn words(text: &str) -> Vec<u8> {
     request(&text.split(' ').collect::<Vec<_>>())
 }
 
-/// The next reply, as it is written but for `|` in place of the ends of lines. Only for strings without them.
+/// The next reply, as it is written but for `|` in place of the ends of lines. Only for strings
+/// without them.
 fn reply(client: &mut Client) -> String {
     let line = client.line();
     let (kind, rest) = line.split_at(1);
@@ -129,7 +131,8 @@ fn a_batch_is_answered_in_order_and_at_once() {
     with_server(|server| {
         let mut client = Client::new(server.address);
         for round in 0..20 {
-            // All in one write: one read has it all, since a packet of the loopback device holds 64 KiB.
+            // All in one write: one read has it all, since a packet of the loopback device holds 64
+            // KiB.
             let batch: Vec<_> = (0..100).map(|n| format!("ECHO {round}.{n}\r\n")).collect();
             let got = client.send(batch.concat()).read_once();
             let texts: Vec<_> = (0..100).map(|n| format!("{round}.{n}")).collect();

@@ -1,4 +1,5 @@
-//! `sync::RwLock`: many read or one writes, on goroutines and threads together; neither side starves; poisoning and the rest as std's.
+//! `sync::RwLock`: many read or one writes, on goroutines and threads together; neither side
+//! starves; poisoning and the rest as std's.
 
 #[path = "support/child.rs"]
 mod child;
@@ -128,7 +129,8 @@ fn readers_are_in_together() {
     });
 }
 
-/// The writer waits for a channel; those who wait for it are parked meanwhile, and their worker runs others.
+/// The writer waits for a channel; those who wait for it are parked meanwhile, and their worker
+/// runs others.
 #[test]
 fn a_writer_may_park() {
     in_goroutine(|| {
@@ -232,7 +234,8 @@ fn a_forgotten_guard_keeps_it_locked() {
     });
 }
 
-/// What unwinds may lock in a `Drop`: that does not poison, and unlocking lets in those who wait on this worker, on others and on threads.
+/// What unwinds may lock in a `Drop`: that does not poison, and unlocking lets in those who wait on
+/// this worker, on others and on threads.
 #[test]
 fn unwinding_goroutines_lock_and_unlock() {
     struct Locks<'a>(&'a RwLock<u32>);
@@ -260,8 +263,8 @@ fn unwinding_goroutines_lock_and_unlock() {
     });
 }
 
-/// A writer of this worker waits for a reader, or has just been told that it has gone, and cannot run: who unwinds reads all the same, and the writer
-/// waits for it.
+/// A writer of this worker waits for a reader, or has just been told that it has gone, and cannot
+/// run: who unwinds reads all the same, and the writer waits for it.
 #[test]
 fn who_unwinds_reads_before_a_writer_of_its_worker() {
     struct Reads<'a>(&'a RwLock<u32>, u32);
@@ -327,7 +330,8 @@ fn who_unwinds_waits_for_a_writer_elsewhere() {
     });
 }
 
-/// While one goroutine is parked with the guard of a writer, another one of its worker panics: that is none of the guard's business.
+/// While one goroutine is parked with the guard of a writer, another one of its worker panics: that
+/// is none of the guard's business.
 #[test]
 fn a_panic_next_door_poisons_nothing() {
     in_goroutine(|| {

@@ -1,4 +1,5 @@
-//! Mistakes, made on purpose in goroutines: `sanitizers.sh` runs them to see that its tools find such a thing where stacks are switched.
+//! Mistakes, made on purpose in goroutines: `sanitizers.sh` runs them to see that its tools find
+//! such a thing where stacks are switched.
 //!
 //! Ignored, for they mean nothing without the tools.
 

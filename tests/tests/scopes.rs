@@ -174,7 +174,8 @@ fn a_result_that_panics_when_dropped() {
     });
 }
 
-/// No goroutine comes to be, and the closure that it was to run panics when it is dropped: the scope waits for nobody.
+/// No goroutine comes to be, and the closure that it was to run panics when it is dropped: the
+/// scope waits for nobody.
 #[test]
 fn a_refused_closure_that_panics_when_dropped() {
     struct Bomb;

@@ -1,5 +1,6 @@
-//! Go's `test/chan`, select2: selects do not make memory grow. An allocator counts the bytes in use: after a warm-up, many selects on
-//! busy channels, each with an idle arm that leaves its queue again, change nothing. And no waiter is left behind in the idle channel.
+//! Go's `test/chan`, select2: selects do not make memory grow. An allocator counts the bytes in
+//! use: after a warm-up, many selects on busy channels, each with an idle arm that leaves its queue
+//! again, change nothing. And no waiter is left behind in the idle channel.
 
 #[path = "support/memory.rs"]
 mod memory;
@@ -38,8 +39,9 @@ struct Ends {
     full_rx: Receiver<usize>,
 }
 
-/// Runs `round` `times` times, and compares what is in use after a tenth of them, half-way from there, and at the end. What leaks does so in
-/// both halves; what the runtime needs once (another worker, say, beside one that computes for long) comes in one of them.
+/// Runs `round` `times` times, and compares what is in use after a tenth of them, half-way from
+/// there, and at the end. What leaks does so in both halves; what the runtime needs once (another
+/// worker, say, beside one that computes for long) comes in one of them.
 fn grows(name: &str, times: usize, ends: &Ends, round: impl FnMut(usize)) {
     grows_by(BOUND, name, times, ends, round);
 }

@@ -1,4 +1,5 @@
-//! `Semaphore`: so many at once, first come, first served; nothing is lost by deadlines, done channels, panics or a close.
+//! `Semaphore`: so many at once, first come, first served; nothing is lost by deadlines, done
+//! channels, panics or a close.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -82,7 +83,8 @@ fn first_come_first_served() {
         for (n, wants) in [7, 1, 10, 2, 3].into_iter().enumerate() {
             let (ten, tx) = (Arc::clone(&ten), tx.clone());
             let (about_to, waits) = bounded(1);
-            // As it is the only one that could run on its worker, it has queued when the next thing there runs.
+            // As it is the only one that could run on its worker, it has queued when the next thing
+            // there runs.
             go! {
                 go!(local; {
                     about_to.send(()).unwrap();
@@ -268,7 +270,8 @@ fn owned_permits_go_elsewhere() {
     });
 }
 
-/// Deadlines, done channels and permits that come at the same time: in the end all permits are there.
+/// Deadlines, done channels and permits that come at the same time: in the end all permits are
+/// there.
 #[test]
 fn nothing_is_lost_in_a_crowd() {
     support::in_both(|| {

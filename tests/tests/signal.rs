@@ -1,6 +1,7 @@
 //! `signal`: who gets which signals, and what they do when nobody asks for them.
 //!
-//! Signals are the whole process's, so each case is an ignored test that another one runs in a child, which sends signals to itself.
+//! Signals are the whole process's, so each case is an ignored test that another one runs in a
+//! child, which sends signals to itself.
 #![cfg(target_os = "linux")]
 
 #[path = "support/child.rs"]
@@ -51,7 +52,8 @@ fn wait_for_the_end() -> ! {
     }
 }
 
-/// What was sent before has been dealt with when a later one comes: of those that wait the lower number is first.
+/// What was sent before has been dealt with when a later one comes: of those that wait the lower
+/// number is first.
 fn settled(marks: &Receiver<Signal>) {
     send(SIGWINCH);
     assert_eq!(marks.recv(), Ok(SIGWINCH));
@@ -188,7 +190,8 @@ fn handlers_have_a_stack_of_their_own() {
     });
 }
 
-/// Signals that come together are handled one after the other: the signal stack of a thread has no room for all of them at once.
+/// Signals that come together are handled one after the other: the signal stack of a thread has no
+/// room for all of them at once.
 #[test]
 #[ignore = "run by the_channels_get_what_they_ask_for"]
 fn signals_that_come_together() {
@@ -199,8 +202,8 @@ fn signals_that_come_together() {
         let signals = notify(&ALL).unwrap();
         let mut set = MaybeUninit::uninit();
         let mut before = MaybeUninit::uninit();
-        // SAFETY: the set is written before it is read, and nobody else sees it. This thread's mask is put back (in between nothing is done that a
-        // goroutine might switch in).
+        // SAFETY: the set is written before it is read, and nobody else sees it. This thread's mask
+        // is put back (in between nothing is done that a goroutine might switch in).
         unsafe {
             libc::sigemptyset(set.as_mut_ptr());
             for signal in ALL {

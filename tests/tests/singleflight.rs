@@ -90,7 +90,8 @@ fn those_who_come_meanwhile_share() {
     });
 }
 
-/// Goroutines and threads ask for few keys, many times: of a call that overlaps others there is one at a time, and each value is one that was made.
+/// Goroutines and threads ask for few keys, many times: of a call that overlaps others there is one
+/// at a time, and each value is one that was made.
 #[test]
 fn stress() {
     const KEYS: usize = 3;

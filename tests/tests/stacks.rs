@@ -106,7 +106,8 @@ fn next_seed(seed: u64) -> u64 {
         .wrapping_add(1_442_695_040_888_963_407)
 }
 
-/// Goes down until a local lies `depth` bytes below `top`, runs `there`, and comes back with the sum of what the frames held.
+/// Goes down until a local lies `depth` bytes below `top`, runs `there`, and comes back with the
+/// sum of what the frames held.
 #[inline(never)]
 fn descend(top: usize, depth: usize, seed: u64, there: &mut dyn FnMut()) -> Found {
     let mut frame = [seed; WORDS];

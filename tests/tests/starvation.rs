@@ -1,5 +1,6 @@
-//! Nobody waits for ever for its turn on a worker, whatever goes on there: the oldest that have not started, those whose time has come, those
-//! that let others run by asking in vain. Each test was made for one that did wait, for seconds or for ever.
+//! Nobody waits for ever for its turn on a worker, whatever goes on there: the oldest that have not
+//! started, those whose time has come, those that let others run by asking in vain. Each test was
+//! made for one that did wait, for seconds or for ever.
 
 #[path = "support/child.rs"]
 mod child;
@@ -37,7 +38,8 @@ fn chain(stop: &Arc<AtomicBool>, local: bool) {
     }
 }
 
-/// The newest are started first; and those that only this worker may start take turns with the others.
+/// The newest are started first; and those that only this worker may start take turns with the
+/// others.
 #[test]
 #[ignore = "run by another with a GOMAXPROCS of its own"]
 fn oldest_beside_chains() {
@@ -68,7 +70,8 @@ fn compute(duration: Duration) {
     }
 }
 
-/// Hundreds of sleepers whose time comes at once, beside one whose turns are long: it has had 64 turns for 16 of them.
+/// Hundreds of sleepers whose time comes at once, beside one whose turns are long: it has had 64
+/// turns for 16 of them.
 #[test]
 #[ignore = "run by another with a GOMAXPROCS of its own"]
 fn sleepers_beside_long_turns() {

@@ -1,4 +1,5 @@
-//! `time`: timers, tickers, functions that run later, limits on time. What comes in time is awaited, never measured.
+//! `time`: timers, tickers, functions that run later, limits on time. What comes in time is
+//! awaited, never measured.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

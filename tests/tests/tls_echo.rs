@@ -1,5 +1,5 @@
-//! The example `tls_echo`: whom it sends back what they send, whom it refuses, and how it stops. Clients are `openssl s_client`, and rustls on
-//! threads and in goroutines.
+//! The example `tls_echo`: whom it sends back what they send, whom it refuses, and how it stops.
+//! Clients are `openssl s_client`, and rustls on threads and in goroutines.
 #![cfg(target_os = "linux")]
 
 #[path = "support/client.rs"]
@@ -144,7 +144,8 @@ fn s_client(address: SocketAddr, args: &[&str], input: &[u8]) -> Vec<u8> {
     let mut stdout = child.stdout.take().unwrap();
     let mut back = vec![0; input.len()];
     let read = thread::scope(|s| {
-        // What it has in hand when its input ends it does not wait for: so the input ends when all is back.
+        // What it has in hand when its input ends it does not wait for: so the input ends when all
+        // is back.
         let writer = s.spawn(move || stdin.write_all(input).map(|()| stdin));
         let read = stdout.read_exact(&mut back);
         drop(writer.join());
@@ -353,7 +354,8 @@ fn half_of_a_connection() {
         let mut back = Vec::new();
         client.read_to_end(&mut back).expect("close_notify");
         assert!(back == text);
-        // Who does not say that there is no more may have been cut short, by somebody else: he is not told that all is well.
+        // Who does not say that there is no more may have been cut short, by somebody else: he is
+        // not told that all is well.
         let mut client = tls(server.address);
         client.write_all(&text).unwrap();
         client.flush().unwrap();

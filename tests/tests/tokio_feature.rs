@@ -1,4 +1,5 @@
-//! Feature `tokio`: what is made for tokio, in goroutines. And what blocks in C, through `blocking`.
+//! Feature `tokio`: what is made for tokio, in goroutines. And what blocks in C, through
+//! `blocking`.
 
 use std::cell::Cell;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -18,7 +19,8 @@ mod child;
 mod support;
 use support::{at_several_gomaxprocs, in_both, in_goroutine, on_thread};
 
-/// A bounded number of connections, each served on a thread of its own; the address of the listener.
+/// A bounded number of connections, each served on a thread of its own; the address of the
+/// listener.
 fn serve(
     connections: usize,
     serve: fn(std::net::TcpStream),

@@ -1,5 +1,5 @@
-//! The example `websocket`: what it sends back, whom it refuses, and how it stops. Clients are tungstenite's on threads and in goroutines,
-//! curl, and some that write their frames by hand.
+//! The example `websocket`: what it sends back, whom it refuses, and how it stops. Clients are
+//! tungstenite's on threads and in goroutines, curl, and some that write their frames by hand.
 #![cfg(target_os = "linux")]
 
 #[path = "support/client.rs"]

@@ -23,7 +23,8 @@ macro_rules! select_of_64 {
 fn one_of_64(rx: &[Receiver<usize>]) -> (usize, Result<usize, RecvError>) {
     select_of_64!(rx:
         0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
-        32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63)
+        32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61
+        62 63)
 }
 
 #[test]
@@ -88,7 +89,8 @@ fn a_list_takes_a_thousand_channels() {
     });
 }
 
-/// Two lists of a thousand, on the same channels in opposite orders, one to send and one to receive, on two threads and on goroutines.
+/// Two lists of a thousand, on the same channels in opposite orders, one to send and one to
+/// receive, on two threads and on goroutines.
 #[test]
 fn two_wide_lists_meet() {
     const COUNT: usize = 1_000;

@@ -85,7 +85,8 @@ impl Tree {
         fs::write(root.join("image"), b"not\0text").unwrap();
         fs::write(root.join("late"), [&[b'x'; 1023][..], b"\0"].concat()).unwrap();
         self.skipped += 2;
-        // A NUL that comes late, a byte that is no UTF-8, no end of line, and a name that is no UTF-8.
+        // A NUL that comes late, a byte that is no UTF-8, no end of line, and a name that is no
+        // UTF-8.
         let text = [&[b' '; 1024][..], b"\0odd\xff1"].concat();
         fs::write(root.join(OsStr::from_bytes(b"n\xffme")), &text).unwrap();
         self.files += 1;
@@ -122,8 +123,8 @@ impl Tree {
         } = self;
         let distinct = counts.len();
         format!(
-            "{top}total: words={words} files={files} bytes={bytes} distinct={distinct} skipped={skipped} \
-             unreadable={unreadable}"
+            "{top}total: words={words} files={files} bytes={bytes} distinct={distinct} \
+             skipped={skipped} unreadable={unreadable}"
         )
     }
 }
@@ -181,7 +182,8 @@ fn wordcount_refuses_bad_arguments() {
     refuses("wordcount", &["--jobs"], "--jobs");
 }
 
-/// Starts a count that has everything of the tree but never comes to an end, since its list of paths stays open.
+/// Starts a count that has everything of the tree but never comes to an end, since its list of
+/// paths stays open.
 fn endless_wordcount(tree: &Tree, workers: &str) -> Running {
     let mut command = program("wordcount");
     command.env("GOMAXPROCS", workers).args(["--progress", "-"]);

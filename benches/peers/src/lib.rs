@@ -1,4 +1,5 @@
-//! What the peers share with our own workloads, which lie in the workspace: the same files, compiled in both.
+//! What the peers share with our own workloads, which lie in the workspace: the same files,
+//! compiled in both.
 
 #[path = "../../src/common.rs"]
 mod common;

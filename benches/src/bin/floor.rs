@@ -1,5 +1,5 @@
-//! The floor: what the parts that every runtime is made of take on this machine, and ours beside them, in ns:
-//! `cargo run --release -p go-benches --bin floor`.
+//! The floor: what the parts that every runtime is made of take on this machine, and ours beside
+//! them, in ns: `cargo run --release -p go-benches --bin floor`.
 //!
 //! Medians of many rounds. `GOMAXPROCS=1` is set, so nothing of ours crosses from CPU to CPU.
 

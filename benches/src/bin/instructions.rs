@@ -1,9 +1,11 @@
-//! Counts the instructions of an operation under callgrind, which gives the same count on every machine, loaded or not:
-//! `cargo run --release -p go-benches --bin instructions [-- --check | --save]`.
+//! Counts the instructions of an operation under callgrind, which gives the same count on every
+//! machine, loaded or not: `cargo run --release -p go-benches --bin instructions
+//! [-- --check | --save]`.
 //!
-//! With `--save` it writes `instructions.txt`; with `--check` it compares with that file, and fails if an operation takes over 5 % more
-//! (or less: then the file wants to be written again, or what has been won could be lost unseen). Counts depend on the compiler and the processor's architecture, so the file
-//! says which they are for, and another one's are not compared.
+//! With `--save` it writes `instructions.txt`; with `--check` it compares with that file, and fails
+//! if an operation takes over 5 % more (or less: then the file wants to be written again, or what
+//! has been won could be lost unseen). Counts depend on the compiler and the processor's
+//! architecture, so the file says which they are for, and another one's are not compared.
 
 use std::env;
 use std::fmt::Write;
@@ -29,7 +31,8 @@ const OPERATIONS: [(&str, &str); 7] = [
     ("select3", "a message through a select over three channels"),
     ("mutex8", "lock and unlock, among eight"),
 ];
-/// Each is run with two counts, the second twice the first; the difference is free of what a start costs.
+/// Each is run with two counts, the second twice the first; the difference is free of what a start
+/// costs.
 const DIVISORS: [&str; 2] = ["100", "50"];
 /// More than this, in either direction, is a change.
 const TOLERANCE: f64 = 0.05;
@@ -98,7 +101,8 @@ fn check() -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "{}. If that is meant, write the file again: cargo run --release -p go-benches --bin instructions -- --save",
+        "{}. If that is meant, write the file again: cargo run --release -p go-benches --bin \
+         instructions -- --save",
         changes.join(", ")
     ))
 }
@@ -125,7 +129,8 @@ fn build() -> Result<String, String> {
 fn count() -> Result<String, String> {
     let ours = build_ours()?;
     let mut text = format!(
-        "{}\n# instructions of an operation with one worker; written by `cargo run --release -p go-benches --bin instructions -- --save`\n",
+        "{}\n# instructions of an operation with one worker; written by `cargo run --release -p \
+         go-benches --bin instructions -- --save`\n",
         build()?
     );
     for (name, meaning) in OPERATIONS {

@@ -15,7 +15,8 @@ use go_runtime::channel::{bounded, tick};
 use go_runtime::sync::WaitGroup;
 use go_runtime::{blocking, go, select};
 
-/// A thousand goroutines block a thread each for 100 ms, while another one's ticker ticks every millisecond.
+/// A thousand goroutines block a thread each for 100 ms, while another one's ticker ticks every
+/// millisecond.
 fn blocked() {
     const CALLS: usize = 1000;
     let (stop, done) = bounded::<()>(0);
@@ -51,7 +52,8 @@ fn blocked() {
     drop(stop);
     let (worst, count) = ticker.join().expect("the ticker");
     println!(
-        "{CALLS} goroutines in blocking(sleep 100 ms): {} ms in all; {count} ticks of 1 ms meanwhile, the longest gap {:.1} ms",
+        "{CALLS} goroutines in blocking(sleep 100 ms): {} ms in all; {count} ticks of 1 ms \
+         meanwhile, the longest gap {:.1} ms",
         all.as_millis(),
         worst.as_secs_f64() * 1e3
     );
@@ -80,7 +82,8 @@ fn held() {
         go!({}).join().expect("the next");
     }
     println!(
-        "beside `loop {{}}`: the first goroutine has ended after {:.1} ms, the next ones after {:.3} ms each",
+        "beside `loop {{}}`: the first goroutine has ended after {:.1} ms, the next ones after \
+         {:.3} ms each",
         first.as_secs_f64() * 1e3,
         start.elapsed().as_secs_f64()
     );

@@ -1,8 +1,9 @@
 //! What timers cost, and how late they are: `cargo run --release -p go-benches --bin timers`.
 //!
-//! *set and stop*: the life of most timeouts, none of which ever fires. *pending*: a million functions that wait for their moments, spread over a second: memory,
-//! the cost of each, and how late they run while they all do. *late*: how long after its moment a lone one comes, the process otherwise asleep.
-//! `timers N` has N wait.
+//! *set and stop*: the life of most timeouts, none of which ever fires. *pending*: a million
+//! functions that wait for their moments, spread over a second: memory, the cost of each, and how
+//! late they run while they all do. *late*: how long after its moment a lone one comes, the process
+//! otherwise asleep. `timers N` has N wait.
 
 use std::sync::Arc;
 use std::sync::Mutex;

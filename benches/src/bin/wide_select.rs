@@ -1,7 +1,9 @@
-//! What a select costs by the number of its channels: `cargo run --release -p go-benches --bin wide_select`.
+//! What a select costs by the number of its channels: `cargo run --release -p go-benches --bin
+//! wide_select`.
 //!
-//! *ready*: one channel, the last or the first, has a message; the select finds it. *parked*: none has, so the select waits in all the queues for
-//! another goroutine of the same worker, and takes itself out again.
+//! *ready*: one channel, the last or the first, has a message; the select finds it. *parked*: none
+//! has, so the select waits in all the queues for another goroutine of the same worker, and takes
+//! itself out again.
 
 use std::time::Instant;
 

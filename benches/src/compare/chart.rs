@@ -1,4 +1,5 @@
-//! The results as a chart: of each workload a bar for each kind of peer, on a logarithmic scale, where ours is 1.
+//! The results as a chart: of each workload a bar for each kind of peer, on a logarithmic scale,
+//! where ours is 1.
 
 use super::plan::{OURS, program};
 use super::result::Row;
@@ -34,7 +35,8 @@ const COLOURS: Colours = Colours {
 /// Of each kind, in the order of `KINDS`: the best column's time as a multiple of ours.
 type Multiples = [Option<f64>; KINDS.len()];
 
-/// The chart as SVG; `subtitles` say what was run, and where. Workloads without a time of ours are left out.
+/// The chart as SVG; `subtitles` say what was run, and where. Workloads without a time of ours are
+/// left out.
 pub fn chart(rows: &[Row], subtitles: [&str; 2]) -> String {
     let groups: Vec<(&Row, f64, Multiples)> = rows
         .iter()
@@ -67,7 +69,8 @@ pub fn chart(rows: &[Row], subtitles: [&str; 2]) -> String {
         (LEFT + RIGHT) / 2.0,
         bottom + 42.0,
         "small middle",
-        "time of an operation as a multiple of ours, logarithmic: to the right of 1× the peer is slower, to the left faster",
+        "time of an operation as a multiple of ours, logarithmic: to the right of 1× the peer is \
+         slower, to the left faster",
     );
     svg + "</svg>\n"
 }
@@ -102,7 +105,8 @@ fn group(svg: &mut String, scale: &Scale, top: f64, row: &Row, ours: f64, all: &
         // What differs by nothing is still to be seen.
         let (from, width) = (one.min(x), (x - one).abs().max(3.0));
         *svg += &format!(
-            "<rect class=\"{class}\" x=\"{from:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{BAR}\"/>\n"
+            "<rect class=\"{class}\" x=\"{from:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" \
+             height=\"{BAR}\"/>\n"
         );
         // Of a bar to the left the number stands at its root, where nothing else is.
         let label = one.max(x) + 6.0;

@@ -71,7 +71,8 @@ pub fn compare(options: &Options) -> Result<(), String> {
     let machine = machine()?;
     let load = load()?;
     let head = format!(
-        "{machine}, load {load} at the start; 2 workers each; {runs}; ours / peer is the median of the rounds' own ratios.\n\n{}\n",
+        "{machine}, load {load} at the start; 2 workers each; {runs}; ours / peer is the median of \
+         the rounds' own ratios.\n\n{}\n",
         versions()?
     );
     println!("{head}");

@@ -89,7 +89,8 @@ impl Column {
         values.into_iter().reduce(f64::min)
     }
 
-    /// Half of what lies between the lowest and the highest, in percent of the median; of one run there is none.
+    /// Half of what lies between the lowest and the highest, in percent of the median; of one run
+    /// there is none.
     pub fn spread(&self) -> Option<f64> {
         let times = self.each(|run| Some(run.ns));
         if times.len() < 2 {
@@ -121,7 +122,8 @@ impl Row {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    /// Ours / peer: the median of the rounds' own ratios, so that what slows the machine for a while slows both.
+    /// Ours / peer: the median of the rounds' own ratios, so that what slows the machine for a
+    /// while slows both.
     pub fn ratio(&self, peer: &str) -> Option<f64> {
         let (ours, peer) = (self.column(OURS)?, self.column(peer)?);
         let ratios = ours.figures().filter_map(|(round, ours)| {

@@ -173,8 +173,8 @@ mod tests {
         assert_eq!(
             medians(&rows, &["go", "tokio-kanal"]),
             "\n### Median ns an operation\n\n\
-             | workload | ours | go | tokio-kanal | ours / peer | target | met | spread | CPU ns |\n\
-             |---|---:|---:|---:|---:|---:|---:|---:|---:|\n\
+             | workload | ours | go | tokio-kanal | ours / peer | target | met | spread | CPU ns \
+             |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n\
              | ring | 61.0 |  | 122 | 0.50 tokio-kanal | ≤ 0.6 tokio-kanal | yes | ±2% | 2,000 |\n"
         );
     }

@@ -45,9 +45,9 @@ pub(crate) fn serve(stream: TcpStream, events: &Sender<Event>) {
     }
     drop(told);
 
-    // From here on the writer has only so much time, even if it is waiting already. It ends earlier if all is written: the hub lets go of
-    // the outbox when it hears that the client has left, if it has not done so before.
-    // (No socket refuses a deadline.)
+    // From here on the writer has only so much time, even if it is waiting already. It ends earlier
+    // if all is written: the hub lets go of the outbox when it hears that the client has left, if
+    // it has not done so before. (No socket refuses a deadline.)
     let _ = stream.set_write_deadline(Some(Instant::now() + GRACE));
     // A panic there has been reported, and is its own.
     let _ = writer.join();

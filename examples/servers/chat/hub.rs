@@ -24,7 +24,8 @@ pub(crate) enum Event {
 /// A client, as the hub sees it.
 pub(crate) struct Member {
     pub(crate) outbox: Sender<Arc<str>>,
-    /// Closed when the client is to go; if not everything could be said, with what is to be said last.
+    /// Closed when the client is to go; if not everything could be said, with what is to be said
+    /// last.
     pub(crate) farewell: Sender<&'static str>,
 }
 
@@ -50,8 +51,8 @@ impl Hub {
                     return;
                 }
             }
-            // The next event may be there already. Those who write this one's lines have their turn first, so that nobody's outbox
-            // is full just because many others write.
+            // The next event may be there already. Those who write this one's lines have their turn
+            // first, so that nobody's outbox is full just because many others write.
             yield_now();
         }
     }

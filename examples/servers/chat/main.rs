@@ -2,11 +2,12 @@
 //!
 //! ```sh
 //! cargo run --example chat -- 127.0.0.1:8082
-//! nc 127.0.0.1 8082                     # as often as there are people; then: /name ann   /who   /quit
+//! nc 127.0.0.1 8082   # as often as there are people; then: /name ann   /who   /quit
 //! ```
 //!
-//! One goroutine, the hub, knows who is there; nobody else does, so there is no lock. Each client has two: one reads its lines and sends
-//! them to the hub, and one writes what the hub has for it. The hub waits for nobody: a client whose outbox is full is dropped.
+//! One goroutine, the hub, knows who is there; nobody else does, so there is no lock. Each client
+//! has two: one reads its lines and sends them to the hub, and one writes what the hub has for it.
+//! The hub waits for nobody: a client whose outbox is full is dropped.
 //!
 //! Ctrl-C or SIGTERM stops it; everybody is told. A second one ends it at once.
 

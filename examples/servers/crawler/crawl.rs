@@ -1,6 +1,7 @@
 //! Follows the links of a site, each page once.
 //!
-//! One goroutine, the caller's, knows what has been seen; so nothing is locked. The others get pages, as many at once as there are permits.
+//! One goroutine, the caller's, knows what has been seen; so nothing is locked. The others get
+//! pages, as many at once as there are permits.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -47,7 +48,8 @@ pub(crate) fn crawl(ctx: &Context, start: Url, at_once: usize) -> Summary {
     let begin = |running: &JoinSet<Option<Got>>, url: Url| {
         let (ctx, permits) = (ctx.clone(), Arc::clone(&permits));
         running.spawn(move || {
-            // A goroutine that waits for its permit takes a page of memory, so all of them may wait.
+            // A goroutine that waits for its permit takes a page of memory, so all of them may
+            // wait.
             let _permit = permits.acquire_with(ctx.done(), 1).ok()?;
             let page = get(&ctx, &url);
             let ended = page.as_ref().is_err_and(net::is_done);

@@ -23,7 +23,8 @@ pub(crate) struct Page {
 /// Gets it, unless `ctx` ends first.
 ///
 /// # Errors
-/// What the system says; `InvalidData` if the answer is none. [`is_done`](go_runtime::net::is_done) if `ctx` has ended.
+/// What the system says; `InvalidData` if the answer is none. [`is_done`](go_runtime::net::is_done)
+/// if `ctx` has ended.
 pub(crate) fn fetch(ctx: &Context, url: &Url) -> io::Result<Page> {
     let name = url.host_and_port();
     // Looking up a name blocks.

@@ -5,8 +5,8 @@
 //! cargo run --release --example crawler -- 'http://127.0.0.1:8080/links?n=0'
 //! ```
 //!
-//! Ctrl-C or the time limit ends it early: all goroutines see that their context has ended, also those that wait for the server, and what was
-//! found so far is printed.
+//! Ctrl-C or the time limit ends it early: all goroutines see that their context has ended, also
+//! those that wait for the server, and what was found so far is printed.
 
 mod crawl;
 mod fetch;

@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its end.
 //!
-//! While it is idle it has no buffers, only some bytes of its stack: those of the pool are for connections that have something to do.
+//! While it is idle it has no buffers, only some bytes of its stack: those of the pool are for
+//! connections that have something to do.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +20,8 @@ use crate::wire::Wire;
 use go_example_servers::server::linger;
 use go_runtime::net::{self, TcpStream};
 
-/// Enough for the requests that most clients send. What is not used costs nothing: that page of the stack is there anyway.
+/// Enough for the requests that most clients send. What is not used costs nothing: that page of the
+/// stack is there anyway.
 const FIRST: usize = 1 << 10;
 
 /// What all connections share.
@@ -134,7 +136,8 @@ fn head(server: &Server, wire: &mut Wire<'_>) -> Result<Head, Failed> {
         if let Some(head) = request::parse(wire.unread(), max)? {
             return Ok(head);
         }
-        // Only the end of a line can make it complete, so single bytes need not be parsed over and over.
+        // Only the end of a line can make it complete, so single bytes need not be parsed over and
+        // over.
         loop {
             match wire.fill() {
                 Ok(0) => {
@@ -172,7 +175,8 @@ fn answer(server: &Server, wire: &mut Wire<'_>, head: &Head) -> Result<bool, Fai
         let wanted = route == Route::Echo;
         let waits = head.expects_continue && wire.unread().is_empty();
         if waits && !wanted {
-            // It need not be sent; whether it will be all the same is not known, and so not where the next request begins.
+            // It need not be sent; whether it will be all the same is not known, and so not where
+            // the next request begins.
             form.keep_alive = false;
         } else {
             if waits {

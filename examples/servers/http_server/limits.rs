@@ -7,15 +7,18 @@ use go_example_servers::server::{Args, Refused};
 /// Where it listens if no address is given.
 const ADDRESS: &str = "127.0.0.1:8080";
 pub(crate) const USAGE: &str = "\
-usage: http_server [ADDRESS] [--header-timeout-ms N] [--body-timeout-ms N] [--idle-timeout-ms N] [--write-timeout-ms N]
-                   [--stop-timeout-ms N] [--max-header-bytes N] [--max-body-bytes N]
+usage: http_server [ADDRESS] [--header-timeout-ms N] [--body-timeout-ms N] [--idle-timeout-ms N]
+                   [--write-timeout-ms N] [--stop-timeout-ms N] [--max-header-bytes N]
+                   [--max-body-bytes N]
 ADDRESS is 127.0.0.1:8080 if there is none.
-N is 10000 for a header, 60000 for a body, 120000 for idle connections, 30000 for writes, 5000 for the stop, 16384 and 8388608 bytes.";
+N is 10000 for a header, 60000 for a body, 120000 for idle connections, 30000 for writes,
+5000 for the stop, 16384 and 8388608 bytes.";
 
 /// All times are absolute: they run from the first byte to the last, however many reads that takes.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
-    /// From the first byte of a request to the end of its header, and from the beginning of a connection to its first byte.
+    /// From the first byte of a request to the end of its header, and from the beginning of a
+    /// connection to its first byte.
     pub(crate) header_timeout: Duration,
     /// From the end of the header to the end of the body.
     pub(crate) body_timeout: Duration,

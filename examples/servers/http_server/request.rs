@@ -1,6 +1,7 @@
 //! The head of a request: what it asks for, and how much belongs to it.
 //!
-//! What two parties could read in two ways is refused, since that is how requests are smuggled past whoever stands between them.
+//! What two parties could read in two ways is refused, since that is how requests are smuggled past
+//! whoever stands between them.
 
 use std::ops::Range;
 
@@ -10,7 +11,8 @@ use crate::answer::{
     BAD_REQUEST, HEADER_TOO_LARGE, NOT_IMPLEMENTED, Status, VERSION_NOT_SUPPORTED,
 };
 
-/// As many headers as most requests have; more are looked at again with more room, so that this need not be on every stack.
+/// As many headers as most requests have; more are looked at again with more room, so that this
+/// need not be on every stack.
 const USUAL_HEADERS: usize = 24;
 const MOST_HEADERS: usize = 128;
 

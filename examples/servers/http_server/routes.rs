@@ -143,7 +143,8 @@ fn parameter(query: &[u8], name: &str, max: u64) -> Option<u64> {
     value.parse().ok().filter(|n| *n <= max)
 }
 
-/// A page of a site for crawlers: page n leads to 2n + 1 and 2n + 2, as far as they are there, back, and every tenth to nowhere.
+/// A page of a site for crawlers: page n leads to 2n + 1 and 2n + 2, as far as they are there,
+/// back, and every tenth to nowhere.
 fn links(n: u64) -> Vec<u8> {
     let mut page = format!("<!doctype html>\n<title>Page {n}</title>\n").into_bytes();
     let further = [2 * n + 1, 2 * n + 2];

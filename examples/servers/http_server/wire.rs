@@ -1,7 +1,7 @@
 //! A connection's bytes, in and out.
 //!
-//! Answers are kept until the connection would wait for more input: so those to requests that came together go out together, and nobody
-//! waits for an answer while the server waits for him.
+//! Answers are kept until the connection would wait for more input: so those to requests that came
+//! together go out together, and nobody waits for an answer while the server waits for him.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};

@@ -98,7 +98,8 @@ fn run(connection: &mut Connection<'_>, words: Words<'_>) -> Result<(), Failure>
     match run {
         Always(run) => run(connection, words),
         _ if connection.is_subscriber() => Err(Failure::new(format!(
-            "ERR Can't execute '{name}': only SUBSCRIBE / UNSUBSCRIBE / PING / QUIT are allowed in this context"
+            "ERR Can't execute '{name}': only SUBSCRIBE / UNSUBSCRIBE / PING / QUIT are allowed in \
+             this context"
         ))),
         Session(run) => run(connection, words),
         Keys(run) => {

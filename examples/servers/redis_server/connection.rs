@@ -1,7 +1,8 @@
 //! One connection: requests in, replies out.
 //!
-//! Replies are kept until the connection would wait for more requests, so those to a batch go out in one write. Once it subscribes to a
-//! channel, all that is written goes through its outbox, so that replies and messages keep their order.
+//! Replies are kept until the connection would wait for more requests, so those to a batch go out
+//! in one write. Once it subscribes to a channel, all that is written goes through its outbox, so
+//! that replies and messages keep their order.
 
 use std::collections::HashSet;
 use std::io::{self, ErrorKind, Write};
@@ -182,7 +183,8 @@ impl Connection<'_> {
         }
     }
 
-    /// Waits until the client has got all that was for it. What is written from then on goes out directly.
+    /// Waits until the client has got all that was for it. What is written from then on goes out
+    /// directly.
     fn leave_channels(&mut self) {
         let Some(subscriber) = self.subscriber.take() else {
             return;

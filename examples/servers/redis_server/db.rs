@@ -1,7 +1,8 @@
 //! The keys and their values.
 //!
-//! All are behind one lock, which a command has from its beginning to its end: so commands are atomic. Nothing parks meanwhile, and it takes less than a
-//! microsecond as a rule; so it may be a lock that blocks the thread.
+//! All are behind one lock, which a command has from its beginning to its end: so commands are
+//! atomic. Nothing parks meanwhile, and it takes less than a microsecond as a rule; so it may be a
+//! lock that blocks the thread.
 //!
 //! A key whose time is up goes when somebody names it.
 

@@ -1,5 +1,5 @@
-//! A small server that speaks the Redis protocol: a goroutine for each connection, in plain blocking code, and one more for each that
-//! subscribes to channels.
+//! A small server that speaks the Redis protocol: a goroutine for each connection, in plain
+//! blocking code, and one more for each that subscribes to channels.
 //!
 //! ```sh
 //! cargo run --release --example redis_server -- 127.0.0.1:6379
@@ -9,7 +9,8 @@
 //! redis-cli subscribe news            # and elsewhere: redis-cli publish news 'it is raining'
 //! ```
 //!
-//! Keys are in memory, and nowhere else. Ctrl-C or SIGTERM stops it: requests that have been read are answered. A second one ends it at once.
+//! Keys are in memory, and nowhere else. Ctrl-C or SIGTERM stops it: requests that have been read
+//! are answered. A second one ends it at once.
 
 mod collections;
 mod commands;

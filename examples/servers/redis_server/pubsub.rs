@@ -1,7 +1,8 @@
 //! Channels that clients subscribe to, and how messages reach them.
 //!
-//! A subscriber has a goroutine that writes to it whatever is pending. So nobody waits who publishes: messages are appended to what is pending,
-//! and a client that lets too much of it pile up is dropped.
+//! A subscriber has a goroutine that writes to it whatever is pending. So nobody waits who
+//! publishes: messages are appended to what is pending, and a client that lets too much of it pile
+//! up is dropped.
 
 use std::collections::HashMap;
 use std::mem;
@@ -20,7 +21,8 @@ const MAX_PENDING: usize = 8 << 20;
 /// What is to be written; `None` once the client is dropped.
 type Pending = Mutex<Option<Vec<u8>>>;
 
-/// Where messages for a subscriber go. The writer ends when all clones are gone and everything is written.
+/// Where messages for a subscriber go. The writer ends when all clones are gone and everything is
+/// written.
 #[derive(Clone)]
 pub(crate) struct Outbox {
     pending: Arc<Pending>,
@@ -92,7 +94,8 @@ fn hang_up(stream: &TcpStream) {
     let _ = stream.shutdown(Shutdown::Both);
 }
 
-/// Who listens to what. (The lock is the runtime's: who sends to a channel may let others run, though he does not wait.)
+/// Who listens to what. (The lock is the runtime's: who sends to a channel may let others run,
+/// though he does not wait.)
 #[derive(Default)]
 pub(crate) struct Hub(sync::Mutex<Channels>);
 

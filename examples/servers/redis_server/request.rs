@@ -1,7 +1,8 @@
-//! How requests are told apart in what comes: arrays of bulk strings (RESP2), or lines of words that people type.
+//! How requests are told apart in what comes: arrays of bulk strings (RESP2), or lines of words
+//! that people type.
 //!
-//! The parser keeps its place, so a request that comes in many pieces is looked at once. It announces nothing to the allocator that has not
-//! come: a length is a claim of the client's.
+//! The parser keeps its place, so a request that comes in many pieces is looked at once. It
+//! announces nothing to the allocator that has not come: a length is a claim of the client's.
 
 use std::mem;
 use std::ops::{Index, Range};
@@ -71,7 +72,8 @@ pub(crate) struct Parser {
 }
 
 impl Parser {
-    /// The length of the request at the beginning of `bytes`, if it is complete; else `bytes` has to begin with the same bytes next time.
+    /// The length of the request at the beginning of `bytes`, if it is complete; else `bytes` has
+    /// to begin with the same bytes next time.
     pub(crate) fn parse(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
         if self.missing.is_none() {
             self.places.clear();
@@ -211,7 +213,8 @@ mod tests {
 
     #[test]
     fn requests_in_pieces() {
-        let bytes = b"*2\r\n$4\r\nECHO\r\n$5\r\na\r\n\0b\r\nPING\r\n\r\n*0\r\n*-1\r\n  set a\tb \n*1\r\n$0\r\n\r\n";
+        let bytes = b"*2\r\n$4\r\nECHO\r\n$5\r\na\r\n\0b\r\nPING\r\n\r\n*0\r\n*-1\r\n  set a\tb \
+                      \n*1\r\n$0\r\n\r\n";
         let expected: [&[&[u8]]; 7] = [
             &[b"ECHO", b"a\r\n\0b"],
             &[b"PING"],

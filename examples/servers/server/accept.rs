@@ -1,6 +1,7 @@
 //! Takes connections.
 //!
-//! While the process has no file descriptors left (or no memory for a goroutine, which `incoming` does not know of) it takes none, and those that are open go on.
+//! While the process has no file descriptors left (or no memory for a goroutine, which `incoming`
+//! does not know of) it takes none, and those that are open go on.
 
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
@@ -14,8 +15,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Failures that are not further apart than this are told as one.
 const BURST: Duration = Duration::from_secs(2);
 
-/// Takes connections until `done` is closed, and has `start` start a goroutine for each. When there is no room for one it says so on
-/// stderr, pauses, and tries again.
+/// Takes connections until `done` is closed, and has `start` start a goroutine for each. When there
+/// is no room for one it says so on stderr, pauses, and tries again.
 ///
 /// # Errors
 /// What is wrong with the listener.

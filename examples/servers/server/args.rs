@@ -25,7 +25,8 @@ pub enum Refused {
 }
 
 impl Args {
-    /// The program's own, of which the options in `known` are known. The last value of an option holds.
+    /// The program's own, of which the options in `known` are known. The last value of an option
+    /// holds.
     ///
     /// # Errors
     /// What is wrong with which argument, or that somebody asks for help.

@@ -55,8 +55,9 @@ impl Listening {
         self.ctx.done()
     }
 
-    /// Runs `serve` in a goroutine for each connection (without Nagle's delay), of which no more than `max_connections` are open at a time,
-    /// until it is told to stop or the listener fails. Then `done` is closed.
+    /// Runs `serve` in a goroutine for each connection (without Nagle's delay), of which no more
+    /// than `max_connections` are open at a time, until it is told to stop or the listener fails.
+    /// Then `done` is closed.
     pub fn serve(
         self,
         max_connections: usize,
@@ -80,7 +81,8 @@ impl Listening {
                 })
                 .map(drop)
         });
-        // So that a second signal ends the program. (And if there was none: so that connections know.)
+        // So that a second signal ends the program. (And if there was none: so that connections
+        // know.)
         self.release_signals.cancel();
         Stopping {
             places,

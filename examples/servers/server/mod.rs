@@ -1,4 +1,5 @@
-//! What the servers among the examples have in common: a goroutine for each connection, limits, and an end that lets connections end.
+//! What the servers among the examples have in common: a goroutine for each connection, limits, and
+//! an end that lets connections end.
 
 mod accept;
 mod args;
@@ -72,7 +73,8 @@ impl<'a> Connection<'a> {
         self.stream.with_done(self.done)
     }
 
-    /// The stream (of the same type, to put in place of the other), on which there can be said that the server stops.
+    /// The stream (of the same type, to put in place of the other), on which there can be said that
+    /// the server stops.
     pub fn to_the_end(&self) -> WithDone<'a, TcpStream, ()> {
         self.stream.with_done(self.never)
     }
@@ -89,8 +91,8 @@ impl<'a> Connection<'a> {
     }
 }
 
-/// Ends what is sent, and reads what still comes, for a while: a connection that is closed while there is something to be read is reset, and
-/// what was sent last may be lost with it.
+/// Ends what is sent, and reads what still comes, for a while: a connection that is closed while
+/// there is something to be read is reset, and what was sent last may be lost with it.
 pub fn linger(stream: &TcpStream) {
     let begun = stream
         .shutdown(Shutdown::Write)
@@ -109,8 +111,8 @@ pub fn linger(stream: &TcpStream) {
     }
 }
 
-/// [`Listening`], for servers that know of nothing but connections: `serve` runs in a goroutine for each, until Ctrl-C or SIGTERM; those that are open
-/// then have `stop_timeout` to end.
+/// [`Listening`], for servers that know of nothing but connections: `serve` runs in a goroutine for
+/// each, until Ctrl-C or SIGTERM; those that are open then have `stop_timeout` to end.
 ///
 /// # Errors
 /// What is wrong with the address, or what fails of the listener.

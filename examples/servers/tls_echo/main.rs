@@ -5,9 +5,11 @@
 //! openssl s_client -quiet -connect 127.0.0.1:8443
 //! ```
 //!
-//! Its certificate is made at the start, and is good for tests only; `--cert FILE --key FILE` are others, in PEM.
+//! Its certificate is made at the start, and is good for tests only; `--cert FILE --key FILE` are
+//! others, in PEM.
 //!
-//! Ctrl-C or SIGTERM stops it: connections are told so (`close_notify`) when they have got back what they sent. A second one ends it at once.
+//! Ctrl-C or SIGTERM stops it: connections are told so (`close_notify`) when they have got back
+//! what they sent. A second one ends it at once.
 
 mod certificate;
 
@@ -22,10 +24,13 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 /// Where it listens if no address is given.
 const ADDRESS: &str = "127.0.0.1:8443";
 const USAGE: &str = "\
-usage: tls_echo [ADDRESS] [--cert FILE --key FILE] [--handshake-timeout-ms N] [--idle-timeout-ms N] [--write-timeout-ms N]
-                [--stop-timeout-ms N] [--max-connections N]
-Sends back what comes, over TLS. ADDRESS is 127.0.0.1:8443 if there is none; without --cert and --key it makes a certificate of its own.
-N is 10000 for the handshake, 120000 for idle connections, 30000 for writes, 5000 for the stop, and 10000 connections.";
+usage: tls_echo [ADDRESS] [--cert FILE --key FILE] [--handshake-timeout-ms N]
+                [--idle-timeout-ms N] [--write-timeout-ms N] [--stop-timeout-ms N]
+                [--max-connections N]
+Sends back what comes, over TLS. ADDRESS is 127.0.0.1:8443 if there is none; without
+--cert and --key it makes a certificate of its own.
+N is 10000 for the handshake, 120000 for idle connections, 30000 for writes, 5000 for
+the stop, and 10000 connections.";
 
 #[go_runtime::main]
 fn main() -> ExitCode {

@@ -1,11 +1,13 @@
-//! A WebSocket server that sends back what it is sent: tungstenite, unchanged, on the streams of goroutines.
+//! A WebSocket server that sends back what it is sent: tungstenite, unchanged, on the streams of
+//! goroutines.
 //!
 //! ```sh
 //! cargo run --example websocket -- 127.0.0.1:8081
 //! websocat ws://127.0.0.1:8081/echo
 //! ```
 //!
-//! Ctrl-C or SIGTERM stops it: clients get a close frame that says so. A second one ends it at once.
+//! Ctrl-C or SIGTERM stops it: clients get a close frame that says so. A second one ends it at
+//! once.
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -24,10 +26,11 @@ use tungstenite::{Message, WebSocket, accept_hdr_with_config};
 /// Where it listens if no address is given.
 const ADDRESS: &str = "127.0.0.1:8081";
 const USAGE: &str = "\
-usage: websocket [ADDRESS] [--handshake-timeout-ms N] [--idle-timeout-ms N] [--write-timeout-ms N] [--stop-timeout-ms N]
-                 [--max-connections N] [--max-message-bytes N]
+usage: websocket [ADDRESS] [--handshake-timeout-ms N] [--idle-timeout-ms N] [--write-timeout-ms N]
+                 [--stop-timeout-ms N] [--max-connections N] [--max-message-bytes N]
 Sends back each message at /echo. ADDRESS is 127.0.0.1:8081 if there is none.
-N is 10000 for the handshake, 120000 for idle connections, 30000 for writes, 5000 for the stop, 10000 connections, and 4194304 bytes.";
+N is 10000 for the handshake, 120000 for idle connections, 30000 for writes, 5000 for
+the stop, 10000 connections, and 4194304 bytes.";
 
 /// Each connection has one of its own.
 const READ_BUFFER: usize = 4 << 10;
@@ -86,7 +89,8 @@ fn serve(config: WebSocketConfig, limits: &Limits, connection: &Connection<'_>) 
     connection.finish();
 }
 
-/// Sends back the messages; why it has ended. (Pings and close frames tungstenite answers by itself, in the next read.)
+/// Sends back the messages; why it has ended. (Pings and close frames tungstenite answers by
+/// itself, in the next read.)
 fn echo(socket: &mut Socket<'_>, limits: &Limits, connection: &Connection<'_>) -> Error {
     loop {
         connection.within(limits.idle_timeout);
@@ -143,7 +147,8 @@ fn refuse(error: &Error, connection: &Connection<'_>) {
         _ => {
             let text = format!("{error}\n");
             let answer = format!(
-                "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",
+                "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: \
+                 {}\r\nConnection: close\r\n\r\n{text}",
                 text.len()
             );
             if connection

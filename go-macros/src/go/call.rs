@@ -37,8 +37,9 @@ const ADAPTORS: [&str; 25] = [
     "inspect_err",
 ];
 
-/// These only give a view of a value. Evaluated by the caller, `rx.iter()` in `go!(rx.iter().sum())` would borrow the
-/// caller's variable, which no goroutine can do: so a view, and what is called on it, belongs to the call.
+/// These only give a view of a value. Evaluated by the caller, `rx.iter()` in
+/// `go!(rx.iter().sum())` would borrow the caller's variable, which no goroutine can do: so a view,
+/// and what is called on it, belongs to the call.
 const VIEWS: [&str; 13] = [
     "iter",
     "iter_mut",
@@ -139,9 +140,10 @@ impl Bindings {
     }
 
     fn arguments(&mut self, args: Punctuated<Expr, Token![,]>, of_view: bool) -> TokenStream {
-        // A closure runs nothing when it is evaluated, and the goroutine captures the same values at the same time; left in
-        // the call, its parameters have their types inferred. An argument after it could still change what it captures,
-        // so only the last ones stay (all of them in what is called on a view, which the goroutine runs anyway).
+        // A closure runs nothing when it is evaluated, and the goroutine captures the same values
+        // at the same time; left in the call, its parameters have their types inferred. An argument
+        // after it could still change what it captures, so only the last ones stay (all of them in
+        // what is called on a view, which the goroutine runs anyway).
         let bound = args
             .iter()
             .rposition(|arg| !matches!(arg, Expr::Closure(_)))
@@ -209,7 +211,8 @@ fn is_view(expr: &Expr) -> bool {
     }
 }
 
-/// `STATIC`, `module::CONSTANT`: evaluated, a static would be moved, which it cannot be; left in the call, it is borrowed.
+/// `STATIC`, `module::CONSTANT`: evaluated, a static would be moved, which it cannot be; left in
+/// the call, it is borrowed.
 fn is_static(expr: &Expr) -> bool {
     match expr {
         Expr::Path(path) => path.path.segments.last().is_some_and(|last| {

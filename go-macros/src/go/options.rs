@@ -189,8 +189,8 @@ impl Options {
         self.spawner.is_some()
     }
 
-    /// The statement that evaluates the options, if there is something to evaluate, and the spawn. `end` is the last
-    /// token's place.
+    /// The statement that evaluates the options, if there is something to evaluate, and the spawn.
+    /// `end` is the last token's place.
     pub(super) fn expand(
         self,
         krate: &TokenStream,

@@ -1,4 +1,5 @@
-//! What is in front of the options, `s;` or `s, ...;`: the variable on whose `spawn` the closure is put.
+//! What is in front of the options, `s;` or `s, ...;`: the variable on whose `spawn` the closure is
+//! put.
 //!
 //! As a statement such a path would do nothing, so that no block of use begins with one.
 
@@ -90,8 +91,8 @@ impl Spawner {
             None => {
                 let text = &spawner.text;
                 let message = format!(
-                    "`{text}` goes in front of the options: go!({text}, name = ...; ...); if this is a statement, put \
-                     the body into braces: go!(...; {{ {text}; ... }})"
+                    "`{text}` goes in front of the options: go!({text}, name = ...; ...); if this \
+                     is a statement, put the body into braces: go!(...; {{ {text}; ... }})"
                 );
                 Err(Error::new_spanned(&spawner.path, message))
             }
@@ -105,8 +106,8 @@ impl Spawner {
     pub(super) fn refuse_local(&self, local: &Ident) -> Error {
         let text = &self.text;
         let message = format!(
-            "`local` starts a goroutine by itself, on the caller's worker, and `{text}.spawn` does not: leave out \
-             `local`, go!({text}; ...), or leave out `{text}`, go!(local; ...)"
+            "`local` starts a goroutine by itself, on the caller's worker, and `{text}.spawn` does \
+             not: leave out `local`, go!({text}; ...), or leave out `{text}`, go!(local; ...)"
         );
         Error::new(local.span(), message)
     }
@@ -131,7 +132,8 @@ impl Spawner {
     pub(super) fn expected_options(&self, place: Span) -> Error {
         let text = &self.text;
         let message = format!(
-            "expected an option after the comma, go!({text}, name = ...; ...), or `;` in its place, go!({text}; ...)"
+            "expected an option after the comma, go!({text}, name = ...; ...), or `;` in its \
+             place, go!({text}; ...)"
         );
         Error::new(place, message)
     }

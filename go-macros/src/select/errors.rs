@@ -111,8 +111,14 @@ fn head(input: ParseStream) -> Vec<TokenTree> {
 
 /// Where and what is wrong in the head of an arm, if it is a mistake that people make.
 pub(super) fn misspelling(head: &[TokenTree]) -> Option<(Span, &'static str)> {
-    let is_word = |token: &TokenTree, words: &[&str]| matches!(token, TokenTree::Ident(name) if words.iter().any(|word| name == word));
-    let is_sign = |token: &TokenTree, sign: char| matches!(token, TokenTree::Punct(punct) if punct.as_char() == sign);
+    let is_word = |token: &TokenTree, words: &[&str]| match token {
+        TokenTree::Ident(name) => words.iter().any(|word| name == word),
+        _ => false,
+    };
+    let is_sign = |token: &TokenTree, sign: char| match token {
+        TokenTree::Punct(punct) => punct.as_char() == sign,
+        _ => false,
+    };
     let first = head.first()?;
     if is_word(first, &["case"]) {
         return Some((
@@ -129,7 +135,10 @@ pub(super) fn misspelling(head: &[TokenTree]) -> Option<(Span, &'static str)> {
             "an arm takes no attributes: put it on the whole `select!`, or test in the body",
         ));
     }
-    let parens = |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis);
+    let parens = |token: &TokenTree| match token {
+        TokenTree::Group(group) => group.delimiter() == Delimiter::Parenthesis,
+        _ => false,
+    };
     if is_word(first, &["default"]) && head.get(1).is_some_and(|next| is_sign(next, ':')) {
         return Some((
             first.span(),
@@ -149,13 +158,15 @@ pub(super) fn misspelling(head: &[TokenTree]) -> Option<(Span, &'static str)> {
         if operation && called && at > 0 {
             return Some((
                 token.span(),
-                "the operation comes first and is no method: write `recv(rx) -> msg` or `send(tx, value) -> res`",
+                "the operation comes first and is no method: write `recv(rx) -> msg` or `send(tx, \
+                 value) -> res`",
             ));
         }
         if operation && at == 0 {
             return Some((
                 token.span(),
-                "the operation takes parentheses: write `recv(rx) -> msg` or `send(tx, value) -> res`",
+                "the operation takes parentheses: write `recv(rx) -> msg` or `send(tx, value) -> \
+                 res`",
             ));
         }
         if is_sign(token, '<') && after.is_some_and(|next| is_sign(next, '-')) {

@@ -1,9 +1,12 @@
-//! The waker of a `block_on`: one word, which says whether somebody has called since the last poll, and who waits for that.
+//! The waker of a `block_on`: one word, which says whether somebody has called since the last poll,
+//! and who waits for that.
 //!
-//! A parker in the word is parked, or about to be, until it is unparked by whoever takes it out; nobody but a call takes it out. So a parker's
-//! memory, which is on the waiting one's stack, outlives what others do with it.
+//! A parker in the word is parked, or about to be, until it is unparked by whoever takes it out;
+//! nobody but a call takes it out. So a parker's memory, which is on the waiting one's stack,
+//! outlives what others do with it.
 //!
-//! A call never waits for anything: it may come from under any lock, and from within the poll itself.
+//! A call never waits for anything: it may come from under any lock, and from within the poll
+//! itself.
 
 use std::ptr;
 use std::sync::Arc;
@@ -42,7 +45,8 @@ impl Signal {
             .is_ok()
     }
 
-    /// Waits for a call, and takes it. Only for the one that has made the signal: there is one place.
+    /// Waits for a call, and takes it. Only for the one that has made the signal: there is one
+    /// place.
     pub(super) fn wait(&self) {
         let parker = Parker::new();
         let ours = ptr::from_ref(&parker).cast_mut();
@@ -52,7 +56,8 @@ impl Signal {
         if stands.is_ok() {
             parker.park(None);
         }
-        // Either a call was there, or one has ended the park; others may have come since, and are answered by the same poll.
+        // Either a call was there, or one has ended the park; others may have come since, and are
+        // answered by the same poll.
         self.word.swap(ptr::null_mut(), Ordering::AcqRel);
     }
 
@@ -61,8 +66,8 @@ impl Signal {
         if waiting.is_null() || waiting == called() {
             return;
         }
-        // SAFETY: it stands in the word, so it waits until it is unparked. The swap has taken it out, which stands for the claim: its wait has
-        // no deadline, and nobody else ends it.
+        // SAFETY: it stands in the word, so it waits until it is unparked. The swap has taken it
+        // out, which stands for the claim: its wait has no deadline, and nobody else ends it.
         unsafe { Parker::unpark(waiting, Verdict::Done(0)) };
     }
 }

@@ -76,14 +76,16 @@ fn shared() -> &'static Runtime {
     SHARED.get_or_init(|| match start() {
         Ok(runtime) => runtime,
         Err(error) => panic!(
-            "the tokio runtime for block_on cannot be started ({error}): raise the limit on threads, memory or open files (ulimit -u, -v, -n), or \
-             call block_on in the context of a runtime of your own"
+            "the tokio runtime for block_on cannot be started ({error}): raise the limit on \
+             threads, memory or open files (ulimit -u, -v, -n), or call block_on in the context of \
+             a runtime of your own"
         ),
     })
 }
 
-/// One worker: it waits for the system's events and fires timers, both of which is little work, and hands over to the goroutines' workers, which
-/// run the futures. More would be taken from those; what is spawned on tokio and computes is better off as a goroutine.
+/// One worker: it waits for the system's events and fires timers, both of which is little work, and
+/// hands over to the goroutines' workers, which run the futures. More would be taken from those;
+/// what is spawned on tokio and computes is better off as a goroutine.
 fn start() -> std::io::Result<Runtime> {
     let build = || {
         Builder::new_multi_thread()

@@ -18,28 +18,35 @@ use crate::sched::{Parker, Runtime, Verdict, Worker};
 
 pub(crate) use std_io::{reads, writes};
 
-/// Runs `f`, which may block its thread for long, on a thread of its own, and parks the goroutine meanwhile.
+/// Runs `f`, which may block its thread for long, on a thread of its own, and parks the goroutine
+/// meanwhile.
 ///
-/// It is for what the runtime cannot wait for otherwise: name resolution, foreign functions, locks that are held for long. (Of files, child processes and the
-/// standard input [`fs`](crate::fs), [`process`](crate::process) and [`io`](crate::io) take care.) Other goroutines of the worker go on, and so do timers. `f` may borrow from the caller's stack.
+/// It is for what the runtime cannot wait for otherwise: name resolution, foreign functions, locks
+/// that are held for long. (Of files, child processes and the standard input [`fs`](crate::fs),
+/// [`process`](crate::process) and [`io`](crate::io) take care.) Other goroutines of the worker go
+/// on, and so do timers. `f` may borrow from the caller's stack.
 ///
-/// `f` runs with the pool's thread-locals, and on a stack of the size that std gives its threads (2 MiB, or what `RUST_MIN_STACK` says). Should
-/// it panic, the panic hook reports the thread, `go-blocking`, and not the goroutine.
+/// `f` runs with the pool's thread-locals, and on a stack of the size that std gives its threads (2
+/// MiB, or what `RUST_MIN_STACK` says). Should it panic, the panic hook reports the thread,
+/// `go-blocking`, and not the goroutine.
 ///
-/// What is `Send` and not `Sync`, such as a connection of rusqlite's, is lent as a mutable reference, that the closure takes by `move`:
-/// `let db = &mut *guard; blocking(move || db.execute(..))`.
+/// What is `Send` and not `Sync`, such as a connection of rusqlite's, is lent as a mutable
+/// reference, that the closure takes by `move`: `let db = &mut *guard; blocking(move ||
+/// db.execute(..))`.
 ///
-/// The threads are not counted by `GOMAXPROCS`. They are made when they are needed, up to 1,024, or what the environment variable
-/// `GOBLOCKING` says; calls beyond that wait until one of them is free. (So calls that wait for each other must not be that many.) A
-/// thread that has had nothing to do for two seconds ends. Where the system has no more threads to give, calls wait for those that there are.
+/// The threads are not counted by `GOMAXPROCS`. They are made when they are needed, up to 1,024, or
+/// what the environment variable `GOBLOCKING` says; calls beyond that wait until one of them is
+/// free. (So calls that wait for each other must not be that many.) A thread that has had nothing
+/// to do for two seconds ends. Where the system has no more threads to give, calls wait for those
+/// that there are.
 ///
 /// On a thread that is no worker, in a goroutine that is unwinding (which never switches, see [the
 /// crate's page on panics](crate#panics)) and in [`without_parking`](crate::without_parking), `f`
 /// runs on the caller's thread.
 ///
 /// # Panics
-/// If `f` panics, with the same payload. If the system has no thread to give and the pool has none; `f` is then dropped without having
-/// been run.
+/// If `f` panics, with the same payload. If the system has no thread to give and the pool has none;
+/// `f` is then dropped without having been run.
 ///
 /// ```
 /// use go_runtime::{blocking, go};
@@ -103,7 +110,8 @@ where
     let ceiling = Runtime::get().blocking_threads();
     if let Err((error, _)) = POOL.submit(waiting, None, ceiling) {
         let what = format!(
-            "no thread can be made for a blocking call ({error}): raise the limit on threads or memory (ulimit -u, ulimit -v)"
+            "no thread can be made for a blocking call ({error}): raise the limit on threads or \
+             memory (ulimit -u, ulimit -v)"
         );
         return Err(io::Error::new(error.kind(), what));
     }
@@ -139,7 +147,8 @@ fn run_call(Waiting(call): Waiting) {
     unsafe { (call.as_ref().run)(call) };
 }
 
-/// A call. It lies on the stack of the goroutine that waits for it; the thread that runs it is the only one who uses `stage` meanwhile.
+/// A call. It lies on the stack of the goroutine that waits for it; the thread that runs it is the
+/// only one who uses `stage` meanwhile.
 // The header comes first, so a pointer to it is a pointer to the call.
 #[repr(C)]
 struct Call<F, T> {

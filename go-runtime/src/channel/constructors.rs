@@ -10,13 +10,14 @@ use super::sender::Sender;
 use super::timed::{At, Tick};
 use crate::clock;
 
-/// A channel that holds up to `capacity` messages; with 0, each send waits until a receiver takes its message.
+/// A channel that holds up to `capacity` messages; with 0, each send waits until a receiver takes
+/// its message.
 ///
 /// Messages of no size, such as `()`, take no memory, however many are buffered.
 ///
 /// # Panics
-/// If `capacity` messages could never fit into memory (more than `isize::MAX` bytes). A capacity that merely is large takes
-/// memory as it is used.
+/// If `capacity` messages could never fit into memory (more than `isize::MAX` bytes). A capacity
+/// that merely is large takes memory as it is used.
 ///
 /// ```
 /// use go_runtime::{channel::bounded, go};
@@ -37,8 +38,8 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         .unwrap_or(usize::MAX);
     assert!(
         capacity <= most,
-        "bounded({capacity}): a buffer of so many messages of {} bytes cannot exist (at most {most} could); \
-         give the number that may wait at once, or use unbounded()",
+        "bounded({capacity}): a buffer of so many messages of {} bytes cannot exist (at most \
+         {most} could); give the number that may wait at once, or use unbounded()",
         size_of::<T>()
     );
     make(Some(capacity))
@@ -66,8 +67,8 @@ fn make<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
     )
 }
 
-/// A channel that gives one message, the time, after `duration`. Receiving before that waits; after the message there is
-/// nothing more to receive, ever.
+/// A channel that gives one message, the time, after `duration`. Receiving before that waits; after
+/// the message there is nothing more to receive, ever.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,10 +1,11 @@
 //! A channel and the operations on it.
 //!
-//! One lock guards the [`State`]. Whoever finds a partner waiting hands the message over directly, from slot to slot, and wakes it
-//! after it has let the lock go. Nothing that a user wrote runs under the lock: messages are moved there, never dropped.
+//! One lock guards the [`State`]. Whoever finds a partner waiting hands the message over directly,
+//! from slot to slot, and wakes it after it has let the lock go. Nothing that a user wrote runs
+//! under the lock: messages are moved there, never dropped.
 //!
-//! An operation is a beginning, perhaps a wait, and an end. They are apart so that the wait, which is short, can be inlined into the
-//! user's code, as a switch should be (see `sched::parker`).
+//! An operation is a beginning, perhaps a wait, and an end. They are apart so that the wait, which
+//! is short, can be inlined into the user's code, as a switch should be (see `sched::parker`).
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
@@ -17,8 +18,8 @@ use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::sched::Verdict;
 
-/// Laid out so that a rendezvous writes its first cache line only; the second is read, and changes with buffered messages and
-/// handles.
+/// Laid out so that a rendezvous writes its first cache line only; the second is read, and changes
+/// with buffered messages and handles.
 #[repr(C, align(64))]
 pub(crate) struct Core<T> {
     lock: RawSpinLock,
@@ -28,8 +29,8 @@ pub(crate) struct Core<T> {
     pub(super) receivers: AtomicUsize,
 }
 
-// SAFETY: `state` is used under the lock only. Messages pass through from thread to thread, hence `T: Send`; no
-// reference to a message is ever shared.
+// SAFETY: `state` is used under the lock only. Messages pass through from thread to thread, hence
+// `T: Send`; no reference to a message is ever shared.
 unsafe impl<T: Send> Send for Core<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Core<T> {}
@@ -100,7 +101,8 @@ impl<T> Core<T> {
         &self.lock
     }
 
-    /// Access for those who lock by [`raw_lock`](Self::raw_lock): selects, which hold several, and observers.
+    /// Access for those who lock by [`raw_lock`](Self::raw_lock): selects, which hold several, and
+    /// observers.
     ///
     /// # Safety
     /// The calling thread holds this channel's lock, and no other reference to the state is in use.
@@ -169,7 +171,8 @@ impl<T> Core<T> {
     }
 
     /// # Safety
-    /// [`begin_send`](Self::begin_send) of this channel has queued `wait`, which has ended with `verdict`; called once.
+    /// [`begin_send`](Self::begin_send) of this channel has queued `wait`, which has ended with
+    /// `verdict`; called once.
     unsafe fn end_send(&self, wait: &Wait<T>, verdict: Verdict) -> Sent<T> {
         match verdict {
             // Whoever claimed us has moved the message out.
@@ -236,7 +239,8 @@ impl<T> Core<T> {
                 Found::Nothing => {
                     let wait = &*wait.insert(Wait::new(Claim::until(patience.deadline())));
                     wait.set_up();
-                    // SAFETY: `receive` stays until whoever claims it has taken it out, or it has done so itself.
+                    // SAFETY: `receive` stays until whoever claims it has taken it out, or it has
+                    // done so itself.
                     unsafe { state.receivers.push(&wait.waiter) };
                     return Step::Waits(wait);
                 }
@@ -247,7 +251,8 @@ impl<T> Core<T> {
     /// `None`: look again.
     ///
     /// # Safety
-    /// [`begin_receive`](Self::begin_receive) of this channel has queued `wait`, which has ended with `verdict`; called once.
+    /// [`begin_receive`](Self::begin_receive) of this channel has queued `wait`, which has ended
+    /// with `verdict`; called once.
     unsafe fn end_receive(&self, wait: &Wait<T>, verdict: Verdict) -> Option<Received<T>> {
         match verdict {
             // SAFETY: whoever claimed us has put the message in before.
@@ -300,7 +305,8 @@ impl<T> Core<T> {
         }
     }
 
-    /// The chosen `send` arm has made no message: its value expression has panicked, or left the select.
+    /// The chosen `send` arm has made no message: its value expression has panicked, or left the
+    /// select.
     ///
     /// # Safety
     /// `place` is what this channel gave the arm, and is used once.
@@ -323,11 +329,13 @@ impl<T> Core<T> {
         }
     }
 
-    /// A message comes back from a receiver that was served and has gone away since: it is the next to be received, and its place is
-    /// beyond the capacity if need be. With nobody left to receive it, it is dropped.
+    /// A message comes back from a receiver that was served and has gone away since: it is the next
+    /// to be received, and its place is beyond the capacity if need be. With nobody left to receive
+    /// it, it is dropped.
     pub(crate) fn give_back(&self, message: T) {
         let mut state = self.lock();
-        // (Under the lock: the last receiver lowers the count before it comes for the lock, to drop what is in the buffer.)
+        // (Under the lock: the last receiver lowers the count before it comes for the lock, to drop
+        // what is in the buffer.)
         if self.receivers.load(Ordering::Acquire) == 0 {
             drop(state);
             drop(message);
@@ -364,7 +372,8 @@ impl<T> DerefMut for Locked<'_, T> {
 }
 
 impl<T> Locked<'_, T> {
-    /// Whatever has been done under the lock: those look again who observe an operation that need not wait now.
+    /// Whatever has been done under the lock: those look again who observe an operation that need
+    /// not wait now.
     #[cold]
     fn unlock_and_tell(&mut self) {
         let mut observers = Claimed::new();

@@ -1,4 +1,5 @@
-//! The two ends of a channel: how many handles there are of each, and what happens when the last one goes.
+//! The two ends of a channel: how many handles there are of each, and what happens when the last
+//! one goes.
 
 use std::mem::{self, ManuallyDrop};
 
@@ -52,7 +53,8 @@ impl<T> Core<T> {
 }
 
 fn add_handle(count: &AtomicUsize) {
-    // As `Arc` does: long before the count could overflow (by leaking clones), the process is stopped.
+    // As `Arc` does: long before the count could overflow (by leaking clones), the process is
+    // stopped.
     if count.fetch_add(1, Ordering::Relaxed) > usize::MAX / 2 {
         std::process::abort();
     }

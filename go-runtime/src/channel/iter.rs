@@ -5,7 +5,8 @@ use std::iter::FusedIterator;
 
 use super::receiver::Receiver;
 
-/// Made by [`Receiver::iter`]: waits for each message, and ends when the channel is closed and empty.
+/// Made by [`Receiver::iter`]: waits for each message, and ends when the channel is closed and
+/// empty.
 pub struct Iter<'a, T> {
     pub(super) receiver: &'a Receiver<T>,
     /// It has seen the end; what a dropped future gives back afterwards is not its affair.

@@ -1,5 +1,5 @@
-//! Being told when a receive need not wait any more, without receiving: what a select does that only asks which arm is ready, and a
-//! descriptor's operation that its done channel ends.
+//! Being told when a receive need not wait any more, without receiving: what a select does that
+//! only asks which arm is ready, and a descriptor's operation that its done channel ends.
 
 use std::time::Instant;
 
@@ -15,10 +15,12 @@ pub(crate) trait Observable {
     /// Whether a receive need not wait.
     fn is_ready(&self) -> bool;
 
-    /// Unless a receive need not wait, queues `waiter`: it is told to look again when that has changed.
+    /// Unless a receive need not wait, queues `waiter`: it is told to look again when that has
+    /// changed.
     ///
     /// # Safety
-    /// It is set up, and in no queue; before it or its parker goes, it has been told, or [`stop_observing`](Self::stop_observing) is called.
+    /// It is set up, and in no queue; before it or its parker goes, it has been told, or
+    /// [`stop_observing`](Self::stop_observing) is called.
     unsafe fn observe(&self, waiter: &Waiter) -> Look;
 
     /// Takes it out again if it is still there.

@@ -12,10 +12,10 @@ use super::timer::TimerCore;
 use super::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::{clock, goroutine};
 
-/// The receiving end of a channel. Clone it to receive in several places; each message is received once. When the last
-/// one is dropped, the messages in the channel are dropped too, and sends fail. (If the `Drop` of a
-/// message panics, the panic goes on, and the messages behind it are leaked, as in
-/// crossbeam-channel.)
+/// The receiving end of a channel. Clone it to receive in several places; each message is received
+/// once. When the last one is dropped, the messages in the channel are dropped too, and sends fail.
+/// (If the `Drop` of a message panics, the panic goes on, and the messages behind it are leaked, as
+/// in crossbeam-channel.)
 ///
 /// ```
 /// use go_runtime::{channel::bounded, go};
@@ -79,11 +79,12 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Receives if there is a message at once: in the buffer, or from a sender that waits. (A goroutine that does so in vain again and
-    /// again lets others run, see [the limits](crate#limits).)
+    /// Receives if there is a message at once: in the buffer, or from a sender that waits. (A
+    /// goroutine that does so in vain again and again lets others run, see
+    /// [the limits](crate#limits).)
     ///
-    /// It has to wait after all if the partner is a `send` arm of a `select!` on a rendezvous: once chosen, that arm evaluates its
-    /// value, however long it takes.
+    /// It has to wait after all if the partner is a `send` arm of a `select!` on a rendezvous: once
+    /// chosen, that arm evaluates its value, however long it takes.
     ///
     /// # Errors
     /// Why there is none: the channel is empty, or closed and empty.
@@ -129,8 +130,8 @@ impl<T> Receiver<T> {
 
     /// Receives, and waits for at most `timeout`.
     ///
-    /// It waits longer if the partner is a `send` arm of a `select!` on a rendezvous: once chosen, that arm evaluates its
-    /// value, however long it takes.
+    /// It waits longer if the partner is a `send` arm of a `select!` on a rendezvous: once chosen,
+    /// that arm evaluates its value, however long it takes.
     ///
     /// # Errors
     /// Why there is no message: the time is over, or the channel is closed and empty.
@@ -162,7 +163,8 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Whether there is no message in the channel. A rendezvous is always empty, but for what a dropped future gave back.
+    /// Whether there is no message in the channel. A rendezvous is always empty, but for what a
+    /// dropped future gave back.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -198,7 +200,8 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// An iterator over the messages: it waits for each, and ends when the channel is closed and empty. Go's `range`.
+    /// An iterator over the messages: it waits for each, and ends when the channel is closed and
+    /// empty. Go's `range`.
     ///
     /// ```
     /// let (tx, rx) = go_runtime::channel::unbounded();
@@ -225,7 +228,8 @@ impl<T> Receiver<T> {
         TryIter { receiver: self }
     }
 
-    /// Whether nothing will be sent any more; what has been may still be there. Unlike a `try_recv` it lets nobody else run.
+    /// Whether nothing will be sent any more; what has been may still be there. Unlike a `try_recv`
+    /// it lets nobody else run.
     pub(crate) fn is_closed(&self) -> bool {
         matches!(&self.source, Source::Core(core) if core.lock().closed)
     }

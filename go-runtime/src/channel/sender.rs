@@ -9,8 +9,8 @@ use super::core::{Core, Patience, Sent};
 use super::{SendError, SendTimeoutError, TrySendError};
 use crate::{clock, goroutine};
 
-/// The sending end of a channel. Clone it to send from several places; the channel is closed when the last one is
-/// dropped, or by [`close`](Sender::close).
+/// The sending end of a channel. Clone it to send from several places; the channel is closed when
+/// the last one is dropped, or by [`close`](Sender::close).
 ///
 /// ```
 /// use go_runtime::{channel::unbounded, go};
@@ -28,7 +28,8 @@ pub struct Sender<T> {
     core: Arc<Core<T>>,
 }
 
-// A panic in the midst of an operation leaves a channel as usable as before: no user code runs in its critical sections.
+// A panic in the midst of an operation leaves a channel as usable as before: no user code runs in
+// its critical sections.
 impl<T> UnwindSafe for Sender<T> {}
 impl<T> RefUnwindSafe for Sender<T> {}
 
@@ -76,8 +77,8 @@ impl<T> Sender<T> {
         sent
     }
 
-    /// Sends if that needs no waiting: there is room, or a receiver waits. (A goroutine that does so in vain again and again lets others
-    /// run, see [the limits](crate#limits).)
+    /// Sends if that needs no waiting: there is room, or a receiver waits. (A goroutine that does
+    /// so in vain again and again lets others run, see [the limits](crate#limits).)
     ///
     /// # Errors
     /// The message, with the reason: the channel is full, or closed.
@@ -159,8 +160,9 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Closes the channel for all its senders: everybody who waits on it goes on, what is in the buffer can still be
-    /// received, later sends give [`SendError`]. Closing again does nothing (in Go it panics).
+    /// Closes the channel for all its senders: everybody who waits on it goes on, what is in the
+    /// buffer can still be received, later sends give [`SendError`]. Closing again does nothing (in
+    /// Go it panics).
     ///
     /// ```
     /// use go_runtime::channel::{RecvError, SendError, unbounded};
@@ -181,7 +183,8 @@ impl<T> Sender<T> {
         self.core.lock().closed
     }
 
-    /// Whether there is no message in the channel. A rendezvous is always empty, but for what a dropped future gave back.
+    /// Whether there is no message in the channel. A rendezvous is always empty, but for what a
+    /// dropped future gave back.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

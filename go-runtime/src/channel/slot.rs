@@ -1,7 +1,8 @@
 //! Where a message lies while its sender or its receiver is blocked, and how it changes hands.
 //!
-//! A slot is on the stack of whoever waits, or in memory of a future's own; its partner reaches it through the [`Waiter`]. Only the one who has claimed the
-//! waiter uses the slot, until it ends the wait.
+//! A slot is on the stack of whoever waits, or in memory of a future's own; its partner reaches it
+//! through the [`Waiter`]. Only the one who has claimed the waiter uses the slot, until it ends the
+//! wait.
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
@@ -9,8 +10,8 @@ use std::mem::MaybeUninit;
 use super::wait_queue::{Claim, Offer, Waiter};
 use crate::sched::{Parker, Verdict};
 
-/// One blocked operation on one channel. What its partner reads first is in one cache line, and what the partner writes, and
-/// the blocked one looks at, with a small message, in the next.
+/// One blocked operation on one channel. What its partner reads first is in one cache line, and
+/// what the partner writes, and the blocked one looks at, with a small message, in the next.
 #[repr(C)]
 pub(super) struct Wait<T> {
     pub(super) waiter: Waiter,
@@ -72,7 +73,8 @@ impl<T> Slot<T> {
 /// # Safety
 /// The receiver is claimed by the caller, out of its queue, and waits for a `T`.
 pub(super) unsafe fn hand_over<T>(receiver: *const Waiter, message: T) {
-    // SAFETY: a claimed receiver waits until its wait is ended, and nobody else uses its slot, which is empty.
+    // SAFETY: a claimed receiver waits until its wait is ended, and nobody else uses its slot,
+    // which is empty.
     unsafe {
         (*receiver).slot().cast::<T>().write(message);
         Waiter::finish(receiver);

@@ -4,18 +4,20 @@
 //! - receivers wait only while there is no message for them, senders only while there is no room.
 //!   Both wait only where all places of a buffer are promised, and the senders are `send` arms of
 //!   selects (or all are arms of one select);
-//! - `buffer.len() + reserved <= capacity`: a place that was promised to a chosen `send` arm of a select is kept
-//!   free until the arm has made its message (or failed to);
+//! - `buffer.len() + reserved <= capacity`: a place that was promised to a chosen `send` arm of a
+//!   select is kept free until the arm has made its message (or failed to);
 //! - only on a rendezvous is a receiver claimed for an arm that has yet to make its message. In a
 //!   buffer the arm has a place instead, so that a receiver waits for no longer than it wants to;
-//! - who observes does so because its operation would have to wait: whoever changes that tells it when the lock is given back. (Nothing else would: a waiter that
-//!   is claimed elsewhere meanwhile only makes operations wait.) An operation that still would is no news, or those who watch a done channel would
-//!   all be woken whenever one of them looks at it;
-//! - once `closed`, nothing is added to the buffer; what is in it can still be received. Who waited is told bit by bit, and a sender that has not
-//!   been told yet may still be served by a receiver, which is as if it had come before the close.
+//! - who observes does so because its operation would have to wait: whoever changes that tells it
+//!   when the lock is given back. (Nothing else would: a waiter that is claimed elsewhere meanwhile
+//!   only makes operations wait.) An operation that still would is no news, or those who watch a
+//!   done channel would all be woken whenever one of them looks at it;
+//! - once `closed`, nothing is added to the buffer; what is in it can still be received. Who waited
+//!   is told bit by bit, and a sender that has not been told yet may still be served by a receiver,
+//!   which is as if it had come before the close.
 //!
-//! A message that comes back from a dropped future (`Core::give_back`) is put first in the buffer all the same, beyond the
-//! capacity and after a close: it has been sent before.
+//! A message that comes back from a dropped future (`Core::give_back`) is put first in the buffer
+//! all the same, beyond the capacity and after a close: it has been sent before.
 
 use std::collections::VecDeque;
 
@@ -29,7 +31,8 @@ pub(crate) struct State<T> {
     pub(super) closed: bool,
     /// There are observers.
     pub(super) observed: bool,
-    /// Places promised to `send` arms of selects. (Each such arm takes more memory than would let there be too many.)
+    /// Places promised to `send` arms of selects. (Each such arm takes more memory than would let
+    /// there be too many.)
     pub(super) reserved: u32,
     pub(super) receivers: WaitQueue,
     pub(super) senders: WaitQueue,
@@ -58,7 +61,8 @@ pub(crate) enum Place {
 
 /// What a receiver found at once.
 pub(crate) enum Found<T> {
-    /// A message, and a sender to be told (after the lock has been given back) that it has been served.
+    /// A message, and a sender to be told (after the lock has been given back) that it has been
+    /// served.
     Message(T, Option<*const Waiter>),
     /// A sender that has been chosen on a rendezvous, and will make its message if it is shown
     /// where to put it.
@@ -147,7 +151,8 @@ impl<T> State<T> {
         self.observed = self.is_observed();
     }
 
-    /// Something has changed: adds those whose operation need not wait any more to those who are to be told so once the lock has been given back.
+    /// Something has changed: adds those whose operation need not wait any more to those who are to
+    /// be told so once the lock has been given back.
     #[inline]
     pub(crate) fn take_observers(&mut self, capacity: Option<usize>, told: &mut Claimed) {
         if self.observed {
@@ -215,7 +220,8 @@ impl<T> State<T> {
         }
     }
 
-    /// There may be room: lets the first waiting sender in, who is to be told after the lock has been given back.
+    /// There may be room: lets the first waiting sender in, who is to be told after the lock has
+    /// been given back.
     pub(super) fn admit_sender(&mut self, capacity: Option<usize>) -> Option<*const Waiter> {
         let is_full = capacity == Some(0) || !self.has_room(capacity);
         if self.senders.is_empty() || self.closed || is_full {
@@ -253,8 +259,8 @@ impl<T> State<T> {
         None
     }
 
-    /// Some of those who wait, after the close; nobody joins them any more. They are told without the lock, so a million of them do not
-    /// keep others from it.
+    /// Some of those who wait, after the close; nobody joins them any more. They are told without
+    /// the lock, so a million of them do not keep others from it.
     pub(super) fn take_after_close(&mut self) -> Claimed {
         const SOME: usize = 64;
         debug_assert!(self.closed);

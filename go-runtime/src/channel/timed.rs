@@ -1,4 +1,5 @@
-//! The channels that no sender feeds: one message at a moment ([`At`]), and one every so often ([`Tick`]).
+//! The channels that no sender feeds: one message at a moment ([`At`]), and one every so often
+//! ([`Tick`]).
 //!
 //! They keep no timer running: a receiver computes when the message is due and waits until then.
 
@@ -10,8 +11,8 @@ use super::core::{Patience, Received};
 use crate::primitives::atomic::{AtomicBool, Ordering};
 use crate::{clock, goroutine};
 
-/// Messages are `Instant`s. The receiver is typed by `T`, which is `Instant` where such a channel is made; this says how to
-/// get from one to the other, without a cast.
+/// Messages are `Instant`s. The receiver is typed by `T`, which is `Instant` where such a channel
+/// is made; this says how to get from one to the other, without a cast.
 type Make<T> = fn(Instant) -> T;
 
 pub(crate) struct At<T> {

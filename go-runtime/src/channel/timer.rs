@@ -1,7 +1,9 @@
-//! The channel of a `time::Timer` or a `time::Ticker`: as [`At`](super::timed::At) and [`Tick`](super::timed::Tick), but its moment may be changed.
+//! The channel of a `time::Timer` or a `time::Ticker`: as [`At`](super::timed::At) and
+//! [`Tick`](super::timed::Tick), but its moment may be changed.
 //!
-//! It keeps no timer running either: who receives computes when the message is due and waits until then. Who waits is in a queue,
-//! so that a change of the moment has it look again. There is no message before somebody takes it, so none can be stale after a change.
+//! It keeps no timer running either: who receives computes when the message is due and waits until
+//! then. Who waits is in a queue, so that a change of the moment has it look again. There is no
+//! message before somebody takes it, so none can be stale after a change.
 
 use std::cell::UnsafeCell;
 use std::mem;
@@ -104,7 +106,8 @@ impl<T> TimerCore<T> {
         &self.lock
     }
 
-    /// Access for those who lock by [`raw_lock`](Self::raw_lock): selects, which hold several, and observers.
+    /// Access for those who lock by [`raw_lock`](Self::raw_lock): selects, which hold several, and
+    /// observers.
     ///
     /// # Safety
     /// The calling thread holds the lock, and no other reference to the state is in use.
@@ -193,7 +196,8 @@ impl<T> TimerCore<T> {
                 if ends.is_some_and(|end| end <= clock::now()) {
                     return Look::TimedOut;
                 }
-                // SAFETY: taken out below, or by who has told us to look again, before this turn of the loop ends.
+                // SAFETY: taken out below, or by who has told us to look again, before this turn of
+                // the loop ends.
                 unsafe { state.enqueue(&waiter) };
                 Look::Until([state.due, ends].into_iter().flatten().min())
             });

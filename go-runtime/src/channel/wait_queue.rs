@@ -1,12 +1,15 @@
-//! The queue of those who wait for the same thing, at one end of a channel as a rule, first come first served.
+//! The queue of those who wait for the same thing, at one end of a channel as a rule, first come
+//! first served.
 //!
-//! A [`Waiter`] lies on the stack of whoever waits, or in memory of a future's own. Its links and its `queued` mark are guarded by the
-//! lock of the channel whose queue it is in. Nobody leaves the function that made a waiter, and a future's memory is not freed, before the
-//! waiter is out of the queue, so every pointer in a queue is valid under that lock.
+//! A [`Waiter`] lies on the stack of whoever waits, or in memory of a future's own. Its links and
+//! its `queued` mark are guarded by the lock of the channel whose queue it is in. Nobody leaves the
+//! function that made a waiter, and a future's memory is not freed, before the waiter is out of the
+//! queue, so every pointer in a queue is valid under that lock.
 //!
-//! Being in a queue gives no right yet: a select stands in many queues at once, and a deadline may pass. Whoever takes
-//! a waiter out to serve it claims its parker first; one that cannot be claimed is no longer waiting, and is dropped
-//! from the queue. A waiter that stands in one queue only, for as long as it takes, is claimed by being taken out: the queue's lock decides.
+//! Being in a queue gives no right yet: a select stands in many queues at once, and a deadline may
+//! pass. Whoever takes a waiter out to serve it claims its parker first; one that cannot be claimed
+//! is no longer waiting, and is dropped from the queue. A waiter that stands in one queue only, for
+//! as long as it takes, is claimed by being taken out: the queue's lock decides.
 
 use std::cell::Cell;
 use std::ptr;
@@ -28,7 +31,8 @@ pub(crate) enum Offer {
 pub(crate) enum Claim {
     /// By taking the waiter out of the one queue that it is in.
     ByLock,
-    /// By its parker's handshake: others may want it too, the clock, another channel, a future that is dropped.
+    /// By its parker's handshake: others may want it too, the clock, another channel, a future that
+    /// is dropped.
     Contested,
 }
 
@@ -50,7 +54,8 @@ pub(crate) struct Waiter {
     prev: Cell<*const Waiter>,
     queued: Cell<bool>,
     parker: Cell<*const Parker>,
-    /// Where the message lies or is to be put. For a promise: null, or the receiver that waits for it to be kept.
+    /// Where the message lies or is to be put. For a promise: null, or the receiver that waits for
+    /// it to be kept.
     slot: Cell<*mut ()>,
     /// The number that its owner knows it by (the arm of a select).
     index: Cell<usize>,
@@ -95,7 +100,8 @@ impl Waiter {
     /// Ends the wait: what was waited for has happened.
     ///
     /// # Safety
-    /// `this` is valid, and the caller has claimed it and taken it out of its queue. It may dangle afterwards.
+    /// `this` is valid, and the caller has claimed it and taken it out of its queue. It may dangle
+    /// afterwards.
     #[inline]
     pub(crate) unsafe fn finish(this: *const Waiter) {
         // SAFETY: the waiter and its parker stay until the unpark.
@@ -120,7 +126,8 @@ pub(crate) struct WaitQueue {
     last: *const Waiter,
 }
 
-// SAFETY: the queue is part of what a channel's lock guards; the waiters are used under it or by who claimed them.
+// SAFETY: the queue is part of what a channel's lock guards; the waiters are used under it or by
+// who claimed them.
 unsafe impl Send for WaitQueue {}
 
 impl WaitQueue {
@@ -162,7 +169,8 @@ impl WaitQueue {
     /// Puts `waiter` at the end.
     ///
     /// # Safety
-    /// `waiter` is in no queue, has been set up, and is taken out of this one, under the same lock, before it goes.
+    /// `waiter` is in no queue, has been set up, and is taken out of this one, under the same lock,
+    /// before it goes.
     pub(crate) unsafe fn push(&mut self, waiter: &Waiter) {
         debug_assert!(!waiter.queued.get());
         waiter.queued.set(true);
@@ -241,8 +249,8 @@ impl WaitQueue {
     pub(crate) fn take(&mut self) -> Option<*const Waiter> {
         loop {
             let waiter = self.pop()?;
-            // SAFETY: it was in the queue until just now, and we hold the lock: its owner, even if it has been woken
-            // otherwise, comes for the lock before it goes.
+            // SAFETY: it was in the queue until just now, and we hold the lock: its owner, even if
+            // it has been woken otherwise, comes for the lock before it goes.
             let ours =
                 unsafe { (*waiter).claim == Claim::ByLock || (*(*waiter).parker.get()).claim() };
             if ours {
@@ -296,7 +304,8 @@ impl WaitQueue {
             };
             // Where very many wait, each is cold. (Its first line is being fetched already.)
             prefetch(self.first.cast::<u8>().wrapping_add(LINE));
-            // SAFETY: claimed by us, so it stays until we end its wait; `next` is free, now that it is out of the queue.
+            // SAFETY: claimed by us, so it stays until we end its wait; `next` is free, now that it
+            // is out of the queue.
             unsafe { (*waiter).next.set(ptr::null()) };
             if claimed.last.is_null() {
                 claimed.first = waiter;

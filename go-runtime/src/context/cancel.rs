@@ -23,7 +23,8 @@ impl Handle {
     }
 
     fn count(&self) {
-        // As `Arc` does: long before the count could overflow (by leaking clones), the process is stopped.
+        // As `Arc` does: long before the count could overflow (by leaking clones), the process is
+        // stopped.
         if self.cancellation.handles.fetch_add(1, Ordering::Relaxed) > usize::MAX / 2 {
             std::process::abort();
         }
@@ -47,10 +48,12 @@ impl Drop for Handle {
     }
 }
 
-/// Cancels a context: when told to, and when the last clone is dropped. Go's `CancelFunc`, with the `defer cancel()`.
+/// Cancels a context: when told to, and when the last clone is dropped. Go's `CancelFunc`, with the
+/// `defer cancel()`.
 ///
-/// Give it a name. In `let (ctx, _) = parent.with_cancel()` it is dropped, and the context cancelled, at the end of that line; a name that
-/// begins with an underscore keeps it to the end of the block:
+/// Give it a name. In `let (ctx, _) = parent.with_cancel()` it is dropped, and the context
+/// cancelled, at the end of that line; a name that begins with an underscore keeps it to the end of
+/// the block:
 ///
 /// ```
 /// use go_runtime::context;
@@ -63,7 +66,8 @@ impl Drop for Handle {
 /// ```
 ///
 /// To leave a context to its parent and its deadline, [`detach`](Cancel::detach) it.
-#[must_use = "the context is cancelled when its last `Cancel` is dropped: keep it (as `_cancel`, say), or call `detach()`"]
+#[must_use = "the context is cancelled when its last `Cancel` is dropped: keep it (as `_cancel`, \
+              say), or call `detach()`"]
 #[derive(Clone)]
 pub struct Cancel {
     handle: Handle,
@@ -71,9 +75,10 @@ pub struct Cancel {
 
 /// [`Cancel`], which also says what for. Go's `CancelCauseFunc`.
 ///
-/// Dropping the last clone cancels without a cause, as [`Cancel::cancel`] does: [`Context::cause`](super::Context::cause) is then
-/// [`ContextError::Canceled`].
-#[must_use = "the context is cancelled when its last `CancelCause` is dropped: keep it (as `_cancel`, say), or call `detach()`"]
+/// Dropping the last clone cancels without a cause, as [`Cancel::cancel`] does:
+/// [`Context::cause`](super::Context::cause) is then [`ContextError::Canceled`].
+#[must_use = "the context is cancelled when its last `CancelCause` is dropped: keep it (as \
+              `_cancel`, say), or call `detach()`"]
 #[derive(Clone)]
 pub struct CancelCause {
     handle: Handle,
@@ -92,10 +97,11 @@ impl Cancel {
         }
     }
 
-    /// Cancels the context and all that have been derived from it. Those that have ended already stay as they are.
+    /// Cancels the context and all that have been derived from it. Those that have ended already
+    /// stay as they are.
     ///
-    /// When it returns all of them have ended, unless somebody else is in the midst of cancelling some of them, who may take a moment
-    /// more. It waits for nobody.
+    /// When it returns all of them have ended, unless somebody else is in the midst of cancelling
+    /// some of them, who may take a moment more. It waits for nobody.
     ///
     /// ```
     /// use go_runtime::{context::{self, ContextError}, go};
@@ -110,8 +116,8 @@ impl Cancel {
         self.handle.cancellation.cancel(Reason::canceled());
     }
 
-    /// Lets the context go on without a handle: its parent and its deadline end it. Other clones still can, but dropping them does not any
-    /// more.
+    /// Lets the context go on without a handle: its parent and its deadline end it. Other clones
+    /// still can, but dropping them does not any more.
     ///
     /// ```
     /// use std::time::Duration;
@@ -133,8 +139,8 @@ impl CancelCause {
         }
     }
 
-    /// Cancels the context and all that have been derived from it, as [`Cancel::cancel`], for `cause`. Those that have ended already keep
-    /// the causes that they have.
+    /// Cancels the context and all that have been derived from it, as [`Cancel::cancel`], for
+    /// `cause`. Those that have ended already keep the causes that they have.
     ///
     /// ```
     /// use go_runtime::context::{self, ContextError};
@@ -152,7 +158,8 @@ impl CancelCause {
         });
     }
 
-    /// Lets the context go on without a handle, as [`detach`](CancelCause::detach), and keeps the means to cancel it while others have it.
+    /// Lets the context go on without a handle, as [`detach`](CancelCause::detach), and keeps the
+    /// means to cancel it while others have it.
     #[cfg(unix)]
     pub(crate) fn downgrade(self) -> WeakCancel {
         self.handle.detach();

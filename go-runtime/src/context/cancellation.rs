@@ -1,14 +1,17 @@
 //! The tree of what can be cancelled.
 //!
-//! A [`Cancellation`] owns its parent, so whatever can end it is there for as long as it is itself. The parent knows it by a weak
-//! reference, in a slab, out of which it takes itself when it ends or goes.
+//! A [`Cancellation`] owns its parent, so whatever can end it is there for as long as it is itself.
+//! The parent knows it by a weak reference, in a slab, out of which it takes itself when it ends or
+//! goes.
 //!
 //! Invariants:
-//! - `status` says once, under the lock of `state`, that it has ended; from then on `children` is empty and stays so. So a child is either in it
-//!   when its parent ends, and is told, or finds that the parent has ended.
-//! - Who is told by `err` that it has ended finds the channel closed, and the other way round: the channel is closed after `status` has changed, and who
-//!   asks in between closes it too.
-//! - No lock is held while another one is taken, nor while anything of a user's runs or is dropped: a cause, a function, a waker.
+//! - `status` says once, under the lock of `state`, that it has ended; from then on `children` is
+//!   empty and stays so. So a child is either in it when its parent ends, and is told, or finds
+//!   that the parent has ended.
+//! - Who is told by `err` that it has ended finds the channel closed, and the other way round: the
+//!   channel is closed after `status` has changed, and who asks in between closes it too.
+//! - No lock is held while another one is taken, nor while anything of a user's runs or is dropped:
+//!   a cause, a function, a waker.
 //! - Nothing here recurses along the tree: chains may be longer than a stack is deep.
 
 use std::fmt;
@@ -61,8 +64,8 @@ pub(super) enum Child {
     Function(Function),
 }
 
-/// Where a child is in its parent's slab. Who takes this out has the right to take that out, so that it happens once: the place may be
-/// another's afterwards.
+/// Where a child is in its parent's slab. Who takes this out has the right to take that out, so
+/// that it happens once: the place may be another's afterwards.
 pub(super) struct Place(AtomicUsize);
 
 impl Place {
@@ -83,7 +86,8 @@ impl Place {
     }
 }
 
-/// What `status` says: one of the first three, and of the others whether the channel has been closed as well.
+/// What `status` says: one of the first three, and of the others whether the channel has been
+/// closed as well.
 const LIVE: u8 = 0;
 const CANCELED: u8 = 1;
 const DEADLINE_EXCEEDED: u8 = 2;
@@ -178,7 +182,8 @@ impl Cancellation {
         }
     }
 
-    /// Whether it has ended, with the channel closed. It looks at the clock itself: the alarm's goroutine may wait behind the caller.
+    /// Whether it has ended, with the channel closed. It looks at the clock itself: the alarm's
+    /// goroutine may wait behind the caller.
     #[inline]
     pub(super) fn err(self: &Arc<Self>) -> Option<ContextError> {
         let status = self.status.load(Ordering::Acquire);
@@ -251,7 +256,8 @@ impl Cancellation {
         child
     }
 
-    /// The deadline has passed: whoever's it is is cancelled for it, with all that were derived from there.
+    /// The deadline has passed: whoever's it is is cancelled for it, with all that were derived
+    /// from there.
     #[cold]
     fn expire(self: &Arc<Self>) {
         let mut whose = self;
@@ -328,7 +334,8 @@ impl Cancellation {
         }
     }
 
-    /// Ends a node that nobody has any more: its children are functions only. Gives back what it was the child of.
+    /// Ends a node that nobody has any more: its children are functions only. Gives back what it
+    /// was the child of.
     fn let_go(&mut self) -> Option<Arc<Cancellation>> {
         let parent = self.parent.take();
         if let Some(parent) = &parent {
@@ -341,7 +348,8 @@ impl Cancellation {
         }
         let functions = children.into_iter().filter_map(|(_, child)| match child {
             Child::Function(function) => Some(function),
-            // One that is being dropped takes itself out first: it has a reference to this one until then.
+            // One that is being dropped takes itself out first: it has a reference to this one
+            // until then.
             Child::Context(_) => None,
         });
         functions::start(functions);

@@ -16,8 +16,9 @@ use crate::{clock, goroutine};
 
 /// When to end, why, and values to take along; see [the module](crate::context).
 ///
-/// By custom it is the first argument of functions that need it, and called `ctx`. Cloning is cheap, and clones are the same context. All its
-/// methods may be called from goroutines and threads, at the same time.
+/// By custom it is the first argument of functions that need it, and called `ctx`. Cloning is
+/// cheap, and clones are the same context. All its methods may be called from goroutines and
+/// threads, at the same time.
 #[derive(Clone)]
 pub struct Context {
     /// `None`: it never ends.
@@ -32,7 +33,8 @@ impl UnwindSafe for Context {}
 impl RefUnwindSafe for Context {}
 
 impl Context {
-    /// The context of `main`, of tests, of the program at large: it never ends, has no deadline and no values. Others are derived from it.
+    /// The context of `main`, of tests, of the program at large: it never ends, has no deadline and
+    /// no values. Others are derived from it.
     ///
     /// ```
     /// use go_runtime::context::Context;
@@ -47,7 +49,8 @@ impl Context {
         }
     }
 
-    /// The same as [`background`](Context::background), for where it is not yet clear which context to use: it can be searched for.
+    /// The same as [`background`](Context::background), for where it is not yet clear which context
+    /// to use: it can be searched for.
     ///
     /// ```
     /// assert!(go_runtime::context::Context::todo().err().is_none());
@@ -86,8 +89,8 @@ impl Context {
         (self.with_cancellation(cancellation), cancel)
     }
 
-    /// Derives a context that also ends at `deadline`, with [`ContextError::DeadlineExceeded`]. An earlier deadline of this one holds on. If
-    /// the time has come already, it has ended.
+    /// Derives a context that also ends at `deadline`, with [`ContextError::DeadlineExceeded`]. An
+    /// earlier deadline of this one holds on. If the time has come already, it has ended.
     ///
     /// # Panics
     /// As [`spawn`](crate::spawn), for it takes a goroutine to end it in time.
@@ -103,8 +106,8 @@ impl Context {
         self.derive(Some(Own { deadline, cause }))
     }
 
-    /// [`with_deadline`](Context::with_deadline) at `timeout` from now. One that reaches beyond what an [`Instant`] can say means no
-    /// deadline but that of this one.
+    /// [`with_deadline`](Context::with_deadline) at `timeout` from now. One that reaches beyond
+    /// what an [`Instant`] can say means no deadline but that of this one.
     ///
     /// # Panics
     /// As [`with_deadline`](Context::with_deadline).
@@ -121,8 +124,8 @@ impl Context {
         self.derive(clock::after(timeout).map(|deadline| Own { deadline, cause }))
     }
 
-    /// As [`with_deadline`](Context::with_deadline), where `cause` is what the context ends for when the deadline passes. (Not when the
-    /// [`Cancel`] ends it.)
+    /// As [`with_deadline`](Context::with_deadline), where `cause` is what the context ends for
+    /// when the deadline passes. (Not when the [`Cancel`] ends it.)
     ///
     /// # Panics
     /// As [`with_deadline`](Context::with_deadline).
@@ -142,8 +145,8 @@ impl Context {
         self.derive(Some(Own { deadline, cause }))
     }
 
-    /// [`with_deadline_cause`](Context::with_deadline_cause) at `timeout` from now, which may be never, as for
-    /// [`with_timeout`](Context::with_timeout).
+    /// [`with_deadline_cause`](Context::with_deadline_cause) at `timeout` from now, which may be
+    /// never, as for [`with_timeout`](Context::with_timeout).
     ///
     /// # Panics
     /// As [`with_deadline`](Context::with_deadline).
@@ -177,10 +180,12 @@ impl Context {
         }
     }
 
-    /// Derives a context that has `value` as well, to be found by its type. It hides one of the same type from further up. It ends with this one.
+    /// Derives a context that has `value` as well, to be found by its type. It hides one of the
+    /// same type from further up. It ends with this one.
     ///
-    /// Values are for what belongs to a request and passes through functions that need not know it (an identity, a trace), not for arguments. To have
-    /// several of one type, or to keep one from others, make a type for it:
+    /// Values are for what belongs to a request and passes through functions that need not know it
+    /// (an identity, a trace), not for arguments. To have several of one type, or to keep one from
+    /// others, make a type for it:
     ///
     /// ```
     /// use go_runtime::context;
@@ -199,7 +204,8 @@ impl Context {
         }
     }
 
-    /// The value of type `T` that was put in last on the way to this context. It takes time with the number of values.
+    /// The value of type `T` that was put in last on the way to this context. It takes time with
+    /// the number of values.
     ///
     /// ```
     /// let ctx = go_runtime::context::background().with_value(1_u8).with_value(2_u16);
@@ -210,8 +216,8 @@ impl Context {
         self.values.as_ref()?.get()
     }
 
-    /// Derives a context that has the values of this one, but goes on when it ends, and has no deadline: for what must still be done after the
-    /// end of a request.
+    /// Derives a context that has the values of this one, but goes on when it ends, and has no
+    /// deadline: for what must still be done after the end of a request.
     ///
     /// ```
     /// let (ctx, cancel) = go_runtime::context::background().with_value(7).with_cancel();
@@ -228,10 +234,12 @@ impl Context {
         }
     }
 
-    /// Has `f` run in a goroutine of its own once this context has ended; at once, if it has. Until then there is no goroutine, and no stack.
+    /// Has `f` run in a goroutine of its own once this context has ended; at once, if it has. Until
+    /// then there is no goroutine, and no stack.
     ///
-    /// [`StopFunc::stop`] keeps it from running; dropping the `StopFunc` changes nothing. `f` is dropped at once if this context can never end, as
-    /// [`background`](Context::background). An `f` that has a clone of this very context keeps it in memory until it ends.
+    /// [`StopFunc::stop`] keeps it from running; dropping the `StopFunc` changes nothing. `f` is
+    /// dropped at once if this context can never end, as [`background`](Context::background). An
+    /// `f` that has a clone of this very context keeps it in memory until it ends.
     ///
     /// # Panics
     /// As [`spawn`](crate::spawn).
@@ -253,12 +261,13 @@ impl Context {
         }
     }
 
-    /// The channel that is closed when this context ends: an arm of a [`select!`](crate::select), or to be waited for with `recv`, which gives
-    /// an error then. There is never a message.
+    /// The channel that is closed when this context ends: an arm of a [`select!`](crate::select),
+    /// or to be waited for with `recv`, which gives an error then. There is never a message.
     ///
-    /// A clone of the receiver may outlive the context. When all handles are gone, the clones of this context, those that were derived from
-    /// it, and all [`Cancel`]s, nobody could tell it anything any more: then it counts as cancelled, the channel is closed, and functions given to
-    /// [`after_func`](Context::after_func) are run.
+    /// A clone of the receiver may outlive the context. When all handles are gone, the clones of
+    /// this context, those that were derived from it, and all [`Cancel`]s, nobody could tell it
+    /// anything any more: then it counts as cancelled, the channel is closed, and functions given
+    /// to [`after_func`](Context::after_func) are run.
     ///
     /// ```
     /// use go_runtime::{channel::never, context, select};
@@ -275,11 +284,13 @@ impl Context {
         self.cancellation.as_ref().map_or(&NEVER, |c| c.done())
     }
 
-    /// Why it has ended; `None` while it goes on. Once it says one thing it stays with that, and the [`done`](Context::done) channel is closed.
+    /// Why it has ended; `None` while it goes on. Once it says one thing it stays with that, and
+    /// the [`done`](Context::done) channel is closed.
     ///
-    /// It is cheap, and made to be asked in a loop that computes: it looks at the clock itself if there is a deadline, and a goroutine that gets `None` for
-    /// more than 10 ms lets others run now and then, who might be those who cancel (see [the limits](crate#limits)). So do not hold a guard of a
-    /// [`std::sync::Mutex`] meanwhile.
+    /// It is cheap, and made to be asked in a loop that computes: it looks at the clock itself if
+    /// there is a deadline, and a goroutine that gets `None` for more than 10 ms lets others run
+    /// now and then, who might be those who cancel (see [the limits](crate#limits)). So do not hold
+    /// a guard of a [`std::sync::Mutex`] meanwhile.
     ///
     /// ```
     /// use std::time::Duration;
@@ -302,8 +313,9 @@ impl Context {
         error
     }
 
-    /// What it has ended for: what was given to [`CancelCause::cancel`], or with the deadline, by whoever ended this context or, first of all, one that it
-    /// was derived from; else the [`ContextError`]. `None` while it goes on.
+    /// What it has ended for: what was given to [`CancelCause::cancel`], or with the deadline, by
+    /// whoever ended this context or, first of all, one that it was derived from; else the
+    /// [`ContextError`]. `None` while it goes on.
     ///
     /// ```
     /// use go_runtime::context::{self, ContextError};
@@ -320,7 +332,8 @@ impl Context {
         self.cancellation.as_ref()?.cause()
     }
 
-    /// When it ends at the latest: the earliest deadline of this context and those that it was derived from, if there is one.
+    /// When it ends at the latest: the earliest deadline of this context and those that it was
+    /// derived from, if there is one.
     ///
     /// ```
     /// use std::time::{Duration, Instant};

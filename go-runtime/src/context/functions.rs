@@ -1,6 +1,7 @@
 //! Functions that run once a context has ended.
 //!
-//! A function lies in its context's list of those to be told, and is run or dropped by whoever takes it out.
+//! A function lies in its context's list of those to be told, and is run or dropped by whoever
+//! takes it out.
 
 use std::fmt;
 use std::io;
@@ -12,7 +13,8 @@ use crate::clock;
 use crate::goroutine::DelayedSpawn;
 use crate::primitives::atomic::{AtomicBool, Ordering};
 
-/// A goroutine that has its memory, but for a stack: it cannot fail to start. (In a box, for most children are contexts, and small.)
+/// A goroutine that has its memory, but for a stack: it cannot fail to start. (In a box, for most
+/// children are contexts, and small.)
 pub(super) type Function = Box<DelayedSpawn>;
 
 pub(super) fn start(functions: impl IntoIterator<Item = Function>) {
@@ -46,7 +48,8 @@ pub(super) fn after(
     })
 }
 
-/// Keeps a function that was given to [`Context::after_func`](super::Context::after_func) from running. Dropping it does not.
+/// Keeps a function that was given to [`Context::after_func`](super::Context::after_func) from
+/// running. Dropping it does not.
 pub struct StopFunc {
     pending: Pending,
 }
@@ -63,8 +66,9 @@ impl UnwindSafe for StopFunc {}
 impl RefUnwindSafe for StopFunc {}
 
 impl StopFunc {
-    /// Keeps the function from running, and drops it. `true`: it has not run, and will not, because of this call. `false`: it has been
-    /// started (and may still be running: this does not wait for it), or an earlier call has stopped it.
+    /// Keeps the function from running, and drops it. `true`: it has not run, and will not, because
+    /// of this call. `false`: it has been started (and may still be running: this does not wait for
+    /// it), or an earlier call has stopped it.
     ///
     /// ```
     /// use go_runtime::context;

@@ -1,8 +1,10 @@
-//! Go's `context`: when to end, and values that belong to a request, handed from function to function and goroutine to goroutine.
+//! Go's `context`: when to end, and values that belong to a request, handed from function to
+//! function and goroutine to goroutine.
 //!
-//! Nobody ends a goroutine from outside. A [`Context`] is how it is told to: it has a done channel to select on, an error that says why, perhaps a
-//! deadline, and values. Contexts are *derived* from one another, and form a tree; one that is cancelled takes with it all that were
-//! derived from it, and never those above.
+//! Nobody ends a goroutine from outside. A [`Context`] is how it is told to: it has a done channel
+//! to select on, an error that says why, perhaps a deadline, and values. Contexts are *derived*
+//! from one another, and form a tree; one that is cancelled takes with it all that were derived
+//! from it, and never those above.
 //!
 //! ```
 //! use std::time::Duration;
@@ -27,9 +29,11 @@
 //!
 //! What differs from Go:
 //! - Who drops the last [`Cancel`] cancels, so there is no `defer cancel()` to be forgotten.
-//! - Values are found by their types, so no key is ever taken twice: make a type of your own for each.
+//! - Values are found by their types, so no key is ever taken twice: make a type of your own for
+//!   each.
 //! - `Context` is a type and no interface: there is one kind.
-//! - A context whose last handle is dropped (which takes a [`Cancel::detach`]) counts as cancelled: see [`Context::done`].
+//! - A context whose last handle is dropped (which takes a [`Cancel::detach`]) counts as cancelled:
+//!   see [`Context::done`].
 
 mod cancel;
 mod cancellation;

@@ -1,4 +1,5 @@
-//! The values of a context: a list that grows at its head and is shared from there on. A node never changes.
+//! The values of a context: a list that grows at its head and is shared from there on. A node never
+//! changes.
 
 use std::any::{Any, TypeId};
 use std::iter;
@@ -37,8 +38,9 @@ impl ValueNode {
 
 impl Drop for ValueNode {
     fn drop(&mut self) {
-        // One after the other, for the list may be longer than the stack is deep. (`into_inner` gives the node to exactly one of those
-        // who let go of it at once.) Should a value's `Drop` panic, the unwinding drops the rest the same way.
+        // One after the other, for the list may be longer than the stack is deep. (`into_inner`
+        // gives the node to exactly one of those who let go of it at once.) Should a value's `Drop`
+        // panic, the unwinding drops the rest the same way.
         let mut next = self.next.take();
         while let Some(mut node) = next.and_then(Arc::into_inner) {
             next = node.next.take();

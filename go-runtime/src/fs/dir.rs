@@ -1,4 +1,5 @@
-//! The entries of a directory. They are fetched some at a time, as one call of the pool each would cost more than the system's part.
+//! The entries of a directory. They are fetched some at a time, as one call of the pool each would
+//! cost more than the system's part.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -10,8 +10,8 @@ use crate::blocking::{blocking_io, reads, writes};
 
 /// An open file: [`std::fs::File`], whose calls park the goroutine.
 ///
-/// It is closed when it is dropped, on the thread that drops it. What it has no method for, such as locks of files, std's has: `std::fs::File::from(file)`, in
-/// [`blocking`](crate::blocking()).
+/// It is closed when it is dropped, on the thread that drops it. What it has no method for, such as
+/// locks of files, std's has: `std::fs::File::from(file)`, in [`blocking`](crate::blocking()).
 ///
 /// ```
 /// use std::io::{Read, Seek, Write};
@@ -81,7 +81,8 @@ impl File {
         blocking_io(|| self.0.sync_all())
     }
 
-    /// Waits until all that was written is on the disk, with as much of what the system knows as it takes to read it again.
+    /// Waits until all that was written is on the disk, with as much of what the system knows as it
+    /// takes to read it again.
     ///
     /// # Errors
     /// As [`std::fs::File::sync_data`].
@@ -140,7 +141,8 @@ impl File {
 
 reads!(File);
 
-// No buffer of ours is there to be flushed. What the system still has to write is `File::sync_all`'s matter.
+// No buffer of ours is there to be flushed. What the system still has to write is
+// `File::sync_all`'s matter.
 writes!(File);
 
 impl Seek for &File {

@@ -25,7 +25,8 @@ on_paths! {
     read(path) -> Vec<u8>;
     /// Reads a whole file, which has to be UTF-8.
     read_to_string(path) -> String;
-    /// Copies a file's content and its permissions, over a file that may be there; returns the number of bytes.
+    /// Copies a file's content and its permissions, over a file that may be there; returns the
+    /// number of bytes.
     copy(from, to) -> u64;
     /// Makes a directory, whose parent has to be there.
     create_dir(path) -> ();
@@ -37,7 +38,8 @@ on_paths! {
     remove_dir_all(path) -> ();
     /// Removes a file.
     remove_file(path) -> ();
-    /// Gives a file or directory another name, over a file that may be there; both names on one file system.
+    /// Gives a file or directory another name, over a file that may be there; both names on one
+    /// file system.
     rename(from, to) -> ();
     /// What the system knows of a file; symbolic links are followed.
     metadata(path) -> Metadata;

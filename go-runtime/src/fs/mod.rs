@@ -1,9 +1,12 @@
-//! Files: std's functions and types, whose calls run on the threads of [`blocking`](crate::blocking()).
+//! Files: std's functions and types, whose calls run on the threads of
+//! [`blocking`](crate::blocking()).
 //!
-//! A file is always ready, says the system, and then takes its time: no wait for readiness helps, so each call takes a thread of the pool while it
-//! lasts, and parks the goroutine. The worker goes on with others. That costs some microseconds more than the call itself, so read and write files in pieces of
-//! some kilobytes at least: through [`BufReader`](std::io::BufReader) and [`BufWriter`](std::io::BufWriter), or as a whole ([`read`], [`write()`]).
-//! On a plain thread, and while a goroutine unwinds, the calls are std's and nothing else.
+//! A file is always ready, says the system, and then takes its time: no wait for readiness helps,
+//! so each call takes a thread of the pool while it lasts, and parks the goroutine. The worker goes
+//! on with others. That costs some microseconds more than the call itself, so read and write files
+//! in pieces of some kilobytes at least: through [`BufReader`](std::io::BufReader) and
+//! [`BufWriter`](std::io::BufWriter), or as a whole ([`read`], [`write()`]). On a plain thread, and
+//! while a goroutine unwinds, the calls are std's and nothing else.
 //!
 //! ```
 //! use std::io::{BufRead, BufReader, Write};
@@ -23,8 +26,9 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
-//! What is not here is std's: [`Metadata`], [`Permissions`], [`FileType`] and [`DirEntry`] are its types. A `DirEntry` asks the system again in
-//! `metadata`, on the caller's thread; [`symlink_metadata`] of its path parks.
+//! What is not here is std's: [`Metadata`], [`Permissions`], [`FileType`] and [`DirEntry`] are its
+//! types. A `DirEntry` asks the system again in `metadata`, on the caller's thread;
+//! [`symlink_metadata`] of its path parks.
 
 mod dir;
 mod file;

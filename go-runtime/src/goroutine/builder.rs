@@ -33,11 +33,12 @@ const THREAD_STACK: usize = 2 << 20;
 
 /// Starts a goroutine that runs `f`. What [`go!`](crate::go) expands to.
 ///
-/// The goroutine may run on any worker, but stays on the one where it has started. It starts at some time after this
-/// call, perhaps only when the caller blocks or yields.
+/// The goroutine may run on any worker, but stays on the one where it has started. It starts at
+/// some time after this call, perhaps only when the caller blocks or yields.
 ///
 /// # Panics
-/// If the runtime cannot start (the message says why and what to do), or if there is no memory for more stacks.
+/// If the runtime cannot start (the message says why and what to do), or if there is no memory for
+/// more stacks.
 ///
 /// ```
 /// let child = go_runtime::spawn(|| 6 * 7);
@@ -54,8 +55,8 @@ where
 
 /// Starts a goroutine on the caller's own worker. What `go!(local; ...)` expands to.
 ///
-/// The two then share a thread: `f` and its result need not be `Send`, and a message between them crosses
-/// no core; but they never run at the same time.
+/// The two then share a thread: `f` and its result need not be `Send`, and a message between them
+/// crosses no core; but they never run at the same time.
 ///
 /// # Panics
 /// If the caller is no goroutine (a plain thread has no worker to share), or as [`spawn`].
@@ -117,7 +118,8 @@ pub fn started<H>(spawned: io::Result<H>) -> H {
     }
 }
 
-/// A clone that a closure takes with it which borrows everything else: it is no `Copy`, so that `take` in a closure moves it there.
+/// A clone that a closure takes with it which borrows everything else: it is no `Copy`, so that
+/// `take` in a closure moves it there.
 #[doc(hidden)]
 pub struct Cloned<T>(pub T);
 
@@ -165,10 +167,11 @@ impl Builder {
         self
     }
 
-    /// The size of the stack in bytes, from 32 KiB to 1 GiB, rounded up to a power of two, guard page included; the default is 256 KiB or what
-    /// `GOSTACK` says. Memory is taken only for the pages that are touched. A closure and a result
-    /// lie on the stack, in several copies: if those may take more than half of it, it is enlarged
-    /// by as much. Sizes out of range are an error of [`spawn`](Builder::spawn).
+    /// The size of the stack in bytes, from 32 KiB to 1 GiB, rounded up to a power of two, guard
+    /// page included; the default is 256 KiB or what `GOSTACK` says. Memory is taken only for the
+    /// pages that are touched. A closure and a result lie on the stack, in several copies: if those
+    /// may take more than half of it, it is enlarged by as much. Sizes out of range are an error of
+    /// [`spawn`](Builder::spawn).
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.options().stack_size = Some(bytes);
         self
@@ -233,9 +236,9 @@ impl Builder {
     /// Starts a goroutine that runs `f`; see [`spawn`](crate::spawn).
     ///
     /// # Errors
-    /// `InvalidInput` for a stack size that cannot be; `OutOfMemory` while other goroutines wait for the memory of
-    /// a stack; `Other` if the runtime cannot start; the system's error if there is to be a thread,
-    /// and none can be made. The message says what to do. `f` is dropped.
+    /// `InvalidInput` for a stack size that cannot be; `OutOfMemory` while other goroutines wait
+    /// for the memory of a stack; `Other` if the runtime cannot start; the system's error if there
+    /// is to be a thread, and none can be made. The message says what to do. `f` is dropped.
     #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
     where
@@ -336,8 +339,9 @@ impl Builder {
         if !self.wants_thread() && runtime.is_out_of_stacks(size) {
             return Err(io::Error::new(
                 io::ErrorKind::OutOfMemory,
-                "there is no memory for more stacks, and goroutines are waiting for it: raise the limit on memory \
-                 (ulimit -v) or on mappings (vm.max_map_count), set a smaller GOSTACK, or run fewer goroutines at once",
+                "there is no memory for more stacks, and goroutines are waiting for it: raise the \
+                 limit on memory (ulimit -v) or on mappings (vm.max_map_count), set a smaller \
+                 GOSTACK, or run fewer goroutines at once",
             ));
         }
         Ok((runtime, self.options))

@@ -101,7 +101,8 @@ impl Drop for DelayedSpawn {
     fn drop(&mut self) {
         if let State::Kept { task, .. } = *self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
         {
-            // SAFETY: the scheduler's reference, which it has never got or has given back; nobody can start the task any more.
+            // SAFETY: the scheduler's reference, which it has never got or has given back; nobody
+            // can start the task any more.
             unsafe { task.release() };
         }
     }

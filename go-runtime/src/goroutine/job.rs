@@ -1,8 +1,8 @@
 //! The typed part of a task: the closure, then its result, and who waits for it.
 //!
-//! A [`Job`] is one allocation, with the scheduler's header in front. It has two owners, the scheduler and the
-//! [`JoinHandle`]. Its `stage` belongs to the scheduler until `joiner` says [`ended`], and to the handle afterwards; if one
-//! of the two is gone, to the other.
+//! A [`Job`] is one allocation, with the scheduler's header in front. It has two owners, the
+//! scheduler and the [`JoinHandle`]. Its `stage` belongs to the scheduler until `joiner` says
+//! [`ended`], and to the handle afterwards; if one of the two is gone, to the other.
 
 use std::alloc::Layout;
 use std::any::Any;
@@ -71,27 +71,32 @@ where
     /// # Safety
     /// `task` is the header of a live `Job<F, T>`, which is what this one's vtables are put into.
     unsafe fn of<'a>(task: TaskRef) -> &'a Self {
-        // SAFETY: `repr(C)` puts the header first; the pointer was made from the whole job in `new_job`.
+        // SAFETY: `repr(C)` puts the header first; the pointer was made from the whole job in
+        // `new_job`.
         unsafe { task.as_ptr().cast::<Self>().as_ref() }
     }
 
     unsafe fn run(task: TaskRef) {
-        // SAFETY: by the vtable's contract this is our task, and the scheduler's reference keeps it.
+        // SAFETY: by the vtable's contract this is our task, and the scheduler's reference keeps
+        // it.
         let job = unsafe { Self::of(task) };
-        // SAFETY: until the end is published the stage is the scheduler's, and `run` is called once.
+        // SAFETY: until the end is published the stage is the scheduler's, and `run` is called
+        // once.
         let stage = unsafe { mem::replace(&mut *job.stage.get(), Stage::Running) };
         let Stage::Waiting(closure) = stage else {
             unreachable!("a task is started once");
         };
-        // A goroutine's state is not seen by anybody after a panic, but for what it shares; std::thread does the same.
+        // A goroutine's state is not seen by anybody after a panic, but for what it shares;
+        // std::thread does the same.
         let outcome = panic::catch_unwind(AssertUnwindSafe(closure));
         thread::note_finish();
         // SAFETY: as above.
         unsafe { *job.stage.get() = Stage::Ended(outcome) };
         let joiner = job.joiner.swap(ended(), Ordering::AcqRel);
         if !joiner.is_null() {
-            // SAFETY: a joiner in this word waits until it is unparked. The swap took it out, which stands for the claim: it cannot end
-            // by a deadline, and a future that goes takes its parker out of the word first, or else leaves it to this unpark.
+            // SAFETY: a joiner in this word waits until it is unparked. The swap took it out, which
+            // stands for the claim: it cannot end by a deadline, and a future that goes takes its
+            // parker out of the word first, or else leaves it to this unpark.
             unsafe { Parker::unpark(joiner, Verdict::Done(0)) };
         }
         // The result may be dropped here, with all that a user's `Drop` does.
@@ -132,7 +137,8 @@ where
     }
 
     unsafe fn take(task: TaskRef) -> Option<Outcome<T>> {
-        // SAFETY: the caller holds the handle's reference, and the goroutine has ended: the stage is the handle's.
+        // SAFETY: the caller holds the handle's reference, and the goroutine has ended: the stage
+        // is the handle's.
         let stage = unsafe { mem::replace(&mut *Self::of(task).stage.get(), Stage::Running) };
         match stage {
             Stage::Ended(outcome) => Some(outcome),
@@ -144,8 +150,9 @@ where
 /// Makes a goroutine that has not been queued yet: the scheduler's reference to it, and the handle.
 ///
 /// # Safety
-/// If the closure or its result is not `Send`, the task is queued on the caller's own worker only (and the handle, by its
-/// type, stays there). What the closure and the result borrow lives until the task has ended and both are gone.
+/// If the closure or its result is not `Send`, the task is queued on the caller's own worker only
+/// (and the handle, by its type, stays there). What the closure and the result borrow lives until
+/// the task has ended and both are gone.
 pub(super) unsafe fn new_job<F, T>(
     closure: F,
     spawned_at: &'static Location<'static>,
@@ -235,8 +242,9 @@ impl<T> JoinHandle<T> {
     /// Waits for the goroutine to end. It parks a goroutine and blocks a thread.
     ///
     /// # Errors
-    /// The payload of the panic with which the goroutine ended, as [`std::thread::JoinHandle::join`] gives it. It is no
-    /// [`Error`](std::error::Error), so `?` does not pass it on.
+    /// The payload of the panic with which the goroutine ended, as
+    /// [`std::thread::JoinHandle::join`] gives it. It is no [`Error`](std::error::Error), so `?`
+    /// does not pass it on.
     ///
     /// ```
     /// let failed = go_runtime::spawn(|| panic!("no luck"));
@@ -253,7 +261,8 @@ impl<T> JoinHandle<T> {
         if !self.has_ended() {
             let parker = Parker::new();
             let ours = ptr::from_ref(&parker).cast_mut();
-            // If this fails the goroutine has just ended. There is one handle, so nobody else can wait here.
+            // If this fails the goroutine has just ended. There is one handle, so nobody else can
+            // wait here.
             if joiner
                 .compare_exchange(ptr::null_mut(), ours, Ordering::AcqRel, Ordering::Acquire)
                 .is_ok()

@@ -15,7 +15,8 @@ use crate::channel::{Receiver, Sender, bounded};
 use crate::primitives::atomic::{AtomicPtr, Ordering};
 use crate::sched::{Parker, Wakeup};
 
-/// What a [`JoinHandle`] becomes when it is awaited. Dropping it detaches the goroutine, as dropping the handle does.
+/// What a [`JoinHandle`] becomes when it is awaited. Dropping it detaches the goroutine, as
+/// dropping the handle does.
 ///
 /// ```
 /// let child = go_runtime::spawn(|| 6 * 7);
@@ -32,14 +33,15 @@ pub struct JoinFuture<T> {
     handle: Option<JoinHandle<T>>,
 }
 
-/// A parker that stands in the goroutine's word, in memory of its own. Its owner takes it out, or abandons it to the goroutine.
+/// A parker that stands in the goroutine's word, in memory of its own. Its owner takes it out, or
+/// abandons it to the goroutine.
 struct Joiner {
     parker: NonNull<Parker>,
     wakeup: Arc<Wakeup>,
 }
 
-// SAFETY: a parker of a future may be used and dropped on any thread; the owner and the goroutine that ends the wait are kept apart by
-// the goroutine's word and the wakeup.
+// SAFETY: a parker of a future may be used and dropped on any thread; the owner and the goroutine
+// that ends the wait are kept apart by the goroutine's word and the wakeup.
 unsafe impl Send for Joiner {}
 // SAFETY: nothing is done through a shared reference.
 unsafe impl Sync for Joiner {}
@@ -83,7 +85,8 @@ impl Joiner {
         } else {
             // The goroutine has taken it out, and ends the wait.
             let wakeup = Arc::clone(&self.wakeup);
-            // SAFETY: a parker may be dropped anywhere, and borrows nothing. The goroutine does end the wait.
+            // SAFETY: a parker may be dropped anywhere, and borrows nothing. The goroutine does end
+            // the wait.
             unsafe { wakeup.abandon(Box::new(move || self.free())) };
         }
     }

@@ -23,7 +23,8 @@ impl<R: Termination + 'static> MainResult for R {}
 
 /// Runs `main` as a goroutine named "main", waits for it, and returns its exit code.
 ///
-/// Called on the program's first thread. A panic goes on in that thread, so that the exit code is Rust's own, 101.
+/// Called on the program's first thread. A panic goes on in that thread, so that the exit code is
+/// Rust's own, 101.
 #[doc(hidden)]
 #[track_caller]
 pub fn run_main<R: MainResult>(main: fn() -> R, config: Config) -> ExitCode {
@@ -47,7 +48,8 @@ pub fn run_main<R: MainResult>(main: fn() -> R, config: Config) -> ExitCode {
         }
     };
     let builder = Builder::new().name("main").stack_size(stack_size);
-    // What `main` returns need not be `Send`: it is turned into an exit code, and its error printed, over there.
+    // What `main` returns need not be `Send`: it is turned into an exit code, and its error
+    // printed, over there.
     match builder.spawn(move || main().report()) {
         Ok(handle) => handle
             .join()

@@ -53,7 +53,8 @@ pub fn yield_now() {
     }
 }
 
-/// The caller has looked for something that is not there, and will not wait: should it do so all the time, others have to run too.
+/// The caller has looked for something that is not there, and will not wait: should it do so all
+/// the time, others have to run too.
 pub(crate) fn polled_in_vain() {
     if let Some(worker) = Worker::current() {
         worker.note_vain_poll();
@@ -78,7 +79,8 @@ fn end_slice() {
     }
 }
 
-/// Looks a moment later, for one who waits for a lock and has looked `rounds` times: `false` if it should queue instead.
+/// Looks a moment later, for one who waits for a lock and has looked `rounds` times: `false` if it
+/// should queue instead.
 pub(crate) fn spin_for_lock(rounds: u32) -> bool {
     // A thread that is no worker knows nothing of who else runs.
     let worth_it = rounds < LOCK_ROUNDS && Worker::current().is_none_or(Worker::may_spin_for_lock);
@@ -98,7 +100,8 @@ pub(crate) fn may_switch() -> bool {
     })
 }
 
-/// The caller's number, by which it knows itself again: no other goroutine or thread that lives has it, and it is not 0.
+/// The caller's number, by which it knows itself again: no other goroutine or thread that lives has
+/// it, and it is not 0.
 pub(crate) fn caller() -> usize {
     thread_local! {
         static HERE: u8 = const { 0 };
@@ -156,11 +159,13 @@ impl<T> Drop for Parcel<T> {
     }
 }
 
-/// How often, and how long each time, as in Go: a holder that is running will mostly be done by then.
+/// How often, and how long each time, as in Go: a holder that is running will mostly be done by
+/// then.
 const LOCK_ROUNDS: u32 = 4;
 const LOCK_SPINS: u32 = 30;
 
-/// Lets others run who cannot otherwise, because they have been woken and wait behind the calling goroutine.
+/// Lets others run who cannot otherwise, because they have been woken and wait behind the calling
+/// goroutine.
 #[cold]
 pub(crate) fn give_way() {
     if let Some(worker) = Worker::current()
@@ -188,7 +193,8 @@ pub fn gomaxprocs() -> usize {
 /// Returns how many goroutines there are: started or not, running or blocked, with a thread of
 /// their own or without. Go's `runtime.NumGoroutine`.
 ///
-/// A goroutine that somebody has joined is not counted any more. While others start and end, the number may be a moment old.
+/// A goroutine that somebody has joined is not counted any more. While others start and end, the
+/// number may be a moment old.
 ///
 /// # Panics
 /// If the runtime cannot start.

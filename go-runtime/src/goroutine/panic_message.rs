@@ -2,11 +2,13 @@
 
 use std::any::Any;
 
-/// The text of a panic, from the payload that [`JoinHandle::join`](crate::JoinHandle::join) and its like return.
+/// The text of a panic, from the payload that [`JoinHandle::join`](crate::JoinHandle::join) and its
+/// like return.
 ///
-/// That is a `&str` or a `String`, whichever the compiler has made of `panic!(...)`. A payload of another type, as
-/// [`resume_unwind`](std::panic::resume_unwind) and `panic_any` can throw, has no text: then it is what std prints, `Box<dyn Any>`.
-/// (`&payload` without the `*` is a payload, too: a box in which the payload is. Its text is that of what is in it.)
+/// That is a `&str` or a `String`, whichever the compiler has made of `panic!(...)`. A payload of
+/// another type, as [`resume_unwind`](std::panic::resume_unwind) and `panic_any` can throw, has no
+/// text: then it is what std prints, `Box<dyn Any>`. (`&payload` without the `*` is a payload, too:
+/// a box in which the payload is. Its text is that of what is in it.)
 ///
 /// ```
 /// use go_runtime::{go, panic_message};

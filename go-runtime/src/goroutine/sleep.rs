@@ -21,7 +21,8 @@ pub(crate) fn sleep_until(when: Option<Instant>) {
 pub fn park_forever() -> ! {
     loop {
         sleep_until(None);
-        // Not reached in a goroutine; a thread may be woken by somebody who unparks it by its handle.
+        // Not reached in a goroutine; a thread may be woken by somebody who unparks it by its
+        // handle.
         thread::yield_now();
     }
 }

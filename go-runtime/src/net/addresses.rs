@@ -8,7 +8,8 @@ use std::vec;
 
 use crate::blocking::blocking_io;
 
-/// What stands for one address or several: std's trait of this name, for the same types. Only looking up a name waits, and parks the goroutine.
+/// What stands for one address or several: std's trait of this name, for the same types. Only
+/// looking up a name waits, and parks the goroutine.
 ///
 /// It cannot be implemented for others: turn those into one of these.
 ///

@@ -13,14 +13,16 @@ use crate::clock;
 const SHORTEST: Duration = Duration::from_millis(5);
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// How long to pause before the next attempt, if the last one failed so that the next would at once as well.
+/// How long to pause before the next attempt, if the last one failed so that the next would at once
+/// as well.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     pause: Option<Duration>,
 }
 
 impl Backoff {
-    /// Pauses if need be, unless `done` is ready before, or the descriptor's operations are not to wait so long.
+    /// Pauses if need be, unless `done` is ready before, or the descriptor's operations are not to
+    /// wait so long.
     pub(super) fn wait<T: AsFd>(&self, fd: &Fd<T>, done: Done<'_>) {
         if fd.never_waits() {
             return;
@@ -36,7 +38,9 @@ impl Backoff {
 
     /// Learns from an attempt.
     pub(super) fn note<T>(&mut self, result: &io::Result<T>) {
-        let fails_again = matches!(result, Err(error) if is_short_of_something(error) || error.kind() == io::ErrorKind::TimedOut);
+        let fails_again = result.as_ref().err().is_some_and(|error| {
+            is_short_of_something(error) || error.kind() == io::ErrorKind::TimedOut
+        });
         self.pause = fails_again.then(|| match self.pause {
             Some(pause) => LONGEST.min(pause * 2),
             None => SHORTEST,
@@ -44,7 +48,8 @@ impl Backoff {
     }
 }
 
-/// Of what others have to give back first: the connection stays in the listener's queue, so that the poller has nothing new to tell.
+/// Of what others have to give back first: the connection stays in the listener's queue, so that
+/// the poller has nothing new to tell.
 fn is_short_of_something(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),

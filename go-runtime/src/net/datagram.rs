@@ -1,8 +1,10 @@
 //! What the datagram sockets have in common, over UDP and in the Unix domain.
 
-/// Receiving, and sending to the connected peer, of a socket with a field `fd: Arc<Fd<..>>`; also with a done channel.
+/// Receiving, and sending to the connected peer, of a socket with a field `fd: Arc<Fd<..>>`; also
+/// with a done channel.
 ///
-/// A receive takes one datagram, by `$recv` or `$recv_from`: that says nothing of whether there are more.
+/// A receive takes one datagram, by `$recv` or `$recv_from`: that says nothing of whether there are
+/// more.
 macro_rules! datagram {
     ($name:ident, $address:ty, $recv:expr, $recv_from:expr) => {
         impl $name {
@@ -33,10 +35,12 @@ macro_rules! datagram {
                     .drive(Way::Write, done, |io| io.send(buf).map(Left::More))
             }
 
-            /// Waits for a datagram, from whom it may be, and returns its length. If it is longer than `buf`, the rest of it is lost.
+            /// Waits for a datagram, from whom it may be, and returns its length. If it is longer
+            /// than `buf`, the rest of it is lost.
             ///
             /// # Errors
-            /// The system's; after a timeout or the deadline, [`TimedOut`](io::ErrorKind::TimedOut): it has received nothing then.
+            /// The system's; after a timeout or the deadline,
+            /// [`TimedOut`](io::ErrorKind::TimedOut): it has received nothing then.
             pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
                 self.recv_until(buf, None)
             }
@@ -52,8 +56,9 @@ macro_rules! datagram {
             /// Sends a datagram to the peer that it is connected to, and returns its length.
             ///
             /// # Errors
-            /// The system's: it may be connected to none, or the datagram be too long. After a timeout or the deadline,
-            /// [`TimedOut`](io::ErrorKind::TimedOut): it has sent nothing then.
+            /// The system's: it may be connected to none, or the datagram be too long. After a
+            /// timeout or the deadline, [`TimedOut`](io::ErrorKind::TimedOut): it has sent nothing
+            /// then.
             pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
                 self.send_until(buf, None)
             }

@@ -11,17 +11,20 @@ use crate::channel::observe::Observable;
 /// What may end an operation besides: its done channel.
 pub(super) type Done<'a> = Option<&'a dyn Observable>;
 
-/// A stream, a datagram socket, a listener or an [`Fd`](super::Fd) whose operations end when a done channel is closed, or has a message: then they fail, and [`is_done`] says of the
-/// error that this is why. The message is not received. If it is closed, or has one, from the beginning, an operation fails even if it need not wait.
+/// A stream, a datagram socket, a listener or an [`Fd`](super::Fd) whose operations end when a done
+/// channel is closed, or has a message: then they fail, and [`is_done`] says of the error that this
+/// is why. The message is not received. If it is closed, or has one, from the beginning, an
+/// operation fails even if it need not wait.
 ///
-/// What had been read until then has been returned, and what had not is still there to be read: nothing is lost. Made by `with_done` of
-/// [`TcpStream`](super::TcpStream), [`TcpListener`](super::TcpListener) and their like, and of
-/// [`Dialer`](super::Dialer). A stream has [`Read`](io::Read) and [`Write`](io::Write) then.
+/// What had been read until then has been returned, and what had not is still there to be read:
+/// nothing is lost. Made by `with_done` of [`TcpStream`](super::TcpStream),
+/// [`TcpListener`](super::TcpListener) and their like, and of [`Dialer`](super::Dialer). A stream
+/// has [`Read`](io::Read) and [`Write`](io::Write) then.
 ///
 /// A write of several parts (`write_all`) that is ended leaves the peer with some of them, and the
-/// writer cannot tell how many, as with any error of a write. Write answers that are to arrive whole
-/// to the stream itself, with a deadline. [A server that stops](super#a-server-that-stops) is shown
-/// in the module's documentation.
+/// writer cannot tell how many, as with any error of a write. Write answers that are to arrive
+/// whole to the stream itself, with a deadline. [A server that stops](super#a-server-that-stops) is
+/// shown in the module's documentation.
 ///
 /// Connecting and looking up names are ended by a done channel with a [`Dialer`](super::Dialer).
 ///

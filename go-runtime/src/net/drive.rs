@@ -1,5 +1,6 @@
-//! How an operation on a descriptor runs: it is attempted, and again whenever the poller has told something, until it does not say that it would block, its time
-//! is over, or its done channel is ready.
+//! How an operation on a descriptor runs: it is attempted, and again whenever the poller has told
+//! something, until it does not say that it would block, its time is over, or its done channel is
+//! ready.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -21,7 +22,8 @@ pub(super) enum Left<R> {
 }
 
 impl Left<usize> {
-    /// `n` of `len` bytes of a stream: if it is not all, there is no more for now; if it is nothing, this is another matter.
+    /// `n` of `len` bytes of a stream: if it is not all, there is no more for now; if it is
+    /// nothing, this is another matter.
     pub(super) fn of_partial(n: usize, len: usize) -> Left<usize> {
         if 0 < n && n < len {
             Left::Nothing(n)
@@ -45,7 +47,8 @@ impl<R> Left<R> {
 }
 
 impl<T: AsFd> Fd<T> {
-    /// Runs `attempt` until it does not say that it would block, and waits in between. If `done` is ready, it does neither.
+    /// Runs `attempt` until it does not say that it would block, and waits in between. If `done` is
+    /// ready, it does neither.
     #[inline]
     pub(super) fn drive<R>(
         &self,
@@ -56,8 +59,8 @@ impl<T: AsFd> Fd<T> {
         in_vain_if_failed(self.drive_quickly(way, done, false, attempt))
     }
 
-    /// [`drive`](Self::drive), for an operation that may not have to wait though the poller has told nothing since another one had to: the first attempt
-    /// is made whatever is known.
+    /// [`drive`](Self::drive), for an operation that may not have to wait though the poller has
+    /// told nothing since another one had to: the first attempt is made whatever is known.
     #[inline]
     pub(super) fn drive_unknown<R>(
         &self,
@@ -125,7 +128,8 @@ impl<T: AsFd> Fd<T> {
         }
     }
 
-    /// The first attempt would have blocked, or is known to. `looked`: `done` was not ready when it was made, so it need not be asked before the next.
+    /// The first attempt would have blocked, or is known to. `looked`: `done` was not ready when it
+    /// was made, so it need not be asked before the next.
     fn drive_slowly<R>(
         &self,
         way: Way,
@@ -155,10 +159,12 @@ impl<T: AsFd> Fd<T> {
                 Woken::ByDone => return Err(done::error()),
                 Woken::ByEdge if !limits.is_over() => {}
                 Woken::TimedOut if limit().is_none_or(|limit| limit > clock::now()) => {
-                    // The deadline has been put off meanwhile, or it was the moment of a done channel whose message another has taken.
+                    // The deadline has been put off meanwhile, or it was the moment of a done
+                    // channel whose message another has taken.
                 }
                 Woken::ByEdge | Woken::TimedOut => {
-                    // What has come in time may not have been told yet, or told only now, where the worker had much else to do: the system would give it.
+                    // What has come in time may not have been told yet, or told only now, where the
+                    // worker had much else to do: the system would give it.
                     return match attempt(self.get_ref()) {
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                             Err(io::ErrorKind::TimedOut.into())
@@ -188,7 +194,8 @@ fn fail_if_done(done: Done<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Who asks again and again for what fails at once (an `accept` without descriptors, a read after the deadline) lets others run.
+/// Who asks again and again for what fails at once (an `accept` without descriptors, a read after
+/// the deadline) lets others run.
 #[inline]
 pub(super) fn in_vain_if_failed<R>(result: io::Result<R>) -> io::Result<R> {
     if result.is_err() {

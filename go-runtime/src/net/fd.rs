@@ -1,4 +1,5 @@
-//! A descriptor that goroutines wait for: its registration, directions and limits. How its operations run is in `drive`.
+//! A descriptor that goroutines wait for: its registration, directions and limits. How its
+//! operations run is in `drive`.
 
 use std::fmt;
 use std::io;
@@ -15,18 +16,23 @@ use super::readiness::{Direction, Directions};
 use crate::channel::Receiver;
 use crate::sched::Registration;
 
-/// Anything with a file descriptor that the system can wait for: a socket, a pipe, a `timerfd`, another library's connection.
-/// Its operations park the goroutine until the descriptor is ready; on a plain thread they block the thread.
+/// Anything with a file descriptor that the system can wait for: a socket, a pipe, a `timerfd`,
+/// another library's connection. Its operations park the goroutine until the descriptor is ready;
+/// on a plain thread they block the thread.
 ///
-/// The descriptor has to be *non-blocking*: an operation that the system lets wait holds the worker. [`Fd::new`] sees to it, for all who share what is open: of
-/// a terminal these are the standard output and the programs that run there before and after, which do not expect it. For the standard input there is
-/// [`io::stdin`](crate::io::stdin).
+/// The descriptor has to be *non-blocking*: an operation that the system lets wait holds the
+/// worker. [`Fd::new`] sees to it, for all who share what is open: of a terminal these are the
+/// standard output and the programs that run there before and after, which do not expect it. For
+/// the standard input there is [`io::stdin`](crate::io::stdin).
 ///
-/// Readiness is told to one goroutine at a time for each direction; it may be used from several, also of different workers, and readers
-/// do not wait for writers. It is cheapest on the worker where it was waited for first.
+/// Readiness is told to one goroutine at a time for each direction; it may be used from several,
+/// also of different workers, and readers do not wait for writers. It is cheapest on the worker
+/// where it was waited for first.
 ///
-/// While it is in here `T` must keep the same descriptor: if it is exchanged, nobody is told of the new one's readiness. It should be in one `Fd` at a time, shared
-/// by reference or in an `Arc`: two that borrow it may both be told, or one fails with [`AlreadyExists`](io::ErrorKind::AlreadyExists) when it has to wait.
+/// While it is in here `T` must keep the same descriptor: if it is exchanged, nobody is told of the
+/// new one's readiness. It should be in one `Fd` at a time, shared by reference or in an `Arc`: two
+/// that borrow it may both be told, or one fails with
+/// [`AlreadyExists`](io::ErrorKind::AlreadyExists) when it has to wait.
 ///
 /// ```
 /// use std::io::{self, Read, Write};
@@ -98,13 +104,16 @@ impl<T: AsFd> Fd<T> {
         self.io
     }
 
-    /// Runs `operation`, and again whenever the descriptor has become readable, as long as it says [`WouldBlock`](io::ErrorKind::WouldBlock).
+    /// Runs `operation`, and again whenever the descriptor has become readable, as long as it says
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock).
     ///
-    /// `WouldBlock` is the system's word: who says it though something was there waits until more comes.
+    /// `WouldBlock` is the system's word: who says it though something was there waits until more
+    /// comes.
     ///
     /// # Errors
-    /// The operation's others; [`TimedOut`](io::ErrorKind::TimedOut) after the [deadline](Self::set_read_deadline); and if the system cannot
-    /// wait for such a descriptor: of a file or a directory Linux then says that the operation is not permitted.
+    /// The operation's others; [`TimedOut`](io::ErrorKind::TimedOut) after the
+    /// [deadline](Self::set_read_deadline); and if the system cannot wait for such a descriptor: of
+    /// a file or a directory Linux then says that the operation is not permitted.
     pub fn read_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.drive(Way::Read, None, |io| operation(io).map(Left::More))
     }
@@ -117,7 +126,8 @@ impl<T: AsFd> Fd<T> {
         self.drive(Way::Write, None, |io| operation(io).map(Left::More))
     }
 
-    /// After that moment reads fail with [`TimedOut`](io::ErrorKind::TimedOut), also those that wait already; `None`: they wait for ever.
+    /// After that moment reads fail with [`TimedOut`](io::ErrorKind::TimedOut), also those that
+    /// wait already; `None`: they wait for ever.
     ///
     /// # Errors
     /// None at present. It is a `Result` as for the timeouts, which std has, too.
@@ -127,7 +137,8 @@ impl<T: AsFd> Fd<T> {
         Ok(())
     }
 
-    /// After that moment writes fail with [`TimedOut`](io::ErrorKind::TimedOut), also those that wait already; `None`: they wait for ever.
+    /// After that moment writes fail with [`TimedOut`](io::ErrorKind::TimedOut), also those that
+    /// wait already; `None`: they wait for ever.
     ///
     /// # Errors
     /// None at present. It is a `Result` as for the timeouts, which std has, too.

@@ -1,4 +1,5 @@
-//! How long the operations of one direction may take: a timeout for each, and a moment after which none may wait.
+//! How long the operations of one direction may take: a timeout for each, and a moment after which
+//! none may wait.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,14 +1,16 @@
 //! What the listeners have in common, over TCP and in the Unix domain.
 
-/// `accept` and what belongs to it, of a listener with a field `fd: Arc<Fd<$std>>`, and its iterator.
+/// `accept` and what belongs to it, of a listener with a field `fd: Arc<Fd<$std>>`, and its
+/// iterator.
 macro_rules! listener {
     ($name:ident, $std:ty, $stream:ident, $address:ty, $incoming:ident) => {
         impl $name {
             /// Waits for a connection.
             ///
             /// # Errors
-            /// The system's: there may be no descriptor for it (`EMFILE`; then it stays in the queue), or the other side has given up
-            /// meanwhile. After the [deadline](Self::set_deadline), [`TimedOut`](io::ErrorKind::TimedOut).
+            /// The system's: there may be no descriptor for it (`EMFILE`; then it stays in the
+            /// queue), or the other side has given up meanwhile. After the
+            /// [deadline](Self::set_deadline), [`TimedOut`](io::ErrorKind::TimedOut).
             pub fn accept(&self) -> io::Result<($stream, $address)> {
                 self.accept_until(None)
             }
@@ -26,9 +28,10 @@ macro_rules! listener {
 
             /// The connections as they come, without end.
             ///
-            /// After an error for which the next connection would fail at once, such as that there are no descriptors (`EMFILE`), asking for the next one pauses
-            /// first: for 5 ms, and after each such error for twice as long, up to a second, but not beyond the deadline, and not at all if the listener is
-            /// [non-blocking](Self::set_nonblocking).
+            /// After an error for which the next connection would fail at once, such as that there
+            /// are no descriptors (`EMFILE`), asking for the next one pauses first: for 5 ms, and
+            /// after each such error for twice as long, up to a second, but not beyond the
+            /// deadline, and not at all if the listener is [non-blocking](Self::set_nonblocking).
             pub fn incoming(&self) -> $incoming<'_> {
                 $incoming {
                     listener: self,
@@ -54,7 +57,8 @@ macro_rules! listener {
                 })
             }
 
-            /// After that moment `accept` fails with [`TimedOut`](io::ErrorKind::TimedOut), also where it waits already; `None`: there is none.
+            /// After that moment `accept` fails with [`TimedOut`](io::ErrorKind::TimedOut), also
+            /// where it waits already; `None`: there is none.
             ///
             /// # Errors
             /// None at present. It is a `Result` as for the timeouts, which std has, too.
@@ -67,8 +71,9 @@ macro_rules! listener {
                 WithDone::new(self, done)
             }
 
-            /// Whether operations that would have to wait fail with [`WouldBlock`](io::ErrorKind::WouldBlock), for all handles. To the system the
-            /// socket is non-blocking always.
+            /// Whether operations that would have to wait fail with
+            /// [`WouldBlock`](io::ErrorKind::WouldBlock), for all handles. To the system the socket
+            /// is non-blocking always.
             ///
             /// # Errors
             /// None at present. It is a `Result` as for the timeouts, which std has, too.
@@ -86,7 +91,11 @@ macro_rules! listener {
             }
         }
 
-        #[doc = concat!("The connections that a [`", stringify!($name), "`] accepts: it never ends. After an error that the next attempt would meet as well (the process has no descriptors left, or the deadline is over) it pauses.")]
+        #[doc = concat!("The connections that a [`", stringify!($name), "`] accepts.")]
+        ///
+        /// The iterator never ends.
+        /// After an error that the next attempt would meet as well (the process has no descriptors
+        /// left, or the deadline is over) it pauses.
         #[derive(Debug)]
         pub struct $incoming<'a> {
             listener: &'a $name,
@@ -122,7 +131,8 @@ macro_rules! listener {
                 self.socket.accept_until(Some(self.done))
             }
 
-            /// The connections as they come, with pauses after errors if need be. It ends when the done channel is closed.
+            /// The connections as they come, with pauses after errors if need be. It ends when the
+            /// done channel is closed.
             pub fn incoming(&self) -> impl Iterator<Item = io::Result<$stream>> + use<'a, D> {
                 let (listener, mut backoff) = (*self, Backoff::default());
                 std::iter::from_fn(move || {

@@ -7,18 +7,21 @@
 //! operations that a [done channel](WithDone) ends, and a [`Dialer`] that connects by name within a
 //! time limit. For descriptors that are not here there is [`Fd`].
 //!
-//! Names are looked up on a thread for [`blocking`](crate::blocking()) calls. In a goroutine that unwinds, operations block the worker, as all do there
-//! ([panics](crate#panics)); they then go on within some 10 ms of what they wait for.
+//! Names are looked up on a thread for [`blocking`](crate::blocking()) calls. In a goroutine that
+//! unwinds, operations block the worker, as all do there ([panics](crate#panics)); they then go on
+//! within some 10 ms of what they wait for.
 //!
-//! Over IP there are [`TcpListener`], [`TcpStream`] and [`UdpSocket`]; in the Unix domain, where addresses are paths, [`UnixListener`], [`UnixStream`] and
-//! [`UnixDatagram`], which std has in [`std::os::unix::net`]; of what has the same name there, this module's begin with `Unix`: [`UnixSocketAddr`], [`UnixIncoming`].
+//! Over IP there are [`TcpListener`], [`TcpStream`] and [`UdpSocket`]; in the Unix domain, where
+//! addresses are paths, [`UnixListener`], [`UnixStream`] and [`UnixDatagram`], which std has in
+//! [`std::os::unix::net`]; of what has the same name there, this module's begin with `Unix`:
+//! [`UnixSocketAddr`], [`UnixIncoming`].
 //!
 //! Only for Unix systems as yet.
 //!
 //! # A server that stops
 //!
-//! One channel tells all goroutines: those that wait for a connection or a request end, and those that answer do so first. Whoever still connects is refused once the
-//! listener is dropped.
+//! One channel tells all goroutines: those that wait for a connection or a request end, and those
+//! that answer do so first. Whoever still connects is refused once the listener is dropped.
 //!
 //! ```no_run
 //! use std::io::{self, BufRead, BufReader, Write};
@@ -66,8 +69,9 @@
 //!
 //! # When a connection ends
 //!
-//! A connection that is closed while there is something to be read is reset, and what was written last may be lost with it: to make sure that it arrives,
-//! `shutdown(Shutdown::Write)` and read to the end, with a deadline.
+//! A connection that is closed while there is something to be read is reset, and what was written
+//! last may be lost with it: to make sure that it arrives, `shutdown(Shutdown::Write)` and read to
+//! the end, with a deadline.
 
 mod addresses;
 mod backoff;

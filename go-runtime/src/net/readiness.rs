@@ -1,7 +1,7 @@
 //! What is known of a descriptor's readiness, and who waits for it.
 //!
-//! The poller's events are [edges](Edges), counted for each direction. A waiter that one has woken, and that has not used up all there was, passes it on to
-//! the next.
+//! The poller's events are [edges](Edges), counted for each direction. A waiter that one has woken,
+//! and that has not used up all there was, passes it on to the next.
 
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -19,7 +19,8 @@ pub(super) struct Directions {
 }
 
 impl Directions {
-    /// The caller has shut down reading, writing or both: those who wait look again. (In the Unix domain there is no event for one whose writing ends.)
+    /// The caller has shut down reading, writing or both: those who wait look again. (In the Unix
+    /// domain there is no event for one whose writing ends.)
     pub(super) fn note_shutdown(&self, how: Shutdown) {
         if how != Shutdown::Write {
             self.read.note_edge(true);
@@ -49,7 +50,8 @@ const TELLS_OF_URGENT_DATA: bool = cfg!(any(target_os = "linux", target_os = "an
 
 pub(super) struct Direction {
     edges: Edges,
-    /// The count of edges at which an operation has found nothing more to be possible; 0 if none has.
+    /// The count of edges at which an operation has found nothing more to be possible; 0 if none
+    /// has.
     drained: AtomicUsize,
     /// How many wait, or are about to.
     waiters: AtomicU32,
@@ -99,9 +101,11 @@ impl Direction {
         self.drained.store(at.number(), Ordering::Relaxed);
     }
 
-    /// An attempt that began at `at` has done less than it could have, as if nothing more were possible.
+    /// An attempt that began at `at` has done less than it could have, as if nothing more were
+    /// possible.
     ///
-    /// A read also ends where urgent data is. If that is why, the last event before `at` told of it: what comes later has an event of its own.
+    /// A read also ends where urgent data is. If that is why, the last event before `at` told of
+    /// it: what comes later has an event of its own.
     #[inline]
     pub(super) fn note_partial(&self, at: Edge) {
         if !self.ends_early.load(Ordering::Relaxed) {
@@ -110,7 +114,8 @@ impl Direction {
     }
 
     /// Something may still be possible: one of the others who wait should look.
-    // One who was there when the edge came that has woken the caller is counted by now, by the lock of the queue; one who came later has looked for itself.
+    // One who was there when the edge came that has woken the caller is counted by now, by the lock
+    // of the queue; one who came later has looked for itself.
     #[inline]
     pub(super) fn pass_on(&self) {
         if self.waiters.load(Ordering::Relaxed) > 0 {
@@ -123,7 +128,8 @@ impl Direction {
         self.edges.wake_all();
     }
 
-    /// Waits for an edge after `at`, or for `done`, but not after `limit` says, which must neither block nor panic. It may end too soon.
+    /// Waits for an edge after `at`, or for `done`, but not after `limit` says, which must neither
+    /// block nor panic. It may end too soon.
     pub(super) fn wait(
         &self,
         at: Edge,

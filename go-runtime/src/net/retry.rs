@@ -1,6 +1,8 @@
-//! Operations that the system does not say have become possible: they are tried again, after pauses that grow.
+//! Operations that the system does not say have become possible: they are tried again, after pauses
+//! that grow.
 //!
-//! In the Unix domain these are connecting while the listener's queue is full, and sending to another than the connected peer while its queue is.
+//! In the Unix domain these are connecting while the listener's queue is full, and sending to
+//! another than the connected peer while its queue is.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -19,8 +21,8 @@ const FIRST_PAUSE: Duration = Duration::from_micros(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
 impl<T: AsFd> Fd<T> {
-    /// [`drive`](Self::drive) without the poller. It takes no part in its direction's wake-ups, which are meant for those who wait for what
-    /// the poller tells.
+    /// [`drive`](Self::drive) without the poller. It takes no part in its direction's wake-ups,
+    /// which are meant for those who wait for what the poller tells.
     pub(super) fn retry<R>(
         &self,
         way: Way,

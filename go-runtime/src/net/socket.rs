@@ -1,10 +1,13 @@
-//! What all sockets have in common: conversions from and to std's types; and what all have that read and write: handles, timeouts, deadlines.
+//! What all sockets have in common: conversions from and to std's types; and what all have that
+//! read and write: handles, timeouts, deadlines.
 
-/// Handles, timeouts and deadlines of a socket type with a field `fd: Arc<Fd<$std>>` that reads and writes.
+/// Handles, timeouts and deadlines of a socket type with a field `fd: Arc<Fd<$std>>` that reads and
+/// writes.
 macro_rules! socket {
     ($name:ident, $std:ty) => {
         impl $name {
-            /// Another handle of the same socket. It shares everything with this one, timeouts and deadlines included.
+            /// Another handle of the same socket. It shares everything with this one, timeouts and
+            /// deadlines included.
             ///
             /// # Errors
             /// None at present. It is a `Result` as for the timeouts, which std has, too.
@@ -14,7 +17,8 @@ macro_rules! socket {
                 })
             }
 
-            /// How long a read may wait; then it fails with [`TimedOut`](io::ErrorKind::TimedOut). `None`: for ever.
+            /// How long a read may wait; then it fails with [`TimedOut`](io::ErrorKind::TimedOut).
+            /// `None`: for ever.
             ///
             /// # Errors
             /// If it is zero.
@@ -22,7 +26,8 @@ macro_rules! socket {
                 set_timeout(&self.fd, Way::Read, timeout)
             }
 
-            /// How long a write may wait; then it fails with [`TimedOut`](io::ErrorKind::TimedOut). `None`: for ever.
+            /// How long a write may wait; then it fails with [`TimedOut`](io::ErrorKind::TimedOut).
+            /// `None`: for ever.
             ///
             /// # Errors
             /// If it is zero.
@@ -46,8 +51,9 @@ macro_rules! socket {
                 Ok(self.fd.limits(Way::Write).timeout())
             }
 
-            /// After that moment reads and writes fail with [`TimedOut`](io::ErrorKind::TimedOut), also those that wait already, until another
-            /// deadline is set; `None`: there is none. As Go's `SetDeadline`.
+            /// After that moment reads and writes fail with [`TimedOut`](io::ErrorKind::TimedOut),
+            /// also those that wait already, until another deadline is set; `None`: there is none.
+            /// As Go's `SetDeadline`.
             ///
             /// # Errors
             /// None at present. It is a `Result` as for the timeouts, which std has, too.
@@ -72,8 +78,9 @@ macro_rules! socket {
                 self.fd.set_write_deadline(deadline)
             }
 
-            /// Whether operations that would have to wait fail with [`WouldBlock`](io::ErrorKind::WouldBlock), for all handles. To the system the
-            /// socket is non-blocking always.
+            /// Whether operations that would have to wait fail with
+            /// [`WouldBlock`](io::ErrorKind::WouldBlock), for all handles. To the system the socket
+            /// is non-blocking always.
             ///
             /// # Errors
             /// None at present. It is a `Result` as for the timeouts, which std has, too.
@@ -109,7 +116,8 @@ pub(super) use socket;
 macro_rules! convert {
     ($name:ident, $std:ty) => {
         impl From<$std> for $name {
-            /// Makes the socket non-blocking, and with it all duplicates of its descriptor. Timeouts that std's type had are not taken over.
+            /// Makes the socket non-blocking, and with it all duplicates of its descriptor.
+            /// Timeouts that std's type had are not taken over.
             ///
             /// # Panics
             /// If the system refuses that, as it does for no open socket.
@@ -122,8 +130,9 @@ macro_rules! convert {
         }
 
         impl From<$name> for $std {
-            /// Makes the socket blocking again. If another handle of it is in use, it gets a duplicate, and the socket stays non-blocking, since the
-            /// system does not tell the two apart. Timeouts and deadlines stay behind.
+            /// Makes the socket blocking again. If another handle of it is in use, it gets a
+            /// duplicate, and the socket stays non-blocking, since the system does not tell the two
+            /// apart. Timeouts and deadlines stay behind.
             ///
             /// # Panics
             /// If there is another handle, and the system has no descriptor for a duplicate.

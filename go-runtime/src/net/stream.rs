@@ -1,7 +1,8 @@
 //! What the streams have in common, over TCP and in the Unix domain.
 
-/// `Read`, `Write` and `shutdown` of a stream with a field `fd: Arc<Fd<..>>`. `$left` says what a read of so many bytes, for so many, has left, and
-/// `$drive_write` is how the descriptor is driven to write.
+/// `Read`, `Write` and `shutdown` of a stream with a field `fd: Arc<Fd<..>>`. `$left` says what a
+/// read of so many bytes, for so many, has left, and `$drive_write` is how the descriptor is driven
+/// to write.
 macro_rules! stream {
     ($name:ident, $left:expr, $drive_write:ident) => {
         impl $name {

@@ -20,10 +20,11 @@ use super::stream::stream;
 use crate::channel::Receiver;
 use crate::clock;
 
-/// A TCP connection: [`std::net::TcpStream`], but that blocking parks the goroutine (on a plain thread it blocks the thread).
+/// A TCP connection: [`std::net::TcpStream`], but that blocking parks the goroutine (on a plain
+/// thread it blocks the thread).
 ///
-/// Reads and writes are `Read` and `Write`, also of `&TcpStream`, so several goroutines may use it; it is closed when the last
-/// [clone](Self::try_clone) goes.
+/// Reads and writes are `Read` and `Write`, also of `&TcpStream`, so several goroutines may use it;
+/// it is closed when the last [clone](Self::try_clone) goes.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -66,7 +67,8 @@ impl TcpStream {
     /// Connects, but waits for `timeout` at most.
     ///
     /// # Errors
-    /// The system's; [`TimedOut`](io::ErrorKind::TimedOut); [`InvalidInput`](io::ErrorKind::InvalidInput) if `timeout` is zero.
+    /// The system's; [`TimedOut`](io::ErrorKind::TimedOut);
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `timeout` is zero.
     pub fn connect_timeout(address: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
         if timeout.is_zero() {
             return Err(io::Error::new(
@@ -185,10 +187,12 @@ impl<D> WithDone<'_, TcpStream, D> {
     }
 }
 
-/// Listens for TCP connections: [`std::net::TcpListener`], but that blocking parks the goroutine (on a plain thread it blocks the thread).
+/// Listens for TCP connections: [`std::net::TcpListener`], but that blocking parks the goroutine
+/// (on a plain thread it blocks the thread).
 ///
-/// Several goroutines may accept; one is woken for each connection. For options that must be set before it listens (`SO_REUSEPORT`), make one
-/// with the `socket2` crate, and convert it. An example is at [`TcpStream`].
+/// Several goroutines may accept; one is woken for each connection. For options that must be set
+/// before it listens (`SO_REUSEPORT`), make one with the `socket2` crate, and convert it. An
+/// example is at [`TcpStream`].
 pub struct TcpListener {
     fd: Arc<Fd<net::TcpListener>>,
 }

@@ -15,9 +15,11 @@ use super::fd::{Fd, Way, set_timeout};
 use super::socket::{convert, socket};
 use crate::channel::Receiver;
 
-/// A UDP socket: [`std::net::UdpSocket`], but that blocking parks the goroutine (on a plain thread it blocks the thread).
+/// A UDP socket: [`std::net::UdpSocket`], but that blocking parks the goroutine (on a plain thread
+/// it blocks the thread).
 ///
-/// Several goroutines may receive and send; each datagram is received once. It is closed when the last [clone](Self::try_clone) goes.
+/// Several goroutines may receive and send; each datagram is received once. It is closed when the
+/// last [clone](Self::try_clone) goes.
 ///
 /// ```
 /// use go_runtime::{go, net::UdpSocket};
@@ -64,8 +66,8 @@ impl UdpSocket {
         Ok(Self::from_non_blocking(io))
     }
 
-    /// Sets the peer, to the first of the addresses that the system takes: [`send`](Self::send) sends to it, and only its datagrams are
-    /// received. It may be set again. Nothing is sent.
+    /// Sets the peer, to the first of the addresses that the system takes: [`send`](Self::send)
+    /// sends to it, and only its datagrams are received. It may be set again. Nothing is sent.
     ///
     /// If the peer's machine says that nobody receives there, the next operation fails with
     /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused).
@@ -79,8 +81,9 @@ impl UdpSocket {
     /// Sends a datagram to the first of the addresses, and returns its length.
     ///
     /// # Errors
-    /// The system's: the datagram may be too long. [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address. After a timeout or
-    /// the deadline, [`TimedOut`](io::ErrorKind::TimedOut): it has sent nothing then.
+    /// The system's: the datagram may be too long. [`InvalidInput`](io::ErrorKind::InvalidInput) if
+    /// there is no address. After a timeout or the deadline, [`TimedOut`](io::ErrorKind::TimedOut):
+    /// it has sent nothing then.
     pub fn send_to(&self, buf: &[u8], addresses: impl ToSocketAddrs) -> io::Result<usize> {
         self.send_to_until(buf, &addresses, None)
     }
@@ -141,7 +144,8 @@ impl UdpSocket {
         self.fd.get_ref().broadcast()
     }
 
-    /// Whether what it sends to IPv4 multicast addresses is received on this machine too (`IP_MULTICAST_LOOP`).
+    /// Whether what it sends to IPv4 multicast addresses is received on this machine too
+    /// (`IP_MULTICAST_LOOP`).
     ///
     /// # Errors
     /// The system's.
@@ -157,7 +161,8 @@ impl UdpSocket {
         self.fd.get_ref().multicast_loop_v4()
     }
 
-    /// How many routers may pass on what it sends to IPv4 multicast addresses (`IP_MULTICAST_TTL`); 1 at first: it stays in the local network.
+    /// How many routers may pass on what it sends to IPv4 multicast addresses (`IP_MULTICAST_TTL`);
+    /// 1 at first: it stays in the local network.
     ///
     /// # Errors
     /// The system's.
@@ -173,7 +178,8 @@ impl UdpSocket {
         self.fd.get_ref().multicast_ttl_v4()
     }
 
-    /// Whether what it sends to IPv6 multicast addresses is received on this machine too (`IPV6_MULTICAST_LOOP`).
+    /// Whether what it sends to IPv6 multicast addresses is received on this machine too
+    /// (`IPV6_MULTICAST_LOOP`).
     ///
     /// # Errors
     /// The system's.
@@ -205,7 +211,8 @@ impl UdpSocket {
         self.fd.get_ref().ttl()
     }
 
-    /// Also receives what is sent to the multicast address `group`, at this network interface (its address; unspecified: the system chooses).
+    /// Also receives what is sent to the multicast address `group`, at this network interface (its
+    /// address; unspecified: the system chooses).
     ///
     /// # Errors
     /// The system's.
@@ -221,7 +228,8 @@ impl UdpSocket {
         self.fd.get_ref().leave_multicast_v4(group, interface)
     }
 
-    /// Also receives what is sent to the multicast address `group`, at this network interface (its index; 0: the system chooses).
+    /// Also receives what is sent to the multicast address `group`, at this network interface (its
+    /// index; 0: the system chooses).
     ///
     /// # Errors
     /// The system's.

@@ -16,11 +16,12 @@ use super::fd::{Fd, Way, set_timeout};
 use super::socket::{convert, socket};
 use crate::channel::Receiver;
 
-/// A socket for datagrams in the Unix domain: [`std::os::unix::net::UnixDatagram`], but that blocking parks the goroutine (on a plain thread it
-/// blocks the thread).
+/// A socket for datagrams in the Unix domain: [`std::os::unix::net::UnixDatagram`], but that
+/// blocking parks the goroutine (on a plain thread it blocks the thread).
 ///
-/// No datagram is lost on the way: sending waits for the receiver, whose queue may be full. Several goroutines may use it; it is closed when the last
-/// [clone](Self::try_clone) goes. The path that it is bound to stays, and has to be removed.
+/// No datagram is lost on the way: sending waits for the receiver, whose queue may be full. Several
+/// goroutines may use it; it is closed when the last [clone](Self::try_clone) goes. The path that
+/// it is bound to stays, and has to be removed.
 ///
 /// ```
 /// use go_runtime::{go, net::UnixDatagram};
@@ -52,8 +53,9 @@ impl UnixDatagram {
     /// Makes a socket at `path`, to which others can send.
     ///
     /// # Errors
-    /// The system's: [`AddrInUse`](io::ErrorKind::AddrInUse) if the path is there already, whoever has made it.
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it is too long for an address, or has a zero byte in it.
+    /// The system's: [`AddrInUse`](io::ErrorKind::AddrInUse) if the path is there already, whoever
+    /// has made it. [`InvalidInput`](io::ErrorKind::InvalidInput) if it is too long for an address,
+    /// or has a zero byte in it.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         Self::of_blocking(net::UnixDatagram::bind(path)?)
     }
@@ -66,7 +68,8 @@ impl UnixDatagram {
         Self::of_blocking(net::UnixDatagram::bind_addr(address)?)
     }
 
-    /// One without an address: it can send, and receives answers only if it is connected by [`pair`](Self::pair).
+    /// One without an address: it can send, and receives answers only if it is connected by
+    /// [`pair`](Self::pair).
     ///
     /// # Errors
     /// The system's.
@@ -88,7 +91,8 @@ impl UnixDatagram {
         Ok(Self::from_non_blocking(io))
     }
 
-    /// Sets the peer: [`send`](Self::send) sends to it, and only its datagrams are received. It may be set again. It does not wait.
+    /// Sets the peer: [`send`](Self::send) sends to it, and only its datagrams are received. It may
+    /// be set again. It does not wait.
     ///
     /// # Errors
     /// The system's: there may be no such path, or nobody has bound a socket to it
@@ -105,14 +109,16 @@ impl UnixDatagram {
         self.fd.get_ref().connect_addr(address)
     }
 
-    /// Sends a datagram to the socket at `path`, and returns its length. While that one's queue is full, it is tried again, after pauses of
-    /// some milliseconds at most: the system tells of room in the queue of the [connected](Self::connect) peer alone, to which
-    /// [`send`](Self::send) sends.
+    /// Sends a datagram to the socket at `path`, and returns its length. While that one's queue is
+    /// full, it is tried again, after pauses of some milliseconds at most: the system tells of room
+    /// in the queue of the [connected](Self::connect) peer alone, to which [`send`](Self::send)
+    /// sends.
     ///
     /// # Errors
     /// The system's: there may be no such path, or nobody has bound a socket to it
-    /// ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)), or the datagram is too long. After a timeout or the deadline,
-    /// [`TimedOut`](io::ErrorKind::TimedOut): it has sent nothing then.
+    /// ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)), or the datagram is too long.
+    /// After a timeout or the deadline, [`TimedOut`](io::ErrorKind::TimedOut): it has sent nothing
+    /// then.
     pub fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         self.send_to_until(buf, path.as_ref(), None)
     }
@@ -139,8 +145,8 @@ impl UnixDatagram {
             .retry(Way::Write, done, |io| io.send_to_addr(buf, address))
     }
 
-    /// Ends receiving, sending or both, for all handles: what has arrived can still be received, then there are empty datagrams without end; who is
-    /// blocked in receiving goes on.
+    /// Ends receiving, sending or both, for all handles: what has arrived can still be received,
+    /// then there are empty datagrams without end; who is blocked in receiving goes on.
     ///
     /// # Errors
     /// The system's: the socket is not connected.
@@ -179,7 +185,8 @@ fn at_the_end<R>(error: io::Error, nothing: R) -> io::Result<R> {
     }
 }
 
-/// Whether receiving has been shut down. To a non-blocking socket for datagrams Linux says that it would block even then.
+/// Whether receiving has been shut down. To a non-blocking socket for datagrams Linux says that it
+/// would block even then.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_shut(io: &net::UnixDatagram) -> io::Result<bool> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};

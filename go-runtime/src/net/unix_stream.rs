@@ -20,11 +20,12 @@ use super::socket::{convert, socket};
 use super::stream::stream;
 use crate::channel::Receiver;
 
-/// A connection in the Unix domain: [`std::os::unix::net::UnixStream`], but that blocking parks the goroutine (on a plain thread it blocks the
-/// thread).
+/// A connection in the Unix domain: [`std::os::unix::net::UnixStream`], but that blocking parks the
+/// goroutine (on a plain thread it blocks the thread).
 ///
-/// Reads and writes are `Read` and `Write`, also of `&UnixStream`, so several goroutines may use it; it is closed when the last
-/// [clone](Self::try_clone) goes. A write that waits does not see that the peer has shut down its reading only: the system has no event for that.
+/// Reads and writes are `Read` and `Write`, also of `&UnixStream`, so several goroutines may use
+/// it; it is closed when the last [clone](Self::try_clone) goes. A write that waits does not see
+/// that the peer has shut down its reading only: the system has no event for that.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -57,12 +58,14 @@ stream!(UnixStream, Left::of_any, drive_unknown);
 convert!(UnixStream, net::UnixStream);
 
 impl UnixStream {
-    /// Connects to the listener at `path`. While that has as many connections waiting as it lets, it is tried again, after pauses of some
-    /// milliseconds at most, for ever.
+    /// Connects to the listener at `path`. While that has as many connections waiting as it lets,
+    /// it is tried again, after pauses of some milliseconds at most, for ever.
     ///
     /// # Errors
-    /// The system's: there may be no such path, or nobody who listens there ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)).
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is too long for an address (108 bytes on Linux, the final zero included), or has a zero byte in it.
+    /// The system's: there may be no such path, or nobody who listens there
+    /// ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)).
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is too long for an address (108
+    /// bytes on Linux, the final zero included), or has a zero byte in it.
     pub fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
         Self::connect_addr(&SocketAddr::from_pathname(path)?)
     }
@@ -135,11 +138,11 @@ fn abstract_name(address: &SocketAddr) -> Option<&[u8]> {
     std::os::linux::net::SocketAddrExt::as_abstract_name(address)
 }
 
-/// Listens for connections in the Unix domain: [`std::os::unix::net::UnixListener`], but that blocking parks the goroutine (on a plain thread
-/// it blocks the thread).
+/// Listens for connections in the Unix domain: [`std::os::unix::net::UnixListener`], but that
+/// blocking parks the goroutine (on a plain thread it blocks the thread).
 ///
-/// Several goroutines may accept; one is woken for each connection. The path is made when it is bound, and stays when it is dropped: it has to be removed,
-/// or the next cannot bind.
+/// Several goroutines may accept; one is woken for each connection. The path is made when it is
+/// bound, and stays when it is dropped: it has to be removed, or the next cannot bind.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -177,8 +180,9 @@ impl UnixListener {
     /// Makes a socket at `path`, and listens there.
     ///
     /// # Errors
-    /// The system's: [`AddrInUse`](io::ErrorKind::AddrInUse) if the path is there already, whoever has made it.
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it is too long for an address, or has a zero byte in it.
+    /// The system's: [`AddrInUse`](io::ErrorKind::AddrInUse) if the path is there already, whoever
+    /// has made it. [`InvalidInput`](io::ErrorKind::InvalidInput) if it is too long for an address,
+    /// or has a zero byte in it.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         Self::of_blocking(net::UnixListener::bind(path)?)
     }

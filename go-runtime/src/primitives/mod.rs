@@ -1,8 +1,8 @@
 //! The few building blocks under the scheduler and the channels: atomics, a spin lock, a random
 //! source, an elastic pool of threads, hints to the processor and the allocator.
 //!
-//! The protocols above take their atomics from `primitives::atomic`, so that the model checker (`tests/tests/model`) can
-//! compile the very same files with its own in place of these.
+//! The protocols above take their atomics from `primitives::atomic`, so that the model checker
+//! (`tests/tests/model`) can compile the very same files with its own in place of these.
 
 pub(crate) mod backoff;
 pub(crate) mod heap;

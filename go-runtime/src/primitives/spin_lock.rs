@@ -1,10 +1,11 @@
-//! A spin lock for short critical sections (the longest: growing a buffer, and a close, which runs over all who wait).
+//! A spin lock for short critical sections (the longest: growing a buffer, and a close, which runs
+//! over all who wait).
 //!
-//! A goroutine never parks while it holds one, and no user code (a `Drop`, a `Clone`, a value expression)
-//! runs under one: so whoever holds it is running on some thread and will be done soon, unless the
-//! system took its thread away, in which case waiters give their time slice back.
-//! Unlocking is a plain store, which is why this is no `Mutex`: on the hand-over of a message between two
-//! goroutines of one worker, the lock is most of what is left to pay.
+//! A goroutine never parks while it holds one, and no user code (a `Drop`, a `Clone`, a value
+//! expression) runs under one: so whoever holds it is running on some thread and will be done soon,
+//! unless the system took its thread away, in which case waiters give their time slice back.
+//! Unlocking is a plain store, which is why this is no `Mutex`: on the hand-over of a message
+//! between two goroutines of one worker, the lock is most of what is left to pay.
 
 use std::hint;
 
@@ -12,11 +13,12 @@ use super::atomic::{AtomicBool, Ordering};
 use super::backoff::Backoff;
 use super::prefetch::prefetch_to_write;
 
-/// How long who is patient pauses between two looks: about 100 ns. (Measured with a buffered channel between two workers, 5 sets: 57 ns a message
-/// without, 39 with 8, 37 with 16.)
+/// How long who is patient pauses between two looks: about 100 ns. (Measured with a buffered
+/// channel between two workers, 5 sets: 57 ns a message without, 39 with 8, 37 with 16.)
 const PATIENCE: u32 = 8;
 
-/// The lock itself, for those who keep what it guards elsewhere (select locks many channels at once).
+/// The lock itself, for those who keep what it guards elsewhere (select locks many channels at
+/// once).
 pub(crate) struct RawSpinLock {
     locked: AtomicBool,
 }
@@ -30,8 +32,8 @@ impl RawSpinLock {
         }
     }
 
-    /// Where it stands in the order in which selects, which need several channels' locks, take them. (A descriptor's edges have theirs before a channel's: see
-    /// `net::edges`.)
+    /// Where it stands in the order in which selects, which need several channels' locks, take
+    /// them. (A descriptor's edges have theirs before a channel's: see `net::edges`.)
     #[inline]
     pub(crate) fn rank(&self) -> usize {
         std::ptr::from_ref(self).addr()
@@ -45,8 +47,9 @@ impl RawSpinLock {
         }
     }
 
-    /// [`lock`](Self::lock) that looks less often, so that the holder finds the lock in its own cache the next times too: for what
-    /// both sides use many times in a row. Who waits for the other one's next step only loses by it.
+    /// [`lock`](Self::lock) that looks less often, so that the holder finds the lock in its own
+    /// cache the next times too: for what both sides use many times in a row. Who waits for the
+    /// other one's next step only loses by it.
     #[inline]
     pub(crate) fn lock_patiently(&self) {
         if !self.try_lock() {

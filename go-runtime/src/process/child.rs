@@ -244,7 +244,8 @@ macro_rules! pipes {
 }
 
 pipes! {
-    /// The pipe to a child's standard input. Dropping it closes it, which is the end of what the child reads.
+    /// The pipe to a child's standard input. Dropping it closes it, which is the end of what the
+    /// child reads.
     ChildStdin;
     /// The pipe from a child's standard output.
     ChildStdout;

@@ -11,7 +11,8 @@ use crate::blocking::blocking_io;
 
 /// A program, and how to start it: [`std::process::Command`], whose waits park the goroutine.
 ///
-/// What it has no method for, std's and the extensions of std's are reached by [`as_mut`](AsMut::as_mut).
+/// What it has no method for, std's and the extensions of std's are reached by
+/// [`as_mut`](AsMut::as_mut).
 #[derive(Debug)]
 pub struct Command(process::Command);
 
@@ -66,13 +67,15 @@ impl Command {
         self
     }
 
-    /// The child's standard input. Without this: the caller's for `spawn` and `status`, nothing for `output`.
+    /// The child's standard input. Without this: the caller's for `spawn` and `status`, nothing for
+    /// `output`.
     pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Command {
         self.0.stdin(stdin);
         self
     }
 
-    /// The child's standard output. Without this: the caller's for `spawn` and `status`, a pipe for `output`.
+    /// The child's standard output. Without this: the caller's for `spawn` and `status`, a pipe for
+    /// `output`.
     pub fn stdout(&mut self, stdout: impl Into<Stdio>) -> &mut Command {
         self.0.stdout(stdout);
         self
@@ -97,7 +100,8 @@ impl Command {
     /// [pipes](Stdio::piped) and [`wait_with_output`](Child::wait_with_output) take none.
     ///
     /// # Errors
-    /// As [`std::process::Command::output`]. A child that fails is none: look at [`Output::status`].
+    /// As [`std::process::Command::output`]. A child that fails is none: look at
+    /// [`Output::status`].
     pub fn output(&mut self) -> io::Result<Output> {
         blocking_io(|| self.0.output())
     }

@@ -1,9 +1,10 @@
 //! Memory for tasks: blocks that are used again, by whichever worker.
 //!
-//! A task is often made by one worker and ends on another. An allocator pays for that, and for many small blocks at once; here each
-//! worker has a list of free blocks, which nobody else touches, and what one of them has too many of goes to the others by way of the
-//! [`Depot`], in chains of [`CHAIN`]. (Go does the same with its dead goroutines.) Threads that spawn take theirs from the depot, one by one. What
-//! the depot has not needed for a while goes back to the allocator.
+//! A task is often made by one worker and ends on another. An allocator pays for that, and for many
+//! small blocks at once; here each worker has a list of free blocks, which nobody else touches, and
+//! what one of them has too many of goes to the others by way of the [`Depot`], in chains of
+//! [`CHAIN`]. (Go does the same with its dead goroutines.) Threads that spawn take theirs from the
+//! depot, one by one. What the depot has not needed for a while goes back to the allocator.
 
 use std::alloc::{self, Layout};
 use std::cell::UnsafeCell;
@@ -16,7 +17,8 @@ use super::runtime::Runtime;
 use super::worker::Worker;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 
-/// The sizes of blocks, in bytes; larger tasks come from the allocator. Most goroutines' closures fit into the first.
+/// The sizes of blocks, in bytes; larger tasks come from the allocator. Most goroutines' closures
+/// fit into the first.
 const SIZES: [usize; 2] = [128, 256];
 const ALIGN: usize = 16;
 /// So many blocks at a time go to the depot, and come from there.
@@ -53,7 +55,8 @@ fn block(class: usize) -> Layout {
     LAYOUTS[class]
 }
 
-/// Memory for a task of this layout, which is not of size 0. If there is none, that is as for any allocation: the process aborts, as a rule.
+/// Memory for a task of this layout, which is not of size 0. If there is none, that is as for any
+/// allocation: the process aborts, as a rule.
 pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
     let (layout, reused) = match class_of(layout) {
         Some(class) => (
@@ -115,8 +118,9 @@ impl Default for List {
 impl Blocks {
     #[inline]
     fn take(&self, class: usize, depot: &Depot) -> Option<NonNull<u8>> {
-        // SAFETY: `Blocks` is not `Sync`, and no reference into it is kept beyond a method, which calls nothing that comes back here (an
-        // allocator cannot spawn goroutines): this is the only one.
+        // SAFETY: `Blocks` is not `Sync`, and no reference into it is kept beyond a method, which
+        // calls nothing that comes back here (an allocator cannot spawn goroutines): this is the
+        // only one.
         let list = unsafe { &mut *self.lists[class].get() };
         if list.first.is_null() {
             *list = List {

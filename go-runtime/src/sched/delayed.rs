@@ -1,11 +1,14 @@
-//! Goroutines that are to be queued at a moment. Until then one is a task and an entry in a heap: no stack, no turn.
+//! Goroutines that are to be queued at a moment. Until then one is a task and an entry in a heap:
+//! no stack, no turn.
 //!
-//! Each worker's seat has a heap. Goroutines add to that of their own worker, threads to that of any; anybody may call off what is in it, and the
-//! monitor queues what is due in that of a worker that a goroutine holds. So there is a lock, and nobody's code runs under it. `next` says when the
-//! earliest is due, which saves a worker the lock while nothing is.
+//! Each worker's seat has a heap. Goroutines add to that of their own worker, threads to that of
+//! any; anybody may call off what is in it, and the monitor queues what is due in that of a worker
+//! that a goroutine holds. So there is a lock, and nobody's code runs under it. `next` says when
+//! the earliest is due, which saves a worker the lock while nothing is.
 //!
-//! Why a worker does not oversleep: who adds the earliest writes `next` and then looks whether the worker sleeps; a worker says that it sleeps and then reads
-//! `next`. Both have a full fence in between.
+//! Why a worker does not oversleep: who adds the earliest writes `next` and then looks whether the
+//! worker sleeps; a worker says that it sleeps and then reads `next`. Both have a full fence in
+//! between.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,7 +33,8 @@ const NEVER: u64 = u64::MAX;
 
 pub(super) struct Delayed {
     start: Instant,
-    /// Nanoseconds from the start to when the earliest is due, or some time before: it is put right by who holds the lock.
+    /// Nanoseconds from the start to when the earliest is due, or some time before: it is put right
+    /// by who holds the lock.
     next: AtomicCell<u64>,
     timers: Mutex<Timers<TaskRef>>,
 }

@@ -1,14 +1,15 @@
-//! The agreement between one who blocks and those who may wake it: who decides the outcome, and whether a wake-up
-//! has to reach the scheduler at all.
+//! The agreement between one who blocks and those who may wake it: who decides the outcome, and
+//! whether a wake-up has to reach the scheduler at all.
 //!
-//! Two words. `claimed` is taken once, by whoever decides how the wait ends (a sender, a receiver, a close, the
-//! clock): of all channels of a select just one gets it. `state` says where the blocked one is: it may spin for a
-//! moment, in which case the wake-up is one store that it sees by itself, or it is parked and has to be made
-//! runnable.
+//! Two words. `claimed` is taken once, by whoever decides how the wait ends (a sender, a receiver,
+//! a close, the clock): of all channels of a select just one gets it. `state` says where the
+//! blocked one is: it may spin for a moment, in which case the wake-up is one store that it sees by
+//! itself, or it is parked and has to be made runnable.
 
 use crate::primitives::atomic::{AtomicBool, AtomicU8, Ordering};
 
-/// The blocked one is off its thread (or will be, before its worker looks for mail): make it runnable.
+/// The blocked one is off its thread (or will be, before its worker looks for mail): make it
+/// runnable.
 const PARKED: u8 = 0;
 /// It looks at this word all the time.
 const SPINNING: u8 = 1;
@@ -28,11 +29,13 @@ impl Handshake {
         }
     }
 
-    /// Takes the right to end this wait. It is given once; who gets it must call [`finish`](Self::finish) (of a future: end its wakeup).
+    /// Takes the right to end this wait. It is given once; who gets it must call
+    /// [`finish`](Self::finish) (of a future: end its wakeup).
     #[inline]
     #[must_use]
     pub(crate) fn claim(&self) -> bool {
-        // The cheap look first: a claimed wait in a queue is met often (select), and costs no write then.
+        // The cheap look first: a claimed wait in a queue is met often (select), and costs no write
+        // then.
         !self.claimed.load(Ordering::Relaxed)
             && self
                 .claimed
@@ -45,13 +48,14 @@ impl Handshake {
         self.claimed.load(Ordering::Relaxed)
     }
 
-    /// Ends the wait, from another thread. `true`: the blocked one is parked, and the caller has to make it
-    /// runnable; it stays in place until then. `false`: it goes on by itself, and may be gone already.
+    /// Ends the wait, from another thread. `true`: the blocked one is parked, and the caller has to
+    /// make it runnable; it stays in place until then. `false`: it goes on by itself, and may be
+    /// gone already.
     #[inline]
     #[must_use]
     pub(crate) fn finish(&self) -> bool {
-        // A parked one never goes back to spinning, so it needs no exchange; and none may say "done" of it: whoever looks again would go on,
-        // and be made runnable as well.
+        // A parked one never goes back to spinning, so it needs no exchange; and none may say
+        // "done" of it: whoever looks again would go on, and be made runnable as well.
         self.state.load(Ordering::Acquire) == PARKED
             || self
                 .state
@@ -59,8 +63,8 @@ impl Handshake {
                 .is_err()
     }
 
-    /// Ends the wait of a blocked thread, which looks at this word whenever it wakes up. The caller wakes it, with
-    /// a handle that it took before: after this call the blocked one may be gone.
+    /// Ends the wait of a blocked thread, which looks at this word whenever it wakes up. The caller
+    /// wakes it, with a handle that it took before: after this call the blocked one may be gone.
     #[inline]
     pub(crate) fn finish_thread(&self) {
         self.state.store(DONE, Ordering::Release);
@@ -73,8 +77,8 @@ impl Handshake {
         self.state.load(Ordering::Acquire) == DONE
     }
 
-    /// For the blocked one: ends the spinning. `true`: it has to park, and is going to be made runnable. `false`:
-    /// the wait is over.
+    /// For the blocked one: ends the spinning. `true`: it has to park, and is going to be made
+    /// runnable. `false`: the wait is over.
     #[inline]
     #[must_use]
     pub(crate) fn stop_spinning(&self) -> bool {

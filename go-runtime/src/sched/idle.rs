@@ -1,9 +1,11 @@
-//! Who sleeps and who looks for work: how new work finds a worker without waking more than it takes.
+//! Who sleeps and who looks for work: how new work finds a worker without waking more than it
+//! takes.
 //!
-//! Two counts that all workers share. Whoever queues work, then sees nobody searching and somebody asleep, calls one
-//! sleeper ([`Idle::should_call`]). A worker that goes to sleep announces it, stops counting as searching, and only then looks
-//! at the queues for the last time ([`Idle::last_look`]). Both put a full fence between their write and their look, so at
-//! least one of the two sees the other's.
+//! Two counts that all workers share. Whoever queues work, then sees nobody searching and somebody
+//! asleep, calls one sleeper ([`Idle::should_call`]). A worker that goes to sleep announces it,
+//! stops counting as searching, and only then looks at the queues for the last time
+//! ([`Idle::last_look`]). Both put a full fence between their write and their look, so at least one
+//! of the two sees the other's.
 
 use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
 
@@ -29,16 +31,19 @@ impl Idle {
         self.sleepers() > 0 && self.searching() == 0
     }
 
-    /// Calls a sleeper: `wake` wakes one, if any sleeps, and takes it out of the sleepers' count; `in_vain` says whether work is queued and somebody asleep.
+    /// Calls a sleeper: `wake` wakes one, if any sleeps, and takes it out of the sleepers' count;
+    /// `in_vain` says whether work is queued and somebody asleep.
     pub(crate) fn call(&self, wake: impl Fn() -> bool, in_vain: impl Fn() -> bool) {
         loop {
-            // The one that is going to be called counts as searching already, so that others don't call more meanwhile.
+            // The one that is going to be called counts as searching already, so that others don't
+            // call more meanwhile.
             self.start_searching();
             if wake() {
                 return;
             }
-            // Nobody was asleep. If others have queued work since then and relied on the one that we counted, it is for us
-            // to call again; who is not asleep yet takes its last look after this.
+            // Nobody was asleep. If others have queued work since then and relied on the one that
+            // we counted, it is for us to call again; who is not asleep yet takes its last look
+            // after this.
             if !self.stop_searching() || !in_vain() {
                 return;
             }
@@ -49,15 +54,18 @@ impl Idle {
         self.searching.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// `true`: it was the last one. Others relied on it to look, so if there is more work, it calls the next one.
+    /// `true`: it was the last one. Others relied on it to look, so if there is more work, it calls
+    /// the next one.
     pub(crate) fn stop_searching(&self) -> bool {
         let last = self.searching.fetch_sub(1, Ordering::SeqCst) == 1;
-        // Against `should_call`: who saw us searching has queued its work before, and we see it from here on.
+        // Against `should_call`: who saw us searching has queued its work before, and we see it
+        // from here on.
         fence(Ordering::SeqCst);
         last
     }
 
-    /// A worker counts as a sleeper from before its inbox says so until whoever changes that word back takes it out.
+    /// A worker counts as a sleeper from before its inbox says so until whoever changes that word
+    /// back takes it out.
     pub(crate) fn add_sleeper(&self) {
         self.sleepers.fetch_add(1, Ordering::SeqCst);
     }
@@ -66,8 +74,8 @@ impl Idle {
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// For a worker whose inbox says that it sleeps: what it sees queued after this is all there is, and for what is queued
-    /// later it will be called.
+    /// For a worker whose inbox says that it sleeps: what it sees queued after this is all there
+    /// is, and for what is queued later it will be called.
     pub(crate) fn last_look(&self, searching: bool) {
         if searching {
             self.stop_searching();

@@ -1,23 +1,24 @@
-//! A worker's inbox: the goroutines that other threads have woken, and whether the worker is asleep.
+//! A worker's inbox: the goroutines that other threads have woken, and whether the worker is
+//! asleep.
 //!
-//! Any thread may push; only the owner drains and sleeps. One word holds both facts, the list and the sleep,
-//! so no wake-up can fall between them: whoever changes the word away from a [`Sleep`] is the one, and the only
-//! one, who has to wake the owner's thread.
+//! Any thread may push; only the owner drains and sleeps. One word holds both facts, the list and
+//! the sleep, so no wake-up can fall between them: whoever changes the word away from a [`Sleep`]
+//! is the one, and the only one, who has to wake the owner's thread.
 //!
 //! The word is one of
 //! - `EMPTY`: nothing in it, the owner is awake;
 //! - a [`Sleep`]: nothing in it, the owner sleeps or is about to, in one of two ways;
 //! - `CALLED`: nothing in it, somebody called the owner to come and look for work elsewhere;
-//! - a node: a list of woken goroutines, newest first, which ends in one of the words above, the one
-//!   that the first push found.
+//! - a node: a list of woken goroutines, newest first, which ends in one of the words above, the
+//!   one that the first push found.
 
 use std::ptr;
 
 use crate::primitives::atomic::{AtomicPtr, Ordering};
 use crate::primitives::prefetch::prefetch_to_write;
 
-/// A place in an inbox. It lies in memory of the goroutine that is being woken, which stays where it is until
-/// the owner of the inbox has taken the node out and runs that goroutine again.
+/// A place in an inbox. It lies in memory of the goroutine that is being woken, which stays where
+/// it is until the owner of the inbox has taken the node out and runs that goroutine again.
 pub(crate) struct Node<P> {
     next: AtomicPtr<Node<P>>,
     payload: P,
@@ -86,8 +87,8 @@ impl<P: Copy> Inbox<P> {
         }
     }
 
-    /// Puts woken goroutines in: one, or a chain, made with [`Node::link`], from the `last` that was woken to the `first`. If the
-    /// owner slept, and how: the caller has to wake its thread.
+    /// Puts woken goroutines in: one, or a chain, made with [`Node::link`], from the `last` that
+    /// was woken to the `first`. If the owner slept, and how: the caller has to wake its thread.
     ///
     /// # Safety
     /// Each node is in no inbox, and stays valid until the owner has drained it.
@@ -96,7 +97,8 @@ impl<P: Copy> Inbox<P> {
         prefetch_to_write((&raw const self.word).cast());
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            // SAFETY: valid by the contract; nobody else looks at it before the exchange below publishes it.
+            // SAFETY: valid by the contract; nobody else looks at it before the exchange below
+            // publishes it.
             unsafe { (*first).next.store(word, Ordering::Relaxed) };
             match self.word.compare_exchange_weak(
                 word,
@@ -122,8 +124,8 @@ impl<P: Copy> Inbox<P> {
         // The list is newest first: turn it round, so that who was woken first runs first.
         let mut oldest: *mut Node<P> = ptr::null_mut();
         while is_node(word) {
-            // SAFETY: a node in the list is valid until its payload has been taken, and the swap made the
-            // list this thread's own; the pusher's Release gave us what it wrote.
+            // SAFETY: a node in the list is valid until its payload has been taken, and the swap
+            // made the list this thread's own; the pusher's Release gave us what it wrote.
             let next = unsafe { (*word).next.load(Ordering::Relaxed) };
             // SAFETY: as above.
             unsafe { (*word).next.store(oldest, Ordering::Relaxed) };
@@ -131,7 +133,8 @@ impl<P: Copy> Inbox<P> {
             word = next;
         }
         while !oldest.is_null() {
-            // SAFETY: as above; after `take` the goroutine may run, so the node is not touched again.
+            // SAFETY: as above; after `take` the goroutine may run, so the node is not touched
+            // again.
             let (payload, next) =
                 unsafe { ((*oldest).payload, (*oldest).next.load(Ordering::Relaxed)) };
             take(payload);
@@ -161,7 +164,8 @@ impl<P: Copy> Inbox<P> {
         self.end_sleep(empty())
     }
 
-    /// Calls a sleeping owner to look for work. If it slept, and how: the caller has to wake its thread.
+    /// Calls a sleeping owner to look for work. If it slept, and how: the caller has to wake its
+    /// thread.
     #[must_use]
     pub(crate) fn call(&self) -> Option<Sleep> {
         self.end_sleep(called())

@@ -189,8 +189,8 @@ impl Load {
             };
             newer + older
         };
-        // The parents first: a goroutine that becomes one meanwhile leaves the leaves before it joins
-        // the parents, so it is read once or not at all.
+        // The parents first: a goroutine that becomes one meanwhile leaves the leaves before it
+        // joins the parents, so it is read once or not at all.
         let parents = count(true);
         Reading {
             leaves: count(false),

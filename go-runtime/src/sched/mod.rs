@@ -1,11 +1,13 @@
 //! The scheduler: workers that run goroutines, each on its own thread.
 //!
-//! A task waits to be started in a queue from which idle workers steal; once started it belongs to its worker. Each
-//! worker is a single-threaded loop that owns its run queue, its timers and its stacks. Threads meet in
-//! the [`inbox`] of goroutines woken from other threads (whose word also says that a worker sleeps), in the queues of what
-//! has not started, in [`idle`], and in counters that one writes and all read.
+//! A task waits to be started in a queue from which idle workers steal; once started it belongs to
+//! its worker. Each worker is a single-threaded loop that owns its run queue, its timers and its
+//! stacks. Threads meet in the [`inbox`] of goroutines woken from other threads (whose word also
+//! says that a worker sleeps), in the queues of what has not started, in [`idle`], and in counters
+//! that one writes and all read.
 //!
-//! Nothing here knows of channels: above, a goroutine is something that can be parked and unparked ([`parker`]).
+//! Nothing here knows of channels: above, a goroutine is something that can be parked and unparked
+//! ([`parker`]).
 
 pub(crate) mod blocks;
 mod delayed;

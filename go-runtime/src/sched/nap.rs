@@ -1,7 +1,9 @@
-//! How the monitor sleeps while all workers do, so that an idle process costs nothing, and is there again when the first gets up.
+//! How the monitor sleeps while all workers do, so that an idle process costs nothing, and is there
+//! again when the first gets up.
 //!
-//! A worker changes the word of its inbox (or another thread does for it), and then looks whether the monitor naps. The monitor says that
-//! it naps, and then looks at all the words. Both put a full fence in between, so at least one of the two sees the other's write.
+//! A worker changes the word of its inbox (or another thread does for it), and then looks whether
+//! the monitor naps. The monitor says that it naps, and then looks at all the words. Both put a
+//! full fence in between, so at least one of the two sees the other's write.
 
 use crate::primitives::atomic::{AtomicBool, Ordering, fence};
 
@@ -12,7 +14,8 @@ impl Nap {
         Nap(AtomicBool::new(false))
     }
 
-    /// For a worker whose inbox does not say any more that it sleeps. `true`: the caller has to wake the monitor's thread.
+    /// For a worker whose inbox does not say any more that it sleeps. `true`: the caller has to
+    /// wake the monitor's thread.
     #[must_use]
     pub(crate) fn end(&self) -> bool {
         fence(Ordering::SeqCst);

@@ -1,4 +1,5 @@
-//! In place of [`poller`](super::poller) on systems for which there is none: nothing is ever registered.
+//! In place of [`poller`](super::poller) on systems for which there is none: nothing is ever
+//! registered.
 
 use std::time::Instant;
 

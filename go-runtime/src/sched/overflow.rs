@@ -1,7 +1,9 @@
-//! Stack overflows: whoever runs into the guard of a goroutine's stack is named, and the process aborts.
+//! Stack overflows: whoever runs into the guard of a goroutine's stack is named, and the process
+//! aborts.
 //!
-//! The signal handler here comes before the one that was installed when the runtime started (Rust's own, as a rule, which does the same for
-//! threads), and leaves every other fault to it. It runs on a signal stack of the worker's, for the goroutine's has no room left.
+//! The signal handler here comes before the one that was installed when the runtime started (Rust's
+//! own, as a rule, which does the same for threads), and leaves every other fault to it. It runs on
+//! a signal stack of the worker's, for the goroutine's has no room left.
 
 use std::io::{Cursor, Write};
 use std::mem::{self, MaybeUninit};
@@ -16,7 +18,8 @@ const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 /// The handlers that were there before.
 static PREVIOUS: [OnceLock<libc::sigaction>; 2] = [OnceLock::new(), OnceLock::new()];
 
-/// The size of a worker's signal stack in bytes: room for the largest set of registers, and for formatting in a debug build.
+/// The size of a worker's signal stack in bytes: room for the largest set of registers, and for
+/// formatting in a debug build.
 const SIGNAL_STACK: usize = 64 << 10;
 
 type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
@@ -42,7 +45,8 @@ pub(super) fn install() {
     }
 }
 
-/// Gives the calling thread, a worker's, its signal stack. The thread never ends, so neither does that.
+/// Gives the calling thread, a worker's, its signal stack. The thread never ends, so neither does
+/// that.
 pub(super) fn prepare_thread() {
     let Ok(memory) = stack::signal_stack(SIGNAL_STACK) else {
         // The one that Rust gives every thread has to do.
@@ -64,7 +68,8 @@ extern "C" fn on_fault(
 ) {
     // SAFETY: the kernel fills it in.
     let is_fault = unsafe { (*info).si_code } > 0;
-    // SAFETY: as above; a fault has an address. (What another process has sent, with `kill`, has none.)
+    // SAFETY: as above; a fault has an address. (What another process has sent, with `kill`, has
+    // none.)
     let address = unsafe { (*info).si_addr() }.addr();
     if is_fault
         && let Some(worker) = Worker::current()
@@ -97,8 +102,8 @@ fn report(worker: &Worker) {
         } else if name == "main" {
             writeln!(
                 text,
-                "run what goes so deep in go!(stack_size = {more}; ...), or set the environment variable GOSTACK={more}, \
-                 for all goroutines"
+                "run what goes so deep in go!(stack_size = {more}; ...), or set the environment \
+                 variable GOSTACK={more}, for all goroutines"
             )
         } else {
             writeln!(
@@ -138,9 +143,9 @@ fn pass_on(
         }
         Some(old) if old.sa_sigaction == libc::SIG_IGN && !is_fault => {}
         _ => {
-            // What the system does by itself: it ends the process, when the instruction that has failed is tried again, or else when the
-            // signal comes again.
-            // SAFETY: as `signal(2)` says; a handler may raise signals.
+            // What the system does by itself: it ends the process, when the instruction that has
+            // failed is tried again, or else when the signal comes again. SAFETY: as `signal(2)`
+            // says; a handler may raise signals.
             unsafe {
                 libc::signal(signal, libc::SIG_DFL);
                 if !is_fault {

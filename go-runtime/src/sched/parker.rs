@@ -1,22 +1,25 @@
 //! A parker: one blocked operation, and the way to end it.
 //!
-//! Whoever blocks makes a parker on its own stack, shows it to others (a channel's queue, a timer), and calls
-//! [`Parker::park`]. Somebody claims it, writes the verdict and unparks it: exactly one, exactly once. In a
-//! goroutine `park` gives the worker to the next goroutine; on a plain thread it blocks the thread.
+//! Whoever blocks makes a parker on its own stack, shows it to others (a channel's queue, a timer),
+//! and calls [`Parker::park`]. Somebody claims it, writes the verdict and unparks it: exactly one,
+//! exactly once. In a goroutine `park` gives the worker to the next goroutine; on a plain thread it
+//! blocks the thread.
 //!
-//! Since a goroutine never changes its worker, a wake-up may overtake the park: it lies in the worker's inbox (or in
-//! its run queue) until the goroutine is off its stack, because only then does the worker look.
+//! Since a goroutine never changes its worker, a wake-up may overtake the park: it lies in the
+//! worker's inbox (or in its run queue) until the goroutine is off its stack, because only then
+//! does the worker look.
 //!
-//! An async task does neither: its parker is in memory of its future, `park` is not called, and the future reads the verdict when its
-//! [`Wakeup`] says that the wait is over.
+//! An async task does neither: its parker is in memory of its future, `park` is not called, and the
+//! future reads the verdict when its [`Wakeup`] says that the wait is over.
 //!
-//! A goroutine that is unwinding does not switch: others on this worker would see `thread::panicking()`. It blocks
-//! its thread instead.
+//! A goroutine that is unwinding does not switch: others on this worker would see
+//! `thread::panicking()`. It blocks its thread instead.
 //!
-//! The switch lies in the user's own code: [`Parker::park`] and all that calls it between a user's `recv` and here is inlined, and what
-//! happens before and after is not. A processor predicts where a function returns to by the calls that it has seen, in pairs; a switch in
-//! a function of its own comes between a call and its return, twice, and each time the processor guesses wrong (a round trip
-//! of two goroutines on one worker: 150 ns that way, 73 this way).
+//! The switch lies in the user's own code: [`Parker::park`] and all that calls it between a user's
+//! `recv` and here is inlined, and what happens before and after is not. A processor predicts where
+//! a function returns to by the calls that it has seen, in pairs; a switch in a function of its own
+//! comes between a call and its return, twice, and each time the processor guesses wrong (a round
+//! trip of two goroutines on one worker: 150 ns that way, 73 this way).
 
 use std::cell::Cell;
 use std::hint;
@@ -34,7 +37,8 @@ use super::wakeup::Wakeup;
 use super::worker::Worker;
 use crate::clock;
 
-/// How a wait ended, said by the one who claimed it. The number is the waiter's own (the arm of a select).
+/// How a wait ended, said by the one who claimed it. The number is the waiter's own (the arm of a
+/// select).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
     /// Nobody has decided yet.
@@ -73,8 +77,8 @@ pub(crate) struct Parker {
     node: Node<Option<NonNull<Fiber>>>,
 }
 
-/// How often a blocked goroutine with nothing else to run on its worker looks before it parks: about a microsecond, some
-/// round trips between two cores.
+/// How often a blocked goroutine with nothing else to run on its worker looks before it parks:
+/// about a microsecond, some round trips between two cores.
 const SPINS: u32 = 100;
 
 impl Parker {
@@ -130,10 +134,12 @@ impl Parker {
     /// Ends the wait with `verdict`.
     ///
     /// # Safety
-    /// `this` is valid, the caller has claimed it, and calls this once. It may dangle as soon as this returns.
+    /// `this` is valid, the caller has claimed it, and calls this once. It may dangle as soon as
+    /// this returns.
     #[inline]
     pub(crate) unsafe fn unpark(this: *const Parker, verdict: Verdict) {
-        // SAFETY: valid until the blocked one goes on, which nothing here allows before its last use.
+        // SAFETY: valid until the blocked one goes on, which nothing here allows before its last
+        // use.
         let parker = unsafe { &*this };
         if let Who::Goroutine(home) = parker.who
             && let Some(worker) = Worker::current()
@@ -145,7 +151,8 @@ impl Parker {
         unsafe { Self::unpark_elsewhere(this, verdict) }
     }
 
-    /// Ends the wait of a goroutine of the worker that runs us: so it is parked, and no other thread is concerned.
+    /// Ends the wait of a goroutine of the worker that runs us: so it is parked, and no other
+    /// thread is concerned.
     #[inline]
     fn make_ready(&self, worker: &Worker, verdict: Verdict) {
         self.verdict.set(verdict);
@@ -160,7 +167,8 @@ impl Parker {
     unsafe fn unpark_elsewhere(this: *const Parker, verdict: Verdict) {
         // SAFETY: passed on.
         if let Some((home, node)) = unsafe { Self::end(this, verdict) } {
-            // SAFETY: the goroutine is parked until its worker takes the node out, and the one claim makes this the only push.
+            // SAFETY: the goroutine is parked until its worker takes the node out, and the one
+            // claim makes this the only push.
             unsafe { home.deliver(node, node) };
         }
     }
@@ -171,7 +179,8 @@ impl Parker {
     /// As for [`unpark`](Self::unpark).
     #[inline]
     unsafe fn end(this: *const Parker, verdict: Verdict) -> Option<Delivery> {
-        // SAFETY: valid until the blocked one goes on, which `finish` or the queues below allow at the earliest.
+        // SAFETY: valid until the blocked one goes on, which `finish` or the queues below allow at
+        // the earliest.
         let parker = unsafe { &*this };
         parker.verdict.set(verdict);
         match &parker.who {
@@ -327,7 +336,8 @@ impl Parker {
     }
 }
 
-/// Unparks one after the other; those of a worker who come in succession are put into its inbox together, when another one's come or when this is dropped.
+/// Unparks one after the other; those of a worker who come in succession are put into its inbox
+/// together, when another one's come or when this is dropped.
 pub(crate) struct Unparker {
     /// The first and the last of those that are still to be put in.
     chain: Option<(Delivery, *const Node<Option<NonNull<Fiber>>>)>,
@@ -341,11 +351,13 @@ impl Unparker {
     /// Ends a wait with `verdict`.
     ///
     /// # Safety
-    /// As for [`Parker::unpark`], but that the parker is not seen to dangle before the next call or the drop.
+    /// As for [`Parker::unpark`], but that the parker is not seen to dangle before the next call or
+    /// the drop.
     pub(crate) unsafe fn unpark(&mut self, parker: *const Parker, verdict: Verdict) {
         // SAFETY: valid, as the caller says.
         if matches!(unsafe { &(*parker).who }, Who::Future(_)) {
-            // Its waker is a user's code, which may wait for one of those who have been woken before.
+            // Its waker is a user's code, which may wait for one of those who have been woken
+            // before.
             self.deliver();
         }
         // SAFETY: passed on.
@@ -357,7 +369,8 @@ impl Unparker {
             .as_mut()
             .filter(|((to, _), _)| std::ptr::eq(*to, home))
         {
-            // SAFETY: parked until its worker takes it out of the inbox, and so is every one in the chain.
+            // SAFETY: parked until its worker takes it out of the inbox, and so is every one in the
+            // chain.
             unsafe { (*node).link(*last) };
             *last = node;
         } else {

@@ -1,12 +1,16 @@
-//! A worker's poller: the file descriptors that its goroutines wait for, and the one place where it sleeps once there are any.
+//! A worker's poller: the file descriptors that its goroutines wait for, and the one place where it
+//! sleeps once there are any.
 //!
-//! A descriptor is registered once, for both directions and edge-triggered, with the worker whose goroutine is the first that has to wait
-//! for it. The system's events go to the [`Interest`] that was registered, which wakes whoever waits: on the same worker without another thread
-//! being concerned, else through inboxes.
+//! A descriptor is registered once, for both directions and edge-triggered, with the worker whose
+//! goroutine is the first that has to wait for it. The system's events go to the [`Interest`] that
+//! was registered, which wakes whoever waits: on the same worker without another thread being
+//! concerned, else through inboxes.
 //!
-//! The worker polls: when it has nothing to run, and once a round. While one goroutine holds it the monitor does, so `poll` may be called
-//! by any thread; whoever sleeps in it is the worker. Descriptors may be registered and taken out by any thread at any time. An event that was
-//! already on its way may still come for one that is gone, or for what has taken its number since: an event means "look again", so that does no harm.
+//! The worker polls: when it has nothing to run, and once a round. While one goroutine holds it the
+//! monitor does, so `poll` may be called by any thread; whoever sleeps in it is the worker.
+//! Descriptors may be registered and taken out by any thread at any time. An event that was already
+//! on its way may still come for one that is gone, or for what has taken its number since: an event
+//! means "look again", so that does no harm.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -26,7 +30,8 @@ use crate::primitives::atomic::{AtomicUsize, Ordering};
 
 /// So many events are fetched at a time.
 const EVENTS: usize = 256;
-/// The system call that sleeps counts in milliseconds; what is left below so many is slept more precisely.
+/// The system call that sleeps counts in milliseconds; what is left below so many is slept more
+/// precisely.
 const COARSE: Duration = Duration::from_millis(1);
 
 const WAKE: Token = Token(usize::MAX);
@@ -129,13 +134,14 @@ impl Poller {
         }
     }
 
-    /// Sleeps until an event comes, somebody [`wake`](Self::wake)s the worker, or `until`, and tells those whose events have come.
-    /// It may get up too soon. `true`: there were events.
+    /// Sleeps until an event comes, somebody [`wake`](Self::wake)s the worker, or `until`, and
+    /// tells those whose events have come. It may get up too soon. `true`: there were events.
     ///
     /// It does not sleep if `still` says no, which is what a `wake` must have changed before.
     pub(super) fn sleep(&self, until: Option<Instant>, still: impl FnOnce() -> bool) -> bool {
         let mut poll = self.poll.lock().unwrap_or_else(PoisonError::into_inner);
-        // Asked only now: another thread that polled may have taken the event of a wake-up, which comes once. From here on it is ours.
+        // Asked only now: another thread that polled may have taken the event of a wake-up, which
+        // comes once. From here on it is ours.
         if !still() {
             return false;
         }
@@ -194,7 +200,8 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Registers `fd` with the calling goroutine's worker; from a thread, with one of them. If that has no poller, and cannot make one, with another that has.
+    /// Registers `fd` with the calling goroutine's worker; from a thread, with one of them. If that
+    /// has no poller, and cannot make one, with another that has.
     ///
     /// # Errors
     /// If the system cannot wait for it (as for plain files), or has no more memory or descriptors.
@@ -211,7 +218,8 @@ impl Registration {
         };
         let (seat, poller) = match seat.poller.get_or_try_make() {
             Ok(poller) => (seat, poller),
-            // Where the process has no descriptors left for a poller, another worker's does: each event then crosses threads.
+            // Where the process has no descriptors left for a poller, another worker's does: each
+            // event then crosses threads.
             Err(error) => {
                 let mut others = runtime.seats();
                 others

@@ -1,8 +1,9 @@
 //! A shortage of memory for stacks: who waits for it, and what is refused meanwhile.
 //!
-//! Goroutines for which there was no stack wait on their workers until others have ended. As long as one of them waits, no
-//! new ones are let in whose stacks would be as large as what could not be had; smaller ones are: a single stack that is too large
-//! for this system does not stop the others.
+//! Goroutines for which there was no stack wait on their workers until others have ended. As long
+//! as one of them waits, no new ones are let in whose stacks would be as large as what could not be
+//! had; smaller ones are: a single stack that is too large for this system does not stop the
+//! others.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +15,8 @@ use crate::primitives::atomic::{AtomicUsize, Ordering};
 pub(super) struct Shortage {
     /// Goroutines that wait for a stack.
     waiting: AtomicUsize,
-    /// Stacks of so many bytes, and more, could not be had in this shortage. It is a hint, which each attempt corrects.
+    /// Stacks of so many bytes, and more, could not be had in this shortage. It is a hint, which
+    /// each attempt corrects.
     size: AtomicUsize,
     /// When it was said last that there is one.
     reported: Mutex<Option<Instant>>,
@@ -43,7 +45,8 @@ impl Shortage {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// A stack of `size` bytes could not be had; `first`: for a goroutine that has not waited before.
+    /// A stack of `size` bytes could not be had; `first`: for a goroutine that has not waited
+    /// before.
     pub(super) fn begin(&self, size: usize, first: bool, error: &io::Error) {
         if first && self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
             self.size.store(size, Ordering::Relaxed);
@@ -76,9 +79,10 @@ impl Shortage {
         let mut text = io::Cursor::new([0; 1024]);
         let _ = writeln!(
             text,
-            "go-runtime: no memory for a stack of {size} bytes ({error}). The goroutine waits until another one ends, \
-             and new ones whose stacks are as large are refused meanwhile. Raise the limit on memory (ulimit -v) or on mappings \
-             (vm.max_map_count), set a smaller GOSTACK, or run fewer goroutines at once."
+            "go-runtime: no memory for a stack of {size} bytes ({error}). The goroutine waits \
+             until another one ends, and new ones whose stacks are as large are refused meanwhile. \
+             Raise the limit on memory (ulimit -v) or on mappings (vm.max_map_count), set a \
+             smaller GOSTACK, or run fewer goroutines at once."
         );
         let length = text.position() as usize;
         let _ = io::stderr().write_all(&text.get_ref()[..length]);

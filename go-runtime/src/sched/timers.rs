@@ -1,11 +1,12 @@
-//! Timers in order of time: of a worker's parked goroutines with a deadline, and (in [`delayed`](super::delayed)) of goroutines that are yet to be
-//! queued.
+//! Timers in order of time: of a worker's parked goroutines with a deadline, and (in
+//! [`delayed`](super::delayed)) of goroutines that are yet to be queued.
 //!
-//! What is removed early, as most timeouts are, leaves an entry without a timer in the heap, which is passed over when its time comes; when there
-//! are more such than others, all are cleared away.
+//! What is removed early, as most timeouts are, leaves an entry without a timer in the heap, which
+//! is passed over when its time comes; when there are more such than others, all are cleared away.
 //!
-//! Four of the heap's entries fill a cache line, which is what a step down the heap of very many costs. An entry says where its timer is, when it
-//! is due, and half of its number: should another timer with all that the same have taken the place, firing that one is right as well, and the
+//! Four of the heap's entries fill a cache line, which is what a step down the heap of very many
+//! costs. An entry says where its timer is, when it is due, and half of its number: should another
+//! timer with all that the same have taken the place, firing that one is right as well, and the
 //! entry of its own comes in vain.
 
 use std::cmp::Reverse;

@@ -1,8 +1,11 @@
-//! How the wait of an async task ends: the part that the future and the one who ends the wait share, whichever is gone first.
+//! How the wait of an async task ends: the part that the future and the one who ends the wait
+//! share, whichever is gone first.
 //!
-//! A [`Parker`](super::Parker) of a future lies in memory of the future's own. When its wait has been ended the future may go at once, so
-//! whoever ends it holds on to this, by an `Arc`, and no longer to the parker. And a future that goes earlier, when somebody has already
-//! claimed the wait but has not ended it, leaves behind what is to be done in its place: nobody has to wait for anybody.
+//! A [`Parker`](super::Parker) of a future lies in memory of the future's own. When its wait has
+//! been ended the future may go at once, so whoever ends it holds on to this, by an `Arc`, and no
+//! longer to the parker. And a future that goes earlier, when somebody has already claimed the wait
+//! but has not ended it, leaves behind what is to be done in its place: nobody has to wait for
+//! anybody.
 
 use std::any::Any;
 use std::mem;
@@ -65,11 +68,13 @@ impl Wakeup {
         true
     }
 
-    /// The future goes, and somebody has claimed its wait: `instead` is done when that one ends it, or now if it has.
+    /// The future goes, and somebody has claimed its wait: `instead` is done when that one ends it,
+    /// or now if it has.
     ///
     /// # Safety
-    /// Whoever may end the wait is where `instead` may be run, and what it borrows lives until then. Nobody else drops it: should the wait
-    /// never be ended, this wakeup is never dropped either.
+    /// Whoever may end the wait is where `instead` may be run, and what it borrows lives until
+    /// then. Nobody else drops it: should the wait never be ended, this wakeup is never dropped
+    /// either.
     pub(crate) unsafe fn abandon<'a>(&self, instead: Box<dyn FnOnce() + 'a>) {
         // SAFETY: only the lifetime changes, and the caller vouches for it.
         let instead = unsafe { mem::transmute::<Box<dyn FnOnce() + 'a>, Instead>(instead) };
@@ -84,8 +89,8 @@ impl Wakeup {
         }
     }
 
-    /// Ends the wait. A panic of the task's waker, or of what was abandoned, has been reported by the panic hook, and ends here: others may
-    /// still have to be woken by the caller.
+    /// Ends the wait. A panic of the task's waker, or of what was abandoned, has been reported by
+    /// the panic hook, and ends here: others may still have to be woken by the caller.
     pub(crate) fn end(&self) {
         let before = mem::replace(&mut *self.lock(), State::Ended);
         let told = panic::catch_unwind(AssertUnwindSafe(|| match before {

@@ -1,7 +1,8 @@
 //! The typed arms of a `select!`.
 //!
-//! They lie on the stack of the select, with the waiter and the place for the message in them. All methods take `&self`: while
-//! the select is parked, others reach the waiter and the slot through the channel's queue.
+//! They lie on the stack of the select, with the waiter and the place for the message in them. All
+//! methods take `&self`: while the select is parked, others reach the waiter and the slot through
+//! the channel's queue.
 
 use std::cell::Cell;
 use std::mem;
@@ -92,7 +93,8 @@ impl<T> RecvArm<'_, T> {
     }
 
     fn put(&self, message: T, sender: Option<*const Waiter>) -> bool {
-        // SAFETY: the arm is open, so the slot is empty, and nobody else knows it (no waiter is queued).
+        // SAFETY: the arm is open, so the slot is empty, and nobody else knows it (no waiter is
+        // queued).
         unsafe { self.slot.put(message) };
         self.state.set(RecvState::Message(sender));
         true
@@ -112,7 +114,8 @@ impl<T> RecvArm<'_, T> {
     }
 }
 
-// SAFETY: the state is used under the lock; `dequeue` and `stop_observing` remove the only pointer to the arm, its waiter.
+// SAFETY: the state is used under the lock; `dequeue` and `stop_observing` remove the only pointer
+// to the arm, its waiter.
 unsafe impl<T> Arm for RecvArm<'_, T> {
     fn enter(&self) -> bool {
         !self.entered.replace(true)
@@ -173,8 +176,8 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
 
     unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed) -> Option<Instant> {
         let Some(core) = self.core() else {
-            // Who takes a timed message makes it, so there is nothing to be handed over: only to look again.
-            // SAFETY: the lock is held, if there is one; `dequeue` stops it.
+            // Who takes a timed message makes it, so there is nothing to be handed over: only to
+            // look again. SAFETY: the lock is held, if there is one; `dequeue` stops it.
             return unsafe { self.observe(parker) };
         };
         self.waiter.set_up(parker, index, self.slot.as_ptr());
@@ -290,7 +293,8 @@ impl<'a, T> SendArm<'a, T> {
     }
 }
 
-// SAFETY: the state is used under the lock; `dequeue` and `stop_observing` remove the only pointer to the arm, its waiter.
+// SAFETY: the state is used under the lock; `dequeue` and `stop_observing` remove the only pointer
+// to the arm, its waiter.
 unsafe impl<T> Arm for SendArm<'_, T> {
     fn enter(&self) -> bool {
         !self.entered.replace(true)
@@ -390,15 +394,16 @@ impl<T> Reservation<'_, T> {
     pub fn __send(mut self, message: T) -> Result<(), SendError<T>> {
         let core = self.core;
         let place = mem::replace(&mut self.place, Place::Closed);
-        // SAFETY: the arm got the place from this channel, and it has been taken out of the reservation.
+        // SAFETY: the arm got the place from this channel, and it has been taken out of the
+        // reservation.
         unsafe { core.keep_promise(place, message) }.map_err(SendError)
     }
 }
 
 impl<T> Drop for Reservation<'_, T> {
     fn drop(&mut self) {
-        // SAFETY: the arm got the place from this channel, and the reservation ends here. (`__send` leaves one behind that asks
-        // for nothing.)
+        // SAFETY: the arm got the place from this channel, and the reservation ends here. (`__send`
+        // leaves one behind that asks for nothing.)
         unsafe { self.core.break_promise(&self.place) };
     }
 }
@@ -407,7 +412,8 @@ impl<T> Drop for Reservation<'_, T> {
 #[diagnostic::on_unimplemented(
     message = "cannot receive from a `Sender`",
     label = "this is the sending end of a channel",
-    note = "use the `Receiver` to receive: `rx.recv()`, or in a select `recv(rx) -> msg` or `msg = <-rx`"
+    note = "use the `Receiver` to receive: `rx.recv()`, or in a select `recv(rx) -> msg` or `msg = \
+            <-rx`"
 )]
 #[doc(hidden)]
 pub trait CanReceive {}
@@ -416,7 +422,8 @@ pub trait CanReceive {}
 #[diagnostic::on_unimplemented(
     message = "cannot send on a `Receiver`",
     label = "this is the receiving end of a channel",
-    note = "use the `Sender` to send: `tx.send(value)`, or in a select `send(tx, value) -> res` or `tx <- value`"
+    note = "use the `Sender` to send: `tx.send(value)`, or in a select `send(tx, value) -> res` or \
+            `tx <- value`"
 )]
 #[doc(hidden)]
 pub trait CanSend {}

@@ -1,8 +1,9 @@
-//! [`Select`]: a select whose arms are put together while the program runs, after crossbeam-channel's.
+//! [`Select`]: a select whose arms are put together while the program runs, after
+//! crossbeam-channel's.
 //!
-//! Its arms are those of the macro, in boxes: they are made once and used again until they are chosen, so that a select allocates
-//! for the chosen one only. What an arm was given
-//! leaves it through the typed end that it was made for, in [`SelectedOperation`].
+//! Its arms are those of the macro, in boxes: they are made once and used again until they are
+//! chosen, so that a select allocates for the chosen one only. What an arm was given leaves it
+//! through the typed end that it was made for, in [`SelectedOperation`].
 
 use std::fmt;
 use std::mem;
@@ -19,12 +20,13 @@ use crate::channel::{
 
 /// Waits for several channel operations, the list of which is made while the program runs.
 ///
-/// Add operations with [`send`](Select::send) and [`recv`](Select::recv), then choose one that is ready with one of the `select`
-/// methods and complete the [`SelectedOperation`], or find out with one of the `ready` methods which one would not have to
-/// wait. The list stays as it is, so it can be used again. Where the operations are known,
-/// [`select!`](crate::select) is shorter and faster.
+/// Add operations with [`send`](Select::send) and [`recv`](Select::recv), then choose one that is
+/// ready with one of the `select` methods and complete the [`SelectedOperation`], or find out with
+/// one of the `ready` methods which one would not have to wait. The list stays as it is, so it can
+/// be used again. Where the operations are known, [`select!`](crate::select) is shorter and faster.
 ///
-/// Goroutines park meanwhile, and threads block. Each select costs some time for each operation in the list.
+/// Goroutines park meanwhile, and threads block. Each select costs some time for each operation in
+/// the list.
 ///
 /// ```
 /// use go_runtime::channel::{Select, unbounded};
@@ -58,11 +60,13 @@ struct Operation<'a> {
     thread: ThreadId,
 }
 
-// SAFETY: of the ends, which need be neither `Send` nor `Sync` if their messages are not, a thread that gets hold of a `Select` uses
-// what is under the channels' locks, and moves messages without looking at them. It can take one out only through a typed end
-// (`SelectedOperation::recv`), which it has only if the type allows it to; else the message is dropped where the operation was added, or
-// not at all (`abandon`). The waits of others that it ends (it took a sender's message, or breaks its promise) are theirs to clean up, but
-// for futures that have gone, see `channel::futures::pending`.
+// SAFETY: of the ends, which need be neither `Send` nor `Sync` if their messages are not, a thread
+// that gets hold of a `Select` uses what is under the channels' locks, and moves messages without
+// looking at them. It can take one out only through a typed end (`SelectedOperation::recv`), which
+// it has only if the type allows it to; else the message is dropped where the operation was added,
+// or not at all (`abandon`). The waits of others that it ends (it took a sender's message, or
+// breaks its promise) are theirs to clean up, but for futures that have gone, see
+// `channel::futures::pending`.
 unsafe impl Send for Select<'_> {}
 // SAFETY: as above; and what takes `&self` does not use the arms.
 unsafe impl Sync for Select<'_> {}
@@ -120,7 +124,8 @@ impl<'a> Select<'a> {
         index
     }
 
-    /// Takes an operation out again; the other indices stay as they are. It is the way to leave out a channel that is closed.
+    /// Takes an operation out again; the other indices stay as they are. It is the way to leave out
+    /// a channel that is closed.
     ///
     /// ```
     /// use go_runtime::channel::{Select, unbounded};
@@ -153,8 +158,8 @@ impl<'a> Select<'a> {
         self.operations.remove(at);
     }
 
-    /// Chooses an operation that is ready. (A goroutine that does so in vain again and again lets others run, see
-    /// [the limits](crate#limits).)
+    /// Chooses an operation that is ready. (A goroutine that does so in vain again and again lets
+    /// others run, see [the limits](crate#limits).)
     ///
     /// # Errors
     /// If none is.
@@ -172,7 +177,8 @@ impl<'a> Select<'a> {
         self.choose(Timeout::Poll).ok_or(TrySelectError)
     }
 
-    /// Chooses an operation that is ready, and waits until one is. One on a closed channel is ready, and ends with an error.
+    /// Chooses an operation that is ready, and waits until one is. One on a closed channel is
+    /// ready, and ends with an error.
     ///
     /// # Panics
     /// If there are no operations.
@@ -229,8 +235,8 @@ impl<'a> Select<'a> {
         self.find_ready(Timeout::Poll).ok_or(TryReadyError)
     }
 
-    /// Waits until an operation is ready, and returns its index. It may not be ready any more when it is tried; one on a closed channel is
-    /// ready.
+    /// Waits until an operation is ready, and returns its index. It may not be ready any more when
+    /// it is tried; one on a closed channel is ready.
     ///
     /// ```
     /// use go_runtime::{channel::{Select, bounded}, go};
@@ -256,7 +262,8 @@ impl<'a> Select<'a> {
         }
     }
 
-    /// Waits for at most `timeout` until an operation is ready, and returns its index, as [`ready`](Select::ready).
+    /// Waits for at most `timeout` until an operation is ready, and returns its index, as
+    /// [`ready`](Select::ready).
     ///
     /// # Errors
     /// If the time is over.
@@ -265,7 +272,8 @@ impl<'a> Select<'a> {
             .ok_or(ReadyTimeoutError)
     }
 
-    /// Waits until `deadline` for an operation to be ready, and returns its index, as [`ready`](Select::ready).
+    /// Waits until `deadline` for an operation to be ready, and returns its index, as
+    /// [`ready`](Select::ready).
     ///
     /// # Errors
     /// If the time is over.

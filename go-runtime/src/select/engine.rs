@@ -39,8 +39,8 @@ impl Timeout {
 /// One arm of a select, as the engine sees it.
 ///
 /// # Safety
-/// All methods that ask for the lock use the channel's state only as it allows; `dequeue` and `stop_observing` leave no pointer to
-/// the arm in the channel.
+/// All methods that ask for the lock use the channel's state only as it allows; `dequeue` and
+/// `stop_observing` leave no pointer to the arm in the channel.
 pub(super) unsafe trait Arm {
     /// Marks the arm as used: it belongs to one select, and once.
     fn enter(&self) -> bool;
@@ -48,17 +48,20 @@ pub(super) unsafe trait Arm {
     /// The lock that guards the channel, if it has one.
     fn lock(&self) -> Option<&RawSpinLock>;
 
-    /// Tries to carry out the operation. `true`: it has been, or is certain to be; [`conclude`](Self::conclude) does the rest,
-    /// and who is in `told` is told so once no lock is held.
+    /// Tries to carry out the operation. `true`: it has been, or is certain to be;
+    /// [`conclude`](Self::conclude) does the rest, and who is in `told` is told so once no lock is
+    /// held.
     ///
     /// # Safety
     /// The caller holds the lock.
     unsafe fn poll(&self, told: &mut Claimed) -> bool;
 
-    /// What is left to do for a ready arm once no lock is held. `false`: it came to nothing, select again.
+    /// What is left to do for a ready arm once no lock is held. `false`: it came to nothing, select
+    /// again.
     fn conclude(&self) -> bool;
 
-    /// Queues the arm's waiter; `told` is as for [`poll`](Self::poll). If the arm becomes ready by itself: when.
+    /// Queues the arm's waiter; `told` is as for [`poll`](Self::poll). If the arm becomes ready by
+    /// itself: when.
     ///
     /// # Safety
     /// The caller holds the lock, and dequeues before the parker or the arm goes.
@@ -79,7 +82,8 @@ pub(super) unsafe trait Arm {
     /// The caller holds the lock.
     unsafe fn is_ready(&self) -> bool;
 
-    /// Queues the arm's waiter as one who only wants to look again when something has changed. If the arm becomes ready by itself: when.
+    /// Queues the arm's waiter as one who only wants to look again when something has changed. If
+    /// the arm becomes ready by itself: when.
     ///
     /// # Safety
     /// As for [`enqueue`](Self::enqueue), with [`stop_observing`](Self::stop_observing).
@@ -96,7 +100,8 @@ pub(super) unsafe trait Arm {
 #[derive(Clone, Copy)]
 pub struct AnyArm<'a>(pub(super) &'a dyn Arm);
 
-/// The locks of all arms, each once, in an order that is the same for all: two selects cannot wait for each other.
+/// The locks of all arms, each once, in an order that is the same for all: two selects cannot wait
+/// for each other.
 struct Locks<'a>(SmallVec<[&'a RawSpinLock; INLINE]>);
 
 impl<'a> Locks<'a> {
@@ -145,8 +150,9 @@ impl Drop for AllLocked<'_> {
     }
 }
 
-/// Waits until an arm is ready, carries out its operation and returns its number; `usize::MAX` if the time is over. Of several
-/// ready arms it takes one at random, each with the same chance, or if `biased` the first.
+/// Waits until an arm is ready, carries out its operation and returns its number; `usize::MAX` if
+/// the time is over. Of several ready arms it takes one at random, each with the same chance, or if
+/// `biased` the first.
 ///
 /// # Panics
 /// If an arm has been in a select before (the macros make new ones each time).
@@ -241,9 +247,11 @@ impl<'a> Selecting<'a> {
             }
             let parker = &*parker.insert(Parker::new());
             let mut until = self.end;
-            // In the order of the looks, because a partner takes the first of several arms on one channel.
+            // In the order of the looks, because a partner takes the first of several arms on one
+            // channel.
             for &index in order {
-                // SAFETY: the lock is held; `wake_up` dequeues, before anything that could unwind or return.
+                // SAFETY: the lock is held; `wake_up` dequeues, before anything that could unwind
+                // or return.
                 let due = unsafe { arms[index].0.enqueue(parker, index, &mut told) };
                 until = until.into_iter().chain(due).min();
             }
@@ -262,14 +270,16 @@ impl<'a> Selecting<'a> {
             Verdict::Done(index) | Verdict::Closed(index) => Some(index),
             Verdict::TimedOut | Verdict::Retry | Verdict::Pending => None,
         };
-        // One lock at a time: the wait is over, and whoever meets one of the waiters still queued passes it over.
+        // One lock at a time: the wait is over, and whoever meets one of the waiters still queued
+        // passes it over.
         for (index, arm) in self.arms.iter().enumerate() {
             // Who has chosen an arm has taken its waiter out.
             if Some(index) != chosen
                 && let Some(lock) = arm.0.lock()
             {
                 lock.lock();
-                // SAFETY: locked just now, and unlocked when nothing of what it guards is used any more.
+                // SAFETY: locked just now, and unlocked when nothing of what it guards is used any
+                // more.
                 unsafe {
                     arm.0.dequeue();
                     lock.unlock();
@@ -283,7 +293,8 @@ impl<'a> Selecting<'a> {
                 Some(index)
             }
             Verdict::TimedOut => {
-                // One last look: this may be late, and an arm that is due by itself earlier than the end.
+                // One last look: this may be late, and an arm that is due by itself earlier than
+                // the end.
                 self.last = self.end.is_some_and(|end| end <= clock::now());
                 None
             }
@@ -293,7 +304,8 @@ impl<'a> Selecting<'a> {
     }
 }
 
-/// Waits until an arm is ready, and returns its number without carrying out its operation; `usize::MAX` if the time is over.
+/// Waits until an arm is ready, and returns its number without carrying out its operation;
+/// `usize::MAX` if the time is over.
 pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
     if !matches!(timeout, Timeout::Poll) {
         goroutine::before_a_wait();
@@ -318,7 +330,8 @@ pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usiz
         let parker = Parker::new();
         let mut until = end;
         for arm in arms {
-            // SAFETY: the lock is held; taken out below, before anything that could unwind or return.
+            // SAFETY: the lock is held; taken out below, before anything that could unwind or
+            // return.
             let due = unsafe { arm.0.observe(&parker) };
             until = until.into_iter().chain(due).min();
         }

@@ -1,5 +1,6 @@
-//! Methods that are there for their error messages only: who uses the wrong end of a channel is told which one is right, where rustc
-//! would find a method "with a similar name". (Those that a select needs as well are in `arms`.)
+//! Methods that are there for their error messages only: who uses the wrong end of a channel is
+//! told which one is right, where rustc would find a method "with a similar name". (Those that a
+//! select needs as well are in `arms`.)
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use crate::channel::{
 #[diagnostic::on_unimplemented(
     message = "a `Receiver` cannot close its channel",
     label = "this is the receiving end of a channel",
-    note = "close it with a `Sender`: `tx.close()`; or drop all receivers, which ends it as well: sends then fail"
+    note = "close it with a `Sender`: `tx.close()`; or drop all receivers, which ends it as well: \
+            sends then fail"
 )]
 #[doc(hidden)]
 pub trait CanClose {}

@@ -1,7 +1,9 @@
-//! [`SelectedOperation`]: what a [`Select`](super::Select) has chosen, and how it gets its type back.
+//! [`SelectedOperation`]: what a [`Select`](super::Select) has chosen, and how it gets its type
+//! back.
 //!
-//! A list knows the ends of channels without the types of their messages ([`End`]), and its arms likewise ([`Dynamic`]). Whoever completes
-//! the operation has the typed end; that it is the very same is seen by its address.
+//! A list knows the ends of channels without the types of their messages ([`End`]), and its arms
+//! likewise ([`Dynamic`]). Whoever completes the operation has the typed end; that it is the very
+//! same is seen by its address.
 
 use std::fmt;
 use std::mem;
@@ -23,7 +25,8 @@ pub(super) trait End {
 pub(super) trait Dynamic: Arm {
     fn as_arm(&self) -> &dyn Arm;
 
-    /// Gives back what the arm was given when it was chosen. A message is dropped, or leaked if it must not be dropped here.
+    /// Gives back what the arm was given when it was chosen. A message is dropped, or leaked if it
+    /// must not be dropped here.
     fn abandon(self: Box<Self>, may_drop: bool);
 }
 
@@ -66,11 +69,13 @@ impl<T> Dynamic for RecvArm<'_, T> {
     }
 }
 
-/// An operation that [`Select`](super::Select) has chosen, and that has to be completed: its partner may be waiting for it.
+/// An operation that [`Select`](super::Select) has chosen, and that has to be completed: its
+/// partner may be waiting for it.
 ///
 /// # Panics
-/// If it is dropped without having been completed (but not while its thread or goroutine unwinds). What was received is dropped with it
-/// (or leaked, if that happens on another thread than the one where the operation was added); a sender's place goes back to the channel.
+/// If it is dropped without having been completed (but not while its thread or goroutine unwinds).
+/// What was received is dropped with it (or leaked, if that happens on another thread than the one
+/// where the operation was added); a sender's place goes back to the channel.
 #[must_use = "complete it with `send` or `recv`"]
 pub struct SelectedOperation<'a> {
     index: usize,
@@ -82,7 +87,8 @@ pub struct SelectedOperation<'a> {
 }
 
 impl<'a> SelectedOperation<'a> {
-    /// The operation of this index, for `end`, the arm of which has been chosen; it was added on `thread`.
+    /// The operation of this index, for `end`, the arm of which has been chosen; it was added on
+    /// `thread`.
     pub(super) fn new(
         index: usize,
         end: &'a dyn End,
@@ -122,12 +128,14 @@ impl<'a> SelectedOperation<'a> {
     pub fn send<T>(mut self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
         assert!(
             sender.address() == self.address,
-            "passed a sender that wasn't selected: operation {} is for another end (a clone is another one)",
+            "passed a sender that wasn't selected: operation {} is for another end (a clone is \
+             another one)",
             self.index
         );
         let arm = self.take();
-        // SAFETY: the arm was made from the end at this address, which has been borrowed since, so `sender` is that very end:
-        // the arm is a `SendArm` of its type. (A `Sender` is invariant in `T`.)
+        // SAFETY: the arm was made from the end at this address, which has been borrowed since, so
+        // `sender` is that very end: the arm is a `SendArm` of its type. (A `Sender` is invariant
+        // in `T`.)
         let arm = unsafe { Box::from_raw(Box::into_raw(arm).cast::<SendArm<'_, T>>()) };
         arm.__reserve().__send(message)
     }
@@ -143,7 +151,8 @@ impl<'a> SelectedOperation<'a> {
     pub fn recv<T>(mut self, receiver: &Receiver<T>) -> Result<T, RecvError> {
         assert!(
             receiver.address() == self.address,
-            "passed a receiver that wasn't selected: operation {} is for another end (a clone is another one)",
+            "passed a receiver that wasn't selected: operation {} is for another end (a clone is \
+             another one)",
             self.index
         );
         let arm = self.take();

@@ -8,11 +8,12 @@ use super::delivery::{self, Listener};
 use super::{Signal, check};
 use crate::context::{Cancel, Context};
 
-/// Derives a context that also ends when one of these signals comes; its [`cause`](Context::cause) is then a [`SignalError`]. Go's
-/// `signal.NotifyContext`.
+/// Derives a context that also ends when one of these signals comes; its [`cause`](Context::cause)
+/// is then a [`SignalError`]. Go's `signal.NotifyContext`.
 ///
-/// The signals are caught until the [`Cancel`] is used or dropped, or `ctx` ends, or nobody has the context any more, and not just until the first has come. So a program that takes its
-/// time to end should drop the `Cancel` as soon as it knows: then a second Ctrl-C ends it at once.
+/// The signals are caught until the [`Cancel`] is used or dropped, or `ctx` ends, or nobody has the
+/// context any more, and not just until the first has come. So a program that takes its time to end
+/// should drop the `Cancel` as soon as it knows: then a second Ctrl-C ends it at once.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,7 +22,8 @@ use crate::context::{Cancel, Context};
 ///
 /// let (ctx, stop) = notify_context(&context::background(), &[SIGINT, SIGTERM])?;
 /// select! {
-///     recv(ctx.done()) -> _ => println!("{}", ctx.cause().unwrap()), // "interrupt signal received"
+///     // "interrupt signal received"
+///     recv(ctx.done()) -> _ => println!("{}", ctx.cause().unwrap()),
 ///     recv(after(Duration::from_millis(1))) -> _ => println!("the work is done"),
 /// }
 /// drop(stop);
@@ -32,7 +34,8 @@ use crate::context::{Cancel, Context};
 /// As [`notify`](super::notify).
 pub fn notify_context(ctx: &Context, signals: &[Signal]) -> io::Result<(Context, Cancel)> {
     check(signals)?;
-    // Two contexts: a signal ends the inner one only, so that it can be seen when the outer one is let go.
+    // Two contexts: a signal ends the inner one only, so that it can be seen when the outer one is
+    // let go.
     let (outer, cancel) = ctx.with_cancel();
     let (inner, end) = outer.with_cancel_cause();
     let listener = Listener::Context {

@@ -1,9 +1,10 @@
 //! How a signal gets from the handler to the channels.
 //!
-//! A handler may do next to nothing: ours sets the signal's bit in `PENDING` and writes a byte to a socket, and so wakes a thread that
-//! sends to the channels, and cancels the contexts. (A goroutine that did it might wait behind one that computes.) The thread and the handlers
-//! stay once they are there. Whether anybody still asks for a signal is seen when the signal comes: if nobody does, the thread carries out the
-//! default action.
+//! A handler may do next to nothing: ours sets the signal's bit in `PENDING` and writes a byte to a
+//! socket, and so wakes a thread that sends to the channels, and cancels the contexts. (A goroutine
+//! that did it might wait behind one that computes.) The thread and the handlers stay once they are
+//! there. Whether anybody still asks for a signal is seen when the signal comes: if nobody does,
+//! the thread carries out the default action.
 //!
 //! The lock guards the list of those who ask. They are told without it, since that runs wakers.
 
@@ -23,7 +24,8 @@ use super::{Signal, SignalError};
 use crate::channel::{Receiver, Sender};
 use crate::context::WeakCancel;
 
-/// The signals that have come and have not been delivered: a bit for each number, all of which are below 64.
+/// The signals that have come and have not been delivered: a bit for each number, all of which are
+/// below 64.
 static PENDING: AtomicU64 = AtomicU64::new(0);
 
 static DELIVERY: Mutex<Delivery> = Mutex::new(Delivery {
@@ -34,7 +36,8 @@ static DELIVERY: Mutex<Delivery> = Mutex::new(Delivery {
 });
 
 struct Delivery {
-    /// Where a handler writes to wake the thread; there is a thread if there is this. It is never closed.
+    /// Where a handler writes to wake the thread; there is a thread if there is this. It is never
+    /// closed.
     wake: Option<RawFd>,
     /// The signals that have our handler.
     caught: u64,
@@ -127,8 +130,9 @@ impl Delivery {
             // SAFETY: writes a byte that is there to a descriptor that is never closed.
             unsafe { libc::write(wake, [0_u8].as_ptr().cast(), 1) };
         };
-        // SAFETY: an atomic operation and `write` are allowed in a handler (signal-safety(7)); `errno` is kept by the crate, which also sees
-        // to it that the handler before is called first.
+        // SAFETY: an atomic operation and `write` are allowed in a handler (signal-safety(7));
+        // `errno` is kept by the crate, which also sees to it that the handler before is called
+        // first.
         unsafe { low_level::register(number, handler) }?;
         self.caught |= bit;
         if before.sa_sigaction == libc::SIG_DFL {
@@ -160,15 +164,17 @@ fn action(number: i32) -> io::Result<libc::sigaction> {
     Ok(unsafe { action.assume_init() })
 }
 
-/// Has the handler run on the thread's signal stack, as it may be a goroutine that is interrupted, on the last bytes of its own; and undisturbed. A
-/// thread's signal stack has room for the registers of two or three handlers that interrupt each other, as signals that come together do; the
-/// system ends the process where it has not.
+/// Has the handler run on the thread's signal stack, as it may be a goroutine that is interrupted,
+/// on the last bytes of its own; and undisturbed. A thread's signal stack has room for the
+/// registers of two or three handlers that interrupt each other, as signals that come together do;
+/// the system ends the process where it has not.
 fn use_signal_stack(number: i32) {
     let Ok(mut action) = action(number) else {
         return;
     };
     action.sa_flags |= libc::SA_ONSTACK;
-    // SAFETY: writes to the set only, and knows the signals. (Faults are let through: one that is blocked ends the process without a word.)
+    // SAFETY: writes to the set only, and knows the signals. (Faults are let through: one that is
+    // blocked ends the process without a word.)
     unsafe {
         libc::sigfillset(&mut action.sa_mask);
         for fault in [
@@ -183,8 +189,8 @@ fn use_signal_stack(number: i32) {
             libc::sigdelset(&mut action.sa_mask, fault);
         }
     }
-    // SAFETY: the handler that is there, which does not care about its stack. (std and the runtime give their threads signal stacks; on a thread
-    // without one the flag means nothing.)
+    // SAFETY: the handler that is there, which does not care about its stack. (std and the runtime
+    // give their threads signal stacks; on a thread without one the flag means nothing.)
     unsafe { libc::sigaction(number, &action, ptr::null_mut()) };
 }
 
@@ -242,7 +248,8 @@ fn act_by_default(signal: Signal) {
     // The crate takes this one for one that is ignored, as the BSDs do.
     #[cfg(target_os = "linux")]
     if signal == super::SIGIO {
-        // SAFETY: nothing is called by this signal from now on; the set is written before it is read. (The signal may be blocked on this thread.)
+        // SAFETY: nothing is called by this signal from now on; the set is written before it is
+        // read. (The signal may be blocked on this thread.)
         unsafe {
             libc::signal(libc::SIGIO, libc::SIG_DFL);
             let mut set = MaybeUninit::uninit();

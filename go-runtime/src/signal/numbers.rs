@@ -41,7 +41,8 @@ impl Signal {
     pub(super) fn check(self) -> io::Result<()> {
         let reason = match self.known() {
             None => {
-                "the system has no such signal that could be caught by a program, or it has no name here"
+                "the system has no such signal that could be caught by a program, or it has no \
+                 name here"
             }
             Some(_) if self == SIGKILL || self == SIGSTOP => {
                 "the system carries it out by itself, and no program can catch it"
@@ -98,7 +99,8 @@ macro_rules! signals {
 
 // What they are called is from Go's package syscall, for Linux.
 signals! {
-    SIGHUP "hangup" "The terminal is gone; daemons take it for a request to read their settings again.",
+    SIGHUP "hangup" "The terminal is gone; daemons take it for a request to read their settings \
+                     again.",
     SIGINT "interrupt" "Ctrl-C.",
     SIGQUIT "quit" "Ctrl-\\.",
     SIGILL "illegal instruction" "A fault; cannot be caught here.",
@@ -110,7 +112,8 @@ signals! {
     SIGUSR1 "user defined signal 1" "Whatever the program takes it for.",
     SIGSEGV "segmentation fault" "A fault; cannot be caught here.",
     SIGUSR2 "user defined signal 2" "Whatever the program takes it for.",
-    SIGPIPE "broken pipe" "Nobody reads what was written. Rust's programs ignore it and see an error of the write.",
+    SIGPIPE "broken pipe" "Nobody reads what was written. Rust's programs ignore it and see an \
+                           error of the write.",
     SIGALRM "alarm clock" "The time of `alarm` is over.",
     SIGTERM "terminated" "A request to end.",
     SIGCHLD "child exited" "A child process has ended or stopped. Ignored by default.",

@@ -1,8 +1,9 @@
 //! Guard pages: how they are made here, and how many there may be.
 //!
-//! Linux 6.13 and newer marks a page as a guard at no cost. On older kernels a guard is a page without access, which splits
-//! its mapping in three, and a process may have so many mappings only (vm.max_map_count). So these are counted, and what
-//! goes beyond the budget is refused with advice, while the rest of the process still has mappings to live on.
+//! Linux 6.13 and newer marks a page as a guard at no cost. On older kernels a guard is a page
+//! without access, which splits its mapping in three, and a process may have so many mappings only
+//! (vm.max_map_count). So these are counted, and what goes beyond the budget is refused with
+//! advice, while the rest of the process still has mappings to live on.
 
 use std::fs;
 use std::io;
@@ -39,8 +40,9 @@ impl Budget {
         io::Error::new(
             io::ErrorKind::OutOfMemory,
             format!(
-                "{} guard pages take {} of the {} mappings that vm.max_map_count allows a process: raise it (sysctl -w \
-                 vm.max_map_count={}), or use Linux 6.13 or newer, where guard pages take none",
+                "{} guard pages take {} of the {} mappings that vm.max_map_count allows a process: \
+                 raise it (sysctl -w vm.max_map_count={}), or use Linux 6.13 or newer, where guard \
+                 pages take none",
                 made,
                 made * MAPPINGS_A_GUARD,
                 self.mappings,

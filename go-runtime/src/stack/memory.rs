@@ -8,9 +8,11 @@ use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Makes pages fault without splitting the mapping that they lie in (Linux 6.13; not in `libc` for all targets).
+/// Makes pages fault without splitting the mapping that they lie in (Linux 6.13; not in `libc` for
+/// all targets).
 const MADV_GUARD_INSTALL: libc::c_int = 102;
-/// Stands for the calling thread, and so for its memory, where a system call wants a file descriptor of one (Linux 6.14).
+/// Stands for the calling thread, and so for its memory, where a system call wants a file
+/// descriptor of one (Linux 6.14).
 const PIDFD_SELF_THREAD: libc::c_int = -10000;
 /// So many ranges go into one call; the kernel would take 1,024.
 const RANGES: usize = 64;
@@ -46,8 +48,8 @@ pub(super) fn reserve_at(at: usize, len: usize) -> io::Result<Option<NonNull<u8>
 }
 
 fn map(at: *mut libc::c_void, len: usize, how: libc::c_int) -> io::Result<NonNull<u8>> {
-    // NORESERVE: a reservation is no promise to use it, so it does not count against the memory that the system may
-    // promise (vm.overcommit_memory).
+    // NORESERVE: a reservation is no promise to use it, so it does not count against the memory
+    // that the system may promise (vm.overcommit_memory).
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | how;
     let access = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: a new mapping that replaces none: without MAP_FIXED an address is a hint, and with
@@ -56,8 +58,8 @@ fn map(at: *mut libc::c_void, len: usize, how: libc::c_int) -> io::Result<NonNul
     if start == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    // A huge page would give every eight stacks two megabytes. A system that has none says EINVAL, and that is fine.
-    // SAFETY: about our own new mapping; it changes no contents.
+    // A huge page would give every eight stacks two megabytes. A system that has none says EINVAL,
+    // and that is fine. SAFETY: about our own new mapping; it changes no contents.
     unsafe { libc::madvise(start, len, libc::MADV_NOHUGEPAGE) };
     NonNull::new(start.cast()).ok_or_else(|| io::Error::other("mmap returned null"))
 }
@@ -81,8 +83,8 @@ pub(super) unsafe fn discard(start: NonNull<u8>, len: usize) {
     unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_DONTNEED) };
 }
 
-/// [`discard`]s `len` bytes from each of `starts`, in one call where that is possible: each call has to tell all CPUs that run threads of
-/// this process.
+/// [`discard`]s `len` bytes from each of `starts`, in one call where that is possible: each call
+/// has to tell all CPUs that run threads of this process.
 ///
 /// # Safety
 /// As for [`discard`], for each.
@@ -95,7 +97,8 @@ pub(super) unsafe fn discard_all(starts: &[NonNull<u8>], len: usize) {
     }
 }
 
-/// A reservation that keeps others from taking the last of the memory; dropped, it is there for them.
+/// A reservation that keeps others from taking the last of the memory; dropped, it is there for
+/// them.
 pub(crate) struct Room {
     start: NonNull<u8>,
     len: usize,
@@ -111,7 +114,8 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        // SAFETY: reserved by this one, and used by nobody. Should it fail, the reservation merely stays.
+        // SAFETY: reserved by this one, and used by nobody. Should it fail, the reservation merely
+        // stays.
         let _ = unsafe { release(self.start, self.len) };
     }
 }
@@ -145,7 +149,8 @@ pub(super) fn probe_guards() -> GuardKind {
     };
     // SAFETY: our own page, which nobody uses.
     let accepted = unsafe { libc::madvise(page.as_ptr().cast(), len, MADV_GUARD_INSTALL) } == 0;
-    // An emulator may accept advice that it does not know, and do nothing: only a page that cannot be read is guarded.
+    // An emulator may accept advice that it does not know, and do nothing: only a page that cannot
+    // be read is guarded.
     let guarded = accepted && !is_readable(page);
     // SAFETY: our own page, and the last use of it.
     let _ = unsafe { release(page, len) };
@@ -156,17 +161,20 @@ pub(super) fn probe_guards() -> GuardKind {
     }
 }
 
-/// Whether the system itself can read the byte at `address`: asked by a call that fails, where an access of ours would fault.
+/// Whether the system itself can read the byte at `address`: asked by a call that fails, where an
+/// access of ours would fault.
 fn is_readable(address: NonNull<u8>) -> bool {
     let Ok((_reader, writer)) = io::pipe() else {
         return true;
     };
     let fd = std::os::fd::AsRawFd::as_raw_fd(&writer);
-    // SAFETY: the kernel checks the address, which is one byte, and says EFAULT if it is not to be read.
+    // SAFETY: the kernel checks the address, which is one byte, and says EFAULT if it is not to be
+    // read.
     unsafe { libc::write(fd, address.as_ptr().cast(), 1) == 1 }
 }
 
-/// Guards the first page of each of `starts`. Returns how many have been, from the first on, and why not all.
+/// Guards the first page of each of `starts`. Returns how many have been, from the first on, and
+/// why not all.
 ///
 /// # Safety
 /// The pages are the caller's, and nobody needs what is in them.
@@ -194,7 +202,8 @@ pub(super) unsafe fn guard(kind: GuardKind, starts: &[NonNull<u8>]) -> (usize, i
     (done, Ok(()))
 }
 
-/// Gives each of these pages its memory, in one call, where that is possible; else they get it when they are touched.
+/// Gives each of these pages its memory, in one call, where that is possible; else they get it when
+/// they are touched.
 ///
 /// # Safety
 /// The pages are mapped.
@@ -203,7 +212,8 @@ pub(super) unsafe fn populate(pages: &[NonNull<u8>]) {
     unsafe { advise_all(pages, page_size(), libc::MADV_POPULATE_WRITE) };
 }
 
-/// One `madvise` for many ranges of `len` bytes. Returns for how many, from the first on, it was done.
+/// One `madvise` for many ranges of `len` bytes. Returns for how many, from the first on, it was
+/// done.
 ///
 /// # Safety
 /// As for the advice on each of the ranges.
@@ -262,7 +272,8 @@ fn check(result: libc::c_int) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// The way of old kernels and the way of new ones make pages that cannot be read, and nothing else changes.
+    /// The way of old kernels and the way of new ones make pages that cannot be read, and nothing
+    /// else changes.
     #[test]
     fn guards_guard_their_page_only() {
         for kind in [probe_guards(), GuardKind::Mappings] {

@@ -1,9 +1,9 @@
 //! Stacks for goroutines: their sizes, and where they come from.
 //!
-//! A stack is reserved, lazily committed memory with a guard page below it. Only this module knows how it is made;
-//! `sched` keeps idle ones with their fibers. On Linux they are the slots of [`slab`]s, which lie
-//! in the [`lowlands`] of the address space, guarded by [`guards`], with [`memory`] for the system
-//! calls; elsewhere each is a mapping of corosensei's ([`own_mapping`]).
+//! A stack is reserved, lazily committed memory with a guard page below it. Only this module knows
+//! how it is made; `sched` keeps idle ones with their fibers. On Linux they are the slots of
+//! [`slab`]s, which lie in the [`lowlands`] of the address space, guarded by [`guards`], with
+//! [`memory`] for the system calls; elsewhere each is a mapping of corosensei's ([`own_mapping`]).
 
 #[cfg(target_os = "linux")]
 mod guards;
@@ -29,7 +29,8 @@ use corosensei::stack::StackPointer;
 #[cfg(target_os = "linux")]
 pub(crate) use memory::Room;
 
-/// The default size of a goroutine's stack, in bytes. Memory is only taken for the pages that are touched.
+/// The default size of a goroutine's stack, in bytes. Memory is only taken for the pages that are
+/// touched.
 pub(crate) const DEFAULT_SIZE: usize = 256 << 10;
 /// The least size: below it not even a panic with its backtrace fits.
 pub(crate) const MIN_SIZE: usize = 32 << 10;
@@ -38,8 +39,8 @@ pub(crate) const MAIN_SIZE: usize = 8 << 20;
 /// The largest size.
 pub(crate) const MAX_SIZE: usize = 1 << 30;
 
-/// The tops of stacks are offset against each other by multiples of a cache line, for all of them lie at the same
-/// place of a page else, and caches choose where to keep a line by just that.
+/// The tops of stacks are offset against each other by multiples of a cache line, for all of them
+/// lie at the same place of a page else, and caches choose where to keep a line by just that.
 const COLOURS: usize = 32;
 const COLOUR: usize = 64;
 /// What a switch uses at the very top of a stack, in bytes; no less than a stack's alignment.
@@ -95,8 +96,9 @@ impl Stack {
         }
     }
 
-    /// Cuts off the top, for a `T` that lies beside the stack, in memory that is touched anyway. It is there as long as the stack. Its start
-    /// shares a cache line with the last [`WAY_BACK`] bytes of the stack, where corosensei keeps where to switch back to.
+    /// Cuts off the top, for a `T` that lies beside the stack, in memory that is touched anyway. It
+    /// is there as long as the stack. Its start shares a cache line with the last [`WAY_BACK`]
+    /// bytes of the stack, where corosensei keeps where to switch back to.
     pub(crate) fn carve<T>(&mut self) -> NonNull<MaybeUninit<T>> {
         const {
             assert!(align_of::<T>() <= WAY_BACK && size_of::<T>() <= MIN_SIZE / 8);
@@ -135,7 +137,8 @@ impl Extent {
         (start..start + guard_size()).contains(&address)
     }
 
-    /// Gives the memory of the pages below `address` back to the system; they read as zero afterwards.
+    /// Gives the memory of the pages below `address` back to the system; they read as zero
+    /// afterwards.
     ///
     /// # Safety
     /// The stack is there, and nothing is in use on it below `address`.
@@ -159,8 +162,8 @@ impl Extent {
     }
 }
 
-/// Where the stack of the calling function ends, whatever function that is once calls have been inlined: what it has lies above, but for
-/// what it calls.
+/// Where the stack of the calling function ends, whatever function that is once calls have been
+/// inlined: what it has lies above, but for what it calls.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(crate) fn pointer() -> *const u8 {
@@ -172,7 +175,8 @@ pub(crate) fn pointer() -> *const u8 {
     pointer
 }
 
-/// Where the stack of the calling function ends: below all that it has, as this function is never part of it.
+/// Where the stack of the calling function ends: below all that it has, as this function is never
+/// part of it.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(never)]
 pub(crate) fn pointer() -> *const u8 {
@@ -180,7 +184,8 @@ pub(crate) fn pointer() -> *const u8 {
     std::hint::black_box(&raw const here)
 }
 
-/// How many pages of memory the calling thread has been given by touching them, on stacks or elsewhere; `None` if the system does not say.
+/// How many pages of memory the calling thread has been given by touching them, on stacks or
+/// elsewhere; `None` if the system does not say.
 pub(crate) fn pages_given() -> Option<usize> {
     #[cfg(target_os = "linux")]
     return memory::pages_given();
@@ -188,7 +193,8 @@ pub(crate) fn pages_given() -> Option<usize> {
     None
 }
 
-/// Gives some of the memory of free stacks back to the system, so much as takes a moment. `true`: there is more.
+/// Gives some of the memory of free stacks back to the system, so much as takes a moment. `true`:
+/// there is more.
 pub(crate) fn trim() -> bool {
     #[cfg(target_os = "linux")]
     return place::trim();
@@ -201,13 +207,15 @@ pub(crate) fn trim() -> bool {
 pub(crate) fn signal_stack(len: usize) -> io::Result<NonNull<u8>> {
     let guard = guard_size();
     let memory = memory::reserve(guard + len.next_multiple_of(guard))?;
-    // SAFETY: new memory, which nobody uses. Should the guard not be made, the stack is still there.
+    // SAFETY: new memory, which nobody uses. Should the guard not be made, the stack is still
+    // there.
     let _ = unsafe { guards::make(&[memory]) };
     // SAFETY: behind the guard there are `len` bytes.
     Ok(unsafe { memory.add(guard) })
 }
 
-/// For tests and comparisons: does without something that stacks have. Before the first stack is made.
+/// For tests and comparisons: does without something that stacks have. Before the first stack is
+/// made.
 pub(crate) fn do_without(colours: bool, marks: bool) {
     if colours {
         COLOURED.store(false, Ordering::Relaxed);
@@ -218,8 +226,8 @@ pub(crate) fn do_without(colours: bool, marks: bool) {
     }
 }
 
-// SAFETY: the slot has a guard page at its start. That page, a colour and what `carve` takes are less than half of the least size, which
-// leaves more than corosensei's least.
+// SAFETY: the slot has a guard page at its start. That page, a colour and what `carve` takes are
+// less than half of the least size, which leaves more than corosensei's least.
 unsafe impl corosensei::stack::Stack for Stack {
     #[inline]
     fn base(&self) -> StackPointer {
@@ -251,8 +259,8 @@ impl fmt::Display for BadSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "a stack of {} bytes cannot be made: it takes at least {MIN_SIZE} (32 KiB) and at most {MAX_SIZE} (1 GiB). \
-             Only the pages that are touched take memory",
+            "a stack of {} bytes cannot be made: it takes at least {MIN_SIZE} (32 KiB) and at most \
+             {MAX_SIZE} (1 GiB). Only the pages that are touched take memory",
             self.0
         )
     }
@@ -267,8 +275,8 @@ pub(crate) fn check_size(size: usize) -> Result<usize, BadSize> {
     }
 }
 
-/// The size that a stack of `size` bytes really gets: the next power of two, so that stacks of about the same size can take each
-/// other's place.
+/// The size that a stack of `size` bytes really gets: the next power of two, so that stacks of
+/// about the same size can take each other's place.
 pub(crate) fn round_size(size: usize) -> usize {
     size.max(MIN_SIZE).max(8 * guard_size()).next_power_of_two()
 }

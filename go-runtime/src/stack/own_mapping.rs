@@ -1,4 +1,5 @@
-//! Where stacks come from on systems other than Linux: each is a mapping of its own with a guard page, made by corosensei.
+//! Where stacks come from on systems other than Linux: each is a mapping of its own with a guard
+//! page, made by corosensei.
 
 use std::io;
 use std::num::NonZeroUsize;

@@ -1,10 +1,11 @@
 //! Slabs: large reservations, cut into slots of one size, each the place of one stack.
 //!
-//! A million stacks are then a few hundred reservations, and fewer mappings. The one table of all slabs is behind a lock,
-//! which workers take for a batch of slots at a time. A slot is in one of four states: never guarded, clean (guarded, takes
-//! no memory), dirty (free, but its pages are still there, and hot), or taken, by the [`Slot`] that stands for it.
-//! [`trim`] gives the pages of dirty slots back, and slabs without a taken slot as a whole, with their page tables.
-//! Where slabs lie, and why, is told in [`lowlands`].
+//! A million stacks are then a few hundred reservations, and fewer mappings. The one table of all
+//! slabs is behind a lock, which workers take for a batch of slots at a time. A slot is in one of
+//! four states: never guarded, clean (guarded, takes no memory), dirty (free, but its pages are
+//! still there, and hot), or taken, by the [`Slot`] that stands for it. [`trim`] gives the pages of
+//! dirty slots back, and slabs without a taken slot as a whole, with their page tables. Where slabs
+//! lie, and why, is told in [`lowlands`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,21 +19,25 @@ use super::memory::{self, Room};
 
 /// Slots so large have a slab each, which ends with them.
 const ALONE: usize = 4 << 20;
-/// The slots of the first slab of a size. Each further one doubles what there is, up to `MOST_SLOTS` and `MOST_BYTES`.
+/// The slots of the first slab of a size. Each further one doubles what there is, up to
+/// `MOST_SLOTS` and `MOST_BYTES`.
 const FIRST_SLOTS: usize = 16;
 const MOST_SLOTS: usize = 1024;
 const MOST_BYTES: usize = 256 << 20;
 
-/// What must be left of a limit on reservations: enough for what allocates next to find some, and say what is the matter.
+/// What must be left of a limit on reservations: enough for what allocates next to find some, and
+/// say what is the matter.
 const SLACK: usize = 16 << 20;
 
-/// A place for one stack: `size` bytes, of which the first page is guarded. It is given back when it is dropped.
+/// A place for one stack: `size` bytes, of which the first page is guarded. It is given back when
+/// it is dropped.
 pub(super) struct Slot {
     start: NonNull<u8>,
     size: usize,
 }
 
-// SAFETY: a slot is a range of memory, which no thread owns; its index is taken until its one `Slot` is dropped.
+// SAFETY: a slot is a range of memory, which no thread owns; its index is taken until its one
+// `Slot` is dropped.
 unsafe impl Send for Slot {}
 
 impl Slot {
@@ -76,7 +81,8 @@ struct Slab {
     dirty: Vec<u16>,
 }
 
-// SAFETY: a range of memory again; used under the table's lock, or by the one who has taken the slab out of the table.
+// SAFETY: a range of memory again; used under the table's lock, or by the one who has taken the
+// slab out of the table.
 unsafe impl Send for Slab {}
 
 impl Slab {
@@ -127,8 +133,8 @@ impl Slab {
     /// Gives the whole reservation back to the system.
     fn release(self) {
         guards::forget(self.mapped as usize);
-        // SAFETY: no slot is taken, and the slab is out of the table. Should it fail, a reservation is lost, which takes no memory once
-        // its pages are gone.
+        // SAFETY: no slot is taken, and the slab is out of the table. Should it fail, a reservation
+        // is lost, which takes no memory once its pages are gone.
         if unsafe { memory::release(self.start, self.size * self.slots) }.is_err() {
             // SAFETY: as above.
             unsafe { memory::discard(self.start, self.size * self.slots) };
@@ -148,7 +154,8 @@ impl Slab {
 struct Slabs {
     /// By the address where they start.
     all: BTreeMap<usize, Slab>,
-    /// Those that have a free slot, by size and address: low ones are filled first, so that high ones become empty.
+    /// Those that have a free slot, by size and address: low ones are filled first, so that high
+    /// ones become empty.
     open: BTreeSet<(usize, usize)>,
     dirty: usize,
     /// Where the next slab is tried, if it is in the window.
@@ -220,7 +227,8 @@ impl Slabs {
         let slab = loop {
             let made = self.reserve(size * slots);
             match made.map(|start| Slab::new(start, size, slots)) {
-                // Where reservations are limited (ulimit -v), the rest of the process needs some as well.
+                // Where reservations are limited (ulimit -v), the rest of the process needs some as
+                // well.
                 Ok(slab) if Room::reserve(SLACK).is_ok() => break slab,
                 Ok(slab) => {
                     slab.release();
@@ -284,7 +292,8 @@ impl Slabs {
         Some(slab)
     }
 
-    /// A slot is free again. A slab that it had for itself is taken out of the table, for the caller to release.
+    /// A slot is free again. A slab that it had for itself is taken out of the table, for the
+    /// caller to release.
     fn give_back(&mut self, slot: NonNull<u8>, size: usize) -> Option<Slab> {
         let slab = self.slab_of(slot)?;
         slab.taken -= 1;
@@ -361,7 +370,8 @@ pub(super) fn take(size: usize, most: usize) -> io::Result<Vec<Slot>> {
         slabs.give_back_unguarded(rest, size);
     }
     if ready.is_empty() {
-        // Guards are counted: those of slabs that nobody uses can be had. (A slab without guards would be made again, and again.)
+        // Guards are counted: those of slabs that nobody uses can be had. (A slab without guards
+        // would be made again, and again.)
         if trim_empty(|slab| slab.mapped > 0) {
             return take(size, most);
         }
@@ -372,7 +382,8 @@ pub(super) fn take(size: usize, most: usize) -> io::Result<Vec<Slot>> {
     }
     let tops: Vec<_> = ready[cold..]
         .iter()
-        // SAFETY: the last page of a slot; a slot has eight pages or more, of which the first alone is guarded.
+        // SAFETY: the last page of a slot; a slot has eight pages or more, of which the first alone
+        // is guarded.
         .map(|start| unsafe { start.add(size - memory::page_size()) })
         .collect();
     // SAFETY: pages of slots that are ours.
@@ -422,7 +433,8 @@ fn is_dirty() -> bool {
     slabs().dirty > 0
 }
 
-/// Gives back some of the memory of free stacks: a slab that nobody uses, or the pages of some slots. `true`: there is more.
+/// Gives back some of the memory of free stacks: a slab that nobody uses, or the pages of some
+/// slots. `true`: there is more.
 pub(super) fn trim() -> bool {
     const SOME: usize = 64;
     let empty = slabs().take_empty(|_| true);

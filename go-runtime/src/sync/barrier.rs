@@ -10,7 +10,8 @@ use crate::primitives::const_fn;
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::sched::{Parker, Verdict};
 
-/// Where a number of goroutines and threads wait for each other: [`std::sync::Barrier`], but a goroutine that waits is parked.
+/// Where a number of goroutines and threads wait for each other: [`std::sync::Barrier`], but a
+/// goroutine that waits is parked.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,8 +29,9 @@ use crate::sched::{Parker, Verdict};
 /// });
 /// ```
 ///
-/// A goroutine that comes to it while it is unwinding blocks its worker's thread (see [the crate's page on panics](crate#panics)): others that have started there
-/// cannot come any more.
+/// A goroutine that comes to it while it is unwinding blocks its worker's thread (see
+/// [the crate's page on panics](crate#panics)): others that have started there cannot come any
+/// more.
 pub struct Barrier {
     /// How many have to come; 0 is as good as 1.
     number: usize,
@@ -65,7 +67,8 @@ impl BarrierWaitResult {
 
 impl Barrier {
     const_fn! {
-        /// A barrier at which each round of `n` wait for each other. As with std's, nobody waits if `n` is 0 or 1.
+        /// A barrier at which each round of `n` wait for each other. As with std's, nobody waits if
+        /// `n` is 0 or 1.
         #[must_use]
         #[inline]
         pub fn new(n: usize) -> Barrier {

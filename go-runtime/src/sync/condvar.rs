@@ -9,10 +9,12 @@ use super::mutex::MutexGuard;
 use super::raw_condvar::RawCondvar;
 use crate::clock;
 
-/// Waits until somebody says that what a [`Mutex`](super::Mutex) guards has changed: [`std::sync::Condvar`], but a goroutine that waits is parked.
+/// Waits until somebody says that what a [`Mutex`](super::Mutex) guards has changed:
+/// [`std::sync::Condvar`], but a goroutine that waits is parked.
 ///
-/// The names, the errors and the poisoning are std's, so it takes the place of std's by a change of the import. Goroutines and plain
-/// threads may use it at the same time; a thread that waits is blocked.
+/// The names, the errors and the poisoning are std's, so it takes the place of std's by a change of
+/// the import. Goroutines and plain threads may use it at the same time; a thread that waits is
+/// blocked.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -30,12 +32,15 @@ use crate::clock;
 ///
 /// # Who is notified
 ///
-/// [`notify_one`](Condvar::notify_one) ends the wait of the one that has waited longest, as Go's `sync.Cond` does; one that has been notified counts as such even if its time is over before
-/// it runs. Nobody is woken for no reason; but others may have had the mutex before the woken one has it, so the condition has to be looked at again
-/// all the same, as [`wait_while`](Condvar::wait_while) does. Notifications are not kept for those who come later.
+/// [`notify_one`](Condvar::notify_one) ends the wait of the one that has waited longest, as Go's
+/// `sync.Cond` does; one that has been notified counts as such even if its time is over before it
+/// runs. Nobody is woken for no reason; but others may have had the mutex before the woken one has
+/// it, so the condition has to be looked at again all the same, as
+/// [`wait_while`](Condvar::wait_while) does. Notifications are not kept for those who come later.
 ///
-/// One condvar may be used with several mutexes. An async task that waits blocks its executor's thread, and so does a goroutine that
-/// is unwinding its worker's (see [the crate's page on panics](crate#panics)).
+/// One condvar may be used with several mutexes. An async task that waits blocks its executor's
+/// thread, and so does a goroutine that is unwinding its worker's (see
+/// [the crate's page on panics](crate#panics)).
 pub struct Condvar {
     raw: RawCondvar,
 }
@@ -51,7 +56,8 @@ pub struct WaitTimeoutResult {
 }
 
 impl WaitTimeoutResult {
-    /// Whether the time was over before there was a notification (of `wait_timeout_while`: before the condition was seen not to hold any more).
+    /// Whether the time was over before there was a notification (of `wait_timeout_while`: before
+    /// the condition was seen not to hold any more).
     #[must_use]
     pub fn timed_out(&self) -> bool {
         self.timed_out
@@ -68,8 +74,8 @@ impl Condvar {
         }
     }
 
-    /// Unlocks the mutex, waits for a notification, and locks the mutex again. Whoever changes the value once it is unlocked, and notifies, ends the
-    /// wait.
+    /// Unlocks the mutex, waits for a notification, and locks the mutex again. Whoever changes the
+    /// value once it is unlocked, and notifies, ends the wait.
     ///
     /// # Errors
     /// If the mutex is poisoned when it is locked again; the error has the guard.
@@ -110,7 +116,8 @@ impl Condvar {
         Ok(guard)
     }
 
-    /// [`wait`](Condvar::wait) for `duration` at most; the result says whether the time was over. It may take longer, as the mutex has to be locked again.
+    /// [`wait`](Condvar::wait) for `duration` at most; the result says whether the time was over.
+    /// It may take longer, as the mutex has to be locked again.
     ///
     /// A duration that reaches beyond what [`Instant`] can express means for ever.
     ///
@@ -134,7 +141,8 @@ impl Condvar {
         self.wait_until_or_notified(guard, clock::after(duration))
     }
 
-    /// Waits as long as `condition` holds, but for `duration` at most, all waits taken together. If the condition does not hold, the time is not over, however long it took.
+    /// Waits as long as `condition` holds, but for `duration` at most, all waits taken together. If
+    /// the condition does not hold, the time is not over, however long it took.
     ///
     /// A duration that reaches beyond what [`Instant`] can express means for ever.
     ///
@@ -171,7 +179,8 @@ impl Condvar {
         }
     }
 
-    /// Ends the wait of the one that has waited longest, if anybody waits. The caller may have the mutex locked, or not.
+    /// Ends the wait of the one that has waited longest, if anybody waits. The caller may have the
+    /// mutex locked, or not.
     #[inline]
     pub fn notify_one(&self) {
         self.raw.notify_one();
@@ -200,7 +209,8 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         deadline: Option<Instant>,
     ) -> (LockResult<MutexGuard<'a, T>>, WaitTimeoutResult) {
-        // SAFETY: the guard has the lock, and is not used before it has it again. (Nothing in between panics.)
+        // SAFETY: the guard has the lock, and is not used before it has it again. (Nothing in
+        // between panics.)
         let notified = unsafe { self.raw.wait(guard.raw(), deadline) };
         let result = WaitTimeoutResult {
             timed_out: !notified,

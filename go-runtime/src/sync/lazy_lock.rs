@@ -8,11 +8,11 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::once::Once;
 
-/// A value that is made when it is first used: [`std::sync::LazyLock`], but what makes the value may park, and a goroutine that comes meanwhile is
-/// parked too.
+/// A value that is made when it is first used: [`std::sync::LazyLock`], but what makes the value
+/// may park, and a goroutine that comes meanwhile is parked too.
 ///
-/// The names and the rules are std's, so it takes the place of std's by a change of the import. Goroutines and plain threads may use
-/// it at the same time; a thread that waits is blocked.
+/// The names and the rules are std's, so it takes the place of std's by a change of the import.
+/// Goroutines and plain threads may use it at the same time; a thread that waits is blocked.
 ///
 /// ```
 /// use go_runtime::{channel, go, sync::LazyLock};
@@ -43,7 +43,8 @@ enum Data<T, F> {
     Value(T),
 }
 
-// SAFETY: all have `&T`, for which it is `Sync`; who makes it has taken the closure along, and sends the value to who drops it, for which both are `Send`.
+// SAFETY: all have `&T`, for which it is `Sync`; who makes it has taken the closure along, and
+// sends the value to who drops it, for which both are `Send`.
 unsafe impl<T: Sync + Send, F: Send> Sync for LazyLock<T, F> {}
 
 impl<T: UnwindSafe, F: UnwindSafe> UnwindSafe for LazyLock<T, F> {}
@@ -62,7 +63,8 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     /// The value, as `*this` has it: makes it, or waits for the one who is making it.
     ///
     /// # Panics
-    /// If what makes it panics, or has done so; and if the caller is what makes it, so that it would wait for itself.
+    /// If what makes it panics, or has done so; and if the caller is what makes it, so that it
+    /// would wait for itself.
     ///
     /// ```
     /// use go_runtime::sync::LazyLock;

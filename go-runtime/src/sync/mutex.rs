@@ -12,11 +12,13 @@ use super::raw_mutex::RawMutex;
 use crate::goroutine;
 use crate::primitives::atomic::Ordering;
 
-/// Lets one at a time use a value: [`std::sync::Mutex`], but a goroutine that waits for it is parked, and its worker runs others.
+/// Lets one at a time use a value: [`std::sync::Mutex`], but a goroutine that waits for it is
+/// parked, and its worker runs others.
 ///
-/// The names, the errors and the poisoning are std's, so it takes the place of std's by a change of the import. Goroutines and plain
-/// threads may use it at the same time; a thread that waits is blocked. Unlike std's, its guard may be held over whatever blocks a
-/// goroutine: a channel, a `sleep`, another `Mutex`.
+/// The names, the errors and the poisoning are std's, so it takes the place of std's by a change of
+/// the import. Goroutines and plain threads may use it at the same time; a thread that waits is
+/// blocked. Unlike std's, its guard may be held over whatever blocks a goroutine: a channel, a
+/// `sleep`, another `Mutex`.
 ///
 /// ```
 /// use go_runtime::{scope, sync::Mutex};
@@ -43,26 +45,29 @@ use crate::primitives::atomic::Ordering;
 ///
 /// # Who gets it
 ///
-/// The rules are those of Go's `sync.Mutex`. Whoever comes along may take a free lock before the one who has been woken for it, which is
-/// fast; who has waited for more than a millisecond when it runs again, and finds the lock taken, is handed it, so that nobody waits for ever. To that
-/// end `lock` may let other goroutines run even if the lock is free, while others wait for it.
+/// The rules are those of Go's `sync.Mutex`. Whoever comes along may take a free lock before the
+/// one who has been woken for it, which is fast; who has waited for more than a millisecond when it
+/// runs again, and finds the lock taken, is handed it, so that nobody waits for ever. To that end
+/// `lock` may let other goroutines run even if the lock is free, while others wait for it.
 ///
-/// Unlike Go's, a goroutine is not preempted, and stays on its worker. One that is handed the lock while another goroutine holds that worker
-/// (computes for long, say) keeps it from all others until it runs.
+/// Unlike Go's, a goroutine is not preempted, and stays on its worker. One that is handed the lock
+/// while another goroutine holds that worker (computes for long, say) keeps it from all others
+/// until it runs.
 ///
 /// # Deadlocks
 ///
-/// A goroutine or thread that locks what it has locked already waits for ever. Nobody says so, and it never panics. An async task that waits
-/// blocks its executor's thread.
+/// A goroutine or thread that locks what it has locked already waits for ever. Nobody says so, and
+/// it never panics. An async task that waits blocks its executor's thread.
 ///
-/// A goroutine that is unwinding does not switch (see [the crate's page on panics](crate#panics)), so it takes the lock as soon as it is
-/// free: a `Drop` that waits for a lock whose holder is parked on the same worker waits for ever. Use [`try_lock`](Mutex::try_lock) in such
-/// a `Drop`, or take no lock there.
+/// A goroutine that is unwinding does not switch (see [the crate's page on panics](crate#panics)),
+/// so it takes the lock as soon as it is free: a `Drop` that waits for a lock whose holder is
+/// parked on the same worker waits for ever. Use [`try_lock`](Mutex::try_lock) in such a `Drop`, or
+/// take no lock there.
 ///
 /// # Poisoning
 ///
-/// As std's, a mutex whose guard is dropped by a panic is *poisoned*: `lock` returns the guard in an error from then on, until
-/// [`clear_poison`](Mutex::clear_poison).
+/// As std's, a mutex whose guard is dropped by a panic is *poisoned*: `lock` returns the guard in
+/// an error from then on, until [`clear_poison`](Mutex::clear_poison).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -79,7 +84,8 @@ use crate::primitives::atomic::Ordering;
 /// let value = *shared.lock().unwrap_or_else(|poison| poison.into_inner());
 /// assert_eq!(value, 2);
 /// ```
-// Aligned so that a small value lies in one cache line with the lock. It is no more than what memory allocators align to.
+// Aligned so that a small value lies in one cache line with the lock. It is no more than what
+// memory allocators align to.
 #[repr(C, align(16))]
 pub struct Mutex<T: ?Sized> {
     /// Its flag says that the mutex is poisoned.
@@ -87,7 +93,8 @@ pub struct Mutex<T: ?Sized> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value goes along with the mutex, which has no ties to a thread (nobody waits while it is moved: who waits borrows it).
+// SAFETY: the value goes along with the mutex, which has no ties to a thread (nobody waits while it
+// is moved: who waits borrows it).
 unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
 
 // SAFETY: one at a time gets at the value, which is as good as sending it to and fro.
@@ -99,8 +106,9 @@ impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
 
 /// What [`Mutex::lock`] returns: the value, until it is dropped.
 ///
-/// As std's it is not `Send`. (The lock would not mind: it has no owner, so a guard that a thread-local or `go!(local; ...)` brings
-/// to another goroutine of the same worker unlocks it from there.)
+/// As std's it is not `Send`. (The lock would not mind: it has no owner, so a guard that a
+/// thread-local or `go!(local; ...)` brings to another goroutine of the same worker unlocks it from
+/// there.)
 ///
 /// ```compile_fail,E0277
 /// fn is_send<T: Send>(_: T) {}
@@ -141,10 +149,12 @@ impl<T> Mutex<T> {
 }
 
 impl<T: ?Sized> Mutex<T> {
-    /// Waits until nobody else has the lock, and takes it. It is given back when the guard is dropped.
+    /// Waits until nobody else has the lock, and takes it. It is given back when the guard is
+    /// dropped.
     ///
     /// # Errors
-    /// If the mutex is poisoned: somebody has panicked while it had the lock. The lock is taken all the same, and the error has the guard.
+    /// If the mutex is poisoned: somebody has panicked while it had the lock. The lock is taken all
+    /// the same, and the error has the guard.
     ///
     /// ```
     /// let mutex = go_runtime::sync::Mutex::new("a");
@@ -160,10 +170,12 @@ impl<T: ?Sized> Mutex<T> {
     /// Takes the lock if nobody has it, and it is not kept for one who starves, without waiting.
     ///
     /// In a goroutine that asks in vain all the time, others run now and then, as with
-    /// [`try_recv`](crate::channel::Receiver::try_recv) (see [the crate's page on limits](crate#limits)).
+    /// [`try_recv`](crate::channel::Receiver::try_recv) (see
+    /// [the crate's page on limits](crate#limits)).
     ///
     /// # Errors
-    /// `WouldBlock` if the lock is not to be had; `Poisoned`, with the guard, if the mutex is poisoned.
+    /// `WouldBlock` if the lock is not to be had; `Poisoned`, with the guard, if the mutex is
+    /// poisoned.
     ///
     /// ```
     /// use std::sync::TryLockError;
@@ -255,13 +267,14 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // std's rule, though `panicking` speaks of the thread: a goroutine that unwinds lets no other run on its thread before it is done
-        // (see `sched::parker`), so what the thread says here is true of this goroutine, as it was of the one that made the guard.
+        // std's rule, though `panicking` speaks of the thread: a goroutine that unwinds lets no
+        // other run on its thread before it is done (see `sched::parker`), so what the thread says
+        // here is true of this goroutine, as it was of the one that made the guard.
         if !self.panicking && thread::panicking() {
             self.mutex.raw.flag.store(true, Ordering::Relaxed);
         }
-        // SAFETY: the lock was taken when the guard was made, it is given back here only, and the guard, through which the value is
-        // used, is gone.
+        // SAFETY: the lock was taken when the guard was made, it is given back here only, and the
+        // guard, through which the value is used, is gone.
         unsafe { self.mutex.raw.unlock() };
     }
 }
@@ -271,7 +284,8 @@ impl<T: ?Sized> Deref for MutexGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the lock is held as long as the guard is there, and it gives `&mut` only to who has `&mut` to it.
+        // SAFETY: the lock is held as long as the guard is there, and it gives `&mut` only to who
+        // has `&mut` to it.
         unsafe { &*self.mutex.value.get() }
     }
 }

@@ -20,10 +20,11 @@ const RUNNING: u8 = 1;
 const POISONED: u8 = 2;
 const COMPLETE: u8 = 3;
 
-/// Runs something once, whoever comes first: [`std::sync::Once`], but what is run may park, and a goroutine that comes meanwhile is parked too.
+/// Runs something once, whoever comes first: [`std::sync::Once`], but what is run may park, and a
+/// goroutine that comes meanwhile is parked too.
 ///
-/// The names and the poisoning are std's, so it takes the place of std's by a change of the import. Goroutines and plain threads may use
-/// it at the same time; a thread that waits is blocked.
+/// The names and the poisoning are std's, so it takes the place of std's by a change of the import.
+/// Goroutines and plain threads may use it at the same time; a thread that waits is blocked.
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,13 +43,16 @@ const COMPLETE: u8 = 3;
 ///
 /// # Deadlocks
 ///
-/// What is run must not wait for itself. If it calls the same `Once` again it panics; if a goroutine or a thread does so that it waits for, both wait for
-/// ever. An async task that waits blocks its executor's thread. A goroutine that is unwinding does not switch (see [the crate's page on
-/// panics](crate#panics)): in a `Drop` it waits for ever if the one who is at it is parked on the same worker.
+/// What is run must not wait for itself. If it calls the same `Once` again it panics; if a
+/// goroutine or a thread does so that it waits for, both wait for ever. An async task that waits
+/// blocks its executor's thread. A goroutine that is unwinding does not switch (see
+/// [the crate's page on panics](crate#panics)): in a `Drop` it waits for ever if the one who is at
+/// it is parked on the same worker.
 ///
 /// # Poisoning
 ///
-/// As std's, it is *poisoned* if what it runs panics: from then on `call_once` panics too, until [`call_once_force`](Once::call_once_force) has had success.
+/// As std's, it is *poisoned* if what it runs panics: from then on `call_once` panics too, until
+/// [`call_once_force`](Once::call_once_force) has had success.
 pub struct Once {
     /// Changed under `lock` where those who wait have to know.
     state: AtomicU8,
@@ -98,11 +102,12 @@ impl Once {
         }
     }
 
-    /// Runs `f` if no other call has run its own; if another one is at it, waits until it is done. In any case one has been run, and its
-    /// effects are visible, when this returns.
+    /// Runs `f` if no other call has run its own; if another one is at it, waits until it is done.
+    /// In any case one has been run, and its effects are visible, when this returns.
     ///
     /// # Panics
-    /// If `f` does, then the `Once` is poisoned; if it is poisoned; and if the caller is what it runs, so that it would wait for itself.
+    /// If `f` does, then the `Once` is poisoned; if it is poisoned; and if the caller is what it
+    /// runs, so that it would wait for itself.
     #[inline]
     #[track_caller]
     pub fn call_once<F: FnOnce()>(&self, f: F) {
@@ -117,7 +122,8 @@ impl Once {
     /// [`call_once`](Once::call_once), also if an earlier one has panicked: `f` is told of that.
     ///
     /// # Panics
-    /// If `f` does, then the `Once` is poisoned; and if the caller is what it runs, so that it would wait for itself.
+    /// If `f` does, then the `Once` is poisoned; and if the caller is what it runs, so that it
+    /// would wait for itself.
     ///
     /// ```
     /// use std::panic::catch_unwind;
@@ -154,7 +160,8 @@ impl Once {
     /// Waits until others have run one.
     ///
     /// # Panics
-    /// If the `Once` is poisoned, or comes to be; and if the caller is what it runs, so that it would wait for itself.
+    /// If the `Once` is poisoned, or comes to be; and if the caller is what it runs, so that it
+    /// would wait for itself.
     ///
     /// ```
     /// use go_runtime::{scope, sync::Once};
@@ -229,10 +236,12 @@ impl Once {
     fn wait_while(&self, must_wait: impl Fn(u8) -> bool) -> u8 {
         let mut state = self.state.load(Ordering::Acquire);
         while must_wait(state) {
-            // Nobody else writes the caller's number, and the caller takes its own away when it ends: so what it reads is true.
+            // Nobody else writes the caller's number, and the caller takes its own away when it
+            // ends: so what it reads is true.
             assert!(
                 state != RUNNING || self.runner.load(Ordering::Relaxed) != goroutine::caller(),
-                "one-time initialisation that waits for itself: its closure has come back to the same Once, OnceLock or LazyLock"
+                "one-time initialisation that waits for itself: its closure has come back to the \
+                 same Once, OnceLock or LazyLock"
             );
             state = self.wait_once(&must_wait);
         }

@@ -6,10 +6,11 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::once::Once;
 
-/// A value that is set once: [`std::sync::OnceLock`], but what makes the value may park, and a goroutine that comes meanwhile is parked too.
+/// A value that is set once: [`std::sync::OnceLock`], but what makes the value may park, and a
+/// goroutine that comes meanwhile is parked too.
 ///
-/// The names and the rules are std's, so it takes the place of std's by a change of the import. Goroutines and plain threads may use
-/// it at the same time; a thread that waits is blocked.
+/// The names and the rules are std's, so it takes the place of std's by a change of the import.
+/// Goroutines and plain threads may use it at the same time; a thread that waits is blocked.
 ///
 /// ```
 /// use go_runtime::{go, sync::OnceLock};
@@ -21,7 +22,8 @@ use super::once::Once;
 /// assert_eq!(CONFIG.set("another".into()), Err("another".into()));
 /// ```
 ///
-/// Who waits for itself, or in a `Drop` during a panic: see [`Once`](super::Once#deadlocks). A panic does not poison it: the next one makes the value.
+/// Who waits for itself, or in a `Drop` during a panic: see [`Once`](super::Once#deadlocks). A
+/// panic does not poison it: the next one makes the value.
 ///
 /// A value may refer to what is dropped first, as in std's, if dropping it uses nothing of that:
 ///
@@ -51,11 +53,13 @@ use super::once::Once;
 /// ```
 pub struct OnceLock<T> {
     once: Once,
-    /// `Some` once `once` is completed; written by who is at it, before. (An `Option` drops as it is to be dropped, whatever `T` borrows.)
+    /// `Some` once `once` is completed; written by who is at it, before. (An `Option` drops as it
+    /// is to be dropped, whatever `T` borrows.)
     value: UnsafeCell<Option<T>>,
 }
 
-// SAFETY: all have `&T`, for which it is `Sync`; and who sets it sends it to who takes it, for which it is `Send`.
+// SAFETY: all have `&T`, for which it is `Sync`; and who sets it sends it to who takes it, for
+// which it is `Send`.
 unsafe impl<T: Sync + Send> Sync for OnceLock<T> {}
 
 impl<T: UnwindSafe> UnwindSafe for OnceLock<T> {}
@@ -113,7 +117,8 @@ impl<T> OnceLock<T> {
         }
     }
 
-    /// Sets the value if there is none. It may wait for one who is making one. There is a value when it returns.
+    /// Sets the value if there is none. It may wait for one who is making one. There is a value
+    /// when it returns.
     ///
     /// # Errors
     /// If there is one already: `value`.
@@ -136,7 +141,8 @@ impl<T> OnceLock<T> {
     /// The value; if there is none `f` makes it. If another one is making it, waits for that one.
     ///
     /// # Panics
-    /// If `f` does, then there is still no value; and if the caller is making the value, so that it would wait for itself.
+    /// If `f` does, then there is still no value; and if the caller is making the value, so that it
+    /// would wait for itself.
     ///
     /// ```
     /// let cell = go_runtime::sync::OnceLock::new();
@@ -190,7 +196,8 @@ impl<T> OnceLock<T> {
         // It is not refused, as it is forced.
         let _ = self.once.run(true, |_| {
             let value = f();
-            // SAFETY: one at a time is here, nobody reads before it is done, and nobody is here after one has been done.
+            // SAFETY: one at a time is here, nobody reads before it is done, and nobody is here
+            // after one has been done.
             unsafe { *self.value.get() = Some(value) };
         });
         match self.get() {

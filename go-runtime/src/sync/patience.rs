@@ -1,7 +1,7 @@
 //! How long those who take a lock that is free may get ahead of one who has been woken for it.
 //!
-//! On one worker a goroutine that locks in a loop keeps the woken one from running at all, so the woken one cannot complain: the one
-//! who unlocks has to notice.
+//! On one worker a goroutine that locks in a loop keeps the woken one from running at all, so the
+//! woken one cannot complain: the one who unlocks has to notice.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use crate::clock;
 
-/// The clock is read at the first unlocking, at the second, fourth, eighth, and then at every 16th: rarely if they come in quick succession,
-/// and soon enough if each holder takes its time.
+/// The clock is read at the first unlocking, at the second, fourth, eighth, and then at every 16th:
+/// rarely if they come in quick succession, and soon enough if each holder takes its time.
 const UNLOCKS_A_LOOK: u8 = 16;
 /// A tick is 64 us. The count wraps after some seconds, which may make a wait look short, once.
 const TICK_SHIFT: u32 = 6;
@@ -21,8 +21,9 @@ const MOST_TICKS: u16 = 16;
 pub(super) struct Patience {
     /// When somebody was woken last.
     since: Cell<u16>,
-    /// Unlockings since then; it goes from 16 to 32, and again. (One that looks before it queues, and so is on its way without having been woken, may
-    /// be found late too early. Then somebody gives way once for nothing.)
+    /// Unlockings since then; it goes from 16 to 32, and again. (One that looks before it queues,
+    /// and so is on its way without having been woken, may be found late too early. Then somebody
+    /// gives way once for nothing.)
     unlocks: Cell<u8>,
 }
 
@@ -40,7 +41,8 @@ impl Patience {
         self.since.set(ticks());
     }
 
-    /// Called when unlocking while a woken one is still on its way: whether that has lasted for more than about a millisecond.
+    /// Called when unlocking while a woken one is still on its way: whether that has lasted for
+    /// more than about a millisecond.
     #[inline]
     pub(super) fn is_over(&self) -> bool {
         let unlocks = self.unlocks.get() + 1;

@@ -1,7 +1,8 @@
 //! Go's `sync.Pool`: values to be used again.
 //!
-//! Each worker has a shard, which others reach into only if their own is of no use. Under a shard's lock values are moved in or out, and nothing
-//! else happens: none is made or dropped there. Nobody waits for the lock: a shard that is locked is passed over.
+//! Each worker has a shard, which others reach into only if their own is of no use. Under a shard's
+//! lock values are moved in or out, and nothing else happens: none is made or dropped there. Nobody
+//! waits for the lock: a shard that is locked is passed over.
 
 use std::cell::Cell;
 use std::fmt;
@@ -24,14 +25,16 @@ const MAX_SHARDS: usize = 64;
 
 /// Keeps values that are costly to make, buffers for example, to be used again.
 ///
-/// [`get`](Pool::get) takes one from the pool, or makes one if it has none at hand; it goes back when it is dropped. A value comes back as it was
-/// left, not as new: clear it before use. Nobody ever waits for the pool.
+/// [`get`](Pool::get) takes one from the pool, or makes one if it has none at hand; it goes back
+/// when it is dropped. A value comes back as it was left, not as new: clear it before use. Nobody
+/// ever waits for the pool.
 ///
 /// ```
 /// use std::sync::LazyLock;
 /// use go_runtime::{go, sync::Pool};
 ///
-/// static BUFFERS: LazyLock<Pool<Vec<u8>>> = LazyLock::new(|| Pool::new(|| Vec::with_capacity(1 << 16)));
+/// static BUFFERS: LazyLock<Pool<Vec<u8>>> =
+///     LazyLock::new(|| Pool::new(|| Vec::with_capacity(1 << 16)));
 ///
 /// let length = go! {
 ///     let mut buffer = BUFFERS.get();
@@ -42,8 +45,9 @@ const MAX_SHARDS: usize = 64;
 /// assert_eq!(length.join().unwrap(), 7);
 /// ```
 ///
-/// It keeps up to 64 values for each of `GOMAXPROCS` workers (of more than 64, some share), and drops what is put in beyond that. What it keeps it keeps
-/// until it is dropped itself: there is no garbage collector that would empty it, as Go's.
+/// It keeps up to 64 values for each of `GOMAXPROCS` workers (of more than 64, some share), and
+/// drops what is put in beyond that. What it keeps it keeps until it is dropped itself: there is no
+/// garbage collector that would empty it, as Go's.
 ///
 /// Plain threads use it as goroutines do.
 pub struct Pool<T> {
@@ -87,7 +91,8 @@ impl<T> Pool<T> {
         }
     }
 
-    /// Puts a value into the pool, or drops it if there is no room. It need not have come from there.
+    /// Puts a value into the pool, or drops it if there is no room. It need not have come from
+    /// there.
     ///
     /// ```
     /// let pool = go_runtime::sync::Pool::new(String::new);
@@ -169,7 +174,8 @@ impl<T> fmt::Debug for Pool<T> {
 
 /// A value of a [`Pool`], which goes back when this is dropped.
 ///
-/// Dropped by a panic it does not: nobody is to find what the panic has left half done. The value is dropped instead.
+/// Dropped by a panic it does not: nobody is to find what the panic has left half done. The value
+/// is dropped instead.
 #[must_use = "the value goes back to the pool at once if it is not used"]
 pub struct Pooled<'a, T> {
     pool: &'a Pool<T>,

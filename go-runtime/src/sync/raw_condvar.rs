@@ -1,7 +1,9 @@
 //! The queue of a [`Condvar`](super::Condvar), and how one comes into it and out of it.
 //!
-//! No notification is lost: who waits is in the queue before it gives the mutex back. So whoever has changed, under the mutex, what it waits for finds
-//! it there. A wait with a deadline is claimed by the clock or by a notification, whichever comes first, and the other one passes it over.
+//! No notification is lost: who waits is in the queue before it gives the mutex back. So whoever
+//! has changed, under the mutex, what it waits for finds it there. A wait with a deadline is
+//! claimed by the clock or by a notification, whichever comes first, and the other one passes it
+//! over.
 
 use std::cell::UnsafeCell;
 use std::ptr;
@@ -32,7 +34,8 @@ impl RawCondvar {
         }
     }
 
-    /// Gives the mutex back, waits for a notification, or until `deadline`, and takes the mutex again. `true`: it was notified.
+    /// Gives the mutex back, waits for a notification, or until `deadline`, and takes the mutex
+    /// again. `true`: it was notified.
     ///
     /// # Safety
     /// The mutex is locked and the caller's, who uses nothing that it guards during this call.
@@ -42,7 +45,8 @@ impl RawCondvar {
         waiter.set_up(&parker, 0, ptr::null_mut());
         // SAFETY: whoever unparks us has taken the waiter out; else we do below.
         self.with_queue(|queue| unsafe { queue.push(&waiter) });
-        // SAFETY: passed on. It never parks, which this goroutine's parker would not bear before its own `park`.
+        // SAFETY: passed on. It never parks, which this goroutine's parker would not bear before
+        // its own `park`.
         unsafe { mutex.unlock() };
         let notified = parker.park(deadline) != Verdict::TimedOut;
         if !notified {

@@ -1,18 +1,24 @@
 //! The lock of an [`RwLock`](super::RwLock), without what it guards.
 //!
-//! It works as Go's does. Writers keep each other out by a [`RawMutex`]. Who has that one is *the* writer: it announces itself (`WRITER`), which keeps out
-//! whoever comes to read from then on, and waits for those who are in. When it is done it lets in all who have come to read meanwhile, before it makes way for
-//! the next writer. So readers wait for one writer at most, and a writer for those readers only who were there before it: neither side starves.
+//! It works as Go's does. Writers keep each other out by a [`RawMutex`]. Who has that one is *the*
+//! writer: it announces itself (`WRITER`), which keeps out whoever comes to read from then on, and
+//! waits for those who are in. When it is done it lets in all who have come to read meanwhile,
+//! before it makes way for the next writer. So readers wait for one writer at most, and a writer
+//! for those readers only who were there before it: neither side starves.
 //!
-//! **Readers** are counted before they know whether they are in, so `readers` is how many are in or wait to be. One who finds `WRITER` set comes to the
-//! gate. The writer that goes gives as many turns as were counted at its last step, to those who are at the gate and to those who are still on their
-//! way there, for whom `balance` keeps them. A turn is anybody's: one who is on its way and is overtaken by one who has come later gets that one's.
+//! **Readers** are counted before they know whether they are in, so `readers` is how many are in or
+//! wait to be. One who finds `WRITER` set comes to the gate. The writer that goes gives as many
+//! turns as were counted at its last step, to those who are at the gate and to those who are still
+//! on their way there, for whom `balance` keeps them. A turn is anybody's: one who is on its way
+//! and is overtaken by one who has come later gets that one's.
 //!
-//! **The writer** adds to `leaving` how many it has found in. Each who goes while `WRITER` is set takes one away, be that before or after,
-//! and the one that leaves `AWAITED` alone wakes the writer, which takes that away, in one step: then it has the lock.
+//! **The writer** adds to `leaving` how many it has found in. Each who goes while `WRITER` is set
+//! takes one away, be that before or after, and the one that leaves `AWAITED` alone wakes the
+//! writer, which takes that away, in one step: then it has the lock.
 //!
-//! No turn is lost: when the writer goes, `readers` are all outside, and each of them takes one turn. No other turns are left from before, for each
-//! writer waits for as many to go as turns were given. And the next one cannot announce itself before this one's turns are all at the gate.
+//! No turn is lost: when the writer goes, `readers` are all outside, and each of them takes one
+//! turn. No other turns are left from before, for each writer waits for as many to go as turns were
+//! given. And the next one cannot announce itself before this one's turns are all at the gate.
 //!
 //! **A goroutine that unwinds** does not queue (see
 //! [`wait_without_queueing`](RawRwLock::wait_without_queueing)).
@@ -33,7 +39,8 @@ use crate::sched::{Parker, Verdict};
 
 /// There is a writer: it is in, or waits for readers to go.
 const WRITER: usize = 1 << (usize::BITS - 1);
-/// So many readers may be in. Far enough from the next bit: those who are refused are counted for a moment.
+/// So many readers may be in. Far enough from the next bit: those who are refused are counted for a
+/// moment.
 const MOST: usize = 1 << (usize::BITS - 3);
 
 /// In `leaving`: the writer waits, and has not got the lock.
@@ -62,7 +69,8 @@ struct Gate {
     writer: *const Waiter,
 }
 
-// SAFETY: the gate is used under its lock only; the waiters at it, by who has taken them out under that lock.
+// SAFETY: the gate is used under its lock only; the waiters at it, by who has taken them out under
+// that lock.
 unsafe impl Send for RawRwLock {}
 // SAFETY: as above.
 unsafe impl Sync for RawRwLock {}
@@ -189,7 +197,8 @@ impl RawRwLock {
     /// First for the readers who wait, then for the next writer.
     ///
     /// # Safety
-    /// As for [`done_writing`](Self::done_writing) or [`downgrade`](Self::downgrade). `less` is what the caller is worth in `readers`.
+    /// As for [`done_writing`](Self::done_writing) or [`downgrade`](Self::downgrade). `less` is
+    /// what the caller is worth in `readers`.
     #[inline]
     unsafe fn make_way(&self, less: usize) {
         let waiting = self.readers.fetch_sub(less, Ordering::AcqRel) & !WRITER;
@@ -235,8 +244,10 @@ impl RawRwLock {
         }
     }
 
-    /// For a goroutine that is unwinding, and has been counted. As long as it waits nothing else runs on its thread, where the writer may be that others
-    /// wait for: parked until readers go, or just woken. So it goes in before a writer that has not got the lock yet, and has that one wait for it too.
+    /// For a goroutine that is unwinding, and has been counted. As long as it waits nothing else
+    /// runs on its thread, where the writer may be that others wait for: parked until readers go,
+    /// or just woken. So it goes in before a writer that has not got the lock yet, and has that one
+    /// wait for it too.
     #[cold]
     fn wait_without_queueing(&self) {
         while !self.at_gate(|gate| gate.take_turn() || self.go_before_writer()) {
@@ -244,7 +255,8 @@ impl RawRwLock {
         }
     }
 
-    /// Under the lock of the gate, where no turn is: so no turn of one that wrote before this writer is still to come.
+    /// Under the lock of the gate, where no turn is: so no turn of one that wrote before this
+    /// writer is still to come.
     fn go_before_writer(&self) -> bool {
         let one_more = |leaving: usize| (leaving & AWAITED != 0).then(|| leaving + ONE);
         self.leaving
@@ -287,9 +299,11 @@ impl RawRwLock {
             return;
         }
         let writer = self.at_gate(|gate| std::mem::replace(&mut gate.writer, ptr::null()));
-        // (It may be the next writer, if this one has not needed to be woken. Then that one looks once in vain.)
+        // (It may be the next writer, if this one has not needed to be woken. Then that one looks
+        // once in vain.)
         if !writer.is_null() {
-            // SAFETY: it was taken out under the lock just now, by us alone, so it is parked until it is told.
+            // SAFETY: it was taken out under the lock just now, by us alone, so it is parked until
+            // it is told.
             unsafe { Waiter::finish(writer) };
         }
     }

@@ -14,11 +14,13 @@ use super::raw_rw_lock::RawRwLock;
 use crate::goroutine;
 use crate::primitives::atomic::Ordering;
 
-/// Lets many at a time read a value, or one write it: [`std::sync::RwLock`], but a goroutine that waits for it is parked, and its worker runs others.
+/// Lets many at a time read a value, or one write it: [`std::sync::RwLock`], but a goroutine that
+/// waits for it is parked, and its worker runs others.
 ///
-/// The names, the errors and the poisoning are std's, so it takes the place of std's by a change of the import. Goroutines and plain
-/// threads may use it at the same time; a thread that waits is blocked. Unlike std's, its guards may be held over whatever blocks a
-/// goroutine: a channel, a `sleep`, another lock.
+/// The names, the errors and the poisoning are std's, so it takes the place of std's by a change of
+/// the import. Goroutines and plain threads may use it at the same time; a thread that waits is
+/// blocked. Unlike std's, its guards may be held over whatever blocks a goroutine: a channel, a
+/// `sleep`, another lock.
 ///
 /// ```
 /// use go_runtime::{scope, sync::RwLock};
@@ -45,26 +47,32 @@ use crate::primitives::atomic::Ordering;
 ///
 /// # Who gets it
 ///
-/// The rules are those of Go's `sync.RWMutex`. A writer that has come keeps out those who come to read after it, and waits for those who read already. When
-/// it is done all who have come to read meanwhile go in, before the next writer. So nobody waits for ever. Among themselves writers go by the rules
-/// of [`Mutex`](super::Mutex#who-gets-it).
+/// The rules are those of Go's `sync.RWMutex`. A writer that has come keeps out those who come to
+/// read after it, and waits for those who read already. When it is done all who have come to read
+/// meanwhile go in, before the next writer. So nobody waits for ever. Among themselves writers go
+/// by the rules of [`Mutex`](super::Mutex#who-gets-it).
 ///
-/// Where there is little to read, a [`Mutex`](super::Mutex) is faster for readers too: they have to count themselves, all in the same place.
+/// Where there is little to read, a [`Mutex`](super::Mutex) is faster for readers too: they have to
+/// count themselves, all in the same place.
 ///
 /// # Deadlocks
 ///
-/// Who reads and wants to read once more, with the first guard at hand, waits for ever if a writer has come in between: the writer waits for the first guard to be
-/// dropped. Who reads and wants to write, and who writes and wants anything more, waits for ever in any case. Nobody says so, and it
-/// never panics. An async task that waits blocks its executor's thread.
+/// Who reads and wants to read once more, with the first guard at hand, waits for ever if a writer
+/// has come in between: the writer waits for the first guard to be dropped. Who reads and wants to
+/// write, and who writes and wants anything more, waits for ever in any case. Nobody says so, and
+/// it never panics. An async task that waits blocks its executor's thread.
 ///
-/// A goroutine that is unwinding does not switch (see [the crate's page on panics](crate#panics)): a `Drop` that waits for a lock that a
-/// goroutine parked on the same worker has, or (if it wants to write) has just been let in to, waits for ever. Use [`try_read`](RwLock::try_read) and
-/// [`try_write`](RwLock::try_write) in such a `Drop`, or take no lock there. (To read it need not wait for writers that wait themselves.)
+/// A goroutine that is unwinding does not switch (see [the crate's page on panics](crate#panics)):
+/// a `Drop` that waits for a lock that a goroutine parked on the same worker has, or (if it wants
+/// to write) has just been let in to, waits for ever. Use [`try_read`](RwLock::try_read) and
+/// [`try_write`](RwLock::try_write) in such a `Drop`, or take no lock there. (To read it need not
+/// wait for writers that wait themselves.)
 ///
 /// # Poisoning
 ///
-/// As std's, a lock is *poisoned* if the guard of a writer is dropped by a panic: `read` and `write` return the guard in an error from then on, until
-/// [`clear_poison`](RwLock::clear_poison). Readers do not poison.
+/// As std's, a lock is *poisoned* if the guard of a writer is dropped by a panic: `read` and
+/// `write` return the guard in an error from then on, until [`clear_poison`](RwLock::clear_poison).
+/// Readers do not poison.
 // Aligned as a `Mutex` is.
 #[repr(C, align(16))]
 pub struct RwLock<T: ?Sized> {
@@ -73,10 +81,12 @@ pub struct RwLock<T: ?Sized> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value goes along with the lock, which has no ties to a thread (nobody waits while it is moved: who waits borrows it).
+// SAFETY: the value goes along with the lock, which has no ties to a thread (nobody waits while it
+// is moved: who waits borrows it).
 unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
 
-// SAFETY: readers on several threads have `&T` at once, for which it is `Sync`; and a writer can take the value along, for which it is `Send`.
+// SAFETY: readers on several threads have `&T` at once, for which it is `Sync`; and a writer can
+// take the value along, for which it is `Send`.
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
 
 // A value that a panic has left half changed is announced by the poisoning.
@@ -95,8 +105,9 @@ impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}
 #[must_use = "if unused the lock is unlocked at once"]
 #[clippy::has_significant_drop]
 pub struct RwLockReadGuard<'a, T: ?Sized + 'a> {
-    /// No reference: when the guard is an argument and is dropped, others may write before the function returns. And as with `&T` a guard
-    /// of a longer-lived `T` serves where a shorter-lived one is asked for.
+    /// No reference: when the guard is an argument and is dropped, others may write before the
+    /// function returns. And as with `&T` a guard of a longer-lived `T` serves where a
+    /// shorter-lived one is asked for.
     value: NonNull<T>,
     raw: &'a RawRwLock,
     /// Named in the compiler's message.
@@ -149,13 +160,16 @@ impl<T> RwLock<T> {
 }
 
 impl<T: ?Sized> RwLock<T> {
-    /// Waits until nobody writes, nor waits to, and lets the caller read until the guard is dropped. Others may read at the same time.
+    /// Waits until nobody writes, nor waits to, and lets the caller read until the guard is
+    /// dropped. Others may read at the same time.
     ///
     /// # Errors
-    /// If the lock is poisoned: somebody has panicked while writing. The lock is taken all the same, and the error has the guard.
+    /// If the lock is poisoned: somebody has panicked while writing. The lock is taken all the
+    /// same, and the error has the guard.
     ///
     /// # Panics
-    /// If there are too many readers (2^61, or 2^29 on a machine of 32 bits), which takes guards that are forgotten.
+    /// If there are too many readers (2^61, or 2^29 on a machine of 32 bits), which takes guards
+    /// that are forgotten.
     ///
     /// ```
     /// let lock = go_runtime::sync::RwLock::new(1);
@@ -172,10 +186,12 @@ impl<T: ?Sized> RwLock<T> {
     /// Lets the caller read if nobody writes, nor waits to, without waiting.
     ///
     /// In a goroutine that asks in vain all the time, others run now and then, as with
-    /// [`try_recv`](crate::channel::Receiver::try_recv) (see [the crate's page on limits](crate#limits)).
+    /// [`try_recv`](crate::channel::Receiver::try_recv) (see
+    /// [the crate's page on limits](crate#limits)).
     ///
     /// # Errors
-    /// `WouldBlock` if the lock is not to be had (or there are too many readers, see [`read`](RwLock::read)); `Poisoned`, with the guard, if the lock is poisoned.
+    /// `WouldBlock` if the lock is not to be had (or there are too many readers, see
+    /// [`read`](RwLock::read)); `Poisoned`, with the guard, if the lock is poisoned.
     ///
     /// ```
     /// use std::sync::TryLockError;
@@ -196,10 +212,12 @@ impl<T: ?Sized> RwLock<T> {
         }
     }
 
-    /// Waits until nobody else has the lock, and takes it. It is given back when the guard is dropped.
+    /// Waits until nobody else has the lock, and takes it. It is given back when the guard is
+    /// dropped.
     ///
     /// # Errors
-    /// If the lock is poisoned: somebody has panicked while writing. The lock is taken all the same, and the error has the guard.
+    /// If the lock is poisoned: somebody has panicked while writing. The lock is taken all the
+    /// same, and the error has the guard.
     ///
     /// ```
     /// let lock = go_runtime::sync::RwLock::new("a");
@@ -214,10 +232,12 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Takes the lock if nobody has it, without waiting.
     ///
-    /// In a goroutine that asks in vain all the time, others run now and then, as with [`try_read`](RwLock::try_read).
+    /// In a goroutine that asks in vain all the time, others run now and then, as with
+    /// [`try_read`](RwLock::try_read).
     ///
     /// # Errors
-    /// `WouldBlock` if the lock is not to be had; `Poisoned`, with the guard, if the lock is poisoned.
+    /// `WouldBlock` if the lock is not to be had; `Poisoned`, with the guard, if the lock is
+    /// poisoned.
     ///
     /// ```
     /// use std::sync::TryLockError;
@@ -330,7 +350,8 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: the one that made the guard became a reader, which ends here only, and the guard, through which the value is read, is gone.
+        // SAFETY: the one that made the guard became a reader, which ends here only, and the guard,
+        // through which the value is read, is gone.
         unsafe { self.raw.done_reading() };
     }
 }
@@ -342,8 +363,9 @@ impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
         if !self.panicking && thread::panicking() {
             self.lock.raw.writers.flag.store(true, Ordering::Relaxed);
         }
-        // SAFETY: the lock was taken when the guard was made, it is given back here only (or in `downgrade`, which forgets the guard), and the
-        // guard, through which the value is used, is gone.
+        // SAFETY: the lock was taken when the guard was made, it is given back here only (or in
+        // `downgrade`, which forgets the guard), and the guard, through which the value is used, is
+        // gone.
         unsafe { self.lock.raw.done_writing() };
     }
 }
@@ -353,7 +375,8 @@ impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the lock, which outlives the guard, has the value; and nobody writes it while there is a reader.
+        // SAFETY: the lock, which outlives the guard, has the value; and nobody writes it while
+        // there is a reader.
         unsafe { self.value.as_ref() }
     }
 }
@@ -363,7 +386,8 @@ impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the lock is held as long as the guard is there, and it gives `&mut` only to who has `&mut` to it.
+        // SAFETY: the lock is held as long as the guard is there, and it gives `&mut` only to who
+        // has `&mut` to it.
         unsafe { &*self.lock.value.get() }
     }
 }

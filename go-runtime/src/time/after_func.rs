@@ -9,11 +9,12 @@ use crate::goroutine::DelayedSpawn;
 
 /// Starts a goroutine that runs `f` after `duration`. Go's `time.AfterFunc`.
 ///
-/// Until then there is no goroutine, and no stack: a pending one takes some 200 bytes and what `f` holds. Dropping what is returned changes nothing;
-/// [`stop`](AfterFunc::stop) calls it off. A duration of 0 starts it at once; one that reaches beyond what [`Instant`] can express, never.
+/// Until then there is no goroutine, and no stack: a pending one takes some 200 bytes and what `f`
+/// holds. Dropping what is returned changes nothing; [`stop`](AfterFunc::stop) calls it off. A
+/// duration of 0 starts it at once; one that reaches beyond what [`Instant`] can express, never.
 ///
-/// `f` is called once. (In Go a timer that has run its function runs it again after a `Reset`: call `after_func` again.) Its panic
-/// ends its goroutine only, and is reported by the panic hook.
+/// `f` is called once. (In Go a timer that has run its function runs it again after a `Reset`: call
+/// `after_func` again.) Its panic ends its goroutine only, and is reported by the panic hook.
 ///
 /// # Panics
 /// As [`spawn`](crate::spawn).
@@ -58,8 +59,8 @@ fn made(delayed: io::Result<DelayedSpawn>) -> AfterFunc {
 pub struct AfterFunc(DelayedSpawn);
 
 impl AfterFunc {
-    /// Calls it off. `true`: this call has kept the function from running. `false`: it has been started, and perhaps still runs, or had been
-    /// stopped before.
+    /// Calls it off. `true`: this call has kept the function from running. `false`: it has been
+    /// started, and perhaps still runs, or had been stopped before.
     ///
     /// What the function holds is dropped with this handle.
     ///
@@ -75,8 +76,8 @@ impl AfterFunc {
         self.0.stop()
     }
 
-    /// Has it run after `duration` from now instead, also if it had been stopped. `false`: it has been started already, and does not run
-    /// again.
+    /// Has it run after `duration` from now instead, also if it had been stopped. `false`: it has
+    /// been started already, and does not run again.
     ///
     /// ```
     /// use std::time::Duration;

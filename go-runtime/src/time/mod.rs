@@ -8,10 +8,13 @@
 //! | [`after_func`] | a function in a goroutine of its own, later |
 //! | [`timeout`] | a limit on the time of a function that looks at a done channel |
 //!
-//! A moment beyond what [`Instant`] can express (`Duration::MAX` from now, say) never comes. One that has passed is now.
+//! A moment beyond what [`Instant`] can express (`Duration::MAX` from now, say) never comes. One
+//! that has passed is now.
 //!
-//! What waits goes on as soon as its worker is free after the time: some 60 us late where the worker sleeps (the system's own slack), and by as long as others
-//! run on it. What [`after_func`] starts is not tied to a worker: should the one that keeps its time be held by a goroutine, it starts elsewhere.
+//! What waits goes on as soon as its worker is free after the time: some 60 us late where the
+//! worker sleeps (the system's own slack), and by as long as others run on it. What [`after_func`]
+//! starts is not tied to a worker: should the one that keeps its time be held by a goroutine, it
+//! starts elsewhere.
 
 mod after_func;
 mod ticker;

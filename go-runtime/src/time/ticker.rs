@@ -11,8 +11,9 @@ use crate::clock;
 
 /// A message on a channel every so often, with a period that may be changed. Go's `time.Ticker`.
 ///
-/// The ticks stay in step: they come at whole periods from the start. One that nobody takes before the next is due is left out, as in Go. Nobody keeps time
-/// but who waits, so a ticker that is dropped or forgotten leaves nothing behind.
+/// The ticks stay in step: they come at whole periods from the start. One that nobody takes before
+/// the next is due is left out, as in Go. Nobody keeps time but who waits, so a ticker that is
+/// dropped or forgotten leaves nothing behind.
 ///
 /// ```
 /// use std::time::Duration;
@@ -46,7 +47,8 @@ impl Ticker {
         &self.channel
     }
 
-    /// Ends the ticks, until a [`reset`](Ticker::reset). One that nobody has received is gone as well.
+    /// Ends the ticks, until a [`reset`](Ticker::reset). One that nobody has received is gone as
+    /// well.
     ///
     /// ```
     /// use std::time::Duration;

@@ -23,16 +23,19 @@ impl Error for Elapsed {}
 
 /// Runs `f` in a goroutine of its own, and waits for its result, but for no longer than `duration`.
 ///
-/// Nobody is killed: when the time is over, `done` is closed and `timeout` returns. `f` goes on until it looks at `done`, which it therefore should put into
-/// every [`select!`](crate::select) that it waits in; what it returns then is dropped. So what `f` uses is its own (`'static`). For a call of functions that each
-/// have to stop in time, [`Context::with_timeout`](crate::context::Context::with_timeout) is made.
+/// Nobody is killed: when the time is over, `done` is closed and `timeout` returns. `f` goes on
+/// until it looks at `done`, which it therefore should put into every [`select!`](crate::select)
+/// that it waits in; what it returns then is dropped. So what `f` uses is its own (`'static`). For
+/// a call of functions that each have to stop in time,
+/// [`Context::with_timeout`](crate::context::Context::with_timeout) is made.
 ///
 /// # Errors
-/// If `f` has not returned in time. With a duration of 0 that is so unless it has returned before anybody looked; a duration beyond what
-/// [`Instant`](std::time::Instant) can express is no limit.
+/// If `f` has not returned in time. With a duration of 0 that is so unless it has returned before
+/// anybody looked; a duration beyond what [`Instant`](std::time::Instant) can express is no limit.
 ///
 /// # Panics
-/// With the panic of `f`, if that came in time; later it is only reported. And as [`spawn`](crate::spawn).
+/// With the panic of `f`, if that came in time; later it is only reported. And as
+/// [`spawn`](crate::spawn).
 ///
 /// ```
 /// use std::time::Duration;

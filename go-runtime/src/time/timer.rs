@@ -9,13 +9,16 @@ use crate::channel::timer::TimerCore;
 use crate::channel::{Receiver, Source};
 use crate::clock;
 
-/// One message on a channel, at a moment that may be put off, or called off. Go's `time.Timer`, as it is since Go 1.23.
+/// One message on a channel, at a moment that may be put off, or called off. Go's `time.Timer`, as
+/// it is since Go 1.23.
 ///
-/// As in Go nothing stale is received after [`stop`](Timer::stop) or [`reset`](Timer::reset): there is no need to drain the channel. Who waits for
-/// the message meanwhile goes by the new moment. Unlike [`after_func`](super::after_func) it takes no work to make, change or drop: nobody keeps
+/// As in Go nothing stale is received after [`stop`](Timer::stop) or [`reset`](Timer::reset): there
+/// is no need to drain the channel. Who waits for the message meanwhile goes by the new moment.
+/// Unlike [`after_func`](super::after_func) it takes no work to make, change or drop: nobody keeps
 /// time but who waits.
 ///
-/// For a wait that is never put off, `default(duration)` of a [`select!`](crate::select) or [`after`](super::after) does.
+/// For a wait that is never put off, `default(duration)` of a [`select!`](crate::select) or
+/// [`after`](super::after) does.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,14 +42,16 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// A timer whose channel has a message after `duration`: at once with 0, never if that reaches beyond what [`Instant`] can express.
+    /// A timer whose channel has a message after `duration`: at once with 0, never if that reaches
+    /// beyond what [`Instant`] can express.
     #[must_use]
     pub fn new(duration: Duration) -> Timer {
         let (core, channel) = timed_channel(clock::after(duration), None);
         Timer { core, channel }
     }
 
-    /// Its channel, which is never closed. The message is the moment for which the timer was set. Clones of the receiver share the one message.
+    /// Its channel, which is never closed. The message is the moment for which the timer was set.
+    /// Clones of the receiver share the one message.
     pub fn channel(&self) -> &Receiver<Instant> {
         &self.channel
     }

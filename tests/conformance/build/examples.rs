@@ -1,4 +1,5 @@
-//! The examples in the documentation, each as the documentation of a function, so that rustdoc runs it under a name of its own.
+//! The examples in the documentation, each as the documentation of a function, so that rustdoc runs
+//! it under a name of its own.
 
 use std::fmt::Write;
 

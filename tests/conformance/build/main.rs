@@ -1,7 +1,8 @@
 //! Makes tests for our channels from crossbeam-channel's.
 //!
-//! Its sources are found among the locked dependencies. What is made of them lies in `OUT_DIR`: its files of tests in two versions,
-//! `threads` and `goroutines`, each with a file that names them as modules; and the examples of its documentation.
+//! Its sources are found among the locked dependencies. What is made of them lies in `OUT_DIR`: its
+//! files of tests in two versions, `threads` and `goroutines`, each with a file that names them as
+//! modules; and the examples of its documentation.
 
 mod examples;
 mod names;
@@ -18,7 +19,8 @@ const CRATE: &str = "crossbeam-channel";
 
 fn main() {
     println!("cargo::rerun-if-changed=build");
-    // Cargo sets it for the tests as well, which sleep for much of their time, each in a process of its own.
+    // Cargo sets it for the tests as well, which sleep for much of their time, each in a process of
+    // its own.
     println!("cargo::rerun-if-env-changed=RUST_TEST_THREADS");
     if env::var_os("RUST_TEST_THREADS").is_none() {
         println!("cargo::rustc-env=RUST_TEST_THREADS=6");
@@ -59,7 +61,8 @@ fn find_package() -> Package {
             panic!("{CRATE} is not in Cargo.lock, though go-runtime depends on it for its errors")
         }
         (Some(one), Some(other)) => panic!(
-            "{CRATE} is in Cargo.lock as {} and as {}: run `cargo update -p {CRATE}`, so that there is one to test against",
+            "{CRATE} is in Cargo.lock as {} and as {}: run `cargo update -p {CRATE}`, so that \
+             there is one to test against",
             one.version, other.version
         ),
     }
@@ -91,14 +94,16 @@ fn source_files(package: &Package, folder: &Path) -> Vec<Source> {
     };
     read().unwrap_or_else(|error| {
         panic!(
-            "{CRATE} {} has no folder {} ({error}); as published on crates.io it has one: is it patched, or vendored without its tests?",
+            "{CRATE} {} has no folder {} ({error}); as published on crates.io it has one: is it \
+             patched, or vendored without its tests?",
             package.version,
             folder.display()
         )
     })
 }
 
-/// Writes the files, renamed, into `folder`, and beside it a file that a target includes, with the files as its modules.
+/// Writes the files, renamed, into `folder`, and beside it a file that a target includes, with the
+/// files as its modules.
 fn write_run(folder: &Path, files: &[Source], rename: fn(&Source) -> String) {
     // What an older version has left is not to be read by mistake.
     let _ = fs::remove_dir_all(folder);
@@ -108,7 +113,8 @@ fn write_run(folder: &Path, files: &[Source], rename: fn(&Source) -> String) {
         let path = folder.join(&file.name).with_extension("rs");
         write(&path, &rename(file));
         // How others write is not for us to say.
-        let allow = "#[allow(warnings, clippy::all, clippy::undocumented_unsafe_blocks, unsafe_op_in_unsafe_fn)]";
+        let allow = "#[allow(warnings, clippy::all, clippy::undocumented_unsafe_blocks, \
+                     unsafe_op_in_unsafe_fn)]";
         writeln!(modules, "{allow}\n#[path = {path:?}]\nmod {};", file.name)
             .expect("strings can be written");
     }

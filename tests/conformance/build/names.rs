@@ -17,13 +17,15 @@ const NOT_FOR_GOROUTINES: &[LeftOut] = &[
         file: "thread_locals",
         path: "use_while_exiting",
         workers: usize::MAX,
-        why: "about thread-locals that are dropped when a thread ends: a goroutine has none of its own, and its thread does not end",
+        why: "about thread-locals that are dropped when a thread ends: a goroutine has none of its \
+              own, and its thread does not end",
     },
     LeftOut {
         file: "mpsc",
         path: "channel_tests::port_gone_concurrent",
         workers: 1,
-        why: "sends to an unbounded channel, which never waits, until the system lets another thread run: a goroutine keeps its only worker",
+        why: "sends to an unbounded channel, which never waits, until the system lets another \
+              thread run: a goroutine keeps its only worker",
     },
     LeftOut {
         file: "mpsc",

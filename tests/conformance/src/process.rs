@@ -1,7 +1,8 @@
 //! Tests in processes of their own.
 //!
-//! `GOMAXPROCS` is read once in the life of a process, one test counts what the whole process allocates, and a test that hangs or
-//! brings down its process should be one failure and not the end of all. So a test starts the program that it is in once more, for itself.
+//! `GOMAXPROCS` is read once in the life of a process, one test counts what the whole process
+//! allocates, and a test that hangs or brings down its process should be one failure and not the
+//! end of all. So a test starts the program that it is in once more, for itself.
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +16,8 @@ use go_runtime::{Builder, gomaxprocs};
 /// Set for the new process: the test that it is for.
 const TEST: &str = "CONFORMANCE_TEST";
 
-/// The exit code after a success. That of the test harness, 0, also means that no test has this name.
+/// The exit code after a success. That of the test harness, 0, also means that no test has this
+/// name.
 const PASSED: i32 = 42;
 
 /// The longest test takes some seconds.
@@ -27,11 +29,12 @@ const STACK_SIZE: usize = 2 << 20;
 /// Shared by tests that run side by side; a test that has failed runs again alone.
 static MACHINE: RwLock<()> = RwLock::new(());
 
-/// Runs the body of the test that has the path `path`, in another process: in a goroutine if there is a number of workers, or on a thread.
+/// Runs the body of the test that has the path `path`, in another process: in a goroutine if there
+/// is a number of workers, or on a thread.
 ///
-/// Many of these tests take for granted that 100 ms are enough for something to happen, which is not so on a machine that others keep busy.
-/// So one that fails is run once more, when no other is, if it has two `attempts`; and standard error says so, whatever the harness
-/// captures.
+/// Many of these tests take for granted that 100 ms are enough for something to happen, which is
+/// not so on a machine that others keep busy. So one that fails is run once more, when no other is,
+/// if it has two `attempts`; and standard error says so, whatever the harness captures.
 ///
 /// # Panics
 /// If the test fails each time, with all that it has printed.

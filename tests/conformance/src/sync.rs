@@ -1,4 +1,5 @@
-//! `std::sync` for goroutines: a condition variable parks them, as the threads that the tests wait for may share their thread.
+//! `std::sync` for goroutines: a condition variable parks them, as the threads that the tests wait
+//! for may share their thread.
 
 use std::ops::{Deref, DerefMut};
 use std::sync;

@@ -189,7 +189,8 @@ fn rayon(region: Region) {
     assert_eq!(sums.iter().sum::<usize>(), 84);
 }
 
-/// OpenSSL keeps a thread's errors in one queue, and a caller that asks for errors takes all of them.
+/// OpenSSL keeps a thread's errors in one queue, and a caller that asks for errors takes all of
+/// them.
 #[cfg(feature = "openssl")]
 fn openssl(region: Region) {
     use ::openssl::error::ErrorStack;

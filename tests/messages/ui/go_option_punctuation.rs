@@ -1,4 +1,5 @@
-//! Options without a comma between them, without `=`, without `;`, and with `clone(...)` among them.
+//! Options without a comma between them, without `=`, without `;`, and with `clone(...)` among
+//! them.
 
 use go_runtime::{go, scope};
 

@@ -1,8 +1,10 @@
-//! Many goroutines that do a bit of everything for a long time: `soak [SECONDS] [LIVE] [SEED] [WITHOUT...]`, three minutes
-//! and 200,000 goroutines if not said, without the operations named (`Deep`, `Pool`; see `Kind`).
+//! Many goroutines that do a bit of everything for a long time:
+//! `soak [SECONDS] [LIVE] [SEED] [WITHOUT...]`, three minutes and 200,000 goroutines if not said,
+//! without the operations named (`Deep`, `Pool`; see `Kind`).
 //!
-//! It takes the system's default limits on mappings (`vm.max_map_count`), some four gigabytes of memory, and the default `GOSTACK`. Whether
-//! memory or mappings grow is judged in runs of ten seconds or more.
+//! It takes the system's default limits on mappings (`vm.max_map_count`), some four gigabytes of
+//! memory, and the default `GOSTACK`. Whether memory or mappings grow is judged in runs of ten
+//! seconds or more.
 
 use std::process::ExitCode;
 use std::time::Duration;

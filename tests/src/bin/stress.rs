@@ -1,5 +1,5 @@
-//! The long version of the stress tests: `stress [MESSAGES]`, ten million on each kind of channel, and as many selects on long-lived ones, if
-//! not said.
+//! The long version of the stress tests: `stress [MESSAGES]`, ten million on each kind of channel,
+//! and as many selects on long-lived ones, if not said.
 
 use std::process::ExitCode;
 use std::time::Instant;

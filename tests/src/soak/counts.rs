@@ -100,7 +100,8 @@ impl Counts {
         let made = self.messages.made.load(Ordering::Acquire);
         if ended > started || gone > made {
             return Err(format!(
-                "{started} goroutines started and {ended} ended, {made} messages made and {gone} dropped"
+                "{started} goroutines started and {ended} ended, {made} messages made and {gone} \
+                 dropped"
             ));
         }
         Ok(())
@@ -118,8 +119,8 @@ impl Counts {
         let [made, received, returned, left] =
             [made, received, returned, left].map(|n| n.load(Ordering::Acquire));
         let account = format!(
-            "{started} goroutines started, {ended} ended; {made} messages: {received} received, {returned} returned, \
-             {left} left in a channel that went"
+            "{started} goroutines started, {ended} ended; {made} messages: {received} received, \
+             {returned} returned, {left} left in a channel that went"
         );
         if started == ended && made == received + returned + left {
             Ok(account)

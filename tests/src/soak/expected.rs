@@ -22,7 +22,8 @@ pub(super) fn number_of(payload: &(dyn Any + Send)) -> Option<u64> {
 
 /// From now on expected panics are silent, and any other one ends the run.
 ///
-/// In front of the runtime's own hook, which comes with the first goroutine and would name the goroutine.
+/// In front of the runtime's own hook, which comes with the first goroutine and would name the
+/// goroutine.
 pub(super) fn install_hook(world: &Arc<World>) {
     static INSTALLED: Once = Once::new();
     go_runtime::spawn(|| ()).join().unwrap();

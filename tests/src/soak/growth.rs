@@ -50,7 +50,8 @@ impl Growth {
             return Ok("too short to see growth".into());
         };
         let said = format!(
-            "least resident memory {} MiB in the second stretch of {:.0?}, {} in the last; mappings {} and {}",
+            "least resident memory {} MiB in the second stretch of {:.0?}, {} in the last; \
+             mappings {} and {}",
             early.0 >> 10,
             self.stretch,
             late.0 >> 10,

@@ -32,7 +32,8 @@ impl Lobby {
         Some(rx)
     }
 
-    /// Anyone of those who wait. It is out of the lobby then, and its channel closes with what is returned.
+    /// Anyone of those who wait. It is out of the lobby then, and its channel closes with what is
+    /// returned.
     pub(super) fn pick(&self, rng: &mut Rng) -> Option<Sender<Message>> {
         let mut waiting = self.lock();
         let waiting = waiting.as_mut().filter(|waiting| !waiting.is_empty())?;

@@ -30,10 +30,12 @@ pub struct Plan {
 
 const REPORT: Duration = Duration::from_secs(10);
 
-/// Runs, and tells how it goes on the standard output. The account at the end, or what has gone wrong.
+/// Runs, and tells how it goes on the standard output. The account at the end, or what has gone
+/// wrong.
 ///
 /// # Errors
-/// A loss, a growth, a goroutine that cannot start. When nothing happens for 20 seconds the process ends, with exit code 1.
+/// A loss, a growth, a goroutine that cannot start. When nothing happens for 20 seconds the process
+/// ends, with exit code 1.
 pub fn run(plan: &Plan) -> Result<String, String> {
     let (world, failures) = World::new(plan.live, plan.without.clone());
     expected::install_hook(&world);

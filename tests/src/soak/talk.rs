@@ -69,7 +69,8 @@ pub(super) fn wake(world: &Arc<World>, rng: &mut Rng) -> bool {
     true
 }
 
-/// Sends `count` messages with numbers from `first` on. How many have arrived, or at least have found a place.
+/// Sends `count` messages with numbers from `first` on. How many have arrived, or at least have
+/// found a place.
 fn send_all(world: &Arc<World>, tx: &Sender<Message>, first: u64, count: u64) -> u64 {
     for i in 0..count {
         if let Err(error) = tx.send(Message::new(world, first.wrapping_add(i))) {
@@ -121,7 +122,8 @@ pub(super) fn pair(world: &Arc<World>, rng: &mut Rng) {
     assert!(sent >= received, "{sent:?} sent, {received:?} received");
 }
 
-/// Two partners answer, one of them late or not at all; the done channel and a deadline end the wait.
+/// Two partners answer, one of them late or not at all; the done channel and a deadline end the
+/// wait.
 pub(super) fn select(world: &Arc<World>, rng: &mut Rng) {
     let ((tx, rx), (late, never)) = (any_channel(rng), any_channel(rng));
     let (first, count) = (rng.u64(..), rng.u64(1..=6));

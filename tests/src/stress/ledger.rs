@@ -40,8 +40,8 @@ impl Ledger {
         })
     }
 
-    /// Every message that was made has been dropped once, and received or returned exactly once, or at most once if they may be lost. The
-    /// number of messages, and of those that were received.
+    /// Every message that was made has been dropped once, and received or returned exactly once, or
+    /// at most once if they may be lost. The number of messages, and of those that were received.
     pub(super) fn close(&self, may_be_lost: bool) -> (usize, usize) {
         let made = self.made.load(Ordering::Relaxed).min(self.fates.len());
         let mut received = 0;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use go_runtime::channel::{Receiver, Select, Sender, bounded, never};
 use go_runtime::{go, select};
 
-/// Makes `selects` selects, of each kind in turn, on the same few channels, and sees to it that the process has not grown.
+/// Makes `selects` selects, of each kind in turn, on the same few channels, and sees to it that the
+/// process has not grown.
 ///
 /// On each channel but one nothing ever happens: their queues are what would fill up.
 pub fn long_lived(selects: usize) -> String {

@@ -32,7 +32,8 @@ enum End {
 /// How many senders, and how many receivers, there are in a round.
 const SIDE: usize = 4;
 
-/// Sends at least `messages` in rounds of up to `round`, and checks the account of each. Returns what happened, for people.
+/// Sends at least `messages` in rounds of up to `round`, and checks the account of each. Returns
+/// what happened, for people.
 pub fn run(flavour: Flavour, messages: usize, round: usize) -> String {
     let (mut made, mut received, mut rounds) = (0, 0, 0);
     while made < messages {

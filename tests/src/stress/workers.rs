@@ -44,7 +44,8 @@ pub(super) const WAYS: [Way; 9] = [
     Way::DroppedFuture,
 ];
 
-/// Sends until all messages of the round are made, or the channel is closed. `idle` is a channel on which nothing ever happens.
+/// Sends until all messages of the round are made, or the channel is closed. `idle` is a channel on
+/// which nothing ever happens.
 pub(super) fn send(
     way: Way,
     tx: &Sender<Message>,

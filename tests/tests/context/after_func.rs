@@ -138,7 +138,8 @@ fn it_runs_when_the_last_handle_goes() {
     });
 }
 
-/// A cancel within a cancel, a function that adds another one, a handle dropped by its own function.
+/// A cancel within a cancel, a function that adds another one, a handle dropped by its own
+/// function.
 #[test]
 fn a_function_may_do_everything() {
     in_both(|| {

@@ -1,4 +1,5 @@
-//! What Go's tests of its package `context` ask (src/context/context_test.go and x_test.go), as far as it applies here.
+//! What Go's tests of its package `context` ask (src/context/context_test.go and x_test.go), as far
+//! as it applies here.
 
 use std::time::{Duration, Instant};
 
@@ -106,7 +107,8 @@ fn values() {
     });
 }
 
-/// TestSimultaneousCancels: a tree, all of whose nodes are cancelled at the same time, in any order.
+/// TestSimultaneousCancels: a tree, all of whose nodes are cancelled at the same time, in any
+/// order.
 #[test]
 fn everybody_cancels_at_once() {
     in_both(|| {
@@ -304,7 +306,8 @@ fn the_cause_is_there_with_the_end() {
     });
 }
 
-/// TestAfterFuncCalledAfterCancel and its siblings are in `after_func`; this is TestAfterFuncNotCalledAfterStop for a crowd, by a `WaitGroup`.
+/// TestAfterFuncCalledAfterCancel and its siblings are in `after_func`; this is
+/// TestAfterFuncNotCalledAfterStop for a crowd, by a `WaitGroup`.
 #[test]
 fn functions_that_are_stopped_or_run() {
     in_both(|| {

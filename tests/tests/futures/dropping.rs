@@ -12,7 +12,8 @@ use go_runtime::{go, select, yield_now};
 
 use super::{Count, poll, support};
 
-/// A future that has been handed a message and is dropped gives it back, to who waits or else into the channel.
+/// A future that has been handed a message and is dropped gives it back, to who waits or else into
+/// the channel.
 #[test]
 fn what_a_dropped_future_was_given_comes_back() {
     let count = Arc::new(Count::default());
@@ -83,7 +84,8 @@ fn leaked_futures_stay_in_the_queue() {
     assert_eq!(rx.recv(), Ok(3));
 }
 
-/// While others send, futures are polled a few times and dropped. Every message arrives once, at whoever asks in the end.
+/// While others send, futures are polled a few times and dropped. Every message arrives once, at
+/// whoever asks in the end.
 fn drop_in_the_middle(capacity: Option<usize>) {
     const MESSAGES: usize = 20_000;
     let (tx, rx) = match capacity {
@@ -147,7 +149,8 @@ fn dropped_receives_lose_nothing() {
     }
 }
 
-/// Sends that are dropped in the middle have happened, or not: the message arrives once, or is dropped.
+/// Sends that are dropped in the middle have happened, or not: the message arrives once, or is
+/// dropped.
 #[test]
 fn dropped_sends_happen_or_not() {
     struct Message(usize, Arc<AtomicUsize>);
@@ -187,7 +190,8 @@ fn dropped_sends_happen_or_not() {
     }
 }
 
-/// The partner is a `send` arm of a `select!` that takes its time for the value. The task does not block meanwhile, and its future may go.
+/// The partner is a `send` arm of a `select!` that takes its time for the value. The task does not
+/// block meanwhile, and its future may go.
 fn while_a_select_makes_its_value(keeps: bool, drops: bool) {
     let (tx, rx) = channel::bounded(0);
     let (open, gate) = channel::bounded::<()>(0);

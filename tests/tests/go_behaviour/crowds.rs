@@ -1,5 +1,6 @@
-//! Go's `runtime/chan_test.go`: TestSelectStress, TestSelectFairness, TestPseudoRandomSend, TestMultiConsumer, TestChanSendSelectBarrier
-//! and TestChanSendBarrier. Many at once on few channels.
+//! Go's `runtime/chan_test.go`: TestSelectStress, TestSelectFairness, TestPseudoRandomSend,
+//! TestMultiConsumer, TestChanSendSelectBarrier and TestChanSendBarrier. Many at once on few
+//! channels.
 
 use std::sync::Arc;
 use std::thread;
@@ -12,7 +13,8 @@ use crate::support::{eventually, in_both};
 
 // --- TestSelectStress ---
 
-/// Four channels; on each, one sender and one receiver by themselves, and over all, selects that send and that receive.
+/// Four channels; on each, one sender and one receiver by themselves, and over all, selects that
+/// send and that receive.
 #[test]
 #[ignore = "run by races_with_several_numbers_of_workers"]
 fn select_stress() {
@@ -140,7 +142,10 @@ fn pseudo_random_send() {
                 counts
             };
             for _ in 0..COUNT {
-                select! { send(tx, 0) -> sent => sent.unwrap(), send(tx, 1) -> sent => sent.unwrap() }
+                select! {
+                    send(tx, 0) -> sent => sent.unwrap(),
+                    send(tx, 1) -> sent => sent.unwrap(),
+                }
             }
             drop(tx);
             let counts = receiving.join().unwrap();
@@ -186,8 +191,9 @@ fn multi_consumer() {
 
 // --- TestChanSendSelectBarrier and TestChanSendBarrier ---
 
-/// Go's garbage collector has to hear of pointers that are written into somebody's stack. Here the messages own memory, and
-/// the tests are that it arrives whole and is freed once, however it is sent.
+/// Go's garbage collector has to hear of pointers that are written into somebody's stack. Here the
+/// messages own memory, and the tests are that it arrives whole and is freed once, however it is
+/// sent.
 fn owned_messages(in_select: bool) {
     const GOROUTINES: usize = 50;
     const REQUESTS: usize = 100;
@@ -264,7 +270,10 @@ fn threads_and_goroutines_share_a_channel() {
                 if n % 2 == 0 {
                     tx.send((me, n)).unwrap();
                 } else {
-                    select! { send(tx, (me, n)) -> sent => sent.unwrap(), recv(never::<()>()) -> _ => {} }
+                    select! {
+                        send(tx, (me, n)) -> sent => sent.unwrap(),
+                        recv(never::<()>()) -> _ => {}
+                    }
                 }
             }
         };

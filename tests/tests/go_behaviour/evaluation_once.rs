@@ -1,5 +1,5 @@
-//! Go's `test/chan`, select5, beyond the order: expressions of a select are evaluated once, also if it looks several times; those that
-//! panic; and those that are selects.
+//! Go's `test/chan`, select5, beyond the order: expressions of a select are evaluated once, also if
+//! it looks several times; those that panic; and those that are selects.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +11,8 @@ use go_runtime::{go, select};
 
 use crate::support::{in_both, in_goroutine, settle};
 
-/// A select that looks again, because the arm that it was to receive from has left, does not evaluate anything again.
+/// A select that looks again, because the arm that it was to receive from has left, does not
+/// evaluate anything again.
 #[test]
 fn select5_evaluates_once() {
     in_goroutine(|| {
@@ -40,7 +41,8 @@ fn select5_evaluates_once() {
     });
 }
 
-/// If an expression on entering panics, what comes after it is not evaluated, and no channel has been touched.
+/// If an expression on entering panics, what comes after it is not evaluated, and no channel has
+/// been touched.
 #[test]
 fn select5_entering_panics() {
     in_both(|| {
@@ -54,7 +56,9 @@ fn select5_entering_panics() {
         catch_unwind(AssertUnwindSafe(|| {
             select! {
                 recv({ note("a", false); &rx }) -> _ => note("body", false),
-                send({ note("b", true); &tx }, { note("value", false); 2 }) -> _ => note("body", false),
+                send({ note("b", true); &tx }, { note("value", false); 2 }) -> _ => {
+                    note("body", false)
+                }
                 recv({ note("c", false); &rx }) -> _ => note("body", false),
             }
         }))
@@ -64,7 +68,8 @@ fn select5_entering_panics() {
     });
 }
 
-/// Selects in all places of a select where an expression can be: from the outside in, and then the chosen arm.
+/// Selects in all places of a select where an expression can be: from the outside in, and then the
+/// chosen arm.
 #[test]
 fn select5_nested() {
     in_both(|| {
@@ -73,11 +78,15 @@ fn select5_nested() {
         let note = |name| log.borrow_mut().push(name);
         let value = select! {
             recv(select! { default => { note("channel"); &rx } }) -> got => got.unwrap(),
-            send(&tx, select! { send(tx, { note("inner value"); 1 }) -> _ => { note("value"); 2 } }) -> sent => {
+            send(&tx, select! {
+                send(tx, { note("inner value"); 1 }) -> _ => { note("value"); 2 }
+            }) -> sent => {
                 sent.unwrap();
                 select! { recv(rx) -> got => { note("body"); got.unwrap() } }
             }
-            default(select! { default => { note("duration"); Duration::ZERO } }) => panic!("there is room"),
+            default(select! { default => { note("duration"); Duration::ZERO } }) => {
+                panic!("there is room")
+            }
         };
         assert_eq!(
             *log.borrow(),

@@ -1,7 +1,9 @@
-//! Go's `test/chan`, select5: in which order the expressions of a select are evaluated, and how often.
+//! Go's `test/chan`, select5: in which order the expressions of a select are evaluated, and how
+//! often.
 //!
-//! Macros cannot be generated while a test runs, so all selects of one to four arms are there from the start; proptest takes one of
-//! them, and the states of its channels. Unlike Go's, the value of a send is evaluated when its arm has been chosen, and else not.
+//! Macros cannot be generated while a test runs, so all selects of one to four arms are there from
+//! the start; proptest takes one of them, and the states of its channels. Unlike Go's, the value of
+//! a send is evaluated when its arm has been chosen, and else not.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -89,7 +91,8 @@ type Run = fn(&World) -> End;
 
 struct Shape {
     kinds: Vec<Kind>,
-    /// Without default, with one at the end, with a timed one at the start; and each of them biased.
+    /// Without default, with one at the end, with a timed one at the start; and each of them
+    /// biased.
     runs: [[Run; 3]; 2],
 }
 
@@ -97,22 +100,34 @@ struct Shape {
 macro_rules! arms {
     ($m:ident! $w:ident [$($done:tt)*]) => { $m! { $($done)* } };
     ($m:ident! $w:ident [$($done:tt)*] Recv 1 $($rest:tt)*) => {
-        arms!($m! $w [$($done)* recv($w.rx(1)) -> got => $w.body(1, End::Received(1, got)),] $($rest)*)
+        arms!($m! $w [
+            $($done)* recv($w.rx(1)) -> got => $w.body(1, End::Received(1, got)),
+        ] $($rest)*)
     };
     ($m:ident! $w:ident [$($done:tt)*] Recv 3 $($rest:tt)*) => {
-        arms!($m! $w [$($done)* recv($w.rx(3)) -> got => $w.body(3, End::Received(3, got)),] $($rest)*)
+        arms!($m! $w [
+            $($done)* recv($w.rx(3)) -> got => $w.body(3, End::Received(3, got)),
+        ] $($rest)*)
     };
     ($m:ident! $w:ident [$($done:tt)*] Recv $i:tt $($rest:tt)*) => {
-        arms!($m! $w [$($done)* got = <-$w.rx($i) => $w.body($i, End::Received($i, got)),] $($rest)*)
+        arms!($m! $w [
+            $($done)* got = <-$w.rx($i) => $w.body($i, End::Received($i, got)),
+        ] $($rest)*)
     };
     ($m:ident! $w:ident [$($done:tt)*] Send 1 $($rest:tt)*) => {
-        arms!($m! $w [$($done)* send($w.tx(1), $w.value(1)) -> sent => $w.body(1, End::Sent(1, sent)),] $($rest)*)
+        arms!($m! $w [
+            $($done)* send($w.tx(1), $w.value(1)) -> sent => $w.body(1, End::Sent(1, sent)),
+        ] $($rest)*)
     };
     ($m:ident! $w:ident [$($done:tt)*] Send 3 $($rest:tt)*) => {
-        arms!($m! $w [$($done)* send($w.tx(3), $w.value(3)) -> sent => $w.body(3, End::Sent(3, sent)),] $($rest)*)
+        arms!($m! $w [
+            $($done)* send($w.tx(3), $w.value(3)) -> sent => $w.body(3, End::Sent(3, sent)),
+        ] $($rest)*)
     };
     ($m:ident! $w:ident [$($done:tt)*] Send $i:tt $($rest:tt)*) => {
-        arms!($m! $w [$($done)* $w.tx($i) <- $w.value($i) => $w.body($i, End::Sends($i)),] $($rest)*)
+        arms!($m! $w [
+            $($done)* $w.tx($i) <- $w.value($i) => $w.body($i, End::Sends($i)),
+        ] $($rest)*)
     };
 }
 
@@ -201,7 +216,8 @@ struct Case {
     biased: bool,
     channels: Vec<Model>,
     of_arm: [usize; 4],
-    /// Should the select have to wait: for which arm its partner comes, and whether to close the channel.
+    /// Should the select have to wait: for which arm its partner comes, and whether to close the
+    /// channel.
     partner: (prop::sample::Index, bool),
 }
 
@@ -326,7 +342,11 @@ fn finish(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 3_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn select5_evaluates_in_order(case in any_case()) {

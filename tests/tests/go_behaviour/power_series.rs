@@ -1,8 +1,10 @@
-//! Go's `test/chan`: powser1 and powser2. Power series as goroutines that work out a term when they are asked for it.
+//! Go's `test/chan`: powser1 and powser2. Power series as goroutines that work out a term when they
+//! are asked for it.
 //!
-//! A series without demand channels would compute ahead for ever: the goroutine of a product starts another product for the rest.
-//! So each term is asked for by a message, and given by another; whoever wants no more drops the series, and that ends its
-//! goroutine, which drops what it is made from. The method is that of M. D. McIlroy, *Squinting at power series* (1990).
+//! A series without demand channels would compute ahead for ever: the goroutine of a product starts
+//! another product for the rest. So each term is asked for by a message, and given by another;
+//! whoever wants no more drops the series, and that ends its goroutine, which drops what it is made
+//! from. The method is that of M. D. McIlroy, *Squinting at power series* (1990).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -119,8 +121,8 @@ fn explicit(life: &Sender<()>, term: fn(i128) -> Rational) -> Series {
     })
 }
 
-/// A series that is defined by itself. `define` gets a copy, of which it may ask for a term only when an earlier one
-/// has been made.
+/// A series that is defined by itself. `define` gets a copy, of which it may ask for a term only
+/// when an earlier one has been made.
 fn knot(life: &Sender<()>, define: impl FnOnce(Series) -> Series) -> Series {
     let ((series, out), (copy, again)) = (ends(life), ends(life));
     let source = define(copy);
@@ -128,7 +130,8 @@ fn knot(life: &Sender<()>, define: impl FnOnce(Series) -> Series) -> Series {
     series
 }
 
-/// Gives the terms of `source` to two readers, each at its own pace. It ends with the first of them, or with both.
+/// Gives the terms of `source` to two readers, each at its own pace. It ends with the first of
+/// them, or with both.
 ///
 /// It must not wait for the source alone: in a knot, the source asks for an earlier term meanwhile.
 fn share(source: Series, outs: [Terms; 2], ends_with_first: bool) -> Result<(), Enough> {

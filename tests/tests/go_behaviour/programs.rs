@@ -12,7 +12,8 @@ use crate::support::{eventually, in_both, in_goroutine, settle};
 
 // --- doubleselect ---
 
-/// One select sends to four channels which two goroutines each serve: every message goes through one arm, and comes out once.
+/// One select sends to four channels which two goroutines each serve: every message goes through
+/// one arm, and comes out once.
 #[test]
 fn doubleselect_sends_through_one_arm() {
     const COUNT: usize = 20_000;
@@ -113,7 +114,8 @@ fn fifo_with_one_sender() {
     });
 }
 
-/// Each sender begins when the one before it has sent: all arrive in this order, though all are there from the start.
+/// Each sender begins when the one before it has sent: all arrive in this order, though all are
+/// there from the start.
 #[test]
 fn fifo_with_a_chain_of_senders() {
     const SENDERS: usize = 1_000;
@@ -174,7 +176,8 @@ fn goroutines_in_a_daisy_chain() {
 
 // --- nonblock ---
 
-/// All that a channel of `T` does without waiting, in all its states. `make` gives the same message for the same number.
+/// All that a channel of `T` does without waiting, in all its states. `make` gives the same message
+/// for the same number.
 fn nonblock<T>(make: fn(u8) -> T)
 where
     T: PartialEq + Debug + Send + 'static,
@@ -284,7 +287,10 @@ fn buffered<T: PartialEq + Debug>(capacity: Option<usize>, make: fn(u8) -> T) {
         if n % 2 == 0 {
             assert_eq!(tx.try_send(make(n)), Ok(()));
         } else {
-            select! { send(tx, make(n)) -> sent => sent.unwrap(), default => panic!("there is room") }
+            select! {
+                send(tx, make(n)) -> sent => sent.unwrap(),
+                default => panic!("there is room"),
+            }
         }
     }
     if capacity.is_some() {
@@ -294,7 +300,10 @@ fn buffered<T: PartialEq + Debug>(capacity: Option<usize>, make: fn(u8) -> T) {
         if n % 2 == 0 {
             assert_eq!(rx.try_recv(), Ok(make(n)));
         } else {
-            select! { recv(rx) -> got => assert_eq!(got, Ok(make(n))), default => panic!("not empty") }
+            select! {
+                recv(rx) -> got => assert_eq!(got, Ok(make(n))),
+                default => panic!("not empty"),
+            }
         }
     }
     refuses_to_receive(&rx);
@@ -313,7 +322,8 @@ fn nonblock_on_channels_of_all_kinds() {
     nonblock(|_| ());
 }
 
-/// The partner is blocked on another thread, so nobody can say when: an attempt succeeds once it is, and only once.
+/// The partner is blocked on another thread, so nobody can say when: an attempt succeeds once it
+/// is, and only once.
 #[test]
 fn nonblock_with_a_thread_as_partner() {
     in_both(|| {

@@ -1,5 +1,5 @@
-//! Go's `test/chan`, select6 (its issue 2075), and `TestSelectDuplicateChannel`: who leaves a channel's queue from the middle leaves
-//! it whole.
+//! Go's `test/chan`, select6 (its issue 2075), and `TestSelectDuplicateChannel`: who leaves a
+//! channel's queue from the middle leaves it whole.
 //!
 //! All goroutines of a test are on one worker, so it is known who waits, and in which order.
 
@@ -159,7 +159,8 @@ fn select6_the_impatient_leave_a_queue() {
     });
 }
 
-/// A select with one channel in several arms is served once, and takes all of its arms with it, wherever they are in the queue.
+/// A select with one channel in several arms is served once, and takes all of its arms with it,
+/// wherever they are in the queue.
 #[test]
 fn select_duplicate_channel() {
     in_goroutine(|| {

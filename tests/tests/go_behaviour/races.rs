@@ -17,7 +17,8 @@ fn races_with_several_numbers_of_workers() {
 /// Who sent it, and which of their messages it is.
 pub(super) type Message = (usize, usize);
 
-/// Checks what several receivers got: each message of each sender once, and none overtook another on its way to a receiver.
+/// Checks what several receivers got: each message of each sender once, and none overtook another
+/// on its way to a receiver.
 pub(super) fn all_once_in_order(received: &[Vec<Message>], senders: usize, each: usize) {
     let mut times = vec![vec![0; each]; senders];
     for messages in received {
@@ -41,7 +42,9 @@ fn chan_first_in_first_out() {
         for capacity in 0..=10 {
             let (tx, rx) = bounded(capacity);
             let sending: Vec<_> = (0..4)
-                .map(|sender| go!(clone(tx) { (0..EACH).for_each(|n| tx.send((sender, n)).unwrap()) }))
+                .map(|sender| {
+                    go!(clone(tx) { (0..EACH).for_each(|n| tx.send((sender, n)).unwrap()) })
+                })
                 .collect();
             let receiving: Vec<_> = (0..4)
                 .map(|_| go!(clone(rx) { rx.iter().take(EACH).collect::<Vec<Message>>() }))
@@ -88,7 +91,8 @@ fn chan_empty_and_full_ones_block() {
     });
 }
 
-/// What is in a closed channel comes out, then everybody is told that it is closed; whoever waits is told at once.
+/// What is in a closed channel comes out, then everybody is told that it is closed; whoever waits
+/// is told at once.
 #[test]
 #[ignore = "run by races_with_several_numbers_of_workers"]
 fn chan_closing_releases_everybody() {
@@ -129,7 +133,10 @@ fn nonblock_recv_race() {
             let (tx, rx) = bounded(1);
             tx.send(1).unwrap();
             let trying = go!(clone(rx) {
-                select! { recv(rx) -> got => got.ok(), default => panic!("it was ready all the time") }
+                select! {
+                    recv(rx) -> got => got.ok(),
+                    default => panic!("it was ready all the time"),
+                }
             });
             tx.close();
             let here = rx.recv().ok();
@@ -197,9 +204,15 @@ fn either(
     swap: bool,
 ) -> Result<(), Message> {
     if swap {
-        select! { recv(rx) -> got => Err(got.unwrap()), send(tx, message) -> sent => { sent.unwrap(); Ok(()) } }
+        select! {
+            recv(rx) -> got => Err(got.unwrap()),
+            send(tx, message) -> sent => { sent.unwrap(); Ok(()) }
+        }
     } else {
-        select! { send(tx, message) -> sent => { sent.unwrap(); Ok(()) } recv(rx) -> got => Err(got.unwrap()) }
+        select! {
+            send(tx, message) -> sent => { sent.unwrap(); Ok(()) }
+            recv(rx) -> got => Err(got.unwrap()),
+        }
     }
 }
 
@@ -217,7 +230,9 @@ fn self_select() {
                         match either(&tx, &rx, (me, round), me == 1 && round % 2 == 1) {
                             Ok(()) => sent.push((me, round)),
                             // On a rendezvous nobody meets themselves.
-                            Err((from, _)) if capacity == 0 && from == me => panic!("my own message"),
+                            Err((from, _)) if capacity == 0 && from == me => {
+                                panic!("my own message")
+                            }
                             Err(message) => received.push(message),
                         }
                     }

@@ -13,7 +13,8 @@ use crate::support::{in_both, in_goroutine, settle};
 
 // --- select ---
 
-/// Sends and receives in one select, with arms that are switched off: a queue without bound between two rendezvous.
+/// Sends and receives in one select, with arms that are switched off: a queue without bound between
+/// two rendezvous.
 #[test]
 fn select_sends_and_receives() {
     const COUNT: usize = 5_000;
@@ -31,7 +32,10 @@ fn select_sends_and_receives() {
                         Ok(n) => queue.push_back(n),
                         Err(RecvError) => open = false,
                     },
-                    send(if queue.is_empty() { &off } else { &outgoing }, queue.pop_front().unwrap()) -> sent =>
+                    send(
+                        if queue.is_empty() { &off } else { &outgoing },
+                        queue.pop_front().unwrap()
+                    ) -> sent =>
                         sent.unwrap(),
                 }
                 most = most.max(queue.len());
@@ -319,7 +323,8 @@ fn select8_break_leaves_the_loop_around() {
     in_both(|| {
         let (tx, rx) = unbounded();
         (0..10).for_each(|n| tx.send(n).unwrap());
-        // Unlike Go's, a `break` in an arm is one of the loop around the select: a Rust `match` is no loop.
+        // Unlike Go's, a `break` in an arm is one of the loop around the select: a Rust `match` is
+        // no loop.
         let found = loop {
             select! {
                 recv(rx) -> n => if n == Ok(3) { break n },
@@ -378,7 +383,9 @@ fn select8_return_and_question_mark() {
                     _ => break Ok(-1),
                 },
                 // From the value, too: the promised place is then given back.
-                send(tx, if how == "value" { return Ok(7) } else { 1 }) -> sent => sent.map_err(|_| RecvError)?,
+                send(tx, if how == "value" { return Ok(7) } else { 1 }) -> sent => {
+                    sent.map_err(|_| RecvError)?;
+                }
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Go's `test/chan`: sieve1, a chain of filters, and sieve2, which merges the multiples of all primes by a heap.
+//! Go's `test/chan`: sieve1, a chain of filters, and sieve2, which merges the multiples of all
+//! primes by a heap.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -81,7 +82,8 @@ fn multiples(prime: u64) -> Stream {
     }
 }
 
-/// All odd numbers that some known prime divides, each once, and rising. New primes come in while it works.
+/// All odd numbers that some known prime divides, each once, and rising. New primes come in while
+/// it works.
 fn composites(primes: Receiver<u64>, tx: Sender<u64>) {
     // Streams in a vector, so that only their heads are compared.
     let (mut streams, mut heap) = (Vec::<Stream>::new(), BinaryHeap::new());
@@ -115,7 +117,8 @@ fn composites(primes: Receiver<u64>, tx: Sender<u64>) {
 
 /// Sends the primes: 2, and the odd numbers that are not among the composites of the primes before.
 fn primes(tx: Sender<u64>) {
-    // The composites lag behind: which primes they need next has been found long before, and waits here.
+    // The composites lag behind: which primes they need next has been found long before, and waits
+    // here.
     let (found, known) = unbounded();
     let (merged, composite) = bounded(0);
     go!(composites(known, merged));

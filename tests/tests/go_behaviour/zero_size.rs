@@ -1,4 +1,5 @@
-//! Go's `test/chan`, zerosize: messages that take no room are counted, dropped and handed over as others are.
+//! Go's `test/chan`, zerosize: messages that take no room are counted, dropped and handed over as
+//! others are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,5 @@
-//! Clients that go, or stall, or are too many, or do nothing at all: the server goes on, and has lost nothing to them.
+//! Clients that go, or stall, or are too many, or do nothing at all: the server goes on, and has
+//! lost nothing to them.
 
 use std::thread;
 use std::time::Duration;
@@ -134,8 +135,9 @@ fn idle_connections_cost_no_time() {
     server.stop();
 }
 
-/// Twenty thousand clients that have had an answer and say nothing more, or as many as the system has descriptors for: each is there still when the
-/// last one has come, others are served beside them, and when they go nothing of them stays.
+/// Twenty thousand clients that have had an answer and say nothing more, or as many as the system
+/// has descriptors for: each is there still when the last one has come, others are served beside
+/// them, and when they go nothing of them stays.
 #[test]
 fn very_many_idle_connections() {
     const CLIENTS: u64 = 20_000;
@@ -168,7 +170,8 @@ fn very_many_idle_connections() {
     server.stop();
 }
 
-/// Lets this process, and those that it starts, have so many files, if the system does. How many they may have.
+/// Lets this process, and those that it starts, have so many files, if the system does. How many
+/// they may have.
 fn raise_limit_of_files(wanted: u64) -> u64 {
     let mut limit = libc::rlimit {
         rlim_cur: 0,

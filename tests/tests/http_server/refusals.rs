@@ -1,4 +1,5 @@
-//! What it does not serve: requests that could be read in two ways, bodies that are too large, arguments that make no sense.
+//! What it does not serve: requests that could be read in two ways, bodies that are too large,
+//! arguments that make no sense.
 
 use crate::client::Client;
 use crate::{GET, lives, programs, with_server};
@@ -24,11 +25,13 @@ fn what_could_be_read_in_two_ways_is_refused() {
         ("\x16\x03\x01\x02\0\x01\n", 400),
         ("GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505),
         (
-            "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: \
+             chunked\r\n\r\n0\r\n\r\n",
             400,
         ),
         (
-            "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n",
+            "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: \
+             1\r\n\r\n0\r\n\r\n",
             400,
         ),
         (
@@ -60,7 +63,8 @@ fn what_could_be_read_in_two_ways_is_refused() {
             400,
         ),
         (
-            "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
+            "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \
+             chunked\r\n\r\nffffffffffffffffff\r\n",
             400,
         ),
         (

@@ -1,4 +1,5 @@
-//! The waker of `block_on`: no call is lost, and what was done before a call is seen by the poll after it.
+//! The waker of `block_on`: no call is lost, and what was done before a call is seen by the poll
+//! after it.
 
 #[path = "../../../go-runtime/src/block_on/signal.rs"]
 mod signal;

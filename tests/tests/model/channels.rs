@@ -1,4 +1,5 @@
-//! Channels: hand-over, close, deadlines. Every message is counted, as is every message that comes back.
+//! Channels: hand-over, close, deadlines. Every message is counted, as is every message that comes
+//! back.
 
 use std::time::Duration;
 
@@ -68,7 +69,8 @@ fn a_close_wakes_everybody_and_loses_nothing() {
     });
 }
 
-/// The last receiver goes while messages come: each is received, or comes back, or is dropped with the channel.
+/// The last receiver goes while messages come: each is received, or comes back, or is dropped with
+/// the channel.
 #[test]
 fn the_last_receiver_goes() {
     check("send against the drop of the receiver", 4, || {

@@ -63,7 +63,8 @@ impl Shared {
     }
 }
 
-/// Also one that comes after the mutex is given back, and before the one that waits is off its thread.
+/// Also one that comes after the mutex is given back, and before the one that waits is off its
+/// thread.
 #[test]
 fn no_notification_is_lost() {
     check("condvar, one waits and one notifies", 4, || {
@@ -100,7 +101,8 @@ fn two_take_turns() {
     });
 }
 
-/// If the time of the one is over the notification is the other's; if it says that it was notified it has had it.
+/// If the time of the one is over the notification is the other's; if it says that it was notified
+/// it has had it.
 #[test]
 fn a_notification_goes_to_one_whose_time_is_not_over() {
     check("condvar, a deadline against a notification", 3, || {

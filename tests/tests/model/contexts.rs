@@ -1,4 +1,5 @@
-//! The tree of contexts: nobody is forgotten, nothing runs twice, and `err` and the done channel are signs of each other.
+//! The tree of contexts: nobody is forgotten, nothing runs twice, and `err` and the done channel
+//! are signs of each other.
 
 #[path = "../../../go-runtime/src/context/cancellation.rs"]
 mod cancellation;
@@ -146,7 +147,8 @@ fn with_a_second() -> Arc<Cancellation> {
     Cancellation::new(None, Some(own))
 }
 
-/// The deadline and a cancel: one of them, for all. (The alarm is a thread that may run at any time: see `time` of the model.)
+/// The deadline and a cancel: one of them, for all. (The alarm is a thread that may run at any
+/// time: see `time` of the model.)
 #[test]
 fn the_deadline_or_a_cancel() {
     check("contexts, a deadline and a cancel", 5, || {

@@ -1,4 +1,5 @@
-//! The edges of a descriptor: none is missed by one who waits, whoever comes first, and a changed limit is seen.
+//! The edges of a descriptor: none is missed by one who waits, whoever comes first, and a changed
+//! limit is seen.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -113,7 +114,8 @@ fn a_limit_that_is_set_ends_all_waits() {
     });
 }
 
-/// A byte comes, and the done channel is closed: one of two that wait hears of the byte, or both hear of the close, and leave it.
+/// A byte comes, and the done channel is closed: one of two that wait hears of the byte, or both
+/// hear of the close, and leave it.
 #[test]
 fn a_done_channel_ends_all_waits() {
     check("edges, a done channel and a byte", 2, || {
@@ -148,7 +150,8 @@ fn an_edge_is_not_missed_beside_a_done_channel() {
     });
 }
 
-/// A message in the done channel ends a wait, and stays; who takes it meanwhile lets the wait go on to the byte.
+/// A message in the done channel ends a wait, and stays; who takes it meanwhile lets the wait go on
+/// to the byte.
 #[test]
 fn a_message_ends_a_wait_beside_one_who_takes_it() {
     check("edges, a message for two", 3, || {

@@ -1,7 +1,8 @@
 //! The lock of `Mutex`: one at a time has it, and nobody waits for ever.
 //!
-//! In a model time does not pass. Whether one who was woken in vain starves at once or never, whether one who is woken takes too long to come,
-//! and whether one looks before it queues, is each model's choice.
+//! In a model time does not pass. Whether one who was woken in vain starves at once or never,
+//! whether one who is woken takes too long to come, and whether one looks before it queues, is each
+//! model's choice.
 
 #[path = "../../../go-runtime/src/sync/raw_mutex/mod.rs"]
 mod raw_mutex;
@@ -145,7 +146,8 @@ fn three_lock_at_once() {
 
 /// Who starves goes back to the front, and gets it from whoever has it then.
 #[test]
-#[ignore = "a minute: MODEL_MORE=0 cargo test --release -p go-tests --test model -- --include-ignored"]
+#[ignore = "a minute: MODEL_MORE=0 cargo test --release -p go-tests --test model -- \
+            --include-ignored"]
 fn three_lock_again_and_again() {
     for mode in Mode::all().filter(|mode| mode.patient != mode.late && !mode.looks) {
         race("mutex, three of two", 1, 2, 2, mode);

@@ -1,8 +1,9 @@
-//! A stand-in for the runtime's parker, on loom's threads: the same claim, the same order of verdict and wake-up.
+//! A stand-in for the runtime's parker, on loom's threads: the same claim, the same order of
+//! verdict and wake-up.
 //!
-//! It blocks on loom's `Notify`, as loom knows of those who spin neither when they go on nor that they never do: a
-//! wake-up that is lost is a deadlock, which loom reports. The ordering of the handshake itself is checked in `wakeups`. What futures
-//! use of it, `Wakeup`, is the real one.
+//! It blocks on loom's `Notify`, as loom knows of those who spin neither when they go on nor that
+//! they never do: a wake-up that is lost is a deadlock, which loom reports. The ordering of the
+//! handshake itself is checked in `wakeups`. What futures use of it, `Wakeup`, is the real one.
 
 use std::cell::Cell;
 use std::time::Instant;

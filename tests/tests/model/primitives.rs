@@ -13,7 +13,8 @@ pub(crate) mod atomic {
 pub(crate) mod lock {
     pub(crate) use loom::sync::{Mutex, MutexGuard};
 }
-/// loom has to see the same in each run, so nothing is left to chance: the models put the arms in both orders themselves.
+/// loom has to see the same in each run, so nothing is left to chance: the models put the arms in
+/// both orders themselves.
 pub(crate) mod random {
     pub(crate) fn shuffle<T>(_: &mut [T]) {}
 }
@@ -39,7 +40,8 @@ pub(crate) mod backoff {
 #[path = "../../../go-runtime/src/primitives/spin_lock.rs"]
 pub(crate) mod real_spin_lock;
 
-/// A stand-in for the channels' checks: loom knows who waits for it, and need not try how often they might look.
+/// A stand-in for the channels' checks: loom knows who waits for it, and need not try how often
+/// they might look.
 pub(crate) mod spin_lock {
     use std::cell::RefCell;
     use std::sync::atomic::{AtomicUsize, Ordering};

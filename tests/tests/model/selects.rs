@@ -1,4 +1,5 @@
-//! Selects: of all arms one commits, on both sides at once; the others leave nothing behind. The engine and the arms are the real ones.
+//! Selects: of all arms one commits, on both sides at once; the others leave nothing behind. The
+//! engine and the arms are the real ones.
 
 use std::time::Duration;
 
@@ -256,7 +257,8 @@ fn a_sender_passes_an_arm_that_waits() {
     });
 }
 
-/// An arm that was chosen makes no message. Its receiver looks again, and gets the next one or runs out of time.
+/// An arm that was chosen makes no message. Its receiver looks again, and gets the next one or runs
+/// out of time.
 #[test]
 fn a_broken_promise_leaves_the_receiver_waiting() {
     for deadline in [false, true] {
@@ -281,7 +283,8 @@ fn a_broken_promise_leaves_the_receiver_waiting() {
     }
 }
 
-/// `ready` learns of every change: a sender that comes to wait, a message in a buffer, a close, a select's arm.
+/// `ready` learns of every change: a sender that comes to wait, a message in a buffer, a close, a
+/// select's arm.
 #[test]
 fn who_waits_for_readiness_is_told() {
     check("ready, a sender", 4, || {

@@ -1,4 +1,5 @@
-//! The permits of a `Semaphore`: never more are taken than there are, none is lost, and nobody waits for ever.
+//! The permits of a `Semaphore`: never more are taken than there are, none is lost, and nobody
+//! waits for ever.
 
 #[path = "../../../go-runtime/src/sync/semaphore/raw.rs"]
 mod raw;
@@ -100,7 +101,8 @@ fn who_wants_many_is_served_and_holds_nobody_up() {
     race("semaphore, two permits for 2, 1 and 1", 2, 2, &[2, 1, 1], 1);
 }
 
-/// The one who wants many gives up: those behind it may be served. Or its permits have come just then.
+/// The one who wants many gives up: those behind it may be served. Or its permits have come just
+/// then.
 #[test]
 fn giving_up_loses_nothing() {
     for error in [AcquireError::TimedOut, AcquireError::Canceled] {

@@ -62,7 +62,8 @@ fn a_wait_beside_a_done_channel() {
     });
 }
 
-/// A `done` too many panics, and nobody notices otherwise: of two for one announced just one is refused.
+/// A `done` too many panics, and nobody notices otherwise: of two for one announced just one is
+/// refused.
 #[test]
 fn a_done_too_many_leaves_the_group_usable() {
     check("wait group, a done too many", 3, || {
@@ -127,7 +128,8 @@ fn of_those_who_call_at_once_one_runs_and_all_see_it() {
     });
 }
 
-/// Who waits for one that panics is told, and goes on: one of those who do not mind runs, and the others wait for that one.
+/// Who waits for one that panics is told, and goes on: one of those who do not mind runs, and the
+/// others wait for that one.
 #[test]
 fn a_panic_leaves_nobody_waiting() {
     check(

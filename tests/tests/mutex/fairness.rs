@@ -32,7 +32,8 @@ impl Wanted {
         self.had.load(Ordering::SeqCst)
     }
 
-    /// Locks and unlocks until the other one has had its turn: never waits for anything else, and never yields.
+    /// Locks and unlocks until the other one has had its turn: never waits for anything else, and
+    /// never yields.
     fn hog(&self) {
         let end = Instant::now() + NET;
         while !self.had.load(Ordering::SeqCst) {
@@ -60,7 +61,8 @@ fn beside_a_hog() {
     });
 }
 
-/// So do many, one after the other. (One of them was forgotten once in thirty rounds: two were on their way, and counted as one.)
+/// So do many, one after the other. (One of them was forgotten once in thirty rounds: two were on
+/// their way, and counted as one.)
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn many_beside_a_hog() {
@@ -94,8 +96,9 @@ fn crowd_beside_a_hog(many: usize) {
     });
 }
 
-/// One that comes while another one is late lets that one run first, and is not forgotten meanwhile. (Nobody knew of it, and so nobody who locks in a loop let
-/// it run.) Which of the two runs first, and so which of them that concerns, changes from round to round.
+/// One that comes while another one is late lets that one run first, and is not forgotten
+/// meanwhile. (Nobody knew of it, and so nobody who locks in a loop let it run.) Which of the two
+/// runs first, and so which of them that concerns, changes from round to round.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn behind_one_who_is_late() {
@@ -156,8 +159,8 @@ fn a_thread_among_goroutines() {
     hogs.into_iter().for_each(|hog| hog.join().unwrap());
 }
 
-/// The first who waits cannot run when it is woken, as its worker is held by one who computes; that keeps the lock neither from the one who has
-/// had it until then nor from those who wait behind it.
+/// The first who waits cannot run when it is woken, as its worker is held by one who computes; that
+/// keeps the lock neither from the one who has had it until then nor from those who wait behind it.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn behind_one_who_cannot_run() {
@@ -230,7 +233,8 @@ fn first_come_first_served() {
     });
 }
 
-/// One who waits on this worker has waited for long, and been woken for a lock that is kept for it. It has not run yet, and does after `then`.
+/// One who waits on this worker has waited for long, and been woken for a lock that is kept for it.
+/// It has not run yet, and does after `then`.
 fn with_the_lock_kept_for_another(then: impl FnOnce(&Wanted) + Send + 'static) {
     in_goroutine(|| {
         let (wanted, wants) = loop {
@@ -243,7 +247,8 @@ fn with_the_lock_kept_for_another(then: impl FnOnce(&Wanted) + Send + 'static) {
     });
 }
 
-/// `None`: the system has taken its time, so that the other one has starved, and had the lock, too early.
+/// `None`: the system has taken its time, so that the other one has starved, and had the lock, too
+/// early.
 fn keep_the_lock_for_another() -> Option<(Arc<Wanted>, JoinHandle<()>)> {
     let wanted = Arc::new(Wanted::default());
     let guard = wanted.lock.lock().unwrap();
@@ -271,8 +276,9 @@ fn keep_the_lock_for_another() -> Option<(Arc<Wanted>, JoinHandle<()>)> {
     Some((wanted, wants))
 }
 
-/// The one who has the lock may take it again before the one who was woken for it, until that one has waited for a millisecond: then the lock
-/// is handed over, and is to be had neither by trying nor by coming along.
+/// The one who has the lock may take it again before the one who was woken for it, until that one
+/// has waited for a millisecond: then the lock is handed over, and is to be had neither by trying
+/// nor by coming along.
 #[test]
 fn who_has_waited_for_long_is_handed_the_lock() {
     with_the_lock_kept_for_another(|wanted| {
@@ -283,7 +289,8 @@ fn who_has_waited_for_long_is_handed_the_lock() {
     });
 }
 
-/// The one for whom it is kept is on the worker of one who unwinds, and so cannot run before that one has had it.
+/// The one for whom it is kept is on the worker of one who unwinds, and so cannot run before that
+/// one has had it.
 #[test]
 fn who_unwinds_takes_the_lock_that_is_kept() {
     struct Locks<'a>(&'a Wanted);

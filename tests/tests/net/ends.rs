@@ -41,7 +41,8 @@ fn timeouts() {
     go!(check()).join().unwrap();
 }
 
-/// Its worker is held until the time is over, so nobody has told it that something has come, or has done so too late.
+/// Its worker is held until the time is over, so nobody has told it that something has come, or has
+/// done so too late.
 #[test]
 fn what_has_come_in_time_is_read() {
     /// Too short for the monitor to poll in the worker's place.

@@ -16,7 +16,8 @@ use go_runtime::{go, gomaxprocs, scope, time};
 use crate::place;
 use crate::support::{eventually, in_both};
 
-/// A server that sends back what comes, a goroutine a connection; it ends when the sender is dropped.
+/// A server that sends back what comes, a goroutine a connection; it ends when the sender is
+/// dropped.
 fn echo_server(path: &Path) -> Sender<()> {
     let listener = UnixListener::bind(path).unwrap();
     let (stop, done) = bounded::<()>(0);
@@ -146,8 +147,8 @@ fn send_descriptor(stream: &UnixStream, bytes: &[u8]) {
         iov_len: bytes.len(),
     };
     let mut control = [0u64; 8];
-    // SAFETY: all zero is a valid header; the pointers in it are to locals that live until the call has ended, with their lengths; `control` is
-    // aligned and has room for one descriptor.
+    // SAFETY: all zero is a valid header; the pointers in it are to locals that live until the call
+    // has ended, with their lengths; `control` is aligned and has room for one descriptor.
     let sent = unsafe {
         let mut header: libc::msghdr = std::mem::zeroed();
         header.msg_iov = &mut iov;

@@ -164,7 +164,8 @@ fn once_lock_is_not_poisoned() {
     });
 }
 
-/// What makes the value waits for a goroutine of its own worker; those who want it meanwhile are parked, and one of them takes over after a panic.
+/// What makes the value waits for a goroutine of its own worker; those who want it meanwhile are
+/// parked, and one of them takes over after a panic.
 #[test]
 fn what_makes_the_value_may_park() {
     in_goroutine(|| {

@@ -1,4 +1,5 @@
-//! Code of the user's that panics in the midst of an operation: values, bodies, clones, iterations; and drops that use the channel.
+//! Code of the user's that panics in the midst of an operation: values, bodies, clones, iterations;
+//! and drops that use the channel.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -80,7 +81,11 @@ fn a_value_for_one_who_waits() {
         for in_select in [false, true] {
             let (drops, (tx, rx)) = (Drops::new(), bounded::<Message>(0));
             let receiving = go!(local; clone(rx) {
-                if in_select { select! { recv(rx) -> got => got.unwrap().id } } else { rx.recv().unwrap().id }
+                if in_select {
+                    select! { recv(rx) -> got => got.unwrap().id }
+                } else {
+                    rx.recv().unwrap().id
+                }
             });
             settle();
             // Once for an arm that is ready, then for one that has to wait as well.
@@ -111,7 +116,9 @@ fn a_value_for_a_place_that_others_wait_for() {
         settle();
         let plain = go!(local; clone(tx, drops) { tx.send(drops.plain(0)).unwrap() });
         settle();
-        let arm = go!(local; clone(tx, drops) { select! { send(tx, drops.plain(1)) -> sent => sent.unwrap() } });
+        let arm = go!(local; clone(tx, drops) {
+            select! { send(tx, drops.plain(1)) -> sent => sent.unwrap() }
+        });
         settle();
         assert!(!plain.is_finished() && !arm.is_finished() && rx.is_full());
         open.send(()).unwrap();
@@ -198,7 +205,9 @@ fn a_body_that_ends_its_goroutine() {
             assert!(failing.join().is_err());
         }
         for id in 5..10 {
-            let failing = go!(clone(tx, drops) { select! { send(tx, drops.plain(id)) -> _ => panic!("body") } });
+            let failing = go!(clone(tx, drops) {
+                select! { send(tx, drops.plain(id)) -> _ => panic!("body") }
+            });
             assert_eq!(rx.recv().unwrap().id, id);
             assert!(failing.join().is_err());
         }
@@ -232,7 +241,8 @@ fn an_iteration_that_panics() {
     });
 }
 
-/// A goroutine that panics drops its ends, as any other way out does: whoever waits for it learns of it.
+/// A goroutine that panics drops its ends, as any other way out does: whoever waits for it learns
+/// of it.
 #[test]
 fn a_panic_closes_what_it_held() {
     in_both(|| {
@@ -259,7 +269,8 @@ fn a_panic_closes_what_it_held() {
 
 // --- Drops that use the channel ---
 
-/// A message that, when dropped, looks at its own channel, sends to it and closes it: nothing of the user's runs under the lock.
+/// A message that, when dropped, looks at its own channel, sends to it and closes it: nothing of
+/// the user's runs under the lock.
 #[test]
 fn a_drop_that_uses_its_own_channel() {
     struct Nosy(Sender<Nosy>, Sender<&'static str>);
@@ -299,7 +310,8 @@ fn a_drop_that_uses_its_own_channel() {
     });
 }
 
-/// A receiver that is dropped by a drop of a message of another channel, and so on along a chain of channels; one of them panics.
+/// A receiver that is dropped by a drop of a message of another channel, and so on along a chain of
+/// channels; one of them panics.
 #[test]
 fn a_chain_of_channels_in_messages() {
     enum Link {
@@ -334,7 +346,8 @@ fn a_chain_of_channels_in_messages() {
     });
 }
 
-/// From another worker's or thread's side: partners of goroutines that panic in all kinds of ways lose nothing.
+/// From another worker's or thread's side: partners of goroutines that panic in all kinds of ways
+/// lose nothing.
 #[test]
 fn many_panic_at_once() {
     const EACH: usize = 300;

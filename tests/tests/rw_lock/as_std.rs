@@ -240,7 +240,8 @@ fn downgrade() {
     });
 }
 
-/// Those who have come to read go in beside the one who has written; those who have come to write wait for all of them.
+/// Those who have come to read go in beside the one who has written; those who have come to write
+/// wait for all of them.
 #[test]
 fn downgrade_lets_in_readers_and_no_writer() {
     in_goroutine(|| {
@@ -310,7 +311,8 @@ fn readers_do_not_poison() {
     });
 }
 
-/// A guard that was made while the panic was under way has not seen the value half changed; nor does a panic that was caught before count.
+/// A guard that was made while the panic was under way has not seen the value half changed; nor
+/// does a panic that was caught before count.
 #[test]
 fn what_does_not_poison() {
     struct InDrop<'a>(&'a RwLock<i32>);

@@ -11,7 +11,8 @@ use go_runtime::{go, yield_now};
 use crate::child;
 use crate::support::{NET, in_goroutine, settle};
 
-/// A lock, and whether the one who wants it has had it. All others lock until then, and neither wait for anything else nor yield.
+/// A lock, and whether the one who wants it has had it. All others lock until then, and neither
+/// wait for anything else nor yield.
 #[derive(Default)]
 struct Wanted {
     lock: RwLock<()>,
@@ -148,7 +149,8 @@ fn nobody_starves() {
     ]);
 }
 
-/// Who comes to read after a writer waits for it; who has come meanwhile goes in before the next writer.
+/// Who comes to read after a writer waits for it; who has come meanwhile goes in before the next
+/// writer.
 #[test]
 fn readers_and_writers_take_turns() {
     in_goroutine(|| {

@@ -44,8 +44,9 @@ impl Blocked {
         }
     }
 
-    /// The same until `attempt`, which spawns one that ends by itself, is refused too. Not at once: the first shortages may pass, as
-    /// each worker makes stacks in advance, and gives some back where it gets fewer than it has asked for.
+    /// The same until `attempt`, which spawns one that ends by itself, is refused too. Not at once:
+    /// the first shortages may pass, as each worker makes stacks in advance, and gives some back
+    /// where it gets fewer than it has asked for.
     fn refuse<T, E>(
         &mut self,
         done: &Receiver<()>,
@@ -99,8 +100,9 @@ fn counted_guards() {
         assert_eq!(go!({ 6 * 7 }).join().unwrap(), 42);
         Crowd::gather(100, Builder::new, 100 * KIB).disperse();
         start.comes_back(Usage {
-            // The few stacks that are kept keep the slab they lie in: 2,048 mappings, 512 KiB of page tables for each worker, of
-            // which there may be more than GOMAXPROCS on a loaded machine. All slabs had 15 MiB of tables.
+            // The few stacks that are kept keep the slab they lie in: 2,048 mappings, 512 KiB of
+            // page tables for each worker, of which there may be more than GOMAXPROCS on a loaded
+            // machine. All slabs had 15 MiB of tables.
             mappings: most_mappings() / 5,
             resident_kib: 20 * KIB,
             tables_kib: 3 * KIB,

@@ -18,7 +18,8 @@ fn deep_memory() {
         );
         deep.disperse();
         start.comes_back(Usage {
-            // Few stacks stay, but their neighbours' guards do as well, and each may be two mappings.
+            // Few stacks stay, but their neighbours' guards do as well, and each may be two
+            // mappings.
             mappings: 3 * COUNT,
             resident_kib: COUNT * DEEP_KIB / 10,
             tables_kib: KIB,
@@ -92,8 +93,8 @@ fn many_stacks_take_few_mappings() {
     }
 }
 
-/// No worker sleeps for longer than 5 ms at a time, and none is at work for long either. What goes back in a second, some 200 sleeps, took
-/// thousands of them.
+/// No worker sleeps for longer than 5 ms at a time, and none is at work for long either. What goes
+/// back in a second, some 200 sleeps, took thousands of them.
 #[test]
 #[ignore = "run by memory_goes_back_beside_one_that_is_woken_all_the_time"]
 fn beside_short_sleeps() {
@@ -207,7 +208,8 @@ fn large_frames() {
         })
         .collect();
     eventually(|| started.load(Ordering::Relaxed) == COUNT);
-    // They have touched more than 180 KiB each (the large frame lies above the deep ones), and need 64 and a bit.
+    // They have touched more than 180 KiB each (the large frame lies above the deep ones), and need
+    // 64 and a bit.
     start.comes_back(Usage {
         mappings: COUNT,
         resident_kib: COUNT * 100,

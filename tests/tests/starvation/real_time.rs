@@ -13,8 +13,8 @@ use go_runtime::channel::unbounded;
 use crate::support::on_thread;
 
 /// How often the real-time thread comes in between. Some of these times the other one holds the
-/// lock. A thread that spins then is kept off the CPU only after a second (`sched_rt_runtime_us`), so
-/// that all of them take many minutes.
+/// lock. A thread that spins then is kept off the CPU only after a second (`sched_rt_runtime_us`),
+/// so that all of them take many minutes.
 const TIMES: usize = 2_000;
 
 /// Binds the calling thread to the first CPU that it may use.

@@ -16,7 +16,8 @@ pub(crate) struct Ended {
     pub(crate) err: String,
 }
 
-/// Runs the ignored test with these environment variables, and none of the runtime's else. One that hangs is a failure.
+/// Runs the ignored test with these environment variables, and none of the runtime's else. One that
+/// hangs is a failure.
 #[track_caller]
 pub(crate) fn run(test: &str, variables: &[(&str, &str)]) -> Ended {
     start(Command::new(env::current_exe().unwrap()), test, variables)
@@ -63,7 +64,8 @@ fn start(mut command: Command, test: &str, variables: &[(&str, &str)]) -> Ended 
     let (done, result) = mpsc::channel();
     let waiter = thread::spawn(move || done.send(child.wait_with_output()));
     let Ok(output) = result.recv_timeout(NET) else {
-        // SAFETY: a signal touches nothing of ours. (Should the child have ended in this very moment, its number is hardly another one's yet.)
+        // SAFETY: a signal touches nothing of ours. (Should the child have ended in this very
+        // moment, its number is hardly another one's yet.)
         unsafe { libc::kill(pid.cast_signed(), libc::SIGKILL) };
         panic!("{test}, {variables:?}: it hangs");
     };

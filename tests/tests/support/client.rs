@@ -87,7 +87,8 @@ impl Client {
         line.trim_end_matches(['\r', '\n']).to_owned()
     }
 
-    /// The server has closed the connection, and nothing else comes. (It may be reset, if the server has not read all that was sent.)
+    /// The server has closed the connection, and nothing else comes. (It may be reset, if the
+    /// server has not read all that was sent.)
     pub(crate) fn is_at_its_end(&mut self) {
         assert_eq!(String::from_utf8_lossy(&self.unread), "");
         let mut rest = Vec::new();
@@ -111,7 +112,8 @@ impl Client {
             l_onoff: 1,
             l_linger: 0,
         };
-        // SAFETY: the option's value lives until the call has returned, and has the size that is said.
+        // SAFETY: the option's value lives until the call has returned, and has the size that is
+        // said.
         let set = unsafe {
             libc::setsockopt(
                 self.stream.as_raw_fd(),

@@ -1,4 +1,5 @@
-//! What several test targets share: bodies that end or fail, in a goroutine and on a thread, and waits for events.
+//! What several test targets share: bodies that end or fail, in a goroutine and on a thread, and
+//! waits for events.
 #![allow(dead_code, reason = "each target uses a part of it")]
 
 use std::env;
@@ -16,7 +17,8 @@ use go_runtime::{go, yield_now};
 /// A net only: what takes longer is taken for a deadlock.
 pub(crate) const NET: Duration = Duration::from_secs(180);
 
-/// Runs `test` in a goroutine, from a thread. A deadlock is a failure and not a test run that hangs.
+/// Runs `test` in a goroutine, from a thread. A deadlock is a failure and not a test run that
+/// hangs.
 #[track_caller]
 pub(crate) fn in_goroutine<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, result) = mpsc::channel();
@@ -57,9 +59,11 @@ pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Lets everybody else on this worker run until they block: for goroutines that were started with `local`.
+/// Lets everybody else on this worker run until they block: for goroutines that were started with
+/// `local`.
 pub(crate) fn settle() {
-    // (Those that are ready and those that have not started take turns, and so do those that only this worker may start and others.)
+    // (Those that are ready and those that have not started take turns, and so do those that only
+    // this worker may start and others.)
     for _ in 0..100 {
         yield_now();
     }

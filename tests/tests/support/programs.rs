@@ -35,16 +35,16 @@ fn programs() -> &'static Path {
             None => panic!("no profile in {}", this.display()),
         };
         let mut cargo = Command::new(env!("CARGO"));
-        // A build script that looks at what cargo says of its package (ring's does) would find this test's there, and all that depends on
-        // it would be built again.
+        // A build script that looks at what cargo says of its package (ring's does) would find this
+        // test's there, and all that depends on it would be built again.
         for (name, _) in env::vars_os() {
             let name = name.to_string_lossy();
             if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
                 cargo.env_remove(&*name);
             }
         }
-        // Of the whole workspace, with a test that needs what only tests do: only so are their dependencies those, with those features, that
-        // `cargo test --workspace` has built already.
+        // Of the whole workspace, with a test that needs what only tests do: only so are their
+        // dependencies those, with those features, that `cargo test --workspace` has built already.
         let output = cargo
             .args(["build", "--workspace", "--examples", "--test=ui"])
             .args(["--profile", profile, "--target-dir"])
@@ -258,8 +258,8 @@ pub(crate) fn in_any_order(lines: &[&str]) -> impl Fn(&Ended) {
     move |ended| assert_eq!(sorted(ended.out.lines().collect()), wanted)
 }
 
-/// Makes a test of each program of a folder, with a check of what it prints; it prints no errors. One more test finds
-/// programs that have none.
+/// Makes a test of each program of a folder, with a check of what it prints; it prints no errors.
+/// One more test finds programs that have none.
 macro_rules! programs_of {
     ($folder:literal $(, tested below: $($own:ident),+)?; $($name:ident => $check:expr,)*) => {
         $(

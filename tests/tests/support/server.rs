@@ -56,7 +56,8 @@ impl Server {
     }
 
     fn start_command(mut command: Command, workers: &str) -> Server {
-        // What the test has open (other tests' sockets: they are closed on exec) is not the server's.
+        // What the test has open (other tests' sockets: they are closed on exec) is not the
+        // server's.
         let mut child = command
             .env("GOMAXPROCS", workers)
             .stdin(Stdio::null())
@@ -96,7 +97,8 @@ impl Server {
     }
 
     pub(crate) fn signal(&self, signal: i32) {
-        // SAFETY: a signal touches nothing of ours, and the child has not been waited for: the number is its own.
+        // SAFETY: a signal touches nothing of ours, and the child has not been waited for: the
+        // number is its own.
         let sent = unsafe { libc::kill(self.child.id().cast_signed(), signal) };
         assert_eq!(sent, 0);
     }
@@ -151,7 +153,8 @@ impl Server {
         kib.expect("a number") << 10
     }
 
-    /// How many sockets it has. (Other descriptors are the runtime's, which has more of them when more workers have come to wait.)
+    /// How many sockets it has. (Other descriptors are the runtime's, which has more of them when
+    /// more workers have come to wait.)
     pub(crate) fn sockets(&self) -> usize {
         fs::read_dir(self.proc("fd"))
             .expect("it lives")
@@ -174,7 +177,8 @@ impl Server {
     /// The CPU time that it has used.
     pub(crate) fn cpu_time(&self) -> Duration {
         let stat = fs::read_to_string(self.proc("stat")).expect("it lives");
-        // The name, in brackets, may have spaces in it. After it come the state, as the third field, and the times as 14th and 15th.
+        // The name, in brackets, may have spaces in it. After it come the state, as the third
+        // field, and the times as 14th and 15th.
         let (_, fields) = stat.rsplit_once(')').expect("a name");
         let ticks: u64 = fields
             .split_whitespace()

@@ -56,7 +56,8 @@ fn it_is_called_off_and_set_anew() {
     });
 }
 
-/// The function is dropped once: with its handle if it was called off, or can never run, else when it has run.
+/// The function is dropped once: with its handle if it was called off, or can never run, else when
+/// it has run.
 #[test]
 fn what_it_holds_is_dropped() {
     support::in_both(|| {

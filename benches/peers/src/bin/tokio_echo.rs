@@ -1,5 +1,5 @@
-//! The echo server on tokio, and its client: `serve ADDR BUFFER` or `pairs CONNECTIONS SECONDS`, as `src/bin/echo` has them.
-//! As many workers as `GOMAXPROCS` says.
+//! The echo server on tokio, and its client: `serve ADDR BUFFER` or `pairs CONNECTIONS SECONDS`, as
+//! `src/bin/echo` has them. As many workers as `GOMAXPROCS` says.
 
 use std::env;
 use std::sync::Arc;

@@ -13,7 +13,8 @@ const JOBS: usize = 10_000;
 const LEAVES: u64 = 100_000;
 const PAIRS: usize = 1_000;
 const ROUND_TRIPS: usize = 500;
-/// As many children of the tree's root; of the other nodes one in `ONE_IN` has `CHILDREN`, so that the tree is finite, and very uneven.
+/// As many children of the tree's root; of the other nodes one in `ONE_IN` has `CHILDREN`, so that
+/// the tree is finite, and very uneven.
 const ROOTS: u64 = 2_000;
 const CHILDREN: u64 = 8;
 const ONE_IN: f64 = 8.2;
@@ -42,7 +43,8 @@ pub(crate) static WORKLOADS: [Workload; 8] = [
     },
     Workload {
         name: "pool",
-        what: "main starts two goroutines for each worker and feeds them jobs of some 20 µs through one unbuffered channel",
+        what: "main starts two goroutines for each worker and feeds them jobs of some 20 µs \
+               through one unbuffered channel",
         serial: Some(serial_pool),
         run: || in_main(pool),
     },

@@ -1,5 +1,6 @@
-//! The server without a runtime: as many threads as the others have workers (and one that accepts), each with a poller of its own, and nothing but the system calls that an echo
-//! takes. What it takes of the CPU is what the system takes; a server that is not slower is bound by that.
+//! The server without a runtime: as many threads as the others have workers (and one that accepts),
+//! each with a poller of its own, and nothing but the system calls that an echo takes. What it
+//! takes of the CPU is what the system takes; a server that is not slower is bound by that.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};

@@ -1,5 +1,6 @@
-//! The client, the same program for every server: one thread, which waits for all connections at once (epoll). On each it sends a
-//! message, waits until all of it has come back, and sends the next.
+//! The client, the same program for every server: one thread, which waits for all connections at
+//! once (epoll). On each it sends a message, waits until all of it has come back, and sends the
+//! next.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -110,8 +111,8 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// Makes `n` connections that have one message each echoed and are idle then. It says so, keeps them until it is told by the end of
-/// its input, and closes them.
+/// Makes `n` connections that have one message each echoed and are idle then. It says so, keeps
+/// them until it is told by the end of its input, and closes them.
 pub(crate) fn idle(address: SocketAddr, n: usize) -> Result<(), String> {
     let mut all = Vec::with_capacity(n);
     for i in 0..n {

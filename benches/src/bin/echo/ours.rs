@@ -1,4 +1,5 @@
-//! The server on ours, a goroutine for each connection; and the same with its clients in one process.
+//! The server on ours, a goroutine for each connection; and the same with its clients in one
+//! process.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -72,8 +73,9 @@ pub(crate) fn pairs(connections: usize, seconds: usize) -> Result<(), String> {
     })
 }
 
-/// As `serve`, with as many listeners on one port. When all connections have ended it prints how many were each worker's, and how many
-/// requests that has answered: a goroutine never changes its worker.
+/// As `serve`, with as many listeners on one port. When all connections have ended it prints how
+/// many were each worker's, and how many requests that has answered: a goroutine never changes its
+/// worker.
 pub(crate) fn spread(address: SocketAddr, listeners: Listeners) -> Result<(), String> {
     in_goroutine(move || {
         let first = shared_port(address)?;

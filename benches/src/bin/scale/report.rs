@@ -30,7 +30,8 @@ pub(crate) fn report(rows: &[Row], sizes: &[usize]) -> String {
         text += "\nOf spawn the first column is beside none.\n";
     }
     if let Some(row) = rows.iter().find(|row| row.operation.name == "timers") {
-        text += "\nWhere timers are late by more than they sleep, more of them end than the workers can serve.\n";
+        text += "\nWhere timers are late by more than they sleep, more of them end than the \
+                 workers can serve.\n";
         text += &lateness(row);
     }
     text

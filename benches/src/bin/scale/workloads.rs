@@ -166,7 +166,8 @@ where
     Ok(gate)
 }
 
-/// Measures what is tallied: after the first `warm` operations, for as many as `least` and as long as `time` at least.
+/// Measures what is tallied: after the first `warm` operations, for as many as `least` and as long
+/// as `time` at least.
 fn window(warm: usize, least: usize, time: Duration) -> Result<(), String> {
     wait_for(tally::total, warm as u64, SELDOM)?;
     let (clock, before) = (Clock::start(), tally::total());

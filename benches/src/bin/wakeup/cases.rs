@@ -92,7 +92,8 @@ pub(crate) fn find(name: &str) -> Result<&'static Case, String> {
     })
 }
 
-/// A goroutine that is sent the time of each message, and answers how many nanoseconds ago that was.
+/// A goroutine that is sent the time of each message, and answers how many nanoseconds ago that
+/// was.
 struct Listener {
     thread: usize,
     messages: Sender<Instant>,
@@ -118,7 +119,8 @@ impl Listener {
         })
     }
 
-    /// One on this worker, or on another. Those in vain stay until then, so that the next one finds another place.
+    /// One on this worker, or on another. Those in vain stay until then, so that the next one finds
+    /// another place.
     fn placed(here: bool) -> Result<Listener, String> {
         let mut others = Vec::new();
         for _ in 0..TRIES {

@@ -1,7 +1,8 @@
-//! How long a goroutine takes from being woken to running, and what a program computes that has nothing to do.
+//! How long a goroutine takes from being woken to running, and what a program computes that has
+//! nothing to do.
 //!
-//! `cargo run --release -p go-benches --bin wakeup -- [--runs N] [CASE...]`: with 2 workers, each case in 3 runs, each in a process of its
-//! own; medians, and of the longest times the longest.
+//! `cargo run --release -p go-benches --bin wakeup -- [--runs N] [CASE...]`: with 2 workers, each
+//! case in 3 runs, each in a process of its own; medians, and of the longest times the longest.
 
 mod cases;
 

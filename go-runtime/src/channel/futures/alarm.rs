@@ -12,7 +12,8 @@ pub(super) struct Alarm {
     due: Option<Instant>,
     ring: Option<Bell>,
     change: Option<Bell>,
-    /// The goroutine that rings. After the bell, which leaves the queue before the channel is closed: that would wake the task.
+    /// The goroutine that rings. After the bell, which leaves the queue before the channel is
+    /// closed: that would wake the task.
     ringer: Option<DelayedSpawn>,
 }
 

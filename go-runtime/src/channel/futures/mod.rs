@@ -1,7 +1,8 @@
 //! Channels for async tasks: [`Receiver::recv_async`], [`Sender::send_async`], streams.
 //!
-//! A future queues like a goroutine or a thread that waits, in the same queue and in the order of arrival, and is served like them:
-//! its partner hands the message over and wakes its task. No executor is asked for.
+//! A future queues like a goroutine or a thread that waits, in the same queue and in the order of
+//! arrival, and is served like them: its partner hands the message over and wakes its task. No
+//! executor is asked for.
 
 mod alarm;
 pub(crate) mod operations;
@@ -22,12 +23,14 @@ use super::{RecvError, SendError};
 impl<T> Receiver<T> {
     /// A future that receives: [`recv`](Receiver::recv) for an async task.
     ///
-    /// It may be dropped at any time, and no message is lost (it is *cancel safe*): a message that it was given meanwhile goes back into
-    /// the channel and is the next to be received, even if the channel has been closed or is full; on a rendezvous the sender has then
-    /// gone on already. (If several come back, the one that came back last is the next.) A future that is neither polled nor dropped
-    /// keeps the message that it was given: nobody else gets it.
+    /// It may be dropped at any time, and no message is lost (it is *cancel safe*): a message that
+    /// it was given meanwhile goes back into the channel and is the next to be received, even if
+    /// the channel has been closed or is full; on a rendezvous the sender has then gone on already.
+    /// (If several come back, the one that came back last is the next.) A future that is neither
+    /// polled nor dropped keeps the message that it was given: nobody else gets it.
     ///
-    /// On a timed channel ([`after`](super::after), [`tick`](super::tick), a timer's) a goroutine is started, when it is time, to wake the task.
+    /// On a timed channel ([`after`](super::after), [`tick`](super::tick), a timer's) a goroutine
+    /// is started, when it is time, to wake the task.
     ///
     /// # Errors
     /// If the channel is closed and empty.
@@ -54,8 +57,9 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// A stream of the messages, which ends when the channel is closed and empty: [`iter`](Receiver::iter) for an async task.
-    /// [`RecvStream::next`] gives one after the other; with feature `futures` it is a `futures_core::Stream`.
+    /// A stream of the messages, which ends when the channel is closed and empty:
+    /// [`iter`](Receiver::iter) for an async task. [`RecvStream::next`] gives one after the other;
+    /// with feature `futures` it is a `futures_core::Stream`.
     ///
     /// ```
     /// use futures::executor::block_on;
@@ -89,8 +93,8 @@ impl<T> Receiver<T> {
 impl<T> Sender<T> {
     /// A future that sends: [`send`](Sender::send) for an async task.
     ///
-    /// It may be dropped at any time. Its message is then dropped with it unless somebody has received it, or it has found its place in the
-    /// buffer.
+    /// It may be dropped at any time. Its message is then dropped with it unless somebody has
+    /// received it, or it has found its place in the buffer.
     ///
     /// # Errors
     /// The message, if the channel is closed.
@@ -151,7 +155,8 @@ pub struct RecvStream<T> {
 }
 
 impl<T> RecvStream<T> {
-    /// Waits for the next message; `None` when the channel is closed and empty. No message is lost if the future is dropped.
+    /// Waits for the next message; `None` when the channel is closed and empty. No message is lost
+    /// if the future is dropped.
     ///
     /// ```
     /// let (tx, rx) = go_runtime::channel::unbounded();

@@ -1,7 +1,7 @@
 //! Sending and receiving for those who poll. Both can be dropped at any point, and lose nothing.
 //!
-//! A waker is others' code, and so is not cloned under the channel's lock: what waits is made before the look that decides whether
-//! to wait.
+//! A waker is others' code, and so is not cloned under the channel's lock: what waits is made
+//! before the look that decides whether to wait.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -54,12 +54,13 @@ impl<T> Reception<T> {
                 Found::Promise(sender) => {
                     drop(state);
                     if let Some(pending) = spare.take() {
-                        // SAFETY: a new one, in no queue; the sender is claimed and out of its queue.
+                        // SAFETY: a new one, in no queue; the sender is claimed and out of its
+                        // queue.
                         unsafe { pending.await_promise(sender) };
                         self.pending = Some(pending);
                     } else {
-                        // Cloning the waker might panic: the sender looks again meanwhile, and so do we.
-                        // SAFETY: claimed and out of its queue.
+                        // Cloning the waker might panic: the sender looks again meanwhile, and so
+                        // do we. SAFETY: claimed and out of its queue.
                         unsafe { Waiter::retry(sender) };
                         spare = Spare::new(core, Side::Receive, waker);
                     }
@@ -151,7 +152,8 @@ impl<T> Sending<T> {
                 continue;
             }
             if let Some(message) = self.message.take() {
-                // SAFETY: a new one: not queued, and empty. It is taken out by whoever claims it, or by `cancel`, before it goes.
+                // SAFETY: a new one: not queued, and empty. It is taken out by whoever claims it,
+                // or by `cancel`, before it goes.
                 unsafe {
                     pending.put(message);
                     state.senders.push(pending.waiter());

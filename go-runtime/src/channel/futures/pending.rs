@@ -1,10 +1,12 @@
 //! One blocked operation of a future.
 //!
-//! It lies in memory of its own, since a future may move, or be leaked, while others know the waiter by its address. The future may go
-//! at any time:
-//! - nobody has claimed the wait: the future does, under the channel's lock, and takes the waiter out;
-//! - somebody has, and will end it (at once, or when the `send` arm of a select has made its value): what remains is left to that one. A
-//!   message that was handed over goes back into the channel; one that could not be sent is dropped.
+//! It lies in memory of its own, since a future may move, or be leaked, while others know the
+//! waiter by its address. The future may go at any time:
+//! - nobody has claimed the wait: the future does, under the channel's lock, and takes the waiter
+//!   out;
+//! - somebody has, and will end it (at once, or when the `send` arm of a select has made its
+//!   value): what remains is left to that one. A message that was handed over goes back into the
+//!   channel; one that could not be sent is dropped.
 
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
@@ -32,8 +34,9 @@ pub(super) struct Pending<T> {
     wakeup: Arc<Wakeup>,
 }
 
-// SAFETY: who owns this owns the wait, but for what the one who has claimed it does with it, and the protocol of parker and wakeup keeps the
-// two apart. The message in the slot, if any, goes with it, hence `T: Send`.
+// SAFETY: who owns this owns the wait, but for what the one who has claimed it does with it, and
+// the protocol of parker and wakeup keeps the two apart. The message in the slot, if any, goes with
+// it, hence `T: Send`.
 unsafe impl<T: Send> Send for Pending<T> {}
 // SAFETY: as above; of those who share it nobody but the owner calls anything.
 unsafe impl<T: Send> Sync for Pending<T> {}
@@ -84,7 +87,8 @@ impl<T> Pending<T> {
     /// Has a chosen `send` arm of a select make its message for this receiver.
     ///
     /// # Safety
-    /// The waiter has not been queued. `sender` is a promise, claimed by the caller and out of its queue, of this channel.
+    /// The waiter has not been queued. `sender` is a promise, claimed by the caller and out of its
+    /// queue, of this channel.
     pub(super) unsafe fn await_promise(&self, sender: *const Waiter) {
         // Nobody else knows this parker: we claim it for the sender.
         let claimed = self.wait().parker.claim();
@@ -108,7 +112,8 @@ impl<T> Pending<T> {
     /// [`poll`](Self::poll) has said so, or whoever ends it has called us.
     pub(super) unsafe fn finish(self) -> Ended<T> {
         let wait = self.wait();
-        // SAFETY: the wait is over, so nobody else uses the slot, and what is said of it here is so by the protocol.
+        // SAFETY: the wait is over, so nobody else uses the slot, and what is said of it here is so
+        // by the protocol.
         let ended = unsafe {
             match (wait.parker.verdict(), self.side) {
                 (Verdict::Done(_), Side::Send) => Ended::Done(None),
@@ -146,10 +151,12 @@ impl<T> Pending<T> {
         }
         drop(state);
         let wakeup = Arc::clone(&self.wakeup);
-        // SAFETY: whoever ends the wait has an end of this channel, so what a `T` borrows is alive then. If a `T` is not `Send` the ends and
-        // futures of its channel are all on one thread, but for a `Select`, which may have been sent elsewhere. It ends a wait by taking a
-        // sender's message or breaking a promise, and `settle` then has no `T` in hand; nor is its share of the channel the last,
-        // for a select borrows an end. A wait that is never ended keeps its own memory, its parker and so the wakeup, for ever.
+        // SAFETY: whoever ends the wait has an end of this channel, so what a `T` borrows is alive
+        // then. If a `T` is not `Send` the ends and futures of its channel are all on one thread,
+        // but for a `Select`, which may have been sent elsewhere. It ends a wait by taking a
+        // sender's message or breaking a promise, and `settle` then has no `T` in hand; nor is its
+        // share of the channel the last, for a select borrows an end. A wait that is never ended
+        // keeps its own memory, its parker and so the wakeup, for ever.
         unsafe { wakeup.abandon(Box::new(move || self.settle())) };
     }
 
@@ -171,7 +178,8 @@ impl<T> Pending<T> {
     }
 }
 
-/// One that has been made and may turn out not to be needed. It has not been queued, and holds no message.
+/// One that has been made and may turn out not to be needed. It has not been queued, and holds no
+/// message.
 pub(super) struct Spare<T>(Option<Pending<T>>);
 
 impl<T> Spare<T> {

@@ -11,11 +11,13 @@ use crate::primitives::prefetch::prefetch;
 use crate::sched::parker::Parker;
 use crate::sched::timers::TimerKey;
 
-/// So many are fired at a time. Where very many wait each is cold, and so are the tables that say where its memory is: the fewer there are between
-/// the first look at one and its turn to run, the more is still there.
+/// So many are fired at a time. Where very many wait each is cold, and so are the tables that say
+/// where its memory is: the fewer there are between the first look at one and its turn to run, the
+/// more is still there.
 pub(super) const AT_A_TIME: usize = 16;
 
-/// What has a worker get up at a moment points at a parker on the stack of a goroutine of the same worker, which removes it before the parker goes.
+/// What has a worker get up at a moment points at a parker on the stack of a goroutine of the same
+/// worker, which removes it before the parker goes.
 pub(super) type Sleeper = NonNull<Parker>;
 
 impl Worker {
@@ -38,7 +40,8 @@ impl Worker {
         self.seat.alarm.set(timers.next_nanos());
     }
 
-    /// Makes some of those runnable whose time has come. `true`: it has queued some that have not started.
+    /// Makes some of those runnable whose time has come. `true`: it has queued some that have not
+    /// started.
     pub(super) fn fire_timers(&self) -> bool {
         self.timers_left.set(false);
         if self.timers.borrow().is_empty() && self.seat.delayed.is_empty() {
@@ -70,7 +73,8 @@ impl Worker {
         drop(timers);
         self.timers_left.set(due.len() == AT_A_TIME);
         for parker in due {
-            // SAFETY: the goroutine that added the timer is parked on this worker until it removes it.
+            // SAFETY: the goroutine that added the timer is parked on this worker until it removes
+            // it.
             if let Some(fiber) = unsafe { parker.as_ref().time_out() } {
                 self.make_ready(fiber);
             }

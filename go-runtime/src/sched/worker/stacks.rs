@@ -1,7 +1,8 @@
 //! A worker's stacks: where a goroutine gets one when it starts, and what becomes of it afterwards.
 //!
-//! Idle fibers are kept, the hottest last, and so are stacks made in advance; what is not needed is given back by `trim`. Goroutines for
-//! which the system has no memory wait here until another one ends.
+//! Idle fibers are kept, the hottest last, and so are stacks made in advance; what is not needed is
+//! given back by `trim`. Goroutines for which the system has no memory wait here until another one
+//! ends.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,12 +14,14 @@ use crate::sched::fiber::Fiber;
 use crate::sched::task::TaskRef;
 use crate::stack::{self, Stack};
 
-/// So many stacks are made at a time, if many are needed: one call of the system then guards them all.
+/// So many stacks are made at a time, if many are needed: one call of the system then guards them
+/// all.
 const BATCH: usize = 64;
 /// So many of those that wait for a stack try again at a time: each attempt costs system calls.
 const TRIED: usize = 8;
 
-/// Fibers and stacks that nobody uses, and what is known of those that may have memory to give back.
+/// Fibers and stacks that nobody uses, and what is known of those that may have memory to give
+/// back.
 #[derive(Default)]
 pub(super) struct Pool {
     /// Of the default size, the hottest last.
@@ -79,7 +82,8 @@ impl Worker {
         Some(fiber)
     }
 
-    /// A stack, from those made in advance if it is of the default size. The more are needed at a stretch, the more are made at once.
+    /// A stack, from those made in advance if it is of the default size. The more are needed at a
+    /// stretch, the more are made at once.
     fn new_stack(&self, size: usize) -> io::Result<Stack> {
         let mut pool = self.pool.borrow_mut();
         let made = if size == self.runtime.default_stack_size() {
@@ -104,7 +108,8 @@ impl Worker {
         self.stackless.borrow_mut().push_back(task);
     }
 
-    /// Queues some of those that wait for a stack again; if one of them gets one, the next are tried. `false`: nobody waits.
+    /// Queues some of those that wait for a stack again; if one of them gets one, the next are
+    /// tried. `false`: nobody waits.
     pub(super) fn retry_stackless(&self) -> bool {
         self.stack_freed.set(false);
         let mut waiting = self.stackless.borrow_mut();

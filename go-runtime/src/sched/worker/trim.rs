@@ -1,11 +1,15 @@
-//! Giving memory back: what a worker has not needed for a while goes to the system, so much at a time as takes a moment.
+//! Giving memory back: what a worker has not needed for a while goes to the system, so much at a
+//! time as takes a moment.
 //!
-//! There are two kinds of it. Idle fibers beyond a few are ended if they have not been needed since the last time. And a goroutine that
-//! has once gone deep leaves pages on its stack, below what is in use, be it parked or long gone: every fiber that has run comes
-//! into a list, and what lies deeper than it reaches is given back. (Go shrinks stacks for the same reason.) That costs a system call for
-//! each, so it is done when the thread has been given half as many pages as there are fibers in the list: until then it is not worth it.
+//! There are two kinds of it. Idle fibers beyond a few are ended if they have not been needed since
+//! the last time. And a goroutine that has once gone deep leaves pages on its stack, below what is
+//! in use, be it parked or long gone: every fiber that has run comes into a list, and what lies
+//! deeper than it reaches is given back. (Go shrinks stacks for the same reason.) That costs a
+//! system call for each, so it is done when the thread has been given half as many pages as there
+//! are fibers in the list: until then it is not worth it.
 //!
-//! A worker that sleeps does it in its sleep; one that does not is told now and then by the monitor, and has a budget.
+//! A worker that sleeps does it in its sleep; one that does not is told now and then by the
+//! monitor, and has a budget.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -19,23 +23,27 @@ use crate::stack;
 
 /// So many idle fibers are kept, unless there are very many.
 const KEPT: usize = 16;
-/// So many fibers are looked at in a step; it takes some ten microseconds, or more if there is much to give back.
+/// So many fibers are looked at in a step; it takes some ten microseconds, or more if there is much
+/// to give back.
 const SOME: usize = 64;
 /// What has not been needed for so long is given back.
 const AFTER: Duration = Duration::from_millis(100);
-/// The same for a worker that does not sleep: it may need again soon what it has not needed for a moment.
+/// The same for a worker that does not sleep: it may need again soon what it has not needed for a
+/// moment.
 const AFTER_AT_WORK: Duration = Duration::from_secs(1);
-/// So long a worker has slept before it gives memory back: one that is called all the time is at work, though not always, and what it gives back
-/// it (and, where many threads run, all others) pays for. If there is no such quiet for long, it does so all the same.
+/// So long a worker has slept before it gives memory back: one that is called all the time is at
+/// work, though not always, and what it gives back it (and, where many threads run, all others)
+/// pays for. If there is no such quiet for long, it does so all the same.
 const QUIET: Duration = Duration::from_millis(10);
 const NO_QUIET: Duration = Duration::from_secs(1);
-/// How many steps a worker that does not sleep takes each time that the monitor asks, every tenth of a second: it takes about a hundredth of its time, or some more
-/// while stacks are looked at, of which there are no more than pages that the system had to give.
+/// How many steps a worker that does not sleep takes each time that the monitor asks, every tenth
+/// of a second: it takes about a hundredth of its time, or some more while stacks are looked at, of
+/// which there are no more than pages that the system had to give.
 const STEPS: usize = 10;
 const DEEP_STEPS: usize = 50;
 
-/// When so many goroutines' fibers have been ended, so much memory of the goroutines themselves has become free that the allocator should
-/// give it back as well.
+/// When so many goroutines' fibers have been ended, so much memory of the goroutines themselves has
+/// become free that the allocator should give it back as well.
 const MANY: usize = 10_000;
 /// So few pages are not looked for.
 const FEW_PAGES: usize = 256;
@@ -52,10 +60,12 @@ pub(super) struct Trim {
     ended: usize,
     /// The fibers before this place in the list are still to be looked at.
     deep: usize,
-    /// What [`stack::pages_given`] said when the list was looked at last, and how many stacks had been made.
+    /// What [`stack::pages_given`] said when the list was looked at last, and how many stacks had
+    /// been made.
     pages: usize,
     stacks: usize,
-    /// The worker's tick when the giving back began last: if it has not run anything since, there is nothing new.
+    /// The worker's tick when the giving back began last: if it has not run anything since, there
+    /// is nothing new.
     tick: usize,
     /// For a worker that does not sleep: steps taken since the monitor's word.
     steps: usize,
@@ -89,7 +99,8 @@ impl Pool {
         }
     }
 
-    /// Ends some of the idle fibers that have not been needed, the coldest first. `false`: there are none.
+    /// Ends some of the idle fibers that have not been needed, the coldest first. `false`: there
+    /// are none.
     ///
     /// # Safety
     /// Called in the loop of the worker that this is the pool of.
@@ -108,15 +119,16 @@ impl Pool {
         some > 0
     }
 
-    /// Gives back what lies deep in some of the stacks that have been used. `false`: there are none.
+    /// Gives back what lies deep in some of the stacks that have been used. `false`: there are
+    /// none.
     ///
     /// # Safety
     /// As for [`end_some`](Self::end_some).
     unsafe fn discard_some(&mut self) -> bool {
         let mut any = false;
         for _ in 0..SOME {
-            // From where the list ended when this began down to its start: what is taken out is replaced by the last, which has come since, or
-            // has been looked at.
+            // From where the list ended when this began down to its start: what is taken out is
+            // replaced by the last, which has come since, or has been looked at.
             self.trim.deep = self.trim.deep.min(self.touched.len());
             let Some(at) = self.trim.deep.checked_sub(1) else {
                 break;
@@ -154,7 +166,8 @@ impl Worker {
         Some(due.max((since + QUIET).min(began + AFTER + NO_QUIET)))
     }
 
-    /// Takes one step. Called in the worker's loop, or in its sleep, when [`trim_due`](Self::trim_due) says so.
+    /// Takes one step. Called in the worker's loop, or in its sleep, when
+    /// [`trim_due`](Self::trim_due) says so.
     pub(super) fn trim(&self, now: Instant, asleep: bool) {
         let pool = &mut *self.pool.borrow_mut();
         if !pool.trim.going {
@@ -183,7 +196,8 @@ impl Worker {
         }
     }
 
-    /// The monitor has found that this worker does not sleep: takes a step, if the budget allows it.
+    /// The monitor has found that this worker does not sleep: takes a step, if the budget allows
+    /// it.
     #[cold]
     pub(super) fn trim_at_work(&self) {
         let now = clock::now();

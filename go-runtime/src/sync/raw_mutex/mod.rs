@@ -1,26 +1,35 @@
 //! The lock of a [`Mutex`](super::Mutex), without what it guards.
 //!
-//! It works as Go's does. One bit, `LOCKED`, says that somebody has it (the bits are in `word.rs`). The rest is about who is woken when.
+//! It works as Go's does. One bit, `LOCKED`, says that somebody has it (the bits are in `word.rs`).
+//! The rest is about who is woken when.
 //!
-//! **Normally** a lock that is given back is free, and the first who waits is woken to try for it; whoever comes along meanwhile may take it
-//! first. That is much faster than to keep it for the woken one, who takes microseconds to run while the lock could be taken many times. At most
-//! one is on its way at a time (`WOKEN`), so most unlockings wake nobody. One who looks for a moment before it queues counts as on its way too.
+//! **Normally** a lock that is given back is free, and the first who waits is woken to try for it;
+//! whoever comes along meanwhile may take it first. That is much faster than to keep it for the
+//! woken one, who takes microseconds to run while the lock could be taken many times. At most one
+//! is on its way at a time (`WOKEN`), so most unlockings wake nobody. One who looks for a moment
+//! before it queues counts as on its way too.
 //!
-//! **Starving**: one who was woken, has waited for more than a millisecond, and finds the lock taken says so (`STARVING`) and goes back to the front.
-//! Then each who unlocks hands over to the first in the queue: the lock is free, but only for those who have been woken; others queue. It ends when
-//! nobody is in the queue, or when one gets the lock who has waited for less than a millisecond.
+//! **Starving**: one who was woken, has waited for more than a millisecond, and finds the lock
+//! taken says so (`STARVING`) and goes back to the front. Then each who unlocks hands over to the
+//! first in the queue: the lock is free, but only for those who have been woken; others queue. It
+//! ends when nobody is in the queue, or when one gets the lock who has waited for less than a
+//! millisecond.
 //!
-//! **Late**: in Go a goroutine that locks and unlocks in a loop is preempted, so that the woken one can run and say that it starves. Here nobody
-//! preempts. Who unlocks while somebody has been on its way for a millisecond says so (`LATE`), and who then comes for the free lock first lets the others
-//! of its worker run. Meanwhile it is on its way itself, or it would be forgotten when one of those locks in a loop. If the woken one is not among them
-//! the lock is taken, and the next one woken in its stead: `WOKEN` becomes one `MISSED`. It may still come to the worker of one who locks in a loop, so as
-//! long as one is missed, somebody is found late each millisecond.
+//! **Late**: in Go a goroutine that locks and unlocks in a loop is preempted, so that the woken one
+//! can run and say that it starves. Here nobody preempts. Who unlocks while somebody has been on
+//! its way for a millisecond says so (`LATE`), and who then comes for the free lock first lets the
+//! others of its worker run. Meanwhile it is on its way itself, or it would be forgotten when one
+//! of those locks in a loop. If the woken one is not among them the lock is taken, and the next one
+//! woken in its stead: `WOKEN` becomes one `MISSED`. It may still come to the worker of one who
+//! locks in a loop, so as long as one is missed, somebody is found late each millisecond.
 //!
-//! Why no wake-up is lost: if somebody is in the queue (`WAITING`, which changes together with the queue, under its lock), then the
-//! lock is taken, and its holder will see to the queue, or somebody is on its way. For `LOCKED` is cleared only if nobody waits or `WOKEN`
-//! is set; who is on its way takes back what stands for it, a `MISSED` if there is one, else `WOKEN` (who has come while others were late: the other way
-//! round, so that they are missed), only in a step after which `LOCKED` is set; and one
-//! queues only if one of the two is set. Those on their way are as many as `WOKEN` and the `MISSED` say.
+//! Why no wake-up is lost: if somebody is in the queue (`WAITING`, which changes together with the
+//! queue, under its lock), then the lock is taken, and its holder will see to the queue, or
+//! somebody is on its way. For `LOCKED` is cleared only if nobody waits or `WOKEN` is set; who is
+//! on its way takes back what stands for it, a `MISSED` if there is one, else `WOKEN` (who has come
+//! while others were late: the other way round, so that they are missed), only in a step after
+//! which `LOCKED` is set; and one queues only if one of the two is set. Those on their way are as
+//! many as `WOKEN` and the `MISSED` say.
 //!
 //! A lock has no owner: it may be unlocked anywhere, by whoever has got what locking it gave.
 
@@ -118,7 +127,8 @@ impl RawMutex {
         }
     }
 
-    /// Acquires what the last holder has released, and releases what the caller has done, whichever of both the change means.
+    /// Acquires what the last holder has released, and releases what the caller has done, whichever
+    /// of both the change means.
     #[inline]
     fn try_change(&self, from: u16, to: u16) -> Result<(), u16> {
         let changed = self
@@ -166,8 +176,8 @@ impl RawMutex {
         }
     }
 
-    /// For a goroutine that is unwinding. As long as it waits nothing else runs on its thread: were it in the queue, whoever is woken
-    /// before it might be one of those.
+    /// For a goroutine that is unwinding. As long as it waits nothing else runs on its thread: were
+    /// it in the queue, whoever is woken before it might be one of those.
     #[cold]
     fn lock_without_queueing(&self) {
         let this = Contender::default();

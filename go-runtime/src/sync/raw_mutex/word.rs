@@ -1,5 +1,5 @@
-//! The word of a mutex: what its bits say, and what it becomes when somebody comes, takes the lock, or waits. These are functions from
-//! state to state; `RawMutex` makes the changes.
+//! The word of a mutex: what its bits say, and what it becomes when somebody comes, takes the lock,
+//! or waits. These are functions from state to state; `RawMutex` makes the changes.
 
 use std::time::Instant;
 
@@ -14,8 +14,8 @@ pub(super) const WOKEN: u16 = 4;
 pub(super) const STARVING: u16 = 8;
 /// Who is on its way may be behind whoever comes.
 pub(super) const LATE: u16 = 16;
-/// One on its way for which nobody waits any more. The bits from here on count them: one more each millisecond, if the system does not run the thread of
-/// their worker.
+/// One on its way for which nobody waits any more. The bits from here on count them: one more each
+/// millisecond, if the system does not run the thread of their worker.
 const MISSED: u16 = 32;
 const MOST_MISSED: u16 = u16::MAX / MISSED * MISSED;
 
@@ -42,7 +42,8 @@ fn is_full(state: u16) -> bool {
     state >= MOST_MISSED
 }
 
-/// The state when one more is on its way. (While others starve, one is woken though another one may have looked.)
+/// The state when one more is on its way. (While others starve, one is woken though another one may
+/// have looked.)
 pub(super) fn sent(state: u16) -> u16 {
     if state & WOKEN != 0 && !is_full(state) {
         state + MISSED

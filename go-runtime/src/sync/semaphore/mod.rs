@@ -17,12 +17,14 @@ use crate::clock;
 use crate::goroutine::polled_in_vain;
 use crate::primitives::const_fn;
 
-/// A number of permits, of which each who comes takes some, and waits if there are not enough: the limit on how many do something at once. Go has it as
-/// `semaphore.Weighted` in `golang.org/x/sync`.
+/// A number of permits, of which each who comes takes some, and waits if there are not enough: the
+/// limit on how many do something at once. Go has it as `semaphore.Weighted` in
+/// `golang.org/x/sync`.
 ///
-/// First come, first served: while one waits for many permits, those behind it wait as well, though there may be enough for them. So nobody waits for
-/// ever as long as permits come back. They come back when the guard, a [`SemaphorePermit`], is dropped, also by a panic. Goroutines that wait are parked, threads
-/// are blocked.
+/// First come, first served: while one waits for many permits, those behind it wait as well, though
+/// there may be enough for them. So nobody waits for ever as long as permits come back. They come
+/// back when the guard, a [`SemaphorePermit`], is dropped, also by a panic. Goroutines that wait
+/// are parked, threads are blocked.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -80,7 +82,8 @@ impl Semaphore {
     pub const MAX_PERMITS: usize = raw::MAX;
 
     const_fn! {
-        /// A semaphore with so many free permits. With 0, all wait until some are [added](Semaphore::add_permits).
+        /// A semaphore with so many free permits. With 0, all wait until some are
+        /// [added](Semaphore::add_permits).
         ///
         /// # Panics
         /// If there are more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
@@ -94,7 +97,8 @@ impl Semaphore {
         }
     }
 
-    /// Takes a permit, and waits for one if need be. Name it (`_permit`, say): `let _ = ...` gives it back at once.
+    /// Takes a permit, and waits for one if need be. Name it (`_permit`, say): `let _ = ...` gives
+    /// it back at once.
     ///
     /// # Errors
     /// [`Closed`](AcquireError::Closed) if the semaphore is closed, before or meanwhile.
@@ -110,10 +114,11 @@ impl Semaphore {
         self.acquire_many(1)
     }
 
-    /// Takes `n` permits at once, and waits until there are so many. Those who come later wait behind it.
+    /// Takes `n` permits at once, and waits until there are so many. Those who come later wait
+    /// behind it.
     ///
-    /// 0 permits are to be had at once. More than there will ever be are waited for, as in Go: for ever, unless permits are
-    /// [added](Semaphore::add_permits).
+    /// 0 permits are to be had at once. More than there will ever be are waited for, as in Go: for
+    /// ever, unless permits are [added](Semaphore::add_permits).
     ///
     /// # Errors
     /// [`Closed`](AcquireError::Closed) if the semaphore is closed, before or meanwhile.
@@ -126,7 +131,8 @@ impl Semaphore {
 
     /// Takes a permit if one is free and nobody waits, without waiting.
     ///
-    /// In a goroutine that asks in vain all the time, others run now and then (see [the crate's page on limits](crate#limits)).
+    /// In a goroutine that asks in vain all the time, others run now and then (see
+    /// [the crate's page on limits](crate#limits)).
     ///
     /// # Errors
     /// [`NoPermits`](AcquireError::NoPermits), or [`Closed`](AcquireError::Closed).
@@ -190,7 +196,8 @@ impl Semaphore {
     /// If `done` is closed already it takes none, though there may be enough.
     ///
     /// # Errors
-    /// [`Canceled`](AcquireError::Canceled) if `done` came first, or [`Closed`](AcquireError::Closed).
+    /// [`Canceled`](AcquireError::Canceled) if `done` came first, or
+    /// [`Closed`](AcquireError::Closed).
     ///
     /// ```
     /// use go_runtime::{channel::bounded, go, sync::{AcquireError, Semaphore}};
@@ -216,7 +223,8 @@ impl Semaphore {
         Ok(SemaphorePermit::new(self, n))
     }
 
-    /// [`acquire`](Semaphore::acquire) for a permit that keeps the semaphore alive, and so may go to another goroutine.
+    /// [`acquire`](Semaphore::acquire) for a permit that keeps the semaphore alive, and so may go
+    /// to another goroutine.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -251,7 +259,8 @@ impl Semaphore {
         Ok(OwnedSemaphorePermit::new(self, n))
     }
 
-    /// [`try_acquire_many`](Semaphore::try_acquire_many) for a permit that keeps the semaphore alive.
+    /// [`try_acquire_many`](Semaphore::try_acquire_many) for a permit that keeps the semaphore
+    /// alive.
     ///
     /// # Errors
     /// As [`try_acquire`](Semaphore::try_acquire).
@@ -263,7 +272,8 @@ impl Semaphore {
         Ok(OwnedSemaphorePermit::new(self, n))
     }
 
-    /// Adds permits: there are more from now on. (Those that were taken come back by themselves; what Go calls `Release` is to drop a guard.)
+    /// Adds permits: there are more from now on. (Those that were taken come back by themselves;
+    /// what Go calls `Release` is to drop a guard.)
     ///
     /// # Panics
     /// If there were more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS) then. None is added.
@@ -280,8 +290,9 @@ impl Semaphore {
         self.0.free()
     }
 
-    /// Closes the semaphore: those who wait, and all who come later, get [`Closed`](AcquireError::Closed). Permits that have been taken stay good. A second time
-    /// it does nothing.
+    /// Closes the semaphore: those who wait, and all who come later, get
+    /// [`Closed`](AcquireError::Closed). Permits that have been taken stay good. A second time it
+    /// does nothing.
     pub fn close(&self) {
         self.0.close();
     }

@@ -36,7 +36,8 @@ macro_rules! methods {
             self.0.permits
         }
 
-        /// Drops this, and the permits do not come back: the semaphore has so many fewer from now on.
+        /// Drops this, and the permits do not come back: the semaphore has so many fewer from now
+        /// on.
         pub fn forget(mut self) {
             self.0.permits = 0;
         }

@@ -1,10 +1,12 @@
 //! The permits of a [`Semaphore`](super::Semaphore), and who waits for them.
 //!
-//! `permits` has the number of free ones, and one bit, `QUEUED`: somebody waits, or the semaphore is closed. While it is clear, permits are taken and given
-//! back by one compare-exchange. While it is set the number changes only under the queue's lock, so who comes along cannot pass those who wait. They
-//! are numbered as they come, and each has a channel of its own on which it is told that the permits are his; so a wait can be given up by a
-//! deadline or a done channel with what channels have for that. Whoever gives permits back takes them out again for those who wait; then, with no lock
-//! held, tells them.
+//! `permits` has the number of free ones, and one bit, `QUEUED`: somebody waits, or the semaphore
+//! is closed. While it is clear, permits are taken and given back by one compare-exchange. While it
+//! is set the number changes only under the queue's lock, so who comes along cannot pass those who
+//! wait. They are numbered as they come, and each has a channel of its own on which it is told that
+//! the permits are his; so a wait can be given up by a deadline or a done channel with what
+//! channels have for that. Whoever gives permits back takes them out again for those who wait;
+//! then, with no lock held, tells them.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -84,7 +86,8 @@ impl RawSemaphore {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes permits that are free if nobody waits: without `QUEUED` nothing more is to be looked at.
+    /// Takes permits that are free if nobody waits: without `QUEUED` nothing more is to be looked
+    /// at.
     fn take_free(&self, n: usize) -> bool {
         let wanted = n.checked_mul(ONE);
         let taken = self
@@ -109,8 +112,8 @@ impl RawSemaphore {
         })
     }
 
-    /// Takes so many when it is the caller's turn. `wait` receives from a channel that has a message when they have been taken, and is closed when
-    /// they never will be.
+    /// Takes so many when it is the caller's turn. `wait` receives from a channel that has a
+    /// message when they have been taken, and is closed when they never will be.
     pub(crate) fn take(
         &self,
         n: usize,
@@ -248,7 +251,8 @@ impl RawSemaphore {
 
 fn tell(granted: Granted) {
     for waiting in granted {
-        // It waits for this, or is about to: the channel has room and a receiver. Should it have been given up, it asks.
+        // It waits for this, or is about to: the channel has room and a receiver. Should it have
+        // been given up, it asks.
         let _ = waiting.granted.send(());
     }
 }

@@ -1,6 +1,8 @@
-//! What the clones of a [`WaitGroup`](super::WaitGroup) share, and what a scope counts its goroutines with.
+//! What the clones of a [`WaitGroup`](super::WaitGroup) share, and what a scope counts its
+//! goroutines with.
 //!
-//! The step to 0 and the taking of those who wait are one, under the lock; all other steps are single atomic operations.
+//! The step to 0 and the taking of those who wait are one, under the lock; all other steps are
+//! single atomic operations.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -95,7 +97,8 @@ impl Counter {
         }
     }
 
-    /// The step to 0 and the taking of those who wait are one, under the lock: who waits for a next round queues after it.
+    /// The step to 0 and the taking of those who wait are one, under the lock: who waits for a next
+    /// round queues after it.
     #[cold]
     #[track_caller]
     fn last_done(&self) {
@@ -112,7 +115,8 @@ impl Counter {
         }
         assert!(
             lowered.is_ok(),
-            "WaitGroup::done: negative counter; call add() before the goroutine starts, and done() once in each"
+            "WaitGroup::done: negative counter; call add() before the goroutine starts, and done() \
+             once in each"
         );
     }
 }

@@ -17,8 +17,8 @@ use crate::{Canceled, clock};
 
 /// Waits for a number of goroutines to finish.
 ///
-/// The counter starts at 0. [`go`](WaitGroup::go) starts a goroutine that is counted, and [`wait`](WaitGroup::wait) waits until the counter is 0.
-/// Clones share the counter.
+/// The counter starts at 0. [`go`](WaitGroup::go) starts a goroutine that is counted, and
+/// [`wait`](WaitGroup::wait) waits until the counter is 0. Clones share the counter.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,8 +33,9 @@ use crate::{Canceled, clock};
 /// assert_eq!(HITS.load(Ordering::Relaxed), 10);
 /// ```
 ///
-/// What is no goroutine of its own is counted by hand: [`add`](WaitGroup::add) raises the counter, [`done`](WaitGroup::done)
-/// lowers it by one. As in Go, calls that raise it from 0 come before the `wait`.
+/// What is no goroutine of its own is counted by hand: [`add`](WaitGroup::add) raises the counter,
+/// [`done`](WaitGroup::done) lowers it by one. As in Go, calls that raise it from 0 come before the
+/// `wait`.
 ///
 /// ```
 /// use go_runtime::{go, sync::WaitGroup};
@@ -59,11 +60,14 @@ impl WaitGroup {
         }
     }
 
-    /// Starts a goroutine that runs `f` and is counted until it has ended, by a panic too. Go's `WaitGroup.Go`.
+    /// Starts a goroutine that runs `f` and is counted until it has ended, by a panic too. Go's
+    /// `WaitGroup.Go`.
     ///
-    /// It is counted from this call on, and counted out when `f` and all that it has captured are gone. A panic goes to the handle, and if
-    /// that has been dropped, to nobody but the panic hook; `wait` does not repeat it. The result is the handle's: `wait` may
-    /// return a moment before [`is_finished`](JoinHandle::is_finished) says so, and before a result that nobody takes is dropped.
+    /// It is counted from this call on, and counted out when `f` and all that it has captured are
+    /// gone. A panic goes to the handle, and if that has been dropped, to nobody but the panic
+    /// hook; `wait` does not repeat it. The result is the handle's: `wait` may return a moment
+    /// before [`is_finished`](JoinHandle::is_finished) says so, and before a result that nobody
+    /// takes is dropped.
     ///
     /// ```
     /// let group = go_runtime::sync::WaitGroup::new();
@@ -75,7 +79,8 @@ impl WaitGroup {
     /// ```
     ///
     /// # Panics
-    /// As [`spawn`](crate::spawn); then nothing is counted. Or if the counter exceeded `isize::MAX`.
+    /// As [`spawn`](crate::spawn); then nothing is counted. Or if the counter exceeded
+    /// `isize::MAX`.
     #[track_caller]
     pub fn go<F, T>(&self, f: F) -> JoinHandle<T>
     where
@@ -146,7 +151,8 @@ impl WaitGroup {
     /// Raises the counter by `n`.
     ///
     /// # Panics
-    /// If it exceeded `isize::MAX` (a number that was meant to be negative does): the counter stays as it was.
+    /// If it exceeded `isize::MAX` (a number that was meant to be negative does): the counter stays
+    /// as it was.
     #[track_caller]
     pub fn add(&self, n: usize) {
         self.counter.add(n);
@@ -155,8 +161,8 @@ impl WaitGroup {
     /// Lowers the counter by one; at 0 everybody who waits goes on.
     ///
     /// # Panics
-    /// If the counter is 0 already: there were more calls of `done` than `add` announced (Go: *negative WaitGroup
-    /// counter*). The counter stays 0.
+    /// If the counter is 0 already: there were more calls of `done` than `add` announced (Go:
+    /// *negative WaitGroup counter*). The counter stays 0.
     #[track_caller]
     pub fn done(&self) {
         self.counter.done();

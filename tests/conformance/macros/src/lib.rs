@@ -23,7 +23,12 @@ pub fn in_process(_: TokenStream, item: TokenStream) -> TokenStream {
         #(#attrs)*
         #sig {
             fn body() #block
-            ::conformance::run(::core::concat!(::core::module_path!(), "::", ::core::stringify!(#name)), None, #attempts, body);
+            ::conformance::run(
+                ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#name)),
+                None,
+                #attempts,
+                body,
+            );
         }
     }
     .into()

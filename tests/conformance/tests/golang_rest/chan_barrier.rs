@@ -1,7 +1,9 @@
-//! Memory that goes from stack to stack (Go's `TestChanSendBarrier` and `TestChanSendSelectBarrier`).
+//! Memory that goes from stack to stack (Go's `TestChanSendBarrier` and
+//! `TestChanSendSelectBarrier`).
 //!
-//! Go makes sure that its collector sees a pointer that a sender writes straight onto the stack of a receiver. We have no collector, so
-//! what has to hold is that such a pointer arrives whole, and that what it owns is dropped once.
+//! Go makes sure that its collector sees a pointer that a sender writes straight onto the stack of
+//! a receiver. We have no collector, so what has to hold is that such a pointer arrives whole, and
+//! that what it owns is dropped once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,7 +55,8 @@ impl Drop for Parcel {
 type Sending = fn(&Sender<Box<Parcel>>, Box<Parcel>);
 type Receiving = fn(&Receiver<Box<Parcel>>) -> Box<Parcel>;
 
-/// Parcels go there and back, over rendezvous, between callers that deepen their stacks and fill memory in between.
+/// Parcels go there and back, over rendezvous, between callers that deepen their stacks and fill
+/// memory in between.
 fn exchange<C: Caller>(send: Sending, receive: Receiving) {
     let alive = Arc::new(AtomicUsize::new(0));
     let pairs: Vec<_> = (0..OUTER)

@@ -92,7 +92,8 @@ const SEND: [Sending; 6] = [
     },
 ];
 
-/// Go: what was sent before the channel was closed, then zero values and `ok == false`, as often as one asks.
+/// Go: what was sent before the channel was closed, then zero values and `ok == false`, as often as
+/// one asks.
 fn receiving_gives_what_is_left_then_an_error<C: Caller>() {
     for capacity in CAPACITIES {
         for close in CLOSERS {

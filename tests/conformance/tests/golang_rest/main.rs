@@ -1,4 +1,5 @@
-//! The four programs of Go's own tests that crossbeam-channel's `golang.rs` leaves to be done, written anew from what Go promises.
+//! The four programs of Go's own tests that crossbeam-channel's `golang.rs` leaves to be done,
+//! written anew from what Go promises.
 //!
 //! Each runs on threads, and in goroutines with GOMAXPROCS 1 and 8, and 2 on request. Where our
 //! channels differ from Go's, the behavior of ours is asserted: what is nil in Go is

@@ -1,7 +1,9 @@
-//! What a channel puts in order (Go's `runtime/race/testdata/chan_test.go`, and *The Go Memory Model*).
+//! What a channel puts in order (Go's `runtime/race/testdata/chan_test.go`, and *The Go Memory
+//! Model*).
 //!
-//! Go runs these under its detector of data races. Here all that passes besides the channels are relaxed loads and stores, which order
-//! nothing: whoever reads finds what was written before only if the channel says so.
+//! Go runs these under its detector of data races. Here all that passes besides the channels are
+//! relaxed loads and stores, which order nothing: whoever reads finds what was written before only
+//! if the channel says so.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -147,7 +149,8 @@ fn the_end_of_a_select_comes_after_its_partner<C: Caller>() {
 /// A load and a store in turn, by several: none is lost if only one at a time is there.
 fn a_channel_is_a_lock<C: Caller>() {
     const CALLERS: usize = 4;
-    // The place in the buffer is the lock: held from the send to the receive, or the other way round.
+    // The place in the buffer is the lock: held from the send to the receive, or the other way
+    // round.
     for full_is_open in [false, true] {
         let (tx, rx) = make(Some(1));
         if full_is_open {

@@ -1,7 +1,8 @@
 //! Which operations wait on which channels (Go's `test/chan/select3.go`).
 //!
-//! An operation that would wait is told by its forms that do not: `try_`, a time that is over, `select!` with `default`, and a dynamic
-//! `Select`. The forms that wait are then seen to go on when, and only after, somebody does the other half.
+//! An operation that would wait is told by its forms that do not: `try_`, a time that is over,
+//! `select!` with `default`, and a dynamic `Select`. The forms that wait are then seen to go on
+//! when, and only after, somebody does the other half.
 
 use std::time::{Duration, Instant};
 
@@ -212,7 +213,8 @@ fn receiving<C: Caller>() {
 }
 
 fn sending<C: Caller>() {
-    // There is no sender like `never()`; one that nobody receives from takes the part of Go's nil channel.
+    // There is no sender like `never()`; one that nobody receives from takes the part of Go's nil
+    // channel.
     check_sending("rendezvous", || open(Some(0), &[]), Waits);
     check_sending("empty", || open(Some(2), &[]), Goes(MESSAGE));
     check_sending("half full", || open(Some(2), &[1]), Goes(MESSAGE));
@@ -348,7 +350,8 @@ fn selecting_from_several<C: Caller>() {
     assert_eq!((message, other()), (Goes(MESSAGE), Goes(MESSAGE)));
 }
 
-/// What can never go on leaves the others alone. (Go's `select {}`, and operations on nil alone, end only with the program.)
+/// What can never go on leaves the others alone. (Go's `select {}`, and operations on nil alone,
+/// end only with the program.)
 fn waiting_for_nothing<C: Caller>() {
     let (tx, rx) = bounded::<i32>(0);
     let forms: [fn(); 3] = [

@@ -1,9 +1,9 @@
 //! The broker: a stream of jobs, a consumer group whose pending entries are leases, a stream of
 //! dead letters, and a key for each job, with its state.
 //!
-//! All operations may be repeated: the answer to a command may be lost with its connection, and then
-//! the client cannot tell whether the command has run. Operations that change something are scripts,
-//! which Redis runs, and writes to its file, as a whole.
+//! All operations may be repeated: the answer to a command may be lost with its connection, and
+//! then the client cannot tell whether the command has run. Operations that change something are
+//! scripts, which Redis runs, and writes to its file, as a whole.
 
 use std::io;
 use std::time::Duration;

@@ -11,8 +11,8 @@ use crate::Wg;
 macro_rules! chan_workloads {
     ($m:ident, $fam:ident) => {
         pub(crate) mod $m {
-            use crate::families::$fam::*;
             use super::*;
+            use crate::families::$fam::*;
 
             pub async fn pingpong() {
                 let k = n(PING_N);
@@ -64,8 +64,14 @@ macro_rules! chan_workloads {
                     let (mut aopen, mut bopen) = (true, true);
                     loop {
                         tokio::select! {
-                            v = arx.recv(), if aopen => match v { Some(v) => s += v, None => aopen = false },
-                            v = brx.recv(), if bopen => match v { Some(v) => s += v, None => bopen = false },
+                            v = arx.recv(), if aopen => match v {
+                                Some(v) => s += v,
+                                None => aopen = false,
+                            },
+                            v = brx.recv(), if bopen => match v {
+                                Some(v) => s += v,
+                                None => bopen = false,
+                            },
                             _ = drx.recv() => break,
                         }
                     }
