@@ -1,5 +1,4 @@
-//! Options without a comma between them, without `=`, without `;`, and with `clone(...)` among
-//! them.
+//! Options without commas between them, without `=`, without `;`, with `clone(...)` among them.
 
 use go_runtime::{go, scope};
 
