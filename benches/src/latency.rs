@@ -23,8 +23,8 @@ impl Latencies {
         self.0.extend(other.0);
     }
 
-    /// The figures of all requests that ended within `wall`. No request at all is an error: such a
-    /// server answers nobody.
+    /// The figures of all requests that ended within `wall`. No request at all is an error: the
+    /// server has answered no client.
     pub fn figures(mut self, wall: Duration) -> Result<String, String> {
         self.0.sort_unstable();
         let Some(&slowest) = self.0.last() else {

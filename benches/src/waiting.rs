@@ -10,8 +10,8 @@ use crate::peers::read;
 pub const LOOK: Duration = Duration::from_micros(200);
 
 /// Waits until `count` gives `n` or more, with a look after each pause. Gives up if nothing changes
-/// for 10 seconds: where there is no memory for more stacks goroutines wait for others to end, and
-/// here nobody does.
+/// for 10 seconds: where there is no memory for more stacks, new goroutines wait for others to end,
+/// and in these benchmarks no goroutine ends before the count is reached.
 pub fn wait_for(count: impl Fn() -> u64, n: u64, pause: Duration) -> Result<(), String> {
     let (mut last, mut changed) = (0, Instant::now());
     loop {

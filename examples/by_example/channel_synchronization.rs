@@ -1,7 +1,8 @@
 //! Waiting for a goroutine: for a message, for its sender to go, for its result.
 //!
 //! Go: `done <- true`, or `close(done)` under a `defer`. Here the sender is dropped however the
-//! goroutine ends, a panic included, and that closes the channel: nobody who waits is forgotten.
+//! goroutine ends, a panic included, and that closes the channel: no receiver waits for
+//! ever.
 //! For one goroutine `join` is simplest.
 
 use std::time::Duration;

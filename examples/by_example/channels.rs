@@ -13,8 +13,8 @@ fn main() -> Result<(), RecvError> {
     let writer = go! {
         let mut letter = String::from("Dear main,");
         letter.push_str(" all is well.");
-        // Waits until somebody receives. From here on the letter is theirs: to use it below would
-        // not compile.
+        // Waits until the receiver takes the letter, which is the receiver's from here on: to use
+        // it below would not compile.
         tx.send(letter)
     };
 

@@ -1,7 +1,7 @@
 //! Closing: receivers learn that nothing more will come, once they have had all that was sent.
 //!
-//! Go: `close(ch)` and `v, ok := <-ch`. Here the last sender's end closes the channel, and there is
-//! `close` for whoever wants it earlier. To send on a closed channel, or to close it twice, is an
+//! Go: `close(ch)` and `v, ok := <-ch`. Here the last sender's end closes the channel, and `close`
+//! does so earlier. To send on a closed channel, or to close it twice, is an
 //! error or nothing, not a panic.
 
 use go_runtime::channel::{self, Receiver};

@@ -1,8 +1,8 @@
 //! A mutex: several goroutines change one map, one at a time.
 //!
 //! Go: a `sync.Mutex` beside what it protects, and `defer mu.Unlock()`. Here the mutex holds the
-//! map, so it cannot be reached without the lock, and the guard unlocks by itself. Who waits is
-//! parked, and the guard may be held over whatever parks.
+//! map, so it cannot be reached without the lock, and the guard unlocks by itself. A goroutine
+//! that waits for the lock is parked, and the guard may be held over operations that park.
 
 use std::collections::BTreeMap;
 

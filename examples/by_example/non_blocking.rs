@@ -1,8 +1,8 @@
 //! Operations that do not wait: `select!` with a `default`, `try_recv`, `try_send`.
 //!
 //! Go: a `select` with a `default` only. Here the methods say why nothing was done: empty, full or
-//! closed. A goroutine that polls in vain for long lets others run, so a loop that looks again and
-//! again starves nobody.
+//! closed. A goroutine that polls in vain for long lets others run, so a loop that polls again and
+//! again starves no other goroutine.
 
 use go_runtime::channel::{self, TrySendError};
 use go_runtime::select;

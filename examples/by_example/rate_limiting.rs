@@ -1,7 +1,7 @@
 //! Rate limiting: requests are served no faster than a ticker allows, but a few may come at once.
 //!
 //! Go: `time.Tick`, and a buffered channel that a goroutine refills. Here the same; the goroutine
-//! that refills ends by itself when nobody takes from the channel any more.
+//! that refills ends by itself when the channel has no receiver any more.
 
 use std::time::{Duration, Instant};
 

@@ -2,8 +2,8 @@
 //!
 //! `cargo run --release -p go-benches --bin balance -- [--runs N] [--procs N]
 //! [WORKLOAD...]`: with GOMAXPROCS 2 and 4, or `--procs`, each workload in 10 runs in turn, each in
-//! a process of its own; the median run and the worst. The loss is wall time × CPUs / serial time -
-//! 1 where there is a serial time, else the part of wall time × CPUs that was not computed; the
+//! a process of its own; the median run and the worst. The loss is wall time * CPUs / serial time -
+//! 1 where there is a serial time, else the part of wall time * CPUs that was not computed; the
 //! CPUs are those of the machine, or GOMAXPROCS if that is less. What a loaded machine takes away
 //! is in the loss: the row `threads`, the pool on plain threads, says how much that is, and a
 //! column by how much the others' time, in terms of the serial one, exceeds that of the same
