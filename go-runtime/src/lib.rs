@@ -320,6 +320,10 @@ mod macros;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/settings.md")]
+struct SettingsPage;
+
 pub use block_on::{block_on, block_on_with};
 pub use blocking::blocking;
 pub use canceled::Canceled;

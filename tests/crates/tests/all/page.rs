@@ -4,7 +4,7 @@ use go_crates::world::World;
 
 use crate::Named;
 
-const PAGE: &str = include_str!("../../../../go-runtime/docs/crates.md");
+const PAGE: &str = include_str!("../../../../docs/crates.md");
 
 pub(crate) const ALL: &[Named] = &[("the page shows the recipes as they are", &[], shown)];
 
@@ -24,7 +24,7 @@ fn shown(_: &'static World) {
         let (_, code) = recipe.split_once("\n\n").expect("a heading, then code");
         assert!(
             PAGE.contains(&format!("```rust,ignore\n{code}```\n")),
-            "go-runtime/docs/crates.md does not show {name} as it is"
+            "docs/crates.md does not show {name} as it is"
         );
     }
 }
