@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Draws a sample of the comments in the Rust sources, to be read by a person.
 
-    .ci/sample_prose.py [PREFIX ...]            100 comments and 40 long ones of all sources, or of
-                                                those whose paths begin with a prefix
+    .ci/sample_prose.py [PREFIX ...]            100 comments and 40 long ones of all sources, or
+                                                of those whose paths begin with a prefix
     .ci/sample_prose.py --seed 7                another sample; the same seed draws the same one
     .ci/sample_prose.py --comments 50 --blocks 20
     .ci/sample_prose.py --count [PREFIX ...]    counts doubtful wordings, by folder
     .ci/sample_prose.py --count --list          lists them, with file and line
 
 A comment is a run of consecutive lines that begin with the same one of `//`, `///` and `//!`, or
-one comment behind code. Code in doc comments is left out. A comment of 30 words and more is a block.
+one comment behind code. Code in doc comments is left out. A comment of 30 words and more is a
+block.
 """
 
 import argparse
@@ -18,11 +19,12 @@ import os
 import random
 import re
 import subprocess
+import sys
 
 LONG = 30
 
-# Wordings that name no actor, leave the verb out, or are spelled the British way. Each is a sign and
-# no proof: a relative clause ("the goroutine who waits") matches too.
+# Wordings that name no actor, leave the verb out, or are spelled the British way. Each is a sign
+# and no proof: "what is" also stands in good sentences.
 WORDINGS = {
     "who": r"(?:^|[.,;:(] *|\b(?:by|for|to|of|than|and|or|but|that|if|with|from|all|those|is) )"
     r"who\b",
@@ -30,7 +32,8 @@ WORDINGS = {
     "somebody": r"\b(?:some|any)(?:body|one)\b",
     "whoever": r"\bwho(?:ever|soever)\b",
     "one that": r"\b(?:one|those|these|others|all) (?:that|who|which)\b|\bthose (?:of|in)\b",
-    "what is": r"\bwhat (?:is|was|has|are|were|have) [^.,;]* (?:is|was|are|were)\b|(?:^|[.:;] )What ",
+    "what is": r"\bwhat (?:is|was|has|are|were|have) [^.,;]* (?:is|was|are|were)\b"
+    r"|(?:^|[.:;] )What ",
     "as above": r"\bas (?:above|below|before|there)\b|\bpassed on\b|\blikewise\b",
     "lone As": r"(?:^|\. )As (?:\[?`|for\b)",
     "British": r"\b\w*(?:cancell(?:ed|ing)|behaviour|colour|favour|honour|neighbour|initialis|"
@@ -175,4 +178,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BrokenPipeError:  # The reader has seen enough (`| head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,16 +1,16 @@
 //! The standard input, whose reads run on the threads of [`blocking`](crate::blocking()) and park
 //! the goroutine.
 //!
-//! There is no such thing for the standard output: what reads it usually takes what comes, and
-//! `println!` must work under any lock. Where it may not, use `blocking(|| println!(..))`.
+//! The standard output has no counterpart here: its readers usually keep up, and `println!` must
+//! work under any lock. Where it might block, use `blocking(|| println!(..))`.
 
 use std::fmt;
 use std::io;
 
 use crate::blocking::{blocking_io, reads};
 
-/// The process's standard input. It is [`std::io::stdin`], whose buffer all share; a read that
-/// waits for the user parks the goroutine.
+/// Returns the process's standard input. It wraps [`std::io::stdin`], whose buffer is shared by all
+/// handles; a read that waits for input parks the goroutine.
 ///
 /// ```no_run
 /// use go_runtime::{go, io};
@@ -29,11 +29,12 @@ pub fn stdin() -> Stdin {
     Stdin(io::stdin())
 }
 
-/// What [`stdin`] returns. It has no `lock`, which would have to be held over what parks; for
-/// `BufRead` put it into a [`BufReader`](std::io::BufReader).
+/// A handle to the standard input, from [`stdin`]. It has no `lock` method, because the guard would
+/// be held while the goroutine is parked; for `BufRead` wrap it in a
+/// [`BufReader`](std::io::BufReader).
 ///
-/// A read that has begun cannot be called off: it takes what comes next, or ends with the program.
-/// Who has to wait for other things as well lets a goroutine read and send:
+/// A read that has begun cannot be canceled: it takes the next input, or ends with the program. To
+/// wait for other things as well, let a goroutine read and send:
 ///
 /// ```no_run
 /// use go_runtime::{channel, go, io, select};
@@ -54,8 +55,8 @@ pub fn stdin() -> Stdin {
 pub struct Stdin(io::Stdin);
 
 impl Stdin {
-    /// Reads a line, with its end, and appends it to `line`; returns the number of bytes, which is
-    /// 0 at the end of the input.
+    /// Reads a line, including its end, and appends it to `line`. Returns the number of bytes read,
+    /// which is 0 at the end of the input.
     ///
     /// # Errors
     /// As [`std::io::Stdin::read_line`].
@@ -63,7 +64,7 @@ impl Stdin {
         blocking_io(|| self.0.read_line(line))
     }
 
-    /// The lines of the input, without their ends.
+    /// Returns an iterator over the lines of the input, without their ends.
     pub fn lines(self) -> Lines {
         Lines(self)
     }
@@ -77,7 +78,7 @@ impl fmt::Debug for Stdin {
     }
 }
 
-/// What [`Stdin::lines`] returns.
+/// The iterator of [`Stdin::lines`].
 #[derive(Debug)]
 pub struct Lines(Stdin);
 

@@ -1,4 +1,8 @@
-//! The handles that cancel a context.
+//! The handles that cancel a context: [`Cancel`], [`CancelCause`] and, for the crate's own use,
+//! `WeakCancel`.
+//!
+//! A [`Cancellation`] counts its handles, separately from the references to it. Dropping the last
+//! handle cancels the context; `detach` leaves the count one too high, so that no drop does.
 
 use std::error::Error;
 use std::fmt;
@@ -11,20 +15,20 @@ use super::cancellation::Cancellation;
 use super::error::{Cause, ContextError, Reason};
 use crate::primitives::atomic::Ordering;
 
-/// One of the handles of a context; the last of them cancels it when it is dropped.
+/// A counted handle to a context. Dropping the last handle cancels the context.
 struct Handle {
     cancellation: Arc<Cancellation>,
 }
 
 impl Handle {
-    /// One more is counted than there are, so that none is ever the last.
+    /// Gives up this handle without canceling: the count stays one too high, so that no handle is
+    /// ever the last.
     fn detach(&self) {
         self.count();
     }
 
     fn count(&self) {
-        // As `Arc` does: long before the count could overflow (by leaking clones), the process is
-        // stopped.
+        // As in `Arc`, the process aborts long before leaked clones could make the count overflow.
         if self.cancellation.handles.fetch_add(1, Ordering::Relaxed) > usize::MAX / 2 {
             std::process::abort();
         }
@@ -48,11 +52,11 @@ impl Drop for Handle {
     }
 }
 
-/// Cancels a context: when told to, and when the last clone is dropped. Go's `CancelFunc`, with the
-/// `defer cancel()`.
+/// Cancels a context: when [`cancel`](Cancel::cancel) is called, or when the last clone is dropped.
+/// Go's `CancelFunc` together with its `defer cancel()`.
 ///
-/// Give it a name. In `let (ctx, _) = parent.with_cancel()` it is dropped, and the context
-/// cancelled, at the end of that line; a name that begins with an underscore keeps it to the end of
+/// Bind it to a name. `let (ctx, _) = parent.with_cancel()` drops it, and so cancels the context,
+/// at the end of that statement; a name that begins with an underscore keeps it until the end of
 /// the block:
 ///
 /// ```
@@ -65,26 +69,26 @@ impl Drop for Handle {
 /// assert!(ctx.err().is_none());
 /// ```
 ///
-/// To leave a context to its parent and its deadline, [`detach`](Cancel::detach) it.
-#[must_use = "the context is cancelled when its last `Cancel` is dropped: keep it (as `_cancel`, \
+/// To leave a context to its parent and its deadline, [`detach`](Cancel::detach) the handle.
+#[must_use = "the context is canceled when its last `Cancel` is dropped: keep it (as `_cancel`, \
               say), or call `detach()`"]
 #[derive(Clone)]
 pub struct Cancel {
     handle: Handle,
 }
 
-/// [`Cancel`], which also says what for. Go's `CancelCauseFunc`.
+/// A [`Cancel`] that also gives the reason. Go's `CancelCauseFunc`.
 ///
 /// Dropping the last clone cancels without a cause, as [`Cancel::cancel`] does:
 /// [`Context::cause`](super::Context::cause) is then [`ContextError::Canceled`].
-#[must_use = "the context is cancelled when its last `CancelCause` is dropped: keep it (as \
+#[must_use = "the context is canceled when its last `CancelCause` is dropped: keep it (as \
               `_cancel`, say), or call `detach()`"]
 #[derive(Clone)]
 pub struct CancelCause {
     handle: Handle,
 }
 
-// A cancellation that has begun is completed, whatever panics.
+// Unwind-safe: a node changes as a whole, under its lock, where no user code runs.
 impl UnwindSafe for Cancel {}
 impl RefUnwindSafe for Cancel {}
 impl UnwindSafe for CancelCause {}
@@ -97,11 +101,11 @@ impl Cancel {
         }
     }
 
-    /// Cancels the context and all that have been derived from it. Those that have ended already
-    /// stay as they are.
+    /// Cancels the context and all contexts derived from it. Contexts that have ended already stay
+    /// as they are.
     ///
-    /// When it returns all of them have ended, unless somebody else is in the midst of cancelling
-    /// some of them, who may take a moment more. It waits for nobody.
+    /// When this call returns, all of them have ended, except those that another thread is
+    /// canceling at the same moment, which end very soon. The call never blocks.
     ///
     /// ```
     /// use go_runtime::{context::{self, ContextError}, go};
@@ -116,8 +120,8 @@ impl Cancel {
         self.handle.cancellation.cancel(Reason::canceled());
     }
 
-    /// Lets the context go on without a handle: its parent and its deadline end it. Other clones
-    /// still can, but dropping them does not any more.
+    /// Drops this handle without canceling the context, which its parent and its deadline can still
+    /// end. Other clones can still cancel it explicitly, but dropping them no longer does.
     ///
     /// ```
     /// use std::time::Duration;
@@ -139,8 +143,8 @@ impl CancelCause {
         }
     }
 
-    /// Cancels the context and all that have been derived from it, as [`Cancel::cancel`], for
-    /// `cause`. Those that have ended already keep the causes that they have.
+    /// Cancels the context and all contexts derived from it, like [`Cancel::cancel`], with `cause`
+    /// as the reason. Contexts that have ended already keep their causes.
     ///
     /// ```
     /// use go_runtime::context::{self, ContextError};
@@ -158,15 +162,15 @@ impl CancelCause {
         });
     }
 
-    /// Lets the context go on without a handle, as [`detach`](CancelCause::detach), and keeps the
-    /// means to cancel it while others have it.
+    /// Detaches the handle, like [`detach`](CancelCause::detach), and returns a weak handle that
+    /// can cancel the context as long as other references keep it alive.
     #[cfg(unix)]
     pub(crate) fn downgrade(self) -> WeakCancel {
         self.handle.detach();
         WeakCancel(Arc::downgrade(&self.handle.cancellation))
     }
 
-    /// Lets the context go on without a handle, as [`Cancel::detach`].
+    /// Drops this handle without canceling the context, like [`Cancel::detach`].
     ///
     /// ```
     /// let (ctx, cancel) = go_runtime::context::background().with_cancel_cause();
@@ -178,14 +182,14 @@ impl CancelCause {
     }
 }
 
-/// A [`CancelCause`] that does not keep its context, and whose drop means nothing.
+/// A [`CancelCause`] that does not keep its context alive, and whose drop does not cancel it.
 #[cfg(unix)]
 #[derive(Clone)]
 pub(crate) struct WeakCancel(Weak<Cancellation>);
 
 #[cfg(unix)]
 impl WeakCancel {
-    /// As [`CancelCause::cancel`], if anybody still has the context.
+    /// Cancels the context like [`CancelCause::cancel`], if it still exists.
     pub(crate) fn cancel(&self, cause: impl Into<Box<dyn Error + Send + Sync>>) {
         if let Some(cancellation) = self.0.upgrade() {
             cancellation.cancel(Reason {

@@ -1,18 +1,30 @@
-//! The tree of what can be cancelled.
+//! The tree of contexts that can be canceled.
 //!
-//! A [`Cancellation`] owns its parent, so whatever can end it is there for as long as it is itself.
-//! The parent knows it by a weak reference, in a slab, out of which it takes itself when it ends or
-//! goes.
+//! A [`Cancellation`] owns a reference to its parent, so every node that can end it lives at least
+//! as long as it does. The parent holds a weak reference to it, in a slab; the child removes itself
+//! from the slab when it ends or is dropped.
+//!
+//! ```text
+//!           Arc                 Arc
+//!   child ------> parent ------------> grandparent        (towards the root: strong)
+//!         <------        <------------
+//!           Weak, in `children`                            (towards the leaves: weak)
+//! ```
+//!
+//! Any thread may use a node. `status` and `handles` are atomics, `done` is a `OnceLock`, and the
+//! lock of `state` guards the rest.
 //!
 //! Invariants:
-//! - `status` says once, under the lock of `state`, that it has ended; from then on `children` is
-//!   empty and stays so. So a child is either in it when its parent ends, and is told, or finds
-//!   that the parent has ended.
-//! - Who is told by `err` that it has ended finds the channel closed, and the other way round: the
-//!   channel is closed after `status` has changed, and who asks in between closes it too.
-//! - No lock is held while another one is taken, nor while anything of a user's runs or is dropped:
-//!   a cause, a function, a waker.
-//! - Nothing here recurses along the tree: chains may be longer than a stack is deep.
+//! - `status` changes from live to ended once, under the lock of `state`; from then on `children`
+//!   is empty and stays empty. So a child is either in the slab when its parent ends, and is told,
+//!   or its registration finds that the parent has ended.
+//! - A caller that learns from `err` that the context has ended finds the channel closed, and vice
+//!   versa: the channel is closed after `status` has changed, and a caller of `err` in between
+//!   closes it too.
+//! - No node's lock is held while another node's is taken, or while user code runs or a user's
+//!   value is dropped: a cause, a function, a waker.
+//! - Nothing here recurses along the tree, because a chain of contexts may be longer than a stack
+//!   is deep.
 
 use std::fmt;
 use std::mem;
@@ -30,23 +42,24 @@ use crate::primitives::lock::{Mutex, MutexGuard};
 use crate::time::{AfterFunc, after_func_at};
 
 pub(super) struct Cancellation {
-    /// The nearest one above that can be cancelled.
+    /// The nearest ancestor that can be canceled.
     parent: Option<Arc<Cancellation>>,
-    /// Where it is in the parent's `children`.
+    /// The position of this node in the parent's `children`.
     place: Place,
-    /// Made when somebody asks for it, under the lock of `state`; closed by the end.
+    /// Created on the first call of `done()`, under the lock of `state`; closed when the context
+    /// ends.
     done: OnceLock<(Sender<()>, Receiver<()>)>,
     status: AtomicU8,
-    /// The earliest of its own and those above.
+    /// The earliest of this node's own deadline and those of its ancestors.
     deadline: Option<Instant>,
-    /// What happens at the deadline, if that is its own.
+    /// This node's own deadline, if it is earlier than the inherited one.
     own: Option<Own>,
-    /// The handles that cancel it when the last of them is dropped.
+    /// Number of handles; dropping the last one cancels the context.
     pub(super) handles: AtomicUsize,
     state: Mutex<State>,
 }
 
-/// A deadline of a context's own, with what it was cancelled for when it passes.
+/// A context's own deadline, and the cause that the context ends with when it passes.
 pub(super) struct Own {
     pub(super) deadline: Instant,
     pub(super) cause: Option<Cause>,
@@ -58,14 +71,15 @@ struct State {
     alarm: Option<AfterFunc>,
 }
 
-/// Who is told of the end.
+/// What a node notifies when it ends.
 pub(super) enum Child {
     Context(Weak<Cancellation>),
     Function(Function),
 }
 
-/// Where a child is in its parent's slab. Who takes this out has the right to take that out, so
-/// that it happens once: the place may be another's afterwards.
+/// The position of a child in its parent's slab. A caller has to take the position out of here
+/// before it removes the child from the slab, so that the child is removed once: afterwards another
+/// child may get the same position.
 pub(super) struct Place(AtomicUsize);
 
 impl Place {
@@ -80,24 +94,26 @@ impl Place {
         (place != Place::NOWHERE).then_some(place)
     }
 
-    /// Before anybody but its owner, or the holder of the parent's lock, could take it.
+    /// Sets the position. Only the owner or the holder of the parent's lock may call it, before any
+    /// other thread could take the position.
     fn set(&self, place: usize) {
         self.0.store(place, Ordering::Relaxed);
     }
 }
 
-/// What `status` says: one of the first three, and of the others whether the channel has been
-/// closed as well.
+/// The values of `status`: one of the first three; `CLOSED` is added to the others when the channel
+/// has been closed too.
 const LIVE: u8 = 0;
 const CANCELED: u8 = 1;
 const DEADLINE_EXCEEDED: u8 = 2;
 const CLOSED: u8 = 4;
 
-/// A slab of so many places keeps its memory when it becomes empty.
+/// A slab with at most this capacity keeps its memory when it becomes empty.
 const FEW: usize = 64;
 
 impl Cancellation {
-    /// One that ends with `parent`, and at `own` deadline if that comes before the parent's.
+    /// Creates a node that ends with `parent`, and at its `own` deadline if that is earlier than
+    /// the parent's.
     pub(super) fn new(parent: Option<&Arc<Cancellation>>, own: Option<Own>) -> Arc<Cancellation> {
         let inherited = parent.and_then(|parent| parent.deadline);
         let own = own.filter(|own| inherited.is_none_or(|inherited| own.deadline < inherited));
@@ -141,7 +157,7 @@ impl Cancellation {
         if self.status().is_none() {
             state.alarm = Some(alarm);
         } else {
-            // Cancelled in the meantime, from above.
+            // An ancestor has been canceled in the meantime.
             drop(state);
             alarm.stop();
         }
@@ -156,12 +172,13 @@ impl Cancellation {
 
     #[cold]
     fn make_done(&self) -> &Receiver<()> {
-        // Under the lock, so that either `end` finds it, or the end is seen here.
+        // The lock orders this with `end`: either `end` finds the channel and closes it, or this
+        // thread sees the status that `end` has set.
         let _state = self.lock();
         let (_, done) = self.done.get_or_init(|| {
             let channel = bounded(0);
             if self.status().is_some() {
-                // (Nobody waits, so this runs nobody's code.)
+                // (The channel is new: it has no waiters whose wakers could run under the lock.)
                 channel.0.close();
             }
             channel
@@ -173,7 +190,8 @@ impl Cancellation {
         self.deadline
     }
 
-    /// Whether it has ended, as far as somebody has said so.
+    /// Returns the error that has been recorded. A deadline that has passed unnoticed does not
+    /// count.
     pub(super) fn status(&self) -> Option<ContextError> {
         match self.status.load(Ordering::Acquire) & !CLOSED {
             LIVE => None,
@@ -182,8 +200,8 @@ impl Cancellation {
         }
     }
 
-    /// Whether it has ended, with the channel closed. It looks at the clock itself: the alarm's
-    /// goroutine may wait behind the caller.
+    /// Returns why the context has ended, with the channel closed. It checks the deadline against
+    /// the clock itself, because the alarm's goroutine may be queued behind the caller.
     #[inline]
     pub(super) fn err(self: &Arc<Self>) -> Option<ContextError> {
         let status = self.status.load(Ordering::Acquire);
@@ -199,7 +217,7 @@ impl Cancellation {
         self.status()
     }
 
-    /// Of one that has ended. Several may do so at once.
+    /// Closes the channel of a context that has ended. Several threads may do so at once.
     #[cold]
     fn close(&self) {
         if let Some((closer, _)) = self.done.get() {
@@ -208,7 +226,7 @@ impl Cancellation {
         self.status.fetch_or(CLOSED, Ordering::Release);
     }
 
-    /// What it was cancelled for, if it has ended.
+    /// Returns the cause of the cancellation, if the context has ended.
     pub(super) fn cause(self: &Arc<Self>) -> Option<Cause> {
         let error = self.err()?;
         let cause = self.lock().cause.clone();
@@ -222,18 +240,20 @@ impl Cancellation {
         }
     }
 
-    /// Why it has ended, if somebody has said so.
+    /// Returns the recorded reason, if the context has ended.
     fn ended_for(&self) -> Option<Reason> {
         let state = self.lock();
         self.status().map(|error| self.reason(error, &state))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that could panic happens under the lock.
+        // Nothing that could panic happens under the lock, so a poisoned lock guards consistent
+        // data.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has `child` told of the end. If that has come already, it is given back with the reason.
+    /// Registers `child` to be told of the end. If this context has ended already, the child comes
+    /// back with the reason.
     pub(super) fn register(&self, child: Child, place: &Place) -> Result<(), (Child, Reason)> {
         let mut state = self.lock();
         match self.status() {
@@ -245,7 +265,7 @@ impl Cancellation {
         }
     }
 
-    /// Takes a child out, unless it has been, or is being, told of the end.
+    /// Removes a child, unless it has been told of the end or is just being told.
     pub(super) fn unregister(&self, place: &Place) -> Option<Child> {
         let place = place.take()?;
         let mut state = self.lock();
@@ -256,8 +276,8 @@ impl Cancellation {
         child
     }
 
-    /// The deadline has passed: whoever's it is is cancelled for it, with all that were derived
-    /// from there.
+    /// Handles a deadline that has passed: the nearest node from here up whose own deadline it is
+    /// gets canceled, with all its descendants.
     #[cold]
     fn expire(self: &Arc<Self>) {
         let mut whose = self;
@@ -278,13 +298,13 @@ impl Cancellation {
                 None => unreachable!("a deadline is somebody's own"),
             }
         };
-        // Somebody else may be in the midst of the same, and not have come to this one.
+        // Another thread may be canceling the same ancestor, and not have reached this node yet.
         if !Arc::ptr_eq(whose, self) {
             self.cancel(reason);
         }
     }
 
-    /// Ends it and all its descendants, unless it has ended: then it does nothing.
+    /// Ends this node and all its descendants. Does nothing to a node that has ended already.
     pub(super) fn cancel(self: &Arc<Self>, reason: Reason) {
         let (mut contexts, mut functions) = (Vec::new(), Vec::new());
         if let Some(parent) = &self.parent {
@@ -292,17 +312,17 @@ impl Cancellation {
         }
         self.end(&reason, &mut contexts, &mut functions);
         while let Some(child) = contexts.pop() {
-            // One that is gone is being dropped, which ends it as well.
+            // If the upgrade fails the child is being dropped, which ends it as well.
             if let Some(child) = Weak::upgrade(&child) {
                 child.place.take();
                 child.end(&reason, &mut contexts, &mut functions);
             }
         }
-        // Last: they find everything cancelled.
+        // Functions start last, so that they find the whole subtree canceled.
         functions::start(functions);
     }
 
-    /// Ends this one only, and says who has to be told.
+    /// Ends this node only, and adds its children to the lists of those to be told.
     fn end(
         &self,
         reason: &Reason,
@@ -334,8 +354,8 @@ impl Cancellation {
         }
     }
 
-    /// Ends a node that nobody has any more: its children are functions only. Gives back what it
-    /// was the child of.
+    /// Ends a node without remaining references, whose children can only be functions. Returns its
+    /// parent.
     fn let_go(&mut self) -> Option<Arc<Cancellation>> {
         let parent = self.parent.take();
         if let Some(parent) = &parent {
@@ -348,8 +368,8 @@ impl Cancellation {
         }
         let functions = children.into_iter().filter_map(|(_, child)| match child {
             Child::Function(function) => Some(function),
-            // One that is being dropped takes itself out first: it has a reference to this one
-            // until then.
+            // A child context that is being dropped has unregistered itself first: it holds a
+            // reference to this node until then.
             Child::Context(_) => None,
         });
         functions::start(functions);
@@ -359,7 +379,8 @@ impl Cancellation {
 
 impl Drop for Cancellation {
     fn drop(&mut self) {
-        // One after the other, as for values. That the channel's only sender goes closes it.
+        // A loop and no recursion: the chain may be longer than the stack is deep. The channel's
+        // only sender is dropped with the node, which closes the channel.
         let mut parent = self.let_go();
         while let Some(mut node) = parent.and_then(Arc::into_inner) {
             parent = node.let_go();

@@ -1,4 +1,5 @@
-//! The type itself: a place in the tree of cancellations, and one in a list of values.
+//! The type [`Context`]: a reference to a node in the tree of cancellations, and one to the head of
+//! a list of values.
 
 use std::error::Error;
 use std::fmt;
@@ -14,27 +15,28 @@ use super::values::ValueNode;
 use crate::channel::{Receiver, never};
 use crate::{clock, goroutine};
 
-/// When to end, why, and values to take along; see [the module](crate::context).
+/// Carries a deadline, a cancellation signal and values between functions and goroutines; see
+/// [the module](crate::context).
 ///
-/// By custom it is the first argument of functions that need it, and called `ctx`. Cloning is
-/// cheap, and clones are the same context. All its methods may be called from goroutines and
-/// threads, at the same time.
+/// By custom it is the first argument of functions that need it, and is called `ctx`. Cloning is
+/// cheap, and clones are the same context. All methods may be called from goroutines and threads,
+/// at the same time.
 #[derive(Clone)]
 pub struct Context {
-    /// `None`: it never ends.
+    /// `None` for a context that never ends.
     cancellation: Option<Arc<Cancellation>>,
     values: Option<Arc<ValueNode>>,
 }
 
 static NEVER: Receiver<()> = never();
 
-// It changes in one step, from going on to having ended; its values are only ever read.
+// Unwind-safe: the context changes once, from live to ended, in one step; its values are only read.
 impl UnwindSafe for Context {}
 impl RefUnwindSafe for Context {}
 
 impl Context {
-    /// The context of `main`, of tests, of the program at large: it never ends, has no deadline and
-    /// no values. Others are derived from it.
+    /// Returns the root context of `main`, of tests, of the whole program: it never ends, and has
+    /// no deadline and no values. Other contexts are derived from it.
     ///
     /// ```
     /// use go_runtime::context::Context;
@@ -49,8 +51,8 @@ impl Context {
         }
     }
 
-    /// The same as [`background`](Context::background), for where it is not yet clear which context
-    /// to use: it can be searched for.
+    /// Returns the same context as [`background`](Context::background), under a name that can be
+    /// searched for: for places where it is not yet clear which context to use.
     ///
     /// ```
     /// assert!(go_runtime::context::Context::todo().err().is_none());
@@ -60,9 +62,10 @@ impl Context {
         Context::background()
     }
 
-    /// Derives a context that the [`Cancel`] ends, or the end of this one, whichever comes first.
+    /// Derives a context that ends when the [`Cancel`] is used or when this context ends, whichever
+    /// comes first.
     ///
-    /// If this one has ended, so has the new one, in the same way.
+    /// If this context has ended already, the new one has ended too, in the same way.
     ///
     /// ```
     /// use go_runtime::context;
@@ -75,7 +78,7 @@ impl Context {
         self.derive(None)
     }
 
-    /// As [`with_cancel`](Context::with_cancel), but whoever cancels says what for.
+    /// Derives a context like [`with_cancel`](Context::with_cancel), whose canceler gives a reason.
     ///
     /// ```
     /// use go_runtime::context;
@@ -90,10 +93,11 @@ impl Context {
     }
 
     /// Derives a context that also ends at `deadline`, with [`ContextError::DeadlineExceeded`]. An
-    /// earlier deadline of this one holds on. If the time has come already, it has ended.
+    /// earlier deadline of this context stays in force. If the deadline has passed already, the new
+    /// context has ended.
     ///
     /// # Panics
-    /// As [`spawn`](crate::spawn), for it takes a goroutine to end it in time.
+    /// As [`spawn`](crate::spawn), because a goroutine ends the context in time.
     ///
     /// ```
     /// use std::time::Instant;
@@ -106,8 +110,9 @@ impl Context {
         self.derive(Some(Own { deadline, cause }))
     }
 
-    /// [`with_deadline`](Context::with_deadline) at `timeout` from now. One that reaches beyond
-    /// what an [`Instant`] can say means no deadline but that of this one.
+    /// Derives a context like [`with_deadline`](Context::with_deadline), with a deadline `timeout`
+    /// from now. A timeout that reaches beyond what an [`Instant`] can express adds no deadline to
+    /// that of this context.
     ///
     /// # Panics
     /// As [`with_deadline`](Context::with_deadline).
@@ -124,8 +129,8 @@ impl Context {
         self.derive(clock::after(timeout).map(|deadline| Own { deadline, cause }))
     }
 
-    /// As [`with_deadline`](Context::with_deadline), where `cause` is what the context ends for
-    /// when the deadline passes. (Not when the [`Cancel`] ends it.)
+    /// Derives a context like [`with_deadline`](Context::with_deadline), with `cause` as the reason
+    /// if the deadline ends it. If the [`Cancel`] ends it, `cause` is not used.
     ///
     /// # Panics
     /// As [`with_deadline`](Context::with_deadline).
@@ -145,8 +150,9 @@ impl Context {
         self.derive(Some(Own { deadline, cause }))
     }
 
-    /// [`with_deadline_cause`](Context::with_deadline_cause) at `timeout` from now, which may be
-    /// never, as for [`with_timeout`](Context::with_timeout).
+    /// Derives a context like [`with_deadline_cause`](Context::with_deadline_cause), with a
+    /// deadline `timeout` from now, or no deadline of its own as for
+    /// [`with_timeout`](Context::with_timeout).
     ///
     /// # Panics
     /// As [`with_deadline`](Context::with_deadline).
@@ -180,12 +186,12 @@ impl Context {
         }
     }
 
-    /// Derives a context that has `value` as well, to be found by its type. It hides one of the
-    /// same type from further up. It ends with this one.
+    /// Derives a context that also carries `value`, which is found by its type. It hides a value of
+    /// the same type from further up. The new context ends with this one.
     ///
-    /// Values are for what belongs to a request and passes through functions that need not know it
-    /// (an identity, a trace), not for arguments. To have several of one type, or to keep one from
-    /// others, make a type for it:
+    /// Values are for data that belongs to a request and passes through functions that need not
+    /// know it (an identity, a trace), not for arguments. To carry several values of one type, or
+    /// to hide a value from other modules, define a type for it:
     ///
     /// ```
     /// use go_runtime::context;
@@ -204,8 +210,8 @@ impl Context {
         }
     }
 
-    /// The value of type `T` that was put in last on the way to this context. It takes time with
-    /// the number of values.
+    /// Returns the value of type `T` that was added last on the way from the root to this context.
+    /// The time of the search grows with the number of values.
     ///
     /// ```
     /// let ctx = go_runtime::context::background().with_value(1_u8).with_value(2_u16);
@@ -216,8 +222,8 @@ impl Context {
         self.values.as_ref()?.get()
     }
 
-    /// Derives a context that has the values of this one, but goes on when it ends, and has no
-    /// deadline: for what must still be done after the end of a request.
+    /// Derives a context that has the values of this one, but no deadline, and that does not end
+    /// with this one: for work that must still be done after the end of a request.
     ///
     /// ```
     /// let (ctx, cancel) = go_runtime::context::background().with_value(7).with_cancel();
@@ -234,12 +240,12 @@ impl Context {
         }
     }
 
-    /// Has `f` run in a goroutine of its own once this context has ended; at once, if it has. Until
-    /// then there is no goroutine, and no stack.
+    /// Registers `f` to run in its own goroutine once this context has ended; if it has ended
+    /// already, `f` starts at once. Until then there is no goroutine, and no stack.
     ///
-    /// [`StopFunc::stop`] keeps it from running; dropping the `StopFunc` changes nothing. `f` is
+    /// [`StopFunc::stop`] prevents `f` from running; dropping the `StopFunc` has no effect. `f` is
     /// dropped at once if this context can never end, as [`background`](Context::background). An
-    /// `f` that has a clone of this very context keeps it in memory until it ends.
+    /// `f` that owns a clone of this context keeps the context in memory until it ends.
     ///
     /// # Panics
     /// As [`spawn`](crate::spawn).
@@ -261,13 +267,14 @@ impl Context {
         }
     }
 
-    /// The channel that is closed when this context ends: an arm of a [`select!`](crate::select),
-    /// or to be waited for with `recv`, which gives an error then. There is never a message.
+    /// Returns the channel that is closed when this context ends: use it as an arm of a
+    /// [`select!`](crate::select), or wait with `recv`, which then returns an error. The channel
+    /// never carries a message.
     ///
-    /// A clone of the receiver may outlive the context. When all handles are gone, the clones of
-    /// this context, those that were derived from it, and all [`Cancel`]s, nobody could tell it
-    /// anything any more: then it counts as cancelled, the channel is closed, and functions given
-    /// to [`after_func`](Context::after_func) are run.
+    /// A clone of the receiver may outlive the context. When all handles are gone (the clones of
+    /// this context, the contexts derived from it, and all [`Cancel`]s), nothing could end the
+    /// context any more. It then counts as canceled: the channel is closed, and functions given to
+    /// [`after_func`](Context::after_func) run.
     ///
     /// ```
     /// use go_runtime::{channel::never, context, select};
@@ -284,13 +291,13 @@ impl Context {
         self.cancellation.as_ref().map_or(&NEVER, |c| c.done())
     }
 
-    /// Why it has ended; `None` while it goes on. Once it says one thing it stays with that, and
-    /// the [`done`](Context::done) channel is closed.
+    /// Returns why this context has ended, or `None` while it is live. Once it returns an error it
+    /// always returns the same one, and the [`done`](Context::done) channel is closed.
     ///
-    /// It is cheap, and made to be asked in a loop that computes: it looks at the clock itself if
-    /// there is a deadline, and a goroutine that gets `None` for more than 10 ms lets others run
-    /// now and then, who might be those who cancel (see [the limits](crate#limits)). So do not hold
-    /// a guard of a [`std::sync::Mutex`] meanwhile.
+    /// It is cheap, and suits a loop that computes: it reads the clock itself if there is a
+    /// deadline. A goroutine that gets `None` for more than 10 ms yields now and then, so that the
+    /// goroutine that would cancel can run (see [the limits](crate#limits)). So do not hold a guard
+    /// of a [`std::sync::Mutex`] meanwhile.
     ///
     /// ```
     /// use std::time::Duration;
@@ -313,9 +320,9 @@ impl Context {
         error
     }
 
-    /// What it has ended for: what was given to [`CancelCause::cancel`], or with the deadline, by
-    /// whoever ended this context or, first of all, one that it was derived from; else the
-    /// [`ContextError`]. `None` while it goes on.
+    /// Returns the cause of the end, or `None` while this context is live. The cause is what was
+    /// given to [`CancelCause::cancel`], or with the deadline, by the first to end this context or
+    /// one of its ancestors; without such a cause it is the [`ContextError`].
     ///
     /// ```
     /// use go_runtime::context::{self, ContextError};
@@ -332,8 +339,8 @@ impl Context {
         self.cancellation.as_ref()?.cause()
     }
 
-    /// When it ends at the latest: the earliest deadline of this context and those that it was
-    /// derived from, if there is one.
+    /// Returns the latest time at which this context ends: the earliest deadline of this context
+    /// and its ancestors, if there is one.
     ///
     /// ```
     /// use std::time::{Duration, Instant};

@@ -1,10 +1,11 @@
-//! Why a context has ended.
+//! The errors of a context that has ended, and the reasons that a canceler gives.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// How a context has ended: what [`Context::err`](super::Context::err) returns. The texts are Go's.
+/// How a context has ended: the result of [`Context::err`](super::Context::err). The texts are
+/// Go's.
 ///
 /// ```
 /// use go_runtime::context::ContextError;
@@ -13,9 +14,9 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ContextError {
-    /// Somebody has cancelled it, or one that it was derived from.
+    /// The context, or one that it was derived from, was canceled.
     Canceled,
-    /// Its deadline, or that of one that it was derived from, has passed.
+    /// The deadline of the context, or of one that it was derived from, has passed.
     DeadlineExceeded,
 }
 
@@ -30,7 +31,7 @@ impl fmt::Display for ContextError {
 
 impl Error for ContextError {}
 
-/// What a context was cancelled for: any error, shared by all contexts that end for it.
+/// Why a context was canceled: any error, shared by all contexts that end for it.
 ///
 /// ```
 /// use go_runtime::context::{self, ContextError};
@@ -41,11 +42,11 @@ impl Error for ContextError {}
 /// ```
 pub type Cause = Arc<dyn Error + Send + Sync + 'static>;
 
-/// What one who cancels says, to the context itself and all its descendants.
+/// What a cancellation tells the context and all its descendants.
 #[derive(Clone)]
 pub(super) struct Reason {
     pub(super) error: ContextError,
-    /// `None`: there is no other than `error`.
+    /// `None` if there is no cause other than `error`.
     pub(super) cause: Option<Cause>,
 }
 

@@ -1,7 +1,8 @@
 //! Functions that run once a context has ended.
 //!
-//! A function lies in its context's list of those to be told, and is run or dropped by whoever
-//! takes it out.
+//! A registered function is an entry in its context's slab of children, under the lock of the
+//! context's `state`. The thread that removes the entry owns the function: `cancel` starts it,
+//! [`StopFunc::stop`] drops it.
 
 use std::fmt;
 use std::io;
@@ -13,8 +14,8 @@ use crate::clock;
 use crate::goroutine::DelayedSpawn;
 use crate::primitives::atomic::{AtomicBool, Ordering};
 
-/// A goroutine that has its memory, but for a stack: it cannot fail to start. (In a box, for most
-/// children are contexts, and small.)
+/// A goroutine that has all its memory except a stack, so that starting it cannot fail. (Boxed,
+/// because most children are contexts, which are small.)
 pub(super) type Function = Box<DelayedSpawn>;
 
 pub(super) fn start(functions: impl IntoIterator<Item = Function>) {
@@ -29,7 +30,7 @@ pub(super) fn after(
     f: impl FnOnce() + Send + 'static,
 ) -> io::Result<StopFunc> {
     let Some(context) = context else {
-        // It will not run.
+        // A context that never ends never runs the function.
         drop(f);
         return Ok(StopFunc {
             pending: Pending::Idle(AtomicBool::new(true)),
@@ -37,7 +38,7 @@ pub(super) fn after(
     };
     let function = Box::new(DelayedSpawn::new(None, f)?);
     let place = Place::nowhere();
-    // (The clock may have ended it.)
+    // (Ends the context if its deadline has passed.)
     context.err();
     if let Err((Child::Function(function), _)) = context.register(Child::Function(function), &place)
     {
@@ -48,27 +49,27 @@ pub(super) fn after(
     })
 }
 
-/// Keeps a function that was given to [`Context::after_func`](super::Context::after_func) from
-/// running. Dropping it does not.
+/// Prevents a function that was given to [`Context::after_func`](super::Context::after_func) from
+/// running. Dropping it has no effect.
 pub struct StopFunc {
     pending: Pending,
 }
 
 enum Pending {
-    /// It is (or was) in the list of this context.
+    /// The function is, or was, in the list of this context.
     In(Weak<Cancellation>, Place),
-    /// Its context cannot end; whether nobody has stopped it yet.
+    /// The context cannot end; `true` until the first call of `stop`.
     Idle(AtomicBool),
 }
 
-// Nothing of a user's is seen through it.
+// Unwind-safe: it gives no access to the function or to anything that the function captures.
 impl UnwindSafe for StopFunc {}
 impl RefUnwindSafe for StopFunc {}
 
 impl StopFunc {
-    /// Keeps the function from running, and drops it. `true`: it has not run, and will not, because
-    /// of this call. `false`: it has been started (and may still be running: this does not wait for
-    /// it), or an earlier call has stopped it.
+    /// Prevents the function from running, and drops it. Returns whether this call has done so:
+    /// `false` means that the function has been started (it may still be running: this does not
+    /// wait for it), or that an earlier call has stopped it.
     ///
     /// ```
     /// use go_runtime::context;
@@ -84,7 +85,7 @@ impl StopFunc {
                 let function = context
                     .upgrade()
                     .and_then(|context| context.unregister(place));
-                // (A user's `Drop`s, perhaps: no lock is held.)
+                // (Dropping the function may run a user's `Drop`: no lock is held here.)
                 function.is_some()
             }
             Pending::Idle(first) => first.swap(false, Ordering::Relaxed),

@@ -1,10 +1,10 @@
-//! Go's `context`: when to end, and values that belong to a request, handed from function to
-//! function and goroutine to goroutine.
+//! Go's `context`: deadlines, cancellation and values that belong to a request, handed from
+//! function to function and goroutine to goroutine.
 //!
-//! Nobody ends a goroutine from outside. A [`Context`] is how it is told to: it has a done channel
+//! A goroutine cannot be ended from outside. A [`Context`] tells it to end: it has a done channel
 //! to select on, an error that says why, perhaps a deadline, and values. Contexts are *derived*
-//! from one another, and form a tree; one that is cancelled takes with it all that were derived
-//! from it, and never those above.
+//! from one another, and form a tree; canceling a context cancels all contexts derived from it, and
+//! never its ancestors.
 //!
 //! ```
 //! use std::time::Duration;
@@ -27,13 +27,12 @@
 //! assert_eq!(worker.join().unwrap(), Err(ContextError::Canceled));
 //! ```
 //!
-//! What differs from Go:
-//! - Who drops the last [`Cancel`] cancels, so there is no `defer cancel()` to be forgotten.
-//! - Values are found by their types, so no key is ever taken twice: make a type of your own for
-//!   each.
-//! - `Context` is a type and no interface: there is one kind.
-//! - A context whose last handle is dropped (which takes a [`Cancel::detach`]) counts as cancelled:
-//!   see [`Context::done`].
+//! Differences from Go:
+//! - Dropping the last [`Cancel`] cancels the context, so there is no `defer cancel()` to forget.
+//! - Values are found by their types, so two keys never clash: define a type for each value.
+//! - `Context` is a type and not an interface: there is one kind.
+//! - A context whose last handle is dropped (possible only after [`Cancel::detach`]) counts as
+//!   canceled: see [`Context::done`].
 
 mod cancel;
 mod cancellation;
@@ -53,7 +52,7 @@ pub use self::context::Context;
 pub use self::error::{Cause, ContextError};
 pub use self::functions::StopFunc;
 
-/// [`Context::background`].
+/// Returns [`Context::background`].
 ///
 /// ```
 /// assert!(go_runtime::context::background().err().is_none());
@@ -63,7 +62,7 @@ pub const fn background() -> Context {
     Context::background()
 }
 
-/// [`Context::todo`].
+/// Returns [`Context::todo`].
 ///
 /// ```
 /// assert!(go_runtime::context::todo().err().is_none());

@@ -1,5 +1,5 @@
-//! The values of a context: a list that grows at its head and is shared from there on. A node never
-//! changes.
+//! The values of a context: an immutable linked list. A derived context adds a node at its own head
+//! and shares the rest with its parent. A node never changes, so any thread may read it.
 
 use std::any::{Any, TypeId};
 use std::iter;
@@ -23,7 +23,7 @@ impl ValueNode {
         })
     }
 
-    /// This one and those behind it, the latest first.
+    /// Iterates over this node's value and those of its ancestors, the latest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &ValueNode> {
         iter::successors(Some(self), |node| node.next.as_deref())
     }
@@ -38,9 +38,9 @@ impl ValueNode {
 
 impl Drop for ValueNode {
     fn drop(&mut self) {
-        // One after the other, for the list may be longer than the stack is deep. (`into_inner`
-        // gives the node to exactly one of those who let go of it at once.) Should a value's `Drop`
-        // panic, the unwinding drops the rest the same way.
+        // A loop and no recursion: the list may be longer than the stack is deep. (`into_inner`
+        // gives the node to exactly one of the threads that drop their references at the same
+        // time.) If a value's `Drop` panics, unwinding drops the rest in the same way.
         let mut next = self.next.take();
         while let Some(mut node) = next.and_then(Arc::into_inner) {
             next = node.next.take();
