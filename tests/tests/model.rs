@@ -3,8 +3,8 @@
 //! that the memory orderings allow.
 //!
 //! The files under test are the runtime's own, compiled here a second time with loom's atomics in
-//! place of std's: all of `channel` and `select`, and the parts of `sched` named in
-//! `model/sched.rs`.
+//! place of std's: all of `channel` and `select`, and the parts of `sched` and `wait` named in
+//! `model/sched.rs` and `model/wait.rs`.
 
 #![allow(
     dead_code,
@@ -23,6 +23,8 @@ mod primitives;
 mod sched;
 #[path = "../../go-runtime/src/select/mod.rs"]
 pub mod select;
+#[path = "model/wait.rs"]
+mod wait;
 
 /// What the channels re-export besides; no model uses it.
 pub fn select_biased() {}

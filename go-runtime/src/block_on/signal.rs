@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::Wake;
 
 use crate::primitives::atomic::{AtomicPtr, Ordering};
-use crate::sched::{Parker, Verdict};
+use crate::wait::{Parker, Verdict};
 
 pub(super) struct Signal {
     /// Null, or the one that waits, or [`called`].

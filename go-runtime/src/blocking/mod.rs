@@ -14,7 +14,8 @@ use std::ptr::NonNull;
 use std::thread;
 
 use crate::primitives::thread_pool::{OnFailure, ThreadPool};
-use crate::sched::{Parker, Runtime, Verdict, Worker};
+use crate::sched::{Runtime, Worker};
+use crate::wait::{Parker, Verdict};
 
 pub(crate) use std_io::{reads, writes};
 

@@ -5,7 +5,7 @@
 //! under the lock: messages are moved there, never dropped.
 //!
 //! An operation is a beginning, perhaps a wait, and an end. They are apart so that the wait, which
-//! is short, can be inlined into the user's code, as a switch should be (see `sched::parker`).
+//! is short, can be inlined into the user's code, as a switch should be (see `wait::parker`).
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
@@ -13,10 +13,9 @@ use std::time::Instant;
 
 use super::slot::{Wait, hand_over, receive_promised};
 use super::state::{Found, Place, State};
-use super::wait_queue::{Claim, Claimed, Waiter};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::sched::Verdict;
+use crate::wait::{Claim, Claimed, Verdict, Waiter};
 
 /// Laid out so that a rendezvous writes its first cache line only; the second is read, and changes
 /// with buffered messages and handles.

@@ -27,7 +27,7 @@ pub struct IntoIter<T> {
 
 impl<T> Iterator for Iter<'_, T> {
     type Item = T;
-    // Inlined for the sake of the switch (see `sched::parker`).
+    // Inlined for the sake of the switch (see `wait::parker`).
     #[inline(always)]
     fn next(&mut self) -> Option<T> {
         if self.ended {
@@ -48,7 +48,7 @@ impl<T> Iterator for TryIter<'_, T> {
 
 impl<T> Iterator for IntoIter<T> {
     type Item = T;
-    // Inlined for the sake of the switch (see `sched::parker`).
+    // Inlined for the sake of the switch (see `wait::parker`).
     #[inline(always)]
     fn next(&mut self) -> Option<T> {
         if self.ended {

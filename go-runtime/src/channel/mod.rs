@@ -72,7 +72,6 @@ pub(crate) mod slot;
 pub(crate) mod state;
 mod timed;
 pub(crate) mod timer;
-pub(crate) mod wait_queue;
 pub(crate) mod waiters;
 
 pub use crossbeam_channel::{

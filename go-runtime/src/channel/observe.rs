@@ -4,9 +4,9 @@
 use std::time::Instant;
 
 use super::state::Observed;
-use super::wait_queue::Waiter;
 use super::{Receiver, Source};
 use crate::primitives::spin_lock::RawSpinLock;
+use crate::wait::Waiter;
 
 /// A channel whose receives are observed, whatever its messages are.
 ///

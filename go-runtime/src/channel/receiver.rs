@@ -119,7 +119,7 @@ impl<T> Receiver<T> {
     /// sender.join().unwrap();
     /// assert_eq!(rx.recv(), Err(RecvError));
     /// ```
-    // Inlined for the sake of the switch (see `sched::parker`).
+    // Inlined for the sake of the switch (see `wait::parker`).
     #[inline(always)]
     pub fn recv(&self) -> Result<T, RecvError> {
         match self.receive(Patience::Forever) {

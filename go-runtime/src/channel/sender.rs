@@ -112,7 +112,7 @@ impl<T> Sender<T> {
     /// assert_eq!(receiver.join().unwrap(), 1);
     /// assert_eq!(tx.send(2), Err(SendError(2)));
     /// ```
-    // Inlined for the sake of the switch (see `sched::parker`).
+    // Inlined for the sake of the switch (see `wait::parker`).
     #[inline(always)]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         match self.send_with(message, Patience::Forever) {

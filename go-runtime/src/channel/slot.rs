@@ -7,8 +7,7 @@
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 
-use super::wait_queue::{Claim, Offer, Waiter};
-use crate::sched::{Parker, Verdict};
+use crate::wait::{Claim, Offer, Parker, Verdict, Waiter};
 
 /// One blocked operation on one channel. What its partner reads first is in one cache line, and
 /// what the partner writes, and the blocked one looks at, with a small message, in the next.

@@ -21,7 +21,7 @@
 
 use std::collections::VecDeque;
 
-use super::wait_queue::{Claimed, Offer, WaitQueue, Waiter};
+use crate::wait::{Claimed, Offer, WaitQueue, Waiter};
 
 /// An emptied buffer gives its memory back if it has grown beyond this many bytes.
 const KEPT_BYTES: usize = 64 << 10;

@@ -14,9 +14,8 @@ use super::core::{Patience, Received};
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::timed::next_on_grid;
-use super::wait_queue::{Claim, Claimed, Offer, WaitQueue, Waiter};
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::sched::{Parker, Verdict};
+use crate::wait::{Claim, Claimed, Offer, Parker, Verdict, WaitQueue, Waiter};
 use crate::{clock, goroutine};
 
 /// See `timed`.

@@ -18,9 +18,8 @@ use std::ptr;
 use std::time::Instant;
 
 use super::observe::{Look, Observable};
-use super::wait_queue::{Claim, Offer, WaitQueue, Waiter};
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::sched::{Parker, Verdict};
+use crate::wait::{Claim, Offer, Parker, Verdict, WaitQueue, Waiter};
 
 /// Why a wait has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

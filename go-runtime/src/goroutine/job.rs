@@ -19,7 +19,8 @@ use super::thread;
 use crate::channel::{Receiver, RecvTimeoutError};
 use crate::clock;
 use crate::primitives::atomic::{AtomicPtr, Ordering};
-use crate::sched::{Options, Parker, Task, TaskRef, VTable, Verdict, blocks};
+use crate::sched::{Options, Task, TaskRef, VTable, blocks};
+use crate::wait::{Parker, Verdict};
 
 type Outcome<T> = Result<T, Box<dyn Any + Send + 'static>>;
 

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use super::job::JoinHandle;
 use crate::channel::{Receiver, Sender, bounded};
 use crate::primitives::atomic::{AtomicPtr, Ordering};
-use crate::sched::{Parker, Wakeup};
+use crate::wait::{Parker, Wakeup};
 
 /// What a [`JoinHandle`] becomes when it is awaited. Dropping it detaches the goroutine, as
 /// dropping the handle does.

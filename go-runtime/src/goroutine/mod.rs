@@ -44,7 +44,7 @@ use crate::sched::{self, Runtime, Worker};
 /// });
 /// assert_eq!(child.join().unwrap(), 1);
 /// ```
-// Inlined for the sake of the switch (see `sched::parker`).
+// Inlined for the sake of the switch (see `wait::parker`).
 #[inline(always)]
 pub fn yield_now() {
     match Worker::current() {

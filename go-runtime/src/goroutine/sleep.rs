@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::polled_in_vain;
 use crate::clock;
-use crate::sched::Parker;
+use crate::wait::Parker;
 
 /// Parks the calling goroutine (or blocks the calling thread) until `when`; `None` is for ever.
 pub(crate) fn sleep_until(when: Option<Instant>) {

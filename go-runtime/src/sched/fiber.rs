@@ -232,7 +232,7 @@ impl Fiber {
     /// # Safety
     /// Called by the code that runs on this fiber.
     #[inline(always)]
-    pub(super) unsafe fn suspend(&self) {
+    pub(crate) unsafe fn suspend(&self) {
         #[cfg(feature = "tracing")]
         let spans = spans::exit_all();
         self.note_end();

@@ -49,7 +49,7 @@ pub(super) fn check() -> Result<(), StartError> {
 
 /// Says, once in a forked child, that its thread blocks without a limit on the time: no goroutine
 /// is there to wake it.
-pub(super) fn note_endless_wait() {
+pub(crate) fn note_endless_wait() {
     static SAID: AtomicBool = AtomicBool::new(false);
     if FORKED.load(Ordering::Relaxed) && !SAID.swap(true, Ordering::Relaxed) {
         say(

@@ -6,14 +6,13 @@
 //! says that a worker sleeps), in the queues of what has not started, in [`idle`], and in counters
 //! that one writes and all read.
 //!
-//! Nothing here knows of channels: above, a goroutine is something that can be parked and unparked
-//! ([`parker`]).
+//! Nothing here knows what a goroutine waits for, nor how: `wait` is built on what [`parking`]
+//! offers.
 
 pub(crate) mod blocks;
 mod delayed;
 mod fiber;
 pub(crate) mod fork;
-mod handshake;
 mod idle;
 mod inbox;
 mod label;
@@ -24,7 +23,7 @@ mod nap;
 mod nesting;
 #[cfg(target_os = "linux")]
 mod overflow;
-mod parker;
+mod parking;
 mod placement;
 #[cfg(unix)]
 mod poller;
@@ -41,17 +40,16 @@ mod shortage;
 mod spans;
 mod task;
 mod timers;
-mod wakeup;
 mod worker;
 
 pub(crate) use delayed::DelayedKey;
-pub(crate) use parker::{Parker, Unparker, Verdict};
+pub(crate) use fiber::Fiber;
+pub(crate) use parking::{Home, InboxNode, Sleeper};
 #[cfg(unix)]
 pub(crate) use poller::{Interest, Readiness, Registration};
 pub(crate) use runtime::Runtime;
 #[cfg(feature = "tracing")]
 pub(crate) use spans::exit_forgotten;
 pub(crate) use task::{Options, Task, TaskRef, VTable};
-pub(crate) use wakeup::Wakeup;
 pub(crate) use worker::Worker;
 pub(crate) use worker::patience::may_be_over;

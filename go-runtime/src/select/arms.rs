@@ -12,11 +12,10 @@ use super::engine::{AnyArm, Arm};
 use crate::channel::core::Core;
 use crate::channel::slot::{Slot, receive_promised};
 use crate::channel::state::{Found, Observed, Place};
-use crate::channel::wait_queue::{Claim, Claimed, Offer, Waiter};
 use crate::channel::{Receiver, RecvError, SendError, Sender, Source};
 use crate::goroutine;
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::sched::Parker;
+use crate::wait::{Claim, Claimed, Offer, Parker, Waiter};
 
 /// A `recv` arm.
 pub struct RecvArm<'a, T> {

@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use crate::channel::wait_queue::Claimed;
 use crate::primitives::random;
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::sched::{Parker, Verdict};
+use crate::wait::{Claimed, Parker, Verdict};
 use crate::{clock, goroutine};
 
 /// Selects with more arms than this allocate.
@@ -156,7 +155,7 @@ impl Drop for AllLocked<'_> {
 ///
 /// # Panics
 /// If an arm has been in a select before (the macros make new ones each time).
-// Inlined for the sake of the switch (see `sched::parker`); what goes before and after it is not.
+// Inlined for the sake of the switch (see `wait::parker`); what goes before and after it is not.
 #[inline(always)]
 pub fn select(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
     assert!(

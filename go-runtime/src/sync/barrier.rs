@@ -5,10 +5,9 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr;
 
-use crate::channel::wait_queue::{Claim, Offer, WaitQueue, Waiter};
 use crate::primitives::const_fn;
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::sched::{Parker, Verdict};
+use crate::wait::{Claim, Offer, Parker, Verdict, WaitQueue, Waiter};
 
 /// Where a number of goroutines and threads wait for each other: [`std::sync::Barrier`], but a
 /// goroutine that waits is parked.

@@ -268,7 +268,7 @@ impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         // std's rule, though `panicking` speaks of the thread: a goroutine that unwinds lets no
-        // other run on its thread before it is done (see `sched::parker`), so what the thread says
+        // other run on its thread before it is done (see `wait::parker`), so what the thread says
         // here is true of this goroutine, as it was of the one that made the guard.
         if !self.panicking && thread::panicking() {
             self.mutex.raw.flag.store(true, Ordering::Relaxed);

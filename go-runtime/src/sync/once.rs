@@ -5,12 +5,11 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr;
 
-use crate::channel::wait_queue::{Claim, Offer, WaitQueue, Waiter};
 use crate::goroutine;
 use crate::primitives::atomic::{AtomicU8, AtomicUsize, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::sched::{Parker, Verdict};
+use crate::wait::{Claim, Offer, Parker, Verdict, WaitQueue, Waiter};
 
 /// Nobody has begun.
 const NEW: u8 = 0;

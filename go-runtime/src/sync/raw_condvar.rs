@@ -10,10 +10,9 @@ use std::ptr;
 use std::time::Instant;
 
 use super::raw_mutex::RawMutex;
-use crate::channel::wait_queue::{Claim, Offer, WaitQueue, Waiter};
 use crate::primitives::const_fn;
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::sched::{Parker, Verdict};
+use crate::wait::{Claim, Offer, Parker, Verdict, WaitQueue, Waiter};
 
 pub(crate) struct RawCondvar {
     /// Guarded by `lock`.

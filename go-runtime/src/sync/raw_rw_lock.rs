@@ -30,12 +30,11 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr;
 
 use super::raw_mutex::RawMutex;
-use crate::channel::wait_queue::{Claim, Offer, WaitQueue, Waiter};
 use crate::goroutine;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::sched::{Parker, Verdict};
+use crate::wait::{Claim, Offer, Parker, Verdict, WaitQueue, Waiter};
 
 /// There is a writer: it is in, or waits for readers to go.
 const WRITER: usize = 1 << (usize::BITS - 1);

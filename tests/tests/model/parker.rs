@@ -12,16 +12,8 @@ use loom::sync::{Arc, Notify};
 use loom::thread;
 
 use super::handshake::Handshake;
+use super::verdict::Verdict;
 use super::wakeup::Wakeup;
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Verdict {
-    Pending,
-    Done(usize),
-    Closed(usize),
-    Retry,
-    TimedOut,
-}
 
 enum Who {
     /// Shared, since the parker may be gone as soon as the wait is over.
@@ -95,18 +87,5 @@ impl Parker {
             thread.wait();
         }
         self.verdict.get()
-    }
-}
-
-/// The real one puts off a wake-up to send several together; here each is sent at once.
-pub(crate) struct Unparker;
-
-impl Unparker {
-    pub(crate) fn new() -> Unparker {
-        Unparker
-    }
-
-    pub(crate) unsafe fn unpark(&mut self, parker: *const Parker, verdict: Verdict) {
-        unsafe { Parker::unpark(parker, verdict) }
     }
 }

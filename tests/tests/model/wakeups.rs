@@ -11,11 +11,11 @@ use loom::thread;
 
 use crate::check;
 use crate::primitives::real_spin_lock::RawSpinLock;
-use crate::sched::handshake::Handshake;
 use crate::sched::idle::Idle;
 use crate::sched::inbox::{Inbox, Node, Sleep};
 use crate::sched::nap::Nap;
 use crate::sched::rest::Rest;
+use crate::wait::handshake::Handshake;
 
 /// Two threads push while the owner sleeps whenever it may: everything arrives, in order for each
 /// pusher, and each sleep is ended by exactly one of them.

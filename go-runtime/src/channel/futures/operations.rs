@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use super::pending::{Ended, Pending, Side, Spare};
 use crate::channel::core::{Core, Patience, Sent};
 use crate::channel::state::Found;
-use crate::channel::wait_queue::Waiter;
+use crate::wait::Waiter;
 
 /// A receive, or one after the other.
 pub(crate) struct Reception<T> {

@@ -16,8 +16,7 @@ use std::task::Waker;
 
 use crate::channel::core::Core;
 use crate::channel::slot::Wait;
-use crate::channel::wait_queue::{Claim, Waiter};
-use crate::sched::{Parker, Verdict, Wakeup};
+use crate::wait::{Claim, Parker, Verdict, Waiter, Wakeup};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {

@@ -1,14 +1,12 @@
 //! A worker's clock: who has waited for a moment goes on, and what was to start at one is queued.
 
-use std::ptr::NonNull;
 use std::time::Instant;
 
 use smallvec::SmallVec;
 
 use super::Worker;
 use crate::clock;
-use crate::primitives::prefetch::prefetch;
-use crate::sched::parker::Parker;
+use crate::sched::parking::Sleeper;
 use crate::sched::timers::TimerKey;
 
 /// So many are fired at a time. Where very many wait each is cold, and so are the tables that say
@@ -16,20 +14,19 @@ use crate::sched::timers::TimerKey;
 /// more is still there.
 pub(super) const AT_A_TIME: usize = 16;
 
-/// What has a worker get up at a moment points at a parker on the stack of a goroutine of the same
-/// worker, which removes it before the parker goes.
-pub(super) type Sleeper = NonNull<Parker>;
-
 impl Worker {
+    /// Has the worker call `sleeper` at `deadline`, unless the timer is removed before.
+    ///
     /// # Safety
-    /// The parker stays where it is until the timer has fired or been removed.
+    /// The sleeper's function may be called on this thread, with the sleeper's address, until the
+    /// timer has fired or been removed.
     pub(in crate::sched) unsafe fn add_timer(
         &self,
         deadline: Instant,
-        parker: &Parker,
+        sleeper: Sleeper,
     ) -> TimerKey {
         let mut timers = self.timers.borrow_mut();
-        let key = timers.add(deadline, NonNull::from(parker));
+        let key = timers.add(deadline, sleeper);
         self.seat.alarm.set(timers.next_nanos());
         key
     }
@@ -62,20 +59,19 @@ impl Worker {
         let mut due: SmallVec<[Sleeper; AT_A_TIME]> = SmallVec::new();
         let mut timers = self.timers.borrow_mut();
         while due.len() < AT_A_TIME
-            && let Some(parker) = timers.pop_due(now)
+            && let Some(sleeper) = timers.pop_due(now)
         {
-            let start = parker.as_ptr().cast::<u8>();
-            prefetch(start);
-            prefetch(start.wrapping_add(size_of::<Parker>() - 1));
-            due.push(parker);
+            sleeper.prefetch();
+            due.push(sleeper);
         }
         self.seat.alarm.set(timers.next_nanos());
         drop(timers);
         self.timers_left.set(due.len() == AT_A_TIME);
-        for parker in due {
-            // SAFETY: the goroutine that added the timer is parked on this worker until it removes
-            // it.
-            if let Some(fiber) = unsafe { parker.as_ref().time_out() } {
+        for sleeper in due {
+            // SAFETY: `add_timer` asks that the sleeper may be called until the timer has fired,
+            // which it does now, or been removed. No goroutine runs on this worker between
+            // `pop_due` and this call, so none has returned to free what lies at the address.
+            if let Some(fiber) = unsafe { sleeper.time_out() } {
                 self.make_ready(fiber);
             }
         }

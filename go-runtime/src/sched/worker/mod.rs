@@ -42,6 +42,7 @@ use crate::sched::inbox::Drained;
 use crate::sched::load::{self, Period};
 #[cfg(target_os = "linux")]
 use crate::sched::overflow;
+use crate::sched::parking::Sleeper;
 use crate::sched::placement::Watch;
 use crate::sched::runtime::{Queue, Runtime};
 use crate::sched::seat::{Seat, Wait};
@@ -74,7 +75,7 @@ pub(crate) struct Worker {
     period: Cell<Period>,
     /// The turn with which the round ends.
     round_ends: Cell<usize>,
-    timers: RefCell<Timers<firing::Sleeper>>,
+    timers: RefCell<Timers<Sleeper>>,
     /// More are due than have been fired last time.
     timers_left: Cell<bool>,
     /// Idle fibers and stacks.
@@ -277,12 +278,12 @@ impl Worker {
     /// Makes a parked goroutine of this worker runnable.
     // A hand-over within a worker is little else.
     #[inline(always)]
-    pub(super) fn make_ready(&self, fiber: NonNull<Fiber>) {
+    pub(crate) fn make_ready(&self, fiber: NonNull<Fiber>) {
         self.ready.push(fiber);
     }
 
     /// Lets the other goroutines that are ready run first; where nothing can park, other threads.
-    // Inlined for the sake of the switch (see `parker`).
+    // Inlined for the sake of the switch (see `wait::parker`).
     #[inline(always)]
     pub(crate) fn yield_now(&self) {
         if let Some(fiber) = self.begin_yield() {
@@ -313,7 +314,7 @@ impl Worker {
     /// The fiber that the calling code runs on, if any and if it may park; it is alive for as long
     /// as that code runs.
     #[inline]
-    pub(super) fn current_fiber(&self) -> Option<&'static Fiber> {
+    pub(crate) fn current_fiber(&self) -> Option<&'static Fiber> {
         // SAFETY: the fiber that runs is alive, and the caller of this runs on it: the reference
         // does not outlive it.
         self.current.get().map(|fiber| unsafe { fiber.as_ref() })
@@ -321,7 +322,7 @@ impl Worker {
 
     /// Leaves the current goroutine's stack until it is made runnable.
     #[inline(always)]
-    pub(super) fn suspend(&self) {
+    pub(crate) fn suspend(&self) {
         let Some(fiber) = self.current.get() else {
             unreachable!("only a goroutine suspends");
         };

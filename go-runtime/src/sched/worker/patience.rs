@@ -88,7 +88,7 @@ impl Worker {
     /// Returns whether a goroutine that is about to block should spin for its wake-up: nothing else
     /// can run here, another worker is awake to wake it, and spinning has paid off of late.
     #[inline]
-    pub(in crate::sched) fn worth_spinning(&self) -> bool {
+    pub(crate) fn worth_spinning(&self) -> bool {
         let credit = self.spin_credit.get();
         if credit <= 0 {
             if credit == CHECKS_NESTING {
@@ -114,7 +114,7 @@ impl Worker {
 
     /// Does what there is to do before a park that is not the shortest: if the parks are to be
     /// checked (`GODEBUG=nesting=1`), which has all of them come here.
-    pub(in crate::sched) fn before_long_park(&self) {
+    pub(crate) fn before_long_park(&self) {
         #[cfg(target_os = "linux")]
         if self.spin_credit.get() == CHECKS_NESTING
             && let Some(task) = self.current_task()
@@ -125,7 +125,7 @@ impl Worker {
     }
 
     /// Notes whether a goroutine that spun was woken meanwhile.
-    pub(in crate::sched) fn note_spin(&self, paid: bool) {
+    pub(crate) fn note_spin(&self, paid: bool) {
         let credit = self.spin_credit.get();
         if credit == CHECKS_NESTING {
             return;

@@ -40,13 +40,12 @@ use std::time::Duration;
 
 use self::word::{Contender, LATE, LOCKED, STARVING, WAITING, WOKEN, is_on_its_way, sent};
 use super::patience::Patience;
-use crate::channel::wait_queue::{Claim, Offer, WaitQueue, Waiter};
 use crate::clock;
 use crate::goroutine;
 use crate::primitives::atomic::{AtomicBool, AtomicU16, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::sched::Parker;
+use crate::wait::{Claim, Offer, Parker, WaitQueue, Waiter};
 
 /// Who has waited for so long starves.
 const LONG: Duration = Duration::from_millis(1);

@@ -12,7 +12,7 @@ use crate::channel::observe::Observable;
 use crate::channel::waiters::{Waiters, Woken};
 use crate::clock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
-use crate::sched::Verdict;
+use crate::wait::Verdict;
 
 /// What is larger was meant to be negative.
 const MOST: usize = isize::MAX as usize;

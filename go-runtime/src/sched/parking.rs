@@ -1,0 +1,120 @@
+//! What the scheduler offers to a wait: leaving the stack, and the three ways back into the run
+//! queue.
+//!
+//! A waiting goroutine becomes runnable again
+//! - by code on its own worker: [`Worker::make_ready`], without atomics;
+//! - by any other thread, through the inbox of its worker: [`Home::deliver`];
+//! - by its worker's clock: [`Worker::suspend_until`], which calls a [`Sleeper`].
+//!
+//! The scheduler knows no more of a wait than the [`InboxNode`] and the sleeper: a place in a list,
+//! and a function with an address. How the wait is claimed and what it ends with is the affair of
+//! `wait`, which imports this module and is not imported by it.
+
+use std::ptr::{self, NonNull};
+use std::time::Instant;
+
+use super::fiber::Fiber;
+use super::inbox::Node;
+use super::seat::Seat;
+use super::worker::Worker;
+use crate::primitives::prefetch::{LINE, prefetch};
+
+/// A goroutine's place in the inbox of its worker. The payload of a wait that is no goroutine's is
+/// `None`; such a node is never delivered.
+pub(crate) type InboxNode = Node<Option<NonNull<Fiber>>>;
+
+/// The worker that a goroutine belongs to, as its waker sees the worker from any thread.
+#[derive(Clone, Copy)]
+pub(crate) struct Home(&'static Seat);
+
+impl Home {
+    /// Returns the worker if the calling thread is the worker's own.
+    #[inline]
+    pub(crate) fn if_here(self) -> Option<&'static Worker> {
+        Worker::current().filter(|worker| ptr::eq(worker.seat(), self.0))
+    }
+
+    /// Puts a chain of woken goroutines (see [`Node::link`]) into the worker's inbox, and wakes the
+    /// worker if it sleeps.
+    ///
+    /// # Safety
+    /// Each node of the chain holds a goroutine that is parked on this worker, is in no inbox, and
+    /// stays valid until the worker resumes the goroutine.
+    #[inline]
+    pub(crate) unsafe fn deliver(self, last: *const InboxNode, first: *const InboxNode) {
+        // SAFETY: the caller vouches that each node is in no inbox, and valid until the worker has
+        // drained the inbox and resumed the goroutine, which is what the push requires.
+        unsafe { self.0.deliver(last, first) };
+    }
+}
+
+impl PartialEq for Home {
+    #[inline]
+    fn eq(&self, other: &Home) -> bool {
+        ptr::eq(self.0, other.0)
+    }
+}
+
+/// A wait that the worker's clock ends: a function, and the address that the worker calls it with.
+#[derive(Clone, Copy)]
+pub(crate) struct Sleeper {
+    address: NonNull<()>,
+    time_out: unsafe fn(NonNull<()>) -> Option<NonNull<Fiber>>,
+}
+
+impl Sleeper {
+    /// `time_out` returns the goroutine that is runnable from now on, or `None` if the wait has
+    /// ended otherwise. It must neither unwind nor come back to the worker's timers.
+    pub(crate) fn new(
+        address: NonNull<()>,
+        time_out: unsafe fn(NonNull<()>) -> Option<NonNull<Fiber>>,
+    ) -> Sleeper {
+        Sleeper { address, time_out }
+    }
+
+    /// Fetches what `time_out` is going to read: up to a cache line's worth of bytes, which may lie
+    /// across two lines.
+    pub(super) fn prefetch(&self) {
+        let start = self.address.as_ptr().cast::<u8>();
+        prefetch(start);
+        prefetch(start.wrapping_add(LINE - 1));
+    }
+
+    /// Tells the wait that its deadline has come.
+    ///
+    /// # Safety
+    /// What the contract of `time_out` asks for the address.
+    pub(super) unsafe fn time_out(self) -> Option<NonNull<Fiber>> {
+        // SAFETY: the caller upholds the contract of the function for this address.
+        unsafe { (self.time_out)(self.address) }
+    }
+}
+
+impl Worker {
+    /// Returns what the wakers of this worker's goroutines need to know of the worker.
+    #[inline]
+    pub(crate) fn home(&self) -> Home {
+        Home(self.seat())
+    }
+
+    /// Returns whether the inbox holds anything. The answer may be a moment old.
+    #[inline]
+    pub(crate) fn has_mail(&self) -> bool {
+        self.seat().rest.has_mail()
+    }
+
+    /// Leaves the current goroutine's stack until the goroutine is made runnable, by its waker or,
+    /// at `deadline`, through `sleeper`.
+    ///
+    /// # Safety
+    /// The sleeper's function may be called on this thread, with the sleeper's address, until this
+    /// call returns.
+    #[inline(always)]
+    pub(crate) unsafe fn suspend_until(&self, deadline: Instant, sleeper: Sleeper) {
+        // SAFETY: the timer is removed before this function returns, and nothing in between
+        // unwinds: until then, says the caller, the sleeper may be called.
+        let timer = unsafe { self.add_timer(deadline, sleeper) };
+        self.suspend();
+        self.remove_timer(timer);
+    }
+}

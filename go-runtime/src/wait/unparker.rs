@@ -1,0 +1,63 @@
+//! Unparking of many: the goroutines of one worker are put into its inbox together.
+
+use super::parker::{Delivery, Parker};
+use super::verdict::Verdict;
+use crate::sched::InboxNode;
+
+/// Ends waits one after the other. Successive goroutines of one worker are delivered into its inbox
+/// together: when a goroutine of another worker comes, when a future comes, or when the unparker is
+/// dropped.
+pub(crate) struct Unparker {
+    /// The first and the last of the goroutines that are still to be delivered.
+    chain: Option<(Delivery, *const InboxNode)>,
+}
+
+impl Unparker {
+    pub(crate) fn new() -> Unparker {
+        Unparker { chain: None }
+    }
+
+    /// Ends a wait with `verdict`.
+    ///
+    /// # Safety
+    /// `parker` is valid. The caller has claimed its wait, and ends the wait by this one call.
+    /// `parker` may dangle as soon as the call returns.
+    pub(crate) unsafe fn unpark(&mut self, parker: *const Parker, verdict: Verdict) {
+        // SAFETY: the caller says that the parker is valid, and the reference ends here.
+        if unsafe { (*parker).is_future() } {
+            // The waker of a future is a user's code, which may wait for one of the goroutines that
+            // have been woken before.
+            self.deliver();
+        }
+        // SAFETY: the caller says that the parker is valid and claimed, and ended by this call. A
+        // goroutine whose delivery is returned stays parked, and its parker valid, until
+        // `Self::deliver` makes the delivery, which happens at the latest in `drop`.
+        let Some((home, node)) = (unsafe { Parker::end(parker, verdict) }) else {
+            return;
+        };
+        if let Some((_, last)) = self.chain.as_mut().filter(|((to, _), _)| *to == home) {
+            // SAFETY: this node's goroutine, and each in the chain, is parked until its worker
+            // takes its node out of the inbox, where none of these nodes is yet.
+            unsafe { (*node).link(*last) };
+            *last = node;
+        } else {
+            self.deliver();
+            self.chain = Some(((home, node), node));
+        }
+    }
+
+    fn deliver(&mut self) {
+        if let Some(((home, first), last)) = self.chain.take() {
+            // SAFETY: each node of the chain is that of a parked goroutine of this worker, whose
+            // wait was claimed once: so the node is in no inbox, and valid until the worker resumes
+            // the goroutine.
+            unsafe { home.deliver(last, first) };
+        }
+    }
+}
+
+impl Drop for Unparker {
+    fn drop(&mut self) {
+        self.deliver();
+    }
+}
