@@ -1,8 +1,8 @@
-//! Futures in ordinary code: polled where the caller stands, which parks in between.
+//! Futures in ordinary code: the caller polls the future on its own stack, and parks between polls.
 //!
-//! The future stays on the caller's stack and is polled by the caller only, so it need be neither
-//! `Send` nor `'static`. What others get is its waker, a [`Signal`], which they may keep for as
-//! long as they like.
+//! Only the caller touches the future, so the future need be neither `Send` nor `'static`. Other
+//! threads get only its waker, a [`Signal`] (or, with a done channel, [`Calls`]), which they may
+//! keep for any time.
 
 mod signal;
 #[cfg(feature = "tokio")]
@@ -21,15 +21,15 @@ use crate::channel::edges::Edges;
 use crate::channel::observe::Observable;
 use crate::goroutine::polled_in_vain;
 
-/// Runs a future to its end, and returns what it comes to. It parks a goroutine, and blocks a
-/// thread, while the future is pending.
+/// Runs a future to completion, and returns its output. While the future is pending, it parks a
+/// goroutine, and blocks a thread.
 ///
-/// So a goroutine may use an async library as if it were an ordinary one. The future is polled on
-/// the caller's stack: it may borrow, need not be `Send`, and, like everything in a goroutine,
-/// never changes its thread. Other goroutines of the worker run while it is pending, and also where
-/// it lets others run by waking itself (as `yield_now` of the async libraries does). `block_on` may
-/// be called within a future that is polled by another `block_on`; the outer one then waits as
-/// well. (What a block of `go!` has captured, its future takes by `async move`.)
+/// So a goroutine may use an async library as if it were synchronous. The future is polled on the
+/// caller's stack: it may borrow, need not be `Send`, and, like everything in a goroutine, never
+/// changes its thread. Other goroutines of the worker run while it is pending, and also when it
+/// yields by waking itself (as `yield_now` of the async libraries does). `block_on` may be called
+/// within a future that another `block_on` polls; the outer one then waits as well. (To use what a
+/// block of `go!` has captured, make the future an `async move` block.)
 ///
 /// ```
 /// use go_runtime::{block_on, channel, go};
@@ -42,25 +42,26 @@ use crate::goroutine::polled_in_vain;
 ///
 /// # Libraries that need their own runtime
 ///
-/// A future that brings its own threads (a channel, a timer of `async-io`'s) works as it is. What
-/// is made for tokio, such as its timers, sockets and `tokio::spawn`, looks for a tokio runtime,
-/// and panics if there is none. With the feature `tokio` of this crate there is one: the future is
-/// polled in the context of a runtime that the process has for this, with one thread, which is
-/// started by the first `block_on`. That thread drives timers and sockets, and runs what is given
-/// to `tokio::spawn`; the future itself runs in its goroutine.
+/// A future that brings its own threads (a channel, a timer of `async-io`) works as it is. A future
+/// that is made for tokio (its timers and sockets, `tokio::spawn`) looks for a tokio runtime, and
+/// panics if there is none. The feature `tokio` of this crate provides one: the future is polled in
+/// the context of a runtime of one thread, which the process has for this purpose and the first
+/// `block_on` starts. That thread drives timers and sockets, and runs the tasks of `tokio::spawn`;
+/// the future itself runs in its goroutine.
 ///
-/// A *thread* that is in the context of another tokio runtime stays in that one. A *goroutine* does
-/// not: a context is the thread's, so what is found on a worker may be the guard (`Handle::enter`)
-/// of another goroutine, held over a wait, and of a runtime that nothing drives. To have a future
-/// polled by a runtime of your own, give it to that one: `block_on(handle.spawn(future))`. Hold no
-/// guard of `Handle::enter` while the goroutine may wait: those of a thread have to be dropped in
-/// the reverse order of entering, and tokio panics if they are not.
+/// A *thread* that is in the context of another tokio runtime stays in it. A *goroutine* does not:
+/// a context belongs to the thread, so the context of a worker may come from a guard
+/// (`Handle::enter`) that another goroutine holds while it is parked, of a runtime that nothing
+/// drives. To have a future polled by a runtime of your own, pass it to that runtime:
+/// `block_on(handle.spawn(future))`. Hold no guard of `Handle::enter` while the goroutine may park:
+/// the guards of a thread have to be dropped in the reverse order of entering, and tokio panics if
+/// they are not.
 ///
-/// What looks for the runtime when it is *made*, as `tokio::time::sleep` does, has to be made in
-/// the context: in an `async` block or function, as below. reqwest's `send()` does if the request
-/// has a timeout: write `block_on(async { request.send().await })`, and not
+/// A value that looks for the runtime when it is *created*, such as `tokio::time::sleep`, has to be
+/// created in the context: in an `async` block or function, as below. reqwest's `send()` does so if
+/// the request has a timeout: write `block_on(async { request.send().await })`, and not
 /// `block_on(request.send())`. (The latter works on a worker that has run a `block_on` before, and
-/// panics on one that has not.)
+/// panics on a worker that has not.)
 ///
 /// ```
 /// # #[cfg(feature = "tokio")] {
@@ -77,21 +78,22 @@ use crate::goroutine::polled_in_vain;
 /// # }
 /// ```
 ///
-/// In a thread of a tokio runtime, use `.await`: `block_on` would block that thread, and what it
-/// waits for may be behind it.
+/// In a thread of a tokio runtime, use `.await`: `block_on` would block that thread, and the task
+/// that it waits for may be queued behind it.
 ///
 /// # Panics
 /// If the future panics, with the same payload. With the feature `tokio`, if the system has no
-/// thread or no descriptor for the runtime to be started; a later call tries again.
+/// thread or no descriptor for starting the runtime; a later call tries again.
 ///
-/// In the destructor of a thread-local, futures that need no tokio work. Those that need it panic
-/// there, by tokio, if tokio's own thread-local has been destroyed before; and a panic in such a
+/// In the destructor of a thread-local, futures that do not need tokio work. Futures that need it
+/// panic there if tokio's own thread-local has been destroyed before; and a panic in such a
 /// destructor ends the process.
 pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     let signal = Arc::new(Signal::new());
     let waker = Waker::from(Arc::clone(&signal));
     let pause = || {
-        // A call during the poll: this may be a future that wants others to run first.
+        // The waker was called during the poll: the future may only want to yield to other
+        // goroutines.
         if signal.take() {
             crate::yield_now();
         } else {
@@ -103,13 +105,13 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     output
 }
 
-/// [`block_on`] that a done channel ends: the future is then dropped where it is pending, as async
-/// code does to cancel.
+/// Runs a future like [`block_on`], until a done channel ends it: the future is then dropped while
+/// it is pending, as async code does to cancel.
 ///
-/// `done` is closed, or has a message, which is not received. It is looked at before each poll, so
-/// if it is closed from the beginning the future is not polled at all. In particular `done` may be
-/// a context's ([`ctx.done()`](crate::context::Context::done)), which makes a deadline, too. A poll
-/// that does not return is not ended.
+/// `done` ends it when it is closed, or has a message, which is not received. It is checked before
+/// each poll, so if it is ready from the beginning the future is not polled at all. In particular
+/// `done` may be a context's channel ([`ctx.done()`](crate::context::Context::done)), which also
+/// gives a deadline. A poll that does not return is not interrupted.
 ///
 /// ```
 /// use std::time::Duration;
@@ -122,10 +124,10 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
 /// ```
 ///
 /// # Errors
-/// If `done` came first.
+/// [`Canceled`] if `done` came first.
 ///
 /// # Panics
-/// As [`block_on`].
+/// Like [`block_on`].
 pub fn block_on_with<D, F: IntoFuture>(
     done: &Receiver<D>,
     future: F,
@@ -144,7 +146,7 @@ pub fn block_on_with<D, F: IntoFuture>(
         if calls.0.now() != seen {
             crate::yield_now();
         } else {
-            // However it ends, what may have ended it is looked at.
+            // `fail_if_done` and the next poll check both, whichever of them ended the wait.
             calls.0.wait(seen, || None, Some(done));
         }
         seen = calls.0.now();
@@ -152,7 +154,7 @@ pub fn block_on_with<D, F: IntoFuture>(
     })
 }
 
-/// The waker of a [`block_on_with`]: each call is an edge.
+/// The waker of a [`block_on_with`]: each call of the waker is an edge.
 struct Calls(Edges);
 
 impl Wake for Calls {
@@ -166,14 +168,14 @@ impl Wake for Calls {
     }
 }
 
-/// Polls the future until it is ready, with `pause` after each poll that leaves it pending, or
-/// until that fails.
+/// Polls the future until it is ready, and calls `pause` after each poll that leaves it pending.
+/// Returns the error of `pause`, if there is one.
 fn poll_to_the_end<F: IntoFuture, E>(
     future: F,
     waker: &Waker,
     mut pause: impl FnMut() -> Result<(), E>,
 ) -> Result<F::Output, E> {
-    // Declared before the future, so dropped after it.
+    // Declared before the future, so that it is dropped after the future.
     #[cfg(feature = "tokio")]
     let mut entered = tokio::Entered::new();
     let mut future = pin!(future.into_future());

@@ -1,12 +1,20 @@
-//! The waker of a `block_on`: one word, which says whether somebody has called since the last poll,
-//! and who waits for that.
+//! The waker of a `block_on`: one word, which holds whether the waker has been called since the
+//! last poll, or the parker of the thread that waits for a call.
 //!
-//! A parker in the word is parked, or about to be, until it is unparked by whoever takes it out;
-//! nobody but a call takes it out. So a parker's memory, which is on the waiting one's stack,
-//! outlives what others do with it.
+//! ```text
+//!             call                      call: unpark
+//!    null ------------> called     parker ------------> called
+//!      ^                  |          ^                     |
+//!      +---- take, wait --+          |                     |
+//!      +---- wait ------- parks -----+                     |
+//!      +------------------ the waiter continues -----------+
+//! ```
 //!
-//! A call never waits for anything: it may come from under any lock, and from within the poll
-//! itself.
+//! Invariant: a parker in the word is parked, or about to park, until the thread that swaps it out
+//! unparks it; only a call swaps it out. So the parker, which lies on the waiting thread's stack,
+//! outlives its use by other threads.
+//!
+//! A call never blocks: a waker may be called under any lock, and from within the poll itself.
 
 use std::ptr;
 use std::sync::Arc;
@@ -16,11 +24,11 @@ use crate::primitives::atomic::{AtomicPtr, Ordering};
 use crate::wait::{Parker, Verdict};
 
 pub(super) struct Signal {
-    /// Null, or the one that waits, or [`called`].
+    /// Null, the parker of the waiting thread, or [`called`].
     word: AtomicPtr<Parker>,
 }
 
-/// Somebody has called, and nobody has waited for that yet.
+/// The value of the word when the waker has been called, and no wait has consumed the call.
 const fn called() -> *mut Parker {
     ptr::without_provenance_mut(1)
 }
@@ -32,9 +40,9 @@ impl Signal {
         }
     }
 
-    /// Takes a call that has come already.
+    /// Consumes a call that has come already. Returns whether there was one.
     pub(super) fn take(&self) -> bool {
-        // Acquire: what the caller did before its call is seen by the next poll.
+        // Acquire: the next poll sees what the calling thread did before the call.
         self.word
             .compare_exchange(
                 called(),
@@ -45,8 +53,8 @@ impl Signal {
             .is_ok()
     }
 
-    /// Waits for a call, and takes it. Only for the one that has made the signal: there is one
-    /// place.
+    /// Blocks until there is a call, and consumes it. Only the creator of the signal may wait: the
+    /// word has room for one parker.
     pub(super) fn wait(&self) {
         let parker = Parker::new();
         let ours = ptr::from_ref(&parker).cast_mut();
@@ -56,8 +64,8 @@ impl Signal {
         if stands.is_ok() {
             parker.park(None);
         }
-        // Either a call was there, or one has ended the park; others may have come since, and are
-        // answered by the same poll.
+        // The word now holds `called`: either the call came first, or it has ended the park.
+        // Further calls may have come since; one poll answers all of them.
         self.word.swap(ptr::null_mut(), Ordering::AcqRel);
     }
 
@@ -66,8 +74,9 @@ impl Signal {
         if waiting.is_null() || waiting == called() {
             return;
         }
-        // SAFETY: it stands in the word, so it waits until it is unparked. The swap has taken it
-        // out, which stands for the claim: its wait has no deadline, and nobody else ends it.
+        // SAFETY: a parker in the word waits until it is unparked, so the pointer is valid.
+        // Swapping it out stands for the claim: only one call gets it, its wait has no deadline,
+        // and no other code ends the wait.
         unsafe { Parker::unpark(waiting, Verdict::Done(0)) };
     }
 }

@@ -1,9 +1,20 @@
-//! Calls that block the thread, on threads that are there for that.
+//! Calls that block their thread, run on a pool of threads for that purpose.
 //!
 //! [`blocking`] submits the closure, where it lies on the goroutine's stack, to a [`ThreadPool`],
-//! and parks the goroutine. The goroutine cannot go on, and its stack stays, until a thread of the
-//! pool has run the closure to its end and unparks the goroutine; that is why the closure may
-//! borrow.
+//! and parks the goroutine.
+//!
+//! ```text
+//!   goroutine's stack            pool thread
+//!   +---------------+
+//!   | Call          |  <------  takes the closure, runs it, stores the result,
+//!   |   parker      |           claims and unparks the parker
+//!   |   stage       |
+//!   +---------------+
+//! ```
+//!
+//! While the pool has the call, the goroutine stays parked and its stack stays in place; that is
+//! why the closure may borrow from the stack. `stage` belongs to the goroutine before the
+//! submission and after the wake-up, and to the pool thread in between.
 
 mod std_io;
 
@@ -19,35 +30,34 @@ use crate::wait::{Parker, Verdict};
 
 pub(crate) use std_io::{reads, writes};
 
-/// Runs `f`, which may block its thread for long, on a thread of its own, and parks the goroutine
+/// Runs `f`, which may block its thread for long, on another thread, and parks the goroutine
 /// meanwhile.
 ///
-/// It is for what the runtime cannot wait for otherwise: name resolution, foreign functions, locks
-/// that are held for long. (Of files, child processes and the standard input [`fs`](crate::fs),
-/// [`process`](crate::process) and [`io`](crate::io) take care.) Other goroutines of the worker go
-/// on, and so do timers. `f` may borrow from the caller's stack.
+/// It is for operations that the runtime cannot wait for otherwise: name resolution, foreign
+/// functions, locks that are held for long. (For files, child processes and the standard input
+/// there are [`fs`](crate::fs), [`process`](crate::process) and [`io`](crate::io).) Other
+/// goroutines of the worker continue, and so do timers. `f` may borrow from the caller's stack.
 ///
-/// `f` runs with the pool's thread-locals, and on a stack of the size that std gives its threads (2
-/// MiB, or what `RUST_MIN_STACK` says). Should it panic, the panic hook reports the thread,
-/// `go-blocking`, and not the goroutine.
+/// `f` sees the pool thread's thread-locals, and runs on a stack of the size that std gives its
+/// threads (2 MiB, or the value of `RUST_MIN_STACK`). If it panics, the panic hook reports the
+/// thread, `go-blocking`, and not the goroutine.
 ///
-/// What is `Send` and not `Sync`, such as a connection of rusqlite's, is lent as a mutable
-/// reference, that the closure takes by `move`: `let db = &mut *guard; blocking(move ||
+/// A value that is `Send` but not `Sync`, such as a connection of rusqlite, is lent as a mutable
+/// reference that the closure captures by `move`: `let db = &mut *guard; blocking(move ||
 /// db.execute(..))`.
 ///
-/// The threads are not counted by `GOMAXPROCS`. They are made when they are needed, up to 1,024, or
-/// what the environment variable `GOBLOCKING` says; calls beyond that wait until one of them is
-/// free. (So calls that wait for each other must not be that many.) A thread that has had nothing
-/// to do for two seconds ends. Where the system has no more threads to give, calls wait for those
-/// that there are.
+/// The threads are not counted by `GOMAXPROCS`. They are created on demand, up to 1,024 or the
+/// value of the environment variable `GOBLOCKING`; further calls wait until a thread is free. (So
+/// calls that wait for each other must be fewer than that.) A thread that has been idle for two
+/// seconds ends. If the system cannot create another thread, calls wait for the existing ones.
 ///
-/// On a thread that is no worker, in a goroutine that is unwinding (which never switches, see [the
-/// crate's page on panics](crate#panics)) and in [`without_parking`](crate::without_parking), `f`
-/// runs on the caller's thread.
+/// On a thread that is no worker, in a goroutine that is unwinding (which never switches, see
+/// [the crate's page on panics](crate#panics)) and in [`without_parking`](crate::without_parking),
+/// `f` runs on the caller's thread.
 ///
 /// # Panics
-/// If `f` panics, with the same payload. If the system has no thread to give and the pool has none;
-/// `f` is then dropped without having been run.
+/// If `f` panics, with the same payload. If the pool has no thread and the system cannot create
+/// one; `f` is then dropped without having run.
 ///
 /// ```
 /// use go_runtime::{blocking, go};
@@ -67,7 +77,8 @@ where
     run(f).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// `Send`, for the closure of [`blocking`], which every closure that is `Send` implements.
+/// The bound on the closure of [`blocking`]: `Send`, with its own error message. Every closure that
+/// is `Send` implements it.
 #[diagnostic::on_unimplemented(
     message = "`blocking` runs its closure on another thread, and this one cannot go there",
     label = "it captures something that is not `Send`",
@@ -81,7 +92,7 @@ pub trait RunsOnAnotherThread: Send {}
 #[diagnostic::do_not_recommend]
 impl<F: Send> RunsOnAnotherThread for F {}
 
-/// [`blocking`] for what can say that there is no thread.
+/// Runs `f` like [`blocking`], and returns an error instead of panicking if there is no thread.
 pub(crate) fn blocking_io<F, T>(f: F) -> io::Result<T>
 where
     F: FnOnce() -> io::Result<T> + Send,
@@ -90,6 +101,8 @@ where
     run(f)?
 }
 
+/// Runs `f` on a thread of the pool, or on the calling thread where it cannot park.
+///
 /// # Errors
 /// There is no thread: `f` has been dropped.
 fn run<F, T>(f: F) -> io::Result<T>
@@ -126,30 +139,32 @@ where
     }
 }
 
-/// What the pool knows of a call.
+/// The untyped part of a call, which is all that the pool sees.
 struct Header {
     run: unsafe fn(NonNull<Header>),
 }
 
-/// A call that waits for a thread. Only [`run`] makes one, and then does not return before the call
-/// has been run, unless the pool has refused it.
+/// A call that waits for a thread. Only [`run`] creates one, and [`run`] does not return before the
+/// call has been run, unless the pool has refused it.
 struct Waiting(NonNull<Header>);
 
-// SAFETY: the closure and its result are `Send`, as the bounds of `run` say, and a parker is made
-// to be ended by other threads. Nothing else of a call is used by the thread that runs it.
+// SAFETY: the thread that receives it uses the closure and its result, which are `Send` by the
+// bounds of `run`, and the parker, which is made to be ended by other threads. It uses nothing else
+// of the call.
 unsafe impl Send for Waiting {}
 
 static POOL: ThreadPool<Waiting> = ThreadPool::new("go-blocking", run_call, OnFailure::Wait);
 
 fn run_call(Waiting(call): Waiting) {
-    // SAFETY: `run` has made it from a whole `Call<F, T>`, with the function of these types, and
-    // its frame stays until the call has unparked it: nothing else can, as no one else knows the
-    // parker. The pool runs a piece of work once.
+    // SAFETY: `run` has made the pointer from a whole `Call<F, T>` and has stored the function for
+    // these types. The call lives in the frame of `run`, which waits until the parker is unparked;
+    // only this call of the function does that, because no other code knows the parker. The pool
+    // runs each piece of work once, as the function requires.
     unsafe { (call.as_ref().run)(call) };
 }
 
-/// A call. It lies on the stack of the goroutine that waits for it; the thread that runs it is the
-/// only one who uses `stage` meanwhile.
+/// A call. It lies on the stack of the goroutine that waits for it. While it waits, `stage` belongs
+/// to the pool thread that runs it.
 // The header comes first, so a pointer to it is a pointer to the call.
 #[repr(C)]
 struct Call<F, T> {
@@ -169,23 +184,30 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
+    /// Runs the closure, stores its outcome, and unparks the goroutine.
+    ///
     /// # Safety
-    /// `header` is that of a `Call<F, T>` that waits, and this is called once.
+    /// `header` belongs to a `Call<F, T>` that waits, and this is called once for it.
     unsafe fn run(header: NonNull<Header>) {
-        // SAFETY: it was made from the whole call, which stays until the unpark below.
+        // SAFETY: the pointer was made from the whole call, so it may be used for all of it, and
+        // the goroutine keeps the call alive until the unpark below.
         let call = unsafe { header.cast::<Self>().as_ref() };
-        // SAFETY: the stage is ours.
+        // SAFETY: from the submission to the unpark only the thread that runs the call accesses
+        // `stage`, and this thread runs it.
         let stage = unsafe { std::mem::replace(&mut *call.stage.get(), Stage::Running) };
         let Stage::Waiting(closure) = stage else {
             unreachable!("a call is run once");
         };
-        // What the closure leaves half-done is seen by the goroutine only, where the panic goes on.
+        // Unwind-safe: only the goroutine sees what a panicking closure leaves half-done, and the
+        // panic continues there.
         let outcome = panic::catch_unwind(AssertUnwindSafe(closure));
-        // SAFETY: as above.
+        // SAFETY: the goroutine accesses `stage` only after the unpark below, so this thread is
+        // still the only one that does.
         unsafe { *call.stage.get() = Stage::Ended(outcome) };
         let claimed = call.parker.claim();
         debug_assert!(claimed, "nobody else knows the parker");
-        // SAFETY: claimed, once. The call is not touched any more.
+        // SAFETY: this thread has claimed the parker, and unparks it once. It does not touch the
+        // call afterwards.
         unsafe { Parker::unpark(&raw const call.parker, Verdict::Done(0)) };
     }
 }

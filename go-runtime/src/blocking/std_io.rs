@@ -1,12 +1,12 @@
-//! `Read` and `Write` on the threads of the pool, for what wraps one of std's types. Each method is
-//! one call of the pool, of std's method of that name, which may know more than a loop over `read`
-//! would: a file's length, say.
+//! `Read` and `Write` on the threads of the pool, for wrappers of std's types. Each method is one
+//! call of the pool that runs std's method of the same name, which may know more than a loop over
+//! `read` would: a file's length, for instance.
 //!
-//! `blocking_io` returns when the call has ended, so buffers of any size and place are lent as they
-//! are. The traits are named in the calls so that they need not be imported where a macro is used.
+//! `blocking_io` returns after the call has ended, so buffers of any size are lent where they lie.
+//! The calls name their traits so that modules that use a macro need not import them.
 
-/// Implements `Read` for the type and its reference; `reads!(Type, owned)` for the type only, whose
-/// inner type does not read by reference.
+/// Implements `Read` for the type and its reference. `reads!(Type, owned)` implements it for the
+/// type only, for an inner type that does not read by reference.
 macro_rules! reads {
     ($name:ident) => { $crate::blocking::reads! { @methods shared $name } };
     ($name:ident, owned) => { $crate::blocking::reads! { @methods owned $name } };
@@ -42,8 +42,8 @@ macro_rules! reads {
 }
 pub(crate) use reads;
 
-/// Implements `Write` for the type and its reference, of something that has no buffer: there is
-/// nothing to flush.
+/// Implements `Write` for the type and its reference, for an inner type without a buffer: a flush
+/// does nothing.
 macro_rules! writes {
     ($name:ident) => {
         $crate::blocking::writes! { $name:

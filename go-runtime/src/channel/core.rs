@@ -91,7 +91,7 @@ impl<T> Core<T> {
         if self.capacity == Some(0) {
             self.lock.lock();
         } else {
-            self.lock.lock_patiently();
+            self.lock.lock_with_backoff();
         }
         Locked { core: self }
     }

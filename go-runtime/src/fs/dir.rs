@@ -1,5 +1,5 @@
-//! The entries of a directory. They are fetched some at a time, as one call of the pool each would
-//! cost more than the system's part.
+//! The entries of a directory. They are fetched in batches, because a call of the blocking pool for
+//! each entry would cost more than the system's part.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,10 +9,10 @@ use std::path::Path;
 
 use crate::blocking::blocking_io;
 
-/// Entries that are fetched by one call.
+/// Number of entries that one call of the pool fetches.
 const BATCH: usize = 64;
 
-/// The entries of a directory, in the system's order, without `.` and `..`.
+/// Returns the entries of a directory, in the system's order, without `.` and `..`.
 ///
 /// ```
 /// use go_runtime::{fs, go};
@@ -22,7 +22,7 @@ const BATCH: usize = 64;
 /// ```
 ///
 /// # Errors
-/// As [`std::fs::read_dir`].
+/// The errors of [`std::fs::read_dir`].
 pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     let path = path.as_ref();
     let entries = blocking_io(|| fs::read_dir(path))?;
@@ -32,9 +32,9 @@ pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     })
 }
 
-/// What [`read_dir`] returns.
+/// The iterator of [`read_dir`].
 pub struct ReadDir {
-    /// `None`: all are fetched.
+    /// `None` once all entries are fetched.
     entries: Option<fs::ReadDir>,
     fetched: VecDeque<io::Result<DirEntry>>,
 }

@@ -1,4 +1,5 @@
-//! A file that is open.
+//! Open files, and the options to open them with. Both types wrap std's; each operation is one call
+//! of the blocking pool.
 
 use std::fs::{self, FileTimes, Metadata, Permissions};
 use std::io::{self, Seek, SeekFrom};
@@ -10,8 +11,9 @@ use crate::blocking::{blocking_io, reads, writes};
 
 /// An open file: [`std::fs::File`], whose calls park the goroutine.
 ///
-/// It is closed when it is dropped, on the thread that drops it. What it has no method for, such as
-/// locks of files, std's has: `std::fs::File::from(file)`, in [`blocking`](crate::blocking()).
+/// Dropping it closes the file, on the thread that drops it. For operations that have no method
+/// here, such as file locks, use std's type in [`blocking`](crate::blocking()):
+/// `std::fs::File::from(file)`.
 ///
 /// ```
 /// use std::io::{Read, Seek, Write};
@@ -38,15 +40,15 @@ impl File {
     /// Opens a file to read it.
     ///
     /// # Errors
-    /// As [`std::fs::File::open`].
+    /// The errors of [`std::fs::File::open`].
     pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
         File::options().read(true).open(path)
     }
 
-    /// Opens a file to write it, empty; it is made if it is not there.
+    /// Opens a file for writing, and empties it; creates it if it does not exist.
     ///
     /// # Errors
-    /// As [`std::fs::File::create`].
+    /// The errors of [`std::fs::File::create`].
     pub fn create(path: impl AsRef<Path>) -> io::Result<File> {
         File::options()
             .write(true)
@@ -55,10 +57,10 @@ impl File {
             .open(path)
     }
 
-    /// Makes a file, to read and write it; one that is there is an error.
+    /// Creates a file, open for reading and writing; fails if the file exists.
     ///
     /// # Errors
-    /// As [`std::fs::File::create_new`].
+    /// The errors of [`std::fs::File::create_new`].
     pub fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
         File::options()
             .read(true)
@@ -67,41 +69,42 @@ impl File {
             .open(path)
     }
 
-    /// How to open one otherwise.
+    /// Returns options for opening a file in other ways.
     #[must_use]
     pub fn options() -> OpenOptions {
         OpenOptions::new()
     }
 
-    /// Waits until all that was written, and what the system knows of the file, is on the disk.
+    /// Blocks until all data that was written, and the file's metadata, are on the disk.
     ///
     /// # Errors
-    /// As [`std::fs::File::sync_all`]. This is where errors of writing show, and not in the drop.
+    /// The errors of [`std::fs::File::sync_all`]. Errors of earlier writes show here, and not when
+    /// the file is dropped.
     pub fn sync_all(&self) -> io::Result<()> {
         blocking_io(|| self.0.sync_all())
     }
 
-    /// Waits until all that was written is on the disk, with as much of what the system knows as it
-    /// takes to read it again.
+    /// Blocks until all data that was written is on the disk, together with the metadata that it
+    /// takes to read the data again.
     ///
     /// # Errors
-    /// As [`std::fs::File::sync_data`].
+    /// The errors of [`std::fs::File::sync_data`].
     pub fn sync_data(&self) -> io::Result<()> {
         blocking_io(|| self.0.sync_data())
     }
 
-    /// Cuts the file off at so many bytes, or fills it up with zeroes.
+    /// Sets the size of the file in bytes: cuts the file off, or extends it with zeros.
     ///
     /// # Errors
-    /// As [`std::fs::File::set_len`].
+    /// The errors of [`std::fs::File::set_len`].
     pub fn set_len(&self, size: u64) -> io::Result<()> {
         blocking_io(|| self.0.set_len(size))
     }
 
-    /// What the system knows of the file.
+    /// Returns the file's metadata.
     ///
     /// # Errors
-    /// As [`std::fs::File::metadata`].
+    /// The errors of [`std::fs::File::metadata`].
     pub fn metadata(&self) -> io::Result<Metadata> {
         blocking_io(|| self.0.metadata())
     }
@@ -109,31 +112,31 @@ impl File {
     /// Changes the file's permissions.
     ///
     /// # Errors
-    /// As [`std::fs::File::set_permissions`].
+    /// The errors of [`std::fs::File::set_permissions`].
     pub fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
         blocking_io(|| self.0.set_permissions(permissions))
     }
 
-    /// Changes the times that the system keeps of the file.
+    /// Changes the timestamps of the file.
     ///
     /// # Errors
-    /// As [`std::fs::File::set_times`].
+    /// The errors of [`std::fs::File::set_times`].
     pub fn set_times(&self, times: FileTimes) -> io::Result<()> {
         blocking_io(|| self.0.set_times(times))
     }
 
-    /// Changes the time of the last change.
+    /// Changes the time of the last modification.
     ///
     /// # Errors
-    /// As [`std::fs::File::set_modified`].
+    /// The errors of [`std::fs::File::set_modified`].
     pub fn set_modified(&self, time: SystemTime) -> io::Result<()> {
         self.set_times(FileTimes::new().set_modified(time))
     }
 
-    /// Another handle of the same open file: they share its position.
+    /// Returns another handle to the same open file; the handles share its position.
     ///
     /// # Errors
-    /// As [`std::fs::File::try_clone`].
+    /// The errors of [`std::fs::File::try_clone`].
     pub fn try_clone(&self) -> io::Result<File> {
         self.0.try_clone().map(File)
     }
@@ -141,8 +144,8 @@ impl File {
 
 reads!(File);
 
-// No buffer of ours is there to be flushed. What the system still has to write is
-// `File::sync_all`'s matter.
+// A flush does nothing: there is no buffer in this process. For data that the system has still to
+// write to the disk there is `File::sync_all`.
 writes!(File);
 
 impl Seek for &File {
@@ -169,14 +172,14 @@ impl From<File> for fs::File {
     }
 }
 
-/// For a child's `stdin`, `stdout` or `stderr`.
+/// Connects the file to a child's `stdin`, `stdout` or `stderr`.
 impl From<File> for Stdio {
     fn from(file: File) -> Stdio {
         file.0.into()
     }
 }
 
-/// How to open a [`File`]: [`std::fs::OpenOptions`].
+/// Options for opening a [`File`]: [`std::fs::OpenOptions`].
 ///
 /// ```
 /// use go_runtime::fs::OpenOptions;
@@ -197,7 +200,7 @@ macro_rules! options {
 }
 
 impl OpenOptions {
-    /// All are `false`.
+    /// Returns options that are all `false`.
     #[expect(clippy::new_without_default, reason = "as std's")]
     #[must_use]
     pub fn new() -> OpenOptions {
@@ -205,24 +208,25 @@ impl OpenOptions {
     }
 
     options! {
-        /// To read it.
+        /// Opens the file for reading.
         read;
-        /// To write it, from its beginning over what is there.
+        /// Opens the file for writing, from its beginning over the existing content.
         write;
-        /// To write at its end, wherever that is at each write.
+        /// Opens the file for appending: each write goes to the end that the file has at that
+        /// moment.
         append;
-        /// It is emptied.
+        /// Empties the file.
         truncate;
-        /// It is made if it is not there.
+        /// Creates the file if it does not exist.
         create;
-        /// It is made, and must not be there.
+        /// Creates the file; fails if it exists.
         create_new;
     }
 
     /// Opens the file.
     ///
     /// # Errors
-    /// As [`std::fs::OpenOptions::open`].
+    /// The errors of [`std::fs::OpenOptions::open`].
     pub fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();
         blocking_io(|| self.0.open(path)).map(File)
@@ -252,7 +256,7 @@ mod unix {
             blocking_io(|| self.0.write_at(buffer, offset))
         }
 
-        // std's own loops, as one call of the pool.
+        // std's own loop runs within one call of the pool.
         fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
             blocking_io(|| self.0.read_exact_at(buffer, offset))
         }

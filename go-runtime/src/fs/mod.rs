@@ -1,12 +1,13 @@
 //! Files: std's functions and types, whose calls run on the threads of
 //! [`blocking`](crate::blocking()).
 //!
-//! A file is always ready, says the system, and then takes its time: no wait for readiness helps,
-//! so each call takes a thread of the pool while it lasts, and parks the goroutine. The worker goes
-//! on with others. That costs some microseconds more than the call itself, so read and write files
-//! in pieces of some kilobytes at least: through [`BufReader`](std::io::BufReader) and
-//! [`BufWriter`](std::io::BufWriter), or as a whole ([`read`], [`write()`]). On a plain thread, and
-//! while a goroutine unwinds, the calls are std's and nothing else.
+//! The system reports a file as always ready, and then blocks the calling thread: waiting for
+//! readiness does not help. So each call occupies a thread of the pool while it lasts, and parks
+//! the goroutine; the worker runs other goroutines meanwhile. That adds some microseconds to the
+//! call itself, so read and write files in pieces of several kilobytes: through
+//! [`BufReader`](std::io::BufReader) and [`BufWriter`](std::io::BufWriter), or as a whole
+//! ([`read`], [`write()`]). On a plain thread, and while a goroutine unwinds, the calls are std's
+//! and nothing else.
 //!
 //! ```
 //! use std::io::{BufRead, BufReader, Write};
@@ -26,9 +27,9 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
-//! What is not here is std's: [`Metadata`], [`Permissions`], [`FileType`] and [`DirEntry`] are its
-//! types. A `DirEntry` asks the system again in `metadata`, on the caller's thread;
-//! [`symlink_metadata`] of its path parks.
+//! The types that are not defined here are std's: [`Metadata`], [`Permissions`], [`FileType`] and
+//! [`DirEntry`]. `DirEntry::metadata` makes a system call on the caller's thread;
+//! [`symlink_metadata`] of the entry's path parks the goroutine instead.
 
 mod dir;
 mod file;

@@ -1,4 +1,4 @@
-//! What runs, and the pipes to it.
+//! A running child process, and the pipes to it.
 
 use std::io;
 use std::process::{self, ExitStatus, Output, Stdio};
@@ -10,13 +10,13 @@ use crate::channel::Receiver;
 use crate::clock;
 use crate::{Builder, scope};
 
-/// A process that was started: [`std::process::Child`], whose waits park the goroutine.
+/// A child process: [`std::process::Child`], whose waits park the goroutine.
 ///
 /// Dropping it neither ends the process nor waits for it. Wait for each child in the end: until
-/// then the system keeps its number and its status.
+/// then the system keeps its process id and its status.
 ///
-/// A wait may have a deadline or a done channel. That it was given up neither ends the child nor
-/// loses its status:
+/// A wait may have a deadline or a done channel. Giving up a wait neither ends the child nor loses
+/// its status:
 ///
 /// ```
 /// # #[cfg(unix)] {
@@ -37,11 +37,11 @@ use crate::{Builder, scope};
 #[derive(Debug)]
 pub struct Child {
     process: Process,
-    /// The pipe to its standard input, if one was asked for.
+    /// The pipe to the child's standard input, if one was requested.
     pub stdin: Option<ChildStdin>,
-    /// The pipe from its standard output, if one was asked for.
+    /// The pipe from the child's standard output, if one was requested.
     pub stdout: Option<ChildStdout>,
-    /// The pipe from its standard error, if one was asked for.
+    /// The pipe from the child's standard error, if one was requested.
     pub stderr: Option<ChildStderr>,
 }
 
@@ -55,40 +55,42 @@ impl Child {
         }
     }
 
-    /// The number of the process.
+    /// Returns the process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// A handle that ends the process from elsewhere, while this one waits for it.
+    /// Returns a handle that can end the process from another goroutine while this one waits for
+    /// it.
     #[must_use]
     pub fn process(&self) -> Process {
         self.process.clone()
     }
 
-    /// Ends the process, by SIGKILL on Unix. It has to be waited for still.
+    /// Ends the process, with SIGKILL on Unix. The process still has to be waited for.
     ///
     /// # Errors
-    /// As [`std::process::Child::kill`]. That the process has ended already is none.
+    /// The errors of [`std::process::Child::kill`]. It is no error if the process has ended
+    /// already.
     pub fn kill(&self) -> io::Result<()> {
         self.process.kill()
     }
 
-    /// Returns how the process has ended, or `None` if it has not.
+    /// Returns how the process has ended, or `None` if it is still running.
     ///
     /// ```
     /// # #[cfg(unix)] {
     /// use go_runtime::process::{Command, Stdio};
     /// let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-    /// assert!(child.try_wait().unwrap().is_none()); // It waits for what we write.
+    /// assert!(child.try_wait().unwrap().is_none()); // `cat` waits for input.
     /// child.kill().unwrap();
     /// assert!(!child.wait().unwrap().success());
     /// # }
     /// ```
     ///
     /// # Errors
-    /// As [`std::process::Child::try_wait`].
+    /// The errors of [`std::process::Child::try_wait`].
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let status = self.process.try_wait()?;
         if status.is_none() {
@@ -97,11 +99,11 @@ impl Child {
         Ok(status)
     }
 
-    /// Closes the pipe to the child's standard input, lest both wait, and waits for the child's
-    /// end.
+    /// Closes the pipe to the child's standard input, so that the two processes do not wait for
+    /// each other, and waits for the child to end.
     ///
     /// # Errors
-    /// As [`std::process::Child::wait`].
+    /// The errors of [`std::process::Child::wait`].
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         match self.wait_until::<()>(None, None)? {
             Some(status) => Ok(status),
@@ -109,28 +111,30 @@ impl Child {
         }
     }
 
-    /// [`wait`](Self::wait) for at most `timeout`; `None` if the child has not ended by then.
+    /// Waits like [`wait`](Self::wait), for at most `timeout`. Returns `None` if the child has not
+    /// ended by then.
     ///
-    /// It closes the pipe to the child's standard input as well. A timeout beyond what an
+    /// This also closes the pipe to the child's standard input. A timeout beyond what an
     /// [`Instant`] can express is no limit.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// The errors of [`wait`](Self::wait).
     pub fn wait_timeout(&mut self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
         self.wait_until::<()>(clock::after(timeout), None)
     }
 
-    /// [`wait`](Self::wait) until `deadline`; `None` if the child has not ended by then.
+    /// Waits like [`wait`](Self::wait), until `deadline`. Returns `None` if the child has not ended
+    /// by then.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// The errors of [`wait`](Self::wait).
     pub fn wait_deadline(&mut self, deadline: Instant) -> io::Result<Option<ExitStatus>> {
         self.wait_until::<()>(Some(deadline), None)
     }
 
-    /// [`wait`](Self::wait) until `done` is closed, or has a message, which is not received; `None`
-    /// if that came first. If it is so from the beginning, the result is `None` even if the child
-    /// has ended.
+    /// Waits like [`wait`](Self::wait), until `done` is closed or has a message, which is not
+    /// received. Returns `None` if `done` came first. If `done` is ready from the beginning, the
+    /// result is `None` even if the child has ended.
     ///
     /// This is what Go's `exec.CommandContext` does:
     ///
@@ -149,7 +153,7 @@ impl Child {
     /// ```
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// The errors of [`wait`](Self::wait).
     pub fn wait_with<D>(&mut self, done: &Receiver<D>) -> io::Result<Option<ExitStatus>> {
         self.wait_until(None, Some(done))
     }
@@ -163,12 +167,12 @@ impl Child {
         self.process.wait_until(deadline, done)
     }
 
-    /// Closes the pipe to the child's standard input, reads what the child writes into its other
-    /// pipes, and waits for its end.
+    /// Closes the pipe to the child's standard input, reads the child's output from its other
+    /// pipes, and waits for it to end.
     ///
     /// # Errors
-    /// As [`std::process::Child::wait_with_output`]; and if there is no memory for the goroutine
-    /// that reads one of two pipes.
+    /// The errors of [`std::process::Child::wait_with_output`], and an error if there is no memory
+    /// for the goroutine that reads one of two pipes.
     pub fn wait_with_output(mut self) -> io::Result<Output> {
         drop(self.stdin.take());
         let (out, err) = (self.stdout.take(), self.stderr.take());
@@ -190,13 +194,13 @@ impl Child {
     }
 }
 
-/// Reads to the end of a pipe, whose other end keeps blocking: only this end is made non-blocking.
+/// Reads to the end of a pipe. Only this end becomes non-blocking; the child's end stays blocking.
 #[cfg(unix)]
 fn read_all(pipe: impl Into<std::os::fd::OwnedFd>) -> io::Result<Vec<u8>> {
     use io::Read;
     let pipe = crate::net::Fd::new(io::PipeReader::from(pipe.into()))?;
     let mut all = Vec::new();
-    // What was read before the pipe was found empty stays in `all`.
+    // Data that was read before the pipe was found empty stays in `all`.
     pipe.read_with(|mut pipe| pipe.read_to_end(&mut all))?;
     Ok(all)
 }
@@ -214,7 +218,7 @@ macro_rules! pipes {
         #[derive(Debug)]
         pub struct $name(process::$name);
 
-        /// For another command's `stdin`, `stdout` or `stderr`.
+        /// Connects the pipe to another command's `stdin`, `stdout` or `stderr`.
         impl From<$name> for Stdio {
             fn from(pipe: $name) -> Stdio {
                 pipe.0.into()
@@ -244,8 +248,8 @@ macro_rules! pipes {
 }
 
 pipes! {
-    /// The pipe to a child's standard input. Dropping it closes it, which is the end of what the
-    /// child reads.
+    /// The pipe to a child's standard input. Dropping it closes it: the child then reads the end of
+    /// its input.
     ChildStdin;
     /// The pipe from a child's standard output.
     ChildStdout;

@@ -1,4 +1,4 @@
-//! What is to be run.
+//! The builder of child processes.
 
 use std::ffi::OsStr;
 use std::io;
@@ -11,18 +11,19 @@ use crate::blocking::blocking_io;
 
 /// A program, and how to start it: [`std::process::Command`], whose waits park the goroutine.
 ///
-/// What it has no method for, std's and the extensions of std's are reached by
+/// Settings without a method here, and those of std's extension traits, are reached through
 /// [`as_mut`](AsMut::as_mut).
 #[derive(Debug)]
 pub struct Command(process::Command);
 
 impl Command {
-    /// For the program of this name, which is looked for in `PATH` if there is no slash in it.
+    /// Creates a command for this program, which is searched for in `PATH` if the name contains no
+    /// slash.
     pub fn new(program: impl AsRef<OsStr>) -> Command {
         Command(process::Command::new(program))
     }
 
-    /// Adds an argument. No shell sees it.
+    /// Adds an argument. No shell interprets it.
     pub fn arg(&mut self, arg: impl AsRef<OsStr>) -> &mut Command {
         self.0.arg(arg);
         self
@@ -49,67 +50,67 @@ impl Command {
         self
     }
 
-    /// The child does not get this environment variable.
+    /// Removes an environment variable from the child's environment.
     pub fn env_remove(&mut self, key: impl AsRef<OsStr>) -> &mut Command {
         self.0.env_remove(key);
         self
     }
 
-    /// The child gets no environment variables but those set after this.
+    /// Clears the child's environment: the child gets only variables that are set after this call.
     pub fn env_clear(&mut self) -> &mut Command {
         self.0.env_clear();
         self
     }
 
-    /// The directory that the child starts in.
+    /// Sets the directory that the child starts in.
     pub fn current_dir(&mut self, directory: impl AsRef<Path>) -> &mut Command {
         self.0.current_dir(directory);
         self
     }
 
-    /// The child's standard input. Without this: the caller's for `spawn` and `status`, nothing for
-    /// `output`.
+    /// Sets the child's standard input. The default is the caller's for `spawn` and `status`, and
+    /// nothing for `output`.
     pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Command {
         self.0.stdin(stdin);
         self
     }
 
-    /// The child's standard output. Without this: the caller's for `spawn` and `status`, a pipe for
-    /// `output`.
+    /// Sets the child's standard output. The default is the caller's for `spawn` and `status`, and
+    /// a pipe for `output`.
     pub fn stdout(&mut self, stdout: impl Into<Stdio>) -> &mut Command {
         self.0.stdout(stdout);
         self
     }
 
-    /// The child's standard error. Without this: as for `stdout`.
+    /// Sets the child's standard error. The defaults are those of `stdout`.
     pub fn stderr(&mut self, stderr: impl Into<Stdio>) -> &mut Command {
         self.0.stderr(stderr);
         self
     }
 
-    /// Starts it.
+    /// Starts the child.
     ///
     /// # Errors
-    /// As [`std::process::Command::spawn`]: there is no such program, say.
+    /// The errors of [`std::process::Command::spawn`], for instance if the program does not exist.
     pub fn spawn(&mut self) -> io::Result<Child> {
         starter::start(&mut self.0).map(Child::new)
     }
 
-    /// Starts it, waits for its end, and returns what it wrote. That takes a thread of the pool for
-    /// [`blocking`](crate::blocking()) calls meanwhile; [`spawn`](Self::spawn) with two
-    /// [pipes](Stdio::piped) and [`wait_with_output`](Child::wait_with_output) take none.
+    /// Starts the child, waits for it to end, and returns its output. This occupies a thread of the
+    /// pool for [`blocking`](crate::blocking()) calls meanwhile; [`spawn`](Self::spawn) with two
+    /// [pipes](Stdio::piped) and [`wait_with_output`](Child::wait_with_output) occupies none.
     ///
     /// # Errors
-    /// As [`std::process::Command::output`]. A child that fails is none: look at
+    /// The errors of [`std::process::Command::output`]. A child that fails is no error: check
     /// [`Output::status`].
     pub fn output(&mut self) -> io::Result<Output> {
         blocking_io(|| self.0.output())
     }
 
-    /// Starts it, and waits for its end.
+    /// Starts the child, and waits for it to end.
     ///
     /// # Errors
-    /// As [`std::process::Command::status`]. A child that fails is none.
+    /// The errors of [`std::process::Command::status`]. A child that fails is no error.
     pub fn status(&mut self) -> io::Result<ExitStatus> {
         self.spawn()?.wait()
     }

@@ -1,12 +1,13 @@
-//! The end of a child: how it is awaited, and how it is brought about without hitting another
-//! process.
+//! Waiting for a child and signaling it, without ever signaling another process.
 //!
-//! The number of a process is free for another one as soon as its parent has waited for it. Code
-//! that signals by number must therefore know that this has not happened. On Linux 5.3 and newer a
-//! pidfd stands for the process itself: it is polled like a socket, so the wait takes no thread,
-//! and a signal through it reaches this process or none. Elsewhere all that uses the number is
-//! under one lock: `try_wait`, which frees it, and `kill`. Neither blocks. The wait then asks
-//! `try_wait` after pauses.
+//! The system may reuse a process id as soon as the parent has waited for the process. Code that
+//! signals by id must therefore know that this has not happened.
+//!
+//! - On Linux 5.3 and newer a pidfd stands for the process itself (pidfd_open(2)): the poller
+//!   watches it like a socket, so a wait occupies no thread, and a signal through it reaches this
+//!   process or none.
+//! - Elsewhere one lock guards everything that uses the id: `try_wait`, which frees the id, and
+//!   `kill`. Neither blocks. A wait then polls `try_wait` with growing pauses.
 
 use std::fmt;
 use std::io;
@@ -26,22 +27,22 @@ use {
     std::os::fd::OwnedFd,
 };
 
-/// The first pause of a wait without a pidfd.
+/// The first pause of a wait that has no pidfd; each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// A handle on a child process, to end it from elsewhere while [`Child::wait`](super::Child::wait)
-/// waits for it.
+/// A handle to a child process, to end it from another goroutine while
+/// [`Child::wait`](super::Child::wait) waits for it.
 ///
 /// Clones stand for the same process. A handle never reaches another process: once the child has
-/// been waited for, and its number may be another process's, nothing is sent.
+/// been waited for, and its process id may have been reused, no signal is sent.
 ///
 /// ```
 /// # #[cfg(unix)] {
 /// use go_runtime::{go, process::{Command, Stdio}};
 ///
 /// let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-/// let input = child.stdin.take(); // `cat` waits for it.
+/// let input = child.stdin.take(); // `cat` waits for input.
 /// let process = child.process();
 /// let waiting = go!(move || child.wait());
 /// process.kill().unwrap();
@@ -62,31 +63,32 @@ impl Process {
     pub(super) fn new(child: Child) -> Process {
         Process(Arc::new(Shared {
             id: child.id(),
-            // Before anything can wait for the child, so the number is still its own.
+            // No wait for the child can have begun, so the id still belongs to the child.
             #[cfg(any(target_os = "linux", target_os = "android"))]
             pidfd: Pid::from_raw(child.id().cast_signed())
                 .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
-                // Nothing ever reads from it.
+                // A pidfd is never read from, so it need not be non-blocking.
                 .map(Fd::of_non_blocking),
             child: Mutex::new(child),
         }))
     }
 
     fn child(&self) -> MutexGuard<'_, Child> {
-        // Nothing panics under the lock, nor blocks.
+        // No code under this lock panics or blocks, so a poisoned lock guards consistent data.
         self.0.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of the process. It may be another one's when this one has been waited for.
+    /// Returns the process id. It may belong to another process once this one has been waited for.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.0.id
     }
 
-    /// Ends the process, by SIGKILL on Unix. It has to be waited for still.
+    /// Ends the process, with SIGKILL on Unix. The process still has to be waited for.
     ///
     /// # Errors
-    /// As [`std::process::Child::kill`]. That the process has ended already is none.
+    /// The errors of [`std::process::Child::kill`]. It is no error if the process has ended
+    /// already.
     pub fn kill(&self) -> io::Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if let Some(pidfd) = &self.0.pidfd {
@@ -95,11 +97,11 @@ impl Process {
         self.child().kill()
     }
 
-    /// Sends a signal, [`SIGTERM`](crate::signal::SIGTERM) for instance.
+    /// Sends a signal, for instance [`SIGTERM`](crate::signal::SIGTERM).
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the signal has no name, and the system's.
-    /// That the process has ended already is none.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the signal has no name, and the system's
+    /// errors. It is no error if the process has ended already.
     ///
     /// ```
     /// use go_runtime::{process::{Command, Stdio}, signal::SIGTERM};
@@ -122,7 +124,7 @@ impl Process {
             return send(pidfd, named);
         }
         let mut child = self.child();
-        // Asked under the lock, so nothing frees the number between the answer and the signal.
+        // The lock is held from this check to the signal, so no `try_wait` frees the id in between.
         match rustix::process::Pid::from_raw(self.0.id.cast_signed()) {
             Some(pid) if child.try_wait()?.is_none() => {
                 Ok(rustix::process::kill_process(pid, named)?)
@@ -131,14 +133,14 @@ impl Process {
         }
     }
 
-    /// How the process has ended, or `None` if it has not. std remembers the answer, so it may be
-    /// asked again.
+    /// Returns how the process has ended, or `None` if it is still running. std remembers the
+    /// status, so the call may be repeated.
     pub(super) fn try_wait(&self) -> io::Result<Option<ExitStatus>> {
         self.child().try_wait()
     }
 
-    /// Waits for the end of the process, for one caller at a time; `None` if `deadline` or `done`
-    /// came first.
+    /// Waits until the process has ended. There may be one caller at a time. Returns `None` if
+    /// `deadline` or `done` came first.
     pub(super) fn wait_until<D>(
         &self,
         deadline: Option<Instant>,
@@ -167,15 +169,15 @@ impl Process {
                 Err(error) if error.kind() == io::ErrorKind::TimedOut || is_done(&error) => {
                     return Ok(None);
                 }
-                // It cannot be polled for, as there is no descriptor left for a poller; or
-                // `try_wait` says so again.
+                // The pidfd cannot be polled, because the process has no descriptor left for a
+                // poller; or `try_wait` has failed, and fails again below.
                 Err(_) => {}
             }
         }
         self.ask_until(deadline, done)
     }
 
-    /// [`wait_until`](Self::wait_until) without a pidfd.
+    /// Waits like [`wait_until`](Self::wait_until), without a pidfd: polls `try_wait`.
     fn ask_until<D>(
         &self,
         deadline: Option<Instant>,
@@ -200,7 +202,7 @@ impl Process {
                 Some(done) => {
                     let mut select = Select::new();
                     select.recv(done);
-                    // The loop looks at both.
+                    // The loop checks both `done` and the child, whichever of them ended the wait.
                     let _ = select.ready_deadline(next);
                 }
             }
@@ -229,7 +231,7 @@ mod tests {
     use super::*;
     use std::process::{Command, Stdio};
 
-    /// As on a kernel that has no pidfds.
+    /// Creates a process handle as on a kernel without pidfds.
     fn without_pidfd() -> io::Result<(Process, Option<std::process::ChildStdin>)> {
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
         let input = child.stdin.take();
@@ -273,7 +275,7 @@ mod tests {
             }
             let status = process.wait_until::<()>(None, None)?;
             assert_eq!(status.and_then(|status| status.signal()), Some(number));
-            // Its number is free, and nothing is sent to whatever has it now.
+            // The id is free, and no signal is sent to a process that may have it now.
             process.signal(crate::signal::SIGTERM)?;
         }
         Ok(())

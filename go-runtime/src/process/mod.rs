@@ -1,4 +1,4 @@
-//! Child processes: std's `Command` and `Child`, whose waits park the goroutine. And the end of
+//! Child processes: std's `Command` and `Child`, whose waits park the goroutine. Also the end of
 //! this process: [`exit`].
 //!
 //! ```
@@ -23,25 +23,26 @@
 //! # }
 //! ```
 //!
-//! A wait may have a [timeout](Child::wait_timeout), a [deadline](Child::wait_deadline) or a [done
-//! channel](Child::wait_with), and a [handle](Child::process) ends the child from another goroutine
-//! meanwhile.
+//! A wait may have a [timeout](Child::wait_timeout), a [deadline](Child::wait_deadline) or a
+//! [done channel](Child::wait_with), and another goroutine can end the child meanwhile through a
+//! [handle](Child::process).
 //!
-//! On Linux 5.3 and newer the wait for a child's end takes no thread, and a signal never meets
-//! another process that has got the same number. Elsewhere the wait asks the system every 20 ms.
-//! What a child writes is read on the threads of the pool for [`blocking`](crate::blocking()) calls
-//! (`GOBLOCKING` is their number at most), except by [`wait_with_output`](Child::wait_with_output),
-//! which needs none.
+//! On Linux 5.3 and newer a wait for a child occupies no thread, and a signal never reaches another
+//! process that has got the same process id. Elsewhere the wait polls the system, every 20 ms in
+//! the long run. A child's output is read on the threads of the pool for
+//! [`blocking`](crate::blocking()) calls (`GOBLOCKING` is their maximum number), except by
+//! [`wait_with_output`](Child::wait_with_output), which needs none.
 //!
 //! # Which thread starts a child
 //!
-//! Linux ties some things to the thread that has forked, and not to the process: `PR_SET_PDEATHSIG`
-//! ends the child when that thread ends. For goroutines children are started by threads that last
-//! as long as the process. There are as many of these as workers, at most, plus as many as have
-//! ever been held at a time: while a start is slow, since its program lies on a slow file system or
-//! its `pre_exec` waits, others get another thread after 10 ms (up to `GOBLOCKING`). A child that
-//! is started on a plain thread is that thread's, as with std; and [`Command::output`] starts its
-//! child on the thread of the pool that then waits for it.
+//! Linux ties some properties of a child to the thread that forked it, and not to the process:
+//! `PR_SET_PDEATHSIG` ends the child when that thread ends. For goroutines, children are therefore
+//! started by threads that live as long as the process. Their number is at most the number of
+//! workers, plus the largest number of starts that were ever slow at the same time: while a start
+//! is slow, because its program lies on a slow file system or its `pre_exec` waits, other starts
+//! get another thread after 10 ms (up to `GOBLOCKING`). A child that is started on a plain thread
+//! is tied to that thread, as with std; and [`Command::output`] starts its child on the thread of
+//! the pool that then waits for it.
 
 mod child;
 mod command;

@@ -1,18 +1,24 @@
-//! The threads that start children for goroutines. They last as long as the process.
+//! The threads that start children for goroutines. They live as long as the process.
 //!
-//! Linux ties some things to the *thread* that forked: `PR_SET_PDEATHSIG` kills the child when that
-//! thread ends. The threads of the pool for blocking calls end when they are idle, so children are
-//! started here instead.
+//! Linux ties some properties of a child to the *thread* that forked it: `PR_SET_PDEATHSIG` kills
+//! the child when that thread ends. The threads of the blocking pool end when they are idle, so
+//! children are started here instead.
 //!
-//! A start may block for long: the program lies on a slow file system, or a `pre_exec` waits for
-//! something. Other starts must not wait behind it for ever, because it may be one of those that it
-//! waits for. So there are several threads. As many as there are workers are made as they are
-//! needed, and another one whenever no order has been taken for [`PATIENCE`] while a caller waits;
-//! the ceiling is that of blocking calls (`GOBLOCKING`). Since none of them ever ends, their number
-//! stays at what the slowest starts have needed.
+//! ```text
+//!   goroutine --- orders (rendezvous) ---> go-starter thread: fork, exec
+//!       ^                                        |
+//!       +----------- reply (capacity 1) ---------+
+//! ```
 //!
-//! A command travels to the thread and back by value, over the crate's own channels: nothing is
-//! lent, so nothing here is `unsafe`.
+//! A start may block for long: the program lies on a slow file system, or a `pre_exec` waits. Other
+//! starts must not queue behind it forever, because its `pre_exec` may wait for one of them. So
+//! there are several threads: first as many as workers, created on demand, and then another one
+//! whenever no order has been taken for [`PATIENCE`] while a caller waits, up to the limit of
+//! blocking calls (`GOBLOCKING`). No thread ever ends, so their number stays at what the slowest
+//! starts have needed.
+//!
+//! A command moves to the thread and back by value, over the crate's own channels. Nothing is
+//! borrowed across threads, so nothing here is `unsafe`.
 
 use std::io;
 use std::mem;
@@ -27,24 +33,25 @@ use crate::channel::{Receiver, Sender, bounded};
 use crate::goroutine::may_switch;
 use crate::sched::{Runtime, Worker};
 
-/// How long all threads may be busy with the same starts before another thread is made. A start
-/// takes about a millisecond as a rule.
+/// How long all threads may be busy with the same starts before another thread is created. A start
+/// usually takes about a millisecond.
 const PATIENCE: Duration = Duration::from_millis(10);
 
-/// A command to start, and where the result goes.
+/// A command to start, and the channel for the result.
 struct Order {
     command: Command,
     reply: Sender<Reply>,
 }
 
-/// The command comes back with the result.
+/// The result of an order; the command comes back with it.
 type Reply = (Command, thread::Result<io::Result<Child>>);
 
 struct Starters {
-    /// A rendezvous: an order that has been sent has a thread.
+    /// A rendezvous channel: an order that has been sent has been taken by a thread.
     orders: Sender<Box<Order>>,
     taken: Receiver<Box<Order>>,
-    /// Changes whenever an order is taken, and when a thread is made because none was.
+    /// Changes whenever an order is taken, and when a caller creates a thread because none was
+    /// taken.
     progress: AtomicUsize,
     threads: Mutex<usize>,
 }
@@ -59,13 +66,14 @@ static STARTERS: LazyLock<Starters> = LazyLock::new(|| {
     }
 });
 
-/// Starts the command on a thread that lasts, and parks the goroutine meanwhile.
+/// Starts the command on a thread that lives as long as the process, and parks the goroutine
+/// meanwhile.
 ///
 /// On a plain thread, and in a goroutine that unwinds, the calling thread starts it, as with std.
-/// (A goroutine's worker lasts as well.)
+/// (A goroutine's worker also lives as long as the process.)
 ///
 /// # Errors
-/// The command's; or there is no thread, and none can be made.
+/// The command's error, or that there is no thread and none can be created.
 pub(super) fn start(command: &mut Command) -> io::Result<Child> {
     if Worker::current().is_none() || !may_switch() {
         return command.spawn();
@@ -91,10 +99,10 @@ pub(super) fn start(command: &mut Command) -> io::Result<Child> {
 }
 
 impl Starters {
-    /// Waits until a thread has taken the order.
+    /// Blocks until a thread has taken the order.
     ///
     /// # Errors
-    /// There is no thread, and none can be made. The order comes back.
+    /// There is no thread, and none can be created. The order comes back.
     fn submit(&'static self, order: Box<Order>) -> Result<(), (Box<Order>, io::Error)> {
         let runtime = Runtime::get();
         let mut order = match self.orders.try_send(order) {
@@ -116,7 +124,7 @@ impl Starters {
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             );
-            // Of all callers that have waited so long only one makes a thread.
+            // Of all callers that have waited this long, only one creates a thread.
             if stalled.is_ok()
                 && let Err(error) = self.add_thread(runtime.blocking_threads())
             {
@@ -125,10 +133,10 @@ impl Starters {
         }
     }
 
-    /// Makes another thread, unless there are `most`.
+    /// Creates another thread, unless there are `most` already.
     ///
     /// # Errors
-    /// There is none, and none can be made.
+    /// There is no thread, and none can be created.
     fn add_thread(&'static self, most: usize) -> io::Result<()> {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if *threads >= most {
@@ -139,7 +147,7 @@ impl Starters {
             .spawn(|| self.work());
         match made {
             Ok(_) => *threads += 1,
-            // One of the others will come to the order.
+            // One of the existing threads will take the order.
             Err(_) if *threads > 0 => {}
             Err(error) => return Err(error),
         }
@@ -147,12 +155,12 @@ impl Starters {
     }
 
     fn work(&self) {
-        // The sender is in the same static, so this never ends.
+        // Loops forever: the sender lives in the same static.
         while let Ok(order) = self.taken.recv() {
             self.progress.fetch_add(1, Ordering::Relaxed);
             let Order { mut command, reply } = *order;
             let started = panic::catch_unwind(AssertUnwindSafe(|| command.spawn()));
-            // The caller waits for it.
+            // The caller always waits for the reply, and the channel has room for it.
             let _ = reply.send((command, started));
         }
     }

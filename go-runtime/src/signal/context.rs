@@ -1,4 +1,4 @@
-//! Contexts that signals end.
+//! Contexts that end when a signal arrives.
 
 use std::error::Error;
 use std::fmt;
@@ -8,12 +8,13 @@ use super::delivery::{self, Listener};
 use super::{Signal, check};
 use crate::context::{Cancel, Context};
 
-/// Derives a context that also ends when one of these signals comes; its [`cause`](Context::cause)
-/// is then a [`SignalError`]. Go's `signal.NotifyContext`.
+/// Derives a context that also ends when one of these signals arrives; its
+/// [`cause`](Context::cause) is then a [`SignalError`]. Go's `signal.NotifyContext`.
 ///
-/// The signals are caught until the [`Cancel`] is used or dropped, or `ctx` ends, or nobody has the
-/// context any more, and not just until the first has come. So a program that takes its time to end
-/// should drop the `Cancel` as soon as it knows: then a second Ctrl-C ends it at once.
+/// The signals are caught until the [`Cancel`] is used or dropped, `ctx` ends, or the last
+/// reference to the context is dropped, and not just until the first signal. So a program that
+/// takes time to shut down should drop the `Cancel` when its shutdown begins: a second Ctrl-C then
+/// ends it at once.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,15 +32,16 @@ use crate::context::{Cancel, Context};
 /// ```
 ///
 /// # Errors
-/// As [`notify`](super::notify).
+/// The errors of [`notify`](super::notify).
 pub fn notify_context(ctx: &Context, signals: &[Signal]) -> io::Result<(Context, Cancel)> {
     check(signals)?;
-    // Two contexts: a signal ends the inner one only, so that it can be seen when the outer one is
-    // let go.
+    // Two contexts: a signal ends only the inner one, so that the end of the outer one shows that
+    // the user has released the signals.
     let (outer, cancel) = ctx.with_cancel();
     let (inner, end) = outer.with_cancel_cause();
     let listener = Listener::Context {
-        // (It does not keep the context: one that nobody has any more lets go as well.)
+        // (A weak handle: a context without other references is dropped, and then releases the
+        // signals.)
         end: end.downgrade(),
         released: outer.done().clone(),
     };
@@ -47,7 +49,7 @@ pub fn notify_context(ctx: &Context, signals: &[Signal]) -> io::Result<(Context,
     Ok((inner, cancel))
 }
 
-/// What a context of [`notify_context`] has ended for: a signal.
+/// The cause of a context that [`notify_context`] has derived and a signal has ended.
 ///
 /// ```
 /// use go_runtime::{context, signal::{Signal, SignalError}};
@@ -64,7 +66,7 @@ pub struct SignalError {
 }
 
 impl SignalError {
-    /// The one that came first.
+    /// Returns the signal that arrived first.
     pub fn signal(&self) -> Signal {
         self.signal
     }

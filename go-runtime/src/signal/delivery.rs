@@ -1,12 +1,20 @@
-//! How a signal gets from the handler to the channels.
+//! Delivery of a signal from the handler to channels and contexts.
 //!
-//! A handler may do next to nothing: ours sets the signal's bit in `PENDING` and writes a byte to a
-//! socket, and so wakes a thread that sends to the channels, and cancels the contexts. (A goroutine
-//! that did it might wait behind one that computes.) The thread and the handlers stay once they are
-//! there. Whether anybody still asks for a signal is seen when the signal comes: if nobody does,
-//! the thread carries out the default action.
+//! A signal handler may do very little (signal-safety(7)). This one sets the signal's bit in
+//! `PENDING` and writes a byte to a socket; that wakes a thread, which sends to the channels and
+//! cancels the contexts.
 //!
-//! The lock guards the list of those who ask. They are told without it, since that runs wakers.
+//! ```text
+//!   signal --> handler                 --> go-signal thread
+//!              PENDING |= bit              takes PENDING,
+//!              write(wake)                 notifies the listeners
+//! ```
+//!
+//! A goroutine in place of the thread might be queued behind one that computes. The thread and the
+//! handlers are never removed. When a signal arrives and no listener asks for it any more, the
+//! thread carries out the default action.
+//!
+//! The lock guards the list of listeners. They are notified without it, because that runs wakers.
 
 use std::io::{self, Read};
 use std::mem::{self, MaybeUninit};
@@ -24,8 +32,8 @@ use super::{Signal, SignalError};
 use crate::channel::{Receiver, Sender};
 use crate::context::WeakCancel;
 
-/// The signals that have come and have not been delivered: a bit for each number, all of which are
-/// below 64.
+/// The signals that have arrived and have not been delivered: a bit for each number, all of which
+/// are below 64.
 static PENDING: AtomicU64 = AtomicU64::new(0);
 
 static DELIVERY: Mutex<Delivery> = Mutex::new(Delivery {
@@ -36,22 +44,22 @@ static DELIVERY: Mutex<Delivery> = Mutex::new(Delivery {
 });
 
 struct Delivery {
-    /// Where a handler writes to wake the thread; there is a thread if there is this. It is never
-    /// closed.
+    /// The descriptor that a handler writes to, to wake the thread. `Some` if the thread exists; it
+    /// is never closed.
     wake: Option<RawFd>,
-    /// The signals that have our handler.
+    /// The signals that have this module's handler.
     caught: u64,
-    /// Those of them for which there was no handler before us, nor were they ignored.
+    /// Those of `caught` that had neither a handler nor `SIG_IGN` before.
     default_actions: u64,
-    /// With the signals that each asks for.
+    /// The listeners, each with the set of its signals.
     listeners: Vec<(u64, Listener)>,
 }
 
-/// One who asks for signals.
+/// A channel or a context that is notified of signals.
 #[derive(Clone)]
 pub(super) enum Listener {
     Channel(Sender<Signal>),
-    /// A signal ends one context; the other one's done channel says that it is over.
+    /// A signal ends the context through `end`; `released` is closed when the user has given it up.
     Context {
         end: WeakCancel,
         released: Receiver<()>,
@@ -59,7 +67,7 @@ pub(super) enum Listener {
 }
 
 impl Listener {
-    /// Whether it does not ask any more. It runs nobody's code.
+    /// Returns whether this listener no longer wants signals. It runs no user code.
     fn is_gone(&self) -> bool {
         match self {
             Listener::Channel(sender) => sender.is_closed(),
@@ -69,7 +77,7 @@ impl Listener {
 
     fn tell(&self, signal: Signal) {
         match self {
-            // It is dropped where there is no room.
+            // A full channel drops the signal.
             Listener::Channel(sender) => drop(sender.try_send(signal)),
             Listener::Context { end, .. } => end.cancel(SignalError { signal }),
         }
@@ -84,12 +92,13 @@ fn lock() -> MutexGuard<'static, Delivery> {
     DELIVERY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Has the listener told of these signals, all of which can be caught.
+/// Registers the listener for these signals, all of which can be caught.
 pub(super) fn subscribe(signals: &[Signal], listener: Listener) -> io::Result<()> {
     let mut delivery = lock();
     let wake = delivery.start()?;
     for signal in signals {
-        // Should a later one fail, the earlier ones have no listener, and do what they always did.
+        // If a later signal fails, the earlier ones have a handler but no listener: they keep their
+        // default action.
         delivery.catch(*signal, wake)?;
     }
     let gone = delivery.take_gone();
@@ -101,13 +110,14 @@ pub(super) fn subscribe(signals: &[Signal], listener: Listener) -> io::Result<()
 }
 
 impl Delivery {
-    /// Starts the thread, if that has not been done.
+    /// Starts the thread, unless it exists.
     fn start(&mut self) -> io::Result<RawFd> {
         if let Some(wake) = self.wake {
             return Ok(wake);
         }
         let (ours, theirs) = UnixStream::pair()?;
-        // A handler must not wait. If there is no room, there are bytes enough to wake the thread.
+        // A handler must not block. If the socket is full, it holds enough bytes to wake the
+        // thread.
         theirs.set_nonblocking(true)?;
         thread::Builder::new()
             .name("go-signal".into())
@@ -127,12 +137,13 @@ impl Delivery {
         let before = action(number)?;
         let handler = move || {
             PENDING.fetch_or(bit, Ordering::SeqCst);
-            // SAFETY: writes a byte that is there to a descriptor that is never closed.
+            // SAFETY: the buffer is a live array of one byte, and `wake` is never closed (`start`
+            // has forgotten its owner), so `write` reads valid memory and cannot hit a reused
+            // descriptor.
             unsafe { libc::write(wake, [0_u8].as_ptr().cast(), 1) };
         };
-        // SAFETY: an atomic operation and `write` are allowed in a handler (signal-safety(7));
-        // `errno` is kept by the crate, which also sees to it that the handler before is called
-        // first.
+        // SAFETY: an atomic operation and `write` are async-signal-safe (signal-safety(7)). The
+        // crate (signal-hook) preserves `errno` and calls the previous handler first.
         unsafe { low_level::register(number, handler) }?;
         self.caught |= bit;
         if before.sa_sigaction == libc::SIG_DFL {
@@ -142,7 +153,7 @@ impl Delivery {
         Ok(())
     }
 
-    /// Takes out those who are gone, for the caller to drop without the lock.
+    /// Removes the listeners that are gone, for the caller to drop without the lock.
     fn take_gone(&mut self) -> Vec<(u64, Listener)> {
         let all = mem::take(&mut self.listeners);
         let (gone, there) = all
@@ -153,28 +164,30 @@ impl Delivery {
     }
 }
 
-/// What the signal does now.
+/// Returns the signal's current action.
 fn action(number: i32) -> io::Result<libc::sigaction> {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: asks only.
+    // SAFETY: with a null new action `sigaction` only queries, and writes to `action`, which is a
+    // valid place for it.
     if unsafe { libc::sigaction(number, ptr::null(), action.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: written, as the call has succeeded.
+    // SAFETY: the call has succeeded, so it has initialized `action`.
     Ok(unsafe { action.assume_init() })
 }
 
-/// Has the handler run on the thread's signal stack, as it may be a goroutine that is interrupted,
-/// on the last bytes of its own; and undisturbed. A thread's signal stack has room for the
-/// registers of two or three handlers that interrupt each other, as signals that come together do;
-/// the system ends the process where it has not.
+/// Makes the handler run on the thread's signal stack, and with other signals blocked. The
+/// interrupted code may be a goroutine with only a few bytes left on its own stack. Signals that
+/// arrive together would otherwise interrupt each other's handlers; a signal stack has room for the
+/// registers of two or three handlers, and the system ends the process when it overflows.
 fn use_signal_stack(number: i32) {
     let Ok(mut action) = action(number) else {
         return;
     };
     action.sa_flags |= libc::SA_ONSTACK;
-    // SAFETY: writes to the set only, and knows the signals. (Faults are let through: one that is
-    // blocked ends the process without a word.)
+    // SAFETY: both functions write only to the set, which is a field of a valid `sigaction`, and
+    // these signal numbers exist. (Faults stay unblocked, because a blocked fault ends the process
+    // without a message.)
     unsafe {
         libc::sigfillset(&mut action.sa_mask);
         for fault in [
@@ -189,18 +202,19 @@ fn use_signal_stack(number: i32) {
             libc::sigdelset(&mut action.sa_mask, fault);
         }
     }
-    // SAFETY: the handler that is there, which does not care about its stack. (std and the runtime
-    // give their threads signal stacks; on a thread without one the flag means nothing.)
+    // SAFETY: this re-installs the existing handler, which does not depend on the stack that it
+    // runs on, with changed flags. (std and the runtime give their threads signal stacks; on a
+    // thread without one the flag has no effect.)
     unsafe { libc::sigaction(number, &action, ptr::null_mut()) };
 }
 
-/// The thread.
+/// The body of the thread.
 fn run(mut woken: UnixStream) {
     let mut bytes = [0; 64];
     loop {
         match woken.read(&mut bytes) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            // The other end is never closed.
+            // Unreachable in practice: the other end is never closed.
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
@@ -227,7 +241,7 @@ fn deliver(signal: Signal) {
             continue;
         }
         heard = true;
-        // A waker that panics is the task's own business.
+        // A waker that panics concerns only the task that it belongs to.
         let told = panic::catch_unwind(AssertUnwindSafe(|| listener.tell(signal)));
         if let Err(payload) = told {
             mem::forget(payload);
@@ -243,13 +257,15 @@ fn deliver(signal: Signal) {
     }
 }
 
-/// What the system does by itself with that signal.
+/// Does what the system does by default with that signal.
 fn act_by_default(signal: Signal) {
-    // The crate takes this one for one that is ignored, as the BSDs do.
+    // The crate counts SIGIO among the ignored signals, as on the BSDs; on Linux it ends the
+    // process.
     #[cfg(target_os = "linux")]
     if signal == super::SIGIO {
-        // SAFETY: nothing is called by this signal from now on; the set is written before it is
-        // read. (The signal may be blocked on this thread.)
+        // SAFETY: `SIG_DFL` installs no handler, so no code runs on this signal. `sigemptyset`
+        // initializes the set before `sigaddset` and `pthread_sigmask` use it. (The signal may be
+        // blocked on this thread, so it is unblocked first.)
         unsafe {
             libc::signal(libc::SIGIO, libc::SIG_DFL);
             let mut set = MaybeUninit::uninit();
@@ -260,6 +276,7 @@ fn act_by_default(signal: Signal) {
         }
         return;
     }
-    // (An error would mean that it does not know the signal: we know none that it does not.)
+    // (An error would mean that the crate does not know the signal; it knows all signals of
+    // `numbers`.)
     let _ = low_level::emulate_default_handler(signal.as_raw());
 }

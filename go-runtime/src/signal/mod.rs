@@ -1,7 +1,7 @@
-//! Signals of the operating system, as messages: Go's `os/signal`. On Unix only.
+//! Signals of the operating system as messages: Go's `os/signal`. Available on Unix only.
 //!
-//! [`notify`] gives a channel on which the signals come that the process is sent; with
-//! [`select!`](crate::select) they are waited for like anything else.
+//! [`notify`] returns a channel of the signals that the process receives;
+//! [`select!`](crate::select) waits for them as for any other message.
 //!
 //! ```
 //! use go_runtime::{channel, go, select};
@@ -37,20 +37,20 @@ pub use self::numbers::*;
 use self::delivery::Listener;
 use crate::channel::{self, Receiver};
 
-/// How many signals a channel holds.
+/// Capacity of a signal channel.
 const CAPACITY: usize = 64;
 
-/// Has these signals come as messages, in place of what they do otherwise.
+/// Delivers these signals as messages, instead of their usual action.
 ///
-/// Each call has a channel of its own, and a signal comes on all that ask for it. Clones of one
-/// receiver share its messages, as they always do. Nobody waits for a receiver that is slow: its
-/// channel holds 64 signals, and those that find it full are dropped, as in Go. A signal that is
-/// sent again before the last one has been seen may come once only; so it is with signals in
-/// general.
+/// Each call has a channel of its own, and a signal is sent to every channel that asks for it.
+/// Clones of one receiver share its messages, as they always do. Delivery never waits for a slow
+/// receiver: its channel holds 64 signals, and a signal that finds it full is dropped, as in Go. A
+/// signal that is sent again before the previous one has been handled may arrive only once; that is
+/// so with signals in general.
 ///
-/// When the receiver is dropped, with all its clones, it is over. A signal that nobody asks for any
-/// more does what it did before: ends the program, as a rule. (But if a handler of somebody else's,
-/// or none at all (`SIG_IGN`), was installed when it was first asked for here, then just that.)
+/// Delivery ends when the receiver and all its clones are dropped. A signal that no channel asks
+/// for any more does what it did before: it usually ends the program. (If another handler, or
+/// `SIG_IGN`, was installed when the signal was first asked for here, then only that takes effect.)
 ///
 /// ```
 /// use go_runtime::signal::{SIGINT, SIGTERM, notify};
@@ -64,10 +64,10 @@ const CAPACITY: usize = 64;
 /// ```
 ///
 /// # Errors
-/// `InvalidInput` if there is no signal in the list, or one that there is not, or that cannot be
-/// caught: `SIGKILL`, `SIGSTOP`, and the faults of a program, `SIGSEGV`, `SIGBUS`, `SIGILL` and
-/// `SIGFPE`. Or else what the system says if there is no thread to be had for the delivery, or no
-/// file descriptor. After an error everything is as it was.
+/// `InvalidInput` if the list is empty, or contains a signal that does not exist or cannot be
+/// caught: `SIGKILL`, `SIGSTOP`, and the faults `SIGSEGV`, `SIGBUS`, `SIGILL` and `SIGFPE`. The
+/// system's error if it has no thread or no file descriptor for the delivery. After an error the
+/// signals keep their previous actions.
 pub fn notify(signals: &[Signal]) -> io::Result<Receiver<Signal>> {
     check(signals)?;
     let (sender, receiver) = channel::bounded(CAPACITY);
@@ -75,8 +75,10 @@ pub fn notify(signals: &[Signal]) -> io::Result<Receiver<Signal>> {
     Ok(receiver)
 }
 
+/// Checks that the list is not empty, and that all its signals can be caught.
+///
 /// # Errors
-/// If there is nothing to be caught, or something that cannot be.
+/// If the list is empty, or has a signal that cannot be caught.
 fn check(signals: &[Signal]) -> io::Result<()> {
     if signals.is_empty() {
         return Err(io::Error::new(

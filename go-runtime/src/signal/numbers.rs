@@ -1,11 +1,11 @@
-//! Which signals there are, their names, and which of them can be caught.
+//! The signals, their names, and which of them can be caught.
 
 use std::fmt;
 use std::io;
 
-/// A signal: its number, and what it is called.
+/// A signal of the operating system.
 ///
-/// [`Display`](fmt::Display) says it as Go does, `Debug` gives the name of the constant.
+/// [`Display`](fmt::Display) gives its description as Go does, `Debug` the name of the constant.
 ///
 /// ```
 /// use go_runtime::signal::{SIGINT, SIGTERM, Signal};
@@ -18,12 +18,12 @@ use std::io;
 pub struct Signal(i32);
 
 impl Signal {
-    /// The signal with this number, which need not exist.
+    /// Returns the signal with this number, which need not exist.
     pub const fn from_raw(number: i32) -> Signal {
         Signal(number)
     }
 
-    /// Its number, as the system has it.
+    /// Returns the system's number of the signal.
     ///
     /// ```
     /// assert_eq!(go_runtime::signal::SIGTERM.as_raw(), 15);
@@ -36,6 +36,8 @@ impl Signal {
         KNOWN.iter().find(|known| known.signal == self)
     }
 
+    /// Checks that the signal can be caught.
+    ///
     /// # Errors
     /// `InvalidInput` if it cannot be caught.
     pub(super) fn check(self) -> io::Result<()> {
@@ -97,37 +99,37 @@ macro_rules! signals {
     };
 }
 
-// What they are called is from Go's package syscall, for Linux.
+// The descriptions are those of Go's package `syscall`, for Linux.
 signals! {
-    SIGHUP "hangup" "The terminal is gone; daemons take it for a request to read their settings \
-                     again.",
+    SIGHUP "hangup" "The terminal was closed; daemons take it for a request to reload their \
+                     settings.",
     SIGINT "interrupt" "Ctrl-C.",
     SIGQUIT "quit" "Ctrl-\\.",
     SIGILL "illegal instruction" "A fault; cannot be caught here.",
-    SIGTRAP "trace/breakpoint trap" "A breakpoint.",
-    SIGABRT "aborted" "`abort` was called; the program ends all the same.",
+    SIGTRAP "trace/breakpoint trap" "A breakpoint was hit.",
+    SIGABRT "aborted" "`abort` was called; catching it does not prevent the end of the program.",
     SIGBUS "bus error" "A fault; cannot be caught here.",
     SIGFPE "floating point exception" "A fault; cannot be caught here.",
-    SIGKILL "killed" "The end at once; cannot be caught.",
-    SIGUSR1 "user defined signal 1" "Whatever the program takes it for.",
+    SIGKILL "killed" "Ends the process at once; cannot be caught.",
+    SIGUSR1 "user defined signal 1" "Has the meaning that the program gives it.",
     SIGSEGV "segmentation fault" "A fault; cannot be caught here.",
-    SIGUSR2 "user defined signal 2" "Whatever the program takes it for.",
-    SIGPIPE "broken pipe" "Nobody reads what was written. Rust's programs ignore it and see an \
-                           error of the write.",
-    SIGALRM "alarm clock" "The time of `alarm` is over.",
-    SIGTERM "terminated" "A request to end.",
+    SIGUSR2 "user defined signal 2" "Has the meaning that the program gives it.",
+    SIGPIPE "broken pipe" "A write found no reader. Rust programs ignore the signal and get an \
+                           error from the write.",
+    SIGALRM "alarm clock" "The time set by `alarm` has passed.",
+    SIGTERM "terminated" "A request to end the program.",
     SIGCHLD "child exited" "A child process has ended or stopped. Ignored by default.",
-    SIGCONT "continued" "It goes on after a stop, whether this is caught or not.",
-    SIGSTOP "stopped (signal)" "A stop at once; cannot be caught.",
+    SIGCONT "continued" "The process continues after a stop, whether this is caught or not.",
+    SIGSTOP "stopped (signal)" "Stops the process at once; cannot be caught.",
     SIGTSTP "stopped" "Ctrl-Z.",
     SIGTTIN "stopped (tty input)" "A read from the terminal in the background.",
     SIGTTOU "stopped (tty output)" "A write to the terminal in the background.",
     SIGURG "urgent I/O condition" "Urgent data on a socket. Ignored by default.",
     SIGXCPU "CPU time limit exceeded" "The limit on CPU time is reached.",
     SIGXFSZ "file size limit exceeded" "The limit on the size of a file is reached.",
-    SIGVTALRM "virtual timer expired" "A timer of the process's CPU time.",
-    SIGPROF "profiling timer expired" "A profiler's timer.",
+    SIGVTALRM "virtual timer expired" "A timer of the process's CPU time has expired.",
+    SIGPROF "profiling timer expired" "A profiler's timer has expired.",
     SIGWINCH "window changed" "The terminal's size has changed. Ignored by default.",
     SIGIO "I/O possible" "A file descriptor is ready.",
-    SIGSYS "bad system call" "A call of the system that there is not.",
+    SIGSYS "bad system call" "A system call does not exist.",
 }
