@@ -1,13 +1,13 @@
 //! The tokio runtime in whose context futures are polled.
 //!
-//! A context is the thread's, and contexts are left in the reverse order of entering, to which
-//! goroutines of one thread that are parked in polls (by a channel's `recv`, by a
-//! [`block_on`](super::block_on) within) could not keep. So a worker that is in no context enters
-//! ours once and for good.
+//! A tokio context belongs to a thread, and contexts have to be left in the reverse order of
+//! entering. Goroutines of one thread that are parked within polls (in a channel's `recv`, or in a
+//! nested [`block_on`](super::block_on)) could not keep to that order. So a worker that is in no
+//! context enters ours once and never leaves it.
 //!
-//! A worker that is in another one is there by the guard of some goroutine, which holds it over a
-//! park; tokio does not tell whose it is, nor whether anything drives that runtime. So it does not
-//! count, and each poll enters ours and leaves it again before the goroutine waits.
+//! A worker that is in another context is there because some goroutine holds its guard over a park.
+//! tokio does not tell which goroutine that is, nor whether anything drives that runtime. So the
+//! other context is ignored: each poll enters ours, and leaves it again before the goroutine parks.
 
 use std::mem;
 use std::sync::OnceLock;
@@ -17,27 +17,28 @@ use ::tokio::runtime::{Builder, EnterGuard, Handle, Runtime};
 use crate::primitives::uncaptured::uncaptured;
 use crate::sched::Worker;
 
-/// The process's own, which is never shut down: a goroutine may need it until the very end.
+/// The process's tokio runtime. It is never shut down, because a goroutine may need it until the
+/// process ends.
 static SHARED: OnceLock<Runtime> = OnceLock::new();
 
-/// The context of a `block_on`, until this is dropped. It has to be dropped after the future, which
-/// may need it then.
+/// The context of a `block_on`, which is left when this is dropped. Drop it after the future, whose
+/// destructor may need the context.
 pub(super) struct Entered(Option<EnterGuard<'static>>);
 
 impl Entered {
-    /// Sees to it that the thread is in a context in which the future can be polled.
+    /// Makes sure that the thread is in a context in which the future can be polled.
     pub(super) fn new() -> Entered {
         Entered(enter())
     }
 
-    /// Before the caller waits: other goroutines of its worker run then.
+    /// Leaves the context before the caller parks, because other goroutines of its worker run then.
     pub(super) fn begin_wait(&mut self) {
         if Worker::current().is_some() {
             self.0 = None;
         }
     }
 
-    /// Before the next poll.
+    /// Enters the context again before the next poll.
     pub(super) fn end_wait(&mut self) {
         if self.0.is_none() {
             self.0 = enter();
@@ -45,12 +46,13 @@ impl Entered {
     }
 }
 
-/// Enters our runtime's context, unless the thread is in it, or is no worker and in another one.
+/// Enters our runtime's context. Does nothing if the thread is in it already, or is no worker and
+/// in another context.
 fn enter() -> Option<EnterGuard<'static>> {
     let context = match Handle::try_current() {
         Ok(handle) => Some(handle.id()),
-        // In the destructor of a thread-local that is older than tokio's. What needs tokio panics
-        // there; what does not need it works.
+        // This is the destructor of a thread-local that is older than tokio's. A future that needs
+        // tokio panics there; other futures work.
         Err(error) if error.is_thread_local_destroyed() => return None,
         Err(_) => None,
     };
@@ -65,14 +67,14 @@ fn enter() -> Option<EnterGuard<'static>> {
     if context.is_some() {
         return Some(guard);
     }
-    // The thread's last user of the runtime is its destructor of tokio's thread-local, which drops
-    // the handle that `enter` has put there.
+    // The context is never left. The thread's last use of the runtime is the destructor of tokio's
+    // thread-local, which drops the handle that `enter` has stored there.
     mem::forget(guard);
     None
 }
 
 fn shared() -> &'static Runtime {
-    // After a panic the next call tries again.
+    // If this panics, the cell stays empty and the next call tries again.
     SHARED.get_or_init(|| match start() {
         Ok(runtime) => runtime,
         Err(error) => panic!(
@@ -83,9 +85,9 @@ fn shared() -> &'static Runtime {
     })
 }
 
-/// One worker: it waits for the system's events and fires timers, both of which is little work, and
-/// hands over to the goroutines' workers, which run the futures. More would be taken from those;
-/// what is spawned on tokio and computes is better off as a goroutine.
+/// Starts the runtime, with one worker. It waits for the system's events and fires timers, which is
+/// little work, and wakes goroutines, whose workers run the futures. More tokio workers would take
+/// CPU time from those; a spawned task that computes is better run as a goroutine.
 fn start() -> std::io::Result<Runtime> {
     let build = || {
         Builder::new_multi_thread()

@@ -1,10 +1,10 @@
-//! How a thread waits for another one that is certain to be quick: it spins, then lets the system
-//! run other threads, then sleeps.
+//! Waiting for another thread that is certain to be quick: the waiter spins, then yields to other
+//! threads, then sleeps.
 //!
-//! It sleeps because a yield is not enough for the other thread to run: one with a real-time policy
-//! (`SCHED_FIFO`) that yields goes on before all ordinary ones (sched(7)).
+//! It sleeps because yielding is not enough to let the other thread run: a thread with a real-time
+//! policy (`SCHED_FIFO`) that yields continues before all ordinary threads (sched(7)).
 //!
-//! Kept apart also so that the model checker can put its own yield here.
+//! It is a module of its own also so that the model checker can substitute its own yield.
 
 use std::cell::Cell;
 use std::thread;
@@ -17,7 +17,7 @@ const LONGEST: Duration = Duration::from_millis(1);
 
 pub(crate) struct Backoff {
     spins: crossbeam_utils::Backoff,
-    /// How often it has yielded, or slept, after the spins.
+    /// Number of yields and sleeps after the spins.
     rounds: Cell<u32>,
 }
 
@@ -29,7 +29,7 @@ impl Backoff {
         }
     }
 
-    /// Lets a moment pass, a longer one each time.
+    /// Waits for a moment, which grows with each call.
     pub(crate) fn snooze(&self) {
         if !self.spins.is_completed() {
             return self.spins.snooze();
@@ -43,7 +43,7 @@ impl Backoff {
     }
 }
 
-/// How long to sleep after so many rounds; `None` to yield.
+/// Returns how long to sleep after `rounds` rounds, or `None` to yield.
 pub(crate) fn sleep(rounds: u32) -> Option<Duration> {
     let sleeps = rounds.checked_sub(YIELDS)?;
     Some(LONGEST.min(SHORTEST * (1 << sleeps.min(10))))

@@ -1,8 +1,8 @@
-//! The few building blocks under the scheduler and the channels: atomics, a spin lock, a random
-//! source, an elastic pool of threads, hints to the processor and the allocator.
+//! The building blocks below the scheduler and the channels: atomics, a spin lock, a back-off,
+//! random choices, an elastic pool of threads, hints to the processor and the allocator.
 //!
 //! The protocols above take their atomics from `primitives::atomic`, so that the model checker
-//! (`tests/tests/model`) can compile the very same files with its own in place of these.
+//! (`tests/tests/model`) can compile the same source files with its own atomics instead.
 
 pub(crate) mod backoff;
 pub(crate) mod heap;
@@ -12,7 +12,8 @@ pub(crate) mod spin_lock;
 pub(crate) mod thread_pool;
 pub(crate) mod uncaptured;
 
-/// Functions that are `const` but in the model, whose atomics cannot be made in a constant.
+/// Defines a function that is `const`, except in the model, whose atomics cannot be constructed in
+/// a constant.
 macro_rules! const_fn {
     ($(#[$attribute:meta])* $visible:vis fn $($rest:tt)*) => {
         $(#[$attribute])* $visible const fn $($rest)*

@@ -1,22 +1,22 @@
-//! The one place where the runtime makes a random choice, so that a later seeded schedule has one
-//! thing to seed.
+//! All random choices of the runtime, in one place, so that a future seeded scheduler has one
+//! generator to seed.
 
-/// A number below `n`, each with the same chance. `n` must not be 0.
+/// Returns a number below `n`, each with the same probability. `n` must not be 0.
 pub(crate) fn below(n: usize) -> usize {
     fastrand::usize(..n)
 }
 
-/// For so many items one number of 64 bits holds all the choices of a shuffle: they are 1 in
+/// Maximum number of items for which one 64-bit number holds all choices of a shuffle: 12! is
 /// 479,001,600.
 const FEW: usize = 12;
 
-/// Puts `items` into a random order, each order with the same chance.
+/// Shuffles `items`; each order has the same probability.
 pub(crate) fn shuffle<T>(items: &mut [T]) {
     if items.len() <= FEW {
         let mut random = fastrand::u64(..);
         for i in (1..items.len()).rev() {
-            // The whole part of a fraction times `i + 1` is the choice, what is left the next
-            // fraction.
+            // Multiply a fraction by `i + 1`: its integer part is the choice, and its fractional
+            // part is the fraction for the next choice.
             let product = u128::from(random) * (i as u128 + 1);
             items.swap(i, (product >> 64) as usize);
             random = product as u64;

@@ -1,11 +1,11 @@
-//! A spin lock for short critical sections (the longest: growing a buffer, and a close, which runs
-//! over all who wait).
+//! A spin lock for short critical sections (the longest are growing a buffer, and closing a
+//! channel, which walks over all its waiters).
 //!
 //! A goroutine never parks while it holds one, and no user code (a `Drop`, a `Clone`, a value
-//! expression) runs under one: so whoever holds it is running on some thread and will be done soon,
-//! unless the system took its thread away, in which case waiters give their time slice back.
-//! Unlocking is a plain store, which is why this is no `Mutex`: on the hand-over of a message
-//! between two goroutines of one worker, the lock is most of what is left to pay.
+//! expression) runs under one. So the holder is running on some thread and will release the lock
+//! soon, unless the system has preempted its thread; waiters then yield their time slice. Unlocking
+//! is a plain store, which is why this is no `Mutex`: when a message passes between two goroutines
+//! of one worker, the lock is most of the remaining cost.
 
 use std::hint;
 
@@ -13,12 +13,11 @@ use super::atomic::{AtomicBool, Ordering};
 use super::backoff::Backoff;
 use super::prefetch::prefetch_to_write;
 
-/// How long who is patient pauses between two looks: about 100 ns. (Measured with a buffered
-/// channel between two workers, 5 sets: 57 ns a message without, 39 with 8, 37 with 16.)
+/// Spins between two polls in `lock_with_backoff`, about 100 ns: enough to keep the cache line with
+/// the holder for several messages of a buffered channel between two workers.
 const SPINS: u32 = 8;
 
-/// The lock itself, for those who keep what it guards elsewhere (select locks many channels at
-/// once).
+/// The lock by itself, for data that is stored elsewhere (select locks many channels at once).
 pub(crate) struct RawSpinLock {
     locked: AtomicBool,
 }
@@ -32,14 +31,15 @@ impl RawSpinLock {
         }
     }
 
-    /// Where it stands in the order in which selects, which need several channels' locks, take
-    /// them. (A descriptor's edges have theirs before a channel's: see `net::edges`.)
+    /// Returns the lock's position in the order in which a select takes the locks of several
+    /// channels. (The lock of a descriptor's edges is taken before a channel's: see
+    /// `channel::edges`.)
     #[inline]
     pub(crate) fn rank(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Returns once the calling thread holds the lock.
+    /// Blocks until the calling thread holds the lock.
     #[inline]
     pub(crate) fn lock(&self) {
         if !self.try_lock() {
@@ -47,9 +47,9 @@ impl RawSpinLock {
         }
     }
 
-    /// [`lock`](Self::lock) that looks less often, so that the holder finds the lock in its own
-    /// cache the next times too: for what both sides use many times in a row. Who waits for the
-    /// other one's next step only loses by it.
+    /// Locks like [`lock`](Self::lock), but polls less often, so that the holder keeps the lock's
+    /// cache line for several operations. It is for locks that both sides use many times in a row;
+    /// a waiter for the other side's next step would only lose by it.
     #[inline]
     pub(crate) fn lock_with_backoff(&self) {
         if !self.try_lock() {
@@ -57,7 +57,7 @@ impl RawSpinLock {
         }
     }
 
-    /// For one who is about to take several.
+    /// Prefetches the lock's cache line, for a caller that is about to take several locks.
     #[inline]
     pub(crate) fn prefetch(&self) {
         prefetch_to_write(std::ptr::from_ref(self).cast());
@@ -74,7 +74,7 @@ impl RawSpinLock {
     fn lock_contended(&self, spins: u32) {
         let backoff = Backoff::new();
         loop {
-            // Waiters read, so that they share the cache line until it is worth fighting for.
+            // Waiters only read while the lock is held, so that they share the cache line.
             while self.locked.load(Ordering::Relaxed) {
                 for _ in 0..spins {
                     hint::spin_loop();
@@ -87,7 +87,7 @@ impl RawSpinLock {
         }
     }
 
-    /// Lets the next one in.
+    /// Releases the lock.
     ///
     /// # Safety
     /// The caller holds the lock, and ends every use of what it guards before this call.

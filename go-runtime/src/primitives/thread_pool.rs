@@ -1,8 +1,8 @@
-//! An elastic pool of threads: work runs at once, on an idle thread or on a new one, up to a
-//! ceiling. Idle threads end after a while.
+//! An elastic pool of threads. Work runs at once, on an idle thread or on a new one, up to a limit.
+//! Idle threads end after [`KEEP_ALIVE`].
 //!
-//! One lock guards everything that the threads share; it is held for a few instructions, or while
-//! a thread is made. No work runs under it.
+//! One lock guards everything that the threads share. It is held for a few instructions, or while a
+//! thread is created; no work runs under it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,36 +12,37 @@ use std::time::Duration;
 
 use super::uncaptured;
 
-/// How long an idle thread waits for work before it ends. Making a thread takes some ten
+/// How long an idle thread waits for work before it ends. Creating a thread takes about ten
 /// microseconds, so the time need not be long.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
-/// Time between two attempts to make a thread for work that has been accepted already.
+/// Time between two attempts to create a thread for work that has been accepted already.
 const RETRY: Duration = Duration::from_millis(10);
 
 pub(crate) struct ThreadPool<W> {
     state: Mutex<State<W>>,
-    /// Signals idle threads that work waits.
+    /// Signals idle threads that there is work.
     work: Condvar,
     /// Name of the threads, for tools and panic messages.
     name: &'static str,
-    /// Runs a piece of work on the calling thread. It does not unwind.
+    /// Runs a piece of work on the calling thread. It must not unwind.
     run: fn(W),
     on_failure: OnFailure,
 }
 
-/// What becomes of work for which the system has no thread to give.
+/// What happens to work for which the system cannot create a thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnFailure {
-    /// It waits for another thread of the pool, if there is one. For work that ends by itself.
+    /// The work waits for another thread of the pool, if there is one. For work that ends by
+    /// itself.
     Wait,
-    /// It is refused. For work that may wait for other work of the pool.
+    /// The work is refused. For work that may wait for other work of the pool.
     Refuse,
 }
 
 struct State<W> {
     waiting: VecDeque<Work<W>>,
     threads: usize,
-    /// Threads that wait for work, or have been signaled and have not taken any yet.
+    /// Number of threads that wait for work, or have been signaled and have not taken any yet.
     idle: usize,
 }
 
@@ -71,17 +72,18 @@ impl<W: Send> ThreadPool<W> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<W>> {
-        // Nothing under the lock panics halfway through a change.
+        // No code under the lock panics halfway through a change, so a poisoned lock guards
+        // consistent data.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a thread run `work`. If there are `ceiling` threads and none is idle, the work waits
-    /// for the first thread that has ended its own.
+    /// Has a thread run `work`. If there are `ceiling` threads and none is idle, the work waits for
+    /// the first thread that finishes its own work.
     ///
-    /// A thread with a `stack_size` of its own, in bytes, is not used again.
+    /// A thread with its own `stack_size`, in bytes, is not reused.
     ///
     /// # Errors
-    /// No thread is idle, the system has none to give, and the work cannot wait (see
+    /// No thread is idle, the system cannot create one, and the work cannot wait (see
     /// [`OnFailure`]). The work comes back.
     pub(crate) fn submit(
         &'static self,
@@ -98,7 +100,8 @@ impl<W: Send> ThreadPool<W> {
             self.work.notify_one();
             return Ok(());
         }
-        // Under the lock, so that no work waits for a thread that then cannot be made.
+        // The lock is held while the thread is created, so that no work is queued for a thread that
+        // then cannot be created.
         match self.start(work) {
             Ok(()) => state.threads += 1,
             Err((_, work)) if self.on_failure == OnFailure::Wait && state.threads > 0 => {
@@ -109,13 +112,13 @@ impl<W: Send> ThreadPool<W> {
         Ok(())
     }
 
-    /// Starts a thread that runs `work` first. The caller counts it.
+    /// Starts a thread that runs `work` first. The caller adds it to the count.
     fn start(&'static self, work: Work<W>) -> Result<(), (io::Error, Work<W>)> {
         let mut builder = thread::Builder::new().name(self.name.into());
         if let Some(size) = work.stack_size {
             builder = builder.stack_size(size);
         }
-        // A closure that is not run is dropped, so the work is handed over beside it.
+        // std drops a closure that it could not run, so the work is passed beside the closure.
         let parcel = Arc::new(Mutex::new(Some(work)));
         let theirs = Arc::clone(&parcel);
         let run = move || {
@@ -132,7 +135,7 @@ impl<W: Send> ThreadPool<W> {
         }
     }
 
-    /// Runs `first`, and then what comes.
+    /// Runs `first`, and then work from the queue.
     fn serve(&'static self, first: Work<W>) {
         let is_special = first.stack_size.is_some();
         (self.run)(first.work);
@@ -145,7 +148,7 @@ impl<W: Send> ThreadPool<W> {
             if let Some(work) = state.waiting.pop_front() {
                 drop(state);
                 if is_special || work.stack_size.is_some() {
-                    // (Its stack is of another size.)
+                    // (This thread's stack has another size.)
                     return self.replace(work);
                 }
                 (self.run)(work.work);
@@ -164,8 +167,8 @@ impl<W: Send> ThreadPool<W> {
         }
     }
 
-    /// Has a new thread run `work` in the place of the calling one, which ends afterwards. The
-    /// work has been accepted, so this tries until the system has a thread to give.
+    /// Has a new thread run `work` in place of the calling thread, which then ends. The work has
+    /// been accepted, so this retries until the system can create a thread.
     fn replace(&'static self, mut work: Work<W>) {
         while let Err((_, back)) = self.start(work) {
             work = back;

@@ -1,10 +1,11 @@
-//! Threads that take over no captured output.
+//! Threads that do not inherit captured output.
 //!
-//! A thread takes over from its maker where `print!` and the messages of panics go, if something
-//! captures them: libtest (`cargo test`) does so for each test. Threads that serve the whole
-//! process must not: what other tests' goroutines print on them would belong to the test that has
-//! started the runtime, and would be lost if that one passes. There is no stable way to refuse.
-//! So such a thread is made by a helper of which std knows nothing, and which captures nothing:
+//! If the output of `print!` and of panic messages is captured, a new thread inherits the capture
+//! from its creator: libtest (`cargo test`) captures each test's output. Threads that serve the
+//! whole process must not inherit it: the output of other tests' goroutines on them would go to the
+//! test that has started the runtime, and would be lost if that test passes. There is no stable way
+//! to refuse the capture. So such a thread is created by a helper thread that std does not know,
+//! and that therefore captures nothing:
 //!
 //! ```text
 //!     caller --- pthread_create ---> helper --- std::thread::Builder::spawn ---> thread
@@ -12,7 +13,7 @@
 //!        +------- pthread_join --------+
 //! ```
 //!
-//! A thread that was made so captures nothing, and needs no helper to make others.
+//! A thread that was created this way captures nothing, and needs no helper to create others.
 
 #[cfg(unix)]
 use std::any::Any;
@@ -27,14 +28,14 @@ use std::ptr;
 use std::thread::Builder;
 
 thread_local! {
-    /// Whether the thread was made here.
+    /// Whether this thread was created by this module.
     static IS_UNCAPTURED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Starts a thread that takes over no captured output.
+/// Starts a thread that does not inherit captured output.
 ///
 /// # Errors
-/// The system has no thread to give. The closure is dropped then.
+/// The system cannot create a thread. The closure is then dropped.
 pub(crate) fn spawn(builder: Builder, f: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let make = || {
         builder.spawn(|| {
@@ -50,11 +51,11 @@ pub(crate) fn spawn(builder: Builder, f: impl FnOnce() + Send + 'static) -> io::
     made.map(drop)
 }
 
-/// The size of the helper's stack in bytes: it makes a thread, which takes some KiB.
+/// Size of the helper's stack in bytes; creating a thread takes some KiB of it.
 #[cfg(unix)]
 const STACK: usize = 256 << 10;
 
-/// What the helper runs, and then its result.
+/// The closure that the helper runs, and afterwards its result.
 #[cfg(unix)]
 enum Work<F, R> {
     ToDo(F),
@@ -63,10 +64,11 @@ enum Work<F, R> {
     Panicked(Box<dyn Any + Send>),
 }
 
-/// Runs `make` on a thread that captures nothing, so that the threads that it starts do not either.
+/// Runs `make` on a thread that captures nothing, so that the threads that it creates do not
+/// either.
 ///
 /// # Errors
-/// The system has no thread to give for running `make`, which is dropped then.
+/// The system cannot create a thread for running `make`, which is then dropped.
 ///
 /// # Panics
 /// If `make` does.
@@ -78,16 +80,18 @@ where
 {
     let mut work = Work::ToDo(make);
     let mut attributes = MaybeUninit::uninit();
-    // SAFETY: it is made here.
+    // SAFETY: the pointer is valid for writes, and the attributes have not been initialized yet.
     let error = unsafe { libc::pthread_attr_init(attributes.as_mut_ptr()) };
     if error != 0 {
         return Err(io::Error::from_raw_os_error(error));
     }
-    // SAFETY: it has been made. (If the size is refused, the usual one does.)
+    // SAFETY: the attributes were initialized above. (If the size is refused, the default size is
+    // used.)
     unsafe { libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK) };
     let mut helper = MaybeUninit::uninit();
-    // SAFETY: the attributes have been made. `run` is given the work of its own types, which is
-    // neither touched nor freed here before the helper has ended. What it contains is `Send`.
+    // SAFETY: the attributes are initialized, and `helper` is valid for writes. `run::<F, R>` gets
+    // a pointer to a `Work<F, R>`, which this function neither touches nor frees before it has
+    // joined the helper. The closure and its result are `Send`, so another thread may use them.
     let error = unsafe {
         libc::pthread_create(
             helper.as_mut_ptr(),
@@ -96,12 +100,13 @@ where
             (&raw mut work).cast(),
         )
     };
-    // SAFETY: they have been made, and are used no more.
+    // SAFETY: the attributes were initialized above, and are not used again.
     unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
     if error != 0 {
         return Err(io::Error::from_raw_os_error(error));
     }
-    // SAFETY: the helper has been made, and nobody else joins or detaches it.
+    // SAFETY: `pthread_create` has succeeded, so `helper` is initialized; only this call joins it,
+    // and none detaches it.
     let error = unsafe { libc::pthread_join(helper.assume_init(), ptr::null_mut()) };
     if error != 0 {
         // The helper may still use `work`.
@@ -116,7 +121,7 @@ where
 
 #[cfg(unix)]
 extern "C" fn run<F: FnOnce() -> R, R>(work: *mut libc::c_void) -> *mut libc::c_void {
-    // SAFETY: `uncaptured` passes its work of this type, and leaves it to this thread until the
+    // SAFETY: `uncaptured` passes a pointer to its `Work<F, R>`, and does not touch it until this
     // thread has ended.
     let work = unsafe { &mut *work.cast::<Work<F, R>>() };
     if let Work::ToDo(make) = std::mem::replace(work, Work::Running) {
@@ -128,7 +133,7 @@ extern "C" fn run<F: FnOnce() -> R, R>(work: *mut libc::c_void) -> *mut libc::c_
     ptr::null_mut()
 }
 
-/// As above, but without a helper.
+/// Runs `make` on the calling thread: on these systems there is no helper thread.
 #[cfg(not(unix))]
 pub(crate) fn uncaptured<R>(make: impl FnOnce() -> R) -> io::Result<R> {
     Ok(make())

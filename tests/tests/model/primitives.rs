@@ -80,7 +80,7 @@ pub(crate) mod spin_lock {
             *self.held.borrow_mut() = Some(guard);
         }
 
-        pub(crate) fn lock_patiently(&self) {
+        pub(crate) fn lock_with_backoff(&self) {
             self.lock();
         }
 
