@@ -1,4 +1,9 @@
-//! `std::sync::Once` for goroutines.
+//! `std::sync::Once` for goroutines; `OnceLock` and `LazyLock` are built on it.
+//!
+//! `runner` identifies the caller that runs the initializer, so an initializer that calls the same
+//! `Once` again panics instead of waiting for itself for ever. The state changes under `lock` where
+//! waiting callers have to be woken, so a caller either sees the new state or is in the queue when
+//! the state changes.
 
 use std::cell::UnsafeCell;
 use std::fmt;
