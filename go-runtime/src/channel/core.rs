@@ -15,7 +15,7 @@ use super::slot::{Wait, hand_over, receive_promised};
 use super::state::{Found, Place, State};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::wait::{Claim, Claimed, Verdict, Waiter};
+use crate::wait::{Claim, Claimed, Verdict};
 
 /// Laid out so that a rendezvous writes its first cache line only; the second is read, and changes
 /// with buffered messages and handles.
@@ -149,7 +149,7 @@ impl<T> Core<T> {
         }
         if let Some(receiver) = state.receivers.take() {
             drop(state);
-            // SAFETY: claimed and out of its queue; it waits for a `T`.
+            // SAFETY: a receiver of this channel waits for a `T`.
             unsafe { hand_over(receiver, message) };
             return Step::Ended(Sent::Yes);
         }
@@ -218,14 +218,13 @@ impl<T> Core<T> {
                 Found::Message(message, sender) => {
                     drop(state);
                     if let Some(sender) = sender {
-                        // SAFETY: claimed and out of its queue.
-                        unsafe { Waiter::finish(sender) };
+                        sender.finish();
                     }
                     return Step::Ended(Received::Message(message));
                 }
                 Found::Promise(sender) => {
                     drop(state);
-                    // SAFETY: claimed and out of its queue.
+                    // SAFETY: a promise of this channel is one of a `T`.
                     if let Some(message) = unsafe { receive_promised(sender) } {
                         return Step::Ended(Received::Message(message));
                     }
@@ -270,12 +269,13 @@ impl<T> Core<T> {
     /// Keeps (or finds that it cannot keep) the promise of a chosen `send` arm.
     ///
     /// # Safety
-    /// `place` is what this channel gave the arm, and is used once.
+    /// `place` is what this channel gave the arm.
     pub(crate) unsafe fn keep_promise(&self, place: Place, message: T) -> Result<(), T> {
         match place {
             Place::Closed => Err(message),
             Place::Receiver(receiver) => {
-                // SAFETY: it was claimed when the arm was chosen, and waits for a `T`.
+                // SAFETY: a receiver of this channel, as the caller says of the place, waits for a
+                // `T`.
                 unsafe { hand_over(receiver, message) };
                 Ok(())
             }
@@ -290,11 +290,10 @@ impl<T> Core<T> {
                     // The place is free again, for an arm that waits behind the promise.
                     let sender = state.admit_sender(self.capacity);
                     drop(state);
-                    // SAFETY: claimed and out of its queue; it waits for a `T`.
+                    // SAFETY: a receiver of this channel waits for a `T`.
                     unsafe { hand_over(receiver, message) };
                     if let Some(sender) = sender {
-                        // SAFETY: claimed and out of its queue.
-                        unsafe { Waiter::finish(sender) };
+                        sender.finish();
                     }
                 } else {
                     state.buffer.push_back(message);
@@ -305,15 +304,11 @@ impl<T> Core<T> {
     }
 
     /// The chosen `send` arm has made no message: its value expression has panicked, or left the
-    /// select.
-    ///
-    /// # Safety
-    /// `place` is what this channel gave the arm, and is used once.
-    pub(crate) unsafe fn break_promise(&self, place: &Place) {
-        match *place {
+    /// select. `place` is what this channel gave the arm.
+    pub(crate) fn break_promise(&self, place: Place) {
+        match place {
             Place::Closed => {}
-            // SAFETY: it was claimed when the arm was chosen.
-            Place::Receiver(receiver) => unsafe { Waiter::retry(receiver) },
+            Place::Receiver(receiver) => receiver.retry(),
             Place::Reserved => {
                 let mut state = self.lock();
                 state.reserved -= 1;
@@ -321,8 +316,7 @@ impl<T> Core<T> {
                 let sender = state.admit_sender(self.capacity);
                 drop(state);
                 if let Some(sender) = sender {
-                    // SAFETY: claimed and out of its queue.
-                    unsafe { Waiter::finish(sender) };
+                    sender.finish();
                 }
             }
         }
@@ -340,7 +334,7 @@ impl<T> Core<T> {
             drop(message);
         } else if let Some(receiver) = state.receivers.take() {
             drop(state);
-            // SAFETY: claimed and out of its queue; it waits for a `T`.
+            // SAFETY: a receiver of this channel waits for a `T`.
             unsafe { hand_over(receiver, message) };
         } else {
             state.buffer.push_front(message);

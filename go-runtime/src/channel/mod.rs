@@ -61,18 +61,16 @@
 
 mod constructors;
 pub(crate) mod core;
-pub(crate) mod edges;
 mod futures;
 mod handles;
 mod iter;
-pub(crate) mod observe;
+mod observe;
 mod receiver;
 mod sender;
 pub(crate) mod slot;
 pub(crate) mod state;
 mod timed;
 pub(crate) mod timer;
-pub(crate) mod waiters;
 
 pub use crossbeam_channel::{
     ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,

@@ -6,39 +6,11 @@ use std::time::Instant;
 use super::state::Observed;
 use super::{Receiver, Source};
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::wait::Waiter;
+use crate::wait::{Look, Observable, Waiter};
 
-/// A channel whose receives are observed, whatever its messages are.
-///
-/// No method parks, panics or tells anybody: `net::edges` calls them under a lock of its own.
-pub(crate) trait Observable {
-    /// Whether a receive need not wait.
-    fn is_ready(&self) -> bool;
-
-    /// Unless a receive need not wait, queues `waiter`: it is told to look again when that has
-    /// changed.
-    ///
-    /// # Safety
-    /// It is set up, and in no queue; before it or its parker goes, it has been told, or
-    /// [`stop_observing`](Self::stop_observing) is called.
-    unsafe fn observe(&self, waiter: &Waiter) -> Look;
-
-    /// Takes it out again if it is still there.
-    ///
-    /// # Safety
-    /// If it is in a queue, it is in this one.
-    unsafe fn stop_observing(&self, waiter: &Waiter);
-}
-
-/// What [`Observable::observe`] has found.
-pub(crate) enum Look {
-    /// A receive need not wait; nothing is queued.
-    Ready,
-    /// It is queued, and is to look again at that moment if it has not been told by then.
-    Waits(Option<Instant>),
-}
-
-impl<T> Observable for Receiver<T> {
+// SAFETY: the channel's queue holds a waiter only until the waiter has been taken out to be told,
+// or by `stop_observing`, under the channel's lock. A channel without a lock queues none.
+unsafe impl<T> Observable for Receiver<T> {
     fn is_ready(&self) -> bool {
         // SAFETY: locked by `with_lock`.
         self.with_lock(|| unsafe { self.is_ready_locked() })
@@ -122,7 +94,7 @@ impl<T> Receiver<T> {
                 core.state().enqueue_observer(Observed::Receive, waiter);
             },
             // SAFETY: as above.
-            Source::Timer(timer) => unsafe { timer.state().enqueue(waiter) },
+            Source::Timer(timer) => unsafe { timer.state().push(waiter) },
             // They change by themselves only.
             Source::At(_) | Source::Tick(_) | Source::Never => {}
         }
@@ -137,7 +109,7 @@ impl<T> Receiver<T> {
                 core.state().dequeue_observer(Observed::Receive, waiter);
             },
             // SAFETY: as above.
-            Source::Timer(timer) => unsafe { timer.state().dequeue(waiter) },
+            Source::Timer(timer) => unsafe { timer.state().remove(waiter) },
             Source::At(_) | Source::Tick(_) | Source::Never => {}
         }
     }

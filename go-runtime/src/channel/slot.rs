@@ -7,7 +7,7 @@
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 
-use crate::wait::{Claim, Offer, Parker, Verdict, Waiter};
+use crate::wait::{Claim, Offer, Parker, Taken, Verdict, Waiter};
 
 /// One blocked operation on one channel. What its partner reads first is in one cache line, and
 /// what the partner writes, and the blocked one looks at, with a small message, in the next.
@@ -70,21 +70,19 @@ impl<T> Slot<T> {
 /// Puts `message` into a receiver's slot and ends its wait.
 ///
 /// # Safety
-/// The receiver is claimed by the caller, out of its queue, and waits for a `T`.
-pub(super) unsafe fn hand_over<T>(receiver: *const Waiter, message: T) {
-    // SAFETY: a claimed receiver waits until its wait is ended, and nobody else uses its slot,
-    // which is empty.
-    unsafe {
-        (*receiver).slot().cast::<T>().write(message);
-        Waiter::finish(receiver);
-    }
+/// The receiver waits for a `T`.
+pub(super) unsafe fn hand_over<T>(receiver: Taken, message: T) {
+    // SAFETY: the slot of a receiver that waits for a `T` is valid for one, and empty. Only the
+    // thread that has taken the receiver uses its slot until the wait is ended, below.
+    unsafe { receiver.slot().cast::<T>().write(message) };
+    receiver.finish();
 }
 
 /// Waits for a chosen `send` arm to make its message. `None`: it did not.
 ///
 /// # Safety
-/// `sender` is a promise, claimed by the caller and out of its queue, of a channel of `T`.
-pub(crate) unsafe fn receive_promised<T>(sender: *const Waiter) -> Option<T> {
+/// `sender` is a promise of a channel of `T`.
+pub(crate) unsafe fn receive_promised<T>(sender: Taken) -> Option<T> {
     let wait = Wait::<T>::new(Claim::Contested);
     let Wait {
         waiter,
@@ -95,11 +93,9 @@ pub(crate) unsafe fn receive_promised<T>(sender: *const Waiter) -> Option<T> {
     let claimed = parker.claim();
     debug_assert!(claimed);
     wait.set_up();
-    // SAFETY: the sender waits until we finish it; it then ends our wait, in any case.
-    unsafe {
-        (*sender).set_slot(std::ptr::from_ref(waiter).cast_mut().cast());
-        Waiter::finish(sender);
-    }
+    // The sender then ends this wait, in any case.
+    sender.set_slot(std::ptr::from_ref(waiter).cast_mut().cast());
+    sender.finish();
     match parker.park(None) {
         // SAFETY: the sender has put it in.
         Verdict::Done(_) => Some(unsafe { slot.take() }),

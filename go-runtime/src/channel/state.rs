@@ -21,7 +21,7 @@
 
 use std::collections::VecDeque;
 
-use crate::wait::{Claimed, Offer, WaitQueue, Waiter};
+use crate::wait::{Claimed, Offer, Taken, WaitQueue, Waiter};
 
 /// An emptied buffer gives its memory back if it has grown beyond this many bytes.
 const KEPT_BYTES: usize = 64 << 10;
@@ -34,8 +34,8 @@ pub(crate) struct State<T> {
     /// Places promised to `send` arms of selects. (Each such arm takes more memory than would let
     /// there be too many.)
     pub(super) reserved: u32,
-    pub(super) receivers: WaitQueue,
-    pub(super) senders: WaitQueue,
+    pub(crate) receivers: WaitQueue,
+    pub(crate) senders: WaitQueue,
     pub(super) buffer: VecDeque<T>,
     /// Those who only want to know when a receive need not wait, and when a send need not.
     receive_observers: WaitQueue,
@@ -54,7 +54,7 @@ pub(crate) enum Place {
     /// A place in the buffer.
     Reserved,
     /// A receiver that waits for the message, on a rendezvous.
-    Receiver(*const Waiter),
+    Receiver(Taken),
     /// Nobody will ever receive.
     Closed,
 }
@@ -63,10 +63,10 @@ pub(crate) enum Place {
 pub(crate) enum Found<T> {
     /// A message, and a sender to be told (after the lock has been given back) that it has been
     /// served.
-    Message(T, Option<*const Waiter>),
+    Message(T, Option<Taken>),
     /// A sender that has been chosen on a rendezvous, and will make its message if it is shown
     /// where to put it.
-    Promise(*const Waiter),
+    Promise(Taken),
     Closed,
     Nothing,
 }
@@ -94,36 +94,6 @@ impl<T> State<T> {
         capacity.is_none_or(|capacity| self.buffer.len() + (self.reserved as usize) < capacity)
     }
 
-    /// Queues a receiver.
-    ///
-    /// # Safety
-    /// As for [`WaitQueue::push`].
-    pub(crate) unsafe fn enqueue_receiver(&mut self, waiter: &Waiter) {
-        // SAFETY: passed on.
-        unsafe { self.receivers.push(waiter) }
-    }
-
-    /// # Safety
-    /// As for [`WaitQueue::push`].
-    pub(crate) unsafe fn enqueue_sender(&mut self, waiter: &Waiter) {
-        // SAFETY: passed on.
-        unsafe { self.senders.push(waiter) }
-    }
-
-    /// # Safety
-    /// As for [`WaitQueue::remove`].
-    pub(crate) unsafe fn dequeue_receiver(&mut self, waiter: &Waiter) {
-        // SAFETY: passed on.
-        unsafe { self.receivers.remove(waiter) }
-    }
-
-    /// # Safety
-    /// As for [`WaitQueue::remove`].
-    pub(crate) unsafe fn dequeue_sender(&mut self, waiter: &Waiter) {
-        // SAFETY: passed on.
-        unsafe { self.senders.remove(waiter) }
-    }
-
     fn observers(&mut self, of: Observed) -> &mut WaitQueue {
         match of {
             Observed::Receive => &mut self.receive_observers,
@@ -136,17 +106,17 @@ impl<T> State<T> {
     }
 
     /// # Safety
-    /// As for [`WaitQueue::push`].
+    /// The contract of [`WaitQueue::push`], for the queue of the observers `of` an operation.
     pub(crate) unsafe fn enqueue_observer(&mut self, of: Observed, waiter: &Waiter) {
         self.observed = true;
-        // SAFETY: passed on.
+        // SAFETY: the caller upholds the contract of `WaitQueue::push` for this queue.
         unsafe { self.observers(of).push(waiter) }
     }
 
     /// # Safety
-    /// As for [`WaitQueue::remove`]; the waiter was queued with the same `of`.
+    /// If the waiter is in a queue, it was queued here, with the same `of`.
     pub(crate) unsafe fn dequeue_observer(&mut self, of: Observed, waiter: &Waiter) {
-        // SAFETY: passed on.
+        // SAFETY: the caller says that the waiter is in this queue or in none.
         unsafe { self.observers(of).remove(waiter) }
         self.observed = self.is_observed();
     }
@@ -203,12 +173,12 @@ impl<T> State<T> {
             self.senders.take_message()
         };
         if let Some(sender) = sender {
-            // SAFETY: claimed by us, so it stays until its wait is ended.
-            return match unsafe { (*sender).offer() } {
+            return match sender.offer() {
                 Offer::Promise => Found::Promise(sender),
                 Offer::Message => {
-                    // SAFETY: a sender's slot holds its message, which is now ours to take.
-                    let message = unsafe { (*sender).slot().cast::<T>().read() };
+                    // SAFETY: the slot of a waiting sender of this channel holds a `T`, its
+                    // message. The sender is taken, and so is the message, once.
+                    let message = unsafe { sender.slot().cast::<T>().read() };
                     Found::Message(message, Some(sender))
                 }
             };
@@ -222,23 +192,23 @@ impl<T> State<T> {
 
     /// There may be room: lets the first waiting sender in, who is to be told after the lock has
     /// been given back.
-    pub(super) fn admit_sender(&mut self, capacity: Option<usize>) -> Option<*const Waiter> {
+    pub(super) fn admit_sender(&mut self, capacity: Option<usize>) -> Option<Taken> {
         let is_full = capacity == Some(0) || !self.has_room(capacity);
         if self.senders.is_empty() || self.closed || is_full {
             return None;
         }
         let sender = self.senders.take()?;
-        // SAFETY: claimed by us, so it stays until its wait is ended.
-        match unsafe { (*sender).offer() } {
+        match sender.offer() {
             Offer::Message => {
-                // SAFETY: a sender's slot holds its message, which is now ours to take.
-                let message = unsafe { (*sender).slot().cast::<T>().read() };
+                // SAFETY: the slot of a waiting sender of this channel holds a `T`, its message.
+                // The sender is taken, and so is the message, once.
+                let message = unsafe { sender.slot().cast::<T>().read() };
                 self.buffer.push_back(message);
             }
             Offer::Promise => {
                 self.reserved += 1;
-                // SAFETY: as above. A null slot says: a place in the buffer.
-                unsafe { (*sender).set_slot(std::ptr::null_mut()) };
+                // A null slot stands for a place in the buffer.
+                sender.set_slot(std::ptr::null_mut());
             }
         }
         Some(sender)

@@ -11,10 +11,10 @@ use super::done::{self, WithDone, is_done};
 use super::tcp::TcpStream;
 use crate::Builder;
 use crate::blocking::blocking_io;
-use crate::channel::observe::Observable;
 use crate::channel::{Receiver, Select, bounded};
 use crate::clock;
 use crate::goroutine::polled_in_vain;
+use crate::wait::Observable;
 
 /// Connects to a name or to several addresses, within one time limit, and until a done channel is
 /// closed: Go's `net.Dialer`.

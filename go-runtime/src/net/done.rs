@@ -6,7 +6,7 @@ use std::io;
 
 use super::dialer::Failed;
 use crate::channel::Receiver;
-use crate::channel::observe::Observable;
+use crate::wait::Observable;
 
 /// What may end an operation besides: its done channel.
 pub(super) type Done<'a> = Option<&'a dyn Observable>;

@@ -8,10 +8,10 @@ use std::os::fd::AsFd;
 use super::done::{self, Done};
 use super::fd::{Fd, Way};
 use super::readiness::Direction;
-use crate::channel::edges::{Edge, Woken};
-use crate::channel::observe::Observable;
 use crate::clock;
 use crate::goroutine::{before_a_wait, polled_in_vain};
+use crate::wait::Observable;
+use crate::wait::edges::{Edge, Woken};
 
 /// What an attempt has left.
 pub(super) enum Left<R> {

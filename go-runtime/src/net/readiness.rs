@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::done::Done;
-use crate::channel::edges::{Edge, Edges, Woken};
 use crate::sched::{Interest, Readiness};
+use crate::wait::edges::{Edge, Edges, Woken};
 
 /// The two directions of a descriptor.
 #[derive(Default)]

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use super::done::{self, Done};
 use super::drive::in_vain_if_failed;
 use super::fd::{Fd, Way};
-use crate::channel::edges::Edges;
-use crate::channel::observe::Observable;
+use crate::wait::Observable;
+use crate::wait::edges::Edges;
 use crate::{clock, time};
 
 const FIRST_PAUSE: Duration = Duration::from_micros(20);

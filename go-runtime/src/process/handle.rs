@@ -15,10 +15,10 @@ use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::channel::observe::Observable;
 use crate::channel::{Receiver, Select};
 use crate::clock;
 use crate::goroutine::polled_in_vain;
+use crate::wait::Observable;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use {

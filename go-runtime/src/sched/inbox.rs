@@ -1,16 +1,34 @@
 //! A worker's inbox: the goroutines that other threads have woken, and whether the worker is
 //! asleep.
 //!
-//! Any thread may push; only the owner drains and sleeps. One word holds both facts, the list and
-//! the sleep, so no wake-up can fall between them: whoever changes the word away from a [`Sleep`]
-//! is the one, and the only one, who has to wake the owner's thread.
+//! Any thread may push; only the owner, the worker's thread, drains and sleeps. One word holds both
+//! facts, the list and the sleep, so that no wake-up can fall between them: the thread that changes
+//! the word away from a [`Sleep`], and only that thread, has to wake the owner's thread.
 //!
-//! The word is one of
-//! - `EMPTY`: nothing in it, the owner is awake;
-//! - a [`Sleep`]: nothing in it, the owner sleeps or is about to, in one of two ways;
-//! - `CALLED`: nothing in it, somebody called the owner to come and look for work elsewhere;
-//! - a node: a list of woken goroutines, newest first, which ends in one of the words above, the
-//!   one that the first push found.
+//! ```text
+//!  word                    meaning
+//! +---------------------+
+//! | 0     EMPTY         |  nothing in it; the owner is awake
+//! +---------------------+
+//! | 1, 3  asleep(Sleep) |  nothing in it; the owner sleeps, or is about to (in one of two ways)
+//! +---------------------+
+//! | 2     CALLED        |  nothing in it; another thread has called the owner to search for work
+//! +---------------------+
+//! | address of a node   |  a list of woken goroutines, newest first, which ends in the word that
+//! +---------------------+  the first push found
+//!      |
+//!      v
+//!   newest            oldest
+//! +---------+       +---------+
+//! | next  --+-> ... | next  --+--> EMPTY, asleep or CALLED
+//! | payload |       | payload |
+//! +---------+       +---------+
+//!
+//!          fall_asleep                    push, call, wake_up
+//!  EMPTY ---------------> asleep(Sleep) ----------------------> a node, CALLED, EMPTY
+//!    ^                                                               |
+//!    +----------------------------- drain ---------------------------+
+//! ```
 
 use std::ptr;
 

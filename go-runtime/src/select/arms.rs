@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::mem;
+use std::ptr::NonNull;
 use std::time::Instant;
 
 use super::engine::{AnyArm, Arm};
@@ -15,7 +16,7 @@ use crate::channel::state::{Found, Observed, Place};
 use crate::channel::{Receiver, RecvError, SendError, Sender, Source};
 use crate::goroutine;
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::wait::{Claim, Claimed, Offer, Parker, Waiter};
+use crate::wait::{Claim, Claimed, Offer, Parker, Taken, Waiter};
 
 /// A `recv` arm.
 pub struct RecvArm<'a, T> {
@@ -26,16 +27,15 @@ pub struct RecvArm<'a, T> {
     entered: Cell<bool>,
 }
 
-#[derive(Clone, Copy)]
 enum RecvState {
     /// Not chosen; the slot is empty.
     Open,
     /// The slot holds the message. The sender (if any) is still to be told.
-    Message(Option<*const Waiter>),
+    Message(Option<Taken>),
     /// The channel is closed and empty.
     Closed,
     /// A chosen `send` arm has still to make the message.
-    Promised(*const Waiter),
+    Promised(Taken),
 }
 
 impl<T> Receiver<T> {
@@ -91,7 +91,7 @@ impl<T> RecvArm<'_, T> {
         }
     }
 
-    fn put(&self, message: T, sender: Option<*const Waiter>) -> bool {
+    fn put(&self, message: T, sender: Option<Taken>) -> bool {
         // SAFETY: the arm is open, so the slot is empty, and nobody else knows it (no waiter is
         // queued).
         unsafe { self.slot.put(message) };
@@ -143,8 +143,10 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
             Source::At(at) => at.try_take().is_some_and(|time| self.put(time, None)),
             Source::Tick(tick) => tick.try_take().is_some_and(|time| self.put(time, None)),
             Source::Timer(timer) => {
-                // SAFETY: the lock is held, and this reference ends with the call.
-                let time = timer.take_from(unsafe { timer.state() });
+                // SAFETY: the engine holds the lock, and this is the only access to the timer until
+                // the function ends.
+                let mut moment = unsafe { timer.state() };
+                let time = timer.take_from(&mut moment);
                 time.is_some_and(|time| self.put(time, None))
             }
             Source::Never => false,
@@ -152,23 +154,26 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
     }
 
     fn conclude(&self) -> bool {
-        match self.state.get() {
-            RecvState::Message(Some(sender)) => {
-                // SAFETY: claimed and taken out of its queue by `poll`.
-                unsafe { Waiter::finish(sender) };
+        match self.state.replace(RecvState::Open) {
+            RecvState::Message(sender) => {
+                if let Some(sender) = sender {
+                    sender.finish();
+                }
                 self.state.set(RecvState::Message(None));
             }
             RecvState::Promised(sender) => {
-                self.state.set(RecvState::Open);
-                // SAFETY: claimed and taken out of its queue by `poll`; it sends `T`s.
+                // SAFETY: `poll` has found it in a channel of `T`.
                 let Some(message) = (unsafe { receive_promised(sender) }) else {
                     return false;
                 };
                 self.put(message, None);
             }
             // In a loop it would be found so again and again.
-            RecvState::Closed => goroutine::polled_in_vain(),
-            RecvState::Message(None) | RecvState::Open => {}
+            RecvState::Closed => {
+                self.state.set(RecvState::Closed);
+                goroutine::polled_in_vain();
+            }
+            RecvState::Open => {}
         }
         true
     }
@@ -182,8 +187,9 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
         self.waiter.set_up(parker, index, self.slot.as_ptr());
         // SAFETY: the lock is held, and this reference ends with the function.
         let state = unsafe { core.state() };
-        // SAFETY: the engine dequeues.
-        unsafe { state.enqueue_receiver(&self.waiter) };
+        // SAFETY: the waiter is set up and in no queue; the engine calls `dequeue`, under the lock,
+        // before the arm or the parker ends.
+        unsafe { state.receivers.push(&self.waiter) };
         state.take_observers(core.capacity(), told);
         None
     }
@@ -191,7 +197,7 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
     unsafe fn dequeue(&self) {
         match self.core() {
             // SAFETY: the lock is held; this channel is the one it was queued in.
-            Some(core) => unsafe { core.state().dequeue_receiver(&self.waiter) },
+            Some(core) => unsafe { core.state().receivers.remove(&self.waiter) },
             // SAFETY: as above.
             None => unsafe { self.stop_observing() },
         }
@@ -330,15 +336,16 @@ unsafe impl<T> Arm for SendArm<'_, T> {
         let core = self.sender.core();
         // SAFETY: the lock is held, and this reference ends with the function.
         let state = unsafe { core.state() };
-        // SAFETY: the engine dequeues.
-        unsafe { state.enqueue_sender(&self.waiter) };
+        // SAFETY: the waiter is set up and in no queue; the engine calls `dequeue`, under the lock,
+        // before the arm or the parker ends.
+        unsafe { state.senders.push(&self.waiter) };
         state.take_observers(core.capacity(), told);
         None
     }
 
     unsafe fn dequeue(&self) {
         // SAFETY: the lock is held; this channel is the one it was queued in.
-        unsafe { self.sender.core().state().dequeue_sender(&self.waiter) };
+        unsafe { self.sender.core().state().senders.remove(&self.waiter) };
     }
 
     unsafe fn is_ready(&self) -> bool {
@@ -370,14 +377,17 @@ unsafe impl<T> Arm for SendArm<'_, T> {
     }
 
     fn won(&self, closed: bool) {
-        let slot = self.waiter.slot();
-        self.place.set(Some(if closed {
+        let place = if closed {
             Place::Closed
-        } else if slot.is_null() {
-            Place::Reserved
+        } else if let Some(receiver) = NonNull::new(self.waiter.slot()) {
+            // SAFETY: the receiver has claimed its own wait for this arm, put its waiter into the
+            // arm's slot (`receive_promised` or `await_promise`), and waits for this arm to end
+            // the wait: it is in no queue, and valid until then.
+            Place::Receiver(unsafe { Taken::new(receiver.cast()) })
         } else {
-            Place::Receiver(slot.cast_const().cast())
-        }));
+            Place::Reserved
+        };
+        self.place.set(Some(place));
     }
 }
 
@@ -401,9 +411,9 @@ impl<T> Reservation<'_, T> {
 
 impl<T> Drop for Reservation<'_, T> {
     fn drop(&mut self) {
-        // SAFETY: the arm got the place from this channel, and the reservation ends here. (`__send`
-        // leaves one behind that asks for nothing.)
-        unsafe { self.core.break_promise(&self.place) };
+        // (`__send` leaves a place behind that asks for nothing.)
+        self.core
+            .break_promise(mem::replace(&mut self.place, Place::Closed));
     }
 }
 

@@ -1,13 +1,10 @@
 //! `std::sync::Barrier` for goroutines.
 
-use std::cell::UnsafeCell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::ptr;
 
 use crate::primitives::const_fn;
-use crate::primitives::spin_lock::RawSpinLock;
-use crate::wait::{Claim, Offer, Parker, Verdict, WaitQueue, Waiter};
+use crate::wait::{Decision, WaitList, Waited};
 
 /// Where a number of goroutines and threads wait for each other: [`std::sync::Barrier`], but a
 /// goroutine that waits is parked.
@@ -34,18 +31,9 @@ use crate::wait::{Claim, Offer, Parker, Verdict, WaitQueue, Waiter};
 pub struct Barrier {
     /// How many have to come; 0 is as good as 1.
     number: usize,
-    /// Those of this round. Guarded by `lock`.
-    round: UnsafeCell<Round>,
-    lock: RawSpinLock,
+    /// How many of this round have come; all of them but the last wait.
+    come: WaitList<usize>,
 }
-
-struct Round {
-    come: usize,
-    waiting: WaitQueue,
-}
-
-// SAFETY: `round` is used under the lock only.
-unsafe impl Sync for Barrier {}
 
 // No user's code runs in here.
 impl UnwindSafe for Barrier {}
@@ -73,11 +61,7 @@ impl Barrier {
         pub fn new(n: usize) -> Barrier {
             Barrier {
                 number: n,
-                round: UnsafeCell::new(Round {
-                    come: 0,
-                    waiting: WaitQueue::new(),
-                }),
-                lock: RawSpinLock::new(),
+                come: WaitList::new(0),
             }
         }
     }
@@ -95,30 +79,20 @@ impl Barrier {
     /// });
     /// ```
     pub fn wait(&self) -> BarrierWaitResult {
-        let waiter = Waiter::new(Offer::Message, Claim::ByLock);
-        let parker = Parker::new();
-        waiter.set_up(&parker, 0, ptr::null_mut());
-        self.lock.lock();
-        // SAFETY: the lock is held until the round has been looked at.
-        let round = unsafe { &mut *self.round.get() };
-        round.come += 1;
-        let others = if round.come >= self.number {
-            round.come = 0;
-            Some(round.waiting.take_all())
-        } else {
-            // SAFETY: the lock is held; whoever unparks us has taken the waiter out.
-            unsafe { round.waiting.push(&waiter) };
-            None
-        };
-        // SAFETY: locked above, and the round is not used any more.
-        unsafe { self.lock.unlock() };
-        let is_leader = others.is_some();
-        match others {
-            Some(others) => others.end(Verdict::Done),
-            None => {
-                parker.park(None);
+        let waited = self.come.wait(|come| {
+            **come += 1;
+            if **come < self.number {
+                return Decision::Wait;
             }
-        }
+            **come = 0;
+            Decision::Go(come.take_all())
+        });
+        let is_leader = if let Waited::Not(others) = waited {
+            others.finish();
+            true
+        } else {
+            false
+        };
         BarrierWaitResult { is_leader }
     }
 }

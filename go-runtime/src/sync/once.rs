@@ -5,16 +5,13 @@
 //! waiting callers have to be woken, so a caller either sees the new state or is in the queue when
 //! the state changes.
 
-use std::cell::UnsafeCell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::ptr;
 
 use crate::goroutine;
 use crate::primitives::atomic::{AtomicU8, AtomicUsize, Ordering};
 use crate::primitives::const_fn;
-use crate::primitives::spin_lock::RawSpinLock;
-use crate::wait::{Claim, Offer, Parker, Verdict, WaitQueue, Waiter};
+use crate::wait::{Decision, WaitList, Waited};
 
 /// Nobody has begun.
 const NEW: u8 = 0;
@@ -58,17 +55,12 @@ const COMPLETE: u8 = 3;
 /// As std's, it is *poisoned* if what it runs panics: from then on `call_once` panics too, until
 /// [`call_once_force`](Once::call_once_force) has had success.
 pub struct Once {
-    /// Changed under `lock` where those who wait have to know.
+    /// The end of a run is written under the lock of `waiting`.
     state: AtomicU8,
-    lock: RawSpinLock,
     /// Who is at it (see `goroutine::caller`), or 0.
     runner: AtomicUsize,
-    /// Guarded by `lock`.
-    waiting: UnsafeCell<WaitQueue>,
+    waiting: WaitList,
 }
-
-// SAFETY: `waiting` is used under the lock only.
-unsafe impl Sync for Once {}
 
 // A panic is announced by the poisoning.
 impl UnwindSafe for Once {}
@@ -99,9 +91,8 @@ impl Once {
         pub fn new() -> Once {
             Once {
                 state: AtomicU8::new(NEW),
-                lock: RawSpinLock::new(),
                 runner: AtomicUsize::new(0),
-                waiting: UnsafeCell::new(WaitQueue::new()),
+                waiting: WaitList::new(()),
             }
         }
     }
@@ -254,34 +245,27 @@ impl Once {
 
     /// Waits until one ends, with whatever success, if the state still has to be waited for.
     fn wait_once(&self, must_wait: impl Fn(u8) -> bool) -> u8 {
-        let waiter = Waiter::new(Offer::Message, Claim::ByLock);
-        let parker = Parker::new();
-        waiter.set_up(&parker, 0, ptr::null_mut());
-        self.lock.lock();
-        let state = self.state.load(Ordering::Acquire);
-        let waits = must_wait(state);
-        if waits {
-            // SAFETY: the lock is held; whoever unparks us has taken the waiter out.
-            unsafe { (*self.waiting.get()).push(&waiter) };
+        let waited = self.waiting.wait(|_| {
+            let state = self.state.load(Ordering::Acquire);
+            if must_wait(state) {
+                Decision::Wait
+            } else {
+                Decision::Go(state)
+            }
+        });
+        match waited {
+            Waited::Not(state) => state,
+            Waited::Woken | Waited::TimedOut => self.state.load(Ordering::Acquire),
         }
-        // SAFETY: locked above, and the queue is not used any more.
-        unsafe { self.lock.unlock() };
-        if !waits {
-            return state;
-        }
-        parker.park(None);
-        self.state.load(Ordering::Acquire)
     }
 
     fn end(&self, state: u8) {
         self.runner.store(0, Ordering::Relaxed);
-        self.lock.lock();
-        self.state.store(state, Ordering::Release);
-        // SAFETY: the lock is held.
-        let waiting = unsafe { (*self.waiting.get()).take_all() };
-        // SAFETY: locked above, and the queue is not used any more.
-        unsafe { self.lock.unlock() };
-        waiting.end(Verdict::Done);
+        let waiting = self.waiting.with(|held| {
+            self.state.store(state, Ordering::Release);
+            held.take_all()
+        });
+        waiting.finish();
     }
 }
 

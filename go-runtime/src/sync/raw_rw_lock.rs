@@ -25,16 +25,14 @@
 //!
 //! A lock has no owner: it may be unlocked anywhere, by whoever has got what locking it gave.
 
-use std::cell::UnsafeCell;
+use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::ptr;
 
 use super::raw_mutex::RawMutex;
 use crate::goroutine;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::const_fn;
-use crate::primitives::spin_lock::RawSpinLock;
-use crate::wait::{Claim, Offer, Parker, Verdict, WaitQueue, Waiter};
+use crate::wait::{Decision, WaitList};
 
 /// There is a writer: it is in, or waits for readers to go.
 const WRITER: usize = 1 << (usize::BITS - 1);
@@ -50,29 +48,20 @@ const ONE: usize = 2;
 // In this order, as what lies behind it may share a cache line with `readers`.
 #[repr(C)]
 pub(crate) struct RawRwLock {
-    /// Guarded by `gate_lock`.
-    gate: UnsafeCell<Gate>,
-    gate_lock: RawSpinLock,
+    gate: WaitList<Gate>,
     /// The writer's. Its `flag` is for whoever builds on this lock.
     pub(super) writers: RawMutex,
     leaving: AtomicUsize,
     pub(super) readers: AtomicUsize,
 }
 
-/// Where those wait who cannot go in.
+/// Where the goroutines wait that cannot go in: readers, and in front of them the writer.
 struct Gate {
-    /// Turns that nobody has taken yet; below 0: how many are in the queue.
+    /// Turns that no reader has taken yet; below 0: how many readers are in the queue.
     balance: isize,
-    queue: WaitQueue,
-    /// The writer, if it is parked.
-    writer: *const Waiter,
+    /// Whether the first in the queue is the writer.
+    writer_waits: bool,
 }
-
-// SAFETY: the gate is used under its lock only; the waiters at it, by who has taken them out under
-// that lock.
-unsafe impl Send for RawRwLock {}
-// SAFETY: as above.
-unsafe impl Sync for RawRwLock {}
 
 // No user's code runs in here, and the one panic leaves all as it was.
 impl UnwindSafe for RawRwLock {}
@@ -91,12 +80,10 @@ impl RawRwLock {
     const_fn! {
         pub(crate) fn new() -> RawRwLock {
             RawRwLock {
-                gate: UnsafeCell::new(Gate {
+                gate: WaitList::new(Gate {
                     balance: 0,
-                    queue: WaitQueue::new(),
-                    writer: ptr::null(),
+                    writer_waits: false,
                 }),
-                gate_lock: RawSpinLock::new(),
                 writers: RawMutex::new(),
                 leaving: AtomicUsize::new(0),
                 readers: AtomicUsize::new(0),
@@ -226,21 +213,13 @@ impl RawRwLock {
             self.wait_without_queueing();
             return;
         }
-        let waiter = Waiter::new(Offer::Message, Claim::ByLock);
-        let parker = Parker::new();
-        waiter.set_up(&parker, 0, ptr::null_mut());
-        let has_turn = self.at_gate(|gate| {
-            let has_turn = gate.take_turn();
-            if !has_turn {
-                gate.balance -= 1;
-                // SAFETY: the gate is locked; whoever unparks us has taken the waiter out.
-                unsafe { gate.queue.push(&waiter) };
+        self.gate.wait(|gate| {
+            if gate.take_turn() {
+                return Decision::Go(());
             }
-            has_turn
+            gate.balance -= 1;
+            Decision::Wait
         });
-        if !has_turn {
-            parker.park(None);
-        }
     }
 
     /// For a goroutine that is unwinding, and has been counted. As long as it waits nothing else
@@ -249,7 +228,10 @@ impl RawRwLock {
     /// wait for it too.
     #[cold]
     fn wait_without_queueing(&self) {
-        while !self.at_gate(|gate| gate.take_turn() || self.go_before_writer()) {
+        while !self
+            .gate
+            .with(|gate| gate.take_turn() || self.go_before_writer())
+        {
             goroutine::doze();
         }
     }
@@ -274,20 +256,14 @@ impl RawRwLock {
                 .is_ok()
         };
         while !all_gone() {
-            let waiter = Waiter::new(Offer::Message, Claim::ByLock);
-            let parker = Parker::new();
-            waiter.set_up(&parker, 0, ptr::null_mut());
-            let must_wait = self.at_gate(|gate| {
-                // Under the lock: who leaves last after this look finds us.
-                let must_wait = self.leaving.load(Ordering::Relaxed) != AWAITED;
-                if must_wait {
-                    gate.writer = &raw const waiter;
+            self.gate.wait(|gate| {
+                // Under the lock: the reader that leaves last after this look finds the writer.
+                if self.leaving.load(Ordering::Relaxed) == AWAITED {
+                    return Decision::Go(());
                 }
-                must_wait
+                gate.writer_waits = true;
+                Decision::WaitInFront
             });
-            if must_wait {
-                parker.park(None);
-            }
         }
     }
 
@@ -297,33 +273,27 @@ impl RawRwLock {
         if self.leaving.fetch_sub(ONE, Ordering::AcqRel) != ONE + AWAITED {
             return;
         }
-        let writer = self.at_gate(|gate| std::mem::replace(&mut gate.writer, ptr::null()));
-        // (It may be the next writer, if this one has not needed to be woken. Then that one looks
-        // once in vain.)
-        if !writer.is_null() {
-            // SAFETY: it was taken out under the lock just now, by us alone, so it is parked until
-            // it is told.
-            unsafe { Waiter::finish(writer) };
+        let writer = self.gate.with(|gate| {
+            let waits = mem::take(&mut gate.writer_waits);
+            waits.then(|| gate.take()).flatten()
+        });
+        // (This may be the next writer, if the awaited one has not needed to be woken. Then the
+        // next one polls once in vain.)
+        if let Some(writer) = writer {
+            writer.finish();
         }
     }
 
     /// Gives as many turns as readers wait.
     #[cold]
     fn let_in(&self, waiting: usize) {
-        let at_gate = self.at_gate(|gate| {
-            // Those in the queue are some of these. (It is far below what an `isize` can say.)
+        // The caller is the writer, and so no writer is in the queue.
+        let at_gate = self.gate.with(|gate| {
+            // The readers in the queue are some of these. (The number is far below what an `isize`
+            // can say.)
             gate.balance += waiting as isize;
-            gate.queue.take_all()
+            gate.take_all()
         });
-        at_gate.end(Verdict::Done);
-    }
-
-    fn at_gate<R>(&self, f: impl FnOnce(&mut Gate) -> R) -> R {
-        self.gate_lock.lock();
-        // SAFETY: the lock is held, and none of the functions above comes here again.
-        let result = f(unsafe { &mut *self.gate.get() });
-        // SAFETY: locked above, and the gate is not used any more: no result refers to it.
-        unsafe { self.gate_lock.unlock() };
-        result
+        at_gate.finish();
     }
 }

@@ -1,16 +1,20 @@
-//! The waiters that one event ends the waits of.
+//! Many waiters that have been taken out of their queues for one and the same event.
 
 use std::ptr;
 
+use super::taken::Taken;
 use super::unparker::Unparker;
 use super::verdict::Verdict;
 use super::waiter::Waiter;
 
-/// Waiters that have been claimed, to be told once the lock has been given back.
-#[must_use]
+/// A list of claimed waiters, to be told once the lock of their queue has been given back.
+///
+/// Each operation stays blocked, and its waiter valid, until this list ends its wait. A list that
+/// is dropped leaves its operations blocked for ever.
+#[must_use = "the waiters stay blocked until their waits are ended"]
 pub(crate) struct Claimed {
-    pub(super) first: *const Waiter,
-    pub(super) last: *const Waiter,
+    first: *const Waiter,
+    last: *const Waiter,
 }
 
 impl Claimed {
@@ -26,8 +30,31 @@ impl Claimed {
         self.first.is_null()
     }
 
+    /// Puts a waiter at the end.
+    #[inline]
+    pub(super) fn add(&mut self, taken: Taken) {
+        let waiter = taken.into_raw();
+        // SAFETY: a taken waiter is valid until its wait is ended, which only this list does from
+        // now on; and it is in no queue, so its link is free.
+        unsafe { waiter.as_ref().next.set(ptr::null()) };
+        let waiter = waiter.as_ptr().cast_const();
+        if self.last.is_null() {
+            self.first = waiter;
+        } else {
+            // SAFETY: `last` was added as a taken waiter, and this list has not ended its wait.
+            unsafe { (*self.last).next.set(waiter) };
+        }
+        self.last = waiter;
+    }
+
+    /// Ends all waits: what was waited for can no longer happen.
     pub(crate) fn close(self) {
         self.end(Verdict::Closed);
+    }
+
+    /// Ends all waits: what was waited for has happened.
+    pub(crate) fn finish(self) {
+        self.end(Verdict::Done);
     }
 
     /// Tells observers to look again.
@@ -38,18 +65,18 @@ impl Claimed {
         }
     }
 
-    /// Ends all the waits, each with the verdict on its number.
-    pub(crate) fn end(self, verdict: impl Fn(usize) -> Verdict) {
+    /// Ends all waits, each with the verdict on its number.
+    fn end(self, verdict: impl Fn(usize) -> Verdict) {
         let mut waiter = self.first;
         let mut unparker = Unparker::new();
-        while !waiter.is_null() {
-            // SAFETY: each is claimed by us and stays until the unpark; the link is read before.
-            unsafe {
-                let next = (*waiter).next.get();
-                let index = (*waiter).index.get();
-                unparker.unpark((*waiter).parker.get(), verdict(index));
-                waiter = next;
-            }
+        // SAFETY: each waiter in the list is valid until its wait is ended; this loop ends each
+        // once, and reads the link, the number and the parker of a waiter before.
+        while let Some(this) = unsafe { waiter.as_ref() } {
+            waiter = this.next.get();
+            let (parker, verdict) = (this.parker(), verdict(this.index()));
+            // SAFETY: `add` got the waiter as a `Taken`, the one right to end its wait. The parker
+            // is valid, as its operation is blocked until this call.
+            unsafe { unparker.unpark(parker, verdict) };
         }
     }
 }

@@ -1,17 +1,26 @@
-//! The agreement between one who blocks and those who may wake it: who decides the outcome, and
-//! whether a wake-up has to reach the scheduler at all.
+//! The agreement between a blocked operation and the threads that may end its wait: which of them
+//! decides the outcome, and whether a wake-up has to reach the scheduler at all.
 //!
-//! Two words. `claimed` is taken once, by whoever decides how the wait ends (a sender, a receiver,
-//! a close, the clock): of all channels of a select just one gets it. `state` says where the
-//! blocked one is: it may spin for a moment, in which case the wake-up is one store that it sees by
-//! itself, or it is parked and has to be made runnable.
+//! It has two words. `claimed` is set once, by the thread that decides how the wait ends (for a
+//! sender, a receiver, a close, the clock): of all channels of a select only one gets it. `state`
+//! says where the blocked operation is. It may spin for a moment, in which case the wake-up is one
+//! store that the operation sees by itself; or it is parked, and has to be made runnable.
+//!
+//! ```text
+//!            finish                       finish, by the waker
+//!  PARKED ----------> PARKED    SPINNING ----------------------> DONE
+//!         (the waker makes          |
+//!          it runnable)             | stop_spinning, by the blocked operation
+//!                                   v
+//!                                PARKED
+//! ```
 
 use crate::primitives::atomic::{AtomicBool, AtomicU8, Ordering};
 
-/// The blocked one is off its thread (or will be, before its worker looks for mail): make it
-/// runnable.
+/// The blocked operation has left its thread, or will have before its worker looks into its inbox:
+/// the waker has to make it runnable.
 const PARKED: u8 = 0;
-/// It looks at this word all the time.
+/// The blocked operation polls this word.
 const SPINNING: u8 = 1;
 /// The wait is over.
 const DONE: u8 = 2;
@@ -29,13 +38,13 @@ impl Handshake {
         }
     }
 
-    /// Takes the right to end this wait. It is given once; who gets it must call
-    /// [`finish`](Self::finish) (of a future: end its wakeup).
+    /// Takes the right to end this wait. The right is given once; the caller that gets it must call
+    /// [`finish`](Self::finish) (for a future: end its wake-up).
     #[inline]
     #[must_use]
     pub(crate) fn claim(&self) -> bool {
-        // The cheap look first: a claimed wait in a queue is met often (select), and costs no write
-        // then.
+        // The load comes first, as a queue often holds waits that have been claimed (those of
+        // selects), and a load leaves their cache line shared.
         !self.claimed.load(Ordering::Relaxed)
             && self
                 .claimed
@@ -43,19 +52,20 @@ impl Handshake {
                 .is_ok()
     }
 
-    /// Whether somebody has that right; it may be a moment old.
+    /// Returns whether any thread has taken that right. The answer may be a moment old.
     pub(crate) fn is_claimed(&self) -> bool {
         self.claimed.load(Ordering::Relaxed)
     }
 
-    /// Ends the wait, from another thread. `true`: the blocked one is parked, and the caller has to
-    /// make it runnable; it stays in place until then. `false`: it goes on by itself, and may be
-    /// gone already.
+    /// Ends the wait, from another thread. Returns whether the blocked operation is parked: then
+    /// the caller has to make it runnable, and it stays where it is until then. If it is not
+    /// parked, it goes on by itself, and may be gone already.
     #[inline]
     #[must_use]
     pub(crate) fn finish(&self) -> bool {
-        // A parked one never goes back to spinning, so it needs no exchange; and none may say
-        // "done" of it: whoever looks again would go on, and be made runnable as well.
+        // A parked operation never goes back to spinning, so it needs no exchange. Nor may `DONE`
+        // be stored for one: an operation that polls again would go on, and be made runnable as
+        // well.
         self.state.load(Ordering::Acquire) == PARKED
             || self
                 .state
@@ -63,22 +73,23 @@ impl Handshake {
                 .is_err()
     }
 
-    /// Ends the wait of a blocked thread, which looks at this word whenever it wakes up. The caller
-    /// wakes it, with a handle that it took before: after this call the blocked one may be gone.
+    /// Ends the wait of a blocked thread, which loads this word whenever the thread wakes up. The
+    /// caller wakes the thread, with a handle cloned before this call: afterwards the blocked
+    /// operation, and this handshake with it, may be gone.
     #[inline]
     pub(crate) fn finish_thread(&self) {
         self.state.store(DONE, Ordering::Release);
     }
 
-    /// For the blocked one: whether the wait is over.
+    /// Returns whether the wait is over. Only the blocked operation calls this.
     #[inline]
     #[must_use]
     pub(crate) fn is_done(&self) -> bool {
         self.state.load(Ordering::Acquire) == DONE
     }
 
-    /// For the blocked one: ends the spinning. `true`: it has to park, and is going to be made
-    /// runnable. `false`: the wait is over.
+    /// Ends the spinning. Returns whether the operation has to park, and so will be made runnable;
+    /// if not, the wait is over. Only the blocked operation calls this.
     #[inline]
     #[must_use]
     pub(crate) fn stop_spinning(&self) -> bool {
@@ -87,7 +98,8 @@ impl Handshake {
             .is_ok()
     }
 
-    /// For the blocked one: whether it announced that it spins.
+    /// Returns whether the operation has announced that it spins. Only the blocked operation calls
+    /// this.
     #[inline]
     #[must_use]
     pub(crate) fn may_spin(&self) -> bool {

@@ -1,17 +1,82 @@
-//! How something waits.
+//! How something waits: a goroutine, a plain thread, or an async task.
+//!
+//! A blocking operation makes a [`Parker`], and a [`Waiter`] for each queue that it stands in. The
+//! thread that makes the wait unnecessary takes a waiter out of its queue, claims the wait, and
+//! ends it with a [`Verdict`].
+//!
+//! # The states of a wait
+//!
+//! ```text
+//!      waiter pushed, under the lock of its queue
+//!                          |
+//!                          | park: nothing else to run?
+//!              no +--------+--------+ yes
+//!                 |                 v
+//!                 |           +----------+
+//!                 |<----------| spinning |  polls for about a microsecond
+//!                 v  in vain  +----------+
+//!            +--------+            |
+//!            | parked |            |
+//!            +--------+            |
+//!                 | claim          | claim      once: a partner, a close, or the clock
+//!                 v                v
+//!            +-------------------------+
+//!            |         claimed         |  the claiming thread moves a message, if there is one
+//!            +-------------------------+
+//!                 |                |             verdict written, then unpark
+//!                 v                v
+//!            +--------+       +--------+
+//!            | queued |       |  done  |  a store that the spinning goroutine sees by itself
+//!            +--------+       +--------+
+//!                 |                |
+//!                 +-------+--------+
+//!                         v
+//!      `park` returns the verdict; the waiter leaves each queue that it is still in
+//! ```
+//!
+//! *Queued* means: in the run queue of the goroutine's worker, if code on that worker or its clock
+//! ends the wait; in the worker's inbox, if another thread does. A claim may come before the park,
+//! and even the unpark may: the goroutine is then queued while it still runs, and the worker finds
+//! it there once the goroutine has left its stack. A plain thread spins on nothing and is queued
+//! nowhere: `done` and std's `unpark` wake it. An async task never parks: its [`Wakeup`] calls its
+//! waker.
+//!
+//! # The files
+//!
+//! - [`parker`](Parker): one blocked operation, and the way to end it; `handshake`: its two words;
+//!   `wakeup`: what the parker of a future shares with the thread that ends its wait; `unparker`:
+//!   many at once.
+//! - [`waiter`](Waiter) and [`queue`](WaitQueue): the places of blocked operations in line;
+//!   [`taken`](Taken) and [`claimed`](Claimed): the waiters that have been taken out to be told.
+//! - [`list`](WaitList): a spin lock, what it guards, and the queue of the operations that wait for
+//!   that to change. Locks, descriptors and timers use one each. A channel has queues of its own;
+//!   `join`, `sleep` and `blocking` need a parker only.
+//! - `event`, [`observable`](Observable) and [`edges`]: waits that a done channel may end too.
+//!
+//! Arrows point one way: what blocks -> `wait` -> `sched`. The scheduler knows of a wait only what
+//! `sched::parking` says; channels are known here as an [`Observable`].
 
 mod claimed;
+pub(crate) mod edges;
+mod event;
 mod handshake;
+mod list;
+mod observable;
 mod parker;
 mod queue;
+mod taken;
 mod unparker;
 mod verdict;
 mod waiter;
 mod wakeup;
 
 pub(crate) use claimed::Claimed;
+pub(crate) use event::Woken;
+pub(crate) use list::{Decision, Guarded, Held, View, WaitList, Waited};
+pub(crate) use observable::{Look, Observable};
 pub(crate) use parker::Parker;
 pub(crate) use queue::WaitQueue;
+pub(crate) use taken::Taken;
 pub(crate) use verdict::Verdict;
 pub(crate) use waiter::{Claim, Offer, Waiter};
 pub(crate) use wakeup::Wakeup;

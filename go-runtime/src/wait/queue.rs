@@ -1,20 +1,20 @@
-//! The queue of those who wait for the same thing, at one end of a channel as a rule, first come
-//! first served.
+//! A queue of waiters for the same thing, first come first served.
 //!
-//! A [`Waiter`] lies on the stack of whoever waits, or in memory of a future's own. Its links and
-//! its `queued` mark are guarded by the lock of the channel whose queue it is in. Nobody leaves the
-//! function that made a waiter, and a future's memory is not freed, before the waiter is out of the
-//! queue, so every pointer in a queue is valid under that lock.
+//! A queue is part of what some lock guards, and is used under that lock only. An operation that
+//! has put its waiter into the queue does not end before the waiter is out of the queue again, and
+//! that happens under the same lock. So under the lock every waiter in the queue, and its parker,
+//! is valid.
 //!
-//! Being in a queue gives no right yet: a select stands in many queues at once, and a deadline may
-//! pass. Whoever takes a waiter out to serve it claims its parker first; one that cannot be claimed
-//! is no longer waiting, and is dropped from the queue. A waiter that stands in one queue only, for
-//! as long as it takes, is claimed by being taken out: the queue's lock decides.
+//! A place in a queue gives no right yet: a select stands in many queues at once, and a deadline
+//! may pass. A thread that takes a waiter out to serve it claims the waiter first. A waiter that
+//! cannot be claimed no longer waits, and is dropped from the queue. A waiter that stands in one
+//! queue only, without a deadline, is claimed by being taken out: the queue's lock decides.
 
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use super::claimed::Claimed;
-use super::waiter::{Claim, Offer, Waiter};
+use super::taken::Taken;
+use super::waiter::{Offer, Waiter};
 use crate::primitives::prefetch::{LINE, prefetch, prefetch_to_write};
 
 pub(crate) struct WaitQueue {
@@ -22,8 +22,9 @@ pub(crate) struct WaitQueue {
     last: *const Waiter,
 }
 
-// SAFETY: the queue is part of what a channel's lock guards; the waiters are used under it or by
-// who claimed them.
+// SAFETY: the waiters belong to other threads, and are used as the heads of this file and of
+// `waiter` say: under the lock that guards the queue, or by the one thread that has claimed the
+// waiter. Neither depends on the thread that owns the queue.
 unsafe impl Send for WaitQueue {}
 
 impl WaitQueue {
@@ -46,15 +47,16 @@ impl WaitQueue {
 
     /// Returns whether any waiter in the queue still waits with its message in the slot.
     pub(crate) fn has_message(&self) -> bool {
-        self.any_waiting(|waiter| waiter.offer == Offer::Message)
+        self.any_waiting(|waiter| waiter.offer() == Offer::Message)
     }
 
     fn any_waiting(&self, counts: impl Fn(&Waiter) -> bool) -> bool {
         let mut waiter = self.first;
-        // SAFETY: null, or in the queue and so valid.
+        // SAFETY: the pointer is null, or a waiter in this queue, which is valid.
         while let Some(this) = unsafe { waiter.as_ref() } {
-            // SAFETY: its owner comes for the lock before it goes.
-            if counts(this) && unsafe { !(*this.parker.get()).is_claimed() } {
+            // SAFETY: a waiter is set up before it is pushed, and its parker is valid for as long
+            // as the waiter is in the queue.
+            if counts(this) && unsafe { !this.is_claimed() } {
                 return true;
             }
             waiter = this.next.get();
@@ -65,8 +67,8 @@ impl WaitQueue {
     /// Puts `waiter` at the end.
     ///
     /// # Safety
-    /// `waiter` is in no queue, has been set up, and is taken out of this one, under the same lock,
-    /// before it goes.
+    /// `waiter` is in no queue and has been set up. Before the waiter or its parker ends, the
+    /// waiter is out of this queue again, taken out under the lock that guards the queue.
     pub(crate) unsafe fn push(&mut self, waiter: &Waiter) {
         debug_assert!(!waiter.queued.get());
         waiter.queued.set(true);
@@ -75,16 +77,16 @@ impl WaitQueue {
         if self.last.is_null() {
             self.first = waiter;
         } else {
-            // SAFETY: what is in the queue is valid.
+            // SAFETY: the last waiter in the queue is valid.
             unsafe { (*self.last).next.set(waiter) };
         }
         self.last = waiter;
     }
 
-    /// Puts `waiter` at the front: it has stood there before.
+    /// Puts `waiter` at the front.
     ///
     /// # Safety
-    /// As for [`push`](Self::push).
+    /// The contract of [`push`](Self::push).
     pub(crate) unsafe fn push_front(&mut self, waiter: &Waiter) {
         debug_assert!(!waiter.queued.get());
         waiter.queued.set(true);
@@ -93,13 +95,13 @@ impl WaitQueue {
         if self.first.is_null() {
             self.last = waiter;
         } else {
-            // SAFETY: what is in the queue is valid.
+            // SAFETY: the first waiter in the queue is valid.
             unsafe { (*self.first).prev.set(waiter) };
         }
         self.first = waiter;
     }
 
-    /// Takes `waiter` out, if it is still in.
+    /// Takes `waiter` out if it is still in.
     ///
     /// # Safety
     /// If `waiter` is in a queue, it is in this one.
@@ -111,64 +113,72 @@ impl WaitQueue {
         if prev.is_null() {
             self.first = next;
         } else {
-            // SAFETY: neighbours in the queue are valid.
+            // SAFETY: the caller says that the waiter is in this queue, so what stands before it is
+            // in this queue too, and valid.
             unsafe { (*prev).next.set(next) };
         }
         if next.is_null() {
             self.last = prev;
         } else {
-            // SAFETY: as above.
+            // SAFETY: the caller says that the waiter is in this queue, so what stands behind it is
+            // in this queue too, and valid.
             unsafe { (*next).prev.set(prev) };
         }
     }
 
     #[inline]
-    fn pop(&mut self) -> Option<*const Waiter> {
+    fn pop(&mut self) -> Option<NonNull<Waiter>> {
         let first = self.first;
         prefetch_to_write(first.cast());
         prefetch_to_write(first.cast::<u8>().wrapping_add(LINE));
-        // SAFETY: null, or in the queue and so valid.
+        // SAFETY: the pointer is null, or the first waiter in the queue, which is valid.
         let waiter = unsafe { first.as_ref() }?;
         waiter.queued.set(false);
         let next = waiter.next.get();
         self.first = next;
-        // SAFETY: null, or in the queue and so valid.
+        // SAFETY: the pointer is null, or the second waiter in the queue, which is valid.
         match unsafe { next.as_ref() } {
             Some(next) => next.prev.set(ptr::null()),
             None => self.last = ptr::null(),
         }
-        Some(first)
+        Some(NonNull::from(waiter))
     }
 
-    /// Takes out and claims the first that still waits. The caller has to end its wait.
+    /// Takes out and claims the first waiter that still waits.
     #[inline]
-    pub(crate) fn take(&mut self) -> Option<*const Waiter> {
+    pub(crate) fn take(&mut self) -> Option<Taken> {
         loop {
             let waiter = self.pop()?;
-            // SAFETY: it was in the queue until just now, and we hold the lock: its owner, even if
-            // it has been woken otherwise, comes for the lock before it goes.
-            let ours =
-                unsafe { (*waiter).claim == Claim::ByLock || (*(*waiter).parker.get()).claim() };
-            if ours {
-                return Some(waiter);
+            // SAFETY: the waiter was in the queue until just now, and the caller has the lock. The
+            // waiter's operation, even if it has been woken otherwise, takes the lock before it
+            // ends: so the waiter and its parker are still valid.
+            if unsafe { waiter.as_ref().claim() } {
+                // SAFETY: the waiter is out of the queue and claimed, so that its operation stays
+                // blocked until its wait is ended. This is the only value made of this claim.
+                return Some(unsafe { Taken::new(waiter) });
             }
         }
     }
 
-    /// Takes out and claims the first that still waits with its message in the slot; those that
-    /// only promise one keep their places. The caller has to end its wait.
+    /// Takes out and claims the first waiter that still waits with its message in the slot. Waiters
+    /// that only promise a message keep their places.
     #[cold]
-    pub(crate) fn take_message(&mut self) -> Option<*const Waiter> {
+    pub(crate) fn take_message(&mut self) -> Option<Taken> {
         let mut waiter = self.first;
-        // SAFETY: null, or in the queue and so valid: only the one looked at is taken out.
+        // SAFETY: the pointer is null, or a waiter in the queue, which is valid: this loop takes
+        // out a waiter only after it has read the waiter's link.
         while let Some(this) = unsafe { waiter.as_ref() } {
             let next = this.next.get();
-            if this.offer == Offer::Message {
-                // SAFETY: it is in this queue.
+            if this.offer() == Offer::Message {
+                // SAFETY: the loop has found the waiter in this queue.
                 unsafe { self.remove(this) };
-                // SAFETY: its owner comes for the lock, which we hold, before it goes.
-                if this.claim == Claim::ByLock || unsafe { (*this.parker.get()).claim() } {
-                    return Some(waiter);
+                // SAFETY: the waiter was in the queue until just now, and the caller has the lock,
+                // which the waiter's operation takes before it ends: waiter and parker are valid.
+                if unsafe { this.claim() } {
+                    // SAFETY: the waiter is out of the queue and claimed, so that its operation
+                    // stays blocked until its wait is ended. This is the only value made of this
+                    // claim.
+                    return Some(unsafe { Taken::new(NonNull::from(this)) });
                 }
             }
             waiter = next;
@@ -176,19 +186,19 @@ impl WaitQueue {
         None
     }
 
-    /// Takes out all that still wait, to be told of the same thing.
+    /// Takes out all waiters that still wait, to be told of the same event.
     pub(crate) fn take_all(&mut self) -> Claimed {
         self.take_some(usize::MAX)
     }
 
-    /// Takes out up to `most` that still wait, to be told of the same thing.
+    /// Takes out up to `most` waiters that still wait, to be told of the same event.
     pub(crate) fn take_some(&mut self, most: usize) -> Claimed {
         let mut claimed = Claimed::new();
         self.take_some_into(most, &mut claimed);
         claimed
     }
 
-    /// Takes out all that still wait, and puts them behind those in `claimed`.
+    /// Takes out all waiters that still wait, and puts them behind those in `claimed`.
     pub(crate) fn take_all_into(&mut self, claimed: &mut Claimed) {
         self.take_some_into(usize::MAX, claimed);
     }
@@ -198,18 +208,9 @@ impl WaitQueue {
             let Some(waiter) = self.take() else {
                 return;
             };
-            // Where very many wait, each is cold. (Its first line is being fetched already.)
+            // Where very many wait, each is cold. (`pop` fetches the first line of the next.)
             prefetch(self.first.cast::<u8>().wrapping_add(LINE));
-            // SAFETY: claimed by us, so it stays until we end its wait; `next` is free, now that it
-            // is out of the queue.
-            unsafe { (*waiter).next.set(ptr::null()) };
-            if claimed.last.is_null() {
-                claimed.first = waiter;
-            } else {
-                // SAFETY: as above.
-                unsafe { (*claimed.last).next.set(waiter) };
-            }
-            claimed.last = waiter;
+            claimed.add(waiter);
         }
     }
 }

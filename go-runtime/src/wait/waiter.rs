@@ -1,32 +1,47 @@
-//! A waiter: one place in one queue.
+//! A waiter: one blocked operation's place in one queue.
+//!
+//! A [`Waiter`] lies on the stack of the blocked operation, or in memory that a future owns. Its
+//! links, its `queued` mark and its slot pointer are guarded by the lock of the queue that the
+//! waiter is in, until a thread has claimed the waiter: from then on they belong to that thread,
+//! until it ends the wait.
+//!
+//! ```text
+//!  stack of the blocked operation
+//! +--------------------------------+
+//! | Waiter  next, prev  -----------+--> neighbors in the queue
+//! |         parker      --+        |
+//! |         slot        --+--+     |
+//! | Parker            <---+  |     |
+//! | message           <------+     |
+//! +--------------------------------+
+//! ```
 
 use std::cell::Cell;
 use std::ptr;
 
 use super::parker::Parker;
-use super::verdict::Verdict;
 
-/// What a waiter offers.
+/// What a waiter offers to its partner.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Offer {
-    /// A sender whose message is in the slot, or a receiver.
+    /// A sender whose message lies in the slot, or a receiver.
     Message,
-    /// A sender that makes its message only when it has been chosen (a `send` arm of a select).
+    /// A sender that makes its message only once it has been chosen (a `send` arm of a select).
     Promise,
 }
 
-/// How a wait is claimed, by whoever ends it.
+/// How a wait is claimed by the thread that ends it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Claim {
-    /// By taking the waiter out of the one queue that it is in.
+    /// By taking the waiter out of the only queue that the waiter is in.
     ByLock,
-    /// By its parker's handshake: others may want it too, the clock, another channel, a future that
-    /// is dropped.
+    /// By the handshake of the waiter's parker: the clock, another queue, or the drop of a future
+    /// may end the same wait.
     Contested,
 }
 
 impl Claim {
-    /// For a wait in one queue until `deadline`.
+    /// Returns how a wait in one queue until `deadline` is claimed.
     #[inline]
     pub(crate) fn until<T>(deadline: Option<T>) -> Claim {
         if deadline.is_some() {
@@ -42,14 +57,14 @@ pub(crate) struct Waiter {
     pub(super) next: Cell<*const Waiter>,
     pub(super) prev: Cell<*const Waiter>,
     pub(super) queued: Cell<bool>,
-    pub(super) parker: Cell<*const Parker>,
-    /// Where the message lies or is to be put. For a promise: null, or the receiver that waits for
-    /// it to be kept.
+    parker: Cell<*const Parker>,
+    /// Where the message lies, or is to be put. For a promise: null, or the receiver that waits for
+    /// the promise to be kept.
     slot: Cell<*mut ()>,
-    /// The number that its owner knows it by (the arm of a select).
-    pub(super) index: Cell<usize>,
-    pub(super) offer: Offer,
-    pub(super) claim: Claim,
+    /// The number by which the blocked operation knows this waiter (the arm of a select).
+    index: Cell<usize>,
+    offer: Offer,
+    claim: Claim,
 }
 
 impl Waiter {
@@ -67,7 +82,7 @@ impl Waiter {
         }
     }
 
-    /// Says who waits, what for, and where the message is.
+    /// Sets which operation waits, by which number it knows this waiter, and where the message is.
     pub(crate) fn set_up(&self, parker: &Parker, index: usize, slot: *mut ()) {
         self.parker.set(parker);
         self.index.set(index);
@@ -86,26 +101,31 @@ impl Waiter {
         self.slot.set(slot);
     }
 
-    /// Ends the wait: what was waited for has happened.
-    ///
-    /// # Safety
-    /// `this` is valid, and the caller has claimed it and taken it out of its queue. It may dangle
-    /// afterwards.
-    #[inline]
-    pub(crate) unsafe fn finish(this: *const Waiter) {
-        // SAFETY: the waiter and its parker stay until the unpark.
-        unsafe {
-            let index = (*this).index.get();
-            Parker::unpark((*this).parker.get(), Verdict::Done(index));
-        }
+    pub(super) fn index(&self) -> usize {
+        self.index.get()
     }
 
-    /// Ends the wait of a receiver whose sender has broken its promise.
+    pub(super) fn parker(&self) -> *const Parker {
+        self.parker.get()
+    }
+
+    /// Takes the right to end the wait, for the thread that has just taken this waiter out of a
+    /// queue.
     ///
     /// # Safety
-    /// As for [`finish`](Self::finish).
-    pub(crate) unsafe fn retry(this: *const Waiter) {
-        // SAFETY: as in `finish`.
-        unsafe { Parker::unpark((*this).parker.get(), Verdict::Retry) }
+    /// The waiter was set up, and its parker is valid.
+    #[inline]
+    pub(super) unsafe fn claim(&self) -> bool {
+        // SAFETY: the caller says that the parker is valid.
+        self.claim == Claim::ByLock || unsafe { (*self.parker.get()).claim() }
+    }
+
+    /// Returns whether the right to end the wait has been taken.
+    ///
+    /// # Safety
+    /// The waiter was set up, and its parker is valid.
+    pub(super) unsafe fn is_claimed(&self) -> bool {
+        // SAFETY: the caller says that the parker is valid.
+        unsafe { (*self.parker.get()).is_claimed() }
     }
 }

@@ -1,11 +1,11 @@
-//! How the wait of an async task ends: the part that the future and the one who ends the wait
-//! share, whichever is gone first.
+//! How the wait of an async task ends: the part that the future shares with the thread that ends
+//! its wait, and that outlives whichever of the two is gone first.
 //!
-//! A [`Parker`](super::Parker) of a future lies in memory of the future's own. When its wait has
-//! been ended the future may go at once, so whoever ends it holds on to this, by an `Arc`, and no
-//! longer to the parker. And a future that goes earlier, when somebody has already claimed the wait
-//! but has not ended it, leaves behind what is to be done in its place: nobody has to wait for
-//! anybody.
+//! The [`Parker`](super::Parker) of a future lies in memory that the future owns. Once its wait has
+//! been ended the future may be dropped at any moment, so the thread that ends the wait holds on to
+//! the [`Wakeup`], by an `Arc`, and no longer to the parker. And a future that is dropped after a
+//! thread has claimed its wait, but before that thread has ended it, leaves behind what is to be
+//! done in its place: neither waits for the other.
 
 use std::any::Any;
 use std::mem;
@@ -23,14 +23,16 @@ type Instead = Box<dyn FnOnce() + 'static>;
 
 enum State {
     Waiting(Waker),
-    /// The future is gone; whoever ends the wait does this.
+    /// The future is gone; the thread that ends the wait calls this.
     Abandoned(Instead),
     Ended,
 }
 
-// SAFETY: what is abandoned is all that need not be `Send`: who abandons it vouches for it.
+// SAFETY: all but the abandoned closure is `Send`. The caller of `abandon` vouches that the closure
+// may run, and so be sent, wherever the wait may be ended.
 unsafe impl Send for Wakeup {}
-// SAFETY: as above; the rest is under the lock.
+// SAFETY: the state is used under the mutex only, by one thread at a time, and may be sent there by
+// the proof for `Send`.
 unsafe impl Sync for Wakeup {}
 
 impl Wakeup {
@@ -41,22 +43,22 @@ impl Wakeup {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that could panic happens under the lock.
+        // No code that could panic runs under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the wait has ended; if not, the task of `waker` is woken when it does.
+    /// Returns whether the wait has ended. If not, the task of `waker` is woken when it does.
     pub(crate) fn poll(&self, waker: &Waker) -> bool {
         let known = match &*self.lock() {
             State::Ended => return true,
-            // (A comparison of two pointers; no user's code.)
+            // (This compares two pointers, and runs no user's code.)
             State::Waiting(known) => known.will_wake(waker),
             State::Abandoned(_) => unreachable!("a future that is gone is not polled"),
         };
         if known {
             return false;
         }
-        // Wakers are cloned and dropped outside of the lock: that is others' code.
+        // Wakers are cloned and dropped outside of the lock, as that runs a user's code.
         let new = waker.clone();
         let mut state = self.lock();
         if let State::Waiting(known) = &mut *state {
@@ -68,15 +70,17 @@ impl Wakeup {
         true
     }
 
-    /// The future goes, and somebody has claimed its wait: `instead` is done when that one ends it,
-    /// or now if it has.
+    /// Leaves `instead` to the thread that has claimed the wait of a future that is being dropped:
+    /// that thread calls `instead` when it ends the wait. If it has ended the wait already,
+    /// `instead` is called now.
     ///
     /// # Safety
-    /// Whoever may end the wait is where `instead` may be run, and what it borrows lives until
-    /// then. Nobody else drops it: should the wait never be ended, this wakeup is never dropped
-    /// either.
+    /// `instead` may be called on every thread that may end the wait, and what it borrows lives
+    /// until the wait is ended. If the wait is never ended, this wake-up is never dropped.
     pub(crate) unsafe fn abandon<'a>(&self, instead: Box<dyn FnOnce() + 'a>) {
-        // SAFETY: only the lifetime changes, and the caller vouches for it.
+        // SAFETY: only the lifetime changes. The caller vouches that what the closure borrows lives
+        // until the wait is ended; the closure is called then, at the latest, and is not dropped
+        // before.
         let instead = unsafe { mem::transmute::<Box<dyn FnOnce() + 'a>, Instead>(instead) };
         let mut state = self.lock();
         if let State::Ended = *state {
@@ -89,8 +93,8 @@ impl Wakeup {
         }
     }
 
-    /// Ends the wait. A panic of the task's waker, or of what was abandoned, has been reported by
-    /// the panic hook, and ends here: others may still have to be woken by the caller.
+    /// Ends the wait. A panic of the task's waker, or of the abandoned closure, has been reported
+    /// by the panic hook, and ends here: the caller may still have to end the waits of others.
     pub(crate) fn end(&self) {
         let before = mem::replace(&mut *self.lock(), State::Ended);
         let told = panic::catch_unwind(AssertUnwindSafe(|| match before {
@@ -102,7 +106,7 @@ impl Wakeup {
     }
 }
 
-/// The payload's own `Drop` could panic as well.
+/// Leaks the payload of a panic, as the payload's own `Drop` could panic as well.
 fn forget(payload: Box<dyn Any + Send>) {
     mem::forget(payload);
 }

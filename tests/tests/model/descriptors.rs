@@ -5,9 +5,9 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
 
-use crate::channel::edges::{Edges, Woken};
-use crate::channel::observe::Observable;
 use crate::channel::{Receiver, bounded};
+use crate::wait::Observable;
+use crate::wait::edges::{Edges, Woken};
 use crate::{check, clock};
 
 /// A descriptor with some bytes, as edges tell of it.

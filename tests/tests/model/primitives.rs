@@ -58,6 +58,12 @@ pub(crate) mod spin_lock {
         rank: usize,
     }
 
+    // SAFETY: as the runtime's lock, it is used by many threads; `held` is touched by the thread
+    // only that holds the mutex.
+    unsafe impl Send for RawSpinLock {}
+    // SAFETY: see `Send`.
+    unsafe impl Sync for RawSpinLock {}
+
     impl RawSpinLock {
         pub(crate) fn new() -> Self {
             RawSpinLock {

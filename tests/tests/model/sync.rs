@@ -18,8 +18,8 @@ use self::barrier::Barrier;
 use self::counter::Counter;
 use self::once::Once;
 use crate::channel::bounded;
-use crate::channel::waiters::Woken;
 use crate::check;
+use crate::wait::Woken;
 
 /// Who waits for the next round is not released by the last `done` of the one before.
 #[test]

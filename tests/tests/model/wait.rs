@@ -2,12 +2,22 @@
 
 #[path = "../../../go-runtime/src/wait/claimed.rs"]
 mod claimed;
+#[path = "../../../go-runtime/src/wait/edges.rs"]
+pub(crate) mod edges;
+#[path = "../../../go-runtime/src/wait/event.rs"]
+mod event;
 #[path = "../../../go-runtime/src/wait/handshake.rs"]
 pub(crate) mod handshake;
+#[path = "../../../go-runtime/src/wait/list.rs"]
+mod list;
+#[path = "../../../go-runtime/src/wait/observable.rs"]
+mod observable;
 #[path = "parker.rs"]
 mod parker;
 #[path = "../../../go-runtime/src/wait/queue.rs"]
 mod queue;
+#[path = "../../../go-runtime/src/wait/taken.rs"]
+mod taken;
 #[path = "unparker.rs"]
 mod unparker;
 #[path = "../../../go-runtime/src/wait/verdict.rs"]
@@ -18,8 +28,12 @@ mod waiter;
 mod wakeup;
 
 pub(crate) use claimed::Claimed;
+pub(crate) use event::Woken;
+pub(crate) use list::{Decision, Guarded, Held, View, WaitList, Waited};
+pub(crate) use observable::{Look, Observable};
 pub(crate) use parker::Parker;
 pub(crate) use queue::WaitQueue;
+pub(crate) use taken::Taken;
 pub(crate) use verdict::Verdict;
 pub(crate) use waiter::{Claim, Offer, Waiter};
 pub(crate) use wakeup::Wakeup;

@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use super::pending::{Ended, Pending, Side, Spare};
 use crate::channel::core::{Core, Patience, Sent};
 use crate::channel::state::Found;
-use crate::wait::Waiter;
 
 /// A receive, or one after the other.
 pub(crate) struct Reception<T> {
@@ -46,22 +45,21 @@ impl<T> Reception<T> {
                 Found::Message(message, sender) => {
                     drop(state);
                     if let Some(sender) = sender {
-                        // SAFETY: claimed and out of its queue.
-                        unsafe { Waiter::finish(sender) };
+                        sender.finish();
                     }
                     return Poll::Ready(Some(message));
                 }
                 Found::Promise(sender) => {
                     drop(state);
                     if let Some(pending) = spare.take() {
-                        // SAFETY: a new one, in no queue; the sender is claimed and out of its
-                        // queue.
+                        // SAFETY: the wait is new, and in no queue; the sender is a promise of this
+                        // channel.
                         unsafe { pending.await_promise(sender) };
                         self.pending = Some(pending);
                     } else {
                         // Cloning the waker might panic: the sender looks again meanwhile, and so
-                        // do we. SAFETY: claimed and out of its queue.
-                        unsafe { Waiter::retry(sender) };
+                        // do we.
+                        sender.retry();
                         spare = Spare::new(core, Side::Receive, waker);
                     }
                 }

@@ -16,7 +16,7 @@ use std::task::Waker;
 
 use crate::channel::core::Core;
 use crate::channel::slot::Wait;
-use crate::wait::{Claim, Parker, Verdict, Waiter, Wakeup};
+use crate::wait::{Claim, Parker, Taken, Verdict, Waiter, Wakeup};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
@@ -86,18 +86,15 @@ impl<T> Pending<T> {
     /// Has a chosen `send` arm of a select make its message for this receiver.
     ///
     /// # Safety
-    /// The waiter has not been queued. `sender` is a promise, claimed by the caller and out of its
-    /// queue, of this channel.
-    pub(super) unsafe fn await_promise(&self, sender: *const Waiter) {
+    /// The waiter has not been queued. `sender` is a promise of this channel.
+    pub(super) unsafe fn await_promise(&self, sender: Taken) {
         // Nobody else knows this parker: we claim it for the sender.
         let claimed = self.wait().parker.claim();
         debug_assert!(claimed);
         let waiter = std::ptr::from_ref(self.waiter());
-        // SAFETY: the sender waits until we finish it; it then ends our wait, in any case.
-        unsafe {
-            (*sender).set_slot(waiter.cast_mut().cast());
-            Waiter::finish(sender);
-        }
+        // The sender then ends this wait, in any case.
+        sender.set_slot(waiter.cast_mut().cast());
+        sender.finish();
     }
 
     /// Whether the wait is over; if not, the task of `waker` will be woken.

@@ -45,7 +45,7 @@ use crate::goroutine;
 use crate::primitives::atomic::{AtomicBool, AtomicU16, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::wait::{Claim, Offer, Parker, WaitQueue, Waiter};
+use crate::wait::{Decision, Guarded, View, Waited};
 
 /// Who has waited for so long starves.
 const LONG: Duration = Duration::from_millis(1);
@@ -53,8 +53,8 @@ const LONG: Duration = Duration::from_millis(1);
 // In this order it takes 24 bytes, and what lies behind it shares a cache line with `state`.
 #[repr(C)]
 pub(crate) struct RawMutex {
-    /// Guarded by `queue_lock`.
-    queue: UnsafeCell<WaitQueue>,
+    /// Guarded by `queue_lock`; see [`waiting`](Self::waiting).
+    queue: UnsafeCell<Guarded<()>>,
     /// The holder's.
     patience: Patience,
     state: AtomicU16,
@@ -63,7 +63,8 @@ pub(crate) struct RawMutex {
     pub(super) flag: AtomicBool,
 }
 
-// SAFETY: `queue` is used under `queue_lock` only, and `patience` by who has set `LOCKED`.
+// SAFETY: `queue` is used through `waiting` only, and so under `queue_lock`; `patience` is used by
+// the holder only, the thread that has set `LOCKED` or got the lock from that thread.
 unsafe impl Sync for RawMutex {}
 
 #[cfg(debug_assertions)]
@@ -81,13 +82,21 @@ impl RawMutex {
     const_fn! {
         pub(crate) fn new() -> RawMutex {
             RawMutex {
-                queue: UnsafeCell::new(WaitQueue::new()),
+                queue: UnsafeCell::new(Guarded::new(())),
                 patience: Patience::new(),
                 queue_lock: RawSpinLock::new(),
                 state: AtomicU16::new(0),
                 flag: AtomicBool::new(false),
             }
         }
+    }
+
+    /// The goroutines that wait for the lock. Their lock lies apart from their queue, where this
+    /// struct has room for it.
+    #[inline(always)]
+    fn waiting(&self) -> View<'_, ()> {
+        // SAFETY: `queue_lock` guards `queue`, and nothing else; nothing else uses either.
+        unsafe { View::new(&self.queue, &self.queue_lock) }
     }
 
     /// Returns once the lock is the caller's.
@@ -194,45 +203,31 @@ impl RawMutex {
 
     /// Waits to be woken. `false`: the lock has become free meanwhile.
     fn wait(&self, this: &mut Contender) -> bool {
-        let waiter = Waiter::new(Offer::Message, Claim::ByLock);
-        let parker = Parker::new();
-        waiter.set_up(&parker, 0, std::ptr::null_mut());
         if !this.has_waited {
             this.deadline = clock::after(LONG);
         }
         let starves = this.has_waited && this.is_out_of_patience();
 
-        self.queue_lock.lock();
-        let mut state = self.state.load(Ordering::Relaxed);
-        let must_wait = loop {
-            if this.may_take(state) {
-                break false;
-            }
-            match self.try_change(state, this.queue(state, starves)) {
-                Ok(()) => break true,
-                Err(now) => state = now,
-            }
-        };
-        if must_wait {
-            // SAFETY: the lock of the queue is held; whoever unparks us has taken the waiter out.
-            unsafe {
-                let queue = &mut *self.queue.get();
-                if this.has_waited {
-                    queue.push_front(&waiter);
-                } else {
-                    queue.push(&waiter);
+        let waited = self.waiting().wait(|_| {
+            let mut state = self.state.load(Ordering::Relaxed);
+            loop {
+                if this.may_take(state) {
+                    return Decision::Go(());
+                }
+                match self.try_change(state, this.queue(state, starves)) {
+                    Ok(()) if this.has_waited => return Decision::WaitInFront,
+                    Ok(()) => return Decision::Wait,
+                    Err(now) => state = now,
                 }
             }
-        }
-        // SAFETY: locked above, and the queue is not used any more.
-        unsafe { self.queue_lock.unlock() };
-        if must_wait {
-            parker.park(None);
+        });
+        let has_waited = waited == Waited::Woken;
+        if has_waited {
             this.has_waited = true;
             this.is_woken = true;
             this.is_ahead = false;
         }
-        must_wait
+        has_waited
     }
 
     /// What is more than to clear a bit.
@@ -267,29 +262,23 @@ impl RawMutex {
     /// As for [`unlock`](Self::unlock), and somebody waits.
     unsafe fn wake_first(&self) {
         self.patience.start();
-        self.queue_lock.lock();
-        // SAFETY: the lock of the queue is held.
-        let (first, emptied) = unsafe {
-            let queue = &mut *self.queue.get();
-            (queue.take(), queue.is_empty())
-        };
-        let Some(first) = first else {
-            unreachable!("who waits for a lock does so until a holder wakes it");
-        };
-        let mut state = self.state.load(Ordering::Relaxed);
-        loop {
-            let mut free = sent(state & !(LOCKED | LATE));
-            if emptied {
-                free &= !WAITING;
+        let first = self.waiting().with(|held| {
+            let Some(first) = held.take() else {
+                unreachable!("who waits for a lock does so until a holder wakes it");
+            };
+            let emptied = held.is_empty();
+            let mut state = self.state.load(Ordering::Relaxed);
+            loop {
+                let mut free = sent(state & !(LOCKED | LATE));
+                if emptied {
+                    free &= !WAITING;
+                }
+                match self.try_change(state, free) {
+                    Ok(()) => return first,
+                    Err(now) => state = now,
+                }
             }
-            match self.try_change(state, free) {
-                Ok(()) => break,
-                Err(now) => state = now,
-            }
-        }
-        // SAFETY: locked above, and the queue is not used any more.
-        unsafe { self.queue_lock.unlock() };
-        // SAFETY: it was claimed and taken out of the queue just now.
-        unsafe { Waiter::retry(first) };
+        });
+        first.retry();
     }
 }

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 pub use self::permit::{OwnedSemaphorePermit, SemaphorePermit};
 use self::raw::RawSemaphore;
-use crate::channel::observe::Observable;
 use crate::channel::{Receiver, RecvTimeoutError, Select};
 use crate::clock;
 use crate::goroutine::polled_in_vain;
 use crate::primitives::const_fn;
+use crate::wait::Observable;
 
 /// A number of permits, of which each who comes takes some, and waits if there are not enough: the
 /// limit on how many do something at once. Go has it as `semaphore.Weighted` in

@@ -8,11 +8,9 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Instant;
 
-use crate::channel::observe::Observable;
-use crate::channel::waiters::{Waiters, Woken};
 use crate::clock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
-use crate::wait::Verdict;
+use crate::wait::{Observable, WaitList, Woken};
 
 /// What is larger was meant to be negative.
 const MOST: usize = isize::MAX as usize;
@@ -20,7 +18,7 @@ const MOST: usize = isize::MAX as usize;
 /// A count, and those who wait until it is 0.
 pub(crate) struct Counter {
     count: AtomicUsize,
-    waiters: Waiters,
+    waiting: WaitList,
 }
 
 // Its misuse panics before anything is changed.
@@ -32,7 +30,7 @@ impl Counter {
     pub(crate) fn new() -> Counter {
         Counter {
             count: AtomicUsize::new(0),
-            waiters: Waiters::new(),
+            waiting: WaitList::new(()),
         }
     }
 
@@ -76,7 +74,7 @@ impl Counter {
         }
         // Under the lock: a `done` that reaches 0 after this look finds the waiter in the queue.
         let still = || self.count.load(Ordering::Acquire) != 0;
-        self.waiters.wait(still, || None, None);
+        self.waiting.wait_for_event(still, || None, None);
     }
 
     /// Waits until the counter is 0, until `deadline`, or until `done` is ready. It is never
@@ -88,7 +86,7 @@ impl Counter {
     ) -> Woken {
         loop {
             let still = || self.count.load(Ordering::Acquire) != 0;
-            match self.waiters.wait(still, || deadline, done) {
+            match self.waiting.wait_for_event(still, || deadline, done) {
                 Woken::ByNothing => {}
                 // It was the moment of a done channel whose message another receiver has taken.
                 Woken::TimedOut if deadline.is_none_or(|deadline| deadline > clock::now()) => {}
@@ -102,16 +100,16 @@ impl Counter {
     #[cold]
     #[track_caller]
     fn last_done(&self) {
-        let (lowered, waiting) = self.waiters.with_queue(|queue| {
+        let (lowered, waiting) = self.waiting.with(|held| {
             let lowered = self
                 .count
                 .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |count| {
                     count.checked_sub(1)
                 });
-            (lowered, (lowered == Ok(1)).then(|| queue.take_all()))
+            (lowered, (lowered == Ok(1)).then(|| held.take_all()))
         });
         if let Some(waiting) = waiting {
-            waiting.end(Verdict::Done);
+            waiting.finish();
         }
         assert!(
             lowered.is_ok(),

@@ -1,0 +1,40 @@
+//! Something that a wait observes besides what it waits for: as a rule, a done channel.
+
+use std::time::Instant;
+
+use super::waiter::Waiter;
+
+/// Something whose readiness a wait can observe without taking part in it: a channel from which a
+/// receive need not wait.
+///
+/// No method parks, panics or wakes anything: a wait list calls them under its own lock.
+///
+/// # Safety
+/// A waiter that [`observe`](Self::observe) has queued is used only until it has been told, or
+/// until [`stop_observing`](Self::stop_observing) has returned.
+pub(crate) unsafe trait Observable {
+    /// Returns whether a receive need not wait.
+    fn is_ready(&self) -> bool;
+
+    /// Queues `waiter`, unless a receive need not wait: the waiter is told to look again when that
+    /// has changed.
+    ///
+    /// # Safety
+    /// The waiter is set up, and in no queue. Before it or its parker ends, the waiter has been
+    /// told, or [`stop_observing`](Self::stop_observing) is called.
+    unsafe fn observe(&self, waiter: &Waiter) -> Look;
+
+    /// Takes the waiter out again if it is still queued.
+    ///
+    /// # Safety
+    /// If the waiter is in a queue, it is in this one.
+    unsafe fn stop_observing(&self, waiter: &Waiter);
+}
+
+/// What [`Observable::observe`] has found.
+pub(crate) enum Look {
+    /// A receive need not wait; the waiter is not queued.
+    Ready,
+    /// The waiter is queued. If it has not been told before that moment, it has to look again then.
+    Waits(Option<Instant>),
+}

@@ -1,0 +1,62 @@
+//! One waiter that has been taken out of its queue: the right to end its wait.
+
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+use super::parker::Parker;
+use super::verdict::Verdict;
+use super::waiter::Waiter;
+
+/// A claimed waiter that is in no queue.
+///
+/// The blocked operation stays blocked, so the waiter stays valid, until its wait is ended. Only
+/// this value ends it, and by being consumed. A `Taken` that is dropped leaves the operation
+/// blocked for ever.
+#[must_use = "the waiter stays blocked until its wait is ended"]
+pub(crate) struct Taken(NonNull<Waiter>);
+
+impl Taken {
+    /// # Safety
+    /// The waiter was set up, is in no queue, and is valid until its wait is ended. The caller has
+    /// claimed the wait, and makes this one value of it.
+    #[inline]
+    pub(crate) unsafe fn new(waiter: NonNull<Waiter>) -> Taken {
+        Taken(waiter)
+    }
+
+    /// Ends the wait: what was waited for has happened.
+    #[inline]
+    pub(crate) fn finish(self) {
+        let verdict = Verdict::Done(self.index());
+        self.end(verdict);
+    }
+
+    /// Ends the wait without success: the operation tries again.
+    pub(crate) fn retry(self) {
+        self.end(Verdict::Retry);
+    }
+
+    /// Leaves it to the caller to end the wait, in place of this value.
+    #[inline]
+    pub(crate) fn into_raw(self) -> NonNull<Waiter> {
+        self.0
+    }
+
+    #[inline]
+    fn end(self, verdict: Verdict) {
+        // SAFETY: the waiter is claimed, by the contract of `new`, so its operation stays blocked,
+        // and its parker valid, until this call. It is the only one, as it consumes the only value.
+        unsafe { Parker::unpark(self.parker(), verdict) };
+    }
+}
+
+impl Deref for Taken {
+    type Target = Waiter;
+
+    #[inline]
+    fn deref(&self) -> &Waiter {
+        // SAFETY: by the contract of `new` the waiter is valid until its wait is ended, which
+        // consumes `self`.
+        unsafe { self.0.as_ref() }
+    }
+}
