@@ -1,4 +1,5 @@
-//! The one place where the time is read, so that a later virtual clock has one thing to replace.
+//! The clocks of the runtime. All code reads the time here, so that a future virtual clock replaces
+//! one module.
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::ThreadClock;
@@ -11,8 +12,8 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// The moment `duration` from now; `None` if it lies beyond what an `Instant` can say, which means
-/// never.
+/// Returns the moment `duration` from now. `None` if it lies beyond what an `Instant` can express,
+/// which means never.
 pub(crate) fn after(duration: Duration) -> Option<Instant> {
     now().checked_add(duration)
 }
@@ -23,7 +24,7 @@ mod linux {
     use std::mem::MaybeUninit;
     use std::time::Duration;
 
-    /// Calls that may block: number, name, and whether the first argument is a descriptor.
+    /// System calls that may block: number, name, and whether the first argument is a descriptor.
     const SYSTEM_CALLS: &[(libc::c_long, &str, bool)] = &[
         (libc::SYS_futex, "futex", false),
         (libc::SYS_read, "read", true),
@@ -66,9 +67,9 @@ mod linux {
         (libc::SYS_pause, "pause", false),
     ];
 
-    /// What a thread has been doing with its time, to be read by other threads.
+    /// Tells other threads what a thread has been doing: computing, or waiting in the system.
     pub(crate) struct ThreadClock {
-        /// Of the time that it has computed.
+        /// The clock of the CPU time that the thread has used.
         clock: Option<libc::clockid_t>,
         thread: libc::pid_t,
     }
@@ -76,28 +77,30 @@ mod linux {
     impl ThreadClock {
         pub(crate) fn of_this_thread() -> ThreadClock {
             let mut clock = 0;
-            // SAFETY: a plain call about the calling thread, which lives; it writes `clock`.
+            // SAFETY: the calling thread exists, so its handle is valid; the call writes `clock`.
             let error = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &mut clock) };
             ThreadClock {
                 clock: (error == 0).then_some(clock),
-                // SAFETY: a plain question.
+                // SAFETY: `gettid` has no preconditions.
                 thread: unsafe { libc::gettid() },
             }
         }
 
-        /// Whether it waits in the system, rather than compute or wait for a CPU; `None` if the
-        /// system does not say.
+        /// Returns whether the thread waits in the system, rather than computing or waiting for a
+        /// CPU. `None` if the system does not say.
         pub(crate) fn is_blocked(&self) -> Option<bool> {
             let text = fs::read_to_string(format!("/proc/self/task/{}/stat", self.thread)).ok()?;
-            // The name, in brackets, may hold anything; the state is the letter behind it.
+            // The thread's name, in parentheses, may contain any characters; the state is the
+            // letter after it (proc_pid_stat(5)).
             let state = text.rsplit_once(')')?.1.trim_start().chars().next()?;
             Some(state != 'R')
         }
 
-        /// The call of the system that it is in, as "read of descriptor 3"; `None` if it is in
-        /// none, or the system does not say.
+        /// Returns the system call that the thread is in, as "read of descriptor 3". `None` if it
+        /// is in none, or the system does not say.
         pub(crate) fn system_call(&self) -> Option<String> {
-            // "running", or the call's number and its arguments: proc_pid_syscall(5).
+            // The file contains "running", or the call's number and its arguments:
+            // proc_pid_syscall(5).
             let text =
                 fs::read_to_string(format!("/proc/self/task/{}/syscall", self.thread)).ok()?;
             let mut words = text.split_whitespace();
@@ -116,16 +119,16 @@ mod linux {
             })
         }
 
-        /// How long it has computed; `None` if the system does not say.
+        /// Returns the CPU time that the thread has used; `None` if the system does not say.
         pub(crate) fn read(&self) -> Option<Duration> {
             let mut time = MaybeUninit::<libc::timespec>::uninit();
-            // SAFETY: any clock id may be asked for; the call writes `time` if it returns 0.
+            // SAFETY: any clock id may be passed; the call initializes `time` if it returns 0.
             if unsafe { libc::clock_gettime(self.clock?, time.as_mut_ptr()) } != 0 {
                 return None;
             }
-            // SAFETY: written, as said.
+            // SAFETY: the call has returned 0, so it has initialized `time`.
             let time = unsafe { time.assume_init() };
-            // Neither is ever negative.
+            // Both fields are non-negative.
             Some(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
         }
     }
@@ -135,7 +138,7 @@ mod linux {
 mod other {
     use std::time::Duration;
 
-    /// What a thread has been doing, where the system says so; here nobody knows.
+    /// Stands for the clock of a thread, on systems that do not tell what another thread is doing.
     pub(crate) struct ThreadClock;
 
     impl ThreadClock {

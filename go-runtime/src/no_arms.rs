@@ -1,9 +1,10 @@
-//! Values that are taken for channels in arms, and what is said about them.
+//! Values that are mistaken for channels in the arms of a `select!`, and the error messages for
+//! them.
 //!
-//! Of a type without the methods of an arm rustc reports the name of the missing method, which says
-//! what an arm takes. The types of this module have the methods, with a bound that no type
-//! satisfies: its message says what to write instead. (These traits are not in `select`, which is
-//! below the modules of some of the types, and which the models compile alone.)
+//! For a type without the methods of an arm, rustc reports the name of the missing method, which
+//! says what an arm takes. The types of this module have these methods, with a bound that no type
+//! satisfies: its message says what to write instead. (These traits are not in `select`, which is a
+//! layer below the modules of some of the types, and which the models compile alone.)
 
 use std::cell::RefCell;
 use std::sync::mpsc;
@@ -18,8 +19,8 @@ use crate::select::AnyArm;
 use crate::sync::{Mutex, RwLock};
 use crate::time::{Ticker, Timer};
 
-/// The arm of a value that cannot be one. The result of its operation has whatever type the body
-/// asks for, so that rustc says nothing about the body.
+/// The arm of a value that cannot be an arm. The result of its operation has whatever type the body
+/// asks for, so that rustc reports nothing about the body.
 pub struct Misfit<R>(R);
 
 #[doc(hidden)]
@@ -45,11 +46,12 @@ impl<R> Misfit<R> {
     }
 }
 
-/// Makes a module for each hint: a trait with the methods of arms for the types that the hint is
-/// about, and the bound of these methods, which no type satisfies, so that rustc prints the hint.
+/// Makes a module for each hint: a trait with the methods of arms, implemented by the types that
+/// the hint is about, and the bound of these methods, which no type satisfies, so that rustc prints
+/// the hint.
 ///
 /// The methods are the same in all of these traits. They are written in the call of this macro, and
-/// not in the macro, so that what rustc shows of them is short.
+/// not in the macro, so that rustc's excerpt of the source is short.
 macro_rules! no_arms {
     (
         $methods:tt
@@ -60,7 +62,7 @@ macro_rules! no_arms {
                 #[allow(clippy::wildcard_imports, reason = "each hint has other types")]
                 use super::*;
 
-                /// What can be an arm of a `select!`.
+                /// The types that can be an arm of a `select!`.
                 #[diagnostic::on_unimplemented(
                     message = "`{Self}` cannot be an arm of a `select!`",
                     label = "neither a channel nor a `JoinHandle` of `go_runtime`",
@@ -78,7 +80,8 @@ macro_rules! no_arms {
             }
         )*
 
-        /// All traits with hints. Without names, so that importing all of them shadows nothing.
+        /// All traits with hints, imported without names, so that importing all of them shadows
+        /// nothing.
         pub mod all {
             $(
                 pub use super::$hint::NoArm as _;
@@ -86,7 +89,7 @@ macro_rules! no_arms {
         }
     };
     (@trait { $($methods:tt)* }) => {
-        /// In scope where arms are made, for its error message.
+        /// The methods of an arm, in scope where arms are made, for their error message.
         pub trait NoArm {
             $($methods)*
         }

@@ -1,5 +1,5 @@
-//! What the runtime starts with: what the program has set, else what the environment says, checked
-//! once.
+//! The settings that the runtime starts with: the program's, or else those of the environment,
+//! checked once.
 
 use std::env;
 use std::ffi::OsString;
@@ -9,46 +9,49 @@ use std::ops::RangeInclusive;
 use crate::config::{Config, StartError};
 use crate::stack;
 
-/// The largest number of workers; more is surely a mistake, and would fail later and less clearly.
+/// Maximum number of workers. A larger number is surely a mistake, and would fail later and less
+/// clearly.
 const MAX_WORKERS: usize = 1024;
 
-/// How many threads there may be for blocking calls, unless `GOBLOCKING` says otherwise.
+/// Default maximum number of threads for blocking calls (`GOBLOCKING`).
 const BLOCKING_THREADS: usize = 1024;
-/// More than this many are surely a mistake: Linux allows a process about as many at all.
+/// Upper bound of `GOBLOCKING`. A larger number is surely a mistake: Linux allows a process about
+/// this many threads in total.
 const MAX_BLOCKING_THREADS: usize = 32_000;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
-    /// How many workers run goroutines.
+    /// Number of workers.
     pub(crate) workers: usize,
-    /// The default stack size in bytes.
+    /// Default stack size of a goroutine, in bytes.
     pub(crate) stack_size: usize,
-    /// How many threads there may be for blocking calls.
+    /// Maximum number of threads for blocking calls.
     pub(crate) blocking_threads: usize,
     pub(crate) debug: Debug,
 }
 
-/// The switches of `GODEBUG`: a list of `name` or `name=0`, `name=1`, with commas between. As in
-/// Go, names that mean nothing to us are let pass, for the list is shared by all that a program is
-/// made of. What looks like one of ours and is none, or has no such value, is told, and has no
-/// effect.
+/// The switches of `GODEBUG`: a list of `name`, `name=0` or `name=1`, separated by commas. As in
+/// Go, unknown names are ignored, because the list is shared by all parts of a program. An item
+/// that resembles one of these switches but is none, or has another value, is reported on stderr
+/// and has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Debug {
-    /// Whether goroutines are reported that hold their worker: all of them after some milliseconds,
-    /// or none; by default those that block it for long while others wait.
+    /// Which goroutines that hold their worker are reported: `Some(true)` all of them after some
+    /// milliseconds, `Some(false)` none, `None` (the default) those that block it for long while
+    /// others wait.
     pub(crate) slow: Option<bool>,
-    /// Looks, at each park, for code that takes for granted that calls on a thread nest.
+    /// Checks at each park for code that assumes that calls on a thread nest.
     pub(crate) nesting: bool,
     /// Offsets the tops of stacks against each other.
     pub(crate) colour: bool,
-    /// Makes guard pages in the way that costs mappings, as on old kernels.
+    /// Makes guard pages in the way of old kernels, which costs mappings.
     pub(crate) mprotect: bool,
 }
 
 impl Debug {
     const NAMES: [&str; 4] = ["slow", "nesting", "colour", "mprotect"];
 
-    /// The name and the value of an item. Without a value it is on.
+    /// Splits an item into its name and value. An item without a value has the value "1".
     fn split(item: &str) -> (&str, &str) {
         item.trim().split_once('=').unwrap_or((item.trim(), "1"))
     }
@@ -71,7 +74,7 @@ impl Debug {
         }
     }
 
-    /// The items of the list that are meant for us and mean nothing, such as `Nesting=1`,
+    /// Returns the items of the list that resemble a switch and are not valid, such as `Nesting=1`,
     /// `nesting=on`, and `slow=1 nesting=1`.
     fn mistakes(list: &str) -> impl Iterator<Item = &str> {
         let is_ours = |name: &str| Self::NAMES.contains(&name);
@@ -87,10 +90,10 @@ impl Debug {
         env::var("GODEBUG").unwrap_or_default()
     }
 
-    /// Tells mistakes in the variable, on stderr.
+    /// Reports invalid items of the variable on stderr.
     pub(crate) fn tell_mistakes() {
         for item in Self::mistakes(&Self::list()) {
-            // If stderr is closed, so be it.
+            // If stderr is closed, the message is lost.
             let _ = writeln!(
                 io::stderr(),
                 "go-runtime: `{item}` in GODEBUG is ignored: the settings are slow, nesting, \
@@ -101,7 +104,7 @@ impl Debug {
 }
 
 impl Settings {
-    /// A variable whose setting is in `config` is not read.
+    /// Determines the settings. A variable is not read if `config` has its setting.
     pub(crate) fn new(config: &Config) -> Result<Settings, StartError> {
         Ok(Settings {
             workers: workers(config.workers, env::var_os("GOMAXPROCS"))?,
@@ -160,7 +163,7 @@ fn blocking_threads(set: Option<usize>, var: Option<OsString>) -> Result<usize, 
     })
 }
 
-/// A setting in code.
+/// Checks a setting that the program has made.
 fn check(n: usize, range: RangeInclusive<usize>, setting: &str) -> Result<usize, StartError> {
     if range.contains(&n) {
         return Ok(n);

@@ -1,10 +1,10 @@
 //! How a select runs, whatever its arms are.
 //!
 //! A select locks all its channels, in the order of their addresses, so two selects over the same
-//! channels cannot deadlock. Under the locks it either takes a ready arm, or queues a waiter in each
-//! channel, all with one parker: the partner that claims the parker decides which arm wins. After
-//! the wait the select locks one channel after the other and takes its other waiters out; a partner
-//! that meets one of them before cannot claim it, and passes it over.
+//! channels cannot deadlock. Under the locks it either takes a ready arm, or queues a waiter in
+//! each channel, all with one parker: the partner that claims the parker decides which arm wins.
+//! After the wait the select locks one channel after the other and takes its other waiters out; a
+//! partner that meets one of them before cannot claim it, and passes it over.
 //!
 //! ```text
 //!   lock all -> poll arms from a random one -> one ready: unlock all, conclude that arm

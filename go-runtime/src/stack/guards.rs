@@ -1,9 +1,11 @@
-//! Guard pages: how they are made here, and how many there may be.
+//! Guard pages: how this system makes them, and how many there may be.
 //!
-//! Linux 6.13 and newer marks a page as a guard at no cost. On older kernels a guard is a page
-//! without access, which splits its mapping in three, and a process may have so many mappings only
-//! (vm.max_map_count). So these are counted, and what goes beyond the budget is refused with
-//! advice, while the rest of the process still has mappings to live on.
+//! Linux 6.13 and newer marks a page as a guard at no cost (`MADV_GUARD_INSTALL`). On older kernels
+//! a guard is a page without access. It splits its mapping in three, and the number of mappings of
+//! a process is limited (vm.max_map_count). So these guards are counted, and guards beyond the
+//! budget are refused with advice, while the rest of the process still has mappings to use.
+//!
+//! The budget is determined once; the count is an atomic. Any thread may call this module.
 
 use std::fs;
 use std::io;
@@ -13,25 +15,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::memory::{self, GuardKind};
 
-/// A guard of the old kind and the stack above it are a mapping each.
+/// Mappings that a guard of the old kind costs: one for the guard, one for the stack above it.
 const MAPPINGS_A_GUARD: usize = 2;
-/// What Linux allows unless it is told otherwise.
+/// Linux's default for vm.max_map_count.
 const USUAL_MAPPINGS: usize = 65_530;
-/// Mappings that are left to the rest of the process, up to a quarter of all.
+/// Mappings that are left to the rest of the process, but at most a quarter of all.
 const OTHERS: usize = 4096;
 
 static BUDGET: OnceLock<Budget> = OnceLock::new();
-/// Guards of the old kind that there are.
+/// Number of guards of the old kind that exist.
 static MADE: AtomicUsize = AtomicUsize::new(0);
 
 struct Budget {
     kind: GuardKind,
-    /// How many mappings a process may have.
+    /// Maximum number of mappings of a process.
     mappings: usize,
 }
 
 impl Budget {
-    /// How many guards there may be.
+    /// Returns the maximum number of guards of the old kind.
     fn guards(&self) -> usize {
         (self.mappings - OTHERS.min(self.mappings / 4)) / MAPPINGS_A_GUARD
     }
@@ -71,32 +73,34 @@ fn new_budget(old_kind: bool) -> Budget {
     }
 }
 
-/// Has guards made in the old way, whatever the kernel can do. Before the first guard is made.
+/// Makes guards in the old way, whatever the kernel supports. Call it before the first guard is
+/// made.
 pub(super) fn use_mappings() {
     let _ = BUDGET.set(new_budget(true));
 }
 
-/// What [`make`] has done.
+/// The result of [`make`].
 pub(super) struct Made {
-    /// So many of the pages, from the first on, are guarded now.
+    /// Number of pages that are guarded now, from the first one on.
     pub(super) all: usize,
-    /// Those of them, the last, that take mappings.
+    /// Number of those pages, the last ones, whose guards take mappings.
     pub(super) mapped: usize,
-    /// Why not all are.
+    /// The error if not all pages are guarded.
     pub(super) result: io::Result<()>,
 }
 
 /// Guards the first page of each of `starts`.
 ///
 /// # Safety
-/// The pages are the caller's, and nobody needs what is in them.
+/// The caller owns the pages, and their contents are not needed.
 pub(super) unsafe fn make(starts: &[NonNull<u8>]) -> Made {
     let budget = budget();
     let mut marked = 0;
     if budget.kind == GuardKind::Marks {
-        // SAFETY: passed on.
+        // SAFETY: the caller of `make` owns these pages and does not need their contents, which is
+        // what `guard` requires.
         let (done, result) = unsafe { memory::guard(GuardKind::Marks, starts) };
-        // Memory that is locked (mlockall) takes no marks.
+        // Memory that is locked (mlockall(2)) accepts no marks.
         let is_locked =
             result.as_ref().err().and_then(io::Error::raw_os_error) == Some(libc::EINVAL);
         if !is_locked {
@@ -111,11 +115,13 @@ pub(super) unsafe fn make(starts: &[NonNull<u8>]) -> Made {
     let starts = &starts[marked..];
     let made = MADE.fetch_add(starts.len(), Ordering::Relaxed);
     let allowed = budget.guards().saturating_sub(made).min(starts.len());
-    // SAFETY: passed on.
+    // SAFETY: these are some of the pages of `starts`, which the caller of `make` owns, and whose
+    // contents are not needed.
     let (mapped, mut result) = unsafe { memory::guard(GuardKind::Mappings, &starts[..allowed]) };
     MADE.fetch_sub(starts.len() - mapped, Ordering::Relaxed);
     if mapped < starts.len() {
-        // No memory here means no mappings: others may have more of them than we left.
+        // ENOMEM means here that there are no mappings: the rest of the process may use more of
+        // them than the budget left to it.
         let error = result.as_ref().err().and_then(io::Error::raw_os_error);
         if matches!(error, None | Some(libc::ENOMEM)) {
             result = Err(budget.exceeded(MADE.load(Ordering::Relaxed)));
@@ -128,7 +134,7 @@ pub(super) unsafe fn make(starts: &[NonNull<u8>]) -> Made {
     }
 }
 
-/// So many guards that took mappings are gone with their memory.
+/// Subtracts guards that took mappings and have been released with their memory.
 pub(super) fn forget(mapped: usize) {
     MADE.fetch_sub(mapped, Ordering::Relaxed);
 }

@@ -1,14 +1,15 @@
-//! The part of the address space where slabs lie: below all that the kernel places by itself.
+//! The part of the address space where slabs lie: below all addresses that the kernel chooses by
+//! itself.
 //!
-//! Crates that grow the stack where it runs out (`stacker`, and `recursive`, `serde_stacker` and
-//! others on top of it) ask the system for the low end of the *thread's* stack, and take the
-//! distance from there up to the stack pointer for what is left; zero if the stack pointer is
-//! below. A goroutine's stack is none of the thread's. If it lay above the thread's stack, such a
-//! crate would see room that does not exist, and would not grow. If it lies below, the crate sees
-//! no room, and grows at once.
+//! Crates that extend the stack when it runs out (`stacker`, and `recursive`, `serde_stacker` and
+//! others based on it) ask the system for the low end of the *thread's* stack. They take the
+//! distance from there up to the stack pointer as the remaining room, or zero if the stack pointer
+//! is below. A goroutine's stack is not the thread's. If it lay above the thread's stack, such a
+//! crate would see room that does not exist, and would not extend the stack. If it lies below, the
+//! crate sees no room, and extends the stack at once.
 //!
 //! So slabs go into the second eighth of the address space, which lies below every stack that the
-//! kernel has placed, whichever thread it belongs to:
+//! kernel has placed, for every thread:
 //!
 //! ```text
 //! 0         1/8       2/8                                             8/8
@@ -17,33 +18,35 @@
 //! |  the heap |         |  (what mmap chooses where no address is given)|
 //! ```
 //!
-//! Linux gives addresses from the top down, below the first thread's stack, or with the old layout
-//! (`ulimit -s unlimited`) from a third (x86) or a fourth (Arm, RISC-V) of the address space up.
-//! How large that space is shows in the first address that it gives: see [`window`].
+//! Linux assigns addresses from the top down, below the first thread's stack, or with the old
+//! layout (`ulimit -s unlimited`) upward from a third (x86) or a fourth (Arm, RISC-V) of the
+//! address space. The first address that it assigns shows how large the address space is: see
+//! [`window`].
 
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::memory;
 
-/// The addresses where slabs should lie; `None` if the address space has no room for that, or if
-/// the system gives low addresses first (valgrind does).
+/// Returns the addresses where slabs should lie. `None` if the address space has no room for slabs
+/// there, or if the system assigns low addresses first (valgrind does).
 pub(super) fn window() -> Option<&'static Range<usize>> {
     static WINDOW: OnceLock<Option<Range<usize>>> = OnceLock::new();
     let probe = || {
         let len = memory::page_size();
         let page = memory::reserve(len).ok()?;
-        // SAFETY: our own page, which nothing has used.
+        // SAFETY: this function has just reserved the page, has not used it, and does not use it
+        // afterwards.
         let _ = unsafe { memory::release(page, len) };
         below(page.addr().get())
     };
     WINDOW.get_or_init(probe).as_ref()
 }
 
-/// The window for a system whose own choice of an address is `chosen`: between the eighth and the
-/// fourth of the next power of two, and so at most half of `chosen`.
+/// Returns the window for a system whose own choice of an address is `chosen`: between one eighth
+/// and one fourth of the next power of two, and therefore at most half of `chosen`.
 fn below(chosen: usize) -> Option<Range<usize>> {
-    /// A window smaller than this holds too few stacks to be of use.
+    /// A window smaller than this (in bytes) holds too few stacks to be of use.
     const LEAST: u64 = 32 << 30;
     let eighth = (chosen.checked_next_power_of_two()? / 8) as u64;
     // AddressSanitizer's shadow reaches 2 GiB into the second eighth on x86-64.

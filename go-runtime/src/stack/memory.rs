@@ -1,6 +1,7 @@
-//! The system calls that stacks are made of: reserving memory, guarding it, giving it back.
+//! The system calls for stack memory: reserving it, guarding it, returning it to the system.
 //!
-//! Nothing here keeps anything: who owns which range is `slab`'s to know.
+//! This module keeps no state about ranges: `slab` knows which range belongs to which stack. Any
+//! thread may call it.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -8,37 +9,37 @@ use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Makes pages fault without splitting the mapping that they lie in (Linux 6.13; not in `libc` for
-/// all targets).
+/// Makes pages fault without splitting the mapping that they lie in (Linux 6.13; `libc` lacks it
+/// for some targets).
 const MADV_GUARD_INSTALL: libc::c_int = 102;
-/// Stands for the calling thread, and so for its memory, where a system call wants a file
-/// descriptor of one (Linux 6.14).
+/// Stands for the calling thread, and so for its address space, where a system call takes a pidfd
+/// (Linux 6.14).
 const PIDFD_SELF_THREAD: libc::c_int = -10000;
-/// So many ranges go into one call; the kernel would take 1,024.
+/// Maximum number of ranges in one call; the kernel accepts up to 1,024.
 const RANGES: usize = 64;
 
-/// The size of a page, in bytes.
+/// Returns the size of a page, in bytes.
 pub(super) fn page_size() -> usize {
     static SIZE: OnceLock<usize> = OnceLock::new();
-    // SAFETY: a plain question.
+    // SAFETY: `sysconf` only reads a system constant.
     *SIZE.get_or_init(|| unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize)
 }
 
-/// Reserves `len` bytes, a multiple of the page size, that take memory when they are touched.
+/// Reserves `len` bytes, a multiple of the page size. They take memory only when they are touched.
 pub(super) fn reserve(len: usize) -> io::Result<NonNull<u8>> {
     map(ptr::null_mut(), len, 0)
 }
 
-/// Reserves `len` bytes at address `at`, both multiples of the page size; `None` if something else
-/// lies there.
+/// Reserves `len` bytes at address `at`, both multiples of the page size. Returns `None` if the
+/// range is not free.
 pub(super) fn reserve_at(at: usize, len: usize) -> io::Result<Option<NonNull<u8>>> {
     let wish = ptr::without_provenance_mut(at);
-    // Linux before 4.17 does not know the flag, takes the address for a hint, and may choose
-    // another.
+    // Linux before 4.17 ignores the flag, treats the address as a hint, and may choose another one.
     match map(wish, len, libc::MAP_FIXED_NOREPLACE) {
         Ok(start) if start.addr().get() == at => Ok(Some(start)),
         Ok(start) => {
-            // SAFETY: mapped a moment ago, and known to this function only.
+            // SAFETY: this function has just mapped the range, and has given its address to no one
+            // else.
             unsafe { release(start, len) }?;
             Ok(None)
         }
@@ -48,65 +49,72 @@ pub(super) fn reserve_at(at: usize, len: usize) -> io::Result<Option<NonNull<u8>
 }
 
 fn map(at: *mut libc::c_void, len: usize, how: libc::c_int) -> io::Result<NonNull<u8>> {
-    // NORESERVE: a reservation is no promise to use it, so it does not count against the memory
-    // that the system may promise (vm.overcommit_memory).
+    // NORESERVE: reserved memory may never be used, so it should not count against the memory that
+    // the system may commit (vm.overcommit_memory).
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | how;
     let access = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: a new mapping that replaces none: without MAP_FIXED an address is a hint, and with
-    // MAP_FIXED_NOREPLACE the call fails where something is mapped.
+    // SAFETY: the call creates a mapping and replaces none: without MAP_FIXED an address is a hint,
+    // and with MAP_FIXED_NOREPLACE the call fails where something is mapped.
     let start = unsafe { libc::mmap(at, len, access, flags, -1, 0) };
     if start == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    // A huge page would give every eight stacks two megabytes. A system that has none says EINVAL,
-    // and that is fine. SAFETY: about our own new mapping; it changes no contents.
+    // With huge pages, every eight stacks would take two megabytes. A system without huge pages
+    // returns EINVAL, which is ignored. SAFETY: the range is the new mapping; the advice changes no
+    // contents.
     unsafe { libc::madvise(start, len, libc::MADV_NOHUGEPAGE) };
     NonNull::new(start.cast()).ok_or_else(|| io::Error::other("mmap returned null"))
 }
 
-/// Ends a reservation.
+/// Releases a reservation.
 ///
 /// # Safety
-/// The range is the caller's, whole pages, and not used again if this succeeds.
+/// The caller owns the range, which consists of whole pages, and does not use it again if this
+/// succeeds.
 pub(super) unsafe fn release(start: NonNull<u8>, len: usize) -> io::Result<()> {
-    // SAFETY: as the caller says.
+    // SAFETY: the caller owns the range and does not use it again, so unmapping it invalidates no
+    // live reference.
     check(unsafe { libc::munmap(start.as_ptr().cast(), len) })
 }
 
-/// Gives the memory of a range back to the system; it reads as zero afterwards. Guards stay.
+/// Returns the memory of a range to the system; the range reads as zero afterwards. Guards stay.
 ///
 /// # Safety
-/// The range is the caller's, whole pages, and nobody needs what is in it.
+/// The caller owns the range, which consists of whole pages, and its contents are not needed.
 pub(super) unsafe fn discard(start: NonNull<u8>, len: usize) {
-    // Should it fail, the memory merely stays where it is.
-    // SAFETY: as the caller says.
+    // If the call fails, the memory stays committed, which is harmless.
+    // SAFETY: the caller owns the range and does not need its contents, so zeroing it is allowed.
     unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_DONTNEED) };
 }
 
-/// [`discard`]s `len` bytes from each of `starts`, in one call where that is possible: each call
-/// has to tell all CPUs that run threads of this process.
+/// Discards `len` bytes from each of `starts` like [`discard`], in one call where possible: each
+/// call interrupts all CPUs that run threads of this process.
 ///
 /// # Safety
-/// As for [`discard`], for each.
+/// Each range meets the conditions of [`discard`].
 pub(super) unsafe fn discard_all(starts: &[NonNull<u8>], len: usize) {
-    // SAFETY: passed on.
+    // SAFETY: the caller owns all ranges and does not need their contents, as `MADV_DONTNEED`
+    // requires.
     let done = unsafe { advise_all(starts, len, libc::MADV_DONTNEED) };
     for &start in &starts[done..] {
-        // SAFETY: passed on.
+        // SAFETY: `start` is one of the caller's ranges, which it owns and whose contents it does
+        // not need.
         unsafe { discard(start, len) };
     }
 }
 
-/// A reservation that keeps others from taking the last of the memory; dropped, it is there for
-/// them.
+/// A reservation that keeps other allocations from taking the last of the memory; dropping it
+/// releases the memory for them.
 pub(crate) struct Room {
     start: NonNull<u8>,
     len: usize,
 }
 
 impl Room {
+    /// Reserves `len` bytes, a multiple of the page size.
+    ///
     /// # Errors
-    /// If `len` bytes, a multiple of the page size, cannot be reserved.
+    /// If the system cannot reserve them.
     pub(crate) fn reserve(len: usize) -> io::Result<Room> {
         reserve(len).map(|start| Room { start, len })
     }
@@ -114,45 +122,46 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        // SAFETY: reserved by this one, and used by nobody. Should it fail, the reservation merely
-        // stays.
+        // SAFETY: `reserve` has reserved the range for this `Room`, no code uses it, and it is
+        // dropped once. If the call fails, the reservation stays, which is harmless.
         let _ = unsafe { release(self.start, self.len) };
     }
 }
 
-/// How many pages the calling thread has been given; `None` if the system does not say.
+/// Returns how many pages the calling thread has been given by the system (minor faults); `None` if
+/// the system does not say.
 pub(super) fn pages_given() -> Option<usize> {
     let mut usage = MaybeUninit::<libc::rusage>::uninit();
-    // SAFETY: writes `usage` if it returns 0.
+    // SAFETY: `usage` is valid for writes; the call initializes it if it returns 0.
     if unsafe { libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) } != 0 {
         return None;
     }
-    // SAFETY: written, as said.
+    // SAFETY: the call has returned 0, so it has initialized `usage`.
     let faults = unsafe { usage.assume_init() }.ru_minflt;
     usize::try_from(faults).ok()
 }
 
-/// How guards are made.
+/// The two ways to make guards.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum GuardKind {
-    /// As marks in the page tables: they cost nothing.
+    /// Marks in the page tables, at no cost.
     Marks,
-    /// As pages without access: each splits a mapping, and mappings are counted.
+    /// Pages without access: each splits a mapping, and the number of mappings is limited.
     Mappings,
 }
 
-/// What this system can do, found out by trying.
+/// Finds out by trying which kind of guards this system supports.
 pub(super) fn probe_guards() -> GuardKind {
     let len = page_size();
     let Ok(page) = reserve(len) else {
         return GuardKind::Mappings;
     };
-    // SAFETY: our own page, which nobody uses.
+    // SAFETY: this function has just reserved the page, and its contents are not used.
     let accepted = unsafe { libc::madvise(page.as_ptr().cast(), len, MADV_GUARD_INSTALL) } == 0;
-    // An emulator may accept advice that it does not know, and do nothing: only a page that cannot
-    // be read is guarded.
+    // An emulator may accept advice that it does not know, and do nothing: a page is guarded only
+    // if it cannot be read.
     let guarded = accepted && !is_readable(page);
-    // SAFETY: our own page, and the last use of it.
+    // SAFETY: this function has reserved the page, and does not use it again.
     let _ = unsafe { release(page, len) };
     if guarded {
         GuardKind::Marks
@@ -161,33 +170,35 @@ pub(super) fn probe_guards() -> GuardKind {
     }
 }
 
-/// Whether the system itself can read the byte at `address`: asked by a call that fails, where an
-/// access of ours would fault.
+/// Returns whether the byte at `address` can be read. A system call finds out: it returns an error
+/// where an access by the process itself would fault.
 fn is_readable(address: NonNull<u8>) -> bool {
     let Ok((_reader, writer)) = io::pipe() else {
         return true;
     };
     let fd = std::os::fd::AsRawFd::as_raw_fd(&writer);
-    // SAFETY: the kernel checks the address, which is one byte, and says EFAULT if it is not to be
-    // read.
+    // SAFETY: the kernel checks the address of the one byte itself, and returns EFAULT if it cannot
+    // read it; the process does not access it.
     unsafe { libc::write(fd, address.as_ptr().cast(), 1) == 1 }
 }
 
-/// Guards the first page of each of `starts`. Returns how many have been, from the first on, and
-/// why not all.
+/// Guards the first page of each of `starts`. Returns how many pages are guarded, from the first
+/// one on, and the error if not all are.
 ///
 /// # Safety
-/// The pages are the caller's, and nobody needs what is in them.
+/// The caller owns the pages, and their contents are not needed.
 pub(super) unsafe fn guard(kind: GuardKind, starts: &[NonNull<u8>]) -> (usize, io::Result<()>) {
     let len = page_size();
     let mut done = 0;
     if kind == GuardKind::Marks && starts.len() > 1 {
-        // SAFETY: passed on.
+        // SAFETY: the caller owns the pages and does not need their contents, so they may become
+        // guards.
         done = unsafe { advise_all(starts, len, MADV_GUARD_INSTALL) };
     }
     for start in &starts[done..] {
         let page = start.as_ptr().cast();
-        // SAFETY: as the caller says.
+        // SAFETY: the caller owns this page and does not need its contents; both calls change the
+        // access to this page only.
         let result = check(unsafe {
             match kind {
                 GuardKind::Marks => libc::madvise(page, len, MADV_GUARD_INSTALL),
@@ -202,23 +213,25 @@ pub(super) unsafe fn guard(kind: GuardKind, starts: &[NonNull<u8>]) -> (usize, i
     (done, Ok(()))
 }
 
-/// Gives each of these pages its memory, in one call, where that is possible; else they get it when
-/// they are touched.
+/// Commits the memory of these pages, in one call where possible; otherwise they get it when they
+/// are touched.
 ///
 /// # Safety
 /// The pages are mapped.
 pub(super) unsafe fn populate(pages: &[NonNull<u8>]) {
-    // SAFETY: passed on; contents do not change.
+    // SAFETY: the caller guarantees that the pages are mapped; the advice does not change their
+    // contents.
     unsafe { advise_all(pages, page_size(), libc::MADV_POPULATE_WRITE) };
 }
 
-/// One `madvise` for many ranges of `len` bytes. Returns for how many, from the first on, it was
-/// done.
+/// Calls `madvise` for many ranges of `len` bytes at once. Returns the number of ranges, from the
+/// first one on, for which it succeeded.
 ///
 /// # Safety
-/// As for the advice on each of the ranges.
+/// Each of the ranges meets the conditions of the advice.
 unsafe fn advise_all(starts: &[NonNull<u8>], len: usize, advice: libc::c_int) -> usize {
-    /// Old kernels, and filters of system calls, refuse always; then it is not tried again.
+    /// Set when the call has been refused: old kernels, and filters of system calls, always refuse
+    /// it, so it is not tried again.
     static REFUSED: AtomicBool = AtomicBool::new(false);
     let mut ranges = [libc::iovec {
         iov_base: ptr::null_mut(),
@@ -233,7 +246,8 @@ unsafe fn advise_all(starts: &[NonNull<u8>], len: usize, advice: libc::c_int) ->
             range.iov_base = start.as_ptr().cast();
             range.iov_len = len;
         }
-        // SAFETY: as the caller says; the kernel reads as many ranges as there are.
+        // SAFETY: each range meets the conditions of the advice, as the caller guarantees. The
+        // kernel reads `chunk.len()` entries of `ranges`, which the loop above has filled.
         let bytes = unsafe {
             libc::syscall(
                 libc::SYS_process_madvise,
@@ -272,16 +286,15 @@ fn check(result: libc::c_int) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// The way of old kernels and the way of new ones make pages that cannot be read, and nothing
-    /// else changes.
+    /// Both kinds of guards make their pages unreadable, and change nothing else.
     #[test]
     fn guards_guard_their_page_only() {
         for kind in [probe_guards(), GuardKind::Mappings] {
             let page = page_size();
             let start = reserve(4 * page).unwrap();
-            // SAFETY: inside the reservation.
+            // SAFETY: the offset lies within the reservation of four pages.
             let pages: [_; 4] = std::array::from_fn(|i| unsafe { start.add(i * page) });
-            // SAFETY: our own memory.
+            // SAFETY: this test has reserved the pages, and has stored nothing in them.
             let (done, result) = unsafe { guard(kind, &[pages[0], pages[2]]) };
             assert_eq!((done, result.is_ok()), (2, true), "{kind:?}");
             assert_eq!(
@@ -289,10 +302,10 @@ mod tests {
                 [false, true, false, true],
                 "{kind:?}"
             );
-            // SAFETY: as above.
+            // SAFETY: the range is this test's reservation, with no contents.
             unsafe { discard(start, 4 * page) };
             assert!(!is_readable(pages[2]), "guards outlive a discard");
-            // SAFETY: as above, for the last time.
+            // SAFETY: the range is this test's reservation, and is not used again.
             unsafe { release(start, 4 * page) }.unwrap();
         }
     }

@@ -1,9 +1,32 @@
-//! Stacks for goroutines: their sizes, and where they come from.
+//! Stacks for goroutines: their sizes, their layout and their memory.
 //!
-//! A stack is reserved, lazily committed memory with a guard page below it. Only this module knows
-//! how it is made; `sched` keeps idle ones with their fibers. On Linux they are the slots of
-//! [`slab`]s, which lie in the [`lowlands`] of the address space, guarded by [`guards`], with
-//! [`memory`] for the system calls; elsewhere each is a mapping of corosensei's ([`own_mapping`]).
+//! A stack is reserved memory, committed page by page when it is touched, with a guard page at its
+//! low end:
+//!
+//! ```text
+//!   start                                              base                top
+//!     +-------+------------------------------+----------+-----------+--------+
+//!     | guard |   free   <-- frames grow     | WAY_BACK | carved T  | color  |
+//!     +-------+------------------------------+----------+-----------+--------+
+//!      1 page                                  16 bytes               0 to 31 cache lines
+//! ```
+//!
+//! On Linux a stack is a slot of a slab ([`slab`](place)): a large reservation that is cut into
+//! slots of one size. Slabs lie in the [`lowlands`] of the address space:
+//!
+//! ```text
+//!   slab    +---------+---------+---------+---------+---------
+//!           |g| slot 0|g| slot 1|g| slot 2|  slot 3 |  ...
+//!           +---------+---------+---------+---------+---------
+//!            guarded when first given out  never given out yet: no guard, no memory
+//! ```
+//!
+//! [`guards`] makes the guard pages, [`memory`] has the system calls. On other systems each stack
+//! is a mapping that corosensei makes (`own_mapping.rs`).
+//!
+//! A [`Stack`] has one owner; its memory may be used by the thread that runs on it only. The table
+//! of slabs is shared by all threads, under a lock. Only this module knows how a stack is made;
+//! `sched` keeps idle stacks with their fibers.
 
 #[cfg(target_os = "linux")]
 mod guards;
@@ -29,39 +52,39 @@ use corosensei::stack::StackPointer;
 #[cfg(target_os = "linux")]
 pub(crate) use memory::Room;
 
-/// The default size of a goroutine's stack, in bytes. Memory is only taken for the pages that are
-/// touched.
+/// Default size of a goroutine's stack, in bytes. Only the pages that are touched take memory.
 pub(crate) const DEFAULT_SIZE: usize = 256 << 10;
-/// The least size: below it not even a panic with its backtrace fits.
+/// Minimum size of a stack, in bytes: in less, not even a panic with its backtrace fits.
 pub(crate) const MIN_SIZE: usize = 32 << 10;
-/// The size for `main`: what the system gives a program's first thread as a rule.
+/// Size of the stack of `main`, in bytes: what the system usually gives a program's first thread.
 pub(crate) const MAIN_SIZE: usize = 8 << 20;
-/// The largest size.
+/// Maximum size of a stack, in bytes.
 pub(crate) const MAX_SIZE: usize = 1 << 30;
 
-/// The tops of stacks are offset against each other by multiples of a cache line, for all of them
-/// lie at the same place of a page else, and caches choose where to keep a line by just that.
-const COLOURS: usize = 32;
-const COLOUR: usize = 64;
-/// What a switch uses at the very top of a stack, in bytes; no less than a stack's alignment.
+/// Number of different offsets (colors) of the tops of stacks, in units of a cache line. Without
+/// offsets all tops would lie at the same place of a page, and compete for the same cache sets.
+const COLORS: usize = 32;
+const COLOR: usize = 64;
+/// Number of bytes that a switch uses at the very top of a stack; at least a stack's alignment.
 const WAY_BACK: usize = 16;
-static COLOURED: AtomicBool = AtomicBool::new(true);
+static COLORED: AtomicBool = AtomicBool::new(true);
 
 /// A goroutine's stack.
 pub(crate) struct Stack {
-    /// Valgrind wants to know what is a stack. (Elsewhere corosensei tells it.)
+    /// Tells valgrind where a stack is. (Elsewhere corosensei tells it.)
     #[cfg(target_os = "linux")]
     _known: corosensei::stack::valgrind::ValgrindStackRegistration,
     slot: place::Slot,
-    /// Where it begins; it grows downwards.
+    /// The address where the stack begins; it grows downwards.
     base: StackPointer,
 }
 
 impl Stack {
-    /// Makes up to `most` stacks of `size` bytes, which [`round_size`] has given, and at least one.
+    /// Makes at least one and up to `most` stacks of `size` bytes, a size that [`round_size`] has
+    /// returned.
     ///
     /// # Errors
-    /// There is no memory, or no mappings; the message says what to do.
+    /// There is no memory, or there are no mappings; the message says what to do.
     pub(crate) fn new_batch(size: usize, most: usize) -> io::Result<Vec<Stack>> {
         debug_assert_eq!(size, round_size(size));
         let slots = place::take(size, most)?;
@@ -69,8 +92,8 @@ impl Stack {
     }
 
     fn at(slot: place::Slot) -> Stack {
-        let colour = if COLOURED.load(Ordering::Relaxed) {
-            slot.start().addr().get() / slot.size() % COLOURS
+        let color = if COLORED.load(Ordering::Relaxed) {
+            slot.start().addr().get() / slot.size() % COLORS
         } else {
             0
         };
@@ -84,32 +107,33 @@ impl Stack {
             slot,
             base: top,
         };
-        stack.lower(colour * COLOUR, 0);
+        stack.lower(color * COLOR, 0);
         stack
     }
 
-    /// Moves the top down by at least so many bytes, to `offset` behind the start of a cache line.
+    /// Moves the base down by at least `bytes`, to `offset` bytes after the start of a cache line.
     fn lower(&mut self, bytes: usize, offset: usize) {
         let base = self.base.get() - bytes - offset;
-        if let Some(base) = StackPointer::new((base & !(COLOUR - 1)) + offset) {
+        if let Some(base) = StackPointer::new((base & !(COLOR - 1)) + offset) {
             self.base = base;
         }
     }
 
-    /// Cuts off the top, for a `T` that lies beside the stack, in memory that is touched anyway. It
-    /// is there as long as the stack. Its start shares a cache line with the last [`WAY_BACK`]
-    /// bytes of the stack, where corosensei keeps where to switch back to.
+    /// Cuts off the top of the stack for a `T`, in memory that is touched anyway, and returns its
+    /// place, which lives as long as the stack. The start of the `T` shares a cache line with the
+    /// last [`WAY_BACK`] bytes of the stack, where corosensei keeps the context to switch back to.
     pub(crate) fn carve<T>(&mut self) -> NonNull<MaybeUninit<T>> {
         const {
             assert!(align_of::<T>() <= WAY_BACK && size_of::<T>() <= MIN_SIZE / 8);
         }
         self.lower(mem::size_of::<T>(), WAY_BACK);
         let offset = self.base.get() - self.slot.start().addr().get();
-        // SAFETY: what has been cut off so far lies within the slot.
+        // SAFETY: `base` has only been lowered from the slot's end, by far less than the slot's
+        // size, so the offset lies within the slot.
         unsafe { self.slot.start().add(offset) }.cast()
     }
 
-    /// Where it lies.
+    /// Returns the range of memory of this stack.
     pub(crate) fn extent(&self) -> Extent {
         Extent {
             start: self.slot.start(),
@@ -118,7 +142,7 @@ impl Stack {
     }
 }
 
-/// Where a stack lies, for those who have no hold of the stack itself.
+/// The range of memory of a stack, for code that does not own the stack itself.
 #[derive(Clone, Copy)]
 pub(crate) struct Extent {
     start: NonNull<u8>,
@@ -126,34 +150,35 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    /// In bytes, guard page included.
+    /// Returns the size in bytes, guard page included.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
 
-    /// Whether an access of `address` has run over the end of this stack.
+    /// Returns whether an access to `address` has run over the end of this stack, into its guard
+    /// page.
     pub(crate) fn is_overflow(&self, address: usize) -> bool {
         let start = self.start.addr().get();
         (start..start + guard_size()).contains(&address)
     }
 
-    /// Gives the memory of the pages below `address` back to the system; they read as zero
-    /// afterwards.
+    /// Returns the memory of the pages below `address` to the system; they read as zero afterwards.
     ///
     /// # Safety
-    /// The stack is there, and nothing is in use on it below `address`.
+    /// The stack exists, and no data below `address` on it is in use.
     pub(crate) unsafe fn discard_below(&self, address: usize) {
         #[cfg(target_os = "linux")]
         {
             let page = guard_size();
             let start = self.start.addr().get();
-            // An address that is none of the stack's says nothing.
+            // An address outside of the stack gives no information.
             let Some(len) = address.checked_sub(start).filter(|len| *len < self.size) else {
                 return;
             };
             let len = len / page * page;
             if len > page {
-                // SAFETY: between the guard and what is in use, as the caller says.
+                // SAFETY: the range lies within the stack, above its guard page and below
+                // `address`, where no data is in use.
                 unsafe { memory::discard(self.start.add(page), len - page) };
             }
         }
@@ -162,21 +187,22 @@ impl Extent {
     }
 }
 
-/// Where the stack of the calling function ends, whatever function that is once calls have been
-/// inlined: what it has lies above, but for what it calls.
+/// Returns the stack pointer of the calling function, or of the function that it has been inlined
+/// into. That function's own data lies above the pointer; data of functions that it calls lies
+/// below.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(crate) fn pointer() -> *const u8 {
     let pointer;
-    // SAFETY: copies a register.
+    // SAFETY: the instruction only copies a register.
     unsafe {
         std::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags));
     }
     pointer
 }
 
-/// Where the stack of the calling function ends: below all that it has, as this function is never
-/// part of it.
+/// Returns an address below all data of the calling function, which this function is never inlined
+/// into.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(never)]
 pub(crate) fn pointer() -> *const u8 {
@@ -184,8 +210,8 @@ pub(crate) fn pointer() -> *const u8 {
     std::hint::black_box(&raw const here)
 }
 
-/// How many pages of memory the calling thread has been given by touching them, on stacks or
-/// elsewhere; `None` if the system does not say.
+/// Returns how many pages of memory the calling thread has been given by touching them, on stacks
+/// or elsewhere; `None` if the system does not say.
 pub(crate) fn pages_given() -> Option<usize> {
     #[cfg(target_os = "linux")]
     return memory::pages_given();
@@ -193,8 +219,8 @@ pub(crate) fn pages_given() -> Option<usize> {
     None
 }
 
-/// Gives some of the memory of free stacks back to the system, so much as takes a moment. `true`:
-/// there is more.
+/// Returns some of the memory of free stacks to the system, in a step that takes a moment. Returns
+/// whether there is more to return.
 pub(crate) fn trim() -> bool {
     #[cfg(target_os = "linux")]
     return place::trim();
@@ -202,23 +228,23 @@ pub(crate) fn trim() -> bool {
     false
 }
 
-/// Memory for a signal stack of `len` bytes, with a guard page below it. It is not given back.
+/// Reserves a signal stack of `len` bytes, with a guard page below it. It is never released.
 #[cfg(target_os = "linux")]
 pub(crate) fn signal_stack(len: usize) -> io::Result<NonNull<u8>> {
     let guard = guard_size();
     let memory = memory::reserve(guard + len.next_multiple_of(guard))?;
-    // SAFETY: new memory, which nobody uses. Should the guard not be made, the stack is still
-    // there.
+    // SAFETY: the memory has just been reserved and is not in use. If the guard cannot be made, the
+    // stack is usable without it.
     let _ = unsafe { guards::make(&[memory]) };
-    // SAFETY: behind the guard there are `len` bytes.
+    // SAFETY: the reservation has `guard` bytes and at least `len` bytes after them.
     Ok(unsafe { memory.add(guard) })
 }
 
-/// For tests and comparisons: does without something that stacks have. Before the first stack is
+/// Switches off a feature of stacks, for tests and comparisons. Call it before the first stack is
 /// made.
-pub(crate) fn do_without(colours: bool, marks: bool) {
-    if colours {
-        COLOURED.store(false, Ordering::Relaxed);
+pub(crate) fn do_without(colors: bool, marks: bool) {
+    if colors {
+        COLORED.store(false, Ordering::Relaxed);
     }
     #[cfg(target_os = "linux")]
     if marks {
@@ -226,8 +252,9 @@ pub(crate) fn do_without(colours: bool, marks: bool) {
     }
 }
 
-// SAFETY: the slot has a guard page at its start. That page, a colour and what `carve` takes are
-// less than half of the least size, which leaves more than corosensei's least.
+// SAFETY: the slot has a guard page at its start, and lives as long as the `Stack`. The guard page,
+// the color and what `carve` takes are less than half of the minimum size, which leaves more than
+// corosensei's minimum.
 unsafe impl corosensei::stack::Stack for Stack {
     #[inline]
     fn base(&self) -> StackPointer {
@@ -251,7 +278,7 @@ unsafe impl corosensei::stack::Stack for Stack {
     }
 }
 
-/// A size for a stack that cannot be.
+/// The error for a stack size that is not allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BadSize(usize);
 
@@ -266,7 +293,7 @@ impl fmt::Display for BadSize {
     }
 }
 
-/// Says whether a stack may have this size, in bytes.
+/// Checks that a stack may have this size, in bytes.
 pub(crate) fn check_size(size: usize) -> Result<usize, BadSize> {
     if (MIN_SIZE..=MAX_SIZE).contains(&size) {
         Ok(size)
@@ -275,13 +302,13 @@ pub(crate) fn check_size(size: usize) -> Result<usize, BadSize> {
     }
 }
 
-/// The size that a stack of `size` bytes really gets: the next power of two, so that stacks of
-/// about the same size can take each other's place.
+/// Returns the size that a stack of `size` bytes really gets: the next power of two, so that stacks
+/// of about the same size can replace each other.
 pub(crate) fn round_size(size: usize) -> usize {
     size.max(MIN_SIZE).max(8 * guard_size()).next_power_of_two()
 }
 
-/// The size of the guard, one page.
+/// Returns the size of the guard, one page.
 fn guard_size() -> usize {
     #[cfg(target_os = "linux")]
     return memory::page_size();

@@ -1,5 +1,5 @@
-//! Where stacks come from on systems other than Linux: each is a mapping of its own with a guard
-//! page, made by corosensei.
+//! Stack memory on systems other than Linux: corosensei makes a mapping with a guard page for each
+//! stack.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -14,7 +14,7 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn start(&self) -> NonNull<u8> {
-        // The mapping was made by the system, so this is the way to its address.
+        // The system chose the mapping's address, so its provenance is exposed.
         let start = self.memory.base().get() - self.size;
         match NonNull::new(ptr::with_exposed_provenance_mut(start)) {
             Some(start) => start,
@@ -22,7 +22,7 @@ impl Slot {
         }
     }
 
-    /// Its lowest address, guard included.
+    /// Returns the lowest address, guard included.
     pub(super) fn limit(&self) -> NonZeroUsize {
         self.memory.limit()
     }

@@ -1,10 +1,22 @@
-//! Slabs: large reservations, cut into slots of one size, each the place of one stack.
+//! Slabs: large reservations, cut into slots of one size, each of which holds one stack.
 //!
-//! A million stacks are then a few hundred reservations, and fewer mappings. The one table of all
-//! slabs is behind a lock, which workers take for a batch of slots at a time. A slot is in one of
-//! four states: never guarded, clean (guarded, takes no memory), dirty (free, but its pages are
-//! still there, and hot), or taken, by the [`Slot`] that stands for it. [`trim`] gives the pages of
-//! dirty slots back, and slabs without a taken slot as a whole, with their page tables. Where slabs
+//! A million stacks are then a few hundred reservations, and even fewer mappings, because the
+//! kernel merges neighbors. The table of all slabs is a static behind a lock, which a worker takes
+//! once for a batch of slots. A slot is in one of four states:
+//!
+//! ```text
+//!   unguarded --take, guard--> taken --drop--> dirty --trim--> clean
+//!   (no memory)                  ^               |               |
+//!                                +---- take -----+---- take -----+
+//! ```
+//!
+//! - *unguarded*: it has no guard yet, and takes no memory;
+//! - *taken*: a [`Slot`] owns it, with its memory;
+//! - *dirty*: free, but its pages are still committed, and in the caches;
+//! - *clean*: free and guarded, and takes no memory.
+//!
+//! [`trim`] returns the pages of dirty slots, and slabs without a taken slot as a whole, with their
+//! page tables. [`lowlands`] says where slabs lie, and why.
 //! lie, and why, is told in [`lowlands`].
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,27 +29,27 @@ use super::guards;
 use super::lowlands;
 use super::memory::{self, Room};
 
-/// Slots so large have a slab each, which ends with them.
+/// A slot of at least this size (in bytes) has its own slab, which is released with it.
 const ALONE: usize = 4 << 20;
-/// The slots of the first slab of a size. Each further one doubles what there is, up to
-/// `MOST_SLOTS` and `MOST_BYTES`.
+/// Number of slots in the first slab of a size. Each further slab doubles the number of slots, up
+/// to `MOST_SLOTS` slots and `MOST_BYTES` bytes in a slab.
 const FIRST_SLOTS: usize = 16;
 const MOST_SLOTS: usize = 1024;
 const MOST_BYTES: usize = 256 << 20;
 
-/// What must be left of a limit on reservations: enough for what allocates next to find some, and
-/// say what is the matter.
+/// Bytes that must remain of a limit on reservations (`ulimit -v`), so that the next allocation
+/// elsewhere still succeeds and can report what is wrong.
 const SLACK: usize = 16 << 20;
 
-/// A place for one stack: `size` bytes, of which the first page is guarded. It is given back when
-/// it is dropped.
+/// The memory of one stack: `size` bytes, of which the first page is guarded. Dropping it returns
+/// it to its slab.
 pub(super) struct Slot {
     start: NonNull<u8>,
     size: usize,
 }
 
-// SAFETY: a slot is a range of memory, which no thread owns; its index is taken until its one
-// `Slot` is dropped.
+// SAFETY: a slot is a range of memory that no thread owns; its index is marked as taken until its
+// only `Slot` is dropped, so no other code uses the range.
 unsafe impl Send for Slot {}
 
 impl Slot {
@@ -45,7 +57,7 @@ impl Slot {
         self.start
     }
 
-    /// Its lowest address, guard included.
+    /// Returns the lowest address, guard included.
     pub(super) fn limit(&self) -> NonZeroUsize {
         self.start.addr()
     }
@@ -58,7 +70,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         let ended = slabs().give_back(self.start, self.size);
-        // Outside of the lock: much memory takes a while.
+        // Without the lock, because releasing much memory takes a while.
         if let Some(slab) = ended {
             slab.release();
         }
@@ -67,22 +79,22 @@ impl Drop for Slot {
 
 struct Slab {
     start: NonNull<u8>,
-    /// The size of a slot.
+    /// Size of a slot, in bytes.
     size: usize,
     slots: usize,
     taken: usize,
-    /// How many have ever been given out; those behind them have no guard.
+    /// Number of slots that have ever been given out. The slots after them have no guard.
     begun: u16,
-    /// How many guards take mappings.
+    /// Number of guards that take mappings.
     mapped: u16,
-    /// Of those that are free, by their index; the last is given out first.
+    /// The free slots, by their index; the last one is given out first.
     unguarded: Vec<u16>,
     clean: Vec<u16>,
     dirty: Vec<u16>,
 }
 
-// SAFETY: a range of memory again; used under the table's lock, or by the one who has taken the
-// slab out of the table.
+// SAFETY: a slab describes a range of memory that no thread owns. It is accessed under the table's
+// lock, or by the thread that has removed it from the table.
 unsafe impl Send for Slab {}
 
 impl Slab {
@@ -100,14 +112,15 @@ impl Slab {
         }
     }
 
-    /// The address behind its last byte.
+    /// Returns the address after the last byte.
     fn end(&self) -> usize {
         self.start.addr().get() + self.size * self.slots
     }
 
     fn slot(&self, index: u16) -> NonNull<u8> {
         debug_assert!((index as usize) < self.slots);
-        // SAFETY: the slab has that many slots.
+        // SAFETY: the index is less than the number of slots, so the offset lies within the
+        // reservation.
         unsafe { self.start.add(index as usize * self.size) }
     }
 
@@ -130,13 +143,15 @@ impl Slab {
         self.taken == self.slots
     }
 
-    /// Gives the whole reservation back to the system.
+    /// Returns the whole reservation to the system.
     fn release(self) {
         guards::forget(self.mapped as usize);
-        // SAFETY: no slot is taken, and the slab is out of the table. Should it fail, a reservation
-        // is lost, which takes no memory once its pages are gone.
+        // SAFETY: the slab has been removed from the table and none of its slots is taken, so no
+        // code uses the range. If the call fails, the reservation is leaked, which takes no memory
+        // once its pages are returned.
         if unsafe { memory::release(self.start, self.size * self.slots) }.is_err() {
-            // SAFETY: as above.
+            // SAFETY: the reservation still exists, as `release` has failed, and no code needs its
+            // contents.
             unsafe { memory::discard(self.start, self.size * self.slots) };
         }
     }
@@ -150,15 +165,15 @@ impl Slab {
     }
 }
 
-/// All slabs.
+/// The table of all slabs.
 struct Slabs {
-    /// By the address where they start.
+    /// The slabs by their start address.
     all: BTreeMap<usize, Slab>,
-    /// Those that have a free slot, by size and address: low ones are filled first, so that high
-    /// ones become empty.
+    /// The slabs that have a free slot, by size and address: low ones are filled first, so that
+    /// high ones become empty.
     open: BTreeSet<(usize, usize)>,
     dirty: usize,
-    /// Where the next slab is tried, if it is in the window.
+    /// The address that is tried first for the next slab, if it is in the window.
     next: usize,
 }
 
@@ -170,21 +185,22 @@ static SLABS: Mutex<Slabs> = Mutex::new(Slabs {
 });
 
 fn slabs() -> MutexGuard<'static, Slabs> {
-    // Nothing that panics happens under the lock, short of running out of memory.
+    // No code panics under the lock (running out of memory aborts), so a poisoned lock guards
+    // consistent data.
     SLABS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Slots of one size, as the table gives them out: some still have to be guarded.
+/// Slots of one size that the table has given out; some still have to be guarded.
 #[derive(Default)]
 struct Batch {
     ready: Vec<NonNull<u8>>,
-    /// Those of them that take no memory yet come last.
+    /// Number of slots in `ready`, the last ones, that take no memory yet.
     clean: usize,
     unguarded: Vec<NonNull<u8>>,
 }
 
 impl Slabs {
-    /// Takes up to `most` slots of `size` bytes; none if there is no room.
+    /// Takes up to `most` slots of `size` bytes; returns an empty batch if there is no room.
     fn take(&mut self, size: usize, most: usize) -> Batch {
         let mut batch = Batch::default();
         let mut left = most;
@@ -216,7 +232,8 @@ impl Slabs {
         batch
     }
 
-    /// Adds a slab: as large as it pays, as small as it must be.
+    /// Adds a slab, as large as the number of existing slots justifies, or smaller if memory is
+    /// short.
     fn grow(&mut self, size: usize) -> io::Result<()> {
         let there: usize = self.of_size(size).map(|slab| slab.slots).sum();
         let mut slots = if size >= ALONE {
@@ -227,8 +244,8 @@ impl Slabs {
         let slab = loop {
             let made = self.reserve(size * slots);
             match made.map(|start| Slab::new(start, size, slots)) {
-                // Where reservations are limited (ulimit -v), the rest of the process needs some as
-                // well.
+                // Where reservations are limited (ulimit -v), the rest of the process needs some
+                // too.
                 Ok(slab) if Room::reserve(SLACK).is_ok() => break slab,
                 Ok(slab) => {
                     slab.release();
@@ -247,11 +264,11 @@ impl Slabs {
         Ok(())
     }
 
-    /// Reserves `len` bytes for a slab: in the [`lowlands`], behind the slab that was made last, or
-    /// else in the next gap. Only where those are full is the place the system's choice.
+    /// Reserves `len` bytes for a slab: in the [`lowlands`], after the slab that was made last, or
+    /// else in the next gap. The system chooses the address only if the window is full.
     fn reserve(&mut self, len: usize) -> io::Result<NonNull<u8>> {
-        /// Maximum number of places to try that turn out to be taken by others than slabs, and the
-        /// distance between two of them.
+        /// Maximum number of places to try that turn out to be taken by other mappings than slabs,
+        /// and the distance in bytes between two of them.
         const TRIES: usize = 64;
         const STEP: usize = 1 << 30;
         let Some(window) = lowlands::window() else {
@@ -286,14 +303,14 @@ impl Slabs {
         self.all.values().filter(move |slab| slab.size == size)
     }
 
-    /// The slab of a slot, for a change of it.
+    /// Returns the slab of a slot, to change it.
     fn slab_of(&mut self, slot: NonNull<u8>) -> Option<&mut Slab> {
         let (_, slab) = self.all.range_mut(..=slot.addr().get()).next_back()?;
         Some(slab)
     }
 
-    /// A slot is free again. A slab that it had for itself is taken out of the table, for the
-    /// caller to release.
+    /// Marks a slot as free. If the slot had its own slab, the slab is removed from the table and
+    /// returned, for the caller to release.
     fn give_back(&mut self, slot: NonNull<u8>, size: usize) -> Option<Slab> {
         let slab = self.slab_of(slot)?;
         slab.taken -= 1;
@@ -308,7 +325,7 @@ impl Slabs {
         None
     }
 
-    /// The guards of these slots take mappings.
+    /// Records that the guards of these slots take mappings.
     fn note_mapped(&mut self, slots: &[NonNull<u8>]) {
         for &slot in slots {
             if let Some(slab) = self.slab_of(slot) {
@@ -317,7 +334,7 @@ impl Slabs {
         }
     }
 
-    /// Slots that could not be guarded are free again.
+    /// Marks slots that could not be guarded as free again.
     fn give_back_unguarded(&mut self, slots: &[NonNull<u8>], size: usize) {
         for &slot in slots {
             if let Some(slab) = self.slab_of(slot) {
@@ -330,7 +347,7 @@ impl Slabs {
         }
     }
 
-    /// Takes a slab without a taken slot, for which `pays` holds, out of the table.
+    /// Removes a slab that has no taken slot, and for which `pays` holds, from the table.
     fn take_empty(&mut self, pays: impl Fn(&Slab) -> bool) -> Option<Slab> {
         let empty = self
             .all
@@ -344,10 +361,10 @@ impl Slabs {
     }
 }
 
-/// Takes up to `most` slots of `size` bytes, ready for use, and at least one.
+/// Takes at least one and up to `most` slots of `size` bytes, ready for use.
 ///
 /// # Errors
-/// There is no memory to reserve, or for guards; the message says what to do.
+/// There is no memory for a reservation or for guards; the message says what to do.
 pub(super) fn take(size: usize, most: usize) -> io::Result<Vec<Slot>> {
     let mut batch = slabs().take(size, most);
     if batch.ready.is_empty() && batch.unguarded.is_empty() {
@@ -358,9 +375,10 @@ pub(super) fn take(size: usize, most: usize) -> io::Result<Vec<Slot>> {
         clean,
         unguarded,
     } = batch;
-    // What is hot needs no memory.
+    // Dirty slots come first and have their memory already.
     let mut cold = ready.len() - clean;
-    // SAFETY: free slots, which are ours now.
+    // SAFETY: the batch has taken these slots from the table, so this thread owns them, and their
+    // contents are not needed.
     let made = unsafe { guards::make(&unguarded) };
     let (guarded, rest) = unguarded.split_at(made.all);
     ready.extend(guarded);
@@ -370,8 +388,8 @@ pub(super) fn take(size: usize, most: usize) -> io::Result<Vec<Slot>> {
         slabs.give_back_unguarded(rest, size);
     }
     if ready.is_empty() {
-        // Guards are counted: those of slabs that nobody uses can be had. (A slab without guards
-        // would be made again, and again.)
+        // Guards that take mappings are limited: releasing unused slabs frees some. (A slab without
+        // such guards would free none, and would be made again and again.)
         if trim_empty(|slab| slab.mapped > 0) {
             return take(size, most);
         }
@@ -382,11 +400,11 @@ pub(super) fn take(size: usize, most: usize) -> io::Result<Vec<Slot>> {
     }
     let tops: Vec<_> = ready[cold..]
         .iter()
-        // SAFETY: the last page of a slot; a slot has eight pages or more, of which the first alone
-        // is guarded.
+        // SAFETY: this is the last page of a slot, which has at least eight pages; only the first
+        // one is guarded.
         .map(|start| unsafe { start.add(size - memory::page_size()) })
         .collect();
-    // SAFETY: pages of slots that are ours.
+    // SAFETY: the pages belong to slots that this thread has taken, so they are mapped.
     unsafe { memory::populate(&tops) };
     Ok(ready
         .into_iter()
@@ -398,12 +416,12 @@ pub(super) fn take(size: usize, most: usize) -> io::Result<Vec<Slot>> {
 fn grow_and_take(size: usize, most: usize) -> io::Result<Batch> {
     loop {
         let mut slabs = slabs();
-        // Somebody else may have grown it meanwhile.
+        // Another thread may have added a slab meanwhile.
         let mut batch = slabs.take(size, most);
         if batch.ready.is_empty() && batch.unguarded.is_empty() {
             if let Err(error) = slabs.grow(size) {
                 drop(slabs);
-                // What other sizes of stacks have reserved, and do not use, may be enough.
+                // Releasing the unused slabs of other sizes may free enough memory.
                 if trim_empty(|_| true) {
                     continue;
                 }
@@ -415,7 +433,7 @@ fn grow_and_take(size: usize, most: usize) -> io::Result<Batch> {
     }
 }
 
-/// Gives back the slabs that nobody uses, and for which `pays` holds. `true`: there was one.
+/// Releases the slabs without taken slots for which `pays` holds. Returns whether there was one.
 fn trim_empty(pays: impl Fn(&Slab) -> bool) -> bool {
     let mut any = false;
     while let Some(slab) = {
@@ -428,13 +446,13 @@ fn trim_empty(pays: impl Fn(&Slab) -> bool) -> bool {
     any
 }
 
-/// Whether free stacks take memory.
+/// Returns whether free stacks take memory.
 fn is_dirty() -> bool {
     slabs().dirty > 0
 }
 
-/// Gives back some of the memory of free stacks: a slab that nobody uses, or the pages of some
-/// slots. `true`: there is more.
+/// Returns some of the memory of free stacks to the system: an empty slab, or the pages of some
+/// slots. Returns whether there is more to return.
 pub(super) fn trim() -> bool {
     const SOME: usize = 64;
     let empty = slabs().take_empty(|_| true);
@@ -442,7 +460,8 @@ pub(super) fn trim() -> bool {
         slab.release();
         return is_dirty();
     }
-    // While their pages go, the slots are taken, so nobody waits for the lock meanwhile.
+    // The slots are marked as taken while their pages are returned, so that the lock need not be
+    // held meanwhile.
     let mut table = slabs();
     let Some(slab) = table.all.values_mut().find(|slab| !slab.dirty.is_empty()) else {
         return false;
@@ -451,7 +470,8 @@ pub(super) fn trim() -> bool {
     let slots: Vec<_> = some.iter().map(|&index| slab.slot(index)).collect();
     table.dirty -= some.len();
     drop(table);
-    // SAFETY: slots that this function has taken.
+    // SAFETY: this function has taken these slots, so no other code uses them, and their contents
+    // are not needed.
     unsafe { memory::discard_all(&slots, size) };
     let mut table = slabs();
     if let Some(slab) = table.all.get_mut(&start.addr().get()) {
