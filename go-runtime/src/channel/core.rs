@@ -149,7 +149,7 @@ impl<T> Core<T> {
         }
         if let Some(receiver) = state.receivers.take() {
             drop(state);
-            // SAFETY: a receiver of this channel waits for a `T`.
+            // SAFETY: what waits in this channel's `receivers` waits for a `T`.
             unsafe { hand_over(receiver, message) };
             return Step::Ended(Sent::Yes);
         }
@@ -182,7 +182,7 @@ impl<T> Core<T> {
                 unreachable!("a sender with its message is served, closed or timed out")
             }
             Verdict::TimedOut => {
-                // SAFETY: the waiter was queued in this channel.
+                // SAFETY: the waiter was queued in this channel, and in no other.
                 unsafe { self.lock().senders.remove(&wait.waiter) };
                 // SAFETY: the clock claimed us, so nobody else did.
                 Sent::TimedOut(unsafe { wait.slot.take() })
@@ -259,7 +259,7 @@ impl<T> Core<T> {
             Verdict::Retry => None,
             Verdict::Pending => unreachable!("a wait ends with a verdict"),
             Verdict::TimedOut => {
-                // SAFETY: the waiter was queued in this channel.
+                // SAFETY: the waiter was queued in this channel, and in no other.
                 unsafe { self.lock().receivers.remove(&wait.waiter) };
                 Some(Received::TimedOut)
             }
@@ -274,8 +274,8 @@ impl<T> Core<T> {
         match place {
             Place::Closed => Err(message),
             Place::Receiver(receiver) => {
-                // SAFETY: a receiver of this channel, as the caller says of the place, waits for a
-                // `T`.
+                // SAFETY: the caller says that the place is of this channel, so its receiver waits
+                // for a `T`.
                 unsafe { hand_over(receiver, message) };
                 Ok(())
             }
@@ -290,7 +290,7 @@ impl<T> Core<T> {
                     // The place is free again, for an arm that waits behind the promise.
                     let sender = state.admit_sender(self.capacity);
                     drop(state);
-                    // SAFETY: a receiver of this channel waits for a `T`.
+                    // SAFETY: what waits in this channel's `receivers` waits for a `T`.
                     unsafe { hand_over(receiver, message) };
                     if let Some(sender) = sender {
                         sender.finish();
@@ -334,7 +334,7 @@ impl<T> Core<T> {
             drop(message);
         } else if let Some(receiver) = state.receivers.take() {
             drop(state);
-            // SAFETY: a receiver of this channel waits for a `T`.
+            // SAFETY: what waits in this channel's `receivers` waits for a `T`.
             unsafe { hand_over(receiver, message) };
         } else {
             state.buffer.push_front(message);

@@ -1,5 +1,6 @@
-//! Being told when a receive need not wait any more, without receiving: what a select does that
-//! only asks which arm is ready, and a descriptor's operation that its done channel ends.
+//! Observing a channel: being told when a receive need not wait any more, without receiving. A
+//! select that only asks which arm is ready observes its channels, and so does an operation that a
+//! done channel may end.
 
 use std::time::Instant;
 
@@ -12,13 +13,14 @@ use crate::wait::{Look, Observable, Waiter};
 // or by `stop_observing`, under the channel's lock. A channel without a lock queues none.
 unsafe impl<T> Observable for Receiver<T> {
     fn is_ready(&self) -> bool {
-        // SAFETY: locked by `with_lock`.
+        // SAFETY: `with_lock` runs the closure under the channel's lock.
         self.with_lock(|| unsafe { self.is_ready_locked() })
     }
 
     unsafe fn observe(&self, waiter: &Waiter) -> Look {
         self.with_lock(|| {
-            // SAFETY: locked by `with_lock`; the waiter is as the caller says.
+            // SAFETY: `with_lock` runs the closure under the channel's lock. The caller says that
+            // the waiter is set up, in no queue, and stays until it has been told or taken out.
             unsafe {
                 if self.is_ready_locked() {
                     return Look::Ready;
@@ -30,13 +32,14 @@ unsafe impl<T> Observable for Receiver<T> {
     }
 
     unsafe fn stop_observing(&self, waiter: &Waiter) {
-        // SAFETY: locked by `with_lock`; the waiter is as the caller says.
+        // SAFETY: `with_lock` runs the closure under the channel's lock. The caller says that the
+        // waiter is in no other channel's queue.
         self.with_lock(|| unsafe { self.stop_observing_locked(waiter) });
     }
 }
 
 impl<T> Receiver<T> {
-    /// The lock that guards the channel, if it has one.
+    /// Returns the lock that guards the channel, if it has one.
     pub(crate) fn raw_lock(&self) -> Option<&RawSpinLock> {
         match self.source() {
             Source::Core(core) => Some(core.raw_lock()),
@@ -45,33 +48,34 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// `f` must not panic, nor make ready what others observe: nobody is told.
+    /// Runs `f` under the channel's lock, if it has one. `f` must not panic, nor make ready what
+    /// others observe, as no observer is told.
     fn with_lock<R>(&self, f: impl FnOnce() -> R) -> R {
         let lock = self.raw_lock();
         lock.inspect(|lock| lock.lock());
         let result = f();
-        // SAFETY: locked above, and `f` has ended.
+        // SAFETY: the lock was taken above, and `f`, which has used the state, has ended.
         lock.inspect(|lock| unsafe { lock.unlock() });
         result
     }
 
-    /// Whether a receive need not wait.
+    /// Returns whether a receive need not wait.
     ///
     /// # Safety
     /// The caller holds the lock.
     pub(crate) unsafe fn is_ready_locked(&self) -> bool {
         match self.source() {
-            // SAFETY: the lock is held, and the reference ends with the expression.
+            // SAFETY: the caller holds the lock, and the reference ends with the expression.
             Source::Core(core) => unsafe { core.state() }.can_receive(core.capacity()),
             Source::At(at) => at.is_ready(),
             Source::Tick(tick) => tick.is_ready(),
-            // SAFETY: as above.
+            // SAFETY: the caller holds the lock, and the access ends with the expression.
             Source::Timer(timer) => unsafe { timer.state() }.is_ready(),
             Source::Never => false,
         }
     }
 
-    /// When that changes by itself.
+    /// Returns when a receive need not wait any more if nothing else happens before.
     ///
     /// # Safety
     /// The caller holds the lock.
@@ -80,35 +84,43 @@ impl<T> Receiver<T> {
             Source::Core(_) | Source::Never => None,
             Source::At(at) => at.due(),
             Source::Tick(tick) => tick.due(),
-            // SAFETY: the lock is held, and the reference ends with the expression.
+            // SAFETY: the caller holds the lock, and the access ends with the expression.
             Source::Timer(timer) => unsafe { timer.state() }.due(),
         }
     }
 
+    /// Queues an observer.
+    ///
     /// # Safety
-    /// As for [`Observable::observe`], and the caller holds the lock.
+    /// The contract of [`Observable::observe`], and the caller holds the lock.
     pub(crate) unsafe fn observe_locked(&self, waiter: &Waiter) {
         match self.source() {
-            // SAFETY: the lock is held, and the waiter is as the caller says.
+            // SAFETY: the caller holds the lock, and says that the waiter is set up, in no queue,
+            // and taken out again before it ends.
             Source::Core(core) => unsafe {
                 core.state().enqueue_observer(Observed::Receive, waiter);
             },
-            // SAFETY: as above.
+            // SAFETY: the caller holds the lock, and says that the waiter is set up, in no queue,
+            // and taken out again before it ends.
             Source::Timer(timer) => unsafe { timer.state().push(waiter) },
-            // They change by themselves only.
+            // These become ready with time only.
             Source::At(_) | Source::Tick(_) | Source::Never => {}
         }
     }
 
+    /// Takes an observer out if it is still queued.
+    ///
     /// # Safety
-    /// As for [`Observable::stop_observing`], and the caller holds the lock.
+    /// The contract of [`Observable::stop_observing`], and the caller holds the lock.
     pub(crate) unsafe fn stop_observing_locked(&self, waiter: &Waiter) {
         match self.source() {
-            // SAFETY: the lock is held, and the waiter is as the caller says.
+            // SAFETY: the caller holds the lock, and says that the waiter is in this queue or in
+            // none.
             Source::Core(core) => unsafe {
                 core.state().dequeue_observer(Observed::Receive, waiter);
             },
-            // SAFETY: as above.
+            // SAFETY: the caller holds the lock, and says that the waiter is in this queue or in
+            // none.
             Source::Timer(timer) => unsafe { timer.state().remove(waiter) },
             Source::At(_) | Source::Tick(_) | Source::Never => {}
         }

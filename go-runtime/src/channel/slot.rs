@@ -1,8 +1,8 @@
 //! Where a message lies while its sender or its receiver is blocked, and how it changes hands.
 //!
-//! A slot is on the stack of whoever waits, or in memory of a future's own; its partner reaches it
-//! through the [`Waiter`]. Only the one who has claimed the waiter uses the slot, until it ends the
-//! wait.
+//! A slot lies on the stack of the blocked operation, or in memory that a future owns; the partner
+//! reaches it through the [`Waiter`]. While the operation is blocked, only the thread that has
+//! taken the waiter uses the slot, until that thread ends the wait.
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
@@ -19,7 +19,7 @@ pub(super) struct Wait<T> {
 }
 
 impl<T> Wait<T> {
-    /// For the calling goroutine or thread.
+    /// Makes the wait of the calling goroutine or thread.
     #[inline(always)]
     pub(super) fn new(claim: Claim) -> Wait<T> {
         Wait::with(Parker::new(), claim)
@@ -34,7 +34,8 @@ impl<T> Wait<T> {
         }
     }
 
-    /// Says who waits, and where the message is. It stays where it is from now on.
+    /// Sets up the waiter with the addresses of the parker and the slot: the wait must not move
+    /// from now on.
     pub(super) fn set_up(&self) {
         self.waiter.set_up(&self.parker, 0, self.slot.as_ptr());
     }
@@ -52,17 +53,25 @@ impl<T> Slot<T> {
         self.0.get().cast()
     }
 
+    /// Puts a message in.
+    ///
     /// # Safety
-    /// Nobody else uses the slot meanwhile; it is empty (else its message is leaked).
+    /// No other thread uses the slot during the call. (If the slot is not empty, its message
+    /// leaks.)
     pub(crate) unsafe fn put(&self, message: T) {
-        // SAFETY: by the contract this is the only access.
+        // SAFETY: the caller says that no other thread uses the slot during this call, and no
+        // reference to its content lives beyond a call.
         unsafe { (*self.0.get()).write(message) };
     }
 
+    /// Takes the message out.
+    ///
     /// # Safety
-    /// The slot holds a message, nobody else uses it meanwhile, and it is empty afterwards.
+    /// The slot holds a message, and counts as empty afterwards. No other thread uses the slot
+    /// during the call.
     pub(crate) unsafe fn take(&self) -> T {
-        // SAFETY: by the contract.
+        // SAFETY: the caller says that the slot holds a message, which is moved out once, and that
+        // no other thread uses the slot during this call.
         unsafe { (*self.0.get()).assume_init_read() }
     }
 }
@@ -78,7 +87,7 @@ pub(super) unsafe fn hand_over<T>(receiver: Taken, message: T) {
     receiver.finish();
 }
 
-/// Waits for a chosen `send` arm to make its message. `None`: it did not.
+/// Waits for a chosen `send` arm to make its message. Returns `None` if the arm made none.
 ///
 /// # Safety
 /// `sender` is a promise of a channel of `T`.
@@ -89,7 +98,7 @@ pub(crate) unsafe fn receive_promised<T>(sender: Taken) -> Option<T> {
         parker,
         slot,
     } = &wait;
-    // Nobody else knows this parker, so there is nobody to claim it but us, for the sender.
+    // No other thread knows this parker: this claim is the sender's.
     let claimed = parker.claim();
     debug_assert!(claimed);
     wait.set_up();
@@ -97,7 +106,8 @@ pub(crate) unsafe fn receive_promised<T>(sender: Taken) -> Option<T> {
     sender.set_slot(std::ptr::from_ref(waiter).cast_mut().cast());
     sender.finish();
     match parker.park(None) {
-        // SAFETY: the sender has put it in.
+        // SAFETY: the verdict `Done` says that the sender has put its message in, by `hand_over`,
+        // and the wait is over, so that only this function uses the slot.
         Verdict::Done(_) => Some(unsafe { slot.take() }),
         _ => None,
     }
