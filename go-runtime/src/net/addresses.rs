@@ -1,4 +1,4 @@
-//! Where to connect to, or to listen: names are looked up on a thread for blocking calls.
+//! Addresses to connect to or to listen at. Names are looked up on a thread of the blocking pool.
 
 use std::fmt;
 use std::io;
@@ -8,10 +8,10 @@ use std::vec;
 
 use crate::blocking::blocking_io;
 
-/// What stands for one address or several: std's trait of this name, for the same types. Only
-/// looking up a name waits, and parks the goroutine.
+/// A value that stands for one or several addresses: std's trait of this name, for the same types.
+/// Only the look-up of a name waits, and parks the goroutine.
 ///
-/// It cannot be implemented for others: turn those into one of these.
+/// It cannot be implemented for other types: convert those into one of these.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,10 +28,10 @@ use crate::blocking::blocking_io;
 /// # }
 /// ```
 pub trait ToSocketAddrs: sealed::Resolve {
-    /// The addresses. Looking up a name takes as long as the system lets it.
+    /// Returns the addresses. Looking up a name takes as long as the system allows.
     ///
     /// # Errors
-    /// As [`std::net::ToSocketAddrs::to_socket_addrs`].
+    /// The errors of [`std::net::ToSocketAddrs::to_socket_addrs`].
     fn to_socket_addrs(&self) -> io::Result<vec::IntoIter<SocketAddr>> {
         resolve(self).map(Vec::into_iter)
     }
@@ -46,7 +46,7 @@ pub(super) fn resolve(addresses: &(impl ToSocketAddrs + ?Sized)) -> io::Result<V
     }
 }
 
-/// Tries one address after the other.
+/// Calls `attempt` with one address after the other, until it succeeds.
 pub(super) fn try_each<R>(
     addresses: &(impl ToSocketAddrs + ?Sized),
     mut attempt: impl FnMut(SocketAddr) -> io::Result<R>,
@@ -65,7 +65,7 @@ pub(super) fn none() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "there is no address to try")
 }
 
-/// What is known of addresses without waiting.
+/// The addresses, or the name, that a value stands for.
 pub enum Lookup {
     Known(Vec<SocketAddr>),
     Name(Name),
@@ -74,12 +74,12 @@ pub enum Lookup {
 /// A name that the system has to look up.
 pub struct Name {
     host: String,
-    /// `None` if it is part of the text.
+    /// `None` if the port is part of `host`.
     port: Option<u16>,
 }
 
 impl Name {
-    /// Looks it up, and blocks the thread.
+    /// Looks up the name, and blocks the thread meanwhile.
     pub(super) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         let found = match self.port {
             None => StdToSocketAddrs::to_socket_addrs(&self.host)?,

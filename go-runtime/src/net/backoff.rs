@@ -1,4 +1,5 @@
-//! Pauses of those who take connections in a loop, while the system has nothing to make one of.
+//! Pauses between calls of `accept` in a loop, while the system lacks the resources for another
+//! connection.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -9,26 +10,26 @@ use super::fd::{Fd, Way};
 use super::retry::sleep_until;
 use crate::clock;
 
-/// Go's `net/http` pauses for as long.
+/// The first pause; Go's `net/http` uses the same limits.
 const SHORTEST: Duration = Duration::from_millis(5);
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// How long to pause before the next attempt, if the last one failed so that the next would at once
-/// as well.
+/// The pause before the next attempt, if the last one failed in a way that would make the next one
+/// fail at once.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     pause: Option<Duration>,
 }
 
 impl Backoff {
-    /// Pauses if need be, unless `done` is ready before, or the descriptor's operations are not to
-    /// wait so long.
+    /// Pauses if necessary, until `done` is ready or the descriptor's deadline has passed; does not
+    /// pause at all if the descriptor is non-blocking.
     pub(super) fn wait<T: AsFd>(&self, fd: &Fd<T>, done: Done<'_>) {
         if fd.never_waits() {
             return;
         }
         if let Some(end) = self.pause.and_then(clock::after) {
-            // One that is over already is why: else it would end no pause.
+            // A deadline that has passed already is the reason for the pause, and must not end it.
             let now = clock::now();
             let deadline = fd.limits(Way::Read).deadline();
             let deadline = deadline.filter(|deadline| *deadline > now);
@@ -36,7 +37,7 @@ impl Backoff {
         }
     }
 
-    /// Learns from an attempt.
+    /// Updates the pause with the result of an attempt.
     pub(super) fn note<T>(&mut self, result: &io::Result<T>) {
         let fails_again = result.as_ref().err().is_some_and(|error| {
             is_short_of_something(error) || error.kind() == io::ErrorKind::TimedOut
@@ -48,8 +49,8 @@ impl Backoff {
     }
 }
 
-/// Of what others have to give back first: the connection stays in the listener's queue, so that
-/// the poller has nothing new to tell.
+/// Returns whether the error is a lack of resources that other code has to release first. The
+/// connection then stays in the listener's queue, so the poller reports no new event for it.
 fn is_short_of_something(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -76,7 +77,7 @@ mod tests {
         assert_eq!(after(Ok(())), None);
         assert_eq!(after(short()), Some(5));
         assert_eq!(after(Err(io::ErrorKind::ConnectionAborted.into())), None);
-        // The deadline stays where it is.
+        // The deadline stays in the past, so the next attempt would fail at once as well.
         assert_eq!(after(Err(io::ErrorKind::TimedOut.into())), Some(5));
         assert_eq!(after(Err(io::ErrorKind::TimedOut.into())), Some(10));
     }

@@ -1,9 +1,9 @@
-//! What the datagram sockets have in common, over UDP and in the Unix domain.
+//! The operations that UDP and Unix-domain datagram sockets have in common.
 
-/// Receiving, and sending to the connected peer, of a socket with a field `fd: Arc<Fd<..>>`; also
-/// with a done channel.
+/// Defines receiving, and sending to the connected peer, for a socket with a field
+/// `fd: Arc<Fd<..>>`; also with a done channel.
 ///
-/// A receive takes one datagram, by `$recv` or `$recv_from`: that says nothing of whether there are
+/// A receive takes one datagram, by `$recv` or `$recv_from`, and does not tell whether there are
 /// more.
 macro_rules! datagram {
     ($name:ident, $address:ty, $recv:expr, $recv_from:expr) => {
@@ -35,72 +35,75 @@ macro_rules! datagram {
                     .drive(Way::Write, done, |io| io.send(buf).map(Left::More))
             }
 
-            /// Waits for a datagram, from whom it may be, and returns its length. If it is longer
-            /// than `buf`, the rest of it is lost.
+            /// Blocks until a datagram arrives, from any sender, and returns its length. If it is
+            /// longer than `buf`, the rest of it is lost.
             ///
             /// # Errors
-            /// The system's; after a timeout or the deadline,
-            /// [`TimedOut`](io::ErrorKind::TimedOut): it has received nothing then.
+            /// The system's errors. [`TimedOut`](io::ErrorKind::TimedOut) after a timeout or the
+            /// deadline; nothing has been received then.
             pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
                 self.recv_until(buf, None)
             }
 
-            /// [`recv`](Self::recv), with the sender's address.
+            /// Receives like [`recv`](Self::recv), and also returns the sender's address.
             ///
             /// # Errors
-            /// As there.
+            /// The errors of [`recv`](Self::recv).
             pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, $address)> {
                 self.recv_from_until(buf, None)
             }
 
-            /// Sends a datagram to the peer that it is connected to, and returns its length.
+            /// Sends a datagram to the connected peer, and returns its length.
             ///
             /// # Errors
-            /// The system's: it may be connected to none, or the datagram be too long. After a
-            /// timeout or the deadline, [`TimedOut`](io::ErrorKind::TimedOut): it has sent nothing
-            /// then.
+            /// The system's errors: the socket may not be connected, or the datagram may be too
+            /// long. [`TimedOut`](io::ErrorKind::TimedOut) after a timeout or the deadline; nothing
+            /// has been sent then.
             pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
                 self.send_until(buf, None)
             }
 
-            /// The address of this side.
+            /// Returns the address of this socket.
             ///
             /// # Errors
-            /// The system's.
+            /// The system's errors.
             pub fn local_addr(&self) -> io::Result<$address> {
                 self.fd.get_ref().local_addr()
             }
 
-            /// The address that it is connected to.
+            /// Returns the address of the connected peer.
             ///
             /// # Errors
-            /// The system's; [`NotConnected`](io::ErrorKind::NotConnected).
+            /// The system's errors; [`NotConnected`](io::ErrorKind::NotConnected) if there is none.
             pub fn peer_addr(&self) -> io::Result<$address> {
                 self.fd.get_ref().peer_addr()
             }
         }
 
         impl<D> WithDone<'_, $name, D> {
-            #[doc = concat!("[`", stringify!($name), "::recv`].")]
+            #[doc = concat!("[`", stringify!($name), "::recv`], until `done` is ready.")]
             ///
             /// # Errors
-            /// As there; and if the done channel is closed: then it has received nothing.
+            /// The errors of the socket, and an error if the done channel is closed; nothing has
+            /// been received then.
             pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
                 self.socket.recv_until(buf, Some(self.done))
             }
 
-            #[doc = concat!("[`", stringify!($name), "::recv_from`].")]
+            #[doc = concat!("[`", stringify!($name), "::recv_from`], until `done` is ready.")]
             ///
             /// # Errors
-            /// As there; and if the done channel is closed: then it has received nothing.
+            /// The errors of the socket, and an error if the done channel is closed; nothing has
+            /// been received then.
             pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, $address)> {
                 self.socket.recv_from_until(buf, Some(self.done))
             }
 
-            #[doc = concat!("[`", stringify!($name), "::send`].")]
+            #[doc = concat!("[`", stringify!($name), "::send`], until `done` is ready.")]
             ///
             /// # Errors
-            /// As there; and if the done channel is closed: then it has sent nothing.
+            /// The errors of the socket, and an error if the done channel is closed; nothing has
+            /// been sent then.
             pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
                 self.socket.send_until(buf, Some(self.done))
             }

@@ -1,4 +1,4 @@
-//! Connecting with one limit for all of it: the look-up of the name, and all its addresses.
+//! Connecting with one limit for the look-up of the name and the attempts at all its addresses.
 
 use std::error::Error;
 use std::fmt;
@@ -16,17 +16,17 @@ use crate::clock;
 use crate::goroutine::polled_in_vain;
 use crate::wait::Observable;
 
-/// Connects to a name or to several addresses, within one time limit, and until a done channel is
+/// Connects to a name or to several addresses, within a time limit, and until a done channel is
 /// closed: Go's `net.Dialer`.
 ///
 /// The limits hold for the look-up and all attempts together. The addresses are tried one after the
-/// other, and each may take an equal share of the time that is left, so one that does not answer
-/// leaves some for the others. Without a limit each takes as long as the system lets it, some two
-/// minutes on Linux.
+/// other, and each may use an equal share of the remaining time, so that an address that does not
+/// answer leaves time for the others. Without a limit each attempt takes as long as the system
+/// allows, about two minutes on Linux.
 ///
 /// Names are looked up on a thread for [`blocking`](crate::blocking()) calls. A look-up cannot be
-/// ended, but the caller does not wait for it: when the time is over or the done channel is closed,
-/// `connect` returns at once, and the look-up ends by itself.
+/// interrupted, but the caller does not wait for it: when the time is over or the done channel is
+/// closed, `connect` returns at once, and the look-up ends by itself.
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,7 +54,7 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// A dialer without limits.
+    /// Returns a dialer without limits.
     pub const fn new() -> Dialer {
         Dialer {
             timeout: None,
@@ -62,22 +62,22 @@ impl Dialer {
         }
     }
 
-    /// Limits each `connect` to so much time. With a [deadline](Self::deadline) as well, whichever
-    /// comes first counts.
+    /// Limits each `connect` to this time. With a [deadline](Self::deadline) as well, the earlier
+    /// one counts.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Dialer {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Has every `connect` end by then.
+    /// Makes every `connect` end by this deadline.
     #[must_use]
     pub const fn deadline(mut self, deadline: Instant) -> Dialer {
         self.deadline = Some(deadline);
         self
     }
 
-    /// The dialer, with a done channel that ends its `connect`.
+    /// Returns the dialer with a done channel that ends its `connect`.
     pub fn with_done<'a, D>(&'a self, done: &'a Receiver<D>) -> WithDone<'a, Dialer, D> {
         WithDone::new(self, done)
     }
@@ -85,8 +85,8 @@ impl Dialer {
     /// Connects to the first of the addresses that can be reached.
     ///
     /// # Errors
-    /// If none can be reached in time. The text names the addresses that were tried, and what
-    /// became of each. The [kind](io::Error::kind) is that of the last one's error
+    /// If none can be reached in time. The text names the addresses that were tried, with the error
+    /// of each. The [kind](io::Error::kind) is that of the last error
     /// ([`TimedOut`](io::ErrorKind::TimedOut) if the time was over), which is also the
     /// [source](Error::source).
     ///
@@ -144,16 +144,17 @@ impl Dialer {
 }
 
 impl<D> WithDone<'_, Dialer, D> {
-    /// [`Dialer::connect`].
+    /// Connects like [`Dialer::connect`], until the done channel is closed.
     ///
     /// # Errors
-    /// As there; and if the done channel is closed, of which [`is_done`] tells.
+    /// The errors of [`Dialer::connect`], and an error if the done channel is closed, which
+    /// [`is_done`] recognizes.
     pub fn connect(&self, addresses: impl ToSocketAddrs) -> io::Result<TcpStream> {
         self.socket.connect_until(&addresses, Some(self.done))
     }
 }
 
-/// Waits for a look-up in a goroutine of its own, which goes on if the wait is given up.
+/// Waits for a look-up in its own goroutine, which continues if the wait is given up.
 fn await_lookup<D>(
     resolve: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
     deadline: Option<Instant>,
@@ -165,7 +166,7 @@ fn await_lookup<D>(
     }
     let (tell, found) = bounded(1);
     Builder::new().name("look-up").spawn(move || {
-        // The caller may have given up.
+        // If the caller has given up, the result is dropped.
         let _ = tell.send(blocking_io(resolve));
     })?;
     let mut select = Select::new_biased();
@@ -183,13 +184,13 @@ fn await_lookup<D>(
     if ready != by_lookup {
         return Err(done::error());
     }
-    // It is closed without a message only if the goroutine has panicked.
+    // The channel is closed without a message only if the goroutine has panicked.
     found
         .recv()
         .unwrap_or_else(|_| Err(io::Error::other("the look-up has failed")))
 }
 
-/// What was tried, and what became of it.
+/// The addresses that were tried, with the error of each.
 #[derive(Debug, Default)]
 pub(super) struct Failed(Vec<(String, io::Error)>);
 
@@ -199,7 +200,7 @@ impl Failed {
         self
     }
 
-    /// Whether the done channel has ended it.
+    /// Returns whether the done channel has ended the attempts.
     pub(super) fn is_done(&self) -> bool {
         self.0.last().is_some_and(|(_, error)| is_done(error))
     }
@@ -236,7 +237,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// A look-up that takes until the sender is dropped.
+    /// Returns a look-up that blocks until the sender is dropped.
     fn slow() -> (
         mpsc::Sender<()>,
         impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,

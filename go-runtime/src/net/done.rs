@@ -8,25 +8,25 @@ use super::dialer::Failed;
 use crate::channel::Receiver;
 use crate::wait::Observable;
 
-/// What may end an operation besides: its done channel.
+/// The done channel that may end an operation.
 pub(super) type Done<'a> = Option<&'a dyn Observable>;
 
 /// A stream, a datagram socket, a listener or an [`Fd`](super::Fd) whose operations end when a done
-/// channel is closed, or has a message: then they fail, and [`is_done`] says of the error that this
-/// is why. The message is not received. If it is closed, or has one, from the beginning, an
-/// operation fails even if it need not wait.
+/// channel is closed or has a message. They then fail with an error that [`is_done`] recognizes.
+/// The message is not received. If the channel is ready from the beginning, an operation fails even
+/// if it need not wait.
 ///
-/// What had been read until then has been returned, and what had not is still there to be read:
-/// nothing is lost. Made by `with_done` of [`TcpStream`](super::TcpStream),
-/// [`TcpListener`](super::TcpListener) and their like, and of [`Dialer`](super::Dialer). A stream
-/// has [`Read`](io::Read) and [`Write`](io::Write) then.
+/// Nothing is lost: data that was read before has been returned, and the rest can still be read. It
+/// is made by `with_done` of [`TcpStream`](super::TcpStream), [`TcpListener`](super::TcpListener)
+/// and the other sockets, and of [`Dialer`](super::Dialer). A stream with a done channel implements
+/// [`Read`](io::Read) and [`Write`](io::Write).
 ///
 /// A write of several parts (`write_all`) that is ended leaves the peer with some of them, and the
-/// writer cannot tell how many, as with any error of a write. Write answers that are to arrive
-/// whole to the stream itself, with a deadline. [A server that stops](super#a-server-that-stops) is
-/// shown in the module's documentation.
+/// writer cannot tell how many, as with any error of a write. Write answers that have to arrive as
+/// a whole to the stream itself, with a deadline. The module's documentation shows
+/// [a server that stops](super#a-server-that-stops).
 ///
-/// Connecting and looking up names are ended by a done channel with a [`Dialer`](super::Dialer).
+/// To end connecting and looking up names by a done channel, use a [`Dialer`](super::Dialer).
 ///
 /// ```
 /// use std::io::Read;
@@ -56,7 +56,7 @@ impl<'a, S, D> WithDone<'a, S, D> {
 }
 
 impl<'a, S, D> WithDone<'a, S, D> {
-    /// The stream, socket or listener itself, which no channel ends.
+    /// Returns the stream, socket or listener itself, whose operations no channel ends.
     pub fn get_ref(&self) -> &'a S {
         self.socket
     }
@@ -75,7 +75,7 @@ impl<S: fmt::Debug, D> fmt::Debug for WithDone<'_, S, D> {
     }
 }
 
-/// Why it failed.
+/// The error of an operation that its done channel has ended.
 #[derive(Debug)]
 struct IsDone;
 
@@ -91,7 +91,7 @@ pub(super) fn error() -> io::Error {
     io::Error::other(IsDone)
 }
 
-/// Whether an operation has failed because its done channel was closed (see [`WithDone`]).
+/// Returns whether an operation has failed because its done channel was closed (see [`WithDone`]).
 pub fn is_done(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| {
         let dialed = inner.downcast_ref::<Failed>();

@@ -1,6 +1,23 @@
-//! How an operation on a descriptor runs: it is attempted, and again whenever the poller has told
-//! something, until it does not say that it would block, its time is over, or its done channel is
-//! ready.
+//! The loop of an operation on a descriptor: it is attempted, and attempted again after each event
+//! from the poller, until it no longer reports that it would block, its time is over, or its done
+//! channel is ready.
+//!
+//! ```text
+//!   read --> drained since the last edge? --no--> attempt --ok--> return
+//!                   |                               |
+//!                  yes                          WouldBlock: note the edge as drained
+//!                   |                               |
+//!                   +---------------+---------------+
+//!                                   v
+//!               park in the direction's queue of edges  <---- the poller: an event is
+//!                                   |                         an edge, wakes one waiter
+//!                                   v
+//!               edge: attempt again     done, deadline: return an error
+//! ```
+//!
+//! A worker's poller reports the events; any thread may run an operation. An operation that leaves
+//! the loop in any way wakes the next waiter of its direction, because it may have consumed a
+//! wake-up that another waiter could use.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -13,17 +30,17 @@ use crate::goroutine::{before_a_wait, polled_in_vain};
 use crate::wait::Observable;
 use crate::wait::edges::{Edge, Woken};
 
-/// What an attempt has left.
+/// The result of an attempt, with what it says about further data.
 pub(super) enum Left<R> {
-    /// There may be more.
+    /// There may be more to read, or more room to write.
     More(R),
-    /// There is nothing more, unless it has met urgent data.
+    /// There is nothing more for now, unless the attempt stopped at urgent data.
     Nothing(R),
 }
 
 impl Left<usize> {
-    /// `n` of `len` bytes of a stream: if it is not all, there is no more for now; if it is
-    /// nothing, this is another matter.
+    /// Classifies a stream operation that moved `n` of `len` bytes: fewer than all mean that there
+    /// is no more for now. Zero bytes (the end of the stream) say nothing about that.
     pub(super) fn of_partial(n: usize, len: usize) -> Left<usize> {
         if 0 < n && n < len {
             Left::Nothing(n)
@@ -32,7 +49,7 @@ impl Left<usize> {
         }
     }
 
-    /// `n` bytes of a stream that may end a read early.
+    /// Classifies a read of a stream that may end early although there is more.
     pub(super) fn of_any(n: usize, _len: usize) -> Left<usize> {
         Left::More(n)
     }
@@ -47,8 +64,8 @@ impl<R> Left<R> {
 }
 
 impl<T: AsFd> Fd<T> {
-    /// Runs `attempt` until it does not say that it would block, and waits in between. If `done` is
-    /// ready, it does neither.
+    /// Runs `attempt` until it no longer reports that it would block, and waits in between. If
+    /// `done` is ready, it neither attempts nor waits.
     #[inline]
     pub(super) fn drive<R>(
         &self,
@@ -59,8 +76,9 @@ impl<T: AsFd> Fd<T> {
         in_vain_if_failed(self.drive_quickly(way, done, false, attempt))
     }
 
-    /// [`drive`](Self::drive), for an operation that may not have to wait though the poller has
-    /// told nothing since another one had to: the first attempt is made whatever is known.
+    /// Runs an operation like [`drive`](Self::drive), but always makes the first attempt: the
+    /// operation may succeed or fail although the poller has reported nothing since another one
+    /// would have blocked.
     #[inline]
     pub(super) fn drive_unknown<R>(
         &self,
@@ -87,10 +105,12 @@ impl<T: AsFd> Fd<T> {
         }
         if self.never_waits() {
             fail_if_done(done)?;
-            // What is known of the descriptor may be a little old.
+            // The operation never waits, so it is always attempted: what is known of the descriptor
+            // may be slightly out of date.
             return attempt(self.get_ref()).map(Left::into_inner);
         }
-        // (A write that need not wait never lets others run, as a `send` does not.)
+        // (A write that need not wait never yields to other goroutines, as a channel's `send` does
+        // not.)
         if let Way::Read = way {
             before_a_wait();
         }
@@ -106,7 +126,7 @@ impl<T: AsFd> Fd<T> {
         self.drive_slowly(way, done, attempts, attempt)
     }
 
-    /// Makes an attempt; `None`: it would have blocked.
+    /// Makes an attempt. Returns `None` if it would have blocked.
     #[inline]
     fn try_at<R>(
         &self,
@@ -128,8 +148,9 @@ impl<T: AsFd> Fd<T> {
         }
     }
 
-    /// The first attempt would have blocked, or is known to. `looked`: `done` was not ready when it
-    /// was made, so it need not be asked before the next.
+    /// Waits and attempts in turn, after a first attempt that would have blocked, or is known to.
+    /// `looked` says that `done` was not ready when the first attempt was made, so that it need not
+    /// be checked again before the next one.
     fn drive_slowly<R>(
         &self,
         way: Way,
@@ -139,7 +160,8 @@ impl<T: AsFd> Fd<T> {
     ) -> io::Result<R> {
         self.register()?;
         let direction = self.direction(way);
-        // However it ends: who gives up, or panics, may have taken what was meant for another.
+        // On every exit, by success, error or panic, this wakes the next waiter: the exiting
+        // operation may have consumed a wake-up meant for another.
         let _pass_on = PassOn(direction);
         let limits = self.limits(way);
         let by_timeout = limits.timeout().and_then(clock::after);
@@ -159,12 +181,12 @@ impl<T: AsFd> Fd<T> {
                 Woken::ByDone => return Err(done::error()),
                 Woken::ByEdge if !limits.is_over() => {}
                 Woken::TimedOut if limit().is_none_or(|limit| limit > clock::now()) => {
-                    // The deadline has been put off meanwhile, or it was the moment of a done
-                    // channel whose message another has taken.
+                    // The deadline has been extended meanwhile, or the wait ended at the moment of
+                    // a timed done channel whose message another receiver has taken.
                 }
                 Woken::ByEdge | Woken::TimedOut => {
-                    // What has come in time may not have been told yet, or told only now, where the
-                    // worker had much else to do: the system would give it.
+                    // Data that came in time may not have been reported yet, or only just now,
+                    // because the worker was busy: the system would return it.
                     return match attempt(self.get_ref()) {
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                             Err(io::ErrorKind::TimedOut.into())
@@ -177,7 +199,7 @@ impl<T: AsFd> Fd<T> {
     }
 }
 
-/// Has one of the others look when the caller is done.
+/// Wakes one of the other waiters when the caller has finished.
 struct PassOn<'a>(&'a Direction);
 
 impl Drop for PassOn<'_> {
@@ -194,8 +216,8 @@ fn fail_if_done(done: Done<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Who asks again and again for what fails at once (an `accept` without descriptors, a read after
-/// the deadline) lets others run.
+/// Yields after a failed operation, so that a goroutine that repeats an operation which fails at
+/// once (an `accept` without descriptors, a read after the deadline) lets others run.
 #[inline]
 pub(super) fn in_vain_if_failed<R>(result: io::Result<R>) -> io::Result<R> {
     if result.is_err() {

@@ -1,5 +1,8 @@
-//! A descriptor that goroutines wait for: its registration, directions and limits. How its
-//! operations run is in `drive`.
+//! A descriptor that goroutines wait for: its registration with the poller, its two directions and
+//! their limits. The module `drive` runs its operations.
+//!
+//! Any thread may use an `Fd`: atomics hold its limits and what is known of its readiness, and a
+//! lock guards the registration, which the first operation that has to wait creates.
 
 use std::fmt;
 use std::io;
@@ -16,22 +19,22 @@ use super::readiness::{Direction, Directions};
 use crate::channel::Receiver;
 use crate::sched::Registration;
 
-/// Anything with a file descriptor that the system can wait for: a socket, a pipe, a `timerfd`,
+/// A value with a file descriptor that the system can wait for: a socket, a pipe, a `timerfd`,
 /// another library's connection. Its operations park the goroutine until the descriptor is ready;
 /// on a plain thread they block the thread.
 ///
-/// The descriptor has to be *non-blocking*: an operation that the system lets wait holds the
-/// worker. [`Fd::new`] sees to it, for all who share what is open: of a terminal these are the
-/// standard output and the programs that run there before and after, which do not expect it. For
-/// the standard input there is [`io::stdin`](crate::io::stdin).
+/// The descriptor has to be *non-blocking*: an operation that blocks in the system holds the
+/// worker. [`Fd::new`] makes it so, for every handle to the same open file. For a terminal these
+/// include the standard output and the programs that run there before and after, which do not
+/// expect it; for the standard input there is [`io::stdin`](crate::io::stdin).
 ///
-/// Readiness is told to one goroutine at a time for each direction; it may be used from several,
-/// also of different workers, and readers do not wait for writers. It is cheapest on the worker
-/// where it was waited for first.
+/// Readiness wakes one goroutine at a time for each direction. Several goroutines may use an `Fd`,
+/// also on different workers, and readers do not wait for writers. It is cheapest on the worker
+/// where it was first waited for.
 ///
-/// While it is in here `T` must keep the same descriptor: if it is exchanged, nobody is told of the
-/// new one's readiness. It should be in one `Fd` at a time, shared by reference or in an `Arc`: two
-/// that borrow it may both be told, or one fails with
+/// While it is in an `Fd`, `T` must keep the same descriptor: if `T` exchanges it, the new one's
+/// readiness is not reported. A descriptor should be in one `Fd` at a time, shared by reference or
+/// in an `Arc`: of two that borrow it, both may be woken, or one fails with
 /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) when it has to wait.
 ///
 /// ```
@@ -52,7 +55,7 @@ use crate::sched::Registration;
 /// # }
 /// ```
 pub struct Fd<T> {
-    // First, so that it is taken out of the poller before the descriptor is closed.
+    // The first field, so that it is removed from the poller before the descriptor is closed.
     registration: Mutex<Option<Registration>>,
     is_registered: AtomicBool,
     directions: Arc<Directions>,
@@ -62,7 +65,7 @@ pub struct Fd<T> {
     io: T,
 }
 
-/// One of the two directions.
+/// The two directions of a descriptor's operations.
 #[derive(Clone, Copy)]
 pub(super) enum Way {
     Read,
@@ -70,16 +73,16 @@ pub(super) enum Way {
 }
 
 impl<T: AsFd> Fd<T> {
-    /// Takes `io`, and makes its descriptor non-blocking.
+    /// Wraps `io`, and makes its descriptor non-blocking.
     ///
     /// # Errors
-    /// If the system refuses that.
+    /// If the system refuses to make it non-blocking.
     pub fn new(io: T) -> io::Result<Fd<T>> {
         rustix::io::ioctl_fionbio(&io, true)?;
         Ok(Fd::of_non_blocking(io))
     }
 
-    /// `io` is non-blocking already, or has no operation that could block.
+    /// Wraps `io`, which is non-blocking already, or has no operation that could block.
     pub(crate) fn of_non_blocking(io: T) -> Fd<T> {
         Fd {
             registration: Mutex::new(None),
@@ -92,63 +95,65 @@ impl<T: AsFd> Fd<T> {
         }
     }
 
-    /// What is inside.
+    /// Returns a reference to the inner value.
     pub fn get_ref(&self) -> &T {
         &self.io
     }
 
-    /// Gives back what is inside. Its descriptor stays non-blocking.
+    /// Returns the inner value. Its descriptor stays non-blocking.
     pub fn into_inner(self) -> T {
-        // The poller knows it no more when it comes out.
+        // The poller forgets the descriptor before the caller gets it.
         drop(self.registration);
         self.io
     }
 
-    /// Runs `operation`, and again whenever the descriptor has become readable, as long as it says
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock).
+    /// Runs `operation`, and runs it again whenever the descriptor has become readable, as long as
+    /// it returns [`WouldBlock`](io::ErrorKind::WouldBlock).
     ///
-    /// `WouldBlock` is the system's word: who says it though something was there waits until more
-    /// comes.
+    /// Return `WouldBlock` only if the system has: an operation that returns it although there is
+    /// data waits until more arrives.
     ///
     /// # Errors
-    /// The operation's others; [`TimedOut`](io::ErrorKind::TimedOut) after the
-    /// [deadline](Self::set_read_deadline); and if the system cannot wait for such a descriptor: of
-    /// a file or a directory Linux then says that the operation is not permitted.
+    /// The operation's other errors; [`TimedOut`](io::ErrorKind::TimedOut) after the
+    /// [deadline](Self::set_read_deadline); and an error if the system cannot wait for such a
+    /// descriptor: for a file or a directory Linux reports that the operation is not permitted.
     pub fn read_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.drive(Way::Read, None, |io| operation(io).map(Left::More))
     }
 
-    /// [`read_with`](Self::read_with), for an operation that needs the descriptor to be writable.
+    /// Runs an operation like [`read_with`](Self::read_with), for operations that need the
+    /// descriptor to be writable.
     ///
     /// # Errors
-    /// As there, with [`set_write_deadline`](Self::set_write_deadline).
+    /// The errors of [`read_with`](Self::read_with), with the deadline of
+    /// [`set_write_deadline`](Self::set_write_deadline).
     pub fn write_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.drive(Way::Write, None, |io| operation(io).map(Left::More))
     }
 
-    /// After that moment reads fail with [`TimedOut`](io::ErrorKind::TimedOut), also those that
-    /// wait already; `None`: they wait for ever.
+    /// Sets the moment after which reads fail with [`TimedOut`](io::ErrorKind::TimedOut), including
+    /// reads that are waiting already. With `None` they wait without a limit.
     ///
     /// # Errors
-    /// None at present. It is a `Result` as for the timeouts, which std has, too.
+    /// None at present. The result type is that of std's setters of timeouts.
     pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.read_limits.set_deadline(deadline);
         self.directions.read.look_again();
         Ok(())
     }
 
-    /// After that moment writes fail with [`TimedOut`](io::ErrorKind::TimedOut), also those that
-    /// wait already; `None`: they wait for ever.
+    /// Sets the moment after which writes fail with [`TimedOut`](io::ErrorKind::TimedOut),
+    /// including writes that are waiting already. With `None` they wait without a limit.
     ///
     /// # Errors
-    /// None at present. It is a `Result` as for the timeouts, which std has, too.
+    /// None at present. The result type is that of std's setters of timeouts.
     pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.write_limits.set_deadline(deadline);
         self.directions.write.look_again();
         Ok(())
     }
 
-    /// The descriptor, with a done channel that ends its operations.
+    /// Returns the descriptor with a done channel that ends its operations.
     pub fn with_done<'a, D>(&'a self, done: &'a Receiver<D>) -> WithDone<'a, Fd<T>, D> {
         WithDone::new(self, done)
     }
@@ -160,7 +165,7 @@ impl<T: AsFd> Fd<T> {
         }
     }
 
-    /// Whether operations say that they would block, and do not wait.
+    /// Returns whether operations return `WouldBlock` instead of waiting.
     pub(super) fn never_waits(&self) -> bool {
         self.never_waits.load(Ordering::Relaxed)
     }
@@ -184,7 +189,7 @@ impl<T: AsFd> Fd<T> {
         if self.is_registered.load(Ordering::Acquire) {
             return Ok(());
         }
-        // The user's code: not under the lock, as it may park.
+        // `as_fd` is user code, which may park, so it runs before the lock is taken.
         let fd = self.io.as_fd();
         let mut registration = self
             .registration
@@ -200,26 +205,26 @@ impl<T: AsFd> Fd<T> {
 }
 
 impl<T: AsFd, D> WithDone<'_, Fd<T>, D> {
-    /// [`Fd::read_with`].
+    /// Runs an operation like [`Fd::read_with`], until the done channel is closed.
     ///
     /// # Errors
-    /// As there; and if the done channel is closed.
+    /// The errors of [`Fd::read_with`], and an error if the done channel is closed.
     pub fn read_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         let attempt = |io: &T| operation(io).map(Left::More);
         self.socket.drive(Way::Read, Some(self.done), attempt)
     }
 
-    /// [`Fd::write_with`].
+    /// Runs an operation like [`Fd::write_with`], until the done channel is closed.
     ///
     /// # Errors
-    /// As there; and if the done channel is closed.
+    /// The errors of [`Fd::write_with`], and an error if the done channel is closed.
     pub fn write_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         let attempt = |io: &T| operation(io).map(Left::More);
         self.socket.drive(Way::Write, Some(self.done), attempt)
     }
 }
 
-/// std's rule: a timeout of zero is a mistake.
+/// Sets a timeout. As in std, a timeout of zero is an error.
 pub(super) fn set_timeout<T: AsFd>(
     fd: &Fd<T>,
     way: Way,

@@ -1,5 +1,5 @@
-//! How long the operations of one direction may take: a timeout for each, and a moment after which
-//! none may wait.
+//! Time limits of the operations of one direction: a timeout for each, and a deadline for all of
+//! them. Both are atomics, which any thread may set.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 
-/// What the moments are counted from.
+/// The origin of the stored deadlines.
 static START: LazyLock<Instant> = LazyLock::new(clock::now);
 
 const NONE: u64 = u64::MAX;
 
 pub(super) struct Limits {
-    /// In nanoseconds.
+    /// In nanoseconds; `NONE` for no timeout.
     timeout: AtomicU64,
-    /// In nanoseconds after `START`; 0 for all before.
+    /// In nanoseconds after `START`; 0 for all earlier moments, `NONE` for no deadline.
     deadline: AtomicU64,
 }
 
@@ -52,14 +52,14 @@ impl Limits {
         }
     }
 
-    /// Those that wait have to look again.
+    /// Sets the deadline. The caller wakes the waiters, so that they read it again.
     pub(super) fn set_deadline(&self, deadline: Option<Instant>) {
         let after_start = |deadline: Instant| nanos(deadline.saturating_duration_since(*START));
         self.deadline
             .store(deadline.map_or(NONE, after_start), Ordering::SeqCst);
     }
 
-    /// Whether the moment has passed.
+    /// Returns whether the deadline has passed.
     pub(super) fn is_over(&self) -> bool {
         self.deadline()
             .is_some_and(|deadline| deadline <= clock::now())

@@ -1,16 +1,16 @@
-//! What the listeners have in common, over TCP and in the Unix domain.
+//! The operations that TCP and Unix-domain listeners have in common.
 
-/// `accept` and what belongs to it, of a listener with a field `fd: Arc<Fd<$std>>`, and its
+/// Defines `accept` and related methods for a listener with a field `fd: Arc<Fd<$std>>`, and its
 /// iterator.
 macro_rules! listener {
     ($name:ident, $std:ty, $stream:ident, $address:ty, $incoming:ident) => {
         impl $name {
-            /// Waits for a connection.
+            /// Blocks until there is a connection, and accepts it.
             ///
             /// # Errors
-            /// The system's: there may be no descriptor for it (`EMFILE`; then it stays in the
-            /// queue), or the other side has given up meanwhile. After the
-            /// [deadline](Self::set_deadline), [`TimedOut`](io::ErrorKind::TimedOut).
+            /// The system's errors: there may be no descriptor for the connection (`EMFILE`; it
+            /// then stays in the queue), or the peer has given up meanwhile.
+            /// [`TimedOut`](io::ErrorKind::TimedOut) after the [deadline](Self::set_deadline).
             pub fn accept(&self) -> io::Result<($stream, $address)> {
                 self.accept_until(None)
             }
@@ -26,12 +26,13 @@ macro_rules! listener {
                 Ok(($stream::from_non_blocking(stream), address))
             }
 
-            /// The connections as they come, without end.
+            /// Returns an endless iterator over the connections as they arrive.
             ///
-            /// After an error for which the next connection would fail at once, such as that there
-            /// are no descriptors (`EMFILE`), asking for the next one pauses first: for 5 ms, and
-            /// after each such error for twice as long, up to a second, but not beyond the
-            /// deadline, and not at all if the listener is [non-blocking](Self::set_nonblocking).
+            /// After an error with which the next attempt would fail at once as well, such as a
+            /// lack of descriptors (`EMFILE`), the iterator pauses before its next attempt: for 5
+            /// ms, and after each further such error for twice as long, up to a second. A pause
+            /// does not extend beyond the deadline, and there is none if the listener is
+            /// [non-blocking](Self::set_nonblocking).
             pub fn incoming(&self) -> $incoming<'_> {
                 $incoming {
                     listener: self,
@@ -39,53 +40,54 @@ macro_rules! listener {
                 }
             }
 
-            /// The address that it listens at.
+            /// Returns the address that the listener is bound to.
             ///
             /// # Errors
-            /// The system's.
+            /// The system's errors.
             pub fn local_addr(&self) -> io::Result<$address> {
                 self.fd.get_ref().local_addr()
             }
 
-            /// Another handle of the same listener; each connection is accepted once.
+            /// Returns another handle to the same listener; each connection is accepted once.
             ///
             /// # Errors
-            /// None at present. It is a `Result` as for the timeouts, which std has, too.
+            /// None at present. The result type is that of std's setters of timeouts.
             pub fn try_clone(&self) -> io::Result<$name> {
                 Ok($name {
                     fd: Arc::clone(&self.fd),
                 })
             }
 
-            /// After that moment `accept` fails with [`TimedOut`](io::ErrorKind::TimedOut), also
-            /// where it waits already; `None`: there is none.
+            /// Sets the moment after which `accept` fails with
+            /// [`TimedOut`](io::ErrorKind::TimedOut), even if it is waiting already. With `None`
+            /// there is no limit.
             ///
             /// # Errors
-            /// None at present. It is a `Result` as for the timeouts, which std has, too.
+            /// None at present. The result type is that of std's setters of timeouts.
             pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
                 self.fd.set_read_deadline(deadline)
             }
 
-            /// The listener, with a done channel that ends its `accept`.
+            /// Returns the listener with a done channel that ends its `accept`.
             pub fn with_done<'a, D>(&'a self, done: &'a Receiver<D>) -> WithDone<'a, $name, D> {
                 WithDone::new(self, done)
             }
 
-            /// Whether operations that would have to wait fail with
-            /// [`WouldBlock`](io::ErrorKind::WouldBlock), for all handles. To the system the socket
-            /// is non-blocking always.
+            /// Sets whether operations that would have to wait fail with
+            /// [`WouldBlock`](io::ErrorKind::WouldBlock), for all handles. For the system the
+            /// socket is always non-blocking.
             ///
             /// # Errors
-            /// None at present. It is a `Result` as for the timeouts, which std has, too.
+            /// None at present. The result type is that of std's setters of timeouts.
             pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
                 self.fd.set_never_waits(nonblocking);
                 Ok(())
             }
 
-            /// The error that the socket has met since it was asked last.
+            /// Returns and clears the pending error of the socket.
             ///
             /// # Errors
-            /// The system's.
+            /// The system's errors.
             pub fn take_error(&self) -> io::Result<Option<io::Error>> {
                 self.fd.get_ref().take_error()
             }
@@ -93,9 +95,8 @@ macro_rules! listener {
 
         #[doc = concat!("The connections that a [`", stringify!($name), "`] accepts.")]
         ///
-        /// The iterator never ends.
-        /// After an error that the next attempt would meet as well (the process has no descriptors
-        /// left, or the deadline is over) it pauses.
+        /// The iterator never ends. After an error that the next attempt would meet as well (the
+        /// process has no descriptors left, or the deadline has passed) it pauses.
         #[derive(Debug)]
         pub struct $incoming<'a> {
             listener: &'a $name,
@@ -123,16 +124,16 @@ macro_rules! listener {
         }
 
         impl<'a, D> WithDone<'a, $name, D> {
-            #[doc = concat!("[`", stringify!($name), "::accept`].")]
+            #[doc = concat!("[`", stringify!($name), "::accept`], until `done` is ready.")]
             ///
             /// # Errors
-            /// As there; and if the done channel is closed.
+            /// The errors of the listener's `accept`, and an error if the done channel is closed.
             pub fn accept(&self) -> io::Result<($stream, $address)> {
                 self.socket.accept_until(Some(self.done))
             }
 
-            /// The connections as they come, with pauses after errors if need be. It ends when the
-            /// done channel is closed.
+            /// Returns an iterator over the connections as they arrive, which pauses after errors
+            /// like that of the listener. It ends when the done channel is closed.
             pub fn incoming(&self) -> impl Iterator<Item = io::Result<$stream>> + use<'a, D> {
                 let (listener, mut backoff) = (*self, Backoff::default());
                 std::iter::from_fn(move || {

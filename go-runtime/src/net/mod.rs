@@ -1,27 +1,28 @@
 //! Sockets: std's types, with std's names, whose operations park the goroutine and not the thread.
 //!
-//! Code written for [`std::net`] works after changing the `use`: what differs is what blocking
-//! does, the types of errors after a timeout ([`TimedOut`](std::io::ErrorKind::TimedOut) always),
-//! and that small writes are [sent at once](#nagles-algorithm). What is more:
-//! [deadlines](TcpStream::set_deadline) that also end operations that wait already, as in Go,
-//! operations that a [done channel](WithDone) ends, and a [`Dialer`] that connects by name within a
-//! time limit. For descriptors that are not here there is [`Fd`].
+//! Code written for [`std::net`] works after changing the `use`. The differences are what blocking
+//! does, the kind of errors after a timeout (always [`TimedOut`](std::io::ErrorKind::TimedOut)),
+//! and that small writes are [sent at once](#nagles-algorithm). In addition there are
+//! [deadlines](TcpStream::set_deadline) that also end operations that are waiting already, as in
+//! Go, operations that a [done channel](WithDone) ends, and a [`Dialer`] that connects by name
+//! within a time limit. For other descriptors there is [`Fd`].
 //!
 //! Names are looked up on a thread for [`blocking`](crate::blocking()) calls. In a goroutine that
-//! unwinds, operations block the worker, as all do there ([panics](crate#panics)); they then go on
-//! within some 10 ms of what they wait for.
+//! unwinds, operations block the worker, as all operations do there ([panics](crate#panics)); they
+//! notice the event that they wait for within about 10 ms.
 //!
 //! Over IP there are [`TcpListener`], [`TcpStream`] and [`UdpSocket`]; in the Unix domain, where
 //! addresses are paths, [`UnixListener`], [`UnixStream`] and [`UnixDatagram`], which std has in
-//! [`std::os::unix::net`]; of what has the same name there, this module's begin with `Unix`:
-//! [`UnixSocketAddr`], [`UnixIncoming`].
+//! [`std::os::unix::net`]. Types that would have the same names for both families begin with `Unix`
+//! here: [`UnixSocketAddr`], [`UnixIncoming`].
 //!
-//! Only for Unix systems as yet.
+//! The module is available on Unix systems only.
 //!
 //! # A server that stops
 //!
-//! One channel tells all goroutines: those that wait for a connection or a request end, and those
-//! that answer do so first. Whoever still connects is refused once the listener is dropped.
+//! One channel stops all goroutines: goroutines that wait for a connection or a request end, and
+//! goroutines that are answering finish their answer first. New connections are refused once the
+//! listener is dropped.
 //!
 //! ```no_run
 //! use std::io::{self, BufRead, BufReader, Write};
@@ -33,7 +34,7 @@
 //! fn serve(stream: &TcpStream, done: &Receiver<()>) -> io::Result<()> {
 //!     let mut lines = BufReader::new(stream.with_done(done)).lines();
 //!     while let Some(line) = lines.next().transpose()? {
-//!         // Not `with_done`: an answer that has begun arrives as a whole.
+//! // Without `with_done`: an answer that has begun arrives as a whole.
 //!         let mut answers = stream;
 //!         writeln!(answers, "{}", line.to_uppercase())?;
 //!     }
@@ -46,7 +47,7 @@
 //!     let connections = WaitGroup::new();
 //!     for stream in listener.with_done(ctx.done()).incoming() {
 //!         let (stream, done) = (stream?, ctx.done().clone());
-//!         // What fails is this connection's alone.
+//! // An error ends only this connection.
 //!         drop(connections.go(move || serve(&stream, &done)));
 //!     }
 //!     drop(listener);
@@ -57,21 +58,20 @@
 //!
 //! # Nagle's algorithm
 //!
-//! Connections that are made by `connect`, or accepted by a listener that was made by `bind`, have
-//! `TCP_NODELAY` set, as in Go: a small write is sent at once. std and tokio leave it unset, and
-//! the system then holds a small write back while an earlier one has not been acknowledged. A peer
-//! that waits for the whole message acknowledges late, so a request of two writes takes 40 ms more
-//! on Linux, even on one machine, and so does an answer. Such stalls are hard to find. What is
-//! given up is smaller: code that writes byte by byte sends more packets, which a
-//! [`BufWriter`](std::io::BufWriter) cures. `set_nodelay(false)` [switches it
-//! off](TcpStream::set_nodelay) for a connection. A socket that is converted from one of std's
-//! keeps what that had.
+//! Connections that `connect` makes, or that a listener made by `bind` accepts, have `TCP_NODELAY`
+//! set, as in Go: a small write is sent at once. std and tokio leave it unset, and the system then
+//! holds a small write back while an earlier one has not been acknowledged. A peer that waits for
+//! the whole message acknowledges late, so a request of two writes takes 40 ms more on Linux, even
+//! on one machine, and so does an answer. Such stalls are hard to find. The cost is smaller: code
+//! that writes byte by byte sends more packets, which a [`BufWriter`](std::io::BufWriter) prevents.
+//! `set_nodelay(false)` [restores the algorithm](TcpStream::set_nodelay) for a connection. A socket
+//! that is converted from std's type keeps its setting.
 //!
 //! # When a connection ends
 //!
-//! A connection that is closed while there is something to be read is reset, and what was written
-//! last may be lost with it: to make sure that it arrives, `shutdown(Shutdown::Write)` and read to
-//! the end, with a deadline.
+//! A connection that is closed while there is unread data is reset, and the last writes may be lost
+//! with it. To make sure that they arrive, call `shutdown(Shutdown::Write)` and read to the end,
+//! with a deadline.
 
 mod addresses;
 mod backoff;

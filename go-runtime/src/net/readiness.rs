@@ -1,7 +1,27 @@
-//! What is known of a descriptor's readiness, and who waits for it.
+//! The known readiness of a descriptor, and the goroutines that wait for it.
 //!
-//! The poller's events are [edges](Edges), counted for each direction. A waiter that one has woken,
-//! and that has not used up all there was, passes it on to the next.
+//! The poller's events are [edges](Edges), which are counted for each direction. A waiter that an
+//! edge has woken, and that has not used up everything, wakes the next waiter.
+//!
+//! A read that has to wait:
+//!
+//! ```text
+//!   reader                         Direction (read)                  poller
+//!     edge() -------------------->  edges: 7
+//!     read: WouldBlock
+//!     note_drained(7) ----------->  drained = 7
+//!     wait(7): parks in the queue
+//!                                   edges: 8, wakes one   <--------  notify: readable
+//!     edge() is 8, not drained
+//!     read: data
+//!     pass_on() ----------------->  wakes the next waiter, if any
+//! ```
+//!
+//! Any thread may use a `Direction`: it consists of atomics and the queue of its edges, which has
+//! its own lock.
+//!
+//! Invariant: no edge is missed. An operation reads the count before its attempt, and a wait
+//! returns at once if the count has changed since.
 
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -19,8 +39,8 @@ pub(super) struct Directions {
 }
 
 impl Directions {
-    /// The caller has shut down reading, writing or both: those who wait look again. (In the Unix
-    /// domain there is no event for one whose writing ends.)
+    /// Wakes the waiters after the caller has shut down reading, writing or both, so that they try
+    /// again. (In the Unix domain there is no event for a socket whose writing ends.)
     pub(super) fn note_shutdown(&self, how: Shutdown) {
         if how != Shutdown::Write {
             self.read.note_edge(true);
@@ -45,7 +65,7 @@ impl Interest for Directions {
     }
 }
 
-/// Whether the system's events do.
+/// Whether the system's events report urgent data.
 const TELLS_OF_URGENT_DATA: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 pub(super) struct Direction {
@@ -53,11 +73,12 @@ pub(super) struct Direction {
     /// The count of edges at which an operation has found nothing more to be possible; 0 if none
     /// has.
     drained: AtomicUsize,
-    /// How many wait, or are about to.
+    /// Number of goroutines that wait, or are about to.
     waiters: AtomicU32,
-    /// There will be no more edges: an operation says at once that all is over.
+    /// The direction has been shut down: there will be no more edges, and every operation completes
+    /// at once.
     closed: AtomicBool,
-    /// An operation may end before there is nothing more.
+    /// An operation may stop before everything is used up, for instance at urgent data.
     ends_early: AtomicBool,
 }
 
@@ -74,7 +95,7 @@ impl Default for Direction {
 }
 
 impl Direction {
-    /// For the poller, and a shutdown.
+    /// Counts an edge and wakes a waiter. The poller and a shutdown call it.
     fn note_edge(&self, closed: bool) {
         if closed {
             self.closed.store(true, Ordering::Relaxed);
@@ -83,29 +104,30 @@ impl Direction {
         self.edges.wake_one();
     }
 
-    /// To be read before an attempt.
+    /// Returns the count of edges; to be read before an attempt.
     #[inline]
     pub(super) fn edge(&self) -> Edge {
         self.edges.now()
     }
 
-    /// Whether an attempt would be in vain: nothing has come since the last one found the end.
+    /// Returns whether an attempt would be in vain: there has been no edge since an attempt found
+    /// nothing more to be possible.
     #[inline]
     pub(super) fn is_drained(&self, at: Edge) -> bool {
         self.drained.load(Ordering::Relaxed) == at.number() && !self.closed.load(Ordering::Relaxed)
     }
 
-    /// An attempt that began at `at` has found nothing more to be possible.
+    /// Records that an attempt that began at `at` has found nothing more to be possible.
     #[inline]
     pub(super) fn note_drained(&self, at: Edge) {
         self.drained.store(at.number(), Ordering::Relaxed);
     }
 
-    /// An attempt that began at `at` has done less than it could have, as if nothing more were
-    /// possible.
+    /// Records that an attempt that began at `at` has done less than it was asked to, which usually
+    /// means that nothing more is possible.
     ///
-    /// A read also ends where urgent data is. If that is why, the last event before `at` told of
-    /// it: what comes later has an event of its own.
+    /// A read also stops at urgent data. In that case the last event before `at` has reported the
+    /// urgent data, so `ends_early` is set; later urgent data has an event of its own.
     #[inline]
     pub(super) fn note_partial(&self, at: Edge) {
         if !self.ends_early.load(Ordering::Relaxed) {
@@ -113,9 +135,9 @@ impl Direction {
         }
     }
 
-    /// Something may still be possible: one of the others who wait should look.
-    // One who was there when the edge came that has woken the caller is counted by now, by the lock
-    // of the queue; one who came later has looked for itself.
+    /// Wakes one of the other waiters, because something may still be possible.
+    // A waiter that was in the queue when the caller's edge arrived is counted by now, because the
+    // queue's lock orders the two; a waiter that came later has made its own attempt.
     #[inline]
     pub(super) fn pass_on(&self) {
         if self.waiters.load(Ordering::Relaxed) > 0 {
@@ -123,13 +145,13 @@ impl Direction {
         }
     }
 
-    /// How long they may wait has changed: those who wait look again.
+    /// Wakes all waiters after a change of the deadline, so that they read it again.
     pub(super) fn look_again(&self) {
         self.edges.wake_all();
     }
 
-    /// Waits for an edge after `at`, or for `done`, but not after `limit` says, which must neither
-    /// block nor panic. It may end too soon.
+    /// Waits for an edge after `at`, for `done`, or until `limit`, a function that must neither
+    /// block nor panic. The wait may end early.
     pub(super) fn wait(
         &self,
         at: Edge,

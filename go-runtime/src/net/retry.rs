@@ -1,8 +1,7 @@
-//! Operations that the system does not say have become possible: they are tried again, after pauses
-//! that grow.
+//! Operations whose readiness the system does not report: they are retried, after growing pauses.
 //!
-//! In the Unix domain these are connecting while the listener's queue is full, and sending to
-//! another than the connected peer while its queue is.
+//! In the Unix domain these are connecting while the listener's queue is full, and sending to a
+//! socket other than the connected peer while that socket's queue is full.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -17,12 +16,12 @@ use crate::{clock, time};
 
 const FIRST_PAUSE: Duration = Duration::from_micros(20);
 
-/// A deadline that is set meanwhile is seen after that.
+/// The longest pause. A deadline that is set meanwhile takes effect after at most this time.
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
 impl<T: AsFd> Fd<T> {
-    /// [`drive`](Self::drive) without the poller. It takes no part in its direction's wake-ups,
-    /// which are meant for those who wait for what the poller tells.
+    /// Runs an operation like [`drive`](Self::drive), without the poller. It does not take part in
+    /// the wake-ups of its direction, which are meant for waiters on the poller's events.
     pub(super) fn retry<R>(
         &self,
         way: Way,
@@ -55,12 +54,12 @@ impl<T: AsFd> Fd<T> {
     }
 }
 
-/// Until then, or until `done` is ready; it may end sooner.
+/// Sleeps until `when`, or until `done` is ready. The sleep may end early.
 pub(super) fn sleep_until(when: Instant, done: Done<'_>) {
     if done.is_none() {
         return time::sleep_until(when);
     }
-    // However it ends the caller looks.
+    // The caller checks both, whichever of them ended the wait.
     let no_edges = Edges::new();
     let _ = no_edges.wait(no_edges.now(), || Some(when), done);
 }

@@ -1,103 +1,103 @@
-//! What all sockets have in common: conversions from and to std's types; and what all have that
-//! read and write: handles, timeouts, deadlines.
+//! The methods that all sockets have in common: conversions from and to std's types, and the
+//! handles, timeouts and deadlines of the sockets that read and write.
 
-/// Handles, timeouts and deadlines of a socket type with a field `fd: Arc<Fd<$std>>` that reads and
-/// writes.
+/// Defines handles, timeouts and deadlines of a socket type with a field `fd: Arc<Fd<$std>>` that
+/// reads and writes.
 macro_rules! socket {
     ($name:ident, $std:ty) => {
         impl $name {
-            /// Another handle of the same socket. It shares everything with this one, timeouts and
-            /// deadlines included.
+            /// Returns another handle to the same socket. The handles share everything, including
+            /// timeouts and deadlines.
             ///
             /// # Errors
-            /// None at present. It is a `Result` as for the timeouts, which std has, too.
+            /// None at present. The result type is that of std's setters of timeouts.
             pub fn try_clone(&self) -> io::Result<$name> {
                 Ok($name {
                     fd: Arc::clone(&self.fd),
                 })
             }
 
-            /// How long a read may wait; then it fails with [`TimedOut`](io::ErrorKind::TimedOut).
-            /// `None`: for ever.
+            /// Sets how long a read may wait before it fails with
+            /// [`TimedOut`](io::ErrorKind::TimedOut). With `None` it waits without a limit.
             ///
             /// # Errors
-            /// If it is zero.
+            /// If the timeout is zero.
             pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
                 set_timeout(&self.fd, Way::Read, timeout)
             }
 
-            /// How long a write may wait; then it fails with [`TimedOut`](io::ErrorKind::TimedOut).
-            /// `None`: for ever.
+            /// Sets how long a write may wait before it fails with
+            /// [`TimedOut`](io::ErrorKind::TimedOut). With `None` it waits without a limit.
             ///
             /// # Errors
-            /// If it is zero.
+            /// If the timeout is zero.
             pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
                 set_timeout(&self.fd, Way::Write, timeout)
             }
 
-            /// What [`set_read_timeout`](Self::set_read_timeout) has set.
+            /// Returns the timeout of [`set_read_timeout`](Self::set_read_timeout).
             ///
             /// # Errors
-            /// None at present. It is a `Result` as for the timeouts, which std has, too.
+            /// None at present. The result type is that of std's setters of timeouts.
             pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
                 Ok(self.fd.limits(Way::Read).timeout())
             }
 
-            /// What [`set_write_timeout`](Self::set_write_timeout) has set.
+            /// Returns the timeout of [`set_write_timeout`](Self::set_write_timeout).
             ///
             /// # Errors
-            /// None at present. It is a `Result` as for the timeouts, which std has, too.
+            /// None at present. The result type is that of std's setters of timeouts.
             pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
                 Ok(self.fd.limits(Way::Write).timeout())
             }
 
-            /// After that moment reads and writes fail with [`TimedOut`](io::ErrorKind::TimedOut),
-            /// also those that wait already, until another deadline is set; `None`: there is none.
-            /// As Go's `SetDeadline`.
+            /// Sets the moment after which reads and writes fail with
+            /// [`TimedOut`](io::ErrorKind::TimedOut), including those that are waiting already,
+            /// until another deadline is set. With `None` there is no limit. Go's `SetDeadline`.
             ///
             /// # Errors
-            /// None at present. It is a `Result` as for the timeouts, which std has, too.
+            /// None at present. The result type is that of std's setters of timeouts.
             pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
                 self.set_read_deadline(deadline)?;
                 self.set_write_deadline(deadline)
             }
 
-            /// [`set_deadline`](Self::set_deadline) for reads.
+            /// Sets a deadline like [`set_deadline`](Self::set_deadline), for reads only.
             ///
             /// # Errors
-            /// None at present. It is a `Result` as for the timeouts, which std has, too.
+            /// None at present. The result type is that of std's setters of timeouts.
             pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
                 self.fd.set_read_deadline(deadline)
             }
 
-            /// [`set_deadline`](Self::set_deadline) for writes.
+            /// Sets a deadline like [`set_deadline`](Self::set_deadline), for writes only.
             ///
             /// # Errors
-            /// None at present. It is a `Result` as for the timeouts, which std has, too.
+            /// None at present. The result type is that of std's setters of timeouts.
             pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
                 self.fd.set_write_deadline(deadline)
             }
 
-            /// Whether operations that would have to wait fail with
-            /// [`WouldBlock`](io::ErrorKind::WouldBlock), for all handles. To the system the socket
-            /// is non-blocking always.
+            /// Sets whether operations that would have to wait fail with
+            /// [`WouldBlock`](io::ErrorKind::WouldBlock), for all handles. For the system the
+            /// socket is always non-blocking.
             ///
             /// # Errors
-            /// None at present. It is a `Result` as for the timeouts, which std has, too.
+            /// None at present. The result type is that of std's setters of timeouts.
             pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
                 self.fd.set_never_waits(nonblocking);
                 Ok(())
             }
 
-            /// The error that the socket has met since it was asked last.
+            /// Returns and clears the pending error of the socket.
             ///
             /// # Errors
-            /// The system's.
+            /// The system's errors.
             pub fn take_error(&self) -> io::Result<Option<io::Error>> {
                 self.fd.get_ref().take_error()
             }
 
-            /// The socket, with a done channel that ends its operations.
+            /// Returns the socket with a done channel that ends its operations.
             pub fn with_done<'a, D>(&'a self, done: &'a Receiver<D>) -> WithDone<'a, $name, D> {
                 WithDone::new(self, done)
             }
@@ -112,15 +112,15 @@ macro_rules! socket {
 }
 pub(super) use socket;
 
-/// Conversions of a socket type with a field `fd: Arc<Fd<$std>>`.
+/// Defines the conversions of a socket type with a field `fd: Arc<Fd<$std>>`.
 macro_rules! convert {
     ($name:ident, $std:ty) => {
         impl From<$std> for $name {
-            /// Makes the socket non-blocking, and with it all duplicates of its descriptor.
-            /// Timeouts that std's type had are not taken over.
+            /// Makes the socket non-blocking, and with it all duplicates of its descriptor. The
+            /// timeouts of std's type are not taken over.
             ///
             /// # Panics
-            /// If the system refuses that, as it does for no open socket.
+            /// If the system refuses that, which it does not for an open socket.
             fn from(io: $std) -> $name {
                 match Fd::new(io) {
                     Ok(fd) => $name { fd: Arc::new(fd) },
@@ -130,9 +130,9 @@ macro_rules! convert {
         }
 
         impl From<$name> for $std {
-            /// Makes the socket blocking again. If another handle of it is in use, it gets a
-            /// duplicate, and the socket stays non-blocking, since the system does not tell the two
-            /// apart. Timeouts and deadlines stay behind.
+            /// Makes the socket blocking again. If there is another handle to it, the result is a
+            /// duplicate, and the socket stays non-blocking, because the system does not
+            /// distinguish the two. Timeouts and deadlines are not taken over.
             ///
             /// # Panics
             /// If there is another handle, and the system has no descriptor for a duplicate.
@@ -153,14 +153,14 @@ macro_rules! convert {
         }
 
         impl From<OwnedFd> for $name {
-            /// As from std's type.
+            /// Converts the descriptor like std's type.
             fn from(fd: OwnedFd) -> $name {
                 <$std>::from(fd).into()
             }
         }
 
         impl From<$name> for OwnedFd {
-            /// As into std's type.
+            /// Converts the socket like std's type.
             fn from(socket: $name) -> OwnedFd {
                 <$std>::from(socket).into()
             }

@@ -1,8 +1,8 @@
-//! What the streams have in common, over TCP and in the Unix domain.
+//! The operations that TCP and Unix-domain streams have in common.
 
-/// `Read`, `Write` and `shutdown` of a stream with a field `fd: Arc<Fd<..>>`. `$left` says what a
-/// read of so many bytes, for so many, has left, and `$drive_write` is how the descriptor is driven
-/// to write.
+/// Defines `Read`, `Write` and `shutdown` for a stream with a field `fd: Arc<Fd<..>>`. `$left`
+/// classifies a read by its number of bytes and the length of its buffer (see `Left`), and
+/// `$drive_write` is the method of the descriptor that runs writes.
 macro_rules! stream {
     ($name:ident, $left:expr, $drive_write:ident) => {
         impl $name {
@@ -48,10 +48,11 @@ macro_rules! stream {
                 })
             }
 
-            /// Ends reading, writing or both, for all handles; whoever is blocked in it goes on.
+            /// Ends reading, writing or both, for all handles. Operations that are blocked in it
+            /// return.
             ///
             /// # Errors
-            /// The system's: the stream is not connected.
+            /// The system's errors, for instance if the stream is not connected.
             pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
                 self.fd.get_ref().shutdown(how)?;
                 self.fd.note_shutdown(how);

@@ -1,4 +1,4 @@
-//! TCP.
+//! TCP streams and listeners.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -20,11 +20,11 @@ use super::stream::stream;
 use crate::channel::Receiver;
 use crate::clock;
 
-/// A TCP connection: [`std::net::TcpStream`], but that blocking parks the goroutine (on a plain
+/// A TCP connection: [`std::net::TcpStream`], except that blocking parks the goroutine (on a plain
 /// thread it blocks the thread).
 ///
-/// Reads and writes are `Read` and `Write`, also of `&TcpStream`, so several goroutines may use it;
-/// it is closed when the last [clone](Self::try_clone) goes.
+/// Both the type and `&TcpStream` implement `Read` and `Write`, so several goroutines may use a
+/// stream. It is closed when its last [clone](Self::try_clone) is dropped.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -55,19 +55,19 @@ stream!(TcpStream, Left::of_partial, drive);
 convert!(TcpStream, net::TcpStream);
 
 impl TcpStream {
-    /// Connects to the first of the addresses that can be reached. Nothing but the system ends that
-    /// early; a [`Dialer`](super::Dialer) has a time limit and a done channel for all of it.
+    /// Connects to the first of the addresses that can be reached. Only the system ends a slow
+    /// attempt; a [`Dialer`](super::Dialer) has a time limit and a done channel for all attempts.
     ///
     /// # Errors
-    /// If none can: the error of the last one.
+    /// The error of the last address, if none can be reached.
     pub fn connect(addresses: impl ToSocketAddrs) -> io::Result<TcpStream> {
         addresses::try_each(&addresses, |address| Self::connect_to(&address, None, None))
     }
 
-    /// Connects, but waits for `timeout` at most.
+    /// Connects, and waits for at most `timeout`.
     ///
     /// # Errors
-    /// The system's; [`TimedOut`](io::ErrorKind::TimedOut);
+    /// The system's errors; [`TimedOut`](io::ErrorKind::TimedOut);
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `timeout` is zero.
     pub fn connect_timeout(address: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
         if timeout.is_zero() {
@@ -111,26 +111,26 @@ impl TcpStream {
         Ok(stream)
     }
 
-    /// The address of the other side.
+    /// Returns the address of the peer.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.fd.get_ref().peer_addr()
     }
 
-    /// The address of this side.
+    /// Returns the address of this side.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.fd.get_ref().local_addr()
     }
 
-    /// Reads, and leaves what was read to be read again.
+    /// Reads data without removing it, so that it can be read again.
     ///
     /// # Errors
-    /// As for reads.
+    /// The errors of a read.
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.peek_until(buf, None)
     }
@@ -141,58 +141,58 @@ impl TcpStream {
     }
 
     /// Sets whether small writes are sent at once (`TCP_NODELAY`) or gathered while an earlier one
-    /// is not acknowledged yet.
+    /// has not been acknowledged.
     ///
-    /// They are sent at once unless this is called with `false`, as in Go and [unlike
-    /// std](super#nagles-algorithm).
+    /// They are sent at once unless this is called with `false`, as in Go and
+    /// [unlike std](super#nagles-algorithm).
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.fd.get_ref().set_nodelay(nodelay)
     }
 
-    /// What [`set_nodelay`](Self::set_nodelay) has set.
+    /// Returns whether small writes are sent at once.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn nodelay(&self) -> io::Result<bool> {
         self.fd.get_ref().nodelay()
     }
 
-    /// How many routers packets may pass (`IP_TTL`).
+    /// Sets how many routers packets may pass (`IP_TTL`).
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.fd.get_ref().set_ttl(ttl)
     }
 
-    /// What [`set_ttl`](Self::set_ttl) has set.
+    /// Returns how many routers packets may pass (`IP_TTL`).
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn ttl(&self) -> io::Result<u32> {
         self.fd.get_ref().ttl()
     }
 }
 
 impl<D> WithDone<'_, TcpStream, D> {
-    /// [`TcpStream::peek`].
+    /// Reads like [`TcpStream::peek`], until the done channel is closed.
     ///
     /// # Errors
-    /// As for reads.
+    /// The errors of a read, and an error if the done channel is closed.
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.socket.peek_until(buf, Some(self.done))
     }
 }
 
-/// Listens for TCP connections: [`std::net::TcpListener`], but that blocking parks the goroutine
+/// Listens for TCP connections: [`std::net::TcpListener`], except that blocking parks the goroutine
 /// (on a plain thread it blocks the thread).
 ///
-/// Several goroutines may accept; one is woken for each connection. For options that must be set
-/// before it listens (`SO_REUSEPORT`), make one with the `socket2` crate, and convert it. An
-/// example is at [`TcpStream`].
+/// Several goroutines may accept; one is woken for each connection. To set options that must be set
+/// before the socket listens (`SO_REUSEPORT`), create one with the `socket2` crate, and convert it.
+/// There is an example at [`TcpStream`].
 pub struct TcpListener {
     fd: Arc<Fd<net::TcpListener>>,
 }
@@ -210,26 +210,26 @@ impl TcpListener {
     /// Listens at the first of the addresses that is free.
     ///
     /// # Errors
-    /// If none is: the error of the last one.
+    /// The error of the last address, if none is free.
     pub fn bind(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
         let listener = addresses::try_each(&addresses, net::TcpListener::bind)?;
-        // The connections that it accepts inherit the option.
+        // The accepted connections inherit the option.
         SockRef::from(&listener).set_tcp_nodelay(true)?;
         Ok(listener.into())
     }
 
-    /// How many routers packets may pass (`IP_TTL`).
+    /// Sets how many routers packets may pass (`IP_TTL`).
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.fd.get_ref().set_ttl(ttl)
     }
 
-    /// What [`set_ttl`](Self::set_ttl) has set.
+    /// Returns how many routers packets may pass (`IP_TTL`).
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn ttl(&self) -> io::Result<u32> {
         self.fd.get_ref().ttl()
     }

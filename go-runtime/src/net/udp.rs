@@ -1,4 +1,4 @@
-//! UDP.
+//! UDP sockets.
 
 use std::fmt;
 use std::io;
@@ -15,11 +15,11 @@ use super::fd::{Fd, Way, set_timeout};
 use super::socket::{convert, socket};
 use crate::channel::Receiver;
 
-/// A UDP socket: [`std::net::UdpSocket`], but that blocking parks the goroutine (on a plain thread
-/// it blocks the thread).
+/// A UDP socket: [`std::net::UdpSocket`], except that blocking parks the goroutine (on a plain
+/// thread it blocks the thread).
 ///
-/// Several goroutines may receive and send; each datagram is received once. It is closed when the
-/// last [clone](Self::try_clone) goes.
+/// Several goroutines may receive and send; each datagram is received once. The socket is closed
+/// when its last [clone](Self::try_clone) is dropped.
 ///
 /// ```
 /// use go_runtime::{go, net::UdpSocket};
@@ -56,24 +56,24 @@ datagram!(
 convert!(UdpSocket, net::UdpSocket);
 
 impl UdpSocket {
-    /// Makes a socket at the first of the addresses that is free.
+    /// Creates a socket at the first of the addresses that is free.
     ///
     /// # Errors
-    /// If none is: the error of the last one.
+    /// The error of the last address, if none is free.
     pub fn bind(addresses: impl ToSocketAddrs) -> io::Result<UdpSocket> {
         let io = addresses::try_each(&addresses, net::UdpSocket::bind)?;
         io.set_nonblocking(true)?;
         Ok(Self::from_non_blocking(io))
     }
 
-    /// Sets the peer, to the first of the addresses that the system takes: [`send`](Self::send)
-    /// sends to it, and only its datagrams are received. It may be set again. Nothing is sent.
+    /// Sets the peer, to the first of the addresses that the system accepts: [`send`](Self::send)
+    /// sends to it, and only its datagrams are received. The peer may be changed. Nothing is sent.
     ///
-    /// If the peer's machine says that nobody receives there, the next operation fails with
+    /// If the peer's machine reports that no socket receives there, the next operation fails with
     /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused).
     ///
     /// # Errors
-    /// If it takes none: the error of the last one.
+    /// The error of the last address, if the system accepts none.
     pub fn connect(&self, addresses: impl ToSocketAddrs) -> io::Result<()> {
         addresses::try_each(&addresses, |address| self.fd.get_ref().connect(address))
     }
@@ -81,9 +81,10 @@ impl UdpSocket {
     /// Sends a datagram to the first of the addresses, and returns its length.
     ///
     /// # Errors
-    /// The system's: the datagram may be too long. [`InvalidInput`](io::ErrorKind::InvalidInput) if
-    /// there is no address. After a timeout or the deadline, [`TimedOut`](io::ErrorKind::TimedOut):
-    /// it has sent nothing then.
+    /// The system's errors: the datagram may be too long.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address.
+    /// [`TimedOut`](io::ErrorKind::TimedOut) after a timeout or the deadline; nothing has been sent
+    /// then.
     pub fn send_to(&self, buf: &[u8], addresses: impl ToSocketAddrs) -> io::Result<usize> {
         self.send_to_until(buf, &addresses, None)
     }
@@ -102,10 +103,10 @@ impl UdpSocket {
         })
     }
 
-    /// [`recv`](Self::recv), but the datagram is left to be received again.
+    /// Receives like [`recv`](Self::recv), and leaves the datagram to be received again.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of [`recv`](Self::recv).
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.peek_until(buf, None)
     }
@@ -115,10 +116,10 @@ impl UdpSocket {
             .drive(Way::Read, done, |io| io.peek(buf).map(Left::More))
     }
 
-    /// [`peek`](Self::peek), with the sender's address.
+    /// Receives like [`peek`](Self::peek), and also returns the sender's address.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of [`peek`](Self::peek).
     pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.peek_from_until(buf, None)
     }
@@ -128,94 +129,94 @@ impl UdpSocket {
             .drive(Way::Read, done, |io| io.peek_from(buf).map(Left::More))
     }
 
-    /// Whether it may send to broadcast addresses (`SO_BROADCAST`).
+    /// Sets whether the socket may send to broadcast addresses (`SO_BROADCAST`).
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn set_broadcast(&self, broadcast: bool) -> io::Result<()> {
         self.fd.get_ref().set_broadcast(broadcast)
     }
 
-    /// What [`set_broadcast`](Self::set_broadcast) has set.
+    /// Returns whether the socket may send to broadcast addresses.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn broadcast(&self) -> io::Result<bool> {
         self.fd.get_ref().broadcast()
     }
 
-    /// Whether what it sends to IPv4 multicast addresses is received on this machine too
-    /// (`IP_MULTICAST_LOOP`).
+    /// Sets whether datagrams that are sent to IPv4 multicast addresses are also received on this
+    /// machine (`IP_MULTICAST_LOOP`).
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn set_multicast_loop_v4(&self, multicast_loop_v4: bool) -> io::Result<()> {
         self.fd.get_ref().set_multicast_loop_v4(multicast_loop_v4)
     }
 
-    /// What [`set_multicast_loop_v4`](Self::set_multicast_loop_v4) has set.
+    /// Returns the setting of [`set_multicast_loop_v4`](Self::set_multicast_loop_v4).
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn multicast_loop_v4(&self) -> io::Result<bool> {
         self.fd.get_ref().multicast_loop_v4()
     }
 
-    /// How many routers may pass on what it sends to IPv4 multicast addresses (`IP_MULTICAST_TTL`);
-    /// 1 at first: it stays in the local network.
+    /// Sets how many routers may forward datagrams that are sent to IPv4 multicast addresses
+    /// (`IP_MULTICAST_TTL`). The default is 1: they stay in the local network.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn set_multicast_ttl_v4(&self, multicast_ttl_v4: u32) -> io::Result<()> {
         self.fd.get_ref().set_multicast_ttl_v4(multicast_ttl_v4)
     }
 
-    /// What [`set_multicast_ttl_v4`](Self::set_multicast_ttl_v4) has set.
+    /// Returns the setting of [`set_multicast_ttl_v4`](Self::set_multicast_ttl_v4).
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
         self.fd.get_ref().multicast_ttl_v4()
     }
 
-    /// Whether what it sends to IPv6 multicast addresses is received on this machine too
-    /// (`IPV6_MULTICAST_LOOP`).
+    /// Sets whether datagrams that are sent to IPv6 multicast addresses are also received on this
+    /// machine (`IPV6_MULTICAST_LOOP`).
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn set_multicast_loop_v6(&self, multicast_loop_v6: bool) -> io::Result<()> {
         self.fd.get_ref().set_multicast_loop_v6(multicast_loop_v6)
     }
 
-    /// What [`set_multicast_loop_v6`](Self::set_multicast_loop_v6) has set.
+    /// Returns the setting of [`set_multicast_loop_v6`](Self::set_multicast_loop_v6).
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn multicast_loop_v6(&self) -> io::Result<bool> {
         self.fd.get_ref().multicast_loop_v6()
     }
 
-    /// How many routers packets may pass (`IP_TTL`).
+    /// Sets how many routers packets may pass (`IP_TTL`).
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.fd.get_ref().set_ttl(ttl)
     }
 
-    /// What [`set_ttl`](Self::set_ttl) has set.
+    /// Returns how many routers packets may pass (`IP_TTL`).
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn ttl(&self) -> io::Result<u32> {
         self.fd.get_ref().ttl()
     }
 
-    /// Also receives what is sent to the multicast address `group`, at this network interface (its
-    /// address; unspecified: the system chooses).
+    /// Starts receiving datagrams for the multicast address `group` at a network interface, given
+    /// by its address. With the unspecified address the system chooses the interface.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn join_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
         self.fd.get_ref().join_multicast_v4(group, interface)
     }
@@ -223,16 +224,16 @@ impl UdpSocket {
     /// Undoes [`join_multicast_v4`](Self::join_multicast_v4).
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn leave_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
         self.fd.get_ref().leave_multicast_v4(group, interface)
     }
 
-    /// Also receives what is sent to the multicast address `group`, at this network interface (its
-    /// index; 0: the system chooses).
+    /// Starts receiving datagrams for the multicast address `group` at a network interface, given
+    /// by its index. With 0 the system chooses the interface.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         self.fd.get_ref().join_multicast_v6(group, interface)
     }
@@ -240,33 +241,34 @@ impl UdpSocket {
     /// Undoes [`join_multicast_v6`](Self::join_multicast_v6).
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         self.fd.get_ref().leave_multicast_v6(group, interface)
     }
 }
 
 impl<D> WithDone<'_, UdpSocket, D> {
-    /// [`UdpSocket::send_to`].
+    /// Sends like [`UdpSocket::send_to`], until the done channel is closed.
     ///
     /// # Errors
-    /// As there; and if the done channel is closed: then it has sent nothing.
+    /// The errors of [`UdpSocket::send_to`], and an error if the done channel is closed; nothing
+    /// has been sent then.
     pub fn send_to(&self, buf: &[u8], addresses: impl ToSocketAddrs) -> io::Result<usize> {
         self.socket.send_to_until(buf, &addresses, Some(self.done))
     }
 
-    /// [`UdpSocket::peek`].
+    /// Receives like [`UdpSocket::peek`], until the done channel is closed.
     ///
     /// # Errors
-    /// As there; and if the done channel is closed.
+    /// The errors of [`UdpSocket::peek`], and an error if the done channel is closed.
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.socket.peek_until(buf, Some(self.done))
     }
 
-    /// [`UdpSocket::peek_from`].
+    /// Receives like [`UdpSocket::peek_from`], until the done channel is closed.
     ///
     /// # Errors
-    /// As there; and if the done channel is closed.
+    /// The errors of [`UdpSocket::peek_from`], and an error if the done channel is closed.
     pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.socket.peek_from_until(buf, Some(self.done))
     }

@@ -1,4 +1,4 @@
-//! Datagrams in the Unix domain.
+//! Datagram sockets in the Unix domain.
 
 use std::fmt;
 use std::io;
@@ -16,12 +16,12 @@ use super::fd::{Fd, Way, set_timeout};
 use super::socket::{convert, socket};
 use crate::channel::Receiver;
 
-/// A socket for datagrams in the Unix domain: [`std::os::unix::net::UnixDatagram`], but that
+/// A socket for datagrams in the Unix domain: [`std::os::unix::net::UnixDatagram`], except that
 /// blocking parks the goroutine (on a plain thread it blocks the thread).
 ///
-/// No datagram is lost on the way: sending waits for the receiver, whose queue may be full. Several
-/// goroutines may use it; it is closed when the last [clone](Self::try_clone) goes. The path that
-/// it is bound to stays, and has to be removed.
+/// No datagram is lost on the way: sending waits while the receiver's queue is full. Several
+/// goroutines may use the socket; it is closed when its last [clone](Self::try_clone) is dropped.
+/// The path that it is bound to stays, and has to be removed.
 ///
 /// ```
 /// use go_runtime::{go, net::UnixDatagram};
@@ -50,37 +50,38 @@ datagram!(UnixDatagram, SocketAddr, recv, recv_from);
 convert!(UnixDatagram, net::UnixDatagram);
 
 impl UnixDatagram {
-    /// Makes a socket at `path`, to which others can send.
+    /// Creates a socket at `path`, to which other sockets can send.
     ///
     /// # Errors
-    /// The system's: [`AddrInUse`](io::ErrorKind::AddrInUse) if the path is there already, whoever
-    /// has made it. [`InvalidInput`](io::ErrorKind::InvalidInput) if it is too long for an address,
-    /// or has a zero byte in it.
+    /// The system's errors: [`AddrInUse`](io::ErrorKind::AddrInUse) if the path exists, whatever it
+    /// is. [`InvalidInput`](io::ErrorKind::InvalidInput) if it is too long for an address, or
+    /// contains a zero byte.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         Self::of_blocking(net::UnixDatagram::bind(path)?)
     }
 
-    /// [`bind`](Self::bind), to an address, which may also be an abstract one.
+    /// Creates a socket like [`bind`](Self::bind), at an address, which may also be an abstract
+    /// one.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of [`bind`](Self::bind).
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixDatagram> {
         Self::of_blocking(net::UnixDatagram::bind_addr(address)?)
     }
 
-    /// One without an address: it can send, and receives answers only if it is connected by
-    /// [`pair`](Self::pair).
+    /// Creates a socket without an address. It can send, and it receives answers only if
+    /// [`pair`](Self::pair) has connected it.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn unbound() -> io::Result<UnixDatagram> {
         Self::of_blocking(net::UnixDatagram::unbound()?)
     }
 
-    /// Two that are connected with each other.
+    /// Creates two sockets that are connected with each other.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
         let (one, other) = net::UnixDatagram::pair()?;
         Ok((Self::of_blocking(one)?, Self::of_blocking(other)?))
@@ -91,42 +92,43 @@ impl UnixDatagram {
         Ok(Self::from_non_blocking(io))
     }
 
-    /// Sets the peer: [`send`](Self::send) sends to it, and only its datagrams are received. It may
-    /// be set again. It does not wait.
+    /// Sets the peer: [`send`](Self::send) sends to it, and only its datagrams are received. The
+    /// peer may be changed. The call does not wait.
     ///
     /// # Errors
-    /// The system's: there may be no such path, or nobody has bound a socket to it
+    /// The system's errors: the path may not exist, or no socket may be bound to it
     /// ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)).
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.fd.get_ref().connect(path)
     }
 
-    /// [`connect`](Self::connect), to an address, which may also be an abstract one.
+    /// Sets the peer like [`connect`](Self::connect), by an address, which may also be an abstract
+    /// one.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of [`connect`](Self::connect).
     pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
         self.fd.get_ref().connect_addr(address)
     }
 
-    /// Sends a datagram to the socket at `path`, and returns its length. While that one's queue is
-    /// full, it is tried again, after pauses of some milliseconds at most: the system tells of room
-    /// in the queue of the [connected](Self::connect) peer alone, to which [`send`](Self::send)
-    /// sends.
+    /// Sends a datagram to the socket at `path`, and returns its length. While the queue of that
+    /// socket is full, the operation is retried, after pauses of a few milliseconds at most: the
+    /// system reports room only in the queue of the [connected](Self::connect) peer, to which
+    /// [`send`](Self::send) sends.
     ///
     /// # Errors
-    /// The system's: there may be no such path, or nobody has bound a socket to it
+    /// The system's errors: the path may not exist, or no socket may be bound to it
     /// ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)), or the datagram is too long.
-    /// After a timeout or the deadline, [`TimedOut`](io::ErrorKind::TimedOut): it has sent nothing
+    /// [`TimedOut`](io::ErrorKind::TimedOut) after a timeout or the deadline; nothing has been sent
     /// then.
     pub fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         self.send_to_until(buf, path.as_ref(), None)
     }
 
-    /// [`send_to`](Self::send_to), to an address, which may also be an abstract one.
+    /// Sends like [`send_to`](Self::send_to), to an address, which may also be an abstract one.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of [`send_to`](Self::send_to).
     pub fn send_to_addr(&self, buf: &[u8], address: &SocketAddr) -> io::Result<usize> {
         self.send_to_addr_until(buf, address, None)
     }
@@ -145,11 +147,12 @@ impl UnixDatagram {
             .retry(Way::Write, done, |io| io.send_to_addr(buf, address))
     }
 
-    /// Ends receiving, sending or both, for all handles: what has arrived can still be received,
-    /// then there are empty datagrams without end; who is blocked in receiving goes on.
+    /// Ends receiving, sending or both, for all handles. Datagrams that have arrived can still be
+    /// received; afterwards a receive returns an empty datagram, without end. A receive that is
+    /// blocked returns.
     ///
     /// # Errors
-    /// The system's: the socket is not connected.
+    /// The system's errors, for instance if the socket is not connected.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.fd.get_ref().shutdown(how)?;
         self.fd.note_shutdown(how);
@@ -160,7 +163,7 @@ impl UnixDatagram {
 fn recv(io: &net::UnixDatagram, buf: &mut [u8]) -> io::Result<usize> {
     match io.recv(buf) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_shut(io)? => {
-            // The last one may have come in between.
+            // The last datagram may have arrived in between.
             io.recv(buf).or_else(|error| at_the_end(error, 0))
         }
         other => other,
@@ -185,8 +188,8 @@ fn at_the_end<R>(error: io::Error, nothing: R) -> io::Result<R> {
     }
 }
 
-/// Whether receiving has been shut down. To a non-blocking socket for datagrams Linux says that it
-/// would block even then.
+/// Returns whether receiving has been shut down. For a non-blocking datagram socket Linux reports
+/// that a receive would block even then.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_shut(io: &net::UnixDatagram) -> io::Result<bool> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -202,19 +205,21 @@ fn is_shut(_io: &net::UnixDatagram) -> io::Result<bool> {
 }
 
 impl<D> WithDone<'_, UnixDatagram, D> {
-    /// [`UnixDatagram::send_to`].
+    /// Sends like [`UnixDatagram::send_to`], until the done channel is closed.
     ///
     /// # Errors
-    /// As there; and if the done channel is closed: then it has sent nothing.
+    /// The errors of [`UnixDatagram::send_to`], and an error if the done channel is closed; nothing
+    /// has been sent then.
     pub fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         self.socket
             .send_to_until(buf, path.as_ref(), Some(self.done))
     }
 
-    /// [`UnixDatagram::send_to_addr`].
+    /// Sends like [`UnixDatagram::send_to_addr`], until the done channel is closed.
     ///
     /// # Errors
-    /// As there; and if the done channel is closed: then it has sent nothing.
+    /// The errors of [`UnixDatagram::send_to_addr`], and an error if the done channel is closed;
+    /// nothing has been sent then.
     pub fn send_to_addr(&self, buf: &[u8], address: &SocketAddr) -> io::Result<usize> {
         self.socket
             .send_to_addr_until(buf, address, Some(self.done))

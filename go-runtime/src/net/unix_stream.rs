@@ -1,4 +1,4 @@
-//! Streams in the Unix domain.
+//! Streams and listeners in the Unix domain.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -20,12 +20,12 @@ use super::socket::{convert, socket};
 use super::stream::stream;
 use crate::channel::Receiver;
 
-/// A connection in the Unix domain: [`std::os::unix::net::UnixStream`], but that blocking parks the
-/// goroutine (on a plain thread it blocks the thread).
+/// A connection in the Unix domain: [`std::os::unix::net::UnixStream`], except that blocking parks
+/// the goroutine (on a plain thread it blocks the thread).
 ///
-/// Reads and writes are `Read` and `Write`, also of `&UnixStream`, so several goroutines may use
-/// it; it is closed when the last [clone](Self::try_clone) goes. A write that waits does not see
-/// that the peer has shut down its reading only: the system has no event for that.
+/// Both the type and `&UnixStream` implement `Read` and `Write`, so several goroutines may use a
+/// stream. It is closed when its last [clone](Self::try_clone) is dropped. A write that waits does
+/// not notice that the peer has shut down only its reading: the system has no event for that.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -52,28 +52,28 @@ pub struct UnixStream {
 }
 
 socket!(UnixStream, net::UnixStream);
-// A read ends where descriptors have been sent along, even if there is more.
-// There is no event when the peer ends reading, after which writes fail.
+// `of_any`: a read ends where descriptors were sent along, even if there is more. `drive_unknown`:
+// there is no event when the peer ends reading, after which writes fail.
 stream!(UnixStream, Left::of_any, drive_unknown);
 convert!(UnixStream, net::UnixStream);
 
 impl UnixStream {
-    /// Connects to the listener at `path`. While that has as many connections waiting as it lets,
-    /// it is tried again, after pauses of some milliseconds at most, for ever.
+    /// Connects to the listener at `path`. While the listener's queue is full, the operation is
+    /// retried without a limit, after pauses of a few milliseconds at most.
     ///
     /// # Errors
-    /// The system's: there may be no such path, or nobody who listens there
+    /// The system's errors: the path may not exist, or no socket may listen there
     /// ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)).
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is too long for an address (108
-    /// bytes on Linux, the final zero included), or has a zero byte in it.
+    /// bytes on Linux, the final zero included), or contains a zero byte.
     pub fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
         Self::connect_addr(&SocketAddr::from_pathname(path)?)
     }
 
-    /// [`connect`](Self::connect), to an address, which may also be an abstract one.
+    /// Connects like [`connect`](Self::connect), to an address, which may also be an abstract one.
     ///
     /// # Errors
-    /// As there; the system's if the address is unnamed.
+    /// The errors of [`connect`](Self::connect); the system's error if the address is unnamed.
     pub fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
         let address = to_socket2(address)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
@@ -84,10 +84,10 @@ impl UnixStream {
         Ok(stream)
     }
 
-    /// Two that are connected with each other.
+    /// Creates two streams that are connected with each other.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         let (one, other) = net::UnixStream::pair()?;
         one.set_nonblocking(true)?;
@@ -95,24 +95,24 @@ impl UnixStream {
         Ok((Self::from_non_blocking(one), Self::from_non_blocking(other)))
     }
 
-    /// The address of the other side; most that connect have an unnamed one.
+    /// Returns the address of the peer. Most clients have an unnamed one.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.fd.get_ref().peer_addr()
     }
 
-    /// The address of this side.
+    /// Returns the address of this side.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's errors.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.fd.get_ref().local_addr()
     }
 }
 
-/// std's address in the form that a socket takes which is not connected yet.
+/// Converts std's address into the form that an unconnected socket takes.
 fn to_socket2(address: &SocketAddr) -> io::Result<SockAddr> {
     if let Some(path) = address.as_pathname() {
         return SockAddr::unix(path);
@@ -138,11 +138,11 @@ fn abstract_name(address: &SocketAddr) -> Option<&[u8]> {
     std::os::linux::net::SocketAddrExt::as_abstract_name(address)
 }
 
-/// Listens for connections in the Unix domain: [`std::os::unix::net::UnixListener`], but that
+/// Listens for connections in the Unix domain: [`std::os::unix::net::UnixListener`], except that
 /// blocking parks the goroutine (on a plain thread it blocks the thread).
 ///
-/// Several goroutines may accept; one is woken for each connection. The path is made when it is
-/// bound, and stays when it is dropped: it has to be removed, or the next cannot bind.
+/// Several goroutines may accept; one is woken for each connection. Binding creates the path, and
+/// dropping the listener leaves it: it has to be removed before another listener can bind to it.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -177,20 +177,20 @@ listener!(
 convert!(UnixListener, net::UnixListener);
 
 impl UnixListener {
-    /// Makes a socket at `path`, and listens there.
+    /// Creates a socket at `path`, and listens there.
     ///
     /// # Errors
-    /// The system's: [`AddrInUse`](io::ErrorKind::AddrInUse) if the path is there already, whoever
-    /// has made it. [`InvalidInput`](io::ErrorKind::InvalidInput) if it is too long for an address,
-    /// or has a zero byte in it.
+    /// The system's errors: [`AddrInUse`](io::ErrorKind::AddrInUse) if the path exists, whatever it
+    /// is. [`InvalidInput`](io::ErrorKind::InvalidInput) if it is too long for an address, or
+    /// contains a zero byte.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         Self::of_blocking(net::UnixListener::bind(path)?)
     }
 
-    /// [`bind`](Self::bind), to an address, which may also be an abstract one.
+    /// Listens like [`bind`](Self::bind), at an address, which may also be an abstract one.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of [`bind`](Self::bind).
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
         Self::of_blocking(net::UnixListener::bind_addr(address)?)
     }

@@ -33,7 +33,7 @@ impl RawSpinLock {
 
     /// Returns the lock's position in the order in which a select takes the locks of several
     /// channels. (The lock of a descriptor's edges is taken before a channel's: see
-    /// `channel::edges`.)
+    /// `wait::edges`.)
     #[inline]
     pub(crate) fn rank(&self) -> usize {
         std::ptr::from_ref(self).addr()
