@@ -1,4 +1,4 @@
-//! What the tests and the long-running `stress` and `soak` commands have in common.
+//! Code that the tests share with the long-running `stress` and `soak` commands.
 
 pub mod soak;
 pub mod stress;

@@ -1,11 +1,11 @@
-//! The examples in the documentation, each as the documentation of a function, so that rustdoc runs
-//! it under a name of its own.
+//! Extracts the examples of the documentation. Each becomes the documentation of a function, so
+//! that rustdoc runs it under its own name.
 
 use std::fmt::Write;
 
 use crate::{Source, names};
 
-/// A module for each file that has examples.
+/// Returns a module for each file that has examples.
 pub(crate) fn extract(sources: &[Source]) -> String {
     let mut all = String::new();
     for source in sources {
@@ -17,10 +17,10 @@ pub(crate) fn extract(sources: &[Source]) -> String {
     all
 }
 
-/// A function for each example, named for what it is about and for the line where it begins.
+/// Returns a function for each example, named after its item and the line where it begins.
 fn of_file(source: &Source) -> String {
     let mut functions = String::new();
-    // Examples whose item has not been reached: the line where they begin, and their lines.
+    // Examples whose item has not been reached yet: the line where they begin, and their lines.
     let mut examples: Vec<(usize, String)> = Vec::new();
     let mut inside = false;
     for (number, line) in (1..).zip(source.text.lines()) {
@@ -52,7 +52,7 @@ fn of_file(source: &Source) -> String {
     functions
 }
 
-/// The name in the first line of an item, which is none for the documentation of the crate.
+/// Returns the name in the first line of an item. The documentation of the crate has none.
 fn item_name(line: &str) -> Option<&str> {
     let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '!');
     words.find(|word| ["fn", "struct", "enum", "trait", "macro_rules!"].contains(word))?;

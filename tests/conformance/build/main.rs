@@ -1,8 +1,8 @@
-//! Makes tests for our channels from crossbeam-channel's.
+//! Generates tests for this crate's channels from those of crossbeam-channel.
 //!
-//! Its sources are found among the locked dependencies. What is made of them lies in `OUT_DIR`: its
-//! files of tests in two versions, `threads` and `goroutines`, each with a file that names them as
-//! modules; and the examples of its documentation.
+//! The build script finds that crate's sources among the locked dependencies, and writes to
+//! `OUT_DIR`: its test files in two versions, `threads` and `goroutines`, each with a file that
+//! declares them as modules; and the examples of its documentation.
 
 mod examples;
 mod names;
@@ -14,18 +14,18 @@ use std::path::{Path, PathBuf};
 
 use cargo_metadata::{MetadataCommand, Package};
 
-/// Whose tests these are.
+/// The crate whose tests are used.
 const CRATE: &str = "crossbeam-channel";
 
 fn main() {
     println!("cargo::rerun-if-changed=build");
-    // Cargo sets it for the tests as well, which sleep for much of their time, each in a process of
-    // its own.
+    // Cargo also sets this variable for the tests, which sleep most of the time, each in its own
+    // process.
     println!("cargo::rerun-if-env-changed=RUST_TEST_THREADS");
     if env::var_os("RUST_TEST_THREADS").is_none() {
         println!("cargo::rustc-env=RUST_TEST_THREADS=6");
     }
-    // A condition in its tests.
+    // The tests of the crate use this condition.
     println!("cargo::rustc-check-cfg=cfg(crossbeam_sanitize)");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let package = find_package();
@@ -39,11 +39,11 @@ fn main() {
     write(&out.join("examples.rs"), &examples::extract(&sources));
 }
 
-/// The package that `Cargo.lock` names.
+/// Finds the package that `Cargo.lock` names.
 fn find_package() -> Package {
     let manifest = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it") + "/Cargo.toml";
     let target = env::var("TARGET").expect("cargo sets it");
-    // Other platforms' packages may not have been downloaded, and are not wanted.
+    // Packages for other platforms may not have been downloaded, and are not needed.
     let metadata = MetadataCommand::new()
         .manifest_path(manifest)
         .other_options(["--locked", "--filter-platform", &target].map(String::from))
@@ -68,7 +68,7 @@ fn find_package() -> Package {
     }
 }
 
-/// A file of the package: its name without the extension, and its text.
+/// A source file of the package: its name without the extension, and its text.
 struct Source {
     name: String,
     text: String,
@@ -102,17 +102,17 @@ fn source_files(package: &Package, folder: &Path) -> Vec<Source> {
     })
 }
 
-/// Writes the files, renamed, into `folder`, and beside it a file that a target includes, with the
-/// files as its modules.
+/// Writes the renamed files into `folder`, and next to it a file that declares them as modules, for
+/// a test target to include.
 fn write_run(folder: &Path, files: &[Source], rename: fn(&Source) -> String) {
-    // What an older version has left is not to be read by mistake.
+    // Files of an older version of the package must not stay.
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).expect("OUT_DIR can be written");
     let mut modules = String::new();
     for file in files {
         let path = folder.join(&file.name).with_extension("rs");
         write(&path, &rename(file));
-        // How others write is not for us to say.
+        // The style of another project's code is not checked.
         let allow = "#[allow(warnings, clippy::all, clippy::undocumented_unsafe_blocks, \
                      unsafe_op_in_unsafe_fn)]";
         writeln!(modules, "{allow}\n#[path = {path:?}]\nmod {};", file.name)

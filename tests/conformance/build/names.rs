@@ -1,13 +1,13 @@
-//! The names that are changed, and the tests that are left out.
+//! The renamed items, and the tests that are left out.
 
 use crate::Source;
 
 /// A test that goroutines cannot pass.
 struct LeftOut {
     file: &'static str,
-    /// Its path in there.
+    /// The test's path in its file.
     path: &'static str,
-    /// With so many workers or fewer.
+    /// The test is left out with this many workers or fewer.
     workers: usize,
     why: &'static str,
 }
@@ -35,18 +35,18 @@ const NOT_FOR_GOROUTINES: &[LeftOut] = &[
     },
 ];
 
-/// For plain threads: the channels' names.
+/// Renames for plain threads: the names of the channels.
 pub(crate) fn for_threads(file: &Source) -> String {
     channels(&file.text).replace("#[test]", "#[conformance::in_process]")
 }
 
 pub(crate) fn channels(text: &str) -> String {
-    // The macro behind crossbeam's `select!`: mpsc.rs has a `select!` of its own, made of this one.
+    // The macro behind crossbeam's `select!`: mpsc.rs defines its own `select!` by means of it.
     text.replace("crossbeam_channel_internal!", "select!")
         .replace("crossbeam_channel", "go_runtime::channel")
 }
 
-/// For goroutines: also the names of what starts, joins and blocks threads.
+/// Renames for goroutines: also the names of the functions that start, join and block threads.
 pub(crate) fn for_goroutines(file: &Source) -> String {
     let mut text = channels(&file.text)
         .replace("std::thread", "conformance::thread")
@@ -66,7 +66,7 @@ pub(crate) fn for_goroutines(file: &Source) -> String {
     text
 }
 
-/// Where the function with this path begins.
+/// Returns the position of the function with this path.
 fn find(file: &str, text: &str, path: &str) -> usize {
     let mut start = 0;
     let mut parts = path.split("::").peekable();

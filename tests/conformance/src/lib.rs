@@ -1,11 +1,12 @@
-//! crossbeam-channel's own tests, and the examples in its documentation, on our channels.
+//! crossbeam-channel's own tests, and the examples of its documentation, run on this crate's
+//! channels.
 //!
-//! The build script makes them from the sources of that crate, as `Cargo.lock` names it, by
-//! changing names only. The target `threads` runs them on plain threads. In `goroutines` all that
-//! starts, joins or blocks threads is [mapped](thread) to goroutines, and each test is run with
-//! GOMAXPROCS 1 and 8, and 2 on request. What is left out is in a table in `build/names.rs`.
-//! `golang_rest` is ours: what that crate has left to be done of Go's tests. `counts.sh` shows how
-//! many have passed, by file.
+//! The build script makes them from the sources of the crate version that `Cargo.lock` names, by
+//! changing only names. The target `threads` runs them on plain threads. In `goroutines` all
+//! functions that start, join or block threads are [mapped](thread) to goroutines, and each test
+//! runs with GOMAXPROCS 1 and 8, and 2 on request. A table in `build/names.rs` lists the tests that
+//! are left out. `golang_rest` is written for this project: the parts of Go's tests that
+//! crossbeam-channel has not ported. `counts.sh` shows how many tests have passed, by file.
 
 pub mod scoped;
 pub mod sync;

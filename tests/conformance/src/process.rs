@@ -1,8 +1,8 @@
-//! Tests in processes of their own.
+//! Runs tests in their own processes.
 //!
-//! `GOMAXPROCS` is read once in the life of a process, one test counts what the whole process
-//! allocates, and a test that hangs or brings down its process should be one failure and not the
-//! end of all. So a test starts the program that it is in once more, for itself.
+//! `GOMAXPROCS` is read once in the life of a process, one test counts the allocations of the whole
+//! process, and a test that hangs or aborts its process should be one failure and not end all
+//! tests. So a test starts its own program again, for itself alone.
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,33 +13,34 @@ use std::{env, thread};
 
 use go_runtime::{Builder, gomaxprocs};
 
-/// Set for the new process: the test that it is for.
+/// Set in the new process: the name of the test that it runs.
 const TEST: &str = "CONFORMANCE_TEST";
 
-/// The exit code after a success. That of the test harness, 0, also means that no test has this
-/// name.
+/// The exit code of a test that has passed. The test harness's own code for success, 0, also means
+/// that no test has this name.
 const PASSED: i32 = 42;
 
-/// The longest test takes some seconds.
+/// Time limit of a test; the longest one takes some seconds.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// As much as the thread of a test has.
+/// Stack size of a test's goroutine: the same as that of a test's thread.
 const STACK_SIZE: usize = 2 << 20;
 
-/// Shared by tests that run side by side; a test that has failed runs again alone.
+/// Held for reading by tests that run at the same time, and for writing by a failed test that runs
+/// again alone.
 static MACHINE: RwLock<()> = RwLock::new(());
 
-/// Runs the body of the test that has the path `path`, in another process: in a goroutine if there
-/// is a number of workers, or on a thread.
+/// Runs the body of the test at `path` in another process: in a goroutine if there is a number of
+/// workers, or else on a thread.
 ///
-/// Many of these tests take for granted that 100 ms are enough for something to happen, which is
-/// not so on a machine that others keep busy. So one that fails is run once more, when no other is,
-/// if it has two `attempts`; and standard error says so, whatever the harness captures.
+/// Many of these tests assume that 100 ms are enough for something to happen, which is not so on a
+/// busy machine. So a test with two `attempts` that fails runs again while no other test is
+/// running. Standard error reports this, even if the harness captures output.
 ///
 /// # Panics
 /// If the test fails each time, with all that it has printed.
 pub fn run(path: &str, workers: Option<usize>, attempts: usize, body: fn()) {
-    // The harness leaves out the name of the crate.
+    // The harness omits the name of the crate.
     let name = path.split_once("::").map_or(path, |(_, name)| name);
     if env::var_os(TEST).is_some_and(|test| test == name) {
         exit(run_here(workers, body));
@@ -79,7 +80,7 @@ pub fn run(path: &str, workers: Option<usize>, attempts: usize, body: fn()) {
 fn run_here(workers: Option<usize>, body: fn()) -> i32 {
     let (ended, end) = mpsc::channel();
     let test = move || {
-        // Whoever panics has told so.
+        // The panic hook has reported a panic already.
         let passed = catch_unwind(AssertUnwindSafe(body)).is_ok();
         ended.send(passed).expect("somebody waits for it");
     };

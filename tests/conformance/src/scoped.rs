@@ -1,15 +1,15 @@
-//! What the tests use of `crossbeam_utils::thread`, for goroutines.
+//! The parts of `crossbeam_utils::thread` that the tests use, for goroutines.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::thread::{Result, ScopedJoinHandle};
 
-/// Starts goroutines; they may start more.
+/// A scope that starts goroutines, which may start more.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'scope, 'env>(&'scope go_runtime::Scope<'scope, 'env>);
 
 impl<'scope, 'env> Scope<'scope, 'env> {
-    /// Starts a goroutine, which gets the scope as an argument.
+    /// Starts a goroutine, which gets the scope as its argument.
     #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> ScopedJoinHandle<'scope, T>
     where
@@ -21,7 +21,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     }
 }
 
-/// Like `go_runtime::scope`, but the panic of a goroutine that nobody has joined is an error.
+/// Runs `f` like `go_runtime::scope`, but returns the panic of a goroutine that was not joined as
+/// an error.
 ///
 /// # Errors
 /// If such a goroutine has panicked.

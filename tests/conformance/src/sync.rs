@@ -1,5 +1,5 @@
-//! `std::sync` for goroutines: a condition variable parks them, as the threads that the tests wait
-//! for may share their thread.
+//! `std::sync` for goroutines: its condition variable parks the goroutine, because the thread that
+//! a test waits for may be a goroutine of the same worker.
 
 use std::ops::{Deref, DerefMut};
 use std::sync;
@@ -8,11 +8,12 @@ pub use std::sync::*;
 
 use go_runtime::channel::{Sender, bounded};
 
-/// Held for moments only, never while its goroutine parks: so it may block the thread.
+/// A mutex that may block the thread: it is held only for moments, and never while its goroutine
+/// parks.
 #[derive(Debug, Default)]
 pub struct Mutex<T>(sync::Mutex<T>);
 
-/// Knows its lock, for [`Condvar::wait`].
+/// A guard that knows its mutex, for [`Condvar::wait`].
 #[derive(Debug)]
 pub struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,
@@ -20,12 +21,12 @@ pub struct MutexGuard<'a, T> {
 }
 
 impl<T> Mutex<T> {
-    /// As [`std::sync::Mutex::new`].
+    /// Creates a mutex, like [`std::sync::Mutex::new`].
     pub fn new(value: T) -> Self {
         Mutex(sync::Mutex::new(value))
     }
 
-    /// As [`std::sync::Mutex::lock`].
+    /// Locks the mutex, like [`std::sync::Mutex::lock`].
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         let of = |guard| MutexGuard { mutex: self, guard };
         match self.0.lock() {
@@ -48,14 +49,14 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-/// Each who waits has a channel, which a notification closes.
+/// A condition variable. Each waiter has a channel, which a notification closes.
 #[derive(Debug, Default)]
 pub struct Condvar {
     waiting: sync::Mutex<Vec<Sender<()>>>,
 }
 
 impl Condvar {
-    /// As [`std::sync::Condvar::new`].
+    /// Creates a condition variable, like [`std::sync::Condvar::new`].
     pub fn new() -> Self {
         Condvar::default()
     }
@@ -64,18 +65,18 @@ impl Condvar {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As [`std::sync::Condvar::wait`].
+    /// Waits for a notification, like [`std::sync::Condvar::wait`].
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
         let mutex = guard.mutex;
         let (notify, notified) = bounded(0);
         self.waiting().push(notify);
         drop(guard);
-        // Closed without a message.
+        // The channel is closed without a message.
         let _ = notified.recv();
         mutex.lock()
     }
 
-    /// As [`std::sync::Condvar::notify_all`].
+    /// Wakes all waiters, like [`std::sync::Condvar::notify_all`].
     pub fn notify_all(&self) {
         self.waiting().clear();
     }

@@ -1,4 +1,4 @@
-//! What the tests use of `std::thread`, for goroutines.
+//! The parts of `std::thread` that the tests use, for goroutines.
 
 pub use go_runtime::time::sleep;
 pub use go_runtime::{JoinHandle, ScopedJoinHandle, scope, spawn, yield_now};

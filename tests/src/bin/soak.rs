@@ -1,9 +1,9 @@
-//! Many goroutines that do a bit of everything for a long time:
-//! `soak [SECONDS] [LIVE] [SEED] [WITHOUT...]`, three minutes and 200,000 goroutines if not said,
-//! without the operations named (`Deep`, `Pool`; see `Kind`).
+//! Runs many goroutines that perform random operations for a long time:
+//! `soak [SECONDS] [LIVE] [SEED] [WITHOUT...]`. The defaults are three minutes and 200,000
+//! goroutines. `WITHOUT` names operations to leave out (`Deep`, `Pool`; see `Kind`).
 //!
-//! It takes the system's default limits on mappings (`vm.max_map_count`), some four gigabytes of
-//! memory, and the default `GOSTACK`. Whether memory or mappings grow is judged in runs of ten
+//! It needs the system's default limit on mappings (`vm.max_map_count`), about four gigabytes of
+//! memory, and the default `GOSTACK`. Growth of memory and mappings is checked in runs of ten
 //! seconds or more.
 
 use std::process::ExitCode;

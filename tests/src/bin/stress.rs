@@ -1,5 +1,5 @@
-//! The long version of the stress tests: `stress [MESSAGES]`, ten million on each kind of channel,
-//! and as many selects on long-lived ones, if not said.
+//! The long version of the stress tests: `stress [MESSAGES]`. By default it sends ten million
+//! messages on each kind of channel, and runs as many selects on long-lived channels.
 
 use std::process::ExitCode;
 use std::time::Instant;

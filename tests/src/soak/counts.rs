@@ -1,41 +1,41 @@
-//! What has been done so far, counted by all.
+//! Counts of the operations of all goroutines.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a goroutine may do next.
+/// The next operation of a goroutine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Start children, which live as all do.
+    /// Start children, which live like all goroutines of the crowd.
     Spawn,
-    /// Wait in the lobby for somebody to come, or wake one who waits there.
+    /// Wait in the lobby for a partner, or wake a goroutine that waits there.
     Meet,
-    /// Talk to a partner of one's own, over a channel of any kind.
+    /// Talk to a newly started partner, over a new channel of any kind.
     Pair,
-    /// Select over channels of one's own, the done channel and a deadline.
+    /// Select over new channels, the done channel and a deadline.
     Select,
-    /// Select over channels that all share.
+    /// Select over channels that all goroutines share.
     Board,
     /// Sleep for up to 50 ms.
     Sleep,
-    /// A child that panics.
+    /// Start a child that panics.
     Panic,
-    /// Deep recursion on a stack of the default size.
+    /// Recurse deeply on a stack of the default size.
     Deep,
-    /// A child whose stack has a size of its own.
+    /// Start a child with its own stack size.
     OwnStack,
-    /// A closure that blocks, on a thread of the pool.
+    /// Run a closure that blocks, on a thread of the pool.
     Pool,
 }
 
 impl Kind {
-    /// By its name here.
+    /// Returns the kind with this name.
     pub fn of(name: &str) -> Option<Kind> {
         let mut kinds = KINDS.iter().map(|(kind, _)| *kind);
         kinds.find(|kind| format!("{kind:?}") == name)
     }
 }
 
-/// All kinds, with how often each is done among how many: what uses much memory or time is rare.
+/// All kinds, each with its relative frequency. Kinds that use much memory or time are rare.
 pub(super) const KINDS: [(Kind, u32); 10] = [
     (Kind::Spawn, 60),
     (Kind::Meet, 250),
@@ -57,14 +57,15 @@ pub(super) struct Counts {
     pub(super) messages: Messages,
 }
 
-/// The account of all messages: each is made once, dropped once, and has one fate at most before.
+/// The account of all messages. Each message is created once and dropped once, and has at most one
+/// fate in between.
 #[derive(Debug, Default)]
 pub(super) struct Messages {
     pub(super) made: AtomicU64,
     pub(super) received: AtomicU64,
-    /// Given back to the sender.
+    /// Messages that came back to their sender.
     pub(super) returned: AtomicU64,
-    /// Left in a channel that went.
+    /// Messages that were left in a channel when it was dropped.
     pub(super) left: AtomicU64,
 }
 
@@ -73,27 +74,27 @@ impl Counts {
         self.operations[kind as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often each kind has been done, in the order of [`KINDS`].
+    /// Returns how often each kind has been performed, in the order of [`KINDS`].
     pub(super) fn operations(&self) -> [u64; KINDS.len()] {
         std::array::from_fn(|i| self.operations[i].load(Ordering::Relaxed))
     }
 
-    /// How many goroutines of the crowd live.
+    /// Returns the number of goroutines of the crowd that are alive.
     pub(super) fn live(&self) -> usize {
-        // The ends first: each belongs to a start that is then counted too.
+        // The ends are read first: the start of each ended goroutine is then counted too.
         let ended = self.ended.load(Ordering::Acquire);
         (self.started.load(Ordering::Acquire) - ended) as usize
     }
 
-    /// Grows as long as anything happens.
+    /// Returns a number that grows as long as anything happens.
     pub(super) fn progress(&self) -> u64 {
         let goroutines = self.started.load(Ordering::Relaxed) + self.ended.load(Ordering::Relaxed);
         self.operations().iter().sum::<u64>() + goroutines
     }
 
-    /// Nothing has more ends than starts. Holds at any time.
+    /// Checks that nothing has more ends than starts, which holds at any time.
     pub(super) fn check(&self) -> Result<(), String> {
-        // What comes later is read first.
+        // Counts of later events are read before counts of earlier ones.
         let ended = self.ended.load(Ordering::Acquire);
         let started = self.started.load(Ordering::Acquire);
         let gone = self.messages.gone();
@@ -107,7 +108,7 @@ impl Counts {
         Ok(())
     }
 
-    /// Nothing is left. Holds when all have ended.
+    /// Checks that nothing is left, which holds when all goroutines have ended.
     pub(super) fn close(&self) -> Result<String, String> {
         let [started, ended] = [&self.started, &self.ended].map(|n| n.load(Ordering::Acquire));
         let Messages {

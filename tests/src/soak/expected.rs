@@ -1,4 +1,4 @@
-//! The panics that are a part of the run, and those that are not.
+//! Distinguishes the panics that are part of the run from other panics.
 
 use std::any::Any;
 use std::panic;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Once};
 
 use super::world::World;
 
-/// The payload of a panic that is meant, with a number that the joiner checks.
+/// The payload of an intended panic, with a number that the joiner checks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Expected(pub(super) u64);
 
@@ -15,20 +15,21 @@ pub(super) fn fail(number: u64) -> ! {
     panic::panic_any(Expected(number))
 }
 
-/// The number with which a goroutine has panicked on purpose.
+/// Returns the number of an intended panic.
 pub(super) fn number_of(payload: &(dyn Any + Send)) -> Option<u64> {
     payload.downcast_ref().map(|Expected(number)| *number)
 }
 
-/// From now on expected panics are silent, and any other one ends the run.
+/// Silences intended panics from now on, and makes any other panic end the run.
 ///
-/// In front of the runtime's own hook, which comes with the first goroutine and would name the
-/// goroutine.
+/// The hook is installed before the runtime's own hook, which comes with the first goroutine and
+/// would print the goroutine's name.
 pub(super) fn install_hook(world: &Arc<World>) {
     static INSTALLED: Once = Once::new();
     go_runtime::spawn(|| ()).join().unwrap();
     let world = Arc::clone(world);
-    // One run in a process: a second one would be told of by the first one's hook.
+    // There may be one run in a process: the hook of the first run would handle the panics of a
+    // second one.
     let mut first = false;
     INSTALLED.call_once(|| first = true);
     assert!(

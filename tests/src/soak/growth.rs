@@ -1,32 +1,33 @@
-//! Whether the process grows: the least that it has used in a stretch of time, early and late.
+//! Detects growth of the process: it compares the minimum use of memory in an early and in a late
+//! stretch of time.
 
 use std::time::Duration;
 
 use super::process::Process;
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// What may come and go by chance: kilobytes, and mappings.
+/// Growth that may occur by chance: kilobytes, and mappings.
 const SLACK: (usize, usize) = (32 << 10, 256);
-/// In a shorter run a stretch is too short to say anything.
+/// Minimum duration of a run: in a shorter one a stretch is too short to be meaningful.
 const LEAST: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Growth {
     total: Duration,
     stretch: Duration,
-    /// The least resident memory and number of mappings in each stretch.
+    /// The minimum of the resident memory and of the number of mappings in each stretch.
     least: Vec<Option<(usize, usize)>>,
 }
 
 impl Growth {
-    /// By the minute, in a run of less than three minutes by its tenths.
+    /// Divides the run into minutes, or a run of less than three minutes into tenths.
     pub(super) fn new(total: Duration) -> Growth {
         let stretch = if total < 3 * MINUTE {
             total / 10
         } else {
             MINUTE
         };
-        // The last one, if it is not a whole one, says nothing.
+        // The last stretch, if it is incomplete, is not used.
         let count = total.as_millis() / stretch.as_millis().max(1);
         Growth {
             total,
@@ -44,7 +45,8 @@ impl Growth {
         }
     }
 
-    /// Compares the second stretch with the last one. In the first everything finds its size.
+    /// Compares the second stretch with the last one. In the first stretch everything reaches its
+    /// size.
     pub(super) fn close(&self) -> Result<String, String> {
         let [_, Some(early), .., Some(late)] = self.least[..] else {
             return Ok("too short to see growth".into());
@@ -91,7 +93,7 @@ mod tests {
         // The first stretch does not count, nor does the end of the run.
         assert!(over(100, |second| if second < 10 { 0 } else { gigabyte }).is_ok());
         assert!(over(230, |second| gigabyte << (second / 180)).is_ok());
-        // A peak is no growth, a floor that rises is.
+        // A peak is no growth, but a rising minimum is.
         assert!(over(200, |second| gigabyte << (second % 2)).is_ok());
         assert!(over(100, |second| gigabyte + (second as usize) * 2_000).is_err());
         assert!(over(240, |second| gigabyte + (second as usize) * 2_000).is_err());

@@ -1,4 +1,4 @@
-//! Sees to it that those in the lobby are woken, also when everybody else waits there.
+//! A goroutine that wakes the waiters in the lobby, even if all other goroutines wait there.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use go_runtime::select;
 use super::talk;
 use super::world::World;
 
-/// How many it wakes in a millisecond: it sets the pace of the run.
+/// Number of wake-ups in a millisecond, which determines the pace of the run.
 const WAKES: usize = 80;
 
 pub(super) fn keep(world: &Arc<World>, seed: u64) {

@@ -1,4 +1,4 @@
-//! The life of a goroutine: a random sequence of operations, then perhaps a successor.
+//! The life of a goroutine: a random sequence of operations, and then perhaps a successor.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use super::talk;
 use super::world::World;
 use go_runtime::blocking;
 
-/// A child that lives as all do, and what its result has to be.
+/// A child that lives like all goroutines of the crowd, and its expected result.
 type Child = (JoinHandle<u64>, u64);
 
-/// Starts a goroutine of the crowd; everything that it chooses comes from its seed.
+/// Starts a goroutine of the crowd; its seed determines all its choices.
 pub(super) fn begin(world: &Arc<World>, seed: u64) -> Option<Child> {
     let handle = world.start(Builder::new(), move |world| live(world, seed))?;
     Some((handle, result_of(seed)))
@@ -40,7 +40,7 @@ fn live(world: &Arc<World>, seed: u64) -> u64 {
     }
     succeed(world, &mut rng);
     for (child, expected) in children {
-        // The others are detached.
+        // The other children are detached.
         if rng.bool() {
             assert_eq!(child.join().ok(), Some(expected), "a child's result");
         }
@@ -65,7 +65,8 @@ fn act(world: &Arc<World>, kind: Kind, rng: &mut Rng, children: &mut Vec<Child>)
     match kind {
         Kind::Spawn => {
             for _ in 0..rng.u32(1..=3) {
-                // A bit more than wanted, so that not only those who end start others.
+                // The limit is slightly above the target, so that goroutines also start children
+                // while they live, and not only when they end.
                 if world.counts.live() < world.target + world.target / 50 {
                     children.extend(begin(world, rng.u64(..)));
                 }
@@ -83,7 +84,7 @@ fn act(world: &Arc<World>, kind: Kind, rng: &mut Rng, children: &mut Vec<Child>)
     }
 }
 
-/// Keeps the number of goroutines.
+/// Starts a successor if there are too few goroutines.
 fn succeed(world: &Arc<World>, rng: &mut Rng) {
     if world.is_over() {
         return;
@@ -104,7 +105,7 @@ fn succeed(world: &Arc<World>, rng: &mut Rng) {
 fn panic_in_a_child(world: &Arc<World>, rng: &mut Rng) {
     let (number, waits) = (rng.u64(..), rng.bool());
     let child: Option<JoinHandle<()>> = world.start(Builder::new(), move |_| {
-        // Something to drop on the way.
+        // A value that unwinding has to drop.
         let _text = format!("{number}");
         if waits {
             yield_now();
@@ -118,7 +119,7 @@ fn panic_in_a_child(world: &Arc<World>, rng: &mut Rng) {
     }
 }
 
-/// Borrows from this stack while another thread works on it.
+/// Lends data on this stack to another thread that works on it.
 fn block(rng: &mut Rng) {
     let numbers: [u64; 32] = std::array::from_fn(|_| rng.u64(..));
     let pause = Duration::from_micros(rng.u64(..300));

@@ -1,4 +1,4 @@
-//! Where goroutines wait for a partner whom they do not know.
+//! The lobby, where goroutines wait for a partner that they do not know.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,10 +7,10 @@ use go_runtime::channel::{Receiver, Sender, bounded};
 
 use super::message::Message;
 
-/// Each one who waits is here with a channel of its own.
+/// The waiting goroutines, each with its own channel.
 #[derive(Debug)]
 pub(super) struct Lobby {
-    /// `None` when it has closed.
+    /// `None` once the lobby has closed.
     waiting: Mutex<Option<Vec<Sender<Message>>>>,
 }
 
@@ -25,15 +25,15 @@ impl Lobby {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place in the lobby: the channel on which somebody may send. `None`: it has closed.
+    /// Enters the lobby, and returns the channel on which a partner may send. `None` if the lobby
+    /// has closed.
     pub(super) fn enter(&self, capacity: usize) -> Option<Receiver<Message>> {
         let (tx, rx) = bounded(capacity);
         self.lock().as_mut()?.push(tx);
         Some(rx)
     }
 
-    /// Anyone of those who wait. It is out of the lobby then, and its channel closes with what is
-    /// returned.
+    /// Removes a random waiter from the lobby, and returns the sender of its channel.
     pub(super) fn pick(&self, rng: &mut Rng) -> Option<Sender<Message>> {
         let mut waiting = self.lock();
         let waiting = waiting.as_mut().filter(|waiting| !waiting.is_empty())?;
@@ -45,10 +45,10 @@ impl Lobby {
         self.lock().as_ref().map_or(0, Vec::len)
     }
 
-    /// Nobody enters any more, and all who wait go on.
+    /// Closes the lobby: no goroutine can enter any more, and all waiters continue.
     pub(super) fn close(&self) {
         let waiting = self.lock().take();
-        // Outside of the lock, for it wakes them all.
+        // Dropped without the lock, because this wakes all waiters.
         drop(waiting);
     }
 }

@@ -1,4 +1,4 @@
-//! A message that knows what it says, and counts what becomes of it.
+//! A message that verifies its contents, and counts its fate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use super::world::World;
 #[derive(Debug)]
 pub(super) struct Message {
     number: u64,
-    /// Says whether somebody has written over the message.
+    /// A checksum that shows whether the message has been overwritten.
     check: u64,
     fate: Fate,
     world: Arc<World>,
@@ -38,14 +38,14 @@ impl Message {
         }
     }
 
-    /// It has arrived. What it says.
+    /// Counts the message as received, and returns its contents.
     pub(super) fn receive(mut self) -> u64 {
         assert_eq!(self.check, check_of(self.number), "a message is damaged");
         self.fate = Fate::Received;
         self.number
     }
 
-    /// It has come back, since nobody was there to receive it.
+    /// Counts the message as returned, because there was no receiver.
     pub(super) fn give_up(mut self) {
         assert_eq!(self.check, check_of(self.number), "a message is damaged");
         self.fate = Fate::Returned;

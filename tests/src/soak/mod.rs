@@ -1,11 +1,11 @@
-//! A crowd of goroutines that does a bit of everything for a long time, without loss and without
+//! A crowd of goroutines that perform random operations for a long time, without losses and without
 //! growth.
 //!
-//! Some hundred thousand goroutines live at any time; most wait on a channel for a partner, the
-//! others start children, talk, sleep, select, panic, use much of their stacks, or are in the pool
-//! for what blocks. Counters say at the end that no message and no goroutine is lost, and the
-//! memory and the mappings of the process have to stay as they were soon after the start.
-//! `cargo run --release -p go-tests --bin soak` does so for minutes, the tests for a moment.
+//! Some hundred thousand goroutines live at any time. Most wait on a channel for a partner; the
+//! others start children, talk, sleep, select, panic, use much of their stacks, or run blocking
+//! calls in the pool. In the end counters show that no message and no goroutine was lost, and the
+//! process's memory and mappings have to be as they were soon after the start.
+//! `cargo run --release -p go-tests --bin soak` does this for minutes, the tests for a moment.
 
 mod counts;
 mod expected;

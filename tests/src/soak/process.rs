@@ -1,6 +1,6 @@
-//! What the system says of this process.
+//! Reads the system's information about this process.
 
-/// Kilobytes, and numbers. All 0 where there is no `/proc`.
+/// Memory in kilobytes, and counts. All are 0 where there is no `/proc`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Process {
     pub(super) resident: usize,
@@ -22,7 +22,8 @@ impl Process {
     }
 }
 
-/// Kilobytes that the system could still give without swapping; `None` where nobody knows.
+/// Returns how many kilobytes the system could still provide without swapping; `None` if it does
+/// not say.
 pub(super) fn available() -> Option<usize> {
     let memory = std::fs::read_to_string("/proc/meminfo").ok()?;
     Some(number(&memory, "MemAvailable:")).filter(|n| *n > 0)

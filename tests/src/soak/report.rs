@@ -1,4 +1,4 @@
-//! Lines for people.
+//! Progress reports for people.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::counts::{Counts, KINDS};
 use super::process::Process;
 use super::world::World;
 
-/// Remembers what has been told before.
+/// Remembers what has been reported before.
 #[derive(Default)]
 pub(super) struct Report {
     told: [u64; KINDS.len()],

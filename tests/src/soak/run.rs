@@ -1,4 +1,4 @@
-//! The run from its start to its account.
+//! The run, from its start to its final account.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -15,26 +15,26 @@ use super::watchdog::Watchdog;
 use super::world::World;
 use super::{expected, keeper, life};
 
-/// What to do. One run in a process.
+/// The parameters of a run. There may be one run in a process.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// How long, after all goroutines have been started.
+    /// Duration of the run, after all goroutines have been started.
     pub time: Duration,
-    /// How many goroutines are to live at any time.
+    /// Number of goroutines that live at any time.
     pub live: usize,
-    /// Each goroutine's choices come from it. (Not the order in which they run.)
+    /// The seed of every goroutine's choices. (It does not determine the order in which they run.)
     pub seed: u64,
-    /// What nobody does, to find out where a failure comes from.
+    /// The operations to leave out, to find out where a failure comes from.
     pub without: Vec<Kind>,
 }
 
 const REPORT: Duration = Duration::from_secs(10);
 
-/// Runs, and tells how it goes on the standard output. The account at the end, or what has gone
-/// wrong.
+/// Runs the crowd, and reports its progress on standard output. Returns the final account, or what
+/// went wrong.
 ///
 /// # Errors
-/// A loss, a growth, a goroutine that cannot start. When nothing happens for 20 seconds the process
+/// A loss, growth, or a goroutine that cannot start. If nothing happens for 20 seconds the process
 /// ends, with exit code 1.
 pub fn run(plan: &Plan) -> Result<String, String> {
     let (world, failures) = World::new(plan.live, plan.without.clone());
@@ -43,7 +43,7 @@ pub fn run(plan: &Plan) -> Result<String, String> {
     let watchdog = Watchdog::start(&world);
 
     let mut rng = Rng::with_seed(plan.seed);
-    // Held until the end, so that it is never 0 in between.
+    // Held until the end, so that the count is never 0 in between.
     world.alive.add(1);
     let seed = rng.u64(..);
     world.start(Default::default(), move |world| keeper::keep(world, seed));
@@ -73,7 +73,7 @@ pub fn run(plan: &Plan) -> Result<String, String> {
         goroutines_are_back_at(before),
         growth.close(),
     ];
-    // What has gone wrong since.
+    // Failures since the end of the watch.
     steps.extend(failures.try_iter().next().map(Err));
     let (good, bad): (Vec<_>, Vec<_>) = steps.into_iter().partition(Result::is_ok);
     if bad.is_empty() {
@@ -84,14 +84,14 @@ pub fn run(plan: &Plan) -> Result<String, String> {
     }
 }
 
-/// Until the time is over or something fails.
+/// Watches until the time is over or something fails.
 fn watch(
     plan: &Plan,
     world: &Arc<World>,
     failures: &mpsc::Receiver<String>,
     growth: &mut Growth,
 ) -> Result<String, String> {
-    // Better fail than have the system end somebody.
+    // The run fails before the system runs out of memory and kills a process.
     let most = process::available().map_or(usize::MAX, |memory| memory / 4 * 3);
     let mut report = Report::default();
     let (start, mut told) = (Instant::now(), Duration::ZERO);
@@ -126,17 +126,18 @@ fn watch(
     }
 }
 
-/// The number of goroutines is near what it should be.
+/// Checks that the number of goroutines is near the target.
 fn check_crowd(world: &World) -> Result<(), String> {
     let (live, target) = (world.counts.live(), world.target);
-    // Those who only wait for a partner or a child come on top.
+    // Goroutines that only wait for a partner or a child are added to the target.
     if live < target / 10 * 8 || live > target / 10 * 15 + 1_000 {
         return Err(format!("{live} goroutines live instead of {target}"));
     }
     Ok(())
 }
 
-/// Who was not joined is counted out a moment after its last word.
+/// Waits for the number of goroutines to fall back: one that was not joined is counted out a moment
+/// after its last action.
 fn goroutines_are_back_at(before: usize) -> Result<String, String> {
     let start = Instant::now();
     while num_goroutine() != before {

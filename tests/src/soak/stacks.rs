@@ -1,4 +1,4 @@
-//! Deep recursion, with a check that every frame is as it was left.
+//! Deep recursion, which checks that every frame keeps its contents.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use go_runtime::{Builder, yield_now};
 
 use super::world::World;
 
-/// Of the default 256 KiB.
+/// Depth in bytes, of the default stack size of 256 KiB.
 const DEEP: usize = 150 << 10;
 
-/// On the caller's own stack, or on one that another goroutine has used just before, as a rule.
+/// Recurses on the caller's own stack, or on a stack that another goroutine has usually just used.
 pub(super) fn deep(world: &Arc<World>, rng: &mut Rng) {
     let seed = rng.u64(..);
     if rng.bool() {
@@ -21,7 +21,8 @@ pub(super) fn deep(world: &Arc<World>, rng: &mut Rng) {
     }
 }
 
-/// In a child with a stack of any size from 64 KiB to 4 MiB, small ones as often as large ones.
+/// Recurses in a child with a stack of any size from 64 KiB to 4 MiB, small sizes as often as large
+/// ones.
 pub(super) fn own_stack(world: &Arc<World>, rng: &mut Rng) {
     let least = (64 << 10) << rng.u32(..6);
     let size = rng.usize(least..=2 * least);
@@ -32,7 +33,7 @@ pub(super) fn own_stack(world: &Arc<World>, rng: &mut Rng) {
     }
 }
 
-/// Uses `bytes` of the stack and comes back.
+/// Uses `bytes` of the stack, and returns.
 fn dive(bytes: usize, seed: u64) {
     let here = 0_u8;
     let top = (&raw const here).addr();
@@ -45,16 +46,16 @@ fn mark(seed: u64, level: u64) -> u64 {
     (seed ^ level).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-/// How many levels there are, and the sum of their marks, from this one on.
+/// Returns the number of levels from this one on, and the sum of their marks.
 #[inline(never)]
 fn descend(top: usize, bytes: usize, seed: u64, level: u64) -> (u64, u64) {
     let mut frame = [mark(seed, level); 64];
-    // The compiler must not know what is in it when it is read again.
+    // The compiler must not know the contents when the frame is read again.
     let frame = black_box(&mut frame);
     let (levels, sum) = if top - frame.as_ptr().addr() < bytes {
         descend(top, bytes, seed, level + 1)
     } else {
-        // Others use their stacks while this one is deep.
+        // Other goroutines use their stacks while this one is deep.
         yield_now();
         (level + 1, 0)
     };

@@ -1,4 +1,4 @@
-//! What goroutines say to each other.
+//! The operations by which goroutines exchange messages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ fn any_channel(rng: &mut Rng) -> (Sender<Message>, Receiver<Message>) {
     }
 }
 
-/// A partner on the same worker, or on any.
+/// Starts a partner on the same worker, or on any worker.
 fn start<T: Send + 'static>(
     world: &Arc<World>,
     rng: &mut Rng,
@@ -35,7 +35,7 @@ fn start<T: Send + 'static>(
     }
 }
 
-/// Waits in the lobby until somebody comes, or wakes one who waits there.
+/// Waits in the lobby for a partner, or wakes a goroutine that waits there.
 pub(super) fn meet(world: &Arc<World>, rng: &mut Rng) {
     if rng.u8(..4) == 0 {
         wake(world, rng);
@@ -57,20 +57,20 @@ pub(super) fn meet(world: &Arc<World>, rng: &mut Rng) {
     }
 }
 
-/// Wakes one who waits in the lobby. `false`: there is none.
+/// Wakes a goroutine that waits in the lobby. Returns whether there was one.
 pub(super) fn wake(world: &Arc<World>, rng: &mut Rng) -> bool {
     let Some(tx) = world.lobby.pick(rng) else {
         return false;
     };
-    // It may have gone, for it had not the time.
+    // The goroutine may have left because its time was over.
     if let Err(error) = tx.send(Message::new(world, rng.u64(..))) {
         error.0.give_up();
     }
     true
 }
 
-/// Sends `count` messages with numbers from `first` on. How many have arrived, or at least have
-/// found a place.
+/// Sends `count` messages with consecutive numbers from `first` on. Returns how many have arrived,
+/// or at least have been accepted by the channel.
 fn send_all(world: &Arc<World>, tx: &Sender<Message>, first: u64, count: u64) -> u64 {
     for i in 0..count {
         if let Err(error) = tx.send(Message::new(world, first.wrapping_add(i))) {
@@ -84,7 +84,7 @@ fn send_all(world: &Arc<World>, tx: &Sender<Message>, first: u64, count: u64) ->
     count
 }
 
-/// Receives up to `most` messages, which count up from `first`. How many.
+/// Receives up to `most` messages, with consecutive numbers from `first` on. Returns how many.
 fn receive_all(rx: &Receiver<Message>, first: u64, most: u64) -> u64 {
     for i in 0..most {
         let Ok(message) = rx.recv() else { return i };
@@ -93,7 +93,7 @@ fn receive_all(rx: &Receiver<Message>, first: u64, most: u64) -> u64 {
     most
 }
 
-/// A partner sends, or receives; the receiver may go in the midst of it.
+/// A partner sends or receives; the receiver may be dropped early.
 pub(super) fn pair(world: &Arc<World>, rng: &mut Rng) {
     let (tx, rx) = any_channel(rng);
     let (first, count) = (rng.u64(..), rng.u64(1..=16));
@@ -143,7 +143,7 @@ pub(super) fn select(world: &Arc<World>, rng: &mut Rng) {
     let said = answer;
     let patience = moment(rng);
     loop {
-        // As long as there is an answer to give, one arm sends.
+        // As long as there is an answer to give, one arm sends it.
         let message = if let Some(number) = answer {
             select! {
                 recv(rx) -> message => message.ok(),
@@ -169,7 +169,7 @@ pub(super) fn select(world: &Arc<World>, rng: &mut Rng) {
         assert_eq!(message.receive(), next, "in order");
         next = next.wrapping_add(1);
     }
-    // The sender learns of it, if it still sends, and so does the partner.
+    // A sender that still sends sees this, and so does the partner.
     drop((rx, back, late));
     let sent = sender.join().ok();
     assert!(sent >= Some(next.wrapping_sub(first)), "{sent:?} sent");
@@ -182,7 +182,7 @@ pub(super) fn select(world: &Arc<World>, rng: &mut Rng) {
     }
 }
 
-/// A list of two to four of the channels that all share, to send or to receive, with a deadline.
+/// Selects over two to four of the shared channels, to send or to receive, with a deadline.
 pub(super) fn board(world: &Arc<World>, rng: &mut Rng) {
     let mut list = Select::new();
     let arms: Vec<_> = (0..rng.usize(1..=3))

@@ -11,7 +11,7 @@ use super::world::World;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// It watches until it is dropped.
+/// A thread that watches the counts until this is dropped.
 pub(super) struct Watchdog {
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -36,7 +36,8 @@ fn watch(world: &World, stopped: &mpsc::Receiver<()>) {
         if now != last.0 {
             last = (now, Instant::now());
         } else if last.1.elapsed() > PATIENCE {
-            // Who waits for the goroutines would wait for ever, so nobody else can say so.
+            // Code that waits for the goroutines would wait forever, so only the watchdog can
+            // report this.
             eprintln!(
                 "FAILED: nothing has happened for {PATIENCE:?}: {}\n{:?}",
                 report::state(world, &Process::read()),
@@ -51,7 +52,7 @@ impl Drop for Watchdog {
     fn drop(&mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take() {
-            // It has nothing to say.
+            // The thread returns nothing.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! What all goroutines of the run share.
+//! The state that all goroutines of the run share.
 
 use std::io;
 use std::sync::Arc;
@@ -13,30 +13,30 @@ use super::counts::{Counts, Kind};
 use super::lobby::Lobby;
 use super::message::Message;
 
-/// Both ends of a channel of the board.
+/// Both ends of a shared channel.
 pub(super) type Ends = (Sender<Message>, Receiver<Message>);
 
 #[derive(Debug)]
 pub(super) struct World {
-    /// How many goroutines there are to be.
+    /// Target number of goroutines.
     pub(super) target: usize,
-    /// What nobody does, in this run.
+    /// Operations that are left out in this run.
     pub(super) without: Vec<Kind>,
     pub(super) counts: Counts,
     pub(super) lobby: Lobby,
-    /// Channels on which anybody sends and receives, as long as the run is.
+    /// Channels on which all goroutines send and receive during the whole run.
     pub(super) board: [Ends; 8],
     stop: Sender<()>,
     /// Closed when the run is over.
     pub(super) done: Receiver<()>,
     over: AtomicBool,
-    /// For those who still live.
+    /// Counts the goroutines that are alive.
     pub(super) alive: WaitGroup,
     failures: mpsc::Sender<String>,
 }
 
 impl World {
-    /// The receiver is told what has gone wrong.
+    /// Creates the state; the receiver gets the failures.
     pub(super) fn new(target: usize, without: Vec<Kind>) -> (Arc<World>, mpsc::Receiver<String>) {
         let (stop, done) = bounded(0);
         let (failures, failed) = mpsc::channel();
@@ -48,7 +48,8 @@ impl World {
             board: std::array::from_fn(|i| match i {
                 0..3 => bounded(0),
                 3..7 => bounded(i),
-                // Not without a bound: what lies there would go up and down by chance.
+                // Not unbounded: the number of messages in the channel would vary by chance, and
+                // with it the memory.
                 _ => bounded(64),
             }),
             stop,
@@ -61,11 +62,11 @@ impl World {
     }
 
     pub(super) fn fail(&self, what: String) {
-        // Nobody listens any more: then it has failed already.
+        // If the receiver is gone, the run has failed already.
         let _ = self.failures.send(what);
     }
 
-    /// It is time to end.
+    /// Returns whether it is time to end.
     pub(super) fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
     }
@@ -76,7 +77,7 @@ impl World {
         self.lobby.close();
     }
 
-    /// Starts a goroutine that counts. `None`, and the run fails, if there is no memory for it.
+    /// Starts a counted goroutine. If there is no memory for it, returns `None`, and the run fails.
     pub(super) fn start<T: Send + 'static>(
         self: &Arc<World>,
         builder: Builder,
@@ -86,7 +87,7 @@ impl World {
         self.started(builder.spawn(move || f(&life.0)))
     }
 
-    /// One on the caller's worker.
+    /// Starts a counted goroutine on the caller's worker.
     pub(super) fn start_local<T: 'static>(
         self: &Arc<World>,
         f: impl FnOnce(&Arc<World>) -> T + 'static,
@@ -102,7 +103,7 @@ impl World {
     }
 }
 
-/// From a goroutine's start to its end, however it ends.
+/// Counts a goroutine from its start to its end, however it ends.
 struct Life(Arc<World>);
 
 impl Life {

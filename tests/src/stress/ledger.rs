@@ -1,13 +1,13 @@
-//! The account of one round's messages.
+//! The account of the messages of one round.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-/// What has become of one message: how often, in two bits each.
+/// The fates of a message, with a count of two bits each.
 const RECEIVED: u8 = 1;
 const RETURNED: u8 = 1 << 2;
 const DROPPED: u8 = 1 << 4;
-/// It may vanish, since nobody but its receiver can say whether it was sent.
+/// The message may be lost, because only its receiver can tell whether it was sent.
 const FICKLE: u8 = 1 << 6;
 
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Ledger {
     made: AtomicUsize,
 }
 
-/// A message with a number of its own. Its fate is written down, its drop too.
+/// A message with its own number, whose fate and drop are recorded.
 #[derive(Debug)]
 pub(super) struct Message {
     id: usize,
@@ -31,7 +31,7 @@ impl Ledger {
         })
     }
 
-    /// A new message; `None` when all have been made.
+    /// Creates a message; `None` when all have been created.
     pub(super) fn make(self: &Arc<Ledger>) -> Option<Message> {
         let id = self.made.fetch_add(1, Ordering::Relaxed);
         (id < self.fates.len()).then(|| Message {
@@ -40,8 +40,9 @@ impl Ledger {
         })
     }
 
-    /// Every message that was made has been dropped once, and received or returned exactly once, or
-    /// at most once if they may be lost. The number of messages, and of those that were received.
+    /// Checks that every message that was created has been dropped once, and received or returned
+    /// exactly once, or at most once if it may be lost. Returns the number of messages, and of
+    /// received ones.
     pub(super) fn close(&self, may_be_lost: bool) -> (usize, usize) {
         let made = self.made.load(Ordering::Relaxed).min(self.fates.len());
         let mut received = 0;
@@ -68,17 +69,17 @@ impl Message {
         self.ledger.fates[self.id].fetch_add(fate, Ordering::Relaxed);
     }
 
-    /// It has arrived.
+    /// Records that the message has arrived.
     pub(super) fn receive(self) {
         self.note(RECEIVED);
     }
 
-    /// It is sent by a future that may be dropped.
+    /// Records that a future sends the message, and may be dropped.
     pub(super) fn risk(&self) {
         self.note(FICKLE);
     }
 
-    /// It has come back for good.
+    /// Records that the message has come back for good.
     pub(super) fn give_up(self) {
         self.note(RETURNED);
     }

@@ -1,17 +1,17 @@
-//! Selects on channels that live long: nothing of them stays behind.
+//! Selects on long-lived channels, none of which may leave anything behind.
 
 use std::time::Duration;
 
 use go_runtime::channel::{Receiver, Select, Sender, bounded, never};
 use go_runtime::{go, select};
 
-/// Makes `selects` selects, of each kind in turn, on the same few channels, and sees to it that the
+/// Runs `selects` selects, of each kind in turn, on the same few channels, and checks that the
 /// process has not grown.
 ///
-/// On each channel but one nothing ever happens: their queues are what would fill up.
+/// Nothing ever happens on these channels except one: their queues are what would fill up.
 pub fn long_lived(selects: usize) -> String {
     let channels: Vec<(Sender<usize>, Receiver<usize>)> = (0..4).map(|_| bounded(0)).collect();
-    // The allocator's and the runtime's own pools are full after some.
+    // Fills the pools of the allocator and the runtime first.
     go!(clone(channels) { many(&channels, selects / 10) })
         .join()
         .unwrap();
@@ -53,7 +53,7 @@ fn many(channels: &[(Sender<usize>, Receiver<usize>)], selects: usize) {
                 (operation.index() == index).then(|| operation.recv(&rx).unwrap())
             }
             2 => {
-                // One that runs out of time, or of patience, before the one that is served.
+                // Selects that time out, or are ready at once, come before the one that is served.
                 let nothing = select! {
                     recv(idle) -> _ => false,
                     send(full, 0) -> _ => false,
@@ -82,7 +82,7 @@ fn many(channels: &[(Sender<usize>, Receiver<usize>)], selects: usize) {
     partner.join().unwrap();
 }
 
-/// Bytes of memory that the process has.
+/// Returns the number of bytes of memory that the process has.
 #[cfg(target_os = "linux")]
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -91,7 +91,7 @@ fn resident() -> usize {
     kilobytes.unwrap().parse::<usize>().unwrap() << 10
 }
 
-/// Not known here.
+/// Not known on this system.
 #[cfg(not(target_os = "linux"))]
 fn resident() -> usize {
     0

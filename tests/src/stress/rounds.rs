@@ -1,4 +1,4 @@
-//! Rounds of messages on channels that senders feed.
+//! Rounds of messages on channels with several senders and receivers.
 
 use std::sync::Arc;
 use std::thread;
@@ -21,19 +21,19 @@ pub enum Flavour {
 /// How a round ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
-    /// The senders have sent everything and go.
+    /// The senders have sent everything, and are dropped.
     Drained,
-    /// Somebody closes the channel in the midst of it.
+    /// A thread closes the channel in the middle of the round.
     Closed,
-    /// The receivers go in the midst of it.
+    /// The receivers are dropped in the middle of the round.
     Abandoned,
 }
 
-/// How many senders, and how many receivers, there are in a round.
+/// Number of senders, and number of receivers, in a round.
 const SIDE: usize = 4;
 
-/// Sends at least `messages` in rounds of up to `round`, and checks the account of each. Returns
-/// what happened, for people.
+/// Sends at least `messages` in rounds of up to `round` messages, and checks the account of each
+/// round. Returns a summary for people.
 pub fn run(flavour: Flavour, messages: usize, round: usize) -> String {
     let (mut made, mut received, mut rounds) = (0, 0, 0);
     while made < messages {
@@ -82,14 +82,14 @@ fn one_round(flavour: Flavour, end: End, messages: usize) -> (usize, usize) {
         join(hands);
     } else {
         join(hands);
-        // What dropped futures gave back when everybody had gone.
+        // Messages that dropped futures gave back after all receivers had ended.
         rx.try_iter().for_each(Message::receive);
     }
-    // Who abandons a channel leaves what is in it.
+    // Abandoned channels keep their messages, so these may be lost.
     ledger.close(end == End::Abandoned)
 }
 
-/// The receivers change hands now and then: one clone goes, another comes.
+/// Replaces the receivers now and then: one clone is dropped, another is created.
 fn receive_in_turns(
     way: Way,
     mut rx: Receiver<Message>,
@@ -113,14 +113,15 @@ fn receive_in_turns(
 }
 
 fn close_later(tx: &Sender<Message>, after: usize) {
-    // Progress is what others make; their speed decides when it is closed.
+    // The progress of the other callers decides when the channel is closed.
     for _ in 0..after / 8 {
         yield_now();
     }
     tx.close();
 }
 
-/// A thread or a goroutine. `block_on` of the futures crate blocks its thread, so it gets one.
+/// Starts a thread or a goroutine. `block_on` of the futures crate blocks its thread, so it gets a
+/// thread.
 fn start(index: usize, way: Way, run: impl FnOnce() + Send + 'static) -> Hand {
     if index == 0 || matches!(way, Way::Future) {
         Hand::Thread(thread::spawn(run))

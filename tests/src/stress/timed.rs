@@ -1,4 +1,4 @@
-//! The timed channels: several receivers ask for each message, and one gets it.
+//! The timed channels: several receivers wait for each message, and exactly one gets it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use go_runtime::channel::{self, Receiver, Select};
 use go_runtime::{go, select, yield_now};
 
-/// Who asks for each message, each in a manner of its own.
+/// Number of receivers, each of which asks in its own way.
 const RECEIVERS: usize = 4;
 const BATCH: usize = 10_000;
 
-/// The message, if it is there for this receiver.
+/// Returns the message, if this receiver gets it.
 fn ask(way: usize, rx: &Receiver<Instant>) -> Option<Instant> {
     match way {
         0 => rx.try_recv().ok(),
@@ -28,7 +28,7 @@ fn ask(way: usize, rx: &Receiver<Instant>) -> Option<Instant> {
     }
 }
 
-/// `at` channels that are due: of all receivers one gets the message.
+/// Tests `at` channels that are due: exactly one receiver gets the message.
 pub fn at(messages: usize) -> String {
     let mut rest = messages;
     while rest > 0 {
@@ -53,7 +53,7 @@ pub fn at(messages: usize) -> String {
     format!("at: {messages} messages, each received once by one of {RECEIVERS}")
 }
 
-/// A `tick` channel whose ticks are always due: no two receivers get the same.
+/// Tests a `tick` channel whose ticks are always due: no two receivers get the same tick.
 pub fn tick(messages: usize) -> String {
     let mut rest = messages;
     let ticker = channel::tick(Duration::from_nanos(1));

@@ -1,4 +1,4 @@
-//! Those who send and receive, each in a manner of its own.
+//! Senders and receivers, each of which uses a random operation for each message.
 
 use std::future::Future;
 use std::pin::pin;
@@ -13,12 +13,12 @@ use go_runtime::{select, yield_now};
 
 use super::ledger::{Ledger, Message};
 
-/// Short, so that it comes in the midst of things about as often as not.
+/// Returns a short timeout, which ends about as often before an operation as after it.
 fn moment() -> Duration {
     Duration::from_micros(fastrand::u64(0..30))
 }
 
-/// What a sender does with its next message.
+/// How a sender sends its next message.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Way {
     Plain,
@@ -44,8 +44,8 @@ pub(super) const WAYS: [Way; 9] = [
     Way::DroppedFuture,
 ];
 
-/// Sends until all messages of the round are made, or the channel is closed. `idle` is a channel on
-/// which nothing ever happens.
+/// Sends until all messages of the round have been created, or the channel is closed. Nothing ever
+/// happens on the channel `idle`.
 pub(super) fn send(
     way: Way,
     tx: &Sender<Message>,
@@ -59,7 +59,7 @@ pub(super) fn send(
     }
 }
 
-/// `false`: the channel is closed.
+/// Sends one message. Returns `false` if the channel is closed.
 fn send_one(
     way: Way,
     tx: &Sender<Message>,
@@ -67,7 +67,7 @@ fn send_one(
     mut message: Message,
 ) -> bool {
     for attempt in 0.. {
-        // `Ok(message)`: not yet.
+        // `Err(Ok(message))` means that the message has not been sent yet.
         let result = match patient(way, attempt) {
             Way::Plain => tx.send(message).map_err(|error| Err(error.0)),
             Way::Try => tx.try_send(message).map_err(|error| match error {
@@ -88,7 +88,7 @@ fn send_one(
                 let mut message = Some(message);
                 let sent = select! {
                     recv(idle.1) -> _ => unreachable!("nothing ever happens there"),
-                    // The value is made when the arm has been chosen.
+                    // The value is created after the arm has been chosen.
                     send(tx, message.take().unwrap()) -> sent => sent.map_err(|error| Err(error.0)),
                     default(moment()) => Ok(()),
                 };
@@ -139,7 +139,7 @@ fn send_one(
     unreachable!("there are always more attempts")
 }
 
-/// On a rendezvous two who never wait would never meet.
+/// On a rendezvous channel, a sender and a receiver that never wait would never meet.
 fn patient(way: Way, attempt: usize) -> Way {
     match way {
         Way::Try if attempt > 1_000 => Way::Plain,
@@ -147,7 +147,8 @@ fn patient(way: Way, attempt: usize) -> Way {
     }
 }
 
-/// Receives until the channel is closed and empty, or `most` messages. The number of messages.
+/// Receives until the channel is closed and empty, or `most` messages have arrived. Returns the
+/// number of messages.
 pub(super) fn receive(
     way: Way,
     rx: &Receiver<Message>,
@@ -163,7 +164,7 @@ pub(super) fn receive(
     most
 }
 
-/// `None`: closed and empty.
+/// Receives one message. Returns `None` if the channel is closed and empty.
 fn receive_one(
     way: Way,
     rx: &Receiver<Message>,

@@ -1,4 +1,4 @@
-//! What stands for `#[test]` in tests that get a process of their own.
+//! Attributes in place of `#[test]`, for tests that run in their own processes.
 
 use proc_macro::TokenStream;
 use quote::{format_ident, quote};
@@ -7,10 +7,10 @@ use syn::{Attribute, ItemFn, LitInt, LitStr, Token, parse_macro_input};
 
 /// The numbers of workers that the tests in goroutines run with.
 const GOMAXPROCS: [usize; 3] = [1, 2, 8];
-/// The number of workers with which they run only on request, to save time.
+/// The number of workers of the tests that run only on request, to save time.
 const ON_REQUEST: usize = 2;
 
-/// A test that runs on a thread, in a process of its own.
+/// Makes a test that runs on a thread, in its own process.
 #[proc_macro_attribute]
 pub fn in_process(_: TokenStream, item: TokenStream) -> TokenStream {
     let ItemFn {
@@ -34,10 +34,11 @@ pub fn in_process(_: TokenStream, item: TokenStream) -> TokenStream {
     .into()
 }
 
-/// Three tests, `..._gomaxprocs_1`, `2` and `8`, each of which runs in a goroutine, in a process
-/// of its own. Those with two workers, which hold what the others hold, run if they are asked for:
-/// `cargo test -p conformance gomaxprocs_2 -- --include-ignored`. An attribute
-/// `#[left_out(workers, "why")]` has those tests ignored that have so many workers or fewer.
+/// Makes three tests, `..._gomaxprocs_1`, `2` and `8`, each of which runs in a goroutine, in its
+/// own process. The tests with two workers, which hold what the others hold, run only on request:
+/// `cargo test -p conformance gomaxprocs_2 --
+/// --include-ignored`. An attribute `#[left_out(workers, "why")]` ignores the tests with this many
+/// workers or fewer.
 #[proc_macro_attribute]
 pub fn in_goroutine(_: TokenStream, item: TokenStream) -> TokenStream {
     let ItemFn {
@@ -85,7 +86,7 @@ pub fn in_goroutine(_: TokenStream, item: TokenStream) -> TokenStream {
     .into()
 }
 
-/// One that has to panic fails each time.
+/// Returns the number of attempts: a test that has to panic would fail each time, so it has one.
 fn attempts(attrs: &[Attribute]) -> usize {
     let panics = attrs
         .iter()
@@ -93,7 +94,7 @@ fn attempts(attrs: &[Attribute]) -> usize {
     if panics { 1 } else { 2 }
 }
 
-/// What is said in `#[left_out(...)]`.
+/// The arguments of `#[left_out(...)]`.
 struct LeftOut {
     workers: usize,
     why: LitStr,

@@ -1,9 +1,9 @@
 //! Memory that goes from stack to stack (Go's `TestChanSendBarrier` and
 //! `TestChanSendSelectBarrier`).
 //!
-//! Go makes sure that its collector sees a pointer that a sender writes straight onto the stack of
-//! a receiver. We have no collector, so what has to hold is that such a pointer arrives whole, and
-//! that what it owns is dropped once.
+//! Go checks that its garbage collector sees a pointer that a sender writes directly to the stack
+//! of a receiver. Rust has no collector, so these tests check that such a pointer arrives intact,
+//! and that the memory that it owns is freed once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ crate::for_all_callers!(
 const OUTER: usize = 10;
 const INNER: usize = 200;
 
-/// Some memory, and an account of those that live.
+/// A block of memory, and a count of the parcels that exist.
 struct Parcel {
     number: usize,
     filling: Vec<usize>,
@@ -55,8 +55,8 @@ impl Drop for Parcel {
 type Sending = fn(&Sender<Box<Parcel>>, Box<Parcel>);
 type Receiving = fn(&Receiver<Box<Parcel>>) -> Box<Parcel>;
 
-/// Parcels go there and back, over rendezvous, between callers that deepen their stacks and fill
-/// memory in between.
+/// Sends parcels back and forth over rendezvous channels, between callers that deepen their stacks
+/// and allocate memory in between.
 fn exchange<C: Caller>(send: Sending, receive: Receiving) {
     let alive = Arc::new(AtomicUsize::new(0));
     let pairs: Vec<_> = (0..OUTER)
@@ -87,7 +87,7 @@ fn exchange<C: Caller>(send: Sending, receive: Receiving) {
     assert_eq!(alive.load(Ordering::Relaxed), 0);
 }
 
-/// Calls `f` from further down on the stack.
+/// Calls `f` from a deeper frame of the stack.
 #[inline(never)]
 fn deeper<T>(levels: usize, f: impl FnOnce() -> T) -> T {
     fn descend(levels: usize, f: &mut dyn FnMut()) {
@@ -164,7 +164,7 @@ fn what_is_not_received_is_dropped<C: Caller>() {
                 })
             })
             .collect();
-        // Three arrive, some may be in the buffer, some come back to who has sent them.
+        // Three parcels arrive, some may stay in the buffer, and some come back to their senders.
         for _ in 0..3 {
             let parcel = rx.recv().expect("it is open");
             parcel.check(parcel.number);

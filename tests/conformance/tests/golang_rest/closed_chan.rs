@@ -38,10 +38,10 @@ const CLOSERS: [fn(Sender<usize>); 3] = [
 
 type Receiving = fn(&Receiver<usize>) -> Option<usize>;
 
-/// The message that comes back, if it does.
+/// Sends a message, and returns it if the send gives it back.
 type Sending = fn(&Sender<usize>, usize) -> Option<usize>;
 
-/// The ways to receive, of which none waits on a closed channel.
+/// The ways to receive; none of them waits on a closed channel.
 const RECEIVE: [Receiving; 7] = [
     |rx| rx.recv().ok(),
     |rx| match rx.try_recv() {
@@ -92,8 +92,8 @@ const SEND: [Sending; 6] = [
     },
 ];
 
-/// Go: what was sent before the channel was closed, then zero values and `ok == false`, as often as
-/// one asks.
+/// Go: receives return the messages that were sent before the close, and then zero values and
+/// `ok == false`, each time.
 fn receiving_gives_what_is_left_then_an_error<C: Caller>() {
     for capacity in CAPACITIES {
         for close in CLOSERS {
@@ -110,14 +110,14 @@ fn receiving_gives_what_is_left_then_an_error<C: Caller>() {
     }
 }
 
-/// Go: a panic.
+/// Go: a send on a closed channel panics.
 fn sending_gives_the_message_back<C: Caller>() {
     for capacity in CAPACITIES {
         for send in SEND {
             let (tx, rx) = make(capacity);
             let other = tx.clone();
             tx.close();
-            // Every sender's channel is closed, and that again and again.
+            // The channel is closed for every sender, and stays closed.
             for (message, tx) in [&tx, &other, &tx.clone()].into_iter().enumerate() {
                 assert_eq!(send(tx, message), Some(message));
             }
@@ -130,7 +130,8 @@ fn sending_gives_the_message_back<C: Caller>() {
     }
 }
 
-/// Go: a panic; and so is to close nil, which nobody can here, as `never()` has no sender.
+/// Go: closing again panics, and so does closing nil. (The receiver `never()` has no sender that
+/// could be closed.)
 fn closing_again_does_nothing<C: Caller>() {
     for capacity in CAPACITIES {
         let left = capacity.unwrap_or(5);
@@ -148,7 +149,7 @@ fn closing_again_does_nothing<C: Caller>() {
 fn closing_wakes_who_receives<C: Caller>() {
     for capacity in CAPACITIES {
         for close in CLOSERS {
-            // `try_recv`, and `select!` with a default, do not wait.
+            // The ways that wait. (`try_recv`, and `select!` with a default, do not.)
             for receive in [RECEIVE[0], RECEIVE[2], RECEIVE[3], RECEIVE[4], RECEIVE[6]] {
                 let (tx, rx) = make(capacity);
                 let waiting: Vec<_> = (0..3)
@@ -164,12 +165,12 @@ fn closing_wakes_who_receives<C: Caller>() {
     }
 }
 
-/// Go: they panic.
+/// Go: the blocked senders panic.
 fn closing_wakes_who_sends<C: Caller>() {
     let closers: [fn(Sender<usize>, Receiver<usize>); 2] = [
         |tx, rx| {
             tx.close();
-            // What was there before is left, and nothing of those who waited.
+            // The earlier messages are left, and none of the blocked senders'.
             assert_eq!(
                 rx.iter().collect::<Vec<_>>(),
                 vec![0; rx.capacity().unwrap_or(0)]
@@ -198,7 +199,7 @@ fn closing_wakes_who_sends<C: Caller>() {
     }
 }
 
-/// It is one choice among those that are ready, so both arms are taken before long.
+/// A closed channel is one choice among the ready arms, so both arms are taken before long.
 fn an_arm_on_a_closed_channel_is_ready<C: Caller>() {
     let (tx, closed) = make(Some(0));
     tx.close();

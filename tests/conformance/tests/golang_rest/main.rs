@@ -1,18 +1,19 @@
-//! The four programs of Go's own tests that crossbeam-channel's `golang.rs` leaves to be done,
-//! written anew from what Go promises.
+//! The four programs of Go's tests that crossbeam-channel's `golang.rs` has not ported, written
+//! anew from what Go promises.
 //!
-//! Each runs on threads, and in goroutines with GOMAXPROCS 1 and 8, and 2 on request. Where our
-//! channels differ from Go's, the behavior of ours is asserted: what is nil in Go is
-//! [`never()`](go_runtime::channel::never) here, and what panics in Go is an error or does nothing.
+//! Each runs on threads, and in goroutines with GOMAXPROCS 1 and 8, and 2 on request. Where this
+//! crate's channels differ from Go's, the tests assert this crate's behavior: Go's nil channel is
+//! [`never()`](go_runtime::channel::never) here, and an operation that panics in Go returns an
+//! error or does nothing.
 
 mod chan_barrier;
 mod closed_chan;
 mod race_chan;
 mod select3;
 
-/// Who calls: what a test starts its helpers with.
+/// The kind of caller, which determines how a test starts its helpers.
 trait Caller {
-    /// Starts `f`; what is returned waits for its result.
+    /// Starts `f`, and returns a function that waits for its result.
     fn start<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> impl FnOnce() -> T;
 }
 
@@ -33,7 +34,7 @@ impl Caller for Goroutine {
     }
 }
 
-/// The four tests for each function, which is generic in its caller.
+/// Defines the four tests for each function, which is generic in its caller.
 macro_rules! for_all_callers {
     ($($test:ident),* $(,)?) => {
         mod on_threads {

@@ -1,9 +1,9 @@
-//! What a channel puts in order (Go's `runtime/race/testdata/chan_test.go`, and *The Go Memory
-//! Model*).
+//! The order that a channel establishes (Go's `runtime/race/testdata/chan_test.go`, and *The Go
+//! Memory Model*).
 //!
-//! Go runs these under its detector of data races. Here all that passes besides the channels are
-//! relaxed loads and stores, which order nothing: whoever reads finds what was written before only
-//! if the channel says so.
+//! Go runs these tests under its race detector. Here the only accesses besides the channels are
+//! relaxed loads and stores, which order nothing: a reader sees an earlier write only if the
+//! channel orders the two.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -25,14 +25,14 @@ crate::for_all_callers!(
 
 const ROUNDS: usize = 500;
 
-/// A variable without any order of its own.
+/// A variable that establishes no order itself.
 type Variable = Arc<AtomicUsize>;
 
 fn make(capacity: Option<usize>) -> (Sender<()>, Receiver<()>) {
     capacity.map_or_else(unbounded, bounded)
 }
 
-/// One side writes and then does `first`; the other does `second` and then reads.
+/// One side writes and then calls `first`; the other side calls `second` and then reads.
 fn in_order<C: Caller>(
     first: impl FnOnce() + Send + 'static,
     second: impl FnOnce() + Send + 'static,
@@ -60,7 +60,7 @@ fn a_send_comes_before_its_receive<C: Caller>() {
     }
 }
 
-/// Without a buffer, that is.
+/// A receive comes before the end of its send, on a channel without a buffer.
 fn a_receive_comes_before_the_end_of_its_send<C: Caller>() {
     for round in 0..ROUNDS {
         let (tx, rx) = make(Some(0));
@@ -70,7 +70,7 @@ fn a_receive_comes_before_the_end_of_its_send<C: Caller>() {
     }
 }
 
-/// Receive k before the end of send k + capacity.
+/// Receive k comes before the end of send k + capacity.
 fn a_receive_comes_before_the_send_that_it_makes_room_for<C: Caller>() {
     for capacity in [1, 3] {
         for round in 0..ROUNDS {
@@ -105,7 +105,7 @@ fn closing_comes_before_who_sees_it<C: Caller>() {
             }
         }
     }
-    // Ours, as Go has no ends: a sender sees that the receivers are gone.
+    // Not a test of Go, whose channels have no ends: a sender sees that the receivers are gone.
     for round in 0..ROUNDS {
         let (tx, rx) = make(Some(0));
         in_order::<C>(
@@ -116,7 +116,7 @@ fn closing_comes_before_who_sees_it<C: Caller>() {
     }
 }
 
-/// On whichever of two channels they meet.
+/// The order holds on either of the two channels on which the two selects may meet.
 fn the_end_of_a_select_comes_after_its_partner<C: Caller>() {
     for round in 0..ROUNDS {
         let (tx, rx) = make(Some(0));
@@ -146,10 +146,11 @@ fn the_end_of_a_select_comes_after_its_partner<C: Caller>() {
     }
 }
 
-/// A load and a store in turn, by several: none is lost if only one at a time is there.
+/// Several callers load and then store; no update is lost if only one of them is in there at a
+/// time.
 fn a_channel_is_a_lock<C: Caller>() {
     const CALLERS: usize = 4;
-    // The place in the buffer is the lock: held from the send to the receive, or the other way
+    // The slot of the buffer is the lock: it is held from the send to the receive, or the other way
     // round.
     for full_is_open in [false, true] {
         let (tx, rx) = make(Some(1));
@@ -180,7 +181,7 @@ fn a_channel_is_a_lock<C: Caller>() {
     }
 }
 
-/// A buffer of three lets no more than three in.
+/// A buffer of three admits no more than three callers.
 fn a_full_channel_counts<C: Caller>() {
     const LIMIT: usize = 3;
     let (enter, leave) = make(Some(LIMIT));

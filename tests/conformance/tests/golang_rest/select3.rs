@@ -1,8 +1,8 @@
 //! Which operations wait on which channels (Go's `test/chan/select3.go`).
 //!
-//! An operation that would wait is told by its forms that do not: `try_`, a time that is over,
-//! `select!` with `default`, and a dynamic `Select`. The forms that wait are then seen to go on
-//! when, and only after, somebody does the other half.
+//! Operations that would wait are recognized by their forms that do not wait: `try_`, a timeout
+//! that has passed, `select!` with `default`, and a dynamic `Select`. The tests then check that the
+//! waiting forms continue when, and only after, another caller does the other half.
 
 use std::time::{Duration, Instant};
 
@@ -23,12 +23,12 @@ crate::for_all_callers!(
     waiting_for_nothing,
 );
 
-/// What comes of an operation.
+/// The outcome of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// It would wait.
     Waits,
-    /// It receives this, or sends what it has been given.
+    /// It receives this message, or sends the one that it was given.
     Goes(i32),
     /// The channel is closed.
     Closed,
@@ -39,7 +39,7 @@ fn received(result: Result<i32, RecvError>) -> Outcome {
     result.map_or(Closed, Goes)
 }
 
-/// Of a send: what comes back of a message that is not sent is that message.
+/// Returns the outcome of a send. A message that is not sent has to come back.
 fn sent(result: Result<(), SendError<i32>>) -> Outcome {
     match result {
         Ok(()) => Goes(MESSAGE),
@@ -50,7 +50,7 @@ fn sent(result: Result<(), SendError<i32>>) -> Outcome {
 
 const MESSAGE: i32 = 7;
 
-/// Does one receive on each of as many equal channels as there are ways to do it.
+/// Receives once from each of several equal channels, in every possible way.
 fn check_receiving(what: &str, make: impl Fn() -> Receiver<i32>, expected: Outcome) {
     let rx = make();
     let outcome = match rx.try_recv() {
@@ -110,7 +110,8 @@ fn check_receiving(what: &str, make: impl Fn() -> Receiver<i32>, expected: Outco
     }
 }
 
-/// As above, for sends. What `make` returns besides the sender keeps the channel as it is.
+/// Sends once to each of several equal channels, in every possible way. The second value that
+/// `make` returns keeps the channel in its state.
 fn check_sending<K>(what: &str, make: impl Fn() -> (Sender<i32>, K), expected: Outcome) {
     let (tx, _keep) = make();
     let outcome = match tx.try_send(MESSAGE) {
@@ -169,7 +170,7 @@ fn check_sending<K>(what: &str, make: impl Fn() -> (Sender<i32>, K), expected: O
     }
 }
 
-/// A receiver whose sender is never dropped.
+/// Returns a channel with these messages, whose sender is never dropped.
 fn open(capacity: Option<usize>, messages: &[i32]) -> (Sender<i32>, Receiver<i32>) {
     let (tx, rx) = capacity.map_or_else(unbounded, bounded);
     for message in messages {
@@ -213,14 +214,13 @@ fn receiving<C: Caller>() {
 }
 
 fn sending<C: Caller>() {
-    // There is no sender like `never()`; one that nobody receives from takes the part of Go's nil
-    // channel.
+    // A rendezvous channel from which nothing is received stands for Go's nil channel.
     check_sending("rendezvous", || open(Some(0), &[]), Waits);
     check_sending("empty", || open(Some(2), &[]), Goes(MESSAGE));
     check_sending("half full", || open(Some(2), &[1]), Goes(MESSAGE));
     check_sending("full", || open(Some(2), &[1, 2]), Waits);
     check_sending("unbounded", || open(None, &[1, 2]), Goes(MESSAGE));
-    // In Go these panic.
+    // In Go these sends panic.
     for capacity in [Some(0), Some(2), None] {
         let closed = || {
             let (tx, rx) = open(capacity, &[]);
@@ -228,7 +228,7 @@ fn sending<C: Caller>() {
             (tx, rx)
         };
         check_sending("closed", closed, Closed);
-        // Go has no ends, so nothing like this.
+        // Go's channels have no ends, so Go has no such case.
         check_sending("without receivers", || (open(capacity, &[]).0, ()), Closed);
     }
     let full_and_closed = || {
@@ -239,7 +239,7 @@ fn sending<C: Caller>() {
     check_sending("full and closed", full_and_closed, Closed);
 }
 
-/// A receive that waits gets what is sent after it has begun, in each of its forms.
+/// A waiting receive gets a message that is sent after it has begun, in each of its forms.
 fn receiving_in_turn<C: Caller>() {
     let forms: [fn(&Receiver<i32>) -> Outcome; 4] = [
         |rx| received(rx.recv()),
@@ -275,7 +275,7 @@ fn receiving_in_turn<C: Caller>() {
     }
 }
 
-/// A send that waits ends when its message, or the one that is in its way, is taken.
+/// A waiting send ends when its message, or the message before it, is received.
 fn sending_in_turn<C: Caller>() {
     let forms: [fn(&Sender<i32>) -> Outcome; 4] = [
         |tx| sent(tx.send(MESSAGE)),
@@ -295,7 +295,7 @@ fn sending_in_turn<C: Caller>() {
             let (tx, rx) = open(Some(capacity), messages);
             let other = tx.clone();
             let waits = C::start(move || form(&other));
-            // Its message comes last, whether the send has waited by now or not.
+            // Its message comes last, whether or not the send has begun to wait.
             for message in messages.iter().copied().chain([MESSAGE]) {
                 assert_eq!(rx.recv(), Ok(message));
             }
@@ -309,7 +309,7 @@ fn sending_in_turn<C: Caller>() {
     }
 }
 
-/// An arm that would wait is passed over for one that goes.
+/// A select passes over an arm that would wait for one that is ready.
 fn selecting_from_several<C: Caller>() {
     let nil = never::<i32>();
     let (_tx, empty) = open(Some(1), &[]);
@@ -350,8 +350,8 @@ fn selecting_from_several<C: Caller>() {
     assert_eq!((message, other()), (Goes(MESSAGE), Goes(MESSAGE)));
 }
 
-/// What can never go on leaves the others alone. (Go's `select {}`, and operations on nil alone,
-/// end only with the program.)
+/// An operation that can never continue does not disturb other goroutines. (Go's `select {}`, and
+/// operations only on nil channels, end only with the program.)
 fn waiting_for_nothing<C: Caller>() {
     let (tx, rx) = bounded::<i32>(0);
     let forms: [fn(); 3] = [
@@ -366,7 +366,7 @@ fn waiting_for_nothing<C: Caller>() {
     ];
     for form in forms {
         let tx = tx.clone();
-        // Waits for ever, and with it its sender.
+        // This goroutine waits forever, and keeps its sender.
         drop(C::start(move || {
             form();
             let _ = tx.send(0);
