@@ -1,5 +1,5 @@
-//! The done channel: nobody ends a goroutine from outside, so each is told to end by closing a
-//! channel that carries nothing.
+//! The done channel: a goroutine cannot be ended from outside, so goroutines are told to end by
+//! closing a channel that never carries a message.
 //!
 //! ```sh
 //! cargo run --release --example done_channel
@@ -38,7 +38,7 @@ fn until_told_to_stop() {
     }
 }
 
-/// One drop tells everybody, however many wait.
+/// One drop tells all goroutines, however many wait.
 fn many_at_once() {
     let (stop, done) = channel::bounded::<()>(0);
     let waiting: Vec<_> = (0..10_000)
@@ -59,13 +59,13 @@ enum Failure {
     Cancelled,
 }
 
-/// Asks a mirror, unless the answer is not wanted any more.
+/// Asks a mirror, until the answer is no longer wanted.
 fn fetch(mirror: usize, done: &Receiver<()>) -> Result<usize, Failure> {
     let answer = match mirror {
         3 => Err(Failure::Refused),
         _ => Ok(mirror),
     };
-    // Here the network would take its time: far too long, but for the mirror that refuses.
+    // Here the network would take time: far too long, except for the mirror that refuses.
     let latency = Duration::from_secs(if answer.is_ok() { 3600 } else { 0 });
     select! {
         recv(done) -> _ => Err(Failure::Cancelled),
@@ -73,7 +73,7 @@ fn fetch(mirror: usize, done: &Receiver<()>) -> Result<usize, Failure> {
     }
 }
 
-/// The first one that fails stops the others: what they would find is of no use any more.
+/// The first failure stops the other goroutines, because their results are no longer of use.
 fn first_error_cancels_all() {
     const MIRRORS: usize = 8;
     let (stop, done) = channel::bounded::<()>(0);

@@ -15,7 +15,7 @@ golang! {
         text.parse().ok()
     }
 
-    /// The goroutines' results in the order in which they were started.
+    /// Prints the goroutines' results in the order in which they were started.
     fn report<T: std::fmt::Debug>(what: &str, result: std::thread::Result<T>) {
         match result {
             Ok(value) => println!("{what}: {value:?}"),
@@ -34,7 +34,7 @@ golang! {
         >;
         println!("a block sends: {:?}", rx.iter().collect::<Vec<i32>>());
 
-        // A call: 3 + 4 is computed here and now, the square in the goroutine.
+        // A call: 3 + 4 is computed at once, the square in the goroutine.
         let call = go!<square(3 + 4)>;
         report("a call", call.join());
 

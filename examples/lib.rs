@@ -1,5 +1,6 @@
-//! What examples share: the files below a folder, what a word is, and how the words of a file are
-//! counted, for `wordcount` (with goroutines and without) and `bounded_pipeline`.
+//! Code that several examples share: listing the files below a folder, splitting text into words,
+//! and counting the words of a file; for `wordcount` (with goroutines and without) and
+//! `bounded_pipeline`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,14 +9,14 @@ use std::io::{self, BufRead, BufReader};
 use std::iter;
 use std::path::{Path, PathBuf};
 
-/// A NUL byte among so many bytes at the start says that a file is no text.
+/// A file with a NUL byte among this many bytes at its start is not text.
 const HEAD: usize = 1024;
 
 /// Lists the regular files below `root`, or `root` itself if it is one. A symbolic link is followed
-/// only as the `root`, which the user named.
+/// only if it is the `root`, which the user named.
 ///
-/// A folder that cannot be listed is an error that names it and the reason; the files of the other
-/// folders still come.
+/// A folder that cannot be listed yields an error that names it and the reason; the files of the
+/// other folders still follow.
 pub fn files(root: &Path) -> impl Iterator<Item = Result<PathBuf, String>> + use<> {
     let failed = |path: &Path, error: io::Error| Err(format!("{}: {error}", path.display()));
     let (first, mut folders) = match fs::metadata(root) {
@@ -50,7 +51,7 @@ pub fn files(root: &Path) -> impl Iterator<Item = Result<PathBuf, String>> + use
     first.into_iter().chain(below)
 }
 
-/// The words of a text: its longest runs of letters and digits.
+/// Returns the words of a text: its longest runs of letters and digits.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
@@ -59,33 +60,33 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
 /// The sizes of one file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
-    /// Its bytes.
+    /// Number of bytes.
     pub bytes: u64,
-    /// Its words.
+    /// Number of words.
     pub words: u64,
 }
 
-/// What was counted so far.
+/// The result of counting so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// How many text files there were.
+    /// Number of text files.
     pub files: u64,
-    /// How many files were no text.
+    /// Number of files that are not text.
     pub skipped: u64,
-    /// How many files and directories could not be read, or not to their end. Whoever hears of the
-    /// error counts it.
+    /// Number of files and directories that could not be read completely. The code that receives
+    /// the error counts it.
     pub unreadable: u64,
-    /// The size of all text files together.
+    /// Total size of the text files.
     pub size: Size,
-    /// How often each word occurred, in lower case.
+    /// Number of occurrences of each word, in lower case.
     pub counts: HashMap<String, u64>,
 }
 
 impl Tally {
-    /// Counts a file; `None` if it is no text.
+    /// Counts a file. Returns `None` if it is not text.
     ///
     /// # Errors
-    /// What went wrong with which file. Its lines before that are in the counts.
+    /// Which file could not be read, and why. The lines before the failure are in the counts.
     pub fn add_file(&mut self, path: &Path) -> Result<Option<Size>, String> {
         let size = self
             .add_lines(path)
@@ -105,7 +106,7 @@ impl Tally {
         }
         let mut size = Size::default();
         let mut line = Vec::new();
-        // No word goes on after the end of a line, and no UTF-8 sequence does.
+        // Neither a word nor a UTF-8 sequence continues after the end of a line.
         while reader.read_until(b'\n', &mut line)? > 0 {
             let words = self.add_text(&String::from_utf8_lossy(&line));
             let bytes = line.len() as u64;
@@ -135,7 +136,7 @@ impl Tally {
         number
     }
 
-    /// Adds what somebody else has counted.
+    /// Adds the counts of another tally.
     pub fn merge(&mut self, other: Tally) {
         self.files += other.files;
         self.skipped += other.skipped;
@@ -151,7 +152,7 @@ impl Tally {
         }
     }
 
-    /// The `n` most frequent words; those that are equally frequent in the order of the alphabet.
+    /// Returns the `n` most frequent words; equally frequent ones in alphabetical order.
     pub fn top(&self, n: usize) -> Vec<(&str, u64)> {
         let mut all: Vec<_> = self.counts.iter().map(|(word, n)| (&**word, *n)).collect();
         all.sort_unstable_by_key(|&(word, count)| (std::cmp::Reverse(count), word));
@@ -160,7 +161,7 @@ impl Tally {
     }
 }
 
-/// The totals, as one line for people and programs.
+/// Prints the totals, as one line for people and programs.
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tally {

@@ -1,5 +1,5 @@
 //! A pipeline with bounded stages: generate, square in several goroutines, merge, print. First it
-//! runs to its end, then it is cancelled in the middle.
+//! runs to its end, then it is canceled in the middle.
 //!
 //! ```sh
 //! cargo run --release --example pipeline
@@ -11,7 +11,7 @@
 use go_runtime::channel::{self, Receiver};
 use go_runtime::{go, gomaxprocs, select};
 
-/// Sends the numbers until there are no more.
+/// Sends the numbers, to the last one.
 fn generate(
     done: Receiver<()>,
     numbers: impl Iterator<Item = u64> + Send + 'static,
@@ -28,7 +28,7 @@ fn generate(
     rx
 }
 
-/// Squares what comes.
+/// Squares the numbers that it receives.
 fn square(done: Receiver<()>, numbers: Receiver<u64>) -> Receiver<u64> {
     let (tx, rx) = channel::bounded(4);
     go! {
@@ -42,7 +42,7 @@ fn square(done: Receiver<()>, numbers: Receiver<u64>) -> Receiver<u64> {
     rx
 }
 
-/// Brings several channels together: a goroutine for each passes its messages on.
+/// Merges several channels: a goroutine for each of them forwards its messages.
 fn merge(done: Receiver<()>, inputs: Vec<Receiver<u64>>) -> Receiver<u64> {
     let (tx, rx) = channel::bounded(4);
     for input in inputs {
@@ -58,7 +58,7 @@ fn merge(done: Receiver<()>, inputs: Vec<Receiver<u64>>) -> Receiver<u64> {
     rx
 }
 
-/// The whole pipeline, with a goroutine for each worker in the middle.
+/// Builds the whole pipeline, with a goroutine for each worker in the middle.
 fn squares(
     done: &Receiver<()>,
     numbers: impl Iterator<Item = u64> + Send + 'static,
@@ -76,12 +76,12 @@ fn main() {
     let sum: u64 = all.iter().sum();
     println!("the whole run: {} squares, sum {sum}", all.len());
 
-    // Without the done channel this one would never end.
+    // Without the done channel this pipeline would never end.
     let endless = squares(&done, 1..);
     let first: Vec<u64> = endless.iter().take(10).collect();
     println!("ten of the endless run: {first:?}");
     drop(stop);
-    // What is under way may still come; then the last sender is gone.
+    // Results in progress may still arrive; then the last sender is dropped.
     let late = endless.iter().count();
     println!("cancelled, {late} came late");
 }

@@ -1,14 +1,14 @@
-//! Go's concurrent prime sieve: a chain of goroutines, one for each prime, that passes on what its
-//! prime does not divide.
+//! Go's concurrent prime sieve: a chain of goroutines, one for each prime, that forwards the
+//! numbers that its prime does not divide.
 //!
 //! ```sh
 //! cargo run --release --example sieve          # the first 25 primes
 //! cargo run --release --example sieve -- 1000
 //! ```
 //!
-//! In Go the goroutines are left behind when `main` has its primes. Here each one ends when the
-//! next one does: dropping the last receiver closes its channel, so the sender there ends and drops
-//! its own receiver, and so on to the generator.
+//! In Go the goroutines are left behind when `main` has its primes. Here each goroutine ends when
+//! the next one does: dropping the last receiver closes its channel, so the sending goroutine ends
+//! and drops its own receiver, and so on back to the generator.
 
 use std::env;
 use std::process::ExitCode;
@@ -17,8 +17,8 @@ use go_runtime::channel::{self, Receiver, Sender};
 use go_runtime::go;
 
 const DEFAULT: usize = 25;
-/// Each prime is a goroutine, and every number goes through those before it: more would take
-/// minutes.
+/// Maximum number of primes. Each prime is a goroutine, and every number passes through the
+/// goroutines of all smaller primes: more would take minutes.
 const MOST: usize = 10_000;
 
 /// Sends 2, 3, 4 and so on, until the receiver is gone.
@@ -30,7 +30,7 @@ pub(crate) fn generate(tx: Sender<u32>) {
     }
 }
 
-/// Passes on the numbers that `prime` does not divide, until one of its neighbors is gone.
+/// Forwards the numbers that `prime` does not divide, until one of its neighbors is gone.
 pub(crate) fn filter(rx: Receiver<u32>, tx: Sender<u32>, prime: u32) {
     for n in rx {
         if !n.is_multiple_of(prime) && tx.send(n).is_err() {
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// How many primes are asked for.
+/// Returns how many primes are requested.
 fn count() -> Result<usize, String> {
     let mut args = env::args_os().skip(1);
     let Some(arg) = args.next() else {

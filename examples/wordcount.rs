@@ -5,9 +5,9 @@
 //! find . -name '*.md' | cargo run --release --example wordcount -- -
 //! ```
 //!
-//! One goroutine walks the directories and sends the files' paths; the counters share that channel,
-//! count each for itself, and report every file to `main`, which shows how far they are. Ctrl-C
-//! closes the done channel: all end after the file they are at, and what was counted so far is
+//! One goroutine walks the directories and sends the files' paths. The counters share that channel,
+//! each with its own tally, and report every file to `main`, which shows the progress. Ctrl-C
+//! closes the done channel: all goroutines end after their current file, and the counts so far are
 //! printed. Reading a file blocks a worker, so more counters than workers would not help.
 
 use std::env;
@@ -33,7 +33,7 @@ line.
   --progress  show how far it is even if standard error is no terminal
   --jobs N    count with N goroutines (default: GOMAXPROCS)";
 
-/// The exit code after Ctrl-C, as of a program that the signal ended: 128 + SIGINT.
+/// The exit code after Ctrl-C, as of a program that the signal ends: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
 #[go_runtime::main]
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
     match show(&count) {
         Ok(()) if count.partial => ExitCode::from(INTERRUPTED),
         Ok(()) => ExitCode::SUCCESS,
-        // Who reads the output, such as `head`, has seen enough.
+        // The reader of the output, such as `head`, needs no more.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("wordcount: cannot write the result: {error}");
@@ -80,7 +80,7 @@ struct Options {
     progress: bool,
     jobs: Option<usize>,
     paths: Vec<PathBuf>,
-    /// More paths come from standard input.
+    /// More paths are read from standard input.
     stdin: bool,
 }
 
@@ -125,11 +125,11 @@ fn existing(arg: OsString) -> Result<PathBuf, String> {
 
 struct Count {
     tally: Tally,
-    /// Ctrl-C came before the end.
+    /// Whether Ctrl-C came before the end.
     partial: bool,
 }
 
-/// Counts with goroutines, until all is counted or Ctrl-C is pressed.
+/// Counts with goroutines, until all files are counted or Ctrl-C is pressed.
 fn count(options: &Options) -> io::Result<Count> {
     let done = done_on_ctrl_c()?;
     let jobs = options.jobs.unwrap_or_else(gomaxprocs);
@@ -141,7 +141,7 @@ fn count(options: &Options) -> io::Result<Count> {
     let counters: Vec<_> = (0..jobs)
         .map(|_| go!(count_files(paths.clone(), report_tx.clone(), done.clone())))
         .collect();
-    // Now the reports end when the walker and the counters have ended.
+    // The reports end when the walker and the counters have ended.
     drop(report_tx);
 
     let mut tally = Tally {
@@ -158,31 +158,31 @@ fn count(options: &Options) -> io::Result<Count> {
     Ok(Count { tally, partial })
 }
 
-/// The done channel: Ctrl-C closes it. Pressed again, it ends the program at once.
+/// Returns the done channel, which Ctrl-C closes. A second Ctrl-C ends the program at once.
 fn done_on_ctrl_c() -> io::Result<Receiver<()>> {
     let interrupts = signal::notify(&[SIGINT])?;
     let (stop, done) = channel::bounded(0);
-    // A thread: it hears of it even while the counters hold all workers.
+    // A thread receives the signal even while the counters occupy all workers.
     thread::spawn(move || {
         if interrupts.recv().is_ok() {
             stop.close();
         }
-        // Now nobody asks for the signal any more, and it does what it does to any program.
+        // The receiver is dropped, so the signal has its default effect again.
     });
     Ok(done)
 }
 
 type Root = io::Result<PathBuf>;
 
-/// Where to look for files: the paths of the command line, then those of standard input.
+/// Returns where to look for files: the paths of the command line, then those of standard input.
 fn roots(options: &Options) -> Receiver<Root> {
     let (tx, roots) = channel::unbounded();
     for path in &options.paths {
         let _ = tx.send(Ok(path.clone()));
     }
     if options.stdin {
-        // A thread, not a goroutine: while it waits for a line it would keep the others of its
-        // worker from running.
+        // A thread, not a goroutine: while it waits for a line, it would keep the other goroutines
+        // of its worker from running.
         thread::spawn(move || {
             for line in io::stdin().lines() {
                 let broken = matches!(&line, Err(error) if error.kind() != ErrorKind::InvalidData);
@@ -202,8 +202,7 @@ fn files_of(root: Root) -> Box<dyn Iterator<Item = Result<PathBuf, String>>> {
     }
 }
 
-/// What `main` hears of a file: its size (`None` for one that is no text), or what is wrong with
-/// it.
+/// The report about a file: its size (`None` if it is not text), or the error.
 type Report = Result<Option<Size>, String>;
 
 /// Sends the paths of all files.
@@ -230,7 +229,7 @@ fn walk(
     }
 }
 
-/// Counts files until there are no more, or none are wanted.
+/// Counts files until there are no more, or the done channel is closed.
 fn count_files(paths: Receiver<PathBuf>, reports: Sender<Report>, done: Receiver<()>) -> Tally {
     let mut tally = Tally::default();
     loop {
@@ -246,8 +245,8 @@ fn count_files(paths: Receiver<PathBuf>, reports: Sender<Report>, done: Receiver
     tally
 }
 
-/// Hears all reports, prints the errors among them, and shows how far the counting is. The result
-/// is the number of errors.
+/// Receives all reports, prints the errors among them, and shows the progress. Returns the number
+/// of errors.
 fn watch(reports: &Receiver<Report>, progress: bool) -> u64 {
     let mut errors = 0;
     let (mut files, mut total) = (0_u64, Size::default());

@@ -1,7 +1,7 @@
-//! Atomic counters: fifty goroutines count in one number, and none of its steps is lost.
+//! Atomic counters: fifty goroutines increment one number, and no increment is lost.
 //!
-//! Go: `atomic.Uint64`, shared through the closure. Here the atomics are std's, with the memory
-//! order written out; a counter that is not atomic would not compile. The `scope` waits for its
+//! Go: `atomic.Uint64`, shared through the closure. Here the atomics are std's, with an explicit
+//! memory order; a counter that is not atomic would not compile. The `scope` waits for its
 //! goroutines, so they may borrow the counter from the stack.
 
 use std::sync::atomic::{AtomicU64, Ordering};

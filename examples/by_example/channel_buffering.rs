@@ -1,7 +1,8 @@
-//! A buffer lets senders go ahead: up to the channel's capacity they need not wait for a receiver.
+//! A buffer lets senders run ahead: up to the channel's capacity they need not wait for a receiver.
 //!
-//! Go: `make(chan string, 2)`, `len(ch)`, `cap(ch)`. Here `bounded(2)`; and `unbounded()`, which Go
-//! does not have: its sends never wait, so use it only where something else bounds what is sent.
+//! Go: `make(chan string, 2)`, `len(ch)`, `cap(ch)`. Here: `bounded(2)`; and `unbounded()`, which
+//! Go does not have: its sends never wait, so use it only where something else limits the number of
+//! messages.
 
 use go_runtime::channel;
 
@@ -9,10 +10,10 @@ use go_runtime::channel;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (tx, rx) = channel::bounded(2);
     tx.send("first")?;
-    tx.send("second")?; // Nobody has received yet.
+    tx.send("second")?; // Nothing has been received yet.
     println!("waiting: {} of at most {:?}", rx.len(), rx.capacity());
 
-    // A third `send` would wait. `try_send` does not, and gives the message back.
+    // A third `send` would wait. `try_send` returns the message instead.
     println!("a third: {:?}", tx.try_send("third"));
 
     println!("received: {}, {}", rx.recv()?, rx.recv()?);

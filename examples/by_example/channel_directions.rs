@@ -1,7 +1,7 @@
-//! Directions: a function that is handed one end of a channel can use it one way only.
+//! Directions: a function that gets one end of a channel can use it in one direction only.
 //!
 //! Go: `chan<- T` and `<-chan T` are narrowed from `chan T`. Here `Sender<T>` and `Receiver<T>` are
-//! two types from the start, and what is moved into a function is closed by its end, without a
+//! two types from the start, and a function that owns an end drops it when it returns, without a
 //! `defer close(ch)`.
 
 use go_runtime::channel::{self, Receiver, Sender};
@@ -11,7 +11,7 @@ use go_runtime::go;
 fn write(drafts: Sender<String>) {
     for animal in ["heron", "otter"] {
         if drafts.send(format!("the {animal} sleeps")).is_err() {
-            return; // Nobody reads.
+            return; // The receiver is gone.
         }
     }
 }
@@ -32,7 +32,7 @@ fn main() {
     go!(write(draft));
     go!(edit(drafts, page));
 
-    // `write` ends, so `edit` does, and so does this loop.
+    // When `write` returns, `edit` does, and then this loop ends.
     for page in pages {
         println!("{page}");
     }

@@ -1,9 +1,8 @@
-//! Waiting for a goroutine: for a message, for its sender to go, for its result.
+//! Waiting for a goroutine: for a message, for the end of its sender, for its result.
 //!
 //! Go: `done <- true`, or `close(done)` under a `defer`. Here the sender is dropped however the
-//! goroutine ends, a panic included, and that closes the channel: no receiver waits for
-//! ever.
-//! For one goroutine `join` is simplest.
+//! goroutine ends, even by a panic, and that closes the channel: no receiver waits forever. For one
+//! goroutine `join` is simplest.
 
 use std::time::Duration;
 
@@ -23,12 +22,12 @@ fn develop_and_tell(photo: &str, done: Sender<()>) {
 
 #[go_runtime::main]
 fn main() {
-    // A message says so.
+    // A message reports the end.
     let (tx, done) = channel::bounded(0);
     go!(develop_and_tell("a harbour", tx));
     println!("a message: {:?}", done.recv());
 
-    // The end of the sender says so. There is nothing to forget.
+    // Dropping the sender reports the end, and cannot be forgotten.
     let (tx, done) = channel::bounded::<()>(0);
     go! {
         let _until_the_end = tx;
@@ -36,7 +35,7 @@ fn main() {
     };
     println!("the end of the sender: {:?}", done.recv());
 
-    // The handle says so, and has the result.
+    // The handle reports the end, and returns the result.
     let developed = go!(develop("a gull"));
     println!("the handle: {:?}", developed.join().unwrap());
 }

@@ -1,8 +1,8 @@
 //! Channels: one goroutine sends, another receives. Without a buffer the two meet.
 //!
 //! Go: `make(chan string)`, `ch <- s`, `s := <-ch`. Here a channel has two ends, a sender and a
-//! receiver. A message is moved, so there is nothing left to race for; and an operation returns an
-//! error when the other end is gone, where Go waits for ever.
+//! receiver. A message is moved, so the two goroutines cannot race for it; and an operation returns
+//! an error when the other end is gone, where Go waits forever.
 
 use go_runtime::channel::{self, RecvError};
 use go_runtime::go;
@@ -13,15 +13,15 @@ fn main() -> Result<(), RecvError> {
     let writer = go! {
         let mut letter = String::from("Dear main,");
         letter.push_str(" all is well.");
-        // Waits until the receiver takes the letter, which is the receiver's from here on: to use
-        // it below would not compile.
+        // Waits until the receiver takes the letter, which belongs to the receiver from then on: to
+        // use it below would not compile.
         tx.send(letter)
     };
 
     println!("received: {}", rx.recv()?);
     println!("and sent: {:?}", writer.join().unwrap());
 
-    // The only sender went with its goroutine, so there is nothing to wait for.
+    // The goroutine has dropped the only sender, so this does not wait.
     println!("then: {:?}", rx.recv());
     Ok(())
 }

@@ -1,8 +1,9 @@
-//! Closing: receivers learn that nothing more will come, once they have had all that was sent.
+//! Closing: receivers learn that no more messages will come, once they have received all that were
+//! sent.
 //!
-//! Go: `close(ch)` and `v, ok := <-ch`. Here the last sender's end closes the channel, and `close`
-//! does so earlier. To send on a closed channel, or to close it twice, is an
-//! error or nothing, not a panic.
+//! Go: `close(ch)` and `v, ok := <-ch`. Here dropping the last sender closes the channel, and
+//! `close` does so earlier. A send on a closed channel returns an error, and closing it again does
+//! nothing; neither panics.
 
 use go_runtime::channel::{self, Receiver};
 use go_runtime::go;
@@ -19,7 +20,7 @@ fn work(jobs: Receiver<u32>) -> u32 {
 
 #[go_runtime::main]
 fn main() {
-    // Closed by the end of the last sender.
+    // Closed by dropping the last sender.
     let (tx, jobs) = channel::bounded(5);
     let worker = go!(work(jobs));
     for job in 1..=3 {
@@ -29,7 +30,7 @@ fn main() {
     let done = worker.join().unwrap();
     println!("{done} jobs are done");
 
-    // Closed by hand, with senders left. What is in the buffer can still be received.
+    // Closed explicitly, while senders are left. Buffered messages can still be received.
     let (tx, jobs) = channel::bounded(5);
     let other = tx.clone();
     tx.send(4).unwrap();

@@ -1,9 +1,8 @@
-//! A context: tells a server and each of its requests when to end, and carries what belongs to a
-//! request.
+//! A context tells a server and each of its requests when to end, and carries a request's values.
 //!
-//! Go: `ctx, cancel := context.WithCancel(parent)` and `defer cancel()`. Here the last `Cancel`
-//! that is dropped cancels, so the `defer` cannot be forgotten; and a value is found by its type,
-//! so no two packages take the same key.
+//! Go: `ctx, cancel := context.WithCancel(parent)` and `defer cancel()`. Here dropping the last
+//! `Cancel` cancels the context, so the `defer` cannot be forgotten; and a value is found by its
+//! type, so no two packages use the same key.
 
 use std::time::Duration;
 
@@ -31,12 +30,12 @@ fn main() {
     let request = server.with_value(User("Ann"));
     println!("quick: {:?}", serve(&request, QUICK));
 
-    // A deadline for one request; the others do not notice.
+    // A deadline for one request does not affect the others.
     let (request, _cancel) = server.with_timeout(QUICK);
     println!("slow: {:?}", serve(&request, SLOW));
     println!("the server: {:?}", server.err());
 
-    // The end of the server is the end of all that was derived from it.
+    // The end of the server ends all contexts derived from it.
     let requests = ["Bo", "Cy"].map(|name| {
         let request = server.with_value(User(name));
         go!(move || serve(&request, SLOW))

@@ -32,6 +32,6 @@ fn main() {
             });
         }
     });
-    // Nobody else is left, so no lock is needed.
+    // No other reference is left, so no lock is needed.
     println!("{:?}", ballot.votes.into_inner().unwrap());
 }

@@ -1,8 +1,8 @@
 //! Operations that do not wait: `select!` with a `default`, `try_recv`, `try_send`.
 //!
-//! Go: a `select` with a `default` only. Here the methods say why nothing was done: empty, full or
-//! closed. A goroutine that polls in vain for long lets others run, so a loop that polls again and
-//! again starves no other goroutine.
+//! Go: only a `select` with a `default`. Here the methods also tell why they did nothing: empty,
+//! full or closed. A goroutine that polls in vain for long yields now and then, so a polling loop
+//! starves no other goroutine.
 
 use go_runtime::channel::{self, TrySendError};
 use go_runtime::select;
@@ -17,7 +17,7 @@ fn main() {
         default => println!("no news"),
     }
 
-    // There is room for one.
+    // The channel has room for one message.
     for item in ["rain", "snow"] {
         select! {
             send(news, item) -> sent => println!("sent {item}: {sent:?}"),
@@ -25,14 +25,14 @@ fn main() {
         }
     }
 
-    // Several at once.
+    // Several operations at once.
     select! {
         recv(reader) -> item => println!("news: {item:?}"),
         recv(done) -> _ => println!("done"),
         default => println!("nothing at all"),
     }
 
-    // The same with methods, which tell empty from closed, and give a message back.
+    // The same with methods, which distinguish empty from closed, and return an unsent message.
     println!("{:?}", reader.try_recv());
     drop(stop);
     println!("{:?}", done.try_recv());

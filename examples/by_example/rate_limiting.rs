@@ -1,7 +1,8 @@
-//! Rate limiting: requests are served no faster than a ticker allows, but a few may come at once.
+//! Rate limiting: requests are served no faster than a ticker allows, but a few may be served at
+//! once.
 //!
-//! Go: `time.Tick`, and a buffered channel that a goroutine refills. Here the same; the goroutine
-//! that refills ends by itself when the channel has no receiver any more.
+//! Go: `time.Tick`, and a buffered channel that a goroutine refills. Here it is the same; the
+//! goroutine that refills the channel ends when the channel has no receiver any more.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use go_runtime::{go, time};
 
 const PERIOD: Duration = Duration::from_millis(5);
 
-/// A channel that gives `burst` permits at once, and then one every `PERIOD`.
+/// Returns a channel that holds `burst` permits, and gets another one every `PERIOD`.
 fn permits(burst: usize) -> Receiver<()> {
     let (tx, rx) = channel::bounded(burst);
     for _ in 0..burst {
@@ -35,7 +36,7 @@ fn main() {
     }
     println!("no faster than that: {}", start.elapsed() >= 5 * PERIOD);
 
-    // Three may come at once, the others at the steady rate.
+    // Three requests are served at once, the others at the steady rate.
     let start = Instant::now();
     for (request, ()) in (1..=5).zip(&permits(3)) {
         println!("in a burst: request {request}");

@@ -1,8 +1,8 @@
-//! `select!` waits for several channels at once, and takes what comes first.
+//! `select!` waits for several channels at once, and takes the first message.
 //!
-//! Go: `select { case v, ok := <-ch: ... }`, and a nil channel to switch a case off. Here
+//! Go: `select { case v, ok := <-ch: ... }`, with a nil channel to switch a case off. Here
 //! `channel::never()` does that. A body may `break`, `return` and use `?`, and the `select!` has a
-//! value. (Of several ready arms either takes one at random.)
+//! value. (In both languages, a random one of several ready arms is taken.)
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn main() {
         select! {
             recv(road) -> parcel => match parcel {
                 Ok(parcel) => println!("by road: {parcel}"),
-                // A closed channel is always ready. Wait for one instead that never is.
+                // A closed channel is always ready. Replace it by one that never is.
                 Err(_) => (road, open) = (channel::never(), open - 1),
             },
             recv(sea) -> parcel => match parcel {

@@ -1,8 +1,8 @@
 //! Signals: Ctrl-C is a message on a channel, and the program ends when it is ready to.
 //!
-//! Go: `signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)`, with a channel of one's own that needs
-//! a buffer. Here `notify` makes the channel, and to drop it is Go's `signal.Stop`.
-//! (`signal::notify_context` gives a context instead.)
+//! Go: `signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)`, with a buffered channel that the
+//! program makes. Here `notify` makes the channel, and dropping it is Go's `signal.Stop`.
+//! (`signal::notify_context` returns a context instead.)
 
 use std::error::Error;
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             recv(signals) -> signal => break signal?,
         }
     };
-    drop(signals); // Nobody asks for them any more: a second Ctrl-C ends the program at once.
+    drop(signals); // From now on a second Ctrl-C ends the program at once.
 
     println!("closing: {signal}");
     println!("the till is counted, the lights are off");

@@ -1,8 +1,8 @@
-//! State that one goroutine owns: the others ask it, by messages that carry the channel for the
-//! answer.
+//! State that one goroutine owns: other goroutines send it requests, which carry the channel for
+//! the answer.
 //!
-//! Go: a struct with a `resp chan` for each kind of request. Here one enum has them all, so the
-//! owner serves a single channel in a `match`, and ends when the last one who could ask has gone.
+//! Go: a struct with a `resp chan` for each kind of request. Here one enum has all kinds, so the
+//! owner serves a single channel in a `match`, and ends when the last sender has been dropped.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ fn bank(requests: Receiver<Request>) -> usize {
         match request {
             Deposit { account, amount } => *accounts.entry(account).or_insert(0) += amount,
             Balance { account, answer } => {
-                // Who does not wait for the answer any more does not need it.
+                // If the requester no longer waits, the answer is dropped.
                 let _ = answer.send(accounts.get(&account).copied().unwrap_or(0));
             }
         }

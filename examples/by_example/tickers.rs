@@ -1,7 +1,8 @@
-//! Tickers: an event again and again, until it is stopped.
+//! Tickers: a periodic event, until the ticker is stopped.
 //!
-//! Go: `time.NewTicker`, `Stop`, `Reset`, `time.Tick`. Here the same: who is late gets one tick and
-//! not all that were missed, and a ticker that is forgotten leaves nothing behind, stopped or not.
+//! Go: `time.NewTicker`, `Stop`, `Reset`, `time.Tick`. Here it is the same: a late receiver gets
+//! one tick, and not all the missed ones. A ticker that is dropped leaves nothing behind, stopped
+//! or not.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,7 @@ fn main() {
     time::sleep(3 * PERIOD);
     println!("stopped: {:?}", drum.channel().try_recv());
 
-    // One that is never stopped: just its channel, which is an iterator.
+    // A ticker that is never stopped: only its channel, which is an iterator.
     let clock = time::tick(PERIOD);
     println!("{} ticks", clock.iter().take(2).count());
 }

@@ -1,8 +1,8 @@
-//! Timeouts: an answer is waited for only so long.
+//! Timeouts: waiting for an answer for a limited time.
 //!
-//! Go: `case <-time.After(d)`. Here that is `recv(time::after(d))`; shorter are `default(d)` in a
-//! `select!` and, for one channel, `recv_timeout`. As in Go who is late is not killed: room for its
-//! answer in the channel lets it end, or a done channel tells it to.
+//! Go: `case <-time.After(d)`. Here that is `recv(time::after(d))`; shorter forms are `default(d)`
+//! in a `select!` and, for one channel, `recv_timeout`. As in Go, a goroutine that is late is not
+//! killed: room for its answer in the channel lets it end, or a done channel tells it to.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn ask(oracle: &'static str, takes: Duration) -> Receiver<String> {
     let (tx, rx) = channel::bounded(1);
     go! {
         time::sleep(takes);
-        // Does not wait; and if nobody listens any more, so be it.
+        // Does not wait, and ignores that the receiver may be gone.
         let _ = tx.send(format!("{oracle} says yes"));
     };
     rx
@@ -36,7 +36,7 @@ fn main() {
         default(LONG) => println!("the quick one has not answered in time"),
     }
 
-    // One limit for several answers: the channel is made once, outside of the loop.
+    // One limit for several answers: the channel is made once, before the loop.
     let limit = time::after(SOON);
     let mut answers = 0;
     let oracles = [ask("a", LONG), ask("b", LONG)];

@@ -1,8 +1,8 @@
-//! Timers: one event in the future, which can be stopped, put off, or be a function to run.
+//! Timers: one event in the future, which can be stopped or postponed, or which runs a function.
 //!
-//! Go: `time.NewTimer`, `Stop`, `Reset`, `time.AfterFunc`, with Go 1.23's rule that nothing stale
-//! is received after `Stop` or `Reset`. Here the same rule. Just to wait, `time::sleep` is enough;
-//! in a `select!`, `default(duration)` is.
+//! Go: `time.NewTimer`, `Stop`, `Reset`, `time.AfterFunc`, with the rule of Go 1.23 that no stale
+//! value is received after `Stop` or `Reset`. Here the same rule holds. To just wait, `time::sleep`
+//! is enough, or `default(duration)` in a `select!`.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ fn main() {
     bus.channel().recv().unwrap();
     println!("the bus is here");
 
-    // A function to run then, in a goroutine of its own that does not exist before.
+    // Runs a function then, in a goroutine that does not exist before.
     let (bell, rings) = channel::bounded(1);
     time::after_func(SOON, move || bell.send("ding").unwrap());
     println!("{}", rings.recv().unwrap());

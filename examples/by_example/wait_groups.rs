@@ -1,8 +1,9 @@
-//! A wait group: `main` goes on when all of its goroutines have ended, however many there are.
+//! A wait group: `main` continues when all of the group's goroutines have ended, however many there
+//! are.
 //!
 //! Go: `wg.Go(f)`, or `Add`, `Done` and `Wait`. Here a group is a handle, so a clone of it is the
-//! same group (in Go a copy is a bug); `go` counts a goroutine out when it panics too, and has a
-//! handle of the goroutine, with its result, for whoever wants it.
+//! same group (in Go a copy is a bug). `go` also counts a goroutine out when it panics, and returns
+//! the goroutine's handle, which has its result.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -30,7 +31,7 @@ fn main() {
     println!("lit: {LIT:?}");
     println!("a result: {:?}", white.join().ok());
 
-    // By hand: count before the goroutine starts, and out at its end.
+    // By hand: count a goroutine in before it starts, and out when it ends.
     lamps.add(1);
     go!(clone(lamps) {
         light("the lighthouse");

@@ -1,15 +1,15 @@
 //! A worker pool: GOMAXPROCS goroutines take jobs from one channel, and send the results through
 //! another.
 //!
-//! Go: the same, but it has to count results to know when to stop, or close their channel behind a
-//! WaitGroup. Here the results end with the last worker, whose sender goes with it.
+//! Go: the same, but the program has to count results to know when to stop, or close their channel
+//! after a WaitGroup. Here the results end with the last worker, which drops its sender.
 //!
 //! ```sh
 //! cargo run --release --example worker_pools
 //! ```
 //!
-//! A job is to find the longest Collatz sequence (halve n if it is even, else take 3n + 1, until n
-//! is 1) that starts in a range of numbers.
+//! A job is to find the longest Collatz sequence (halve n if it is even, or else take 3n + 1, until
+//! n is 1) that starts in a range of numbers.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -44,7 +44,7 @@ fn steps(mut n: u64) -> u32 {
 fn work(jobs: Receiver<Range<u64>>, results: Sender<Found>) {
     let thread = thread::current().name().unwrap_or("unnamed").to_owned();
     for job in jobs {
-        // Of sequences of the same length the first one.
+        // Of several sequences of the same length, the first one.
         let (steps, number) =
             job.map(|n| (steps(n), n)).fold(
                 (0, 0),
@@ -68,7 +68,7 @@ fn main() {
     for _ in 0..gomaxprocs() {
         go!(work(jobs.clone(), result_tx.clone()));
     }
-    // The workers have their own; when they have all ended, the results do.
+    // The workers have their own clones; when all workers have ended, the results end.
     drop((jobs, result_tx));
 
     go! {
@@ -77,8 +77,8 @@ fn main() {
                 return;
             }
         }
-        // `job_tx` is dropped here, which closes the channel: the workers finish the jobs left, and
-        // end.
+        // `job_tx` is dropped here, which closes the channel: the workers finish the remaining
+        // jobs, and end.
     };
 
     let mut jobs_of = BTreeMap::new();

@@ -2,8 +2,8 @@
 //! error stops all of them.
 //!
 //! Go: a done channel for all stages, a channel for the error, and a WaitGroup to close the
-//! results. Here an error is a result like the others, and whoever has seen enough drops the
-//! receiver: sends fail then, stage by stage, back to the first.
+//! results. Here an error is a result like the others, and a consumer that needs no more results
+//! drops the receiver: sends then fail, stage by stage, back to the first.
 //!
 //! ```sh
 //! cargo run --release --example bounded_pipeline -- PATH
@@ -19,12 +19,12 @@ use go_runtime::{blocking, go};
 
 const READERS: usize = 4;
 
-/// Sends the paths of all files, as long as they are wanted.
+/// Sends the paths of all files, until the receiver is dropped.
 fn walk(root: PathBuf) -> Receiver<Result<PathBuf, String>> {
     let (tx, rx) = channel::bounded(0);
     go! {
         let mut files = files(&root);
-        // Calls that block have a thread of their own.
+        // Calls that block run on another thread.
         while let Some(file) = blocking(|| files.next()) {
             if tx.send(file).is_err() {
                 break;
@@ -34,7 +34,7 @@ fn walk(root: PathBuf) -> Receiver<Result<PathBuf, String>> {
     rx
 }
 
-/// The Adler-32 checksum of a file.
+/// Returns the Adler-32 checksum of a file.
 fn checksum(path: &Path) -> Result<u32, String> {
     let bytes =
         blocking(|| fs::read(path)).map_err(|error| format!("{}: {error}", path.display()))?;

@@ -1,9 +1,9 @@
-//! A daisy chain: 100,000 goroutines in a row, each of which hands on what its neighbour says, and
-//! adds one.
+//! A daisy chain: 100,000 goroutines in a row, each of which forwards its neighbor's number plus
+//! one.
 //!
-//! Go: the same; each goroutine that waits has a stack of 2 KiB. Here each has touched one page of
-//! its stack, 4 KiB, so the chain takes some 450 MB (built with `--release`: without it frames are
-//! larger), and less where a link starts only when the message is there.
+//! Go: the same; each waiting goroutine has a stack of 2 KiB. Here each goroutine has touched one
+//! page of its stack, 4 KiB, so the chain takes about 450 MB (built with `--release`; other builds
+//! have larger frames), and less if a link starts only when its message is there.
 
 use go_runtime::channel::{self, Receiver, RecvError, SendError, Sender};
 use go_runtime::go;
@@ -13,7 +13,7 @@ const LINKS: u64 = 100_000;
 fn link(from: Receiver<u64>, to: Sender<u64>) -> Result<(), SendError<u64>> {
     match from.recv() {
         Ok(whispers) => to.send(whispers + 1),
-        Err(RecvError) => Ok(()), // A chain that has lost its end falls apart by itself.
+        Err(RecvError) => Ok(()), // A chain that has lost its end ends link by link.
     }
 }
 

@@ -1,4 +1,4 @@
-//! Fan-out and fan-in: several goroutines take from one channel, and their results come together in
+//! Fan-out and fan-in: several goroutines receive from one channel, and send their results to
 //! another.
 //!
 //! Go: a `merge` with a goroutine for each result channel and a WaitGroup to close the output. Here
@@ -20,12 +20,12 @@ fn numbers(up_to: u64) -> Receiver<u64> {
     rx
 }
 
-/// A number that is the sum of its proper divisors.
+/// Returns whether a number is the sum of its proper divisors.
 fn is_perfect(n: u64) -> bool {
     n > 1 && (1..=n / 2).filter(|d| n.is_multiple_of(*d)).sum::<u64>() == n
 }
 
-/// Passes on what is perfect, with a goroutine for each CPU.
+/// Forwards the perfect numbers, with a goroutine for each CPU.
 fn perfect(numbers: Receiver<u64>) -> Receiver<u64> {
     let (tx, rx) = channel::bounded(64);
     for _ in 0..gomaxprocs() {
@@ -43,6 +43,6 @@ fn perfect(numbers: Receiver<u64>) -> Receiver<u64> {
 #[go_runtime::main]
 fn main() {
     let mut found: Vec<u64> = perfect(numbers(2_000)).iter().collect();
-    found.sort(); // Who finds first, sends first.
+    found.sort(); // The results arrive in the order in which they are found.
     println!("perfect: {found:?}");
 }

@@ -1,12 +1,13 @@
-//! A generator: a function that starts a goroutine, and returns the channel of what it makes.
+//! A generator: a function that starts a goroutine, and returns the channel of its results.
 //!
-//! Go: `func squares() <-chan int`; who stops receiving leaves the goroutine behind, unless there
-//! is a quit channel. Here the generator's `send` fails once the receiver is dropped, and it ends.
+//! Go: `func squares() <-chan int`; a caller that stops receiving leaves the goroutine behind,
+//! unless there is a quit channel. Here the generator's `send` fails once the receiver is dropped,
+//! and the goroutine ends.
 
 use go_runtime::channel::{self, Receiver};
 use go_runtime::{go, num_goroutine, yield_now};
 
-/// The row of Pascal's triangle, and all that follow.
+/// Returns the rows of Pascal's triangle, without end.
 fn pascal() -> Receiver<Vec<u64>> {
     let (tx, rx) = channel::bounded(0);
     go! {
@@ -25,12 +26,12 @@ fn main() {
         println!("{row:?}");
     }
 
-    // Two generators are two services, each with a state of its own.
+    // Two generators are two services, each with its own state.
     let (a, b) = (pascal(), pascal());
     a.recv().unwrap();
     println!("{:?} beside {:?}", a.recv().unwrap(), b.recv().unwrap());
 
-    // Without receivers they end: `main` is left.
+    // Without receivers the generators end; only `main` is left.
     drop((a, b));
     while num_goroutine() > 1 {
         yield_now();

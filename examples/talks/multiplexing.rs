@@ -1,8 +1,8 @@
-//! Fan-in: two channels become one, so that nobody waits for the slower one. By a goroutine for
-//! each, and by one with `select!`.
+//! Fan-in: two channels become one, so that a receiver does not wait for the slower one; first with
+//! a goroutine for each channel, then with one goroutine and `select!`.
 //!
-//! Go: the same two functions, and neither ends when its inputs do. Here both do: the first with
-//! the last sender, the second by counting what is open; a closed arm is switched off with `never`,
+//! Go: the same two functions, neither of which ends when its inputs do. Here both end: the first
+//! with the last sender, the second by counting the open inputs; `never` switches a closed arm off,
 //! where Go uses a nil channel.
 
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn station(name: &'static str, every: Duration) -> Receiver<String> {
     rx
 }
 
-/// For any number of inputs.
+/// Merges any number of inputs.
 fn fan_in<T: Send + 'static>(inputs: impl IntoIterator<Item = Receiver<T>>) -> Receiver<T> {
     let (tx, rx) = channel::bounded(0);
     for input in inputs {
@@ -36,7 +36,7 @@ fn fan_in<T: Send + 'static>(inputs: impl IntoIterator<Item = Receiver<T>>) -> R
     rx
 }
 
-/// For two, in one goroutine.
+/// Merges two inputs, in one goroutine.
 fn fan_in_by_select<T: Send + 'static>(mut a: Receiver<T>, mut b: Receiver<T>) -> Receiver<T> {
     let (tx, rx) = channel::bounded(0);
     go! {

@@ -1,9 +1,9 @@
-//! A quit channel with an answer: the goroutine is told to end, cleans up, and says what it has
+//! A quit channel with an answer: the goroutine is told to end, cleans up, and reports what it has
 //! done.
 //!
 //! Go: a `quit chan string` that is used in both directions. Here the request carries the sender
-//! for its answer, so the two cannot be mixed up. Where a goroutine only has to end, dropping a
-//! done channel's sender and `join` are shorter.
+//! for its answer, so the two directions cannot be mixed up. For a goroutine that only has to end,
+//! dropping the sender of a done channel and `join` are shorter.
 
 use go_runtime::channel::{self, Receiver, Sender};
 use go_runtime::{go, select};
@@ -21,7 +21,7 @@ fn print_pages(pages: Sender<u32>, quit: Receiver<Quit>) {
             recv(quit) -> request => break request,
         }
     };
-    // Here files would be flushed, connections closed.
+    // A real program would flush files and close connections here.
     if let Ok(Quit { answer }) = request {
         let _ = answer.send(format!("the press is clean after {} pages", page - 1));
     }

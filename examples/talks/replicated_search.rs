@@ -1,9 +1,9 @@
 //! A replicated search: several replicas of each archive are asked at once, the first answer
-//! counts, and there is a limit for the whole.
+//! counts, and there is a limit for the whole search.
 //!
-//! Go: a buffered channel for each query, so that those who lose do not hang, though they work on.
-//! Here they are told by a done channel that the answer is there: its sender is dropped with the
-//! search, whichever way that ends.
+//! Go: a buffered channel for each query, so that the slower replicas do not hang, although they
+//! continue to work. Here a done channel tells them that the answer is there: its sender is dropped
+//! with the search, however the search ends.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use go_runtime::{go, num_goroutine, select, time, yield_now};
 const QUICK: Duration = Duration::from_millis(1);
 const STUCK: Duration = Duration::from_secs(60);
 
-/// The first answer of the replicas with these latencies. Each gives up when nobody wants its
-/// answer any more.
+/// Returns the first answer of replicas with these latencies. A replica gives up when its answer is
+/// no longer wanted.
 fn first(answer: &str, latencies: [Duration; 3], done: Receiver<()>) -> Receiver<String> {
     let (tx, rx) = channel::bounded(1);
     for latency in latencies {
@@ -22,7 +22,7 @@ fn first(answer: &str, latencies: [Duration; 3], done: Receiver<()>) -> Receiver
         go!(clone(tx, done) {
             select! {
                 recv(time::after(latency)) -> _ => {
-                    let _ = tx.try_send(answer); // The second one finds no room.
+                    let _ = tx.try_send(answer); // The second answer finds no room.
                 }
                 recv(done) -> _ => {}
             }
@@ -55,7 +55,7 @@ fn main() {
     let found = search("Malta", [QUICK, STUCK, STUCK], STUCK);
     println!("Malta: {found:?}");
 
-    // All replicas of the letters are stuck: what there is in time must do.
+    // All replicas of the letters are stuck, so only the answers that arrive in time count.
     let found = search("Samoa", [STUCK; 3], Duration::from_millis(500));
     println!("Samoa: {found:?}");
 

@@ -1,8 +1,8 @@
 //! Sequencing restored after a fan-in: each message carries a channel on which its sender waits for
-//! leave to go on.
+//! permission to continue.
 //!
-//! Go: a `wait chan bool` inside of the message. Here likewise, and a message that is dropped
-//! unanswered gives leave as well, as its sender's `recv` then fails: nobody is stuck.
+//! Go: a `wait chan bool` inside the message. Here it is the same; and a message that is dropped
+//! without an answer also lets its sender continue, because the sender's `recv` then fails.
 
 use go_runtime::channel::{self, Sender};
 use go_runtime::go;
@@ -38,7 +38,7 @@ fn main() {
         go!(play(player, table.clone()));
     }
     for round in 1..=4 {
-        // Nobody can make a second move before all have made one.
+        // No player can make a second move before all players have made one.
         let mut made: Vec<Move> = moves.iter().take(3).collect();
         made.sort_by_key(|made| made.player);
         let players: Vec<_> = made.iter().map(|made| made.player).collect();

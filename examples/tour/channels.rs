@@ -37,7 +37,7 @@ pub(super) fn buffered() -> Result<(), Error> {
     tx.send(2)?;
     println!("full: {}", tx.try_send(3) == Err(TrySendError::Full(3)));
 
-    // Go's `range`: it ends when the channel is closed and empty.
+    // Go's `range`: the loop ends when the channel is closed and empty.
     let doubler = go! {
         let doubled: Vec<i32> = rx.iter().map(|n| 2 * n).collect();
         (doubled, rx.recv())
@@ -54,7 +54,8 @@ pub(super) fn selecting() -> Result<(), Error> {
     let (tx, rx) = channel::bounded(1);
     let (_never_tx, never) = channel::bounded::<i32>(0);
 
-    // `default` is taken if nothing is ready, `default(duration)` if nothing is for so long.
+    // `default` is taken if no arm is ready, `default(duration)` if none becomes ready in that
+    // time.
     select! {
         recv(rx) -> n => println!("unexpected: {n:?}"),
         default => println!("nothing to receive yet"),
@@ -64,7 +65,7 @@ pub(super) fn selecting() -> Result<(), Error> {
         default(Duration::from_millis(5)) => println!("nothing within 5 ms"),
     }
 
-    // There is room for one: first only the send can go on, then only the receive.
+    // The channel has room for one message: first only the send is ready, then only the receive.
     for _ in 0..2 {
         select! {
             send(tx, 7) -> sent => println!("sent: {sent:?}"),
@@ -73,7 +74,7 @@ pub(super) fn selecting() -> Result<(), Error> {
         }
     }
 
-    // It is an expression. Of several that are ready it takes one at random.
+    // A `select!` is an expression. It takes a random one of several ready arms.
     let (left, right) = (channel::unbounded(), channel::unbounded());
     for n in 0..1000 {
         left.0.send(n)?;
@@ -124,7 +125,7 @@ pub(super) fn biased() -> Result<(), Error> {
         normal_tx.send(n)?;
         urgent_tx.send(10 * n)?;
     }
-    // The arm written first wins as long as it is ready.
+    // The biased form takes the first ready arm in the written order.
     let mut order = Vec::new();
     while order.len() < 6 {
         select_biased! {
@@ -137,7 +138,7 @@ pub(super) fn biased() -> Result<(), Error> {
 }
 
 pub(super) fn select_list() -> Result<(), Error> {
-    // As many channels as it happens to be: a list of operations, used again and again.
+    // Any number of channels: a list of operations, which can be used again and again.
     let channels: Vec<_> = (0..10).map(|_| channel::bounded(0)).collect();
     let (senders, receivers): (Vec<_>, Vec<_>) = channels.into_iter().unzip();
     for (n, tx) in senders.into_iter().enumerate() {
@@ -164,7 +165,7 @@ pub(super) fn select_list() -> Result<(), Error> {
 }
 
 pub(super) fn threads() -> Result<(), Error> {
-    // Threads and goroutines send on one channel. A goroutine that waits parks, a thread that waits
+    // Threads and goroutines send on one channel. A waiting goroutine parks, a waiting thread
     // blocks.
     let (tx, rx) = channel::bounded(4);
     for n in 1..=4 {
@@ -176,12 +177,12 @@ pub(super) fn threads() -> Result<(), Error> {
         }
     }
     drop(tx);
-    // And one of each receives.
+    // A thread and a goroutine also receive.
     let other = rx.clone();
     let thread = thread::spawn(move || other.iter().sum::<u32>());
     let here: u32 = rx.iter().sum();
-    // The channel is closed, so the thread is about to end: waiting for it blocks this worker, but
-    // not for long.
+    // The channel is closed, so the thread is about to end: joining it blocks this worker, but not
+    // for long.
     let there = thread.join().unwrap_or_default();
     println!("the sum is {}", here + there);
     Ok(())
@@ -192,7 +193,7 @@ fn send_ten(n: u32, tx: Sender<u32>) -> Result<(), SendError<u32>> {
 }
 
 pub(super) fn async_tasks() -> Result<(), Error> {
-    // A task awaits where a goroutine parks. Any executor will do: `block_on` polls the task in its
+    // A task awaits where a goroutine parks. Any executor works: `block_on` polls the task in its
     // goroutine.
     let (questions, asked) = channel::bounded(0);
     let (answer, answers) = channel::bounded(0);

@@ -13,13 +13,14 @@ use super::Error;
 pub(super) fn starting() -> Result<(), Error> {
     let (tx, rx) = channel::bounded(0);
 
-    // Statements. What they use is moved into the goroutine; `clone(tx)` moves a clone.
+    // Statements. The variables that they use are moved into the goroutine; `clone(tx)` moves a
+    // clone.
     go!(clone(tx) {
         let _ = tx.send("a block".to_owned());
     });
     println!("{}", rx.recv()?);
 
-    // A call. As in Go the arguments are evaluated here and now, and only the call happens in the
+    // A call. As in Go the arguments are evaluated at once, and only the call happens in the
     // goroutine.
     let mut whom = "goroutine";
     let greeting = go!(greet(whom, tx.clone()));
@@ -27,12 +28,12 @@ pub(super) fn starting() -> Result<(), Error> {
     println!("{}, says {whom}", rx.recv()?);
     drop(greeting);
 
-    // A closure. And there is a value to join.
+    // A closure, whose value `join` returns.
     let numbers = [1, 2, 3];
     let sum = go!(move || numbers.iter().sum::<i32>());
     println!("the sum is {}", sum.join().unwrap_or_default());
 
-    // Several clones, and the channel ends with the last sender.
+    // Several clones; the channel is closed when the last sender is dropped.
     let group = WaitGroup::new();
     group.add(1);
     go!(clone(tx, group) {
@@ -51,7 +52,7 @@ fn greet(whom: &str, tx: Sender<String>) {
 }
 
 pub(super) fn options() -> Result<(), Error> {
-    // The name shows in the message of a panic. The stack takes memory only where it is used.
+    // The name appears in the message of a panic. The stack takes memory only where it is used.
     let acceptor = go!(name = "acceptor", stack_size = 1 << 20; {
         let buffer = [1_u8; 500_000];
         buffer.iter().map(|byte| usize::from(*byte)).sum::<usize>()
@@ -59,7 +60,7 @@ pub(super) fn options() -> Result<(), Error> {
     println!("{acceptor:?}");
     println!("it used {} bytes", acceptor.join().unwrap_or_default());
 
-    // A local goroutine stays on this thread, so it may share what is not `Send`.
+    // A local goroutine stays on this thread, so it may share values that are not `Send`.
     let count = Rc::new(Cell::new(1));
     let same = Rc::clone(&count);
     let local = go!(local; {
@@ -82,7 +83,7 @@ pub(super) fn joining() -> Result<(), Error> {
     };
     println!("join gives the value: {:?}", answer.join().ok());
 
-    // A panic ends its goroutine, and nothing else. The message goes to stderr, as always.
+    // A panic ends only its goroutine. The message goes to stderr, as always.
     let unlucky = go!(name = "unlucky"; { panic!("no luck") });
     let payload = unlucky.join().err();
     let message = payload
@@ -93,8 +94,8 @@ pub(super) fn joining() -> Result<(), Error> {
 }
 
 pub(super) fn scoped() -> Result<(), Error> {
-    // `scope` waits for its goroutines, so they may borrow what is here; a block does, unless it is
-    // a `move` closure.
+    // `scope` waits for its goroutines, so they may borrow local variables; a block borrows, unless
+    // it is a `move` closure.
     let words = ["goroutines", "may", "borrow"];
     let mut lengths = [0; 3];
     scope(|s| {

@@ -1,4 +1,4 @@
-//! A tour of goroutines in Rust: each feature once, in the order in which one meets them.
+//! A tour of goroutines in Rust: each feature once, in the order in which a reader meets them.
 //!
 //! ```sh
 //! cargo run --release --example tour

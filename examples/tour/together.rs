@@ -1,4 +1,4 @@
-//! Working together: time, ends, locks, groups.
+//! Working together: time, cancellation, locks, groups.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(super) fn timing() -> Result<(), Error> {
     }
     println!("three ticks");
 
-    // A timer can be stopped. And a function can be run later, in a goroutine that does not exist
+    // A timer can be stopped. A function can be run later, in a goroutine that does not exist
     // before.
     println!("stopped: {}", Timer::new(Duration::from_secs(60)).stop());
     let (bell, rings) = channel::bounded(0);
@@ -41,7 +41,7 @@ pub(super) fn timing() -> Result<(), Error> {
 }
 
 pub(super) fn done_channel() -> Result<(), Error> {
-    // Nobody ends a goroutine from outside. It waits for a channel that carries nothing to be
+    // A goroutine cannot be ended from outside. It waits until a channel without messages is
     // closed, as do 10,000 others.
     let (stop, done) = channel::bounded::<()>(0);
     let waiting: Vec<_> = (0..10_000)
@@ -70,7 +70,8 @@ pub(super) fn wait_group() -> Result<(), Error> {
 struct User(&'static str);
 
 pub(super) fn contexts() -> Result<(), Error> {
-    // A context says when to end, and why, to all who have it and all who were told by those.
+    // A context tells when to end, and why, to all goroutines that have it or a context derived
+    // from it.
     let (request, cancel) = context::background().with_value(User("Ann")).with_cancel();
     let (query, _cancel) = request.with_timeout(Duration::from_millis(5));
     query.done().recv().unwrap_err();
@@ -87,7 +88,8 @@ pub(super) fn contexts() -> Result<(), Error> {
 }
 
 pub(super) fn mutex() -> Result<(), Error> {
-    // It holds what it protects. Who waits for it is parked, and the guard may be held meanwhile.
+    // The mutex holds what it protects. A waiting goroutine parks, and the guard may be held over
+    // operations that park.
     let stock = Mutex::new(BTreeMap::new());
     scope(|s| {
         for fruit in ["pear", "apple", "pear"] {
