@@ -6,18 +6,9 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strconv"
 	"sync/atomic"
 	"time"
 )
-
-// How many goroutines: the argument after the workload's name.
-func argN() int {
-	check(len(os.Args) > 2, "usage: WORKLOAD N")
-	count, err := strconv.Atoi(os.Args[2])
-	check(err == nil && count > 0, "N is a number above 0")
-	return count
-}
 
 func waitFor(counter *atomic.Int64, count int) {
 	for counter.Load() < int64(count) {
@@ -38,8 +29,7 @@ func warmUp() {
 	time.Sleep(time.Second)
 }
 
-func million() {
-	count := argN()
+func million(count int) {
 	warmUp()
 	var blocked atomic.Int64
 	done := make(chan struct{})
@@ -93,8 +83,7 @@ func million() {
 }
 
 // The ring of main.go, but with a token that comes round again.
-func bigRing() {
-	count := argN()
+func bigRing(count int) {
 	var started atomic.Int64
 	chs := make([]chan int, count)
 	for i := range chs {

@@ -1,48 +1,22 @@
-//! Helpers shared by our workloads and every Rust peer: counts, clock, report line, RNG, spin loop.
+//! Helpers shared by our workloads and every Rust peer: arguments, clock, report line, random
+//! numbers, spin loop.
 
-use std::time::{Duration, Instant};
+use std::env;
+use std::time::Instant;
 
-// Same counts as go/main.go.
-pub const SPAWN_N: usize = 1_000_000;
-pub const YIELD1_N: usize = 5_000_000;
-pub const YIELD_G: usize = 1000;
-pub const YIELD_E: usize = 5000;
-pub const PING_N: usize = 500_000;
-pub const SPSC_N: usize = 5_000_000;
-pub const MPMC_N: usize = 2_000_000;
-pub const MPMC0_N: usize = 1_000_000;
-pub const SELECT_N: usize = 500_000;
-pub const MUTEX_G: usize = 8;
-pub const MUTEX_N: usize = 500_000;
-pub const RING_G: usize = 1000;
-pub const RING_HOPS: usize = 1_000_000;
-pub const SKYNET_N: u64 = 1_000_000;
-pub const SIEVE_N: usize = 1500;
-pub const PARKED_N: usize = 1_000_000;
-pub const TIMERS_G: usize = 100_000;
-pub const TIMERS_K: usize = 10;
-pub const POOL_W: usize = 4;
-pub const POOL_JOBS: usize = 50_000;
-pub const SPIN_K: usize = 12_000;
-
-fn env(key: &str) -> Option<usize> {
-    std::env::var(key).ok()?.parse().ok().filter(|&d| d > 0)
+/// Returns the name and the count of the workload on the command line.
+pub fn arguments() -> (String, usize) {
+    let args: Vec<String> = env::args().collect();
+    let count = args.get(2).and_then(|count| count.parse().ok());
+    let count = count.filter(|&count| count > 0);
+    check(count.is_some(), "usage: WORKLOAD COUNT");
+    (args[1].clone(), count.unwrap_or(1))
 }
 
-/// Count after BP_DIV (for slow peers and smoke tests).
-pub fn n(x: usize) -> usize {
-    (x / env("BP_DIV").unwrap_or(1)).max(1)
-}
-
-/// (rounds, goroutines per round) of spawn_join; BP_ROUNDS overrides 10.
-pub fn spawn_rounds() -> (usize, usize) {
-    let r = env("BP_ROUNDS").unwrap_or(10);
-    (r, n(SPAWN_N) / r)
-}
-
-/// Count of parked goroutines; BP_PARKED overrides.
-pub fn parked_n() -> usize {
-    env("BP_PARKED").unwrap_or_else(|| n(PARKED_N))
+/// Returns the number of workers that `GOMAXPROCS` asks for, 2 without it.
+pub fn workers() -> usize {
+    let workers = env::var("GOMAXPROCS").ok().and_then(|n| n.parse().ok());
+    workers.unwrap_or(2)
 }
 
 /// (CPU time of all threads in ms, highest resident memory in KiB).
@@ -85,52 +59,11 @@ impl Clock {
         (rusage().0 - self.cpu) * 1e6
     }
 
-    /// Prints the result line and ends the process (so that goroutines which
-    /// stay parked on purpose, as in ring and sieve, need no teardown).
-    pub fn report(&self, name: &str, ops: usize, extra: &str) -> ! {
-        let el = self.t.elapsed();
-        let (cpu, rss) = rusage();
-        println!(
-            "{} {:.1} {} {:.1} {} cpu_ms={:.0} {}",
-            name,
-            el.as_nanos() as f64 / ops as f64,
-            ops,
-            el.as_nanos() as f64 / 1e6,
-            rss,
-            cpu - self.cpu,
-            extra
-        );
-        exit_now(0)
-    }
-
-    /// As `report`, of creation and waking apart, and a line of the memory between `m0` and `m1`.
-    pub fn report_parked(
-        &self,
-        k: usize,
-        create: Duration,
-        wake: Duration,
-        m0: (i64, i64),
-        m1: (i64, i64),
-    ) -> ! {
-        let (cpu, rss) = rusage();
-        let c = create.as_nanos() as f64 / k as f64;
-        let w = wake.as_nanos() as f64 / k as f64;
-        println!(
-            "parked {:.1} {} {:.1} {} cpu_ms={:.0} create_ns={:.1} wake_ns={:.1}",
-            c,
-            k,
-            (create + wake).as_nanos() as f64 / 1e6,
-            rss,
-            cpu - self.cpu,
-            c,
-            w
-        );
-        println!(
-            "parked_mem {:.0} {:.0} {}",
-            (m1.0 - m0.0) as f64 * 1024.0 / k as f64,
-            (m1.1 - m0.1) as f64 * 1024.0 / k as f64,
-            k
-        );
+    /// Prints the result, `WORKLOAD NS_PER_OPERATION OPERATIONS`, and ends the process, so
+    /// goroutines that stay parked, as in ring and sieve, need no teardown.
+    pub fn report(&self, name: &str, operations: usize) -> ! {
+        let ns = self.t.elapsed().as_nanos() as f64 / operations as f64;
+        println!("{name} {ns:.2} {operations}");
         exit_now(0)
     }
 }
@@ -156,40 +89,15 @@ pub fn check(ok: bool, msg: &str) {
     }
 }
 
-/// Reports that this peer has no such workload, and ends the process.
-pub fn na(name: &str, why: &str) -> ! {
-    println!("{name} n/a 0 0 0 why={}", why.replace(' ', "_"));
-    exit_now(0)
-}
-
-/// xorshift64: a dependent chain that no compiler folds.
+/// Computes for some 20 µs: xorshift64, a dependent chain that no compiler folds.
 #[inline(never)]
-pub fn spin(mut x: u64, k: usize) -> u64 {
-    for _ in 0..k {
+pub fn spin(mut x: u64) -> u64 {
+    for _ in 0..12_000 {
         x ^= x << 13;
         x ^= x >> 7;
         x ^= x << 17;
     }
     x
-}
-
-/// Serial baseline of the pool workload: (sum, wall).
-pub fn pool_serial(jobs: usize) -> (u64, Duration) {
-    let t = Instant::now();
-    let mut s = 0u64;
-    for j in 0..jobs {
-        s = s.wrapping_add(spin(j as u64 + 1, SPIN_K));
-    }
-    (std::hint::black_box(s), t.elapsed())
-}
-
-/// The fields of the report that only the pool workload has.
-pub fn pool_extra(jobs: usize, serial: Duration, par: Duration) -> String {
-    format!(
-        "serial_ns={:.0} speedup={:.3}",
-        serial.as_nanos() as f64 / jobs as f64,
-        serial.as_secs_f64() / par.as_secs_f64()
-    )
 }
 
 /// splitmix64, same as Go's side.

@@ -2,16 +2,14 @@
 
 pub mod child;
 mod common;
-pub mod compare;
 pub mod figures;
 pub mod latency;
 pub mod lineup;
-pub mod markdown;
 pub mod numbers;
 pub mod options;
 pub mod peers;
 pub mod servers;
-pub mod svg;
+pub mod table;
 pub mod tally;
 pub mod waiting;
 

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::figures::Figures;
-use crate::markdown::{line, table_head};
 use crate::numbers::{count, median, short};
-use crate::peers::{load, machine, versions_with};
+use crate::peers::{load, machine, versions};
 
 /// What the servers are told of workers if `GOMAXPROCS` does not say.
 const WORKERS: &str = "2";
@@ -55,7 +54,7 @@ pub fn print_machine(crates: &[&str]) -> Result<(), String> {
         env::var("GOMAXPROCS").unwrap_or(WORKERS.into()),
         load()?
     );
-    println!("{}", versions_with(crates)?);
+    println!("{}", versions(crates)?);
     Ok(())
 }
 
@@ -93,12 +92,13 @@ fn ratio(ours: &[Figures], peer: &[Figures], key: &str) -> String {
     ratio.map_or("-".into(), |ratio| format!("{ratio:.2}"))
 }
 
-/// Prints a table.
+/// Prints a table. The first column holds names, the others numbers.
 pub fn table(title: &str, heads: &[&str], lines: impl IntoIterator<Item = Vec<String>>) {
-    print!("{}", table_head(title, heads));
-    lines
-        .into_iter()
-        .for_each(|cells| print!("{}", line(&cells)));
+    let aligned = "---:|".repeat(heads.len() - 1);
+    println!("\n### {title}\n\n| {} |\n|---|{aligned}", heads.join(" | "));
+    for cells in lines {
+        println!("| {} |", cells.join(" | "));
+    }
 }
 
 /// The table of `requests_per_s`, `p50_us` and `p99_us`, and of more figures under heads of their

@@ -130,20 +130,8 @@ pub fn load() -> Result<String, String> {
     Ok(load.split(' ').next().unwrap_or_default().to_string())
 }
 
-/// The compilers, as far as they are there, and the crates that `peers/` is locked to.
-pub fn versions() -> Result<String, String> {
-    versions_with(&[
-        "go-lib",
-        "may",
-        "tokio",
-        "kanal",
-        "flume",
-        "crossbeam-channel",
-    ])
-}
-
-/// As `versions`, with these crates.
-pub fn versions_with(crates: &[&str]) -> Result<String, String> {
+/// The compilers, as far as they are there, and these crates as `peers/` is locked to them.
+pub fn versions(crates: &[&str]) -> Result<String, String> {
     let mut versions: Vec<String> = [
         output(tool("RUSTC", "rustc").arg("--version")),
         output(tool("GO", "go").arg("version")),

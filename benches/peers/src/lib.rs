@@ -1,9 +1,6 @@
-//! What the peers share with our own workloads, which lie in the workspace: the same files,
-//! compiled in both.
+//! What the peers share with this runtime's own workloads: the same file, compiled in both crates.
 
 #[path = "../../src/common.rs"]
 mod common;
-#[path = "../../src/latency.rs"]
-pub mod latency;
 
 pub use common::*;

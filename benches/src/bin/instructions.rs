@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use go_benches::peers::build_ours;
+use go_benches::table::workload;
 
 /// What is counted: the workload of `ours`, and what one operation of it is.
 const OPERATIONS: [(&str, &str); 7] = [
@@ -31,9 +32,9 @@ const OPERATIONS: [(&str, &str); 7] = [
     ("select3", "a message through a select over three channels"),
     ("mutex8", "lock and unlock, among eight"),
 ];
-/// Each is run with two counts, the second twice the first; the difference is free of what a start
-/// costs.
-const DIVISORS: [&str; 2] = ["100", "50"];
+/// Divisors of the table's count. Each operation runs with both counts; the difference is free of
+/// what a start costs.
+const DIVISORS: [usize; 2] = [100, 50];
 /// More than this, in either direction, is a change.
 const TOLERANCE: f64 = 0.05;
 
@@ -147,13 +148,13 @@ struct Run {
     instructions: f64,
 }
 
-fn run(ours: &Path, workload: &str, divisor: &str) -> Result<Run, String> {
+fn run(ours: &Path, name: &str, divisor: usize) -> Result<Run, String> {
+    let count = workload(name)?.count / divisor;
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(ours)
-        .arg(workload)
+        .args([name, &count.to_string()])
         .env("GOMAXPROCS", "1")
-        .env("BP_DIV", divisor)
         .output()
         .map_err(|error| format!("valgrind: {error} (apt-get install valgrind)"))?;
     let (said, told) = (
@@ -162,7 +163,7 @@ fn run(ours: &Path, workload: &str, divisor: &str) -> Result<Run, String> {
     );
     let operations = said.lines().find_map(|line| {
         let mut words = line.split_whitespace();
-        (words.next() == Some(workload)).then(|| words.nth(1)?.parse().ok())?
+        (words.next() == Some(name)).then(|| words.nth(1)?.parse().ok())?
     });
     let instructions = told.lines().find_map(|line| {
         let (_, number) = line.split_once("Collected : ")?;
@@ -173,6 +174,6 @@ fn run(ours: &Path, workload: &str, divisor: &str) -> Result<Run, String> {
             operations,
             instructions,
         }),
-        _ => Err(format!("{workload}: {}: {said}{told}", output.status)),
+        _ => Err(format!("{name}: {}: {said}{told}", output.status)),
     }
 }

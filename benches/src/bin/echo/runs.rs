@@ -12,8 +12,6 @@ use go_benches::servers::{Server, resident};
 
 /// Connections that make a server ready, before its memory is measured.
 const READY: usize = 200;
-/// See [`bare`](crate::bare).
-const BARE: &str = "epoll, no runtime";
 const ANY_PORT: &str = "127.0.0.1:0";
 
 pub(crate) struct Plan {
@@ -35,18 +33,13 @@ impl Default for Plan {
 /// Builds all that can be built; ours, the first, is this program.
 pub(crate) fn start() -> Result<Vec<Peer>, String> {
     print_machine(&["tokio"])?;
-    let mut all = vec![this(OURS)?];
+    let this = env::current_exe().map_err(|error| error.to_string())?;
+    let mut all = vec![Peer::new(OURS, this)];
     all.extend(built([
         ("tokio", peers::build_peer("tokio_echo")),
         ("Go", peers::build_go_package("./echo", "echo-go")),
     ]));
     Ok(all)
-}
-
-/// A role of this program.
-fn this(name: &'static str) -> Result<Peer, String> {
-    let this = env::current_exe().map_err(|error| error.to_string())?;
-    Ok(Peer::new(name, this))
 }
 
 fn command(peer: &Peer, args: &[&str]) -> Command {
@@ -56,15 +49,6 @@ fn command(peer: &Peer, args: &[&str]) -> Command {
     }
     command.args(args);
     command
-}
-
-fn serve_command(peer: &Peer, buffer: &str) -> Command {
-    if peer.name == BARE {
-        let mut command = peer.command();
-        command.args(["child", "bare", ANY_PORT]);
-        return command;
-    }
-    command(peer, &["serve", ANY_PORT, buffer])
 }
 
 /// Loads a server that runs, by the client that is the same for all.
@@ -83,9 +67,8 @@ fn load_one(server: &Server, plan: &Plan) -> Result<Figures, String> {
 
 pub(crate) fn load(peers: &[Peer], plan: &Plan) -> Result<(), String> {
     let buffer = crate::BUFFER.to_string();
-    let peers = &[peers, &[this(BARE)?]].concat();
     let all = interleave(peers, plan.runs, |peer| {
-        let server = Server::start(&mut serve_command(peer, &buffer))?;
+        let server = Server::start(&mut command(peer, &["serve", ANY_PORT, &buffer]))?;
         load_one(&server, plan)
     })?;
     let title = format!(
@@ -102,20 +85,6 @@ pub(crate) fn load(peers: &[Peer], plan: &Plan) -> Result<(), String> {
             ("server MB", "resident_mb"),
         ],
     );
-    Ok(())
-}
-
-pub(crate) fn pairs(peers: &[Peer], plan: &Plan) -> Result<(), String> {
-    let numbers = [plan.connections, plan.seconds].map(|n| n.to_string());
-    let all = interleave(peers, plan.runs, |peer| {
-        figures::measure(&mut command(peer, &["pairs", &numbers[0], &numbers[1]]))
-    })?;
-    let title = format!(
-        "echo, {} connections x 64 B, clients and server in one runtime; medians of {} runs of {} \
-         s",
-        plan.connections, plan.runs, plan.seconds
-    );
-    requests(peers, &all, &title, &[]);
     Ok(())
 }
 
@@ -187,53 +156,6 @@ pub(crate) fn idle(peers: &[Peer], plan: &Plan, n: usize, buffer: usize) -> Resu
             short(middle.get("after") / 1e6),
         ])
     });
-    table(&title, &heads, lines);
-    Ok(())
-}
-
-pub(crate) fn spread(plan: &Plan) -> Result<(), String> {
-    print_machine(&[])?;
-    let ours = this(OURS)?;
-    let patterns = [("one", "one listener"), ("each", "one for each worker")];
-    let mut lines = Vec::new();
-    for run in 1..=plan.runs {
-        for (word, name) in patterns {
-            let server = Server::start(&mut command(&ours, &["spread", ANY_PORT, word]))?;
-            let figures = load_one(&server, plan)?;
-            let split = Figures::parse(&server.output("all closed")?);
-            let parts = |key| {
-                let parts: Vec<f64> = split.list(key);
-                let total: f64 = parts.iter().sum();
-                let most = parts.iter().copied().fold(0.0, f64::max);
-                let list: Vec<String> = parts.into_iter().map(count).collect();
-                (list.join(" + "), format!("{:.0} %", 100.0 * most / total))
-            };
-            let (connections, _) = parts("connections");
-            let (_, share) = parts("work");
-            lines.push(vec![
-                name.into(),
-                run.to_string(),
-                connections,
-                share,
-                count(figures.get("requests_per_s")),
-                count(figures.get("p50_us")),
-                count(figures.get("p99_us")),
-            ]);
-        }
-    }
-    let title = format!(
-        "ours, {} connections over the workers, {} s",
-        plan.connections, plan.seconds
-    );
-    let heads = [
-        "listeners",
-        "run",
-        "connections of each worker",
-        "requests of the busiest",
-        "requests/s",
-        "p50 us",
-        "p99 us",
-    ];
     table(&title, &heads, lines);
     Ok(())
 }

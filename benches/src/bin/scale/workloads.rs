@@ -1,20 +1,17 @@
 //! The operations, each measured in a process of its own. The result goes out as lines "key value".
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
-use go_benches::numbers::quantile;
 use go_benches::waiting::{LOOK, wait_for, wait_for_sleep};
-use go_benches::{Clock, check, rng_next, tally};
-use go_runtime::channel::{Receiver, Sender, bounded};
+use go_benches::{Clock, check, tally};
+use go_runtime::channel::{Sender, bounded};
 use go_runtime::sync::WaitGroup;
-use go_runtime::time::sleep;
 use go_runtime::{go, yield_now};
 
 /// A measurement takes this long at least.
 const LEAST: Duration = Duration::from_millis(500);
-/// Whoever measures looks this seldom, so as not to be in the way.
+/// The pause between two looks at the tally, long enough not to disturb the workers.
 const SELDOM: Duration = Duration::from_millis(5);
 const TOKENS: usize = 4;
 const SPAWNS: usize = 100_000;
@@ -55,29 +52,6 @@ pub(crate) fn ring(n: usize) -> Result<(), String> {
     window(n, 2 * n, LEAST)
 }
 
-pub(crate) fn pairs(n: usize) -> Result<(), String> {
-    type Ends = (Sender<()>, Receiver<()>);
-    let mut partner: Option<Ends> = None;
-    let gate = crowd(n / 2 * 2, move |_| {
-        let starts = partner.is_none();
-        let (output, input) = partner.take().unwrap_or_else(|| {
-            let (ping, pings) = bounded(0);
-            let (pong, pongs) = bounded(0);
-            partner = Some((pong, pings));
-            (ping, pongs)
-        });
-        move || {
-            let mut ready = starts || input.recv().is_ok();
-            while ready && output.send(()).is_ok() {
-                tally::add(1);
-                ready = input.recv().is_ok();
-            }
-        }
-    })?;
-    drop(gate);
-    window(2 * n, 2 * n, LEAST)
-}
-
 /// Beside `n` goroutines that stay parked; 10 of them stand for none.
 pub(crate) fn spawns(n: usize) -> Result<(), String> {
     let parked = if n == 10 { 0 } else { n };
@@ -107,35 +81,6 @@ fn round() {
     group.wait();
 }
 
-pub(crate) fn timers(n: usize) -> Result<(), String> {
-    let each = if n > 100_000 { 8 } else { 40 };
-    let late: Arc<Vec<AtomicU32>> = Arc::new((0..n * each).map(|_| AtomicU32::new(0)).collect());
-    let lateness = late.clone();
-    let gate = crowd(n, move |i| {
-        let late = late.clone();
-        move || {
-            let mut seed = i as u64;
-            for late in &late[i * each..][..each] {
-                let time = Duration::from_millis(1 + rng_next(&mut seed) % 50);
-                let start = Instant::now();
-                sleep(time);
-                let micros = start.elapsed().saturating_sub(time).as_micros();
-                late.store(micros.try_into().unwrap_or(u32::MAX), Relaxed);
-                tally::add(1);
-            }
-        }
-    })?;
-    drop(gate);
-    // Between the first sleep of all and the last.
-    window(n, n * (each - 2), Duration::ZERO)?;
-    wait_for(tally::total, (n * each) as u64, SELDOM)?;
-    let mut late: Vec<f64> = lateness.iter().map(|us| us.load(Relaxed).into()).collect();
-    late.sort_by(f64::total_cmp);
-    println!("late_us {}", late.iter().sum::<f64>() / late.len() as f64);
-    println!("late_p99_us {}", quantile(&late, 0.99).unwrap_or(f64::NAN));
-    Ok(())
-}
-
 /// Starts `n` goroutines, which all wait until the gate is dropped.
 fn crowd<F>(
     n: usize,
@@ -155,7 +100,7 @@ where
                 drop(open);
                 work();
             });
-            // Who held its worker would have another one added.
+            // A goroutine that holds its worker for long would have another worker added.
             if i % 256 == 255 {
                 yield_now();
             }
