@@ -1,15 +1,15 @@
-//! What has come from the client and has not been dealt with yet.
+//! A buffer of the bytes that a client has sent and that have not been processed yet.
 //!
-//! The buffer grows while there is more to come than it holds, which its users bound, and what has
-//! been dealt with makes room.
+//! The buffer grows while more bytes arrive than it holds, which its users limit; processed bytes
+//! make room.
 
 use std::io::{self, Read};
 
 const FIRST: usize = 4 << 10;
-/// A buffer that has grown beyond this is not kept.
+/// A buffer that has grown beyond this size (in bytes) is not kept.
 const KEPT: usize = 64 << 10;
 
-/// Bytes that have come and wait.
+/// Bytes that have arrived and wait to be processed.
 #[derive(Debug, Default)]
 pub struct Input {
     buffer: Vec<u8>,
@@ -18,20 +18,20 @@ pub struct Input {
 }
 
 impl Input {
-    /// What has come and has not been dealt with.
+    /// Returns the bytes that have not been processed.
     pub fn unread(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
-    /// All has been dealt with.
+    /// Returns whether all bytes have been processed.
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
-    /// `n` bytes of it have been dealt with.
+    /// Marks `n` bytes as processed.
     ///
     /// # Panics
-    /// There are fewer.
+    /// If there are fewer bytes.
     pub fn consume(&mut self, n: usize) {
         assert!(n <= self.end - self.start);
         self.start += n;
@@ -40,17 +40,17 @@ impl Input {
         }
     }
 
-    /// As if they had been read.
+    /// Appends bytes as if they had been read.
     pub fn extend(&mut self, bytes: &[u8]) {
         self.make_room(bytes.len());
         self.buffer[self.end..][..bytes.len()].copy_from_slice(bytes);
         self.end += bytes.len();
     }
 
-    /// Reads once. 0: there will be nothing more.
+    /// Reads once. Returns 0 at the end of the stream.
     ///
     /// # Errors
-    /// The reader's; nothing is lost then.
+    /// The reader's error; no byte is lost then.
     pub fn fill(&mut self, mut from: impl Read) -> io::Result<usize> {
         self.make_room(1);
         let n = from.read(&mut self.buffer[self.end..])?;
@@ -71,7 +71,7 @@ impl Input {
         }
     }
 
-    /// Drops all, for the next connection.
+    /// Drops all bytes, for the next connection.
     pub fn reset(&mut self) {
         (self.start, self.end) = (0, 0);
         if self.buffer.len() > KEPT {

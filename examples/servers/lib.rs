@@ -1,5 +1,5 @@
-//! What the example servers share: the buffer of what a client has sent, and what every server
-//! needs around its listener.
+//! Code that the example servers share: the buffer of a client's bytes, and the frame around a
+//! listener.
 
 pub mod input;
 #[cfg(unix)]

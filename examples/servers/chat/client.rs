@@ -1,4 +1,4 @@
-//! One client: a goroutine that reads its lines, and one that writes.
+//! A client: a goroutine that reads the client's lines, and one that writes lines to it.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::Arc;
@@ -11,21 +11,21 @@ use go_runtime::net::{Shutdown, TcpStream};
 
 use crate::hub::{Event, Id, Member};
 
-/// The longest line in bytes.
+/// Maximum length of a line, in bytes.
 const MAX_LINE: usize = 1024;
-/// As many lines may wait for a client to read them.
+/// Capacity of a client's outbox, in lines.
 const OUTBOX: usize = 1024;
-/// How long a client that goes may take to read its last lines.
+/// How long a leaving client may take to read its last lines.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// From the first line to the last.
+/// Serves a client from its first line to its last.
 pub(crate) fn serve(stream: TcpStream, events: &Sender<Event>) {
     let stream = Arc::new(stream);
     let (outbox, lines) = bounded(OUTBOX);
     let (farewell, gone) = bounded(1);
     let writer = {
         let stream = Arc::clone(&stream);
-        // The client is not let in if there is no memory for a second goroutine.
+        // A client is refused if there is no memory for its second goroutine.
         let Ok(writer) = Builder::new().spawn(move || write(&stream, &lines)) else {
             return;
         };
@@ -35,30 +35,30 @@ pub(crate) fn serve(stream: TcpStream, events: &Sender<Event>) {
     let told = outbox.clone();
     let member = Member { outbox, farewell };
     let (id_tx, id_rx) = bounded(1);
-    // (It fails when the hub has stopped.)
+    // (The send fails when the hub has stopped.)
     if events.send(Event::Joined(member, id_tx)).is_ok()
         && let Ok(id) = id_rx.recv()
     {
-        // An error is the end, as any other.
+        // An error ends the client like anything else.
         let _ = read(&stream, id, events, &told, &gone);
         let _ = events.send(Event::Left(id));
     }
     drop(told);
 
-    // From here on the writer has only so much time, even if it is waiting already. It ends earlier
-    // if all is written: the hub lets go of the outbox when it hears that the client has left, if
-    // it has not done so before. (No socket refuses a deadline.)
+    // From here on the writer's time is limited, even if it is waiting already. It ends earlier if
+    // everything is written: the hub drops the outbox when it learns that the client has left, if
+    // not before. (Setting a deadline cannot fail.)
     let _ = stream.set_write_deadline(Some(Instant::now() + GRACE));
-    // A panic there has been reported, and is its own.
+    // The panic hook has reported a panic of the writer.
     let _ = writer.join();
     if let Ok(last) = gone.try_recv() {
-        // Perhaps in the midst of another line. If it cannot be written, so be it.
+        // This may interrupt another line. A failed write is ignored: the client is leaving.
         let _ = (&*stream).write_all(format!("\n{last}\n").as_bytes());
     }
     linger(&stream);
 }
 
-/// Sends the client's lines to the hub, until one of them does not want any more.
+/// Sends the client's lines to the hub, until the hub or the client wants no more.
 fn read(
     stream: &TcpStream,
     id: Id,
@@ -70,14 +70,14 @@ fn read(
     let mut line = Vec::new();
     loop {
         line.clear();
-        // One more is asked for, so that the end of the longest line is seen.
+        // One byte more, so that the end of a line of maximum length is seen.
         let most = MAX_LINE as u64 + 1;
         if input.by_ref().take(most).read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
         if line.len() > MAX_LINE && !line.ends_with(b"\n") {
             input.skip_until(b'\n')?;
-            // Who has no room for that does not read either.
+            // If the outbox has no room for the answer, the client does not read anyway.
             let _ = told.try_send(Arc::from(format!(
                 "* a line has at most {MAX_LINE} bytes; that one was thrown away\n"
             )));
@@ -90,7 +90,8 @@ fn read(
     }
 }
 
-/// The line without its end, and without what could change other people's terminals.
+/// Returns the line without its end, and without characters that could change other people's
+/// terminals.
 fn printable(line: &[u8]) -> String {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -104,7 +105,7 @@ fn printable(line: &[u8]) -> String {
         .collect()
 }
 
-/// Writes lines until there will be no more. Those that wait together go out together.
+/// Writes lines until the outbox is closed. Lines that wait together are written together.
 fn write(mut stream: &TcpStream, lines: &Receiver<Arc<str>>) {
     let mut batch = Vec::new();
     for line in lines {
@@ -114,7 +115,7 @@ fn write(mut stream: &TcpStream, lines: &Receiver<Arc<str>>) {
             batch.extend_from_slice(line.as_bytes());
         }
         if stream.write_all(&batch).is_err() {
-            // The reader is to know as well.
+            // Makes the reader stop too.
             let _ = stream.shutdown(Shutdown::Read);
             return;
         }

@@ -1,6 +1,6 @@
-//! The hub: who is there under which name, and who gets to read what.
+//! The hub knows the names of all clients, and distributes their lines.
 //!
-//! All get all lines in the same order, those who wrote them too.
+//! All clients, including the author of a line, get all lines in the same order.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
@@ -9,10 +9,10 @@ use std::sync::Arc;
 use go_runtime::channel::{Receiver, Sender, TrySendError};
 use go_runtime::{select, yield_now};
 
-/// The longest name, in characters.
+/// Maximum length of a name, in characters.
 const MAX_NAME: usize = 20;
 
-/// Tells clients apart, whatever their names.
+/// Identifies a client, whatever its name.
 pub(crate) type Id = u64;
 
 pub(crate) enum Event {
@@ -21,11 +21,11 @@ pub(crate) enum Event {
     Left(Id),
 }
 
-/// A client, as the hub sees it.
+/// A client as seen by the hub.
 pub(crate) struct Member {
     pub(crate) outbox: Sender<Arc<str>>,
-    /// Closed when the client is to go; if not everything could be said, with what is to be said
-    /// last.
+    /// Closed when the client is to leave; it may carry a last line for a client that could not be
+    /// told everything.
     pub(crate) farewell: Sender<&'static str>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// Until there is nobody who could send an event, or it is to stop.
+    /// Runs until all senders of events are gone, or the server stops.
     pub(crate) fn run(mut self, events: &Receiver<Event>, done: &Receiver<()>) {
         loop {
             select! {
@@ -51,8 +51,8 @@ impl Hub {
                     return;
                 }
             }
-            // The next event may be there already. Those who write this one's lines have their turn
-            // first, so that nobody's outbox is full just because many others write.
+            // The next event may be there already. The writers of this event's lines run first, so
+            // that an outbox does not fill up only because many clients write.
             yield_now();
         }
     }
@@ -65,7 +65,7 @@ impl Hub {
             .find(|name| !self.is_taken(name))
             .expect("there are fewer clients than numbers");
         self.members.insert(id, (name.clone(), member));
-        // It waits for that.
+        // The client's goroutine waits for its id.
         let _ = told.try_send(id);
         self.tell(
             id,
@@ -77,7 +77,7 @@ impl Hub {
     }
 
     fn leave(&mut self, id: Id, how: &str) {
-        // (One that has been dropped is not here any more.)
+        // (A client that has been dropped is no longer in the map.)
         if let Some((name, _)) = self.members.remove(&id) {
             self.tell_all(format!("* {name} {how}"));
         }
@@ -139,7 +139,7 @@ impl Hub {
     }
 
     fn tell_all(&mut self, line: String) {
-        // That somebody is dropped is a line as well, for which somebody else may be too slow.
+        // Dropping a client produces another line, for which a further client may be too slow.
         let mut lines = VecDeque::from([line]);
         while let Some(line) = lines.pop_front() {
             let line = Arc::from(line + "\n");
@@ -155,11 +155,11 @@ impl Hub {
 }
 
 impl Member {
-    /// Puts the line into its outbox, if there is room.
+    /// Puts the line into the client's outbox, if there is room. Returns whether the client stays.
     fn offer(&self, line: &Arc<str>) -> bool {
         match self.outbox.try_send(Arc::clone(line)) {
             Ok(()) => true,
-            // It ends already, and is about to say so.
+            // The client is ending already, and its `Left` event will follow.
             Err(TrySendError::Disconnected(_)) => true,
             Err(TrySendError::Full(_)) => {
                 let _ = self

@@ -1,15 +1,15 @@
-//! A chat over TCP: whoever connects reads what all others write.
+//! A chat over TCP: every client reads the lines of all others.
 //!
 //! ```sh
 //! cargo run --example chat -- 127.0.0.1:8082
 //! nc 127.0.0.1 8082   # as often as there are people; then: /name ann   /who   /quit
 //! ```
 //!
-//! One goroutine, the hub, knows who is there; nobody else does, so there is no lock. Each client
-//! has two: one reads its lines and sends them to the hub, and one writes what the hub has for it.
-//! The hub waits for nobody: a client whose outbox is full is dropped.
+//! One goroutine, the hub, owns the list of clients, so there is no lock. Each client has two
+//! goroutines: one reads its lines and sends them to the hub, and one writes the lines that the hub
+//! has for it. The hub never waits for a client: a client whose outbox is full is dropped.
 //!
-//! Ctrl-C or SIGTERM stops it; everybody is told. A second one ends it at once.
+//! Ctrl-C or SIGTERM stops the server, which tells all clients. A second signal ends it at once.
 
 mod client;
 mod hub;
@@ -24,12 +24,12 @@ use go_runtime::go;
 
 use crate::hub::Hub;
 
-/// Where it listens if no address is given.
+/// The default address to listen at.
 const ADDRESS: &str = "127.0.0.1:8082";
 const USAGE: &str = "usage: chat [ADDRESS]\nADDRESS is 127.0.0.1:8082 if there is none.";
-/// As many lines may wait for the hub; then their writers wait.
+/// Capacity of the hub's channel of events; senders wait when it is full.
 const EVENTS: usize = 64;
-/// Longer than any client has to read its last lines.
+/// Longer than a leaving client may take to read its last lines.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[go_runtime::main]
@@ -56,7 +56,7 @@ fn run(address: &str) -> io::Result<()> {
     let stopping = listening.serve(UNLIMITED, move |stream| {
         client::serve(stream, &events);
     });
-    // A panic there has been reported, and has ended all clients.
+    // The panic hook has reported a panic of the hub, which has ended all clients.
     let _ = hub.join();
     stopping.wait(STOP_TIMEOUT)
 }

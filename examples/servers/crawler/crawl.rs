@@ -1,7 +1,7 @@
 //! Follows the links of a site, each page once.
 //!
-//! One goroutine, the caller's, knows what has been seen; so nothing is locked. The others get
-//! pages, as many at once as there are permits.
+//! One goroutine, the caller's, knows which pages have been seen, so nothing is locked. The other
+//! goroutines fetch pages, as many at once as there are permits.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -19,15 +19,15 @@ use go_runtime::net;
 pub(crate) struct Summary {
     pub(crate) pages: usize,
     pub(crate) bytes: usize,
-    /// Links to pages of the site, each as often as it is there.
+    /// Number of links to pages of the site, counted each time they occur.
     pub(crate) links: usize,
-    /// What could not be had, with the reason.
+    /// The pages that could not be fetched, with the reason.
     pub(crate) broken: BTreeSet<(Url, String)>,
-    /// Pages that are known, and were not got, since the context ended.
+    /// Number of known pages that were not fetched because the context had ended.
     pub(crate) left: usize,
 }
 
-/// What a goroutine has got.
+/// The page that a goroutine has fetched.
 struct Got {
     url: Url,
     page: io::Result<Found>,
@@ -39,7 +39,7 @@ struct Found {
     links: Vec<Url>,
 }
 
-/// Crawls until there is nothing new, or `ctx` ends.
+/// Crawls until there are no new pages, or `ctx` ends.
 pub(crate) fn crawl(ctx: &Context, start: Url, at_once: usize) -> Summary {
     let permits = Arc::new(Semaphore::new(at_once));
     let mut summary = Summary::default();
@@ -48,8 +48,8 @@ pub(crate) fn crawl(ctx: &Context, start: Url, at_once: usize) -> Summary {
     let begin = |running: &JoinSet<Option<Got>>, url: Url| {
         let (ctx, permits) = (ctx.clone(), Arc::clone(&permits));
         running.spawn(move || {
-            // A goroutine that waits for its permit takes a page of memory, so all of them may
-            // wait.
+            // A goroutine that waits for its permit takes a page of memory, so there may be one for
+            // every page.
             let _permit = permits.acquire_with(ctx.done(), 1).ok()?;
             let page = get(&ctx, &url);
             let ended = page.as_ref().is_err_and(net::is_done);
@@ -58,7 +58,7 @@ pub(crate) fn crawl(ctx: &Context, start: Url, at_once: usize) -> Summary {
     };
     begin(&running, start);
     while let Some(got) = running.join_next() {
-        // A panic has been reported where it happened.
+        // The panic hook has reported a panic.
         let Some(Got { url, page }) = got.unwrap_or(None) else {
             summary.left += 1;
             continue;

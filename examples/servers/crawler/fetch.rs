@@ -1,4 +1,4 @@
-//! Gets one page: a connection, a request, an answer.
+//! Fetches a page: a connection, a request, an answer.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::ToSocketAddrs;
@@ -12,7 +12,7 @@ use crate::url::Url;
 use go_runtime::net::TcpStream;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A page that is larger, with its header, is an error.
+/// Maximum size of a page with its header, in bytes; a larger page is an error.
 const MAX_BYTES: usize = 4 << 20;
 
 pub(crate) struct Page {
@@ -20,11 +20,11 @@ pub(crate) struct Page {
     pub(crate) body: Vec<u8>,
 }
 
-/// Gets it, unless `ctx` ends first.
+/// Fetches a page, unless `ctx` ends first.
 ///
 /// # Errors
-/// What the system says; `InvalidData` if the answer is none. [`is_done`](go_runtime::net::is_done)
-/// if `ctx` has ended.
+/// The system's errors; `InvalidData` if the answer is invalid; an error that
+/// [`is_done`](go_runtime::net::is_done) recognizes if `ctx` has ended.
 pub(crate) fn fetch(ctx: &Context, url: &Url) -> io::Result<Page> {
     let name = url.host_and_port();
     // Looking up a name blocks.
@@ -69,7 +69,7 @@ fn page(mut answer: Vec<u8>) -> io::Result<Page> {
             "the answer is encoded, which this crawler cannot read",
         ));
     }
-    // Without a length the end of the connection ends the page.
+    // Without a length, the end of the connection ends the page.
     if let Some(length) = header("content-length") {
         let length = str::from_utf8(length.value)
             .ok()

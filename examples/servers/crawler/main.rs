@@ -1,12 +1,12 @@
-//! Crawls a site: a goroutine for each page, of which so many at once ask the server.
+//! Crawls a site: a goroutine for each page, a limited number of which use the server at once.
 //!
 //! ```sh
 //! cargo run --release --example http_server &
 //! cargo run --release --example crawler -- 'http://127.0.0.1:8080/links?n=0'
 //! ```
 //!
-//! Ctrl-C or the time limit ends it early: all goroutines see that their context has ended, also
-//! those that wait for the server, and what was found so far is printed.
+//! Ctrl-C or the time limit ends it early: all goroutines, including those that wait for the
+//! server, see that their context has ended, and the results so far are printed.
 
 mod crawl;
 mod fetch;
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether it came to the end of the site.
+/// Returns whether the whole site was crawled.
 fn run(args: Args) -> io::Result<bool> {
     let (ctx, _release_signals) = notify_context(&context::background(), &[SIGINT, SIGTERM])?;
     let (ctx, _cancel) = ctx.with_timeout(args.timeout);

@@ -2,18 +2,20 @@
 
 use std::fmt;
 
-/// Where a page is.
+/// The address of a page.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Url {
-    /// With the port, if it is not 80.
+    /// The host, with the port if it is not 80.
     pub(crate) host: String,
-    /// From the slash on, with the query.
+    /// The path from the slash on, with the query.
     pub(crate) path: String,
 }
 
 impl Url {
+    /// Parses an address.
+    ///
     /// # Errors
-    /// What is wrong with it.
+    /// Why the text is no valid address.
     pub(crate) fn parse(text: &str) -> Result<Url, String> {
         let rest = text
             .strip_prefix("http://")
@@ -32,7 +34,7 @@ impl Url {
         })
     }
 
-    /// What a link on this page leads to, if that is a page of the same site.
+    /// Returns the target of a link on this page, if it is a page of the same site.
     pub(crate) fn join(&self, link: &str) -> Option<Url> {
         let link = link.split('#').next().unwrap_or_default();
         let text = match link.as_bytes() {
@@ -49,7 +51,7 @@ impl Url {
         Url::parse(&text).ok().filter(|url| url.host == self.host)
     }
 
-    /// For connecting to it.
+    /// Returns the address for a connection.
     pub(crate) fn host_and_port(&self) -> String {
         let after_v6 = self.host.rfind(']').unwrap_or(0);
         let port = if self.host[after_v6..].contains(':') {
@@ -67,7 +69,8 @@ impl fmt::Display for Url {
     }
 }
 
-/// What the links of a page say, in their order. It knows as much of HTML as that takes.
+/// Returns the targets of a page's links, in their order. It understands only as much HTML as that
+/// needs.
 pub(crate) fn links(page: &str) -> impl Iterator<Item = &str> {
     page.split("href=\"")
         .skip(1)

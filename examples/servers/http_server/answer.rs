@@ -1,4 +1,4 @@
-//! How an answer is written.
+//! Writing answers.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use crate::date;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Status {
     pub(crate) code: u16,
-    /// As in the status line: `200 OK`.
+    /// The code and the reason of the status line: `200 OK`.
     text: &'static str,
 }
 
@@ -39,17 +39,17 @@ pub(crate) const PLAIN: &str = "text/plain; charset=utf-8";
 pub(crate) const HTML: &str = "text/html; charset=utf-8";
 pub(crate) const BYTES: &str = "application/octet-stream";
 
-/// What the request says about the form of its answer.
+/// The properties of a request that determine the form of its answer.
 #[derive(Clone, Copy)]
 pub(crate) struct Form {
     pub(crate) version_1_1: bool,
     pub(crate) keep_alive: bool,
-    /// The answer to HEAD: all but the body.
+    /// Whether this is the answer to HEAD: everything except the body.
     pub(crate) without_body: bool,
 }
 
 impl Form {
-    /// Of an answer after which the connection is closed.
+    /// The form of an answer after which the connection is closed.
     pub(crate) const LAST: Form = Form {
         version_1_1: true,
         keep_alive: false,
@@ -61,7 +61,7 @@ pub(crate) struct Answer<'a> {
     pub(crate) status: Status,
     pub(crate) content_type: &'static str,
     pub(crate) body: &'a [u8],
-    /// For `METHOD_NOT_ALLOWED`: those that are.
+    /// For `METHOD_NOT_ALLOWED`: the allowed methods.
     pub(crate) allow: Option<&'static str>,
 }
 
@@ -75,9 +75,9 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Appends it; whoever writes `out` may do so with several at once.
+    /// Appends the answer to `out`, which may collect several answers for one write.
     pub(crate) fn put(&self, form: Form, out: &mut Vec<u8>) {
-        // An answer has the version that the server speaks, whatever the request's.
+        // An answer has the version of the server, whatever the request's version.
         out.extend_from_slice(b"HTTP/1.1 ");
         out.extend_from_slice(self.status.text.as_bytes());
         out.extend_from_slice(b"\r\nDate: ");
@@ -85,7 +85,7 @@ impl<'a> Answer<'a> {
         out.extend_from_slice(b"\r\nContent-Type: ");
         out.extend_from_slice(self.content_type.as_bytes());
         out.extend_from_slice(b"\r\nContent-Length: ");
-        // Writing to a vector does not fail.
+        // Writing to a vector cannot fail.
         let _ = write!(out, "{}", self.body.len());
         if let Some(methods) = self.allow {
             out.extend_from_slice(b"\r\nAllow: ");

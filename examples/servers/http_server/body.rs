@@ -1,4 +1,4 @@
-//! Reads the body of a request, of a known length or in chunks, up to a limit.
+//! Reads the body of a request, with a known length or in chunks, up to a limit.
 
 use std::io::{self, ErrorKind};
 
@@ -8,17 +8,17 @@ use crate::answer::{BAD_REQUEST, CONTENT_TOO_LARGE, REQUEST_TIMEOUT};
 use crate::request::{Body, Refused};
 use crate::wire::Wire;
 
-/// A chunk's size, with whatever extensions.
+/// Maximum length of the line with a chunk's size and extensions, in bytes.
 const MAX_SIZE_LINE: usize = 256;
 const MAX_TRAILERS: usize = 4 << 10;
-/// As much room is made for a body before it comes, whatever its length is said to be.
+/// Maximum room that is reserved for a body before it arrives, whatever its announced length.
 const FIRST_ROOM: u64 = 64 << 10;
 
 /// Why a body could not be read.
 pub(crate) enum Failed {
-    /// The client is told.
+    /// The client gets an answer with the reason.
     Refused(Refused),
-    /// There is nobody to tell.
+    /// The connection is gone, so there is no client to answer.
     Gone,
 }
 
@@ -37,7 +37,7 @@ const TOO_LARGE: Refused = Refused {
     why: "the body is too large",
 };
 
-/// The body that is known to be too large before any of it is read.
+/// Checks whether the body is known to be too large before any of it is read.
 pub(crate) fn check(body: Body, max: usize) -> Result<(), Refused> {
     match body {
         Body::Length(length) if length > max as u64 => Err(TOO_LARGE),
@@ -45,7 +45,7 @@ pub(crate) fn check(body: Body, max: usize) -> Result<(), Refused> {
     }
 }
 
-/// Hands all bytes of the body to `sink`.
+/// Passes all bytes of the body to `sink`.
 pub(crate) fn read(
     wire: &mut Wire<'_>,
     body: Body,
@@ -75,7 +75,7 @@ pub(crate) fn read(
     }
 }
 
-/// Reads more, which has to come.
+/// Reads more bytes; the end of the stream is an error.
 fn more(wire: &mut Wire<'_>) -> Result<(), Failed> {
     match wire.fill() {
         Ok(0) => Err(Failed::Refused(Refused {
@@ -87,7 +87,7 @@ fn more(wire: &mut Wire<'_>) -> Result<(), Failed> {
     }
 }
 
-/// What follows from an error of a read.
+/// Converts an error of a read.
 pub(crate) fn failed(error: &io::Error, late: &'static str) -> Failed {
     match error.kind() {
         ErrorKind::TimedOut => Failed::Refused(Refused {
@@ -140,7 +140,7 @@ fn end_of_chunk(wire: &mut Wire<'_>) -> Result<(), Failed> {
     Ok(())
 }
 
-/// They are read, and mean nothing here.
+/// Reads the trailer fields, and ignores them.
 fn trailers(wire: &mut Wire<'_>) -> Result<(), Failed> {
     loop {
         let unread = wire.unread();

@@ -1,8 +1,8 @@
-//! The buffers of a connection, which has them while it has something to do.
+//! The buffers of connections; a connection holds them only while it has a request to answer.
 
 use go_example_servers::input::Input;
 
-/// One that has grown beyond this is not kept.
+/// A buffer that has grown beyond this size (in bytes) is not kept.
 const KEPT: usize = 64 << 10;
 
 #[derive(Default)]

@@ -1,7 +1,7 @@
-//! One connection, from its first byte to its end.
+//! A connection, from its first byte to its end.
 //!
-//! While it is idle it has no buffers, only some bytes of its stack: those of the pool are for
-//! connections that have something to do.
+//! An idle connection holds no buffers, only some bytes of its stack: the buffers of the pool are
+//! for connections with a request to answer.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,30 +20,30 @@ use crate::wire::Wire;
 use go_example_servers::server::linger;
 use go_runtime::net::{self, TcpStream};
 
-/// Enough for the requests that most clients send. What is not used costs nothing: that page of the
-/// stack is there anyway.
+/// Size in bytes of the first read, enough for most requests. Unused bytes cost nothing, because
+/// that page of the stack is touched anyway.
 const FIRST: usize = 1 << 10;
 
-/// What all connections share.
+/// The state that all connections share.
 pub(crate) struct Server {
     pub(crate) limits: Limits,
-    /// Closed when the server is to stop.
+    /// Closed when the server stops.
     pub(crate) done: Receiver<()>,
-    /// `done` is closed: what a request can see without a lock.
+    /// Whether `done` is closed; a request can read it without a lock.
     pub(crate) stopping: AtomicBool,
     pub(crate) buffers: Pool<Buffers>,
 }
 
 /// How an exchange has ended.
 enum End {
-    /// All is answered, and there may be more.
+    /// All requests are answered, and more may follow.
     Open,
     Closed,
-    /// Closed by the server, while the client may still be sending.
+    /// The server closes the connection, while the client may still be sending.
     Refused,
 }
 
-/// Answers until the connection or the server ends.
+/// Answers requests until the connection or the server ends.
 pub(crate) fn serve(server: &Server, stream: &TcpStream) {
     let mut timeout = server.limits.header_timeout;
     loop {
@@ -54,7 +54,7 @@ pub(crate) fn serve(server: &Server, stream: &TcpStream) {
         {
             return;
         }
-        // The end, or an error, which is the end as well: nobody waits for an answer.
+        // An error is like the end of the stream: no request is waiting for an answer.
         let n = match stream.with_done(&server.done).read(&mut first) {
             Ok(n @ 1..) => n,
             Err(error) if net::is_done(&error) => match read_at_once(stream, &mut first) {
@@ -74,7 +74,7 @@ pub(crate) fn serve(server: &Server, stream: &TcpStream) {
     }
 }
 
-/// What has come already: the server stops, but this is answered.
+/// Reads a request that has arrived already: the server is stopping, but still answers it.
 fn read_at_once(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     stream.set_nonblocking(true)?;
     let read = stream.read(buffer);
@@ -128,7 +128,7 @@ fn requests(server: &Server, wire: &mut Wire<'_>) -> Result<End, Failed> {
     }
 }
 
-/// The next head, which is there in part or in whole.
+/// Returns the next head, some or all of which has arrived.
 fn head(server: &Server, wire: &mut Wire<'_>) -> Result<Head, Failed> {
     let max = server.limits.max_header_bytes;
     wire.begin(server.limits.header_timeout);
@@ -136,8 +136,8 @@ fn head(server: &Server, wire: &mut Wire<'_>) -> Result<Head, Failed> {
         if let Some(head) = request::parse(wire.unread(), max)? {
             return Ok(head);
         }
-        // Only the end of a line can make it complete, so single bytes need not be parsed over and
-        // over.
+        // Only the end of a line can complete the head, so a head that arrives byte by byte is not
+        // parsed again for every byte.
         loop {
             match wire.fill() {
                 Ok(0) => {
@@ -158,7 +158,7 @@ fn head(server: &Server, wire: &mut Wire<'_>) -> Result<Head, Failed> {
     }
 }
 
-/// Answers one request; whether the connection goes on.
+/// Answers one request. Returns whether the connection continues.
 fn answer(server: &Server, wire: &mut Wire<'_>, head: &Head) -> Result<bool, Failed> {
     let route = Route::new(head.method, &wire.unread()[head.target.clone()]);
     wire.consume(head.len);
@@ -175,7 +175,7 @@ fn answer(server: &Server, wire: &mut Wire<'_>, head: &Head) -> Result<bool, Fai
         let wanted = route == Route::Echo;
         let waits = head.expects_continue && wire.unread().is_empty();
         if waits && !wanted {
-            // It need not be sent; whether it will be all the same is not known, and so not where
+            // The client need not send the body now. Whether it does is unknown, and with it where
             // the next request begins.
             form.keep_alive = false;
         } else {

@@ -1,4 +1,4 @@
-//! The `Date` header's text, made once a second by each worker that answers in it.
+//! The text of the `Date` header, which each worker formats at most once a second.
 
 use std::cell::Cell;
 use std::io::Write;
@@ -11,9 +11,9 @@ thread_local! {
     static LAST: Cell<(u64, Text)> = const { Cell::new((u64::MAX, [0; 29])) };
 }
 
-/// The present second.
+/// Returns the text for the current second.
 pub(crate) fn now() -> Text {
-    // A clock that stands before 1970 shows its beginning.
+    // A clock before 1970 shows the beginning of 1970.
     let second = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
@@ -34,7 +34,7 @@ fn format(second: u64) -> Text {
     let (days, of_day) = (second / 86_400, second % 86_400);
     let (year, month, day) = civil(days);
     let mut text = [0; 29];
-    // It fits until the year 9999; a later date is cut off.
+    // The text fits until the year 9999; a later date is cut off.
     let _ = write!(
         &mut text[..],
         "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
@@ -47,9 +47,9 @@ fn format(second: u64) -> Text {
     text
 }
 
-/// The year, the month from 0 and the day from 1 of a day since the beginning of 1970.
+/// Converts days since the beginning of 1970 to the year, the month from 0 and the day from 1.
 fn civil(mut days: u64) -> (u64, usize, u64) {
-    // Calendars repeat themselves after 400 years.
+    // The calendar repeats itself every 400 years.
     let mut year = 1970 + 400 * (days / 146_097);
     days %= 146_097;
     let leap =

@@ -1,10 +1,10 @@
-//! What a client may ask of the server, in bytes and time, and the command line that says so.
+//! The limits of a client, in bytes and time, and the command line that sets them.
 
 use std::time::Duration;
 
 use go_example_servers::server::{Args, Refused};
 
-/// Where it listens if no address is given.
+/// The default address to listen at.
 const ADDRESS: &str = "127.0.0.1:8080";
 pub(crate) const USAGE: &str = "\
 usage: http_server [ADDRESS] [--header-timeout-ms N] [--body-timeout-ms N] [--idle-timeout-ms N]
@@ -14,7 +14,7 @@ ADDRESS is 127.0.0.1:8080 if there is none.
 N is 10000 for a header, 60000 for a body, 120000 for idle connections, 30000 for writes,
 5000 for the stop, 16384 and 8388608 bytes.";
 
-/// All times are absolute: they run from the first byte to the last, however many reads that takes.
+/// All times are absolute: they run from the first byte to the last, over any number of reads.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     /// From the first byte of a request to the end of its header, and from the beginning of a
@@ -26,7 +26,7 @@ pub(crate) struct Limits {
     pub(crate) idle_timeout: Duration,
     /// For one write of answers.
     pub(crate) write_timeout: Duration,
-    /// For requests that run when the server stops.
+    /// For requests that are running when the server stops.
     pub(crate) stop_timeout: Duration,
     pub(crate) max_header_bytes: usize,
     pub(crate) max_body_bytes: usize,
@@ -42,10 +42,10 @@ const OPTIONS: [&str; 7] = [
     "--max-body-bytes",
 ];
 
-/// The address to listen at, and the limits.
+/// Returns the address to listen at, and the limits.
 ///
 /// # Errors
-/// What is wrong with which argument, or that somebody asks for help.
+/// Which argument is wrong, or that the user asks for help.
 pub(crate) fn from_args() -> Result<(String, Limits), Refused> {
     let args = Args::new(&OPTIONS)?;
     let time = |option, seconds| args.milliseconds(option, Duration::from_secs(seconds));

@@ -7,9 +7,9 @@
 //! wrk -t1 -c50 -d5s http://127.0.0.1:8080/
 //! ```
 //!
-//! Ctrl-C or SIGTERM stops it: no more connections are taken, idle ones are closed, and requests
-//! that run get their answers if they do not take longer than `--stop-timeout-ms`. A second one
-//! ends it at once.
+//! Ctrl-C or SIGTERM stops it: it accepts no more connections, closes idle ones, and answers
+//! running requests that do not take longer than `--stop-timeout-ms`. A second signal ends it at
+//! once.
 
 mod answer;
 mod body;

@@ -1,7 +1,7 @@
-//! The head of a request: what it asks for, and how much belongs to it.
+//! The head of a request: its target, and how many bytes belong to it.
 //!
-//! What two parties could read in two ways is refused, since that is how requests are smuggled past
-//! whoever stands between them.
+//! A request that two parties could read in two ways is refused, because ambiguous requests can be
+//! smuggled past a proxy in front of the server.
 
 use std::ops::Range;
 
@@ -11,8 +11,8 @@ use crate::answer::{
     BAD_REQUEST, HEADER_TOO_LARGE, NOT_IMPLEMENTED, Status, VERSION_NOT_SUPPORTED,
 };
 
-/// As many headers as most requests have; more are looked at again with more room, so that this
-/// need not be on every stack.
+/// Number of headers that is enough for most requests. A request with more is parsed again with
+/// more room, so that the larger array need not be on every stack.
 const USUAL_HEADERS: usize = 24;
 const MOST_HEADERS: usize = 128;
 
@@ -30,10 +30,10 @@ pub(crate) enum Body {
     Chunked,
 }
 
-/// It borrows nothing: positions are those of the bytes that were parsed.
+/// A parsed head. It borrows nothing: positions refer to the bytes that were parsed.
 #[derive(Debug)]
 pub(crate) struct Head {
-    /// Of the head, with the empty line.
+    /// Length of the head in bytes, with the empty line.
     pub(crate) len: usize,
     pub(crate) method: Method,
     pub(crate) target: Range<usize>,
@@ -44,7 +44,7 @@ pub(crate) struct Head {
     pub(crate) expects_continue: bool,
 }
 
-/// Why there will be no answer but this one.
+/// Why a request is refused; no further answer follows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Refused {
     pub(crate) status: Status,
@@ -63,7 +63,7 @@ const TOO_LARGE: Refused = Refused {
     why: "the header is too large",
 };
 
-/// The head that these bytes begin with; `None` while it is not all there.
+/// Parses the head that these bytes begin with. Returns `None` while it is incomplete.
 pub(crate) fn parse(bytes: &[u8], max: usize) -> Result<Option<Head>, Refused> {
     let head = match parse_with::<USUAL_HEADERS>(bytes) {
         Err(Error::TooManyHeaders) => parse_long(bytes),
@@ -117,7 +117,7 @@ fn parse_with<const N: usize>(bytes: &[u8]) -> Result<Option<Result<Head, Refuse
     })))
 }
 
-/// What the header fields say; the rest of it is left open.
+/// Evaluates the header fields, and leaves the rest of the head open.
 fn fields(headers: &[Header<'_>], version_1_1: bool) -> Result<Head, Refused> {
     let mut hosts = 0;
     let mut length = None;
@@ -125,11 +125,11 @@ fn fields(headers: &[Header<'_>], version_1_1: bool) -> Result<Head, Refused> {
     let (mut close, mut keep) = (false, false);
     let mut expects_continue = false;
     for Header { name, value } in headers {
-        // Most names are none of these, which the length tells.
+        // Most names differ from these already in their length.
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => hosts += 1,
             6 if name.eq_ignore_ascii_case("expect") => {
-                // Others need not be met, and there are none.
+                // HTTP defines no other expectation, and a server may ignore unknown ones.
                 expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
             }
             10 if name.eq_ignore_ascii_case("connection") => {
@@ -185,7 +185,7 @@ fn fields(headers: &[Header<'_>], version_1_1: bool) -> Result<Head, Refused> {
     })
 }
 
-/// Digits only: no sign, no list.
+/// Parses digits only: no sign, no list.
 fn number(value: &[u8]) -> Option<u64> {
     let digits = value.trim_ascii();
     if digits.is_empty() {

@@ -13,22 +13,22 @@ use crate::answer::{
 use crate::date;
 use crate::request::Method;
 
-/// The longest pause that `/slow` makes.
+/// Maximum pause of `/slow`.
 const MAX_PAUSE_MS: u64 = 600_000;
-/// How many pages of links there are.
+/// Number of pages of links.
 const PAGES: u64 = 200;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Route {
     Hello,
     Time,
-    /// With its pause in milliseconds.
+    /// `/slow`, with its pause in milliseconds.
     Slow(Option<u64>),
     Echo,
-    /// With the number of its page.
+    /// `/links`, with the number of its page.
     Links(Option<u64>),
     Unknown,
-    /// The page is there, for other methods.
+    /// The page exists, for other methods.
     NotFor(&'static str),
 }
 
@@ -51,7 +51,7 @@ impl Route {
         }
     }
 
-    /// It takes time, or may: what has been answered before should not wait for it.
+    /// Whether the answer takes time, or may: earlier answers should not wait for it.
     pub(crate) fn parks(self) -> bool {
         matches!(self, Route::Slow(Some(_)))
     }
@@ -110,15 +110,16 @@ impl Route {
     }
 }
 
-/// What becomes of the connection after an answer.
+/// What happens to the connection after an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Next {
-    /// What the form says.
+    /// The form of the answer decides.
     AsSaid,
     Close,
 }
 
-/// The path and the query, without the host that a proxy's client writes before them.
+/// Splits a target into the path and the query, without the host that a proxy's client writes
+/// before them.
 fn split(target: &[u8]) -> (&[u8], &[u8]) {
     let target = match target.strip_prefix(b"http://") {
         Some(rest) => match rest.iter().position(|&byte| byte == b'/') {
@@ -133,7 +134,7 @@ fn split(target: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// The number that a query has under this name, if it is at most `max`.
+/// Returns the number with this name in a query, if it is at most `max`.
 fn parameter(query: &[u8], name: &str, max: u64) -> Option<u64> {
     let query = str::from_utf8(query).ok()?;
     let (_, value) = query
@@ -143,14 +144,14 @@ fn parameter(query: &[u8], name: &str, max: u64) -> Option<u64> {
     value.parse().ok().filter(|n| *n <= max)
 }
 
-/// A page of a site for crawlers: page n leads to 2n + 1 and 2n + 2, as far as they are there,
-/// back, and every tenth to nowhere.
+/// Returns a page of a site for crawlers: page n links to the pages 2n + 1 and 2n + 2 if they
+/// exist, back to its parent, and every tenth page to one that does not exist.
 fn links(n: u64) -> Vec<u8> {
     let mut page = format!("<!doctype html>\n<title>Page {n}</title>\n").into_bytes();
     let further = [2 * n + 1, 2 * n + 2];
     let back = n.checked_sub(1).map(|before| before / 2);
     for to in further.into_iter().filter(|to| *to < PAGES).chain(back) {
-        // Writing to a vector does not fail.
+        // Writing to a vector cannot fail.
         let _ = writeln!(page, "<a href=\"/links?n={to}\">page {to}</a>");
     }
     if n.is_multiple_of(10) {

@@ -1,7 +1,8 @@
-//! A connection's bytes, in and out.
+//! The bytes of a connection, in and out.
 //!
-//! Answers are kept until the connection would wait for more input: so those to requests that came
-//! together go out together, and nobody waits for an answer while the server waits for him.
+//! Answers are buffered until the connection would wait for more input. So the answers to requests
+//! that arrived together are sent together, and no client waits for an answer while the server
+//! waits for the client.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -9,16 +10,16 @@ use std::time::{Duration, Instant};
 use crate::buffers::Buffers;
 use go_runtime::net::TcpStream;
 
-/// Answers of this size do not wait for others.
+/// Answers of this size (in bytes) do not wait for others.
 const ENOUGH: usize = 32 << 10;
 
 pub(crate) struct Wire<'a> {
     stream: &'a TcpStream,
     buffers: &'a mut Buffers,
     write_timeout: Duration,
-    /// What may be read at most this long, from the first read that waits.
+    /// Time limit of the current phase, from the first read that waits.
     phase: Duration,
-    /// The phase's deadline has been set.
+    /// Whether the phase's deadline has been set.
     timed: bool,
 }
 
@@ -37,7 +38,7 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// What is read from now on has to be there within this time.
+    /// Begins a phase: all bytes that are read from now on have to arrive within this time.
     pub(crate) fn begin(&mut self, phase: Duration) {
         self.phase = phase;
         self.timed = false;
@@ -51,11 +52,11 @@ impl<'a> Wire<'a> {
         self.buffers.input.consume(n);
     }
 
-    /// Reads once. 0: there will be nothing more.
+    /// Reads once. Returns 0 at the end of the stream.
     pub(crate) fn fill(&mut self) -> io::Result<usize> {
         self.flush()?;
         if !self.timed {
-            // The clock is looked at only if something is waited for.
+            // The clock is read only if the connection has to wait.
             self.stream
                 .set_read_deadline(Some(Instant::now() + self.phase))?;
             self.timed = true;

@@ -47,7 +47,7 @@ pub(crate) fn llen(db: &mut Db, words: Words<'_>, out: &mut Vec<u8>) -> Result<(
     Ok(())
 }
 
-/// `LRANGE key first last`: both included; negative ones count from the end.
+/// `LRANGE key first last`: both are included; negative positions count from the end.
 pub(crate) fn lrange(db: &mut Db, words: Words<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
     let first = number(&words[2]).ok_or(NOT_AN_INTEGER)?;
     let last = number(&words[3]).ok_or(NOT_AN_INTEGER)?;
@@ -55,7 +55,7 @@ pub(crate) fn lrange(db: &mut Db, words: Words<'_>, out: &mut Vec<u8>) -> Result
         reply::array(out, 0);
         return Ok(());
     };
-    // The place before which as many values are as a number says, if it is within the list.
+    // Returns the position that a number denotes, if it is within the list.
     let place = |n: i64| {
         let distance = usize::try_from(n.unsigned_abs()).unwrap_or(usize::MAX);
         match n {
@@ -64,7 +64,7 @@ pub(crate) fn lrange(db: &mut Db, words: Words<'_>, out: &mut Vec<u8>) -> Result
         }
     };
     let first = place(first);
-    // The one after -1 is the end.
+    // The position after -1 is the end.
     let end = match last {
         -1 => list.len(),
         _ => place(last.saturating_add(1)),
@@ -90,7 +90,7 @@ pub(crate) fn sadd(db: &mut Db, words: Words<'_>, out: &mut Vec<u8>) -> Result<(
     Ok(())
 }
 
-/// `SPOP key`: any member.
+/// `SPOP key`: removes a random member.
 pub(crate) fn spop(db: &mut Db, words: Words<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
     pop(db, words, out, |set: &mut Set| {
         set.swap_remove_index(fastrand::usize(..set.len()))
@@ -133,7 +133,7 @@ pub(crate) fn hget(db: &mut Db, words: Words<'_>, out: &mut Vec<u8>) -> Result<(
     Ok(())
 }
 
-/// What is there is not empty.
+/// Removes a value from a collection, which is never empty.
 fn pop<K: Kind>(
     db: &mut Db,
     words: Words<'_>,

@@ -1,4 +1,4 @@
-//! Which commands there are, and how a request finds its own.
+//! The table of commands, and the lookup of a request's command.
 
 use crate::connection::Connection;
 use crate::db::Db;
@@ -6,24 +6,24 @@ use crate::reply::Failure;
 use crate::request::Words;
 use crate::{collections, keys, session, strings};
 
-/// How many words it takes, its name included.
+/// The number of words of a command, its name included.
 enum Arity {
     Exactly(usize),
     AtLeast(usize),
 }
 
 enum Run {
-    /// With all keys to itself. What it has appended when it fails is taken back.
+    /// Runs with exclusive access to all keys. If it fails, its output is removed.
     Keys(fn(&mut Db, Words<'_>, &mut Vec<u8>) -> Result<(), Failure>),
     Session(fn(&mut Connection<'_>, Words<'_>) -> Result<(), Failure>),
-    /// The same, while the connection listens to channels too.
+    /// Also allowed while the connection is subscribed to channels.
     Always(fn(&mut Connection<'_>, Words<'_>) -> Result<(), Failure>),
 }
 
 use Arity::{AtLeast, Exactly};
 use Run::{Always, Keys, Session};
 
-/// Those that are in a hurry first.
+/// Frequent commands come first.
 const COMMANDS: &[(&str, Arity, Run)] = &[
     ("get", Exactly(2), Keys(strings::get)),
     ("set", AtLeast(3), Keys(strings::set)),
@@ -66,14 +66,14 @@ const COMMANDS: &[(&str, Arity, Run)] = &[
     ("quit", AtLeast(1), Always(session::quit)),
 ];
 
-/// The number of all.
+/// Number of commands.
 pub(crate) const COUNT: usize = COMMANDS.len();
 
-/// Appends the reply to a request, which has at least one word, to what the connection will write.
+/// Appends the reply to a request, which has at least one word, to the connection's output.
 pub(crate) fn execute(connection: &mut Connection<'_>, words: Words<'_>) {
     let start = connection.out.len();
     if let Err(failure) = run(connection, words) {
-        // (Unless the beginning has gone out already, as that of SUBSCRIBE does.)
+        // (Unless the beginning has been written already, as SUBSCRIBE does.)
         connection.out.truncate(start);
         failure.put(&mut connection.out);
     }

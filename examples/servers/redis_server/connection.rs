@@ -1,8 +1,8 @@
-//! One connection: requests in, replies out.
+//! A connection: requests in, replies out.
 //!
-//! Replies are kept until the connection would wait for more requests, so those to a batch go out
-//! in one write. Once it subscribes to a channel, all that is written goes through its outbox, so
-//! that replies and messages keep their order.
+//! Replies are buffered until the connection would wait for more requests, so the replies to a
+//! batch are sent in one write. Once the client subscribes to a channel, all output goes through
+//! its outbox, so that replies and messages keep their order.
 
 use std::collections::HashSet;
 use std::io::{self, ErrorKind, Write};
@@ -22,18 +22,18 @@ use crate::pubsub::{Hub, Outbox, outbox};
 use crate::reply::{self, Failure};
 use crate::request::{Malformed, Parser};
 
-/// Replies of this size do not wait for others.
+/// Replies of this size (in bytes) do not wait for others.
 const ENOUGH: usize = 32 << 10;
-/// A buffer that has grown beyond this is not kept.
+/// A buffer that has grown beyond this size (in bytes) is not kept.
 const KEPT: usize = 64 << 10;
-/// How long a client may take to read what is written at once.
+/// How long a client may take to read the data of one write.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What all connections share.
+/// The state that all connections share.
 pub(crate) struct Server {
     pub(crate) store: Store,
     pub(crate) hub: Hub,
-    /// Closed when the server is to stop.
+    /// Closed when the server stops.
     pub(crate) done: Receiver<()>,
     pub(crate) connections: AtomicU64,
 }
@@ -42,13 +42,13 @@ pub(crate) struct Connection<'a> {
     pub(crate) server: &'a Server,
     /// Replies that have not been written yet.
     pub(crate) out: Vec<u8>,
-    /// The client has said that it goes.
+    /// Whether the client has sent QUIT.
     pub(crate) quits: bool,
     stream: Arc<TcpStream>,
     subscriber: Option<Subscriber>,
 }
 
-/// While it listens to some channel.
+/// The state of a connection while it is subscribed to a channel.
 struct Subscriber {
     id: u64,
     channels: HashSet<Box<[u8]>>,
@@ -56,7 +56,8 @@ struct Subscriber {
     writer: JoinHandle<()>,
 }
 
-/// Serves the client until it goes, or the server ends. Requests that have been read are answered.
+/// Serves the client until it leaves, or the server ends. Requests that have been read are
+/// answered.
 pub(crate) fn serve(server: &Server, stream: TcpStream) {
     let stream = Arc::new(stream);
     let mut connection = Connection {
@@ -66,17 +67,18 @@ pub(crate) fn serve(server: &Server, stream: TcpStream) {
         stream: Arc::clone(&stream),
         subscriber: None,
     };
-    // An error ends it too: there is nobody to tell.
+    // An error also ends the connection, without a reply.
     let end = connection.run();
     connection.leave_channels();
-    // What it has sent and nobody has read must not cost it the last replies.
+    // Unread bytes of the client must not reset the connection, and so lose the last replies.
     if end.is_ok() || end.is_err_and(|error| net::is_done(&error)) {
         linger(&stream);
     }
 }
 
 impl Connection<'_> {
-    /// Until the end, or the request that cannot be understood, of which the client has been told.
+    /// Runs until the connection ends, or until a malformed request, about which the client has
+    /// been told.
     fn run(&mut self) -> io::Result<Option<Malformed>> {
         let mut input = Input::default();
         let mut parser = Parser::default();
@@ -139,14 +141,14 @@ impl Connection<'_> {
         self.subscriber.is_some()
     }
 
-    /// Listens to one more channel.
+    /// Subscribes to another channel.
     pub(crate) fn subscribe(&mut self, channel: &[u8]) -> Result<(), Failure> {
         let subscriber = match &mut self.subscriber {
             Some(subscriber) => subscriber,
             none => none.insert(Subscriber::new(self.server, &self.stream)?),
         };
         subscriber.channels.insert(channel.into());
-        // With the replies before it.
+        // Preceded by the pending replies.
         confirm(
             &mut self.out,
             "subscribe",
@@ -183,8 +185,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Waits until the client has got all that was for it. What is written from then on goes out
-    /// directly.
+    /// Waits until the client has got everything in its outbox. Later output is written directly.
     fn leave_channels(&mut self) {
         let Some(subscriber) = self.subscriber.take() else {
             return;
@@ -193,7 +194,7 @@ impl Connection<'_> {
             self.server.hub.unsubscribe(channel, subscriber.id);
         }
         drop(subscriber.outbox);
-        // A panic there has been reported, and is its own.
+        // The panic hook has reported a panic of the writer.
         let _ = subscriber.writer.join();
     }
 }
@@ -223,7 +224,7 @@ fn confirm(out: &mut Vec<u8>, what: &str, channel: Option<&[u8]>, count: usize) 
     reply::count(out, count);
 }
 
-/// Writes all, unless the client takes too long to read it.
+/// Writes all bytes, unless the client takes too long to read them.
 pub(crate) fn write_all(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
     stream.set_write_deadline(Some(Instant::now() + WRITE_TIMEOUT))?;
     stream.write_all(bytes)

@@ -1,10 +1,10 @@
 //! The keys and their values.
 //!
-//! All are behind one lock, which a command has from its beginning to its end: so commands are
-//! atomic. Nothing parks meanwhile, and it takes less than a microsecond as a rule; so it may be a
-//! lock that blocks the thread.
+//! One lock guards them all, and a command holds it from its beginning to its end, so commands are
+//! atomic. No goroutine parks while it holds the lock, usually for less than a microsecond, so it
+//! may be a lock that blocks the thread.
 //!
-//! A key whose time is up goes when somebody names it.
+//! An expired key is removed when a command names it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ use crate::reply::{Failure, WRONG_TYPE};
 pub(crate) enum Value {
     Text(Vec<u8>),
     List(VecDeque<Box<[u8]>>),
-    /// Ordered, so that any of its members is found by number: the one to pop is drawn at random.
+    /// Ordered, so that a member can be found by number: SPOP draws a random one.
     Set(IndexSet<Box<[u8]>>),
     Hash(HashMap<Box<[u8]>, Box<[u8]>>),
 }
@@ -29,7 +29,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     fn is_over(&self) -> bool {
-        // The clock is looked at only if it matters.
+        // The clock is read only if the key can expire.
         self.expires.is_some_and(|time| time <= Instant::now())
     }
 }
@@ -46,7 +46,7 @@ impl Store {
 #[derive(Default)]
 pub(crate) struct Db(HashMap<Box<[u8]>, Entry>);
 
-/// A kind of value: how it is made, and how it is found in a [`Value`].
+/// A kind of value: how it is created, and how it is found in a [`Value`].
 pub(crate) trait Kind: Sized {
     fn of(value: &Value) -> Option<&Self>;
     fn of_mut(value: &mut Value) -> Option<&mut Self>;
@@ -95,7 +95,7 @@ impl Db {
         self.0.get_mut(key)
     }
 
-    /// The value of this key, if there is one, which has to be of this kind.
+    /// Returns the value of this key, if it exists. It has to be of this kind.
     pub(crate) fn get<K: Kind>(&mut self, key: &[u8]) -> Result<Option<&K>, Failure> {
         match self.entry(key) {
             Some(entry) => K::of(&entry.value).map(Some).ok_or(WRONG_TYPE),
@@ -103,9 +103,9 @@ impl Db {
         }
     }
 
-    /// The same, made if there is none.
+    /// Returns the value of this key, and creates it if it does not exist.
     pub(crate) fn get_or_make<K: Kind>(&mut self, key: &[u8]) -> Result<&mut K, Failure> {
-        // (Looked up twice if it is there, which costs less than to make the key's copy each time.)
+        // (An existing key is looked up twice, which costs less than copying the key each time.)
         if self.entry(key).is_none() {
             self.set(key, K::empty(), None);
         }
@@ -113,7 +113,7 @@ impl Db {
         K::of_mut(&mut entry.value).ok_or(WRONG_TYPE)
     }
 
-    /// Takes something out of a value; one that is empty then goes.
+    /// Removes something from a value; a value that becomes empty is removed with its key.
     pub(crate) fn take<K: Kind, T>(
         &mut self,
         key: &[u8],
@@ -144,7 +144,7 @@ impl Db {
         self.0.remove(key).is_some_and(|entry| !entry.is_over())
     }
 
-    /// How many keys there are, with those whose time is up and that nobody has named since.
+    /// Returns the number of keys, including expired ones that no command has named since.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

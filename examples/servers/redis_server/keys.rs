@@ -1,4 +1,4 @@
-//! Commands on keys, whatever their values are.
+//! Commands on keys with any kind of value.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ fn expire_within(
     unit: u64,
 ) -> Result<(), Failure> {
     let time = number(&words[2]).ok_or(NOT_AN_INTEGER)?;
-    // A time that is over already is now.
+    // A time in the past means now.
     let expires = u64::try_from(time)
         .unwrap_or(0)
         .checked_mul(unit)
@@ -53,7 +53,7 @@ fn expire_within(
 /// `TTL key`
 pub(crate) fn ttl(db: &mut Db, words: Words<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
     let left = time_left(db, &words[1]);
-    // To the nearest second.
+    // Rounded to the nearest second.
     reply::integer(out, left.map_or_else(|code| code, |ms| (ms + 500) / 1000));
     Ok(())
 }
@@ -65,7 +65,7 @@ pub(crate) fn pttl(db: &mut Db, words: Words<'_>, out: &mut Vec<u8>) -> Result<(
     Ok(())
 }
 
-/// Milliseconds, or what is said in their place.
+/// Returns the remaining milliseconds, or the reply in their place.
 fn time_left(db: &mut Db, key: &[u8]) -> Result<i64, i64> {
     let expires = db.entry(key).ok_or(-2)?.expires.ok_or(-1)?;
     let left = expires.saturating_duration_since(Instant::now());

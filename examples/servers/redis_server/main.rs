@@ -1,5 +1,5 @@
 //! A small server that speaks the Redis protocol: a goroutine for each connection, in plain
-//! blocking code, and one more for each that subscribes to channels.
+//! blocking code, and another one for each connection that subscribes to channels.
 //!
 //! ```sh
 //! cargo run --release --example redis_server -- 127.0.0.1:6379
@@ -9,8 +9,8 @@
 //! redis-cli subscribe news            # and elsewhere: redis-cli publish news 'it is raining'
 //! ```
 //!
-//! Keys are in memory, and nowhere else. Ctrl-C or SIGTERM stops it: requests that have been read
-//! are answered. A second one ends it at once.
+//! Keys exist only in memory. Ctrl-C or SIGTERM stops the server, which still answers the requests
+//! that it has read. A second signal ends it at once.
 
 mod collections;
 mod commands;
@@ -35,10 +35,10 @@ use crate::connection::{Server, serve};
 use crate::db::Store;
 use crate::pubsub::Hub;
 
-/// Where it listens if no address is given.
+/// The default address to listen at.
 const ADDRESS: &str = "127.0.0.1:6379";
 const USAGE: &str = "usage: redis_server [ADDRESS]\nADDRESS is 127.0.0.1:6379 if there is none.";
-/// For clients that do not read their last replies.
+/// How long clients may take to read their last replies when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[go_runtime::main]

@@ -1,8 +1,7 @@
-//! Channels that clients subscribe to, and how messages reach them.
+//! Channels that clients subscribe to, and the delivery of messages.
 //!
-//! A subscriber has a goroutine that writes to it whatever is pending. So nobody waits who
-//! publishes: messages are appended to what is pending, and a client that lets too much of it pile
-//! up is dropped.
+//! Each subscriber has a goroutine that writes its pending messages. So a publisher never waits: it
+//! appends messages to the pending ones, and a client with too many of them is dropped.
 
 use std::collections::HashMap;
 use std::mem;
@@ -15,19 +14,19 @@ use go_runtime::sync;
 use crate::connection::write_all;
 use crate::reply;
 
-/// As many bytes may be pending before another message comes.
+/// Maximum number of pending bytes; more drop the client.
 const MAX_PENDING: usize = 8 << 20;
 
-/// What is to be written; `None` once the client is dropped.
+/// The bytes that are to be written; `None` once the client is dropped.
 type Pending = Mutex<Option<Vec<u8>>>;
 
-/// Where messages for a subscriber go. The writer ends when all clones are gone and everything is
-/// written.
+/// The destination of messages for a subscriber. The writer ends when all clones are dropped and
+/// everything is written.
 #[derive(Clone)]
 pub(crate) struct Outbox {
     pending: Arc<Pending>,
     stream: Arc<TcpStream>,
-    /// Has room for one: that there are news says all.
+    /// A channel with room for one message, which only says that there is something to write.
     news: Sender<()>,
 }
 
@@ -68,7 +67,7 @@ impl Outbox {
                 None => return,
             }
         }
-        // If it is full the writer will look all the same.
+        // If the channel is full, the writer will check anyway.
         let _ = self.news.try_send(());
     }
 }
@@ -88,18 +87,18 @@ impl Writer {
     }
 }
 
-/// Ends the connection for all who read and write there.
+/// Ends the connection for all its readers and writers.
 fn hang_up(stream: &TcpStream) {
-    // If it fails the connection has ended already.
+    // A failure means that the connection has ended already.
     let _ = stream.shutdown(Shutdown::Both);
 }
 
-/// Who listens to what. (The lock is the runtime's: who sends to a channel may let others run,
-/// though he does not wait.)
+/// The subscribers of all channels. (The lock is the runtime's, because sending to a channel under
+/// it may let other goroutines run, although it does not wait.)
 #[derive(Default)]
 pub(crate) struct Hub(sync::Mutex<Channels>);
 
-/// The subscribers of each channel, by their connections' numbers.
+/// The subscribers of each channel, by the number of their connection.
 type Channels = HashMap<Box<[u8]>, HashMap<u64, Outbox>>;
 
 impl Hub {
@@ -107,7 +106,7 @@ impl Hub {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds the subscriber. It gets `confirmation` before the first message.
+    /// Adds a subscriber. It gets `confirmation` before its first message.
     pub(crate) fn subscribe(&self, channel: &[u8], id: u64, outbox: &Outbox, confirmation: &[u8]) {
         let mut channels = self.lock();
         outbox.push(confirmation);
@@ -127,7 +126,7 @@ impl Hub {
         }
     }
 
-    /// Hands the message to all who listen, and says how many they are.
+    /// Sends the message to all subscribers, and returns their number.
     pub(crate) fn publish(&self, channel: &[u8], message: &[u8]) -> usize {
         let mut text = Vec::new();
         reply::array(&mut text, 3);

@@ -1,14 +1,15 @@
-//! How replies are written (RESP2). All are appended, so that several go out in one write.
+//! Writing replies (RESP2). They are appended to a buffer, so that several are sent in one write.
 
 use std::borrow::Cow;
 use std::io::Write;
 
 use crate::request::MAX_BYTES;
 
-/// The longest reply to one request. (A short request can name a long value a million times.)
+/// Maximum size of the reply to one request. (A short request can name a long value a million
+/// times.)
 const MAX_REPLY: usize = 4 * MAX_BYTES;
 
-/// Why a command failed; the client is told. Its first word is the kind.
+/// Why a command failed, for the client. The first word is the kind of error.
 #[derive(Debug)]
 pub(crate) struct Failure(pub(crate) Cow<'static, str>);
 
@@ -27,7 +28,7 @@ impl Failure {
         Failure(text.into())
     }
 
-    /// The command does not take so many words.
+    /// The command does not take this number of words.
     pub(crate) fn arity(name: &str) -> Failure {
         Failure::new(format!(
             "ERR wrong number of arguments for '{name}' command"
@@ -36,7 +37,7 @@ impl Failure {
 
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         out.push(b'-');
-        // A line ends where it says so itself, whatever it quotes.
+        // The protocol ends an error at a line break, so a quoted line break is replaced.
         out.extend(self.0.bytes().map(|byte| match byte {
             b'\r' | b'\n' => b' ',
             byte => byte,
@@ -59,7 +60,7 @@ pub(crate) fn integer(out: &mut Vec<u8>, number: i64) {
     headed(out, b':', number);
 }
 
-/// A number of things in memory, which is far from the limits of an `i64`.
+/// Appends a number of items in memory, which is far from the limits of an `i64`.
 pub(crate) fn count(out: &mut Vec<u8>, number: usize) {
     headed(out, b':', number);
 }
@@ -74,12 +75,12 @@ pub(crate) fn null(out: &mut Vec<u8>) {
     out.extend_from_slice(b"$-1\r\n");
 }
 
-/// The head of an array: as many replies have to follow.
+/// Appends the head of an array, which this number of replies has to follow.
 pub(crate) fn array(out: &mut Vec<u8>, length: usize) {
     headed(out, b'*', length);
 }
 
-/// One of several in the reply that begins at `start`, unless that gets too large.
+/// Appends an item of the reply that begins at `start`, unless the reply gets too large.
 pub(crate) fn bulk_within(out: &mut Vec<u8>, start: usize, bytes: &[u8]) -> Result<(), Failure> {
     if out.len() - start + bytes.len() > MAX_REPLY {
         return Err(Failure::new("ERR the reply would be too large"));
@@ -90,7 +91,7 @@ pub(crate) fn bulk_within(out: &mut Vec<u8>, start: usize, bytes: &[u8]) -> Resu
 
 fn headed(out: &mut Vec<u8>, kind: u8, number: impl std::fmt::Display) {
     out.push(kind);
-    // Writing to a vector does not fail.
+    // Writing to a vector cannot fail.
     let _ = write!(out, "{number}\r\n");
 }
 

@@ -1,29 +1,29 @@
-//! How requests are told apart in what comes: arrays of bulk strings (RESP2), or lines of words
-//! that people type.
+//! Splits the received bytes into requests: arrays of bulk strings (RESP2), or lines of words that
+//! people type.
 //!
-//! The parser keeps its place, so a request that comes in many pieces is looked at once. It
-//! announces nothing to the allocator that has not come: a length is a claim of the client's.
+//! The parser remembers its position, so a request that arrives in many pieces is parsed once. It
+//! reserves no memory for bytes that have not arrived, because a length is only the client's claim.
 
 use std::mem;
 use std::ops::{Index, Range};
 
-/// The most words of a request.
+/// Maximum number of words in a request.
 const MAX_WORDS: usize = 1 << 20;
-/// The longest word, and the longest request.
+/// Maximum size of a word, and of a request, in bytes.
 pub(crate) const MAX_BYTES: usize = 64 << 20;
-/// The longest line of words.
+/// Maximum length of a line of words, in bytes.
 const MAX_LINE: usize = 16 << 10;
-/// The longest line that has a length only.
+/// Maximum length of a line that contains only a length, in bytes.
 const MAX_LENGTH_LINE: usize = 32;
 
-/// The places of so many words are kept for the next request.
+/// Room for this many words is kept for the next request.
 const KEPT: usize = 1 << 10;
 
-/// Why the rest of what the client sends cannot be understood.
+/// Why the client's further bytes cannot be understood.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Malformed(pub(crate) &'static str);
 
-/// The words of a complete request, in the bytes that have come.
+/// The words of a complete request, which borrow the received bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Words<'a> {
     bytes: &'a [u8],
@@ -35,7 +35,7 @@ impl<'a> Words<'a> {
         self.places.len()
     }
 
-    /// The words from this one on.
+    /// Returns the words from this one on.
     pub(crate) fn from(self, first: usize) -> impl Iterator<Item = &'a [u8]> + Clone {
         let Words { bytes, places } = self;
         places[first..]
@@ -43,7 +43,7 @@ impl<'a> Words<'a> {
             .map(move |place| &bytes[place.clone()])
     }
 
-    /// The same, two by two.
+    /// Returns the words from this one on, in pairs.
     pub(crate) fn pairs(self, first: usize) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let Words { bytes, places } = self;
         places[first..]
@@ -59,21 +59,21 @@ impl Index<usize> for Words<'_> {
     }
 }
 
-/// What is known of the request that is being received. All places count from its first byte.
+/// The parser's state within a request. All positions count from the first byte of the request.
 #[derive(Default)]
 pub(crate) struct Parser {
     places: Vec<Range<usize>>,
-    /// So far it is understood.
+    /// The position up to which the request has been parsed.
     at: usize,
-    /// The words that are still to come, if their number is known.
+    /// Number of missing words, if it is known.
     missing: Option<usize>,
-    /// The length of the word that is to come next, if it is known.
+    /// Length of the next word, if it is known.
     length: Option<usize>,
 }
 
 impl Parser {
-    /// The length of the request at the beginning of `bytes`, if it is complete; else `bytes` has
-    /// to begin with the same bytes next time.
+    /// Returns the length of the request at the beginning of `bytes`, if it is complete. Otherwise
+    /// the next call has to pass the same bytes, followed by more.
     pub(crate) fn parse(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
         if self.missing.is_none() {
             self.places.clear();
@@ -84,7 +84,7 @@ impl Parser {
             let Some(line) = self.line(bytes, MAX_LENGTH_LINE)? else {
                 return Ok(None);
             };
-            // None, or fewer: a request that asks for nothing.
+            // A count of zero or less is a request that asks for nothing.
             let count = number(&bytes[line.start + 1..line.end])
                 .map(|count| usize::try_from(count).unwrap_or(0))
                 .filter(|count| *count <= MAX_WORDS)
@@ -102,7 +102,7 @@ impl Parser {
         Ok(Some(mem::take(&mut self.at)))
     }
 
-    /// The words that have been found, in the same bytes.
+    /// Returns the words that have been found, in the same bytes.
     pub(crate) fn found<'a>(&'a self, bytes: &'a [u8]) -> Words<'a> {
         Words {
             bytes,
@@ -143,7 +143,7 @@ impl Parser {
         Ok(Some(start..end))
     }
 
-    /// A line of words, without quotes.
+    /// Parses a line of words, without quotes.
     fn words(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
         let Some(line) = self.line(bytes, MAX_LINE)? else {
             return Ok(None);
@@ -158,7 +158,8 @@ impl Parser {
         Ok(Some(mem::take(&mut self.at)))
     }
 
-    /// The next line, without its end. As `redis-server` does, it lets a line end without CR.
+    /// Returns the next line, without its end. Like `redis-server`, it accepts a line end without
+    /// CR.
     fn line(&mut self, bytes: &[u8], max: usize) -> Result<Option<Range<usize>>, Malformed> {
         let rest = &bytes[self.at..];
         let visible = &rest[..rest.len().min(max)];
@@ -176,7 +177,7 @@ impl Parser {
     }
 }
 
-/// A decimal number in its one form: without plus sign, and without zeros before it.
+/// Parses a decimal number in its canonical form: without a plus sign, and without leading zeros.
 pub(crate) fn number(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     match digits {
@@ -190,7 +191,7 @@ pub(crate) fn number(text: &[u8]) -> Option<i64> {
 mod tests {
     use super::*;
 
-    /// All requests of `bytes`, of which it sees `step` more each time.
+    /// Returns all requests in `bytes`, of which the parser sees `step` more in each call.
     fn requests(bytes: &[u8], step: usize) -> Result<Vec<Vec<Vec<u8>>>, Malformed> {
         let (mut parser, mut start, mut end) = (Parser::default(), 0, 0);
         let mut requests = Vec::new();

@@ -1,4 +1,4 @@
-//! Commands that concern the connection, and not the keys.
+//! Commands that concern the connection and not the keys.
 
 use crate::commands;
 use crate::connection::Connection;
@@ -12,7 +12,7 @@ pub(crate) fn ping(connection: &mut Connection<'_>, words: Words<'_>) -> Result<
     let out = &mut connection.out;
     match (message, words.len()) {
         (_, 3..) => return Err(Failure::arity("ping")),
-        // Among messages it looks like one.
+        // While the connection is subscribed, the reply looks like a message.
         (message, _) if subscribed => {
             reply::array(out, 2);
             reply::bulk(out, b"pong");
@@ -38,7 +38,7 @@ pub(crate) fn subscribe(connection: &mut Connection<'_>, words: Words<'_>) -> Re
     Ok(())
 }
 
-/// `UNSUBSCRIBE [channel...]`: from all if none is named.
+/// `UNSUBSCRIBE [channel...]`: from all channels if none is named.
 pub(crate) fn unsubscribe(
     connection: &mut Connection<'_>,
     words: Words<'_>,
@@ -68,7 +68,7 @@ pub(crate) fn select(connection: &mut Connection<'_>, words: Words<'_>) -> Resul
     Ok(())
 }
 
-/// `CONFIG GET parameter...`, for what `redis-benchmark` asks.
+/// `CONFIG GET parameter...`, for the parameters that `redis-benchmark` asks for.
 pub(crate) fn config(connection: &mut Connection<'_>, words: Words<'_>) -> Result<(), Failure> {
     const SETTINGS: [(&str, &str); 2] = [("save", ""), ("appendonly", "no")];
     if !words[1].eq_ignore_ascii_case(b"get") || words.len() < 3 {
@@ -88,7 +88,7 @@ pub(crate) fn config(connection: &mut Connection<'_>, words: Words<'_>) -> Resul
     Ok(())
 }
 
-/// `COMMAND [COUNT | DOCS]`: `redis-cli` asks, and gets along without an answer.
+/// `COMMAND [COUNT | DOCS]`: `redis-cli` sends it, and accepts an empty answer.
 pub(crate) fn command(connection: &mut Connection<'_>, words: Words<'_>) -> Result<(), Failure> {
     match words.from(1).next() {
         Some(what) if what.eq_ignore_ascii_case(b"count") => {

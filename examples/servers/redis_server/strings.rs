@@ -1,4 +1,4 @@
-//! Commands on values that are strings, and numbers written as such.
+//! Commands on values that are strings, and on numbers, which are stored as strings.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -65,7 +65,7 @@ pub(crate) fn mget(db: &mut Db, words: Words<'_>, out: &mut Vec<u8>) -> Result<(
     let start = out.len();
     reply::array(out, words.len() - 1);
     for key in words.from(1) {
-        // A value of another kind is no string, as one that is not there.
+        // A value of another kind counts as missing.
         match db.get::<Text>(key).ok().flatten() {
             Some(text) => reply::bulk_within(out, start, text)?,
             None => reply::null(out),
@@ -127,7 +127,7 @@ fn add(db: &mut Db, key: &[u8], by: i64, out: &mut Vec<u8>) -> Result<(), Failur
     let new = old.checked_add(by).ok_or(OVERFLOW)?;
     let text = db.get_or_make::<Text>(key)?;
     text.clear();
-    // Writing to a vector does not fail.
+    // Writing to a vector cannot fail.
     let _ = write!(text, "{new}");
     reply::integer(out, new);
     Ok(())

@@ -1,7 +1,7 @@
-//! Takes connections.
+//! Accepts connections.
 //!
 //! While the process has no file descriptors left (or no memory for a goroutine, which `incoming`
-//! does not know of) it takes none, and those that are open go on.
+//! cannot know), it accepts none, and open connections continue.
 
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
@@ -12,14 +12,14 @@ use go_runtime::select;
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// Failures that are not further apart than this are told as one.
+/// Failures within this time of each other are reported once.
 const BURST: Duration = Duration::from_secs(2);
 
-/// Takes connections until `done` is closed, and has `start` start a goroutine for each. When there
-/// is no room for one it says so on stderr, pauses, and tries again.
+/// Accepts connections until `done` is closed, and calls `start`, which starts a goroutine for
+/// each. When resources are lacking it reports that on stderr, pauses, and tries again.
 ///
 /// # Errors
-/// What is wrong with the listener.
+/// The listener's error, if the listener cannot be used.
 pub(super) fn accept<D>(
     listener: &TcpListener,
     done: &Receiver<D>,
@@ -38,10 +38,11 @@ pub(super) fn accept<D>(
                 Err(error) => error,
             },
             Err(error) if net::is_done(&error) => return Ok(()),
-            // The client has gone before its turn came.
+            // The client has gone before its connection was accepted.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
             Err(error) if is_final(&error) => return Err(error),
-            // Of what others have to give back first, or the new connection's own.
+            // Another connection has to release resources first, or the error concerns only the new
+            // connection.
             Err(error) => error,
         };
         if last.is_none_or(|last| last.elapsed() > BURST + pause) {
@@ -55,7 +56,7 @@ pub(super) fn accept<D>(
     }
 }
 
-/// It says that this is no listener.
+/// Returns whether the error says that this is no listener.
 fn is_final(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),

@@ -5,31 +5,31 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-/// A day; longer ones would only hide a slip of the pen.
+/// A day, in milliseconds; a longer time is surely a typing error.
 const LONGEST_MS: u64 = 86_400_000;
 
-/// A command line that has been read.
+/// A parsed command line.
 #[derive(Debug)]
 pub struct Args {
     address: Option<String>,
     values: Vec<(String, String)>,
 }
 
-/// Why a command line leaves nothing to do.
+/// Why the program ends instead of running.
 #[derive(Debug)]
 pub enum Refused {
-    /// Somebody asks what there is.
+    /// The user asks for help.
     Help,
-    /// What is wrong with which argument.
+    /// Which argument is wrong, and why.
     Wrong(String),
 }
 
 impl Args {
-    /// The program's own, of which the options in `known` are known. The last value of an option
-    /// holds.
+    /// Parses the program's command line, with the options in `known`. The last value of an option
+    /// counts.
     ///
     /// # Errors
-    /// What is wrong with which argument, or that somebody asks for help.
+    /// Which argument is wrong, or that the user asks for help.
     pub fn new(known: &[&str]) -> Result<Args, Refused> {
         Args::parse(Parser::from_env(), known)
     }
@@ -56,21 +56,21 @@ impl Args {
         Ok(Args { address, values })
     }
 
-    /// The argument that is no option.
+    /// Returns the argument that is no option.
     pub fn address(&self) -> Option<&str> {
         self.address.as_deref()
     }
 
-    /// What was given for this option.
+    /// Returns the value of this option.
     pub fn value(&self, option: &str) -> Option<&str> {
         let given = self.values.iter().rev().find(|(name, _)| name == option);
         given.map(|(_, value)| &**value)
     }
 
-    /// The number for this option, or `default`.
+    /// Returns the number of this option, or `default`.
     ///
     /// # Errors
-    /// It is none, or not one from 1 to `most`.
+    /// If the value is no number from 1 to `most`.
     pub fn number(&self, option: &str, default: u64, most: u64) -> Result<u64, Refused> {
         let Some(value) = self.value(option) else {
             return Ok(default);
@@ -81,10 +81,10 @@ impl Args {
         }
     }
 
-    /// The time for this option, in milliseconds, or `default`.
+    /// Returns the time of this option, given in milliseconds, or `default`.
     ///
     /// # Errors
-    /// As [`Args::number`].
+    /// The errors of [`Args::number`].
     pub fn milliseconds(&self, option: &str, default: Duration) -> Result<Duration, Refused> {
         let default = u64::try_from(default.as_millis()).unwrap_or(LONGEST_MS);
         self.number(option, default, LONGEST_MS)
@@ -93,7 +93,8 @@ impl Args {
 }
 
 impl Refused {
-    /// Says so, with the usage, to whom it is of use. With this the program ends: 0 for help, or 2.
+    /// Prints the reason and the usage to stdout or stderr, and returns the exit code: 0 for help,
+    /// or 2.
     pub fn exit(self, program: &str, usage: &str) -> ExitCode {
         match self {
             Refused::Help => {

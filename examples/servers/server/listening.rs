@@ -1,4 +1,4 @@
-//! The frame of a server: it listens until it is told to stop, and lets connections end.
+//! The frame of a server: it listens until it is told to stop, and then lets connections end.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use go_runtime::sync::Semaphore;
 
 use super::accept::accept;
 
-/// For servers that take as many connections as come.
+/// The limit of servers that accept any number of connections.
 pub const UNLIMITED: usize = Semaphore::MAX_PERMITS;
 
-/// A server that listens. Ctrl-C or SIGTERM stops it; a second one ends the program at once.
+/// A listening server. Ctrl-C or SIGTERM stops it; a second signal ends the program at once.
 #[derive(Debug)]
 pub struct Listening {
     listener: TcpListener,
@@ -24,7 +24,7 @@ pub struct Listening {
     release_signals: Cancel,
 }
 
-/// A server that takes no more connections.
+/// A server that accepts no more connections.
 #[derive(Debug)]
 #[must_use = "connections that are open end with the program if nobody waits for them"]
 pub struct Stopping {
@@ -34,14 +34,14 @@ pub struct Stopping {
 }
 
 impl Listening {
-    /// Listens, and says where on stdout.
+    /// Listens, and prints the address on stdout.
     ///
     /// # Errors
-    /// What is wrong with the address, or that signals cannot be caught.
+    /// The listener's error, or that signals cannot be caught.
     pub fn at(address: &str) -> io::Result<Listening> {
         let (ctx, release_signals) = notify_context(&context::background(), &[SIGINT, SIGTERM])?;
         let listener = TcpListener::bind(address)?;
-        // Whoever started it may not care to read.
+        // The program that started this one may have closed the pipe.
         let _ = writeln!(io::stdout(), "listening on {}", listener.local_addr()?);
         Ok(Listening {
             listener,
@@ -50,13 +50,13 @@ impl Listening {
         })
     }
 
-    /// Closed when the server is to stop.
+    /// Returns the channel that is closed when the server stops.
     pub fn done(&self) -> &Receiver<()> {
         self.ctx.done()
     }
 
-    /// Runs `serve` in a goroutine for each connection (without Nagle's delay), of which no more
-    /// than `max_connections` are open at a time, until it is told to stop or the listener fails.
+    /// Runs `serve` in a goroutine for each connection (without Nagle's delay), with at most
+    /// `max_connections` open at a time, until the server is told to stop or the listener fails.
     /// Then `done` is closed.
     pub fn serve(
         self,
@@ -67,22 +67,22 @@ impl Listening {
         let places = Arc::new(Semaphore::new(max_connections));
         let accepted = accept(&self.listener, done, |stream| {
             if places.acquire_with(done, 1).is_err() {
-                // The server is to stop, which `accept` is about to see.
+                // The server is stopping, which `accept` is about to see.
                 return Ok(());
             }
-            // Nobody else takes places: that one is still free.
+            // Only this loop takes permits, so the permit of the line above is still available.
             let place = Arc::clone(&places).acquire_owned();
             let serve = serve.clone();
             Builder::new()
                 .spawn(move || {
-                    // The connection is closed before its place is free.
+                    // The connection is closed before its permit is released.
                     serve(stream);
                     drop(place);
                 })
                 .map(drop)
         });
-        // So that a second signal ends the program. (And if there was none: so that connections
-        // know.)
+        // From now on a second signal ends the program. (If the listener has failed, this also
+        // tells the connections to end.)
         self.release_signals.cancel();
         Stopping {
             places,
@@ -93,10 +93,11 @@ impl Listening {
 }
 
 impl Stopping {
-    /// Waits until all connections have ended, but no longer than that, which it says on stderr.
+    /// Waits until all connections have ended, for at most `timeout`, and reports on stderr if that
+    /// was too short.
     ///
     /// # Errors
-    /// What has failed of the listener.
+    /// The error with which the listener has failed.
     pub fn wait(self, timeout: Duration) -> io::Result<()> {
         let all = self.places.acquire_timeout(self.max_connections, timeout);
         if all.is_err() {

@@ -1,5 +1,5 @@
-//! What the servers among the examples have in common: a goroutine for each connection, limits, and
-//! an end that lets connections end.
+//! The frame that the example servers share: a goroutine for each connection, limits, and a
+//! shutdown that lets connections end.
 
 mod accept;
 mod args;
@@ -18,23 +18,23 @@ pub use listening::{Listening, Stopping, UNLIMITED};
 /// How long a client may take to see that the connection ends.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// What all clients together, and each of them, may ask of a server.
+/// The limits of each client, and of all clients together.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// From the beginning of a connection to the end of its handshake.
     pub handshake_timeout: Duration,
     /// How long a connection may be open and silent.
     pub idle_timeout: Duration,
-    /// How long a client may take to read what it is sent.
+    /// How long a client may take to read what is sent to it.
     pub write_timeout: Duration,
     /// For connections that are open when the server stops.
     pub stop_timeout: Duration,
-    /// How many connections are open at most. Others wait for their turn.
+    /// Maximum number of open connections. Further ones wait.
     pub max_connections: usize,
 }
 
 impl Limits {
-    /// The options that set them.
+    /// The options that set the limits.
     pub const OPTIONS: [&str; 5] = [
         "--handshake-timeout-ms",
         "--idle-timeout-ms",
@@ -43,10 +43,10 @@ impl Limits {
         "--max-connections",
     ];
 
-    /// Those that the command line gives.
+    /// Returns the limits of the command line.
     ///
     /// # Errors
-    /// What is wrong with which argument.
+    /// Which argument is wrong.
     pub fn new(args: &Args) -> Result<Limits, Refused> {
         let time = |option, seconds| args.milliseconds(option, Duration::from_secs(seconds));
         Ok(Limits {
@@ -68,31 +68,31 @@ pub struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    /// The stream, on which all fails when the server is to stop.
+    /// Returns the stream, whose operations fail when the server is told to stop.
     pub fn until_stop(&self) -> WithDone<'a, TcpStream, ()> {
         self.stream.with_done(self.done)
     }
 
-    /// The stream (of the same type, to put in place of the other), on which there can be said that
-    /// the server stops.
+    /// Returns the stream (with the same type, to replace the other one) for telling the client
+    /// that the server stops.
     pub fn to_the_end(&self) -> WithDone<'a, TcpStream, ()> {
         self.stream.with_done(self.never)
     }
 
-    /// What is read and written until this is called again has to be done within this time.
+    /// Sets a time limit for all reads and writes until the next call.
     pub fn within(&self, timeout: Duration) {
-        // No socket refuses a deadline.
+        // Setting a deadline cannot fail.
         let _ = self.stream.set_deadline(Some(Instant::now() + timeout));
     }
 
-    /// Ends what is sent, and waits for the client to end as well, for a while.
+    /// Ends the output, and waits a while for the client to end too.
     pub fn finish(&self) {
         linger(self.stream);
     }
 }
 
-/// Ends what is sent, and reads what still comes, for a while: a connection that is closed while
-/// there is something to be read is reset, and what was sent last may be lost with it.
+/// Ends the output, and reads the remaining input for a while: a connection that is closed while
+/// there is unread data is reset, and the last output may be lost with it.
 pub fn linger(stream: &TcpStream) {
     let begun = stream
         .shutdown(Shutdown::Write)
@@ -111,11 +111,12 @@ pub fn linger(stream: &TcpStream) {
     }
 }
 
-/// [`Listening`], for servers that know of nothing but connections: `serve` runs in a goroutine for
-/// each, until Ctrl-C or SIGTERM; those that are open then have `stop_timeout` to end.
+/// Runs [`Listening`] for servers whose only state is their connections: `serve` runs in a
+/// goroutine for each connection, until Ctrl-C or SIGTERM. Open connections then have
+/// `stop_timeout` to end.
 ///
 /// # Errors
-/// What is wrong with the address, or what fails of the listener.
+/// The error of the address or of the listener.
 pub fn run(
     address: &str,
     limits: &Limits,

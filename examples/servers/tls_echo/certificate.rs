@@ -1,4 +1,4 @@
-//! Where the server's certificate and its key come from.
+//! The server's certificate and its key.
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
@@ -7,10 +7,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 type Chain = Vec<CertificateDer<'static>>;
 
-/// With the certificates and the key in these files, or with new ones for this machine alone.
+/// Makes a configuration with the certificates and the key in these files, or with new ones that
+/// are valid for this machine only.
 ///
 /// # Errors
-/// What is wrong with which of the files, or that they do not fit.
+/// Which of the files is invalid, or that they do not match.
 pub(crate) fn config(files: Option<(String, String)>) -> Result<ServerConfig, String> {
     let (chain, key) = match &files {
         Some((cert, key)) => read(cert, key)?,

@@ -1,15 +1,15 @@
-//! A TLS server that sends back what it is sent: rustls, unchanged, on the streams of goroutines.
+//! A TLS echo server: rustls, unchanged, on the streams of goroutines.
 //!
 //! ```sh
 //! cargo run --example tls_echo -- 127.0.0.1:8443
 //! openssl s_client -quiet -connect 127.0.0.1:8443
 //! ```
 //!
-//! Its certificate is made at the start, and is good for tests only; `--cert FILE --key FILE` are
-//! others, in PEM.
+//! It creates its certificate at the start, for tests only; `--cert FILE --key FILE` name others,
+//! in PEM.
 //!
-//! Ctrl-C or SIGTERM stops it: connections are told so (`close_notify`) when they have got back
-//! what they sent. A second one ends it at once.
+//! Ctrl-C or SIGTERM stops it: each connection is told (`close_notify`) when it has got back what
+//! it sent. A second signal ends the server at once.
 
 mod certificate;
 
@@ -21,7 +21,7 @@ use go_example_servers::server::{self, Args, Connection, Limits, Refused};
 use go_runtime::net::{self, TcpStream, WithDone};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// Where it listens if no address is given.
+/// The default address to listen at.
 const ADDRESS: &str = "127.0.0.1:8443";
 const USAGE: &str = "\
 usage: tls_echo [ADDRESS] [--cert FILE --key FILE] [--handshake-timeout-ms N]
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     let timeouts = limits.clone();
     let address = args.address().unwrap_or(ADDRESS);
     let served = server::run(address, &limits, move |connection| {
-        // It is over, whatever the reason: there is nobody left to tell.
+        // The connection has ended, so an error cannot be reported to the client.
         let _ = serve(&config, &timeouts, connection);
     });
     match served {
@@ -83,7 +83,7 @@ fn serve(
     while tls.conn.is_handshaking() {
         if let Err(error) = tls.conn.complete_io(&mut tls.sock) {
             if error.kind() == ErrorKind::InvalidData {
-                // An alert has been sent, which the client should get to see.
+                // An alert has been sent, and the client should receive it.
                 connection.finish();
             }
             return Err(error);
@@ -94,7 +94,7 @@ fn serve(
         Err(error) if net::is_done(&error) || error.kind() == ErrorKind::TimedOut => {
             tls.sock = connection.to_the_end();
         }
-        // What is left to say, an alert perhaps, rustls has said.
+        // rustls has sent an alert itself, if there is one.
         Err(error) => return Err(error),
     }
     connection.within(limits.write_timeout);
@@ -104,7 +104,7 @@ fn serve(
     Ok(())
 }
 
-/// Sends back what comes, until the client has no more.
+/// Sends back everything that the client sends, until its stream ends.
 fn echo(tls: &mut Tls<'_>, limits: &Limits, connection: &Connection<'_>) -> io::Result<()> {
     let mut buffer = [0; 4 << 10];
     loop {
@@ -115,7 +115,7 @@ fn echo(tls: &mut Tls<'_>, limits: &Limits, connection: &Connection<'_>) -> io::
         }
         connection.within(limits.write_timeout);
         tls.write_all(&buffer[..n])?;
-        // A write alone would not say that the connection has failed.
+        // A write alone would not report that the connection has failed.
         tls.flush()?;
     }
 }

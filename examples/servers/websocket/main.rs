@@ -1,13 +1,12 @@
-//! A WebSocket server that sends back what it is sent: tungstenite, unchanged, on the streams of
-//! goroutines.
+//! A WebSocket echo server: tungstenite, unchanged, on the streams of goroutines.
 //!
 //! ```sh
 //! cargo run --example websocket -- 127.0.0.1:8081
 //! websocat ws://127.0.0.1:8081/echo
 //! ```
 //!
-//! Ctrl-C or SIGTERM stops it: clients get a close frame that says so. A second one ends it at
-//! once.
+//! Ctrl-C or SIGTERM stops it: each client gets a close frame with the reason. A second signal ends
+//! the server at once.
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -23,7 +22,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{Message, WebSocket, accept_hdr_with_config};
 
-/// Where it listens if no address is given.
+/// The default address to listen at.
 const ADDRESS: &str = "127.0.0.1:8081";
 const USAGE: &str = "\
 usage: websocket [ADDRESS] [--handshake-timeout-ms N] [--idle-timeout-ms N] [--write-timeout-ms N]
@@ -32,7 +31,7 @@ Sends back each message at /echo. ADDRESS is 127.0.0.1:8081 if there is none.
 N is 10000 for the handshake, 120000 for idle connections, 30000 for writes, 5000 for
 the stop, 10000 connections, and 4194304 bytes.";
 
-/// Each connection has one of its own.
+/// Size in bytes of the buffer that each connection has.
 const READ_BUFFER: usize = 4 << 10;
 
 #[go_runtime::main]
@@ -74,7 +73,8 @@ fn serve(config: WebSocketConfig, limits: &Limits, connection: &Connection<'_>) 
     let mut socket = match accepted {
         Ok(socket) => socket,
         Err(HandshakeError::Failure(error)) => return refuse(&error, connection),
-        // It would have to wait: a goroutine's stream does not say so, it waits.
+        // The handshake would have to wait. This does not happen, because a goroutine's stream
+        // waits itself.
         Err(HandshakeError::Interrupted(_)) => return,
     };
     let error = echo(&mut socket, limits, connection);
@@ -89,8 +89,8 @@ fn serve(config: WebSocketConfig, limits: &Limits, connection: &Connection<'_>) 
     connection.finish();
 }
 
-/// Sends back the messages; why it has ended. (Pings and close frames tungstenite answers by
-/// itself, in the next read.)
+/// Sends back the messages, and returns why it has ended. (tungstenite answers pings and close
+/// frames itself, in the next read.)
 fn echo(socket: &mut Socket<'_>, limits: &Limits, connection: &Connection<'_>) -> Error {
     loop {
         connection.within(limits.idle_timeout);
@@ -106,7 +106,8 @@ fn echo(socket: &mut Socket<'_>, limits: &Limits, connection: &Connection<'_>) -
     }
 }
 
-/// What the client is told at the end, if there is something to tell, and somebody who listens.
+/// Returns the close frame for the client, if there is a reason to send, and the client still
+/// listens.
 fn last_word(error: &Error) -> Option<CloseFrame> {
     let (code, reason) = match error {
         Error::Io(error) if net::is_done(error) => (CloseCode::Away, "the server stops"),
@@ -123,7 +124,7 @@ fn last_word(error: &Error) -> Option<CloseFrame> {
     })
 }
 
-/// The only page.
+/// Accepts requests for the server's only page.
 #[expect(clippy::result_large_err, reason = "the signature is tungstenite's")]
 fn only_echo(request: &Request, response: Response) -> Result<Response, ErrorResponse> {
     if request.uri().path() == "/echo" {
@@ -137,12 +138,12 @@ fn only_echo(request: &Request, response: Response) -> Result<Response, ErrorRes
     Err(missing)
 }
 
-/// Tells who does not speak WebSocket that he should.
+/// Answers a client that does not speak WebSocket.
 fn refuse(error: &Error, connection: &Connection<'_>) {
     match error {
-        // It came to no request.
+        // There was no complete request.
         Error::Io(_) | Error::Protocol(ProtocolError::HandshakeIncomplete) => return,
-        // This is answered.
+        // tungstenite has answered already.
         Error::Http(_) => {}
         _ => {
             let text = format!("{error}\n");

@@ -1,15 +1,15 @@
-//! A gate that blocks the thread that waits for it, as a crate would, or parks the goroutine.
+//! A gate that blocks the waiting thread, as a crate would, or parks the goroutine.
 
 use std::sync::{Condvar, Mutex};
 
 use go_runtime::channel::{self, Receiver, Sender};
 
-/// Shut until it is opened, once and for all.
+/// A gate that is shut until it is opened for good.
 #[derive(Debug)]
 pub struct Gate {
     open: Mutex<bool>,
     opened: Condvar,
-    /// Closed with the opening.
+    /// Closed when the gate is opened.
     done: (Sender<()>, Receiver<()>),
 }
 
@@ -24,7 +24,7 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// Lets all pass.
+    /// Opens the gate, for all waiters.
     pub fn open(&self) {
         *self.open.lock().unwrap() = true;
         self.opened.notify_all();

@@ -1,4 +1,4 @@
-//! Crates that programs bring along, shown under `go_runtime` with real servers.
+//! Third-party crates that programs use, tested under `go_runtime` with real servers.
 //!
 //! ```sh
 //! cargo run --manifest-path tests/crates/Cargo.toml               # the table

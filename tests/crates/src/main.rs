@@ -1,5 +1,5 @@
-//! Prints the table of the page on crates: how long a ticker waits while eight goroutines use a
-//! crate for 100 ms each, on one worker.
+//! Prints the table of the page on crates: how long a ticker is delayed while eight goroutines use
+//! a crate for 100 ms each, on one worker.
 
 use std::env;
 use std::process::{Command, ExitCode, Stdio};
@@ -16,7 +16,7 @@ const GOROUTINES: usize = 8;
 const TICK: Duration = Duration::from_millis(1);
 /// The row that is no case.
 const POOLS: &str = "pools";
-/// How often a row is measured.
+/// Number of measurements of a row.
 const RUNS: usize = 5;
 /// How long a user of a pool waits for a connection.
 const POOL_TIMEOUT: Duration = Duration::from_millis(500);
@@ -50,9 +50,9 @@ fn table() -> ExitCode {
     let mut missing = Vec::new();
     for (row, case) in cases::all().into_iter().enumerate() {
         let start = format!("| {} | {} |", case.name, case.way.name());
-        // Other programs of the machine make gaps as well: the best of several tells the crate's.
-        // In a process each, since the runtime keeps goroutines away from others that are spawned
-        // where one has held its worker before.
+        // Other programs on the machine also cause gaps, so the smallest of several gaps is the
+        // crate's. Each measurement has its own process, because the runtime spawns goroutines
+        // elsewhere when a spawned goroutine has held its worker before.
         let runs: Option<Vec<String>> = (0..RUNS).map(|_| child(&row.to_string())).collect();
         let Some(runs) = runs else {
             println!("{start} not measured: needs {:?} | |", case.needs);
@@ -82,7 +82,7 @@ fn table() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Prints, for the parent, the gap and the time of a case, in microseconds.
+/// Prints the gap and the time of a case for the parent, in microseconds.
 fn row(row: &str) -> ExitCode {
     if row == POOLS {
         for (name, way, (missed, gets)) in [
@@ -107,7 +107,7 @@ fn row(row: &str) -> ExitCode {
     if !world.has(case.needs) {
         return ExitCode::FAILURE;
     }
-    // What a crate makes once, at its first use, is not measured.
+    // Things that a crate initializes at its first use are not measured.
     (case.task)(world)(&Wait::Time);
     let (gap, time) = measure(world, case);
     println!("{} {}", gap.as_micros(), time.as_micros());

@@ -1,6 +1,6 @@
-//! Crates, and parts of std, that take for granted that calls on one thread nest, or that the one
-//! who holds a lock goes on: in goroutines of one worker a wait in the middle of such a call lets
-//! others in. In a goroutine with a thread of its own, and in `without_parking`, it does not.
+//! Crates, and parts of std, that assume that calls on one thread nest, or that a lock's holder
+//! keeps running. In goroutines of one worker, a wait in the middle of such a call lets other
+//! goroutines in. In a goroutine with its own thread, and in `without_parking`, it does not.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use go_runtime::{JoinHandle, go, time::sleep, without_parking};
 
 use crate::pools;
 
-/// Where calls nest.
+/// The two contexts in which calls nest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Region {
     /// `go!(thread; ...)`.
@@ -22,10 +22,10 @@ pub enum Region {
 }
 
 impl Region {
-    /// Both.
+    /// Both regions.
     pub const ALL: [Region; 2] = [Region::Thread, Region::WithoutParking];
 
-    /// What its code looks like.
+    /// Returns the code of the region.
     pub fn name(self) -> &'static str {
         match self {
             Region::Thread => "`go!(thread; ...)`",
@@ -57,15 +57,15 @@ impl Region {
 
 const SEVERAL: usize = 8;
 
-/// Parks a goroutine, if it may.
+/// Parks the goroutine, if it may park.
 fn wait() {
     sleep(Duration::from_millis(1));
 }
 
-/// What a crate does in a region.
+/// A use of a crate in a region.
 pub type Check = fn(Region);
 
-/// The crates.
+/// All crates, with their checks.
 pub const ALL: &[(&str, Check)] = &[
     ("std::sync::Mutex", std_mutex),
     ("parking_lot", parking_lot),
@@ -83,7 +83,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("wasmtime", wasmtime),
 ];
 
-/// A guard is held over a wait.
+/// Holds a guard over a wait.
 fn std_mutex(region: Region) {
     let count = Arc::new(Mutex::new(0));
     let shared = Arc::clone(&count);
@@ -108,7 +108,7 @@ fn parking_lot(region: Region) {
     assert_eq!(*count.read(), SEVERAL);
 }
 
-/// An initializer waits.
+/// Waits in an initializer.
 fn once(region: Region) {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     let before = CALLS.load(Ordering::Relaxed);
@@ -122,7 +122,7 @@ fn once(region: Region) {
     assert_eq!(CALLS.load(Ordering::Relaxed) - before, 2);
 }
 
-/// A thread-local's initializer waits. std drops a value that is made a second time.
+/// Waits in a thread-local's initializer. std drops a value that is initialized a second time.
 fn initializer(region: Region) {
     static MADE: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
     thread_local! {
@@ -142,7 +142,7 @@ fn initializer(region: Region) {
     );
 }
 
-/// A pointer to the value is in a thread-local while the closure runs.
+/// The crate keeps a pointer to the value in a thread-local while the closure runs.
 fn scoped_tls(region: Region) {
     ::scoped_tls::scoped_thread_local!(static NUMBER: usize);
     region.call(|number| {
@@ -153,10 +153,10 @@ fn scoped_tls(region: Region) {
     });
 }
 
-/// The spans that are entered are a stack in a thread-local.
+/// The crate keeps the entered spans as a stack in a thread-local.
 fn tracing(region: Region) {
     use ::tracing::{Span, info_span, subscriber::set_global_default};
-    // Another test may have done so.
+    // Another test may have set the subscriber.
     let _ = set_global_default(tracing_subscriber::registry());
     region.call(|number| {
         let span = info_span!("request", number);
@@ -168,7 +168,7 @@ fn tracing(region: Region) {
     });
 }
 
-/// More goroutines than connections, which are held over a wait.
+/// Uses more goroutines than connections, and holds the connections over a wait.
 fn r2d2(region: Region) {
     let pool = pools::of_r2d2(2, Duration::from_secs(60));
     region.call(move |_| {
@@ -189,8 +189,8 @@ fn rayon(region: Region) {
     assert_eq!(sums.iter().sum::<usize>(), 84);
 }
 
-/// OpenSSL keeps a thread's errors in one queue, and a caller that asks for errors takes all of
-/// them.
+/// OpenSSL keeps the errors of a thread in one queue, and a caller that asks for errors removes all
+/// of them.
 #[cfg(feature = "openssl")]
 fn openssl(region: Region) {
     use ::openssl::error::ErrorStack;
@@ -209,13 +209,13 @@ fn openssl(region: Region) {
     });
 }
 
-/// A state's lock is reentrant: all goroutines of a worker are the same owner.
+/// The lock of a Lua state is reentrant, and takes all goroutines of a worker for the same owner.
 #[cfg(feature = "mlua")]
 fn mlua(region: Region) {
     let lua = ::mlua::Lua::new();
     let pause = lua
         .create_function(|_, number: usize| {
-            // Not in step: the first to enter a call of Lua is not the last to leave it.
+            // Out of step: the first goroutine to enter a call of Lua is not the last to leave it.
             (0..=number % 3).for_each(|_| wait());
             Ok(number + 1)
         })
@@ -228,7 +228,7 @@ fn mlua(region: Region) {
     assert_eq!(numbers, (3..SEVERAL + 3).collect::<Vec<_>>());
 }
 
-/// The activations of a thread's instances are a list in a thread-local.
+/// The crate keeps the activations of a thread's instances as a list in a thread-local.
 #[cfg(feature = "wasmtime")]
 fn wasmtime(region: Region) {
     use ::wasmtime::{Engine, Instance, Module, Store};

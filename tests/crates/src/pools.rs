@@ -1,4 +1,4 @@
-//! Pools: more goroutines than connections, and what a connection is held over parks.
+//! Pools with more users than connections, whose users hold connections while they park.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use postgres::NoTls;
 use crate::recipes::pool::Pool;
 use crate::world::World;
 
-/// Connections of a pool.
+/// Number of connections of a pool.
 const SIZE: u32 = 4;
-/// Goroutines that use it.
+/// Number of goroutines that use it.
 const USERS: usize = 16;
-/// How often each takes a connection.
+/// Number of times that each takes a connection.
 const GETS: usize = 5;
 /// How long a connection is held.
 const HELD: Duration = Duration::from_millis(10);
 
-/// What r2d2 manages here: nothing that could fail.
+/// The manager of r2d2's connections here, which cannot fail.
 #[derive(Debug)]
 pub struct Manager;
 
@@ -42,7 +42,7 @@ impl r2d2::ManageConnection for Manager {
     }
 }
 
-/// A pool of so many of them, whose `get` waits for `limit` at most.
+/// Makes a pool with this number of connections, whose `get` waits for `limit` at most.
 ///
 /// # Panics
 /// Never: these connections cannot fail.
@@ -74,11 +74,11 @@ impl r2d2::ManageConnection for Postgresql {
     }
 }
 
-/// Has the goroutines take connections of r2d2, which wait for one for `limit` at most. Returns
-/// how many times none came, and how many times one was asked for.
+/// Lets the goroutines take connections from r2d2, each waiting for `limit` at most. Returns the
+/// number of failed and of all requests for a connection.
 ///
 /// # Panics
-/// If a goroutine does.
+/// If a goroutine panics.
 pub fn r2d2(
     limit: Duration,
     start: fn(Box<dyn FnOnce() -> usize + Send>) -> JoinHandle<usize>,
@@ -91,10 +91,10 @@ pub fn r2d2(
     })
 }
 
-/// The same with the recipe's pool.
+/// Does the same with the recipe's pool.
 ///
 /// # Panics
-/// If a goroutine does.
+/// If a goroutine panics.
 pub fn recipe(limit: Duration) -> (usize, usize) {
     let pool = Pool::new(SIZE as usize, || Ok(()), |()| false);
     missed(go_runtime::spawn, move || {

@@ -1,4 +1,4 @@
-//! The servers that the cases use, and what a case waits for.
+//! The servers that the cases use, and the things that a case waits for.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -10,25 +10,25 @@ use postgres::NoTls;
 use crate::gate::Gate;
 use crate::servers::{self, Server, http};
 
-/// How long a timed wait takes.
+/// The duration of a timed wait.
 pub const TIME: Duration = Duration::from_millis(100);
 
 const POSTGRESQL: &str = "GO_CRATES_POSTGRESQL";
 const REDIS: &str = "GO_CRATES_REDIS";
 
-/// The servers of this run. They end with it.
+/// The servers of this run, which end when this is dropped.
 #[derive(Debug)]
 pub struct Servers {
-    /// PostgreSQL, or why it is not there.
+    /// PostgreSQL, or the reason why it is missing.
     pub postgresql: io::Result<Server>,
-    /// Redis, or why it is not there.
+    /// Redis, or the reason why it is missing.
     pub redis: io::Result<Server>,
 }
 
 impl Servers {
-    /// Starts those that are installed.
+    /// Starts the servers that are installed.
     pub fn start() -> Servers {
-        // The supervisors' ends do not depend on the threads that start them.
+        // The supervisors survive the threads that start them.
         thread::scope(|scope| {
             let redis = scope.spawn(Server::redis);
             Servers {
@@ -38,14 +38,14 @@ impl Servers {
         })
     }
 
-    /// The variables by which a child's [`World`] finds them.
+    /// Returns the environment variables by which a child's [`World`] finds the servers.
     pub fn variables(&self) -> impl Iterator<Item = (&'static str, String)> {
         [(POSTGRESQL, &self.postgresql), (REDIS, &self.redis)]
             .into_iter()
             .filter_map(|(name, server)| Some((name, server.as_ref().ok()?.address().to_string())))
     }
 
-    /// Says on stderr what is not there, and why.
+    /// Reports on stderr which servers are missing, and why.
     pub fn report(&self) {
         for (name, server) in [("PostgreSQL", &self.postgresql), ("Redis", &self.redis)] {
             if let Err(error) = server {
@@ -55,10 +55,10 @@ impl Servers {
     }
 }
 
-/// What a case needs.
+/// The server that a case needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Needs {
-    /// Nothing that could be missing.
+    /// None.
     Nothing,
     /// PostgreSQL.
     Postgresql,
@@ -66,7 +66,7 @@ pub enum Needs {
     Redis,
 }
 
-/// The servers, as a case sees them.
+/// The servers, as seen by a case.
 #[derive(Debug)]
 pub struct World {
     postgresql: Option<SocketAddr>,
@@ -76,7 +76,7 @@ pub struct World {
     keeper: Mutex<Keeper>,
 }
 
-/// Holds the locks in PostgreSQL that stand for gates.
+/// A connection that holds the locks in PostgreSQL that stand for gates.
 #[derive(Default)]
 struct Keeper {
     client: Option<postgres::Client>,
@@ -92,10 +92,10 @@ impl std::fmt::Debug for Keeper {
 }
 
 impl World {
-    /// The servers that the parent process has started, and an HTTP server of its own.
+    /// Finds the servers that the parent process has started, and starts its own HTTP server.
     ///
     /// # Panics
-    /// If a variable is no address, or there is no port.
+    /// If a variable is no address, or there is no free port.
     pub fn from_env() -> World {
         let address = |name| env::var(name).ok().map(|text| text.parse().expect(name));
         let gates = http::Gates::default();
@@ -108,7 +108,7 @@ impl World {
         }
     }
 
-    /// Whether the server is there.
+    /// Returns whether the server is available.
     pub fn has(&self, needs: Needs) -> bool {
         match needs {
             Needs::Nothing => true,
@@ -117,32 +117,32 @@ impl World {
         }
     }
 
-    /// How clients connect to PostgreSQL.
+    /// Returns the configuration of a client of PostgreSQL.
     ///
     /// # Panics
-    /// If it is not there.
+    /// If the server is missing.
     pub fn postgresql(&self) -> tokio_postgres::Config {
         servers::postgresql_config(self.postgresql.expect("the case needs PostgreSQL"))
     }
 
-    /// A client of the crate postgres.
+    /// Returns a client of the crate postgres.
     ///
     /// # Panics
-    /// If PostgreSQL is not there, or ends.
+    /// If PostgreSQL is missing, or ends.
     pub fn client(&self) -> postgres::Client {
         let config = postgres::Config::from(self.postgresql());
         config.connect(NoTls).expect("PostgreSQL takes a client")
     }
 
-    /// Redis's address.
+    /// Returns the address of Redis.
     ///
     /// # Panics
-    /// If it is not there.
+    /// If the server is missing.
     pub fn redis(&self) -> SocketAddr {
         self.redis.expect("the case needs Redis")
     }
 
-    /// The URL of the slow server's answer after this wait.
+    /// Returns the URL whose answer takes as long as this wait.
     pub fn url(&self, wait: &Wait) -> String {
         match wait {
             Wait::Time => format!("http://{}/ms/{}", self.http, TIME.as_millis()),
@@ -150,10 +150,10 @@ impl World {
         }
     }
 
-    /// Makes a gate, and shuts it.
+    /// Creates a gate that is shut.
     ///
     /// # Panics
-    /// If PostgreSQL is there, and ends.
+    /// If PostgreSQL is available and ends.
     pub fn shut(&self, needs: Needs) -> Wait {
         let mut keeper = self.keeper.lock().unwrap();
         keeper.count += 1;
@@ -167,7 +167,7 @@ impl World {
         Wait::Gate(number, self.gates.get(number))
     }
 
-    /// Opens the gate, for whichever server's client waits for it.
+    /// Opens the gate for the clients of any server that wait for it.
     ///
     /// # Panics
     /// If the server ends.
@@ -197,18 +197,18 @@ impl World {
     }
 }
 
-/// What a task waits for.
+/// The thing that a task waits for.
 #[derive(Clone, Debug)]
 pub enum Wait {
-    /// [`TIME`].
+    /// The duration [`TIME`].
     Time,
     /// A gate, with its number.
     Gate(u64, Arc<Gate>),
 }
 
 impl Wait {
-    /// The statement that takes so long in PostgreSQL. It is to be followed by the end of its
-    /// connection, which gives the lock back.
+    /// Returns the statement that waits in PostgreSQL. The connection has to be closed afterwards,
+    /// which releases the lock.
     pub fn sql(&self) -> String {
         match self {
             Wait::Time => format!("SELECT pg_sleep({})", TIME.as_secs_f64()),
@@ -216,7 +216,7 @@ impl Wait {
         }
     }
 
-    /// The key to wait for in Redis, by [`seconds`](Self::seconds).
+    /// Returns the key to wait for in Redis, for at most [`seconds`](Self::seconds).
     pub fn key(&self) -> String {
         match self {
             Wait::Time => "time".to_owned(),
@@ -224,7 +224,7 @@ impl Wait {
         }
     }
 
-    /// Redis's timeout, where zero is none.
+    /// Returns the timeout for Redis, where zero means none.
     pub fn seconds(&self) -> f64 {
         match self {
             Wait::Time => TIME.as_secs_f64(),
@@ -232,7 +232,7 @@ impl Wait {
         }
     }
 
-    /// Waits as a crate does that blocks its thread.
+    /// Waits like a crate that blocks its thread.
     pub fn block(&self) {
         match self {
             Wait::Time => thread::sleep(TIME),
@@ -240,7 +240,7 @@ impl Wait {
         }
     }
 
-    /// Waits as a goroutine does.
+    /// Waits like a goroutine, by parking.
     pub fn park(&self) {
         match self {
             Wait::Time => go_runtime::time::sleep(TIME),

@@ -1,5 +1,5 @@
-//! Programs that must not compile, and what the user is told: `ui`.
-//! `TRYBUILD=overwrite cargo test -p go-tests-messages` writes the messages anew.
+//! Programs in `ui` that must not compile, with the expected messages of the compiler.
+//! `TRYBUILD=overwrite cargo test -p go-tests-messages` rewrites the messages.
 
 #[test]
 fn messages() {

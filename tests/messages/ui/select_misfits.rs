@@ -1,4 +1,4 @@
-//! Values that are taken for channels, each with a hint of its own.
+//! Values that are mistaken for channels, each with its own hint.
 
 use std::cell::RefCell;
 use std::sync::Mutex;

@@ -1,7 +1,7 @@
 //! The broker: a stream of jobs, a consumer group whose pending entries are leases, a stream of
-//! dead letters, and a key for each job, with its state.
+//! dead letters, and a key for each job, which holds its state.
 //!
-//! All operations may be repeated: the answer to a command may be lost with its connection, and
+//! Every operation may be repeated: the answer to a command may be lost with its connection, and
 //! then the client cannot tell whether the command has run. Operations that change something are
 //! scripts, which Redis runs, and writes to its file, as a whole.
 
@@ -73,20 +73,20 @@ pub(crate) enum End<'a> {
     Dead(&'a str),
 }
 
-/// A connection to the broker, which is made again when it breaks.
+/// A connection to the broker, which is reestablished when it breaks.
 pub(crate) struct Broker {
     address: String,
     connection: Option<NetConnection>,
-    /// Where the next search for lapsed leases begins.
+    /// The position where the next search for lapsed leases begins.
     cursor: String,
 }
 
 impl Broker {
-    /// Connects, and makes the group if it is not there.
+    /// Connects, and creates the group if it does not exist.
     ///
     /// # Errors
-    /// What Redis refuses. As everywhere here, while it cannot be reached there is no error: the
-    /// goroutine waits until it is there.
+    /// The errors that Redis returns. While Redis cannot be reached there is no error, here and in
+    /// all operations: the goroutine waits until it can.
     pub(crate) fn new(address: &str) -> io::Result<Broker> {
         let mut broker = Broker {
             address: address.to_owned(),
@@ -113,8 +113,8 @@ impl Broker {
         self.change(enqueue.arg(json).arg(backlog).arg(KEPT))
     }
 
-    /// Takes a job for the time of a lease: one whose lease has lapsed, or else a new one, which
-    /// it waits for as long as `wait`.
+    /// Takes a job for the time of a lease: a job whose lease has lapsed, or else a new one. Waits
+    /// for at most `wait`.
     pub(crate) fn take(
         &mut self,
         consumer: &str,
@@ -140,7 +140,7 @@ impl Broker {
                 .arg(1);
             let pending: Vec<(String, String, u64, u64)> =
                 self.call(&pending).map_err(io::Error::other)?;
-            // None: it has ended meanwhile, by the worker that had it.
+            // No entry: the worker that had the job has ended it meanwhile.
             let attempt = pending.first().map(|(_, _, _, deliveries)| *deliveries);
             return attempt.map(|attempt| delivery(&entry, attempt)).transpose();
         }
@@ -189,7 +189,8 @@ impl Broker {
         self.change(&command)
     }
 
-    /// The lengths of the backlog, of its part that is in work, and of the dead letters.
+    /// Returns the lengths of the backlog, of its part that is being worked on, and of the dead
+    /// letters.
     pub(crate) fn state(&mut self) -> io::Result<(u64, u64, u64)> {
         let mut length = |key| self.call(cmd("XLEN").arg(key)).map_err(io::Error::other);
         let (backlog, dead) = (length(JOBS)?, length(DEAD)?);
@@ -208,7 +209,7 @@ impl Broker {
         self.call(script).map_err(io::Error::other)
     }
 
-    /// Runs a command, again and again while the broker cannot be reached.
+    /// Runs a command, and repeats it while the broker cannot be reached.
     fn call<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, RedisError> {
         let mut pause = SHORTEST_PAUSE;
         loop {
@@ -232,7 +233,8 @@ impl Broker {
     }
 }
 
-/// Whether the broker may well do it a little later: it is not there, or reads its files.
+/// Returns whether the command may succeed a little later: the broker cannot be reached, or is
+/// loading its files.
 fn is_passing(error: &RedisError) -> bool {
     error.is_io_error() || error.kind() == ErrorKind::Parse || error.code() == Some("LOADING")
 }

@@ -1,4 +1,4 @@
-//! What there is to do.
+//! The job of the queue.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) id: u64,
-    /// How long it takes.
+    /// How long the job takes, in milliseconds.
     pub(crate) work_ms: u64,
-    /// How many of its attempts fail, from the first one on.
+    /// Number of attempts that fail, from the first one on.
     pub(crate) failures: u64,
 }
 

@@ -47,10 +47,10 @@ const USAGE: &str = "usage: job_queue enqueue ADDRESS [--jobs N] [--first ID] [-
        job_queue work ADDRESS [--name NAME] [--goroutines N] [--lease-ms MS] [--attempts N]
        job_queue state ADDRESS";
 
-/// How often a producer looks whether the backlog has become smaller.
+/// How often a producer checks whether the backlog has become smaller.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What the command line says.
+/// The options of the command line.
 struct Options {
     command: String,
     address: String,
@@ -88,7 +88,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Adds jobs. A line for each says so, when the broker has it for good.
+/// Adds jobs, and prints a line for each one that the broker has stored durably.
 fn enqueue(options: &Options) -> io::Result<()> {
     let mut broker = Broker::new(&options.address)?;
     for id in options.first..options.first + options.jobs {

@@ -12,26 +12,26 @@ use go_runtime::{go, scope, select};
 
 use crate::broker::{Broker, Delivery, End};
 
-/// How long a goroutine waits for a new job before it looks for lapsed leases, at most.
+/// How long a goroutine waits at most for a new job before it looks for lapsed leases.
 const WAIT: Duration = Duration::from_millis(500);
 
-/// How a worker works.
+/// The settings of a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// Different for each worker.
+    /// The worker's name, which is unique.
     pub(crate) name: String,
-    /// How many jobs run at a time.
+    /// Number of jobs that run at a time.
     pub(crate) goroutines: usize,
     /// How long a job that is not renewed stays with its worker.
     pub(crate) lease: Duration,
-    /// How often a job is tried.
+    /// Maximum number of attempts of a job.
     pub(crate) attempts: u64,
 }
 
-/// The jobs that run, by the names that the stream has for them, and attempts.
+/// The jobs that are running, by the names of their stream entries, and their attempts.
 type InWork = Mutex<HashMap<(String, u64), Delivery>>;
 
-/// Works until Ctrl-C or SIGTERM; what has begun then, ends.
+/// Works until Ctrl-C or SIGTERM; jobs that are running then are finished.
 pub(crate) fn work(address: &str, settings: &Settings) -> io::Result<()> {
     let (ctx, signals) = notify_context(&context::background(), &[SIGINT, SIGTERM])?;
     let in_work = InWork::default();
@@ -51,7 +51,7 @@ pub(crate) fn work(address: &str, settings: &Settings) -> io::Result<()> {
     })
 }
 
-/// Takes a job, runs it, ends it, and takes the next.
+/// Takes a job, runs it, ends it, and takes the next one.
 fn one_by_one(
     address: &str,
     settings: &Settings,
@@ -115,16 +115,16 @@ fn renew(address: &str, settings: &Settings, in_work: &InWork, ended: &Context) 
             recv(ticker.channel()) -> _ => {}
             recv(ended.done()) -> _ => return Ok(()),
         }
-        // The lock is not held while the broker is asked.
+        // The lock is not held during the requests to the broker.
         let deliveries: Vec<_> = in_work.lock().unwrap().values().cloned().collect();
         for delivery in deliveries {
-            // That a lease is lost, the goroutine is told when the job ends.
+            // If a lease is lost, the goroutine learns of it when the job ends.
             broker.renew(&settings.name, &delivery)?;
         }
     }
 }
 
-/// A line for what happens to a job.
+/// Prints a line about an event of a job.
 fn tell(worker: &str, what: &str, id: u64) {
     // The process that started the worker may have closed its end of the pipe.
     let _ = writeln!(io::stdout(), "{worker} {what} {id}");

@@ -1,4 +1,4 @@
-//! What the service is asked, and how it answers.
+//! The requests of the service, and its answers.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use tokio::time::timeout;
 
 use crate::store::{Account, Failure, NewAccount, Store, Transfer};
 
-/// From the end of a request's header to the beginning of its answer.
+/// Time limit from the end of a request's header to the beginning of its answer.
 const REQUEST: Duration = Duration::from_secs(15);
-/// The longest body of a request, in bytes.
+/// Maximum length of a request's body, in bytes.
 const BODY: usize = 16 << 10;
 
 type Answer<T> = Result<T, Error>;
@@ -61,13 +61,13 @@ async fn transfer(
         .map(|transfer| (StatusCode::CREATED, Json(transfer)))
 }
 
-/// Has a goroutine find the answer. It ends what it has begun also when the client has gone.
+/// Computes the answer in a goroutine, which finishes its work even when the client has gone.
 async fn in_goroutine<T: Send + 'static>(
     find: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Answer<T> {
     match go!({ find() }).await {
         Ok(found) => found.map_err(Error::from),
-        // The panic hook has told.
+        // The panic hook has reported the panic.
         Err(_panic) => Err(Error(
             StatusCode::INTERNAL_SERVER_ERROR,
             "a fault of ours".to_owned(),
@@ -75,7 +75,7 @@ async fn in_goroutine<T: Send + 'static>(
     }
 }
 
-/// Bounds the time for a request, its body included.
+/// Limits the time for a request, its body included.
 async fn in_time(request: Request, next: Next) -> Response {
     let late = || {
         Error(
@@ -119,7 +119,7 @@ impl From<Failure> for Error {
             Failure::NotCovered => StatusCode::CONFLICT,
             Failure::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Failure::Database(error) => {
-                // For the operator; clients are told no more than that.
+                // Details are for the operator; the client is not told them.
                 eprintln!("service: {error}");
                 StatusCode::INTERNAL_SERVER_ERROR
             }

@@ -1,6 +1,6 @@
 //! A JSON API with PostgreSQL: accounts, and transfers between them.
 //!
-//! axum is in front: it knows HTTP. Each request is answered by a goroutine, in ordinary code.
+//! axum handles HTTP in front. A goroutine answers each request, in ordinary code.
 //!
 //! ```sh
 //! cargo run --manifest-path tests/crates/Cargo.toml --release --bin service -- \
@@ -12,8 +12,8 @@
 //!     127.0.0.1:8080/transfers
 //! ```
 //!
-//! Ctrl-C or SIGTERM stops it: it takes no more connections, and requests that run get their
-//! answers. A second one ends it at once.
+//! Ctrl-C or SIGTERM stops it: it accepts no more connections, and answers running requests. A
+//! second signal ends it at once.
 
 mod api;
 mod store;
@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 
 use crate::store::Store;
 
-/// How long requests may take that run when the service is to stop.
+/// How long running requests may take when the service stops.
 const STOP: Duration = Duration::from_secs(10);
 
 #[go_runtime::main]
@@ -51,8 +51,8 @@ fn main() -> ExitCode {
 
 fn run(address: &str, database: &str) -> Result<(), Box<dyn Error>> {
     let (ctx, signals) = notify_context(&context::background(), &[SIGINT, SIGTERM])?;
-    // For as long as the process: a client of the crate postgres blocks when it is dropped, which
-    // a thread that runs async tasks does not allow.
+    // Never dropped: a client of the crate postgres blocks when it is dropped, which is not allowed
+    // on a thread that runs async tasks.
     let store: &'static Store = Box::leak(Box::new(Store::open(database)?));
     let done = ctx.done().clone();
     let (stopping, stopped) = (ctx.done().clone(), ctx.done().clone());

@@ -10,13 +10,14 @@ use postgres::error::SqlState;
 use postgres::{Client, Config, NoTls, Row};
 use serde::{Deserialize, Serialize};
 
-/// Connections to the database.
+/// Number of connections to the database.
 const CONNECTIONS: usize = 8;
 /// How long a request waits for a connection.
 const WAIT: Duration = Duration::from_secs(2);
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(5);
-/// The limits of a statement, which the server observes, in milliseconds.
+/// Time limits of a statement and of an idle transaction, which the server enforces, in
+/// milliseconds.
 const LIMITS: &str = "-c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000";
 
 const SCHEMA: &str = "
@@ -67,7 +68,7 @@ pub(crate) enum Failure {
     NoAccount(i64),
     Invalid(&'static str),
     NotCovered,
-    /// No connection was free in time, or the database had no time for the statement.
+    /// No connection was free in time, or the statement exceeded its time limit.
     Busy,
     Database(postgres::Error),
 }
@@ -104,7 +105,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Connects, and makes the tables that are not there.
+    /// Connects, and creates missing tables.
     pub(crate) fn open(database: &str) -> Result<Store, postgres::Error> {
         let mut config: Config = database.parse()?;
         config.connect_timeout(CONNECT).options(LIMITS);
@@ -115,7 +116,7 @@ impl Store {
         })
     }
 
-    /// Runs `f`, which blocks a thread, with a connection; the goroutine parks.
+    /// Runs `f`, which blocks its thread, with a connection; the goroutine parks.
     fn with<T: Send>(
         &self,
         f: impl FnOnce(&mut Client) -> Result<T, Failure> + Send,
@@ -162,7 +163,7 @@ impl Store {
         }
         self.with(|client| {
             let mut transaction = client.transaction()?;
-            // In the order of their ids, so that no two transfers wait for each other.
+            // The rows are locked in the order of their ids, so that transfers cannot deadlock.
             let lock = "SELECT id, balance FROM accounts WHERE id IN ($1, $2)
                         ORDER BY id FOR UPDATE";
             let rows = transaction.query(lock, &[&from, &to])?;

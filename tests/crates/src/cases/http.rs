@@ -1,4 +1,4 @@
-//! HTTP, the client's side and the server's.
+//! HTTP clients and servers.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -48,7 +48,7 @@ pub(super) fn reqwest(world: &'static World) -> Task {
     })
 }
 
-/// The accept loop is what waits.
+/// Tests the server: its accept loop is what waits.
 pub(super) fn tiny_http(_: &'static World) -> Task {
     let server = ::tiny_http::Server::http("127.0.0.1:0").unwrap();
     let address = server.server_addr().to_ip().unwrap();
@@ -60,7 +60,7 @@ pub(super) fn tiny_http(_: &'static World) -> Task {
             stream
                 .write_all(b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n")
                 .unwrap();
-            // The server reads until it has all; what it answers is not this case's.
+            // The server reads until it has the whole request; its answer is not part of this case.
             let _ = stream.read(&mut [0; 256]);
         });
         let request = server.recv().unwrap();
@@ -71,7 +71,7 @@ pub(super) fn tiny_http(_: &'static World) -> Task {
     })
 }
 
-/// A handler in a goroutine, which parks there; the client is over `net`.
+/// Tests the server: the handler is a goroutine, which parks; the client uses `net`.
 pub(super) fn axum(_: &'static World) -> Task {
     let (waits, wait_of) = channel::unbounded::<Wait>();
     let address = block_on(async move {

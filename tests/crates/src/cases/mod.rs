@@ -1,4 +1,4 @@
-//! The crates, each waiting for something in each of the ways that programs may use it.
+//! The crates, each waiting for something in every way in which programs may use it.
 
 mod http;
 mod own;
@@ -9,17 +9,18 @@ use go_runtime::{Builder, JoinHandle, blocking, without_parking};
 
 use crate::world::{Needs, Wait, World};
 
-/// Waits by a crate, and checks what it is told. Made before anything is measured.
+/// A function that waits by means of a crate, and checks the result. It is created before the
+/// measurement.
 pub type Task = Box<dyn FnOnce(&Wait) + Send>;
 
-/// A crate, in one of its ways.
+/// A crate, used in one way.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     /// The crate.
     pub name: &'static str,
     /// How it is used.
     pub way: Way,
-    /// What has to be there.
+    /// The server that the case requires.
     pub needs: Needs,
     /// Makes a task.
     pub task: fn(&'static World) -> Task,
@@ -36,12 +37,12 @@ pub enum Way {
     Thread,
     /// In a goroutine, in [`without_parking`], and the call blocks the worker.
     WithoutParking,
-    /// In a goroutine, which the call parks by these means.
+    /// In a goroutine, which the call parks by means of this API.
     Parks(&'static str),
 }
 
 impl Way {
-    /// What the table calls it.
+    /// Returns the name in the table.
     pub fn name(self) -> &'static str {
         match self {
             Way::Plain => "as it is",
@@ -81,18 +82,18 @@ impl Case {
         }
     }
 
-    /// Whether the worker's other goroutines wait as long as the call.
+    /// Returns whether the worker's other goroutines wait as long as the call.
     pub fn holds_worker(&self) -> bool {
         matches!(self.way, Way::Plain | Way::WithoutParking)
     }
 }
 
-/// A goroutine with a thread of its own.
+/// Starts a goroutine with its own thread.
 pub fn thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     Builder::new().thread().spawn(f).expect("there is a thread")
 }
 
-/// All cases, in the table's order.
+/// Returns all cases, in the table's order.
 pub fn all() -> Vec<Case> {
     let mut all = Vec::new();
     let mut blocks = |name, needs, task| {
@@ -162,7 +163,7 @@ pub fn all() -> Vec<Case> {
     all
 }
 
-/// The place of a crate's first row.
+/// Returns the position of a crate's first row.
 fn position(name: &str) -> usize {
     const ORDER: [&str; 15] = [
         "postgres",

@@ -14,7 +14,7 @@ use crate::world::{Wait, World};
 const ANSWER: &[u8] = b"hello, gopher";
 const HOST: &str = "localhost";
 
-/// A certificate for [`HOST`] that it has signed itself, and its key.
+/// A self-signed certificate for [`HOST`], and its key.
 struct Identity {
     certificate: rcgen::Certificate,
     key: rcgen::KeyPair,
@@ -28,7 +28,7 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
     }
 });
 
-/// Starts a server for one connection, which is given the wait of the task.
+/// Starts a server for one connection, which gets the task's wait.
 fn serve(
     serve: impl FnOnce(TcpStream, Receiver<Wait>) + Send + 'static,
 ) -> (SocketAddr, go_runtime::channel::Sender<Wait>) {
@@ -42,16 +42,16 @@ fn serve(
     (address, waits)
 }
 
-/// The server's side of a connection of any protocol.
+/// Runs the server's side of a connection, with any protocol.
 fn answer(mut stream: impl Read + Write, wait_of: &Receiver<Wait>) {
     wait_of.recv().unwrap().park();
     stream.write_all(ANSWER).unwrap();
     stream.flush().unwrap();
-    // Until the client has read it, and goes.
+    // Waits until the client has read the answer and closes the connection.
     let _ = stream.read(&mut [0]);
 }
 
-/// The client's side.
+/// Runs the client's side.
 fn ask(mut stream: impl Read + Write) {
     let mut answer = [0; ANSWER.len()];
     stream.read_exact(&mut answer).unwrap();

@@ -9,7 +9,7 @@ use crate::recipes::redis_net::NetConnection;
 use crate::world::{Wait, World};
 
 pub(super) fn postgres(world: &'static World) -> Task {
-    // A client blocks also when it connects, and when it is dropped.
+    // A client also blocks when it connects, and when it is dropped.
     let client = go_runtime::blocking(|| world.client());
     Box::new(move |wait| {
         let mut client = client;
@@ -72,7 +72,7 @@ pub(super) fn redis_net(world: &'static World) -> Task {
 pub(super) fn rusqlite(_: &'static World) -> Task {
     let connection = ::rusqlite::Connection::open_in_memory().unwrap();
     Box::new(move |wait| {
-        // Stands for a query that takes long: all of SQLite's time is the caller's.
+        // Stands for a slow query: SQLite uses only the caller's time.
         let wait = wait.clone();
         let flags = ::rusqlite::functions::FunctionFlags::SQLITE_UTF8;
         connection

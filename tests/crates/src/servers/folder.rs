@@ -35,8 +35,8 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Makes a folder for the server of this name. A program that root runs has the server run as
-    /// the user of the same name, or as `nobody`: PostgreSQL refuses to be root.
+    /// Creates a folder for the server of this name. If this program runs as root, the server runs
+    /// as the user of its own name, or as `nobody`, because PostgreSQL refuses to run as root.
     pub(super) fn new(server: &str) -> io::Result<Folder> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let user = if rustix::process::geteuid().is_root() {
@@ -59,7 +59,7 @@ impl Folder {
         &self.path
     }
 
-    /// A command that runs in the folder, as its owner.
+    /// Returns a command that runs in the folder, as its owner.
     pub(super) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.path);

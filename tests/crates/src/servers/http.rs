@@ -1,5 +1,5 @@
-//! An HTTP server on plain threads whose answers take the time that the path says: `/ms/100`, or
-//! until a gate is opened: `/gate/7`.
+//! An HTTP server on plain threads. The path of a request determines how long its answer takes:
+//! `/ms/100` for 100 ms, or `/gate/7` until a gate is opened.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Write};
@@ -13,28 +13,28 @@ use crate::gate::Gate;
 /// The body of each answer.
 pub const BODY: &str = "hello, gopher";
 
-/// The gates that requests wait for.
+/// The gates that requests wait for, by number.
 #[derive(Clone, Debug, Default)]
 pub struct Gates(Arc<Mutex<HashMap<u64, Arc<Gate>>>>);
 
 impl Gates {
-    /// The gate of this number.
+    /// Returns the gate with this number.
     pub fn get(&self, number: u64) -> Arc<Gate> {
         Arc::clone(self.0.lock().unwrap().entry(number).or_default())
     }
 }
 
-/// Serves until the process ends.
+/// Starts the server, which runs until the process ends.
 ///
 /// # Errors
-/// There is no port.
+/// There is no free port.
 pub fn start(gates: Gates) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let gates = gates.clone();
-            // What fails is this connection's alone: its client tells.
+            // An error ends only this connection; its client reports it.
             thread::spawn(move || drop(serve(&stream, &gates)));
         }
     });

@@ -1,8 +1,8 @@
 //! PostgreSQL, Redis and a slow HTTP server, on loopback ports, for as long as their handles live.
 //!
-//! A server is the child of a supervisor, a shell that reads from a pipe. When the other end of
-//! the pipe is closed, by a drop or because this process has ended in whatever way, the supervisor
-//! kills the server and removes its folder.
+//! A server is the child of a supervisor, a shell that reads from a pipe. When the other end of the
+//! pipe is closed, by a drop or by the end of this process for any reason, the supervisor kills the
+//! server and removes its folder.
 
 mod folder;
 pub mod http;
@@ -23,11 +23,12 @@ pub(crate) use self::postgresql::config as postgresql_config;
 
 /// How long a server may take to answer for the first time.
 const START: Duration = Duration::from_secs(60);
-/// How often a server is started before it counts as unavailable: another process may take the
-/// port between the choice and the start.
+/// How often a server is started before it counts as unavailable: another process may take its port
+/// before it starts.
 const TRIES: usize = 3;
 
-/// Ends with the standard input, then kills the server and removes the folder.
+/// A script that waits for the end of its standard input, and then kills the server and removes the
+/// folder.
 const SUPERVISOR: &str = r#"
 folder=$1; signal=$2; shift 2
 "$@" < /dev/null >> "$folder/log" 2>&1 &
@@ -39,22 +40,22 @@ wait $!
 rm -rf "$folder"
 "#;
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug)]
 pub struct Server {
     folder: Folder,
     address: SocketAddr,
     command: Vec<String>,
-    /// The signal on which the server ends at once.
+    /// The signal on which the server ends immediately.
     end: &'static str,
     ready: fn(SocketAddr) -> bool,
-    /// A supervisor for each time that the server was started.
+    /// The supervisors, one for each start of the server.
     supervisors: Vec<Child>,
     server: Pid,
 }
 
 impl Server {
-    /// PostgreSQL, with a superuser `postgres` that needs no password.
+    /// Starts PostgreSQL, with a superuser `postgres` that needs no password.
     ///
     /// # Errors
     /// It is not installed, or does not start.
@@ -62,8 +63,8 @@ impl Server {
         retry(postgresql::start)
     }
 
-    /// Redis, which writes each change to its file before it answers, so that a SIGKILL loses
-    /// nothing that a client has been told.
+    /// Starts Redis, which writes each change to its file before it answers, so that a SIGKILL
+    /// loses nothing that a client has been told.
     ///
     /// # Errors
     /// It is not installed, or does not start.
@@ -92,17 +93,17 @@ impl Server {
         Ok(server)
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens at.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its folder.
+    /// Returns its folder.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
 
-    /// Its process.
+    /// Returns its process id.
     pub fn pid(&self) -> Pid {
         self.server
     }
@@ -112,7 +113,7 @@ impl Server {
     /// # Errors
     /// It has ended already.
     pub fn kill(&self) -> io::Result<()> {
-        // The server may have another user's id, and this process may be root: so it may.
+        // The server may run as another user, but then this process runs as root.
         kill_process(self.server, Signal::KILL)?;
         while is_running(self.server) {
             thread::sleep(Duration::from_millis(1));
@@ -120,7 +121,7 @@ impl Server {
         Ok(())
     }
 
-    /// Starts it again after [`kill`](Self::kill), with the same files and at the same address.
+    /// Restarts it after [`kill`](Self::kill), with the same files and at the same address.
     ///
     /// # Errors
     /// It does not start.
@@ -154,7 +155,7 @@ impl Drop for Server {
     }
 }
 
-/// Whether the process is there, and no zombie: a killed server's supervisor collects it.
+/// Returns whether the process exists and is no zombie: a killed server's supervisor collects it.
 pub fn is_running(pid: Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
     let zombie =
@@ -169,7 +170,7 @@ fn supervise(folder: &Folder, command: &[String], end: &str) -> io::Result<(Chil
         .arg(folder.path())
         .arg(end)
         .args(command)
-        // Ctrl-C in a terminal is for the group of the tests; the pipe tells the supervisor.
+        // Ctrl-C in a terminal reaches only the group of the tests; the pipe tells the supervisor.
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -199,13 +200,13 @@ fn retry(start: impl Fn(SocketAddr) -> io::Result<Server>) -> io::Result<Server>
     Err(last.expect("there was a try"))
 }
 
-/// Whether the program is in one of the folders of `PATH`.
+/// Returns whether the program is in one of the folders of `PATH`.
 fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// Runs a command to its end, and makes an error of what it says on stderr.
+/// Runs a command to its end, and returns its stderr as the error if it fails.
 fn run(command: &mut Command) -> io::Result<()> {
     let output = command.stdin(Stdio::null()).output()?;
     if output.status.success() {

@@ -1,4 +1,4 @@
-//! PostgreSQL.
+//! Starting PostgreSQL.
 
 use std::fs;
 use std::io;
@@ -36,7 +36,7 @@ pub(super) fn start(address: SocketAddr) -> io::Result<Server> {
     ];
     command.extend(setting("listen_addresses=127.0.0.1"));
     command.extend(setting("unix_socket_directories="));
-    // The tests end the server, not the power.
+    // The tests kill the server, but do not cut the power.
     command.extend(setting("fsync=off"));
     // On SIGQUIT it ends without waiting for its clients.
     Server::start(folder, address, command, "QUIT", |address| {
@@ -46,7 +46,7 @@ pub(super) fn start(address: SocketAddr) -> io::Result<Server> {
     })
 }
 
-/// How clients connect.
+/// Returns the configuration of a client.
 pub(crate) fn config(address: SocketAddr) -> tokio_postgres::Config {
     let mut config = tokio_postgres::Config::new();
     config
@@ -57,7 +57,7 @@ pub(crate) fn config(address: SocketAddr) -> tokio_postgres::Config {
     config
 }
 
-/// The folder of the newest version's programs. Debian keeps them out of `PATH`.
+/// Returns the folder of the newest version's programs, which Debian keeps out of `PATH`.
 fn programs() -> Option<PathBuf> {
     let version = |path: &Path| -> u32 {
         let name = path.parent().and_then(Path::file_name);

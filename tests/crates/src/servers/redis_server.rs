@@ -1,4 +1,4 @@
-//! Redis.
+//! Starting Redis.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -30,7 +30,7 @@ pub(super) fn start(address: SocketAddr) -> io::Result<Server> {
     Server::start(folder, address, command, "KILL", answers)
 }
 
-/// Whether it answers. While it reads its files, it says that it is loading.
+/// Returns whether the server answers. While it reads its files, it replies that it is loading.
 fn answers(address: SocketAddr) -> bool {
     let ask = || -> io::Result<bool> {
         let mut stream = TcpStream::connect(address)?;

@@ -1,4 +1,4 @@
-//! What holds for a case, however busy the machine is.
+//! Properties of a case that hold on any machine, however busy.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +9,11 @@ use go_crates::cases::Case;
 use go_crates::world::World;
 use go_runtime::{blocking, channel, go};
 
-/// A hang, which the test's name tells better than CI's limit.
+/// Time after which a case counts as hanging. The failure then names the test, which the time limit
+/// of CI would not.
 const FOREVER: Duration = Duration::from_secs(60);
 
-/// Checks that the crate's results are right, and whether the worker's other goroutines go on
-/// while it waits.
+/// Checks the crate's results, and whether the worker's other goroutines run while it waits.
 pub(crate) fn check(world: &'static World, case: Case) {
     let wait = world.shut(case.needs);
     let (started_tx, started) = channel::unbounded();
@@ -23,7 +23,7 @@ pub(crate) fn check(world: &'static World, case: Case) {
         let (ended, holds_worker) = (Arc::clone(&ended), case.holds_worker());
         move || {
             if holds_worker {
-                // It comes first when the worker is free, be it in the middle of the call.
+                // Sends the first value if the worker is free, even in the middle of the call.
                 go!(local; { sibling_tx.send(ended.load(Ordering::Relaxed)).unwrap() });
             }
             started_tx.send(()).unwrap();
@@ -41,8 +41,7 @@ pub(crate) fn check(world: &'static World, case: Case) {
     if case.holds_worker() {
         thread::spawn(open);
     } else {
-        // What the crate waits for comes from a goroutine: with one worker, it never would if
-        // the crate held it.
+        // A goroutine opens the gate: with one worker, it never would if the crate held the worker.
         go!({ open() });
     }
     assert!(

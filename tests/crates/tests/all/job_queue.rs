@@ -21,10 +21,10 @@ pub(crate) const ALL: &[Named] = &[(
 )];
 
 const JOBS: u64 = 240;
-/// Jobs that fail at their first attempt, from this id on.
+/// The first id of the jobs that fail at their first attempt.
 const FAILING: u64 = 1001;
 const FAILING_JOBS: u64 = 10;
-/// Jobs that always fail.
+/// The first id of the jobs that always fail.
 const POISONED: u64 = 2001;
 const POISONED_JOBS: u64 = 3;
 const BACKLOG: u64 = 60;
@@ -32,7 +32,7 @@ const GOROUTINES: usize = 4;
 const ATTEMPTS: usize = 5;
 const FOREVER: Duration = Duration::from_secs(120);
 
-/// What the processes say, each line in one write, in one order.
+/// The output of all processes in one order, each line written at once.
 struct Log {
     path: PathBuf,
 }
@@ -46,7 +46,7 @@ impl Log {
             .unwrap()
     }
 
-    /// The events of each job in their order: the name of the worker, and what it did.
+    /// Returns the events of each job in their order: the name of the worker, and what it did.
     fn jobs(&self) -> BTreeMap<u64, Vec<(String, String)>> {
         let mut jobs: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for line in fs::read_to_string(&self.path).unwrap_or_default().lines() {
@@ -168,7 +168,7 @@ fn killed(_: &'static World) {
     server.kill().unwrap();
     server.restart().unwrap();
     assert!(producers.iter_mut().all(Process::succeeds));
-    // Enqueued a second time, which adds nothing.
+    // The jobs are enqueued a second time, which adds nothing.
     assert!(enqueue(&server, 1, JOBS, 0).succeeds());
     let start = Instant::now();
     while !state(&server).starts_with("backlog 0, ") {
@@ -189,7 +189,7 @@ fn killed(_: &'static World) {
         };
         let poisoned = (POISONED..POISONED + POISONED_JOBS).contains(id);
         let failing = (FAILING..FAILING + FAILING_JOBS).contains(id);
-        // Each has ended as it should, and once.
+        // Each job has ended as expected, and once.
         let (how, by) = &ends[id];
         assert_eq!(
             how,
@@ -197,10 +197,10 @@ fn killed(_: &'static World) {
             "{id}: {events:?}"
         );
         let told = of("", "done") + of("", "dead");
-        // A worker that is killed may not come to say so.
+        // A worker may be killed before it prints the line.
         assert!(told == 1 || told == 0 && by == "first", "{id}: {events:?}");
-        // Each start but the last was followed by something that has the job run again: it failed,
-        // its lease was lost, or its worker was killed.
+        // After each start except the last, something made the job run again: the job failed, its
+        // lease was lost, or its worker was killed.
         let ended = ["failed", "late", "done", "dead"].map(|what| of("first", what));
         let killed = of("first", "start") - ended.iter().sum::<usize>() - (1 - told);
         let again = of("", "failed") + of("", "late") + killed;
@@ -217,7 +217,7 @@ fn killed(_: &'static World) {
     assert_eq!(state(&server), dead);
 }
 
-/// How each job has ended, and by which worker, as the broker knows it.
+/// Returns how each job has ended, and by which worker, according to the broker.
 fn ends(server: &Server) -> BTreeMap<u64, (String, String)> {
     let client = redis::Client::open(format!("redis://{}", server.address())).unwrap();
     let mut connection = client.get_connection().unwrap();

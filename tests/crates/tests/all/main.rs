@@ -1,6 +1,7 @@
-//! Runs every case and every recipe, with one worker and with four, in a process each.
+//! Runs every case and every recipe, with one worker and with four, in separate processes.
 //!
-//! What needs a server that could not be started is skipped by name, and counted in the end.
+//! Tests that need a server that could not be started are skipped, and the skipped tests are listed
+//! and counted at the end.
 
 mod cases;
 mod job_queue;
@@ -18,12 +19,12 @@ use go_crates::world::{Needs, Servers, World};
 
 use crate::runner::Test;
 
-/// A test, after its name and what it needs.
+/// A test: its name, the servers that it needs, and its function.
 type Named = (&'static str, &'static [Needs], fn(&'static World));
 
-/// Says with how many workers this process, a child of the one that has started the servers, runs.
+/// Set to the number of workers in a child of the process that has started the servers.
 const CHILD: &str = "GO_CRATES_CHILD";
-/// The crates of the feature `heavy`, and whether each is built.
+/// The crates of the feature `heavy`, each with whether it is built.
 const HEAVY: [(&str, bool); 6] = [
     ("mlua", cfg!(feature = "mlua")),
     ("native-tls", cfg!(feature = "native-tls")),
@@ -88,7 +89,7 @@ fn child(single: bool) -> ExitCode {
             );
         }
     }
-    // Whole programs, which have workers of their own, run once.
+    // The programs have their own workers, so they run once.
     let programs = [service::ALL, job_queue::ALL, supervisor::ALL, page::ALL].concat();
     let programs = programs.into_iter().filter(|_| !single);
     for (name, needs, test) in recipes::ALL.iter().copied().chain(programs) {

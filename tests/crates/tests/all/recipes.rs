@@ -1,4 +1,4 @@
-//! The recipes, beyond what the cases show.
+//! Tests of the recipes, beyond what the cases check.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -119,7 +119,7 @@ fn slots_come_back(_: &'static World) {
     assert_eq!(take(&pool), Ok(2));
     let closed = pool.with(FOREVER, |connection| {
         *connection += 100;
-        // The only connection is lent.
+        // The only connection is in use.
         Ok(pool.with(Duration::from_millis(1), |_| Ok(())))
     });
     assert_eq!(closed, Ok(Err(Error::Late)));
@@ -144,7 +144,7 @@ fn ureq_timeouts(world: &'static World) {
     };
     requests.join().unwrap();
 
-    // Three requests, one connection; a server that closes it gets a new one.
+    // Three requests over one connection; a server that closes it gets a new one.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let server = go! {
@@ -192,7 +192,7 @@ fn redis_pipelines(world: &'static World) {
         assert_eq!(back, big);
         let wrong = redis::cmd("LPOP").arg("big").query::<Option<String>>(&mut connection);
         assert_eq!(wrong.unwrap_err().code(), Some("WRONGTYPE"));
-        // An error of the server's is an answer like any other.
+        // An error reply of the server is an answer like any other.
         assert!(connection.is_open());
         redis::cmd("DEL").arg("big").arg("pipelines").exec(&mut connection).unwrap();
     };

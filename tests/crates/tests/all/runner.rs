@@ -1,20 +1,20 @@
-//! A harness as cargo's own, that can say in the end what was skipped, and why.
+//! A test harness like cargo's, which also reports which tests were skipped, and why.
 //!
-//! Tests run one after the other, since with one worker a test that holds it is in every other's
-//! way. Words on the command line choose the tests whose names contain one of them.
+//! Tests run one after the other, because with one worker a test that holds it would disturb all
+//! others. Words on the command line select the tests whose names contain one of them.
 
 use std::env;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
-/// A test, and what it lacks.
+/// A test, and the servers that it needs and lacks.
 pub(crate) struct Test {
     pub(crate) name: String,
     pub(crate) lacks: Option<String>,
     pub(crate) run: Box<dyn FnOnce()>,
 }
 
-/// Runs them, and prints what cargo's harness prints.
+/// Runs the tests, and prints the same output as cargo's harness.
 pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
     let words: Vec<String> = env::args()
         .skip(1)
@@ -31,7 +31,7 @@ pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
             skipped.push(name);
             continue;
         }
-        // Each of them may leave a lock or a server in disorder only for itself.
+        // A panic may leave locks or servers in disorder only for the test itself.
         if panic::catch_unwind(AssertUnwindSafe(run)).is_ok() {
             println!("test {name} ... ok");
             passed += 1;

@@ -34,7 +34,7 @@ const CLIENTS: i64 = 32;
 const REQUESTS: i64 = 20;
 const BALANCE: i64 = 1000;
 
-/// A service that runs, with a database of its own.
+/// A running service, with its own database.
 struct Service {
     child: Child,
     url: String,
@@ -77,7 +77,7 @@ impl Service {
         kill_process(pid, Signal::INT).unwrap();
     }
 
-    /// Waits for its end, and for nothing to be said about it.
+    /// Waits for the service to end, and checks that it has printed no error.
     fn ends_well(&mut self) {
         let mut stderr = String::new();
         let mut pipe = self.child.stderr.take().unwrap();
@@ -98,7 +98,7 @@ impl Drop for Service {
     }
 }
 
-/// Clients that take a status for what it is.
+/// Returns a client that returns error statuses as answers.
 fn agent() -> Agent {
     let config = Agent::config_builder().http_status_as_error(false).build();
     ureq_net::agent(config)
@@ -114,7 +114,7 @@ fn body(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, 
     )
 }
 
-/// Posts again while there is too much to do, which a busy machine may have at any time.
+/// Posts again while the service is overloaded, which may happen at any time on a busy machine.
 fn post_until_done(agent: &Agent, url: &str, value: &Value) -> Result<(u16, Value), ureq::Error> {
     loop {
         match post(agent, url, value)? {
@@ -166,7 +166,7 @@ fn loaded(world: &'static World) {
         go! {
             let agent = agent();
             for number in 0..REQUESTS {
-                // All transfers meet in a few accounts, in both directions.
+                // All transfers use a few accounts, in both directions.
                 let to = 1 + (client + number) % 5;
                 let (from, amount) = (client, 1 + number);
                 let transfer = json!({ "from": from, "to": to, "amount": amount });
@@ -254,8 +254,8 @@ fn mistakes(world: &'static World) {
     );
 }
 
-/// A lock keeps all transfers waiting, until the database ends their statements. Meanwhile there
-/// is no connection for anything else, which is told, and afterwards all is well.
+/// A lock delays all transfers until the database ends their statements. Meanwhile there is no
+/// connection for other requests, which get an error; afterwards the service works again.
 fn busy(world: &'static World) {
     let service = Service::start(world, "busy");
     open_accounts(&service.url, &agent(), 2);
@@ -282,8 +282,8 @@ fn busy(world: &'static World) {
     );
 }
 
-/// What clients were told has happened, and what they were not told is in doubt for one request
-/// of each at most.
+/// Everything that clients were told has happened; for each client, at most one request has an
+/// unknown result.
 fn stopped(world: &'static World) {
     let mut service = Service::start(world, "stopped");
     open_accounts(&service.url, &agent(), 2);
@@ -293,7 +293,7 @@ fn stopped(world: &'static World) {
         go! {
             let agent = agent();
             let transfer = json!({ "from": 1, "to": 2, "amount": 1 });
-            // Until the connection is closed, or no new one is to be had.
+            // Posts until the connection is closed, or no new one can be opened.
             while let Ok((status, _)) = post_until_done(&agent, &url, &transfer) {
                 assert!(status == 201 || status == 409, "{status}");
                 told.fetch_add(usize::from(status == 201), Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Servers end with the process that has started them, however it ends.
+//! Checks that servers end with the process that has started them, however it ends.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read};
@@ -21,7 +21,7 @@ pub(crate) const ALL: &[Named] = &[(
     killed,
 )];
 
-/// In a process that the test has started: starts a server, tells its process and folder, and
+/// In a process that the test has started: starts a server, prints its process id and folder, and
 /// waits to be killed.
 pub(crate) fn sleeper() -> Option<ExitCode> {
     env::var_os(SLEEPER)?;
