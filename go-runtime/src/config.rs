@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 
-use crate::sched::Runtime;
+use crate::sched::global;
 
 /// Settings for the runtime, to [`start`](Config::start) it with before its first use.
 ///
@@ -90,7 +90,7 @@ impl Config {
     /// ```
     #[track_caller]
     pub fn start(self) -> Result<(), StartError> {
-        Runtime::start_with(&self)
+        global::start_with(&self)
     }
 }
 

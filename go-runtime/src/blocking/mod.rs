@@ -25,7 +25,7 @@ use std::ptr::NonNull;
 use std::thread;
 
 use crate::primitives::thread_pool::{OnFailure, ThreadPool};
-use crate::sched::{Runtime, Worker};
+use crate::sched::{Worker, global};
 use crate::wait::{Parker, Verdict};
 
 pub(crate) use std_io::{reads, writes};
@@ -121,7 +121,7 @@ where
         stage: UnsafeCell::new(Stage::Waiting(f)),
     };
     let waiting = Waiting(NonNull::from(&call).cast());
-    let ceiling = Runtime::get().blocking_threads();
+    let ceiling = global::get().blocking_threads();
     if let Err((error, _)) = POOL.submit(waiting, None, ceiling) {
         let what = format!(
             "no thread can be made for a blocking call ({error}): raise the limit on threads or \

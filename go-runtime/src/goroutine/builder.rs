@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use super::job::{JoinHandle, new_job};
 use super::{panic_report, thread};
-use crate::sched::{Options, Runtime, TaskRef, Worker};
+use crate::sched::{self, Options, Runtime, TaskRef, Worker, global};
 use crate::stack;
 
 /// Number of copies of its closure, and of its result, that a goroutine's stack holds at once: so
@@ -90,7 +90,7 @@ where
     T: Send + 'static,
 {
     // Start errors are worded for themselves.
-    Runtime::get();
+    global::get();
     started(builder.spawn(f))
 }
 
@@ -267,7 +267,7 @@ impl Builder {
         if has_options {
             start_with_options(runtime, task)?;
         } else {
-            runtime.spawn(task);
+            sched::spawn(runtime, task);
         }
         Ok(handle)
     }
@@ -304,7 +304,7 @@ impl Builder {
         };
         // SAFETY: the next line queues it on this worker.
         let (task, handle) = unsafe { new_job(f, spawned_at, options) };
-        worker.spawn_local(task);
+        worker.spawn_pinned(task);
         Ok(handle)
     }
 
@@ -314,7 +314,7 @@ impl Builder {
 
     #[track_caller]
     pub(super) fn check<F, T>(mut self) -> io::Result<(&'static Runtime, Option<Box<Options>>)> {
-        let runtime = Runtime::try_get().map_err(|error| io::Error::other(error.to_string()))?;
+        let runtime = global::try_get().map_err(|error| io::Error::other(error.to_string()))?;
         panic_report::install();
         if let Some(size) = self.options.as_ref().and_then(|options| options.stack_size) {
             stack::check_size(size)
@@ -360,7 +360,7 @@ fn start_with_options(runtime: &Runtime, task: TaskRef) -> io::Result<()> {
         (task.wants_thread(), task.stack_size())
     };
     if !wants_thread {
-        runtime.spawn(task);
+        sched::spawn(runtime, task);
         return Ok(());
     }
     thread::start(runtime, task, stack_size).map_err(|(error, task)| {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::Builder;
 use super::job::new_job;
 use crate::clock;
-use crate::sched::{DelayedKey, Runtime, TaskRef};
+use crate::sched::{self, DelayedKey, Runtime, TaskRef, global};
 
 /// The right to call it off. Dropping this changes nothing.
 pub(crate) struct DelayedSpawn(Mutex<State>);
@@ -47,7 +47,7 @@ impl DelayedSpawn {
     pub(crate) fn stop(&self) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match *state {
-            State::Set(key) => match Runtime::call_off(key) {
+            State::Set(key) => match sched::call_off(key) {
                 Some(task) => {
                     *state = State::Kept {
                         task,
@@ -71,12 +71,12 @@ impl DelayedSpawn {
     pub(crate) fn reset(&self, when: Option<Instant>) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let task = match *state {
-            State::Set(key) => Runtime::call_off(key),
+            State::Set(key) => sched::call_off(key),
             State::Kept { task, .. } => Some(task),
             State::Started => None,
         };
         *state = match task {
-            Some(task) => set(Runtime::get(), task, when),
+            Some(task) => set(global::get(), task, when),
             None => State::Started,
         };
         task.is_some()
@@ -90,10 +90,10 @@ fn set(runtime: &'static Runtime, task: TaskRef, when: Option<Instant>) -> State
             stopped: false,
         },
         Some(when) if when <= clock::now() => {
-            runtime.spawn(task);
+            sched::spawn(runtime, task);
             State::Started
         }
-        Some(when) => State::Set(runtime.spawn_at(task, when)),
+        Some(when) => State::Set(sched::spawn_at(runtime, task, when)),
     }
 }
 

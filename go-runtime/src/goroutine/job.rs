@@ -19,7 +19,7 @@ use super::thread;
 use crate::channel::{Receiver, RecvTimeoutError};
 use crate::clock;
 use crate::primitives::atomic::{AtomicPtr, Ordering};
-use crate::sched::{Options, Task, TaskRef, VTable, blocks};
+use crate::sched::{Options, Task, TaskRef, VTable, task_memory};
 use crate::wait::{Parker, Verdict};
 
 type Outcome<T> = Result<T, Box<dyn Any + Send + 'static>>;
@@ -119,7 +119,7 @@ where
         unsafe {
             stage.write(Stage::Running);
             job.drop_in_place();
-            blocks::free(job.cast(), Layout::new::<Self>());
+            task_memory::free(job.cast(), Layout::new::<Self>());
         }
         if let Err(payload) = dropped {
             if is_closure && !std::thread::panicking() {
@@ -162,7 +162,7 @@ pub(super) unsafe fn new_job<F, T>(
 where
     F: FnOnce() -> T,
 {
-    let job = blocks::allocate(Layout::new::<Job<F, T>>()).cast::<Job<F, T>>();
+    let job = task_memory::allocate(Layout::new::<Job<F, T>>()).cast::<Job<F, T>>();
     // SAFETY: made for it.
     unsafe {
         job.write(Job {

@@ -5,7 +5,7 @@ use std::process::{ExitCode, Termination};
 
 use super::builder::Builder;
 use crate::config::Config;
-use crate::sched::Runtime;
+use crate::sched::global;
 use crate::stack;
 
 /// What `main` may return.
@@ -30,14 +30,14 @@ impl<R: Termination + 'static> MainResult for R {}
 pub fn run_main<R: MainResult>(main: fn() -> R, config: Config) -> ExitCode {
     // A function that is called when the runtime runs already may be a main goroutine, too (tests
     // are), but cannot have other settings.
-    let started = if config == Config::new() || Runtime::runs_with(&config) {
+    let started = if config == Config::new() || global::runs_with(&config) {
         Ok(())
     } else {
         config.start()
     };
     // No closure, so that the caller is what has started the runtime.
     let runtime = match started {
-        Ok(()) => Runtime::try_get(),
+        Ok(()) => global::try_get(),
         Err(error) => Err(error),
     };
     let stack_size = match runtime {

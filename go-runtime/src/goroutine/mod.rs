@@ -29,7 +29,7 @@ use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
-use crate::sched::{self, Runtime, Worker};
+use crate::sched::{self, Worker, global};
 
 /// Lets other goroutines of this worker run, then goes on. Go's `runtime.Gosched`.
 ///
@@ -83,7 +83,7 @@ fn end_slice() {
 /// should queue instead.
 pub(crate) fn spin_for_lock(rounds: u32) -> bool {
     // A thread that is no worker knows nothing of who else runs.
-    let worth_it = rounds < LOCK_ROUNDS && Worker::current().is_none_or(Worker::may_spin_for_lock);
+    let worth_it = rounds < LOCK_ROUNDS && Worker::current().is_none_or(Worker::may_spin);
     if worth_it {
         for _ in 0..LOCK_SPINS {
             hint::spin_loop();
@@ -187,7 +187,7 @@ pub(crate) fn give_way() {
 /// ```
 #[track_caller]
 pub fn gomaxprocs() -> usize {
-    Runtime::get().workers()
+    global::get().gomaxprocs()
 }
 
 /// Returns how many goroutines there are: started or not, running or blocked, with a thread of
@@ -208,5 +208,5 @@ pub fn gomaxprocs() -> usize {
 /// ```
 #[track_caller]
 pub fn num_goroutine() -> usize {
-    Runtime::get().count() + thread::count()
+    global::get().count() + thread::count()
 }

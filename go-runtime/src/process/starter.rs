@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use crate::channel::{Receiver, Sender, bounded};
 use crate::goroutine::may_switch;
-use crate::sched::{Runtime, Worker};
+use crate::sched::{Worker, global};
 
 /// How long all threads may be busy with the same starts before another thread is created. A start
 /// usually takes about a millisecond.
@@ -104,12 +104,12 @@ impl Starters {
     /// # Errors
     /// There is no thread, and none can be created. The order comes back.
     fn submit(&'static self, order: Box<Order>) -> Result<(), (Box<Order>, io::Error)> {
-        let runtime = Runtime::get();
+        let runtime = global::get();
         let mut order = match self.orders.try_send(order) {
             Ok(()) => return Ok(()),
             Err(refused) => refused.into_inner(),
         };
-        if let Err(error) = self.add_thread(runtime.workers()) {
+        if let Err(error) = self.add_thread(runtime.gomaxprocs()) {
             return Err((order, error));
         }
         loop {

@@ -3,7 +3,7 @@
 //! A task is often made by one worker and ends on another. An allocator pays for that, and for many
 //! small blocks at once; here each worker has a list of free blocks, which nobody else touches, and
 //! what one of them has too many of goes to the others by way of the [`Depot`], in chains of
-//! [`CHAIN`]. (Go does the same with its dead goroutines.) Threads that spawn take theirs from the
+//! [`BLOCK_CHAIN`]. (Go does the same with its dead goroutines.) Threads that spawn take theirs from the
 //! depot, one by one. What the depot has not needed for a while goes back to the allocator.
 
 use std::alloc::{self, Layout};
@@ -11,40 +11,32 @@ use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::ptr::{self, NonNull};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::runtime::Runtime;
-use super::worker::Worker;
+use super::tuning::{BLOCK_CHAIN, BLOCK_SIZES, DEPOT_UNUSED};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 
-/// The sizes of blocks, in bytes; larger tasks come from the allocator. Most goroutines' closures
-/// fit into the first.
-const SIZES: [usize; 2] = [128, 256];
 const ALIGN: usize = 16;
-/// So many blocks at a time go to the depot, and come from there.
-const CHAIN: usize = 64;
-/// What the depot has not needed for so long it gives back.
-const UNUSED: Duration = Duration::from_millis(100);
 
 /// A free block.
 struct Free {
     next: *mut Free,
 }
 
-fn class_of(layout: Layout) -> Option<usize> {
+pub(super) fn class_of(layout: Layout) -> Option<usize> {
     // A sanitizer wants to see each task's memory come and go.
     if cfg!(feature = "sanitizer") || layout.align() > ALIGN {
         return None;
     }
-    SIZES.iter().position(|size| layout.size() <= *size)
+    BLOCK_SIZES.iter().position(|size| layout.size() <= *size)
 }
 
-fn block(class: usize) -> Layout {
-    const LAYOUTS: [Layout; SIZES.len()] = {
-        let mut layouts = [Layout::new::<()>(); SIZES.len()];
+pub(super) fn block(class: usize) -> Layout {
+    const LAYOUTS: [Layout; BLOCK_SIZES.len()] = {
+        let mut layouts = [Layout::new::<()>(); BLOCK_SIZES.len()];
         let mut class = 0;
-        while class < SIZES.len() {
-            layouts[class] = match Layout::from_size_align(SIZES[class], ALIGN) {
+        while class < BLOCK_SIZES.len() {
+            layouts[class] = match Layout::from_size_align(BLOCK_SIZES[class], ALIGN) {
                 Ok(layout) => layout,
                 Err(_) => panic!("a size is wrong"),
             };
@@ -55,49 +47,10 @@ fn block(class: usize) -> Layout {
     LAYOUTS[class]
 }
 
-/// Memory for a task of this layout, which is not of size 0. If there is none, that is as for any
-/// allocation: the process aborts, as a rule.
-pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
-    let (layout, reused) = match class_of(layout) {
-        Some(class) => (
-            block(class),
-            match Worker::current() {
-                Some(worker) => worker.blocks().take(class, worker.depot()),
-                None => Runtime::of_part().depot.take_one(class),
-            },
-        ),
-        None => (layout, None),
-    };
-    reused.unwrap_or_else(|| {
-        // SAFETY: a task is not of size 0, and neither is a block.
-        let memory = unsafe { alloc::alloc(layout) };
-        NonNull::new(memory).unwrap_or_else(|| alloc::handle_alloc_error(layout))
-    })
-}
-
-/// Takes the memory of a task back.
-///
-/// # Safety
-/// It is from [`allocate`] with the same layout, and not used again.
-pub(crate) unsafe fn free(memory: NonNull<u8>, layout: Layout) {
-    let layout = match class_of(layout) {
-        Some(class) => {
-            if let Some(worker) = Worker::current() {
-                // SAFETY: a block of this class, which is the caller's to give.
-                return unsafe { worker.blocks().give(memory, class, worker.depot()) };
-            }
-            block(class)
-        }
-        None => layout,
-    };
-    // SAFETY: allocated with this layout, as the caller says.
-    unsafe { alloc::dealloc(memory.as_ptr(), layout) }
-}
-
 /// A worker's free blocks, for its thread only.
 #[derive(Default)]
 pub(super) struct Blocks {
-    lists: [UnsafeCell<List>; SIZES.len()],
+    lists: [UnsafeCell<List>; BLOCK_SIZES.len()],
 }
 
 /// Free blocks of one size, each the link to the next.
@@ -117,7 +70,7 @@ impl Default for List {
 
 impl Blocks {
     #[inline]
-    fn take(&self, class: usize, depot: &Depot) -> Option<NonNull<u8>> {
+    pub(super) fn take(&self, class: usize, depot: &Depot) -> Option<NonNull<u8>> {
         // SAFETY: `Blocks` is not `Sync`, and no reference into it is kept beyond a method, which
         // calls nothing that comes back here (an allocator cannot spawn goroutines): this is the
         // only one.
@@ -125,7 +78,7 @@ impl Blocks {
         if list.first.is_null() {
             *list = List {
                 first: depot.take(class)?,
-                len: CHAIN,
+                len: BLOCK_CHAIN,
             };
         }
         let first = NonNull::new(list.first)?;
@@ -138,7 +91,7 @@ impl Blocks {
     /// # Safety
     /// The memory is a block of this class, and the caller's to give.
     #[inline]
-    unsafe fn give(&self, memory: NonNull<u8>, class: usize, depot: &Depot) {
+    pub(super) unsafe fn give(&self, memory: NonNull<u8>, class: usize, depot: &Depot) {
         // SAFETY: as in `take`.
         let list = unsafe { &mut *self.lists[class].get() };
         let free = memory.cast::<Free>();
@@ -146,10 +99,10 @@ impl Blocks {
         unsafe { free.write(Free { next: list.first }) };
         list.first = free.as_ptr();
         list.len += 1;
-        if list.len == 2 * CHAIN {
+        if list.len == 2 * BLOCK_CHAIN {
             // SAFETY: the list is ours, and so long. The coldest go.
-            depot.give(class, unsafe { split(list.first, CHAIN) });
-            list.len = CHAIN;
+            depot.give(class, unsafe { split(list.first, BLOCK_CHAIN) });
+            list.len = BLOCK_CHAIN;
         }
     }
 }
@@ -168,9 +121,9 @@ unsafe fn split(first: *mut Free, count: usize) -> *mut Free {
     unsafe { ptr::replace(&raw mut (*last).next, ptr::null_mut()) }
 }
 
-/// Chains of [`CHAIN`] free blocks, for all workers.
+/// Chains of [`BLOCK_CHAIN`] free blocks, for all workers.
 pub(super) struct Depot {
-    chains: [Mutex<Chains>; SIZES.len()],
+    chains: [Mutex<Chains>; BLOCK_SIZES.len()],
     /// How many there are in all; it may be a moment old.
     count: AtomicUsize,
 }
@@ -213,7 +166,11 @@ impl Chains {
 
     /// Finds out how many to give back, unless it has done so of late.
     fn look(&mut self, now: Instant) {
-        if self.surplus == 0 && self.looked.is_none_or(|looked| now >= looked + UNUSED) {
+        if self.surplus == 0
+            && self
+                .looked
+                .is_none_or(|looked| now >= looked + DEPOT_UNUSED)
+        {
             self.looked = Some(now);
             self.surplus = self.least;
             self.least = self.firsts.len();
@@ -245,7 +202,7 @@ impl Depot {
     }
 
     /// For a thread, which has no list of its own.
-    fn take_one(&self, class: usize) -> Option<NonNull<u8>> {
+    pub(super) fn take_one(&self, class: usize) -> Option<NonNull<u8>> {
         let mut chains = self.chains(class);
         if chains.loose.is_null() {
             chains.loose = chains.take()?;
@@ -265,7 +222,7 @@ impl Depot {
 
     /// Gives a chain that has not been needed for a while to the allocator. `false`: there is none.
     pub(super) fn trim_some(&self, now: Instant) -> bool {
-        (0..SIZES.len()).any(|class| {
+        (0..BLOCK_SIZES.len()).any(|class| {
             let mut chains = self.chains(class);
             chains.look(now);
             if chains.surplus == 0 {
@@ -304,7 +261,7 @@ mod tests {
     /// A new chain in the depot.
     fn give_chain(depot: &Depot) {
         let mut first = ptr::null_mut();
-        for _ in 0..CHAIN {
+        for _ in 0..BLOCK_CHAIN {
             // SAFETY: a block is not of size 0, and large enough for the link.
             unsafe {
                 let free = alloc::alloc(block(0)).cast::<Free>();
@@ -331,13 +288,13 @@ mod tests {
         // SAFETY: a block from `give_chain`, taken just now.
         let free = |memory: NonNull<u8>| unsafe { alloc::dealloc(memory.as_ptr(), block(0)) };
         // A thread takes one more block than a chain has.
-        (0..=CHAIN).for_each(|_| free(depot.take_one(0).unwrap()));
+        (0..=BLOCK_CHAIN).for_each(|_| free(depot.take_one(0).unwrap()));
         assert_eq!(trimmed(&depot, now), 0, "it has been asked just now");
-        now += UNUSED;
+        now += DEPOT_UNUSED;
         assert_eq!(trimmed(&depot, now), 2, "two have been needed");
         assert!(depot.is_empty());
         assert!(depot.take_one(1).is_none());
         let left = std::iter::from_fn(|| depot.take_one(0)).map(free);
-        assert_eq!(left.count(), CHAIN - 1, "what is left of the second");
+        assert_eq!(left.count(), BLOCK_CHAIN - 1, "what is left of the second");
     }
 }

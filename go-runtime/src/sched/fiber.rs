@@ -17,9 +17,8 @@ use corosensei::{Coroutine, Yielder};
 
 use super::label::Label;
 use super::load::{self, Period};
-#[cfg(feature = "tracing")]
-use super::spans;
 use super::task::TaskRef;
+use super::tuning::{STACK_HOT, STACK_WARM};
 use crate::primitives::prefetch::{LINE, prefetch};
 use crate::stack::{self, Extent, Stack};
 
@@ -59,11 +58,6 @@ const NEVER_LISTED: u32 = u32::MAX - 1;
 /// corosensei's `suspend` and its switch.
 const MARGIN: usize = 4096;
 
-/// So many bytes of a suspended stack are needed as soon as it goes on; and so many soon
-/// afterwards.
-const HOT: usize = 5 * LINE;
-const WARM: usize = 12 * LINE;
-
 impl Fiber {
     /// One that is not `pooled` never comes into the list, and is ended when its task is.
     pub(super) fn new(mut stack: Stack, pooled: bool) -> NonNull<Fiber> {
@@ -94,10 +88,8 @@ impl Fiber {
                 // SAFETY: `run` below was given the scheduler's reference, and each task is run
                 // once.
                 unsafe { task.run() };
-                // The task's memory may be free: what a subscriber calls must not find it here.
+                // The task's memory may be free.
                 this.task.set(None);
-                #[cfg(feature = "tracing")]
-                spans::exit_forgotten();
                 this.note_end();
                 suspender.suspend(());
             }
@@ -208,7 +200,7 @@ impl Fiber {
     /// The second, a while later. If all is `cold`, it pays to fetch more.
     #[inline]
     pub(super) fn prefetch_stack(&self, cold: bool) {
-        for offset in (0..if cold { WARM } else { HOT }).step_by(LINE) {
+        for offset in (0..if cold { STACK_WARM } else { STACK_HOT }).step_by(LINE) {
             prefetch(self.end.get().wrapping_add(offset));
         }
     }
@@ -232,14 +224,10 @@ impl Fiber {
     /// # Safety
     /// Called by the code that runs on this fiber.
     #[inline(always)]
-    pub(crate) unsafe fn suspend(&self) {
-        #[cfg(feature = "tracing")]
-        let spans = spans::exit_all();
+    pub(super) unsafe fn suspend(&self) {
         self.note_end();
         // SAFETY: the code that calls is inside the coroutine, so its suspender is alive.
         unsafe { (*self.suspender.get()).suspend(()) }
-        #[cfg(feature = "tracing")]
-        spans::enter_again(spans);
     }
 
     /// Ends an idle fiber and frees its stack.

@@ -18,22 +18,18 @@
 //! missed, but is never read twice.
 
 use super::task::MonitorTick;
+use super::tuning::PERIOD;
 use crate::primitives::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// The number of a period.
 pub(super) type Period = u32;
 
-/// Ticks of the monitor in a period: 100 ms. If a period is much shorter, the first members of a
-/// pool are forgotten before the last one has started, where many threads share few processors
-/// (`--test placement`).
-const TICKS: MonitorTick = 20;
-
 /// For so many ticks at most a goroutine counts as active after it has run.
-pub(super) const ACTIVE_FOR: MonitorTick = 2 * TICKS;
+pub(super) const ACTIVE_FOR: MonitorTick = 2 * PERIOD;
 
 /// The period that a tick of the monitor belongs to.
 pub(super) fn period(tick: MonitorTick) -> Period {
-    tick / TICKS
+    tick / PERIOD
 }
 
 /// The last active period of a goroutine that counts in none: before its start and after its end.

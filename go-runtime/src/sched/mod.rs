@@ -6,50 +6,62 @@
 //! says that a worker sleeps), in the queues of what has not started, in [`idle`], and in counters
 //! that one writes and all read.
 //!
-//! Nothing here knows what a goroutine waits for, nor how: `wait` is built on what [`parking`]
-//! offers.
+//! Nothing here knows of channels: above, a goroutine is something that can be parked and unparked
+//! ([`parker`]).
 
-pub(crate) mod blocks;
+mod blocks;
 mod delayed;
 mod fiber;
 pub(crate) mod fork;
+pub(crate) mod global;
+mod handshake;
+mod hiring;
 mod idle;
 mod inbox;
 mod label;
 mod load;
 mod monitor;
-mod nap;
+mod monitor_sleep;
 #[cfg(target_os = "linux")]
 mod nesting;
 #[cfg(target_os = "linux")]
 mod overflow;
-mod parking;
+mod parker;
 mod placement;
 #[cfg(unix)]
 mod poller;
 #[cfg(not(unix))]
 #[path = "no_poller.rs"]
 mod poller;
+#[cfg(unix)]
+mod registration;
 mod report;
 mod reputation;
-mod rest;
 mod runtime;
-mod seat;
+mod shared;
 mod shortage;
+mod sleep_state;
 #[cfg(feature = "tracing")]
 mod spans;
+mod spawn;
+mod stats;
 mod task;
-mod timers;
+pub(crate) mod task_memory;
+mod timer_heap;
+mod tuning;
+mod wakeup;
 mod worker;
 
-pub(crate) use delayed::DelayedKey;
-pub(crate) use fiber::Fiber;
-pub(crate) use parking::{Home, InboxNode, Sleeper};
+pub(crate) use parker::{Parker, Unparker, Verdict};
 #[cfg(unix)]
-pub(crate) use poller::{Interest, Readiness, Registration};
+pub(crate) use poller::{Interest, Readiness};
+#[cfg(unix)]
+pub(crate) use registration::Registration;
 pub(crate) use runtime::Runtime;
 #[cfg(feature = "tracing")]
 pub(crate) use spans::exit_forgotten;
+pub(crate) use spawn::{DelayedKey, call_off, spawn, spawn_at};
 pub(crate) use task::{Options, Task, TaskRef, VTable};
+pub(crate) use wakeup::Wakeup;
 pub(crate) use worker::Worker;
-pub(crate) use worker::patience::may_be_over;
+pub(crate) use worker::fairness::may_be_over;

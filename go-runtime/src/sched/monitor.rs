@@ -15,79 +15,31 @@
 
 use std::io;
 use std::mem;
-use std::sync::OnceLock;
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use super::hiring;
 use super::label;
 use super::load;
-use super::nap::Nap;
 use super::report::{Culprit, Reports};
 use super::reputation::Record;
 use super::runtime::{Queue, Runtime};
-use super::seat::Seat;
+use super::shared::WorkerShared;
 use super::task::MonitorTick;
-use super::worker::patience;
+use super::tuning::{BLOCKED_FOR_LONG, HELD_AFTER, LONG, SPARE_WORKERS, TICK};
+use super::worker::fairness;
 use crate::clock;
 use crate::primitives::uncaptured;
 
-/// Time between two looks of the monitor: a look costs some 5 us (`overload`), so they take a
-/// thousandth of a processor.
-const TICK: Duration = Duration::from_millis(5);
-/// How long a goroutine may keep a worker from others: Go preempts one after this time, too.
-const HELD_AFTER: Duration = Duration::from_millis(10);
-/// How long a surplus of workers lasts before one retires, and a hold before it is reported while
-/// it goes on. It is also the time between two requests to the workers to give memory back.
-const LONG: Duration = Duration::from_millis(100);
-
-/// How long a goroutine blocks its worker's thread, while others wait, before that is reported.
-const BLOCKED_FOR_LONG: Duration = Duration::from_secs(1);
-
-/// Most workers beyond GOMAXPROCS that are added for tasks of spawn sites with a reputation and
-/// that are not held. Handlers that hold their worker once, and then park for long, would otherwise
-/// get a thread each.
-const SPARE: usize = 8;
-
-pub(super) struct Monitor {
-    nap: Nap,
-    thread: OnceLock<Thread>,
-}
-
-impl Monitor {
-    pub(super) fn new() -> Monitor {
-        Monitor {
-            nap: Nap::new(),
-            thread: OnceLock::new(),
-        }
-    }
-
-    /// Notes that a worker has got up: its inbox does not say any more that it sleeps.
-    pub(super) fn note_awake(&self) {
-        if self.nap.end()
-            && let Some(thread) = self.thread.get()
-        {
-            thread.unpark();
-        }
-    }
-
-    /// Sleeps until a worker gets up, unless one is awake.
-    fn nap(&self, runtime: &Runtime) {
-        self.nap.begin(|| all_asleep(runtime));
-        while self.nap.is_on() {
-            thread::park();
-        }
-    }
-}
-
-fn all_asleep(runtime: &Runtime) -> bool {
-    runtime.seats().all(|seat| seat.rest.is_asleep())
-}
-
+/// Starts the monitor's thread.
+///
+/// # Errors
+/// The system has no thread to give.
 pub(super) fn start(runtime: &'static Runtime) -> io::Result<()> {
     let builder = thread::Builder::new().name("go-monitor".into());
     uncaptured::spawn(builder, move || {
-        // Before the first nap, from which it has to be woken.
-        let _ = runtime.monitor.thread.set(thread::current());
+        // Before its first sleep, from which a worker has to wake it.
+        let _ = runtime.monitor_thread.set(thread::current());
         Watcher::new(runtime).run();
     })
 }
@@ -117,22 +69,23 @@ impl Observation {
 
     /// Returns whether the goroutine, which has run for `lasted`, holds the worker, rather than the
     /// system having preempted its thread.
-    fn is_held(&mut self, seat: &Seat, lasted: Duration) -> bool {
-        let now = seat.computed();
+    fn is_held(&mut self, worker: &WorkerShared, lasted: Duration) -> bool {
+        let now = worker.computed();
         let Some(before) = *self.computed.get_or_insert(now) else {
             return lasted >= 2 * HELD_AFTER;
         };
         // A thread that has computed for most of a tick has not been preempted.
         let computing = now.is_some_and(|now| now >= before + TICK * 4 / 5);
-        lasted >= HELD_AFTER && (computing || seat.is_blocked().unwrap_or(lasted >= 2 * HELD_AFTER))
+        lasted >= HELD_AFTER
+            && (computing || worker.is_blocked().unwrap_or(lasted >= 2 * HELD_AFTER))
     }
 
     /// Returns whether the goroutine, which has held the worker for `lasted`, has spent that time
     /// blocked in the system, rather than computing or preempted.
-    fn is_blocked(&self, seat: &Seat, lasted: Duration) -> bool {
-        let computed = seat.computed().zip(self.computed.flatten());
+    fn is_blocked(&self, worker: &WorkerShared, lasted: Duration) -> bool {
+        let computed = worker.computed().zip(self.computed.flatten());
         computed.is_some_and(|(now, before)| now - before < lasted / 10)
-            && seat.is_blocked() == Some(true)
+            && worker.is_blocked() == Some(true)
     }
 }
 
@@ -183,24 +136,24 @@ impl Watcher {
             // tick to the next (a `Culprit` has a copy).
             unsafe { label::free_names() };
             let mut any_slice_over = false;
-            for (index, seat) in self.runtime.seats().enumerate() {
-                any_slice_over |= self.look_at(index, seat, now);
+            for (index, worker) in self.runtime.workers().enumerate() {
+                any_slice_over |= self.look_at(index, worker, now);
             }
-            patience::note_slices(any_slice_over);
+            fairness::note_slices(any_slice_over);
             self.adjust_workers(now);
             if now - self.trimmed >= LONG {
                 self.trimmed = now;
-                self.runtime.seats().for_each(Seat::want_trim);
+                self.runtime.workers().for_each(WorkerShared::want_trim);
             }
-            if all_asleep(self.runtime) {
+            if self.runtime.all_asleep() {
                 let now = self.runtime.tick();
                 let since = *self.asleep_since.get_or_insert(now);
-                // By then no goroutine counts as active any more: while the monitor naps, periods
+                // By then no goroutine counts as active any more: while the monitor sleeps, periods
                 // stand still.
                 if now.wrapping_sub(since) > load::ACTIVE_FOR && self.surplus_since.is_none() {
-                    // (A nap may last for long; ticks do not count it.)
+                    // (A sleep may last for long; ticks do not count it.)
                     self.record.forgive(&self.runtime.reputation);
-                    self.runtime.monitor.nap(self.runtime);
+                    self.sleep();
                     self.asleep_since = None;
                     last = clock::now();
                 }
@@ -210,10 +163,19 @@ impl Watcher {
         }
     }
 
+    /// Sleeps until a worker gets up, unless one is awake.
+    fn sleep(&self) {
+        let runtime = self.runtime;
+        runtime.monitor_sleep.begin(|| runtime.all_asleep());
+        while runtime.monitor_sleep.is_on() {
+            thread::park();
+        }
+    }
+
     /// Returns whether a goroutine has run there for a slice.
-    fn look_at(&mut self, index: usize, seat: &Seat, now: Instant) -> bool {
-        let turn = seat.books.turn();
-        let running = seat.books.running();
+    fn look_at(&mut self, index: usize, worker: &WorkerShared, now: Instant) -> bool {
+        let turn = worker.stats.turn();
+        let running = worker.stats.running();
         if self.workers.len() <= index {
             self.workers.push(Observation::new(turn, now));
         }
@@ -230,34 +192,36 @@ impl Watcher {
         let (site, name) = unsafe { label.read() };
         let culprit = || Culprit::new(site, name);
         let slow = self.runtime.debug().slow;
-        if !seat.books.is_held() && watch.is_held(seat, lasted) {
-            seat.books.set_held(turn);
+        if !worker.stats.is_held() && watch.is_held(worker, lasted) {
+            worker.stats.set_held(turn);
             watch.to_report = (slow == Some(true)).then(culprit);
-        } else if seat.books.is_held()
+        } else if worker.stats.is_held()
             && slow.is_none()
             && lasted >= BLOCKED_FOR_LONG
             && !self.reports.has(site)
-            && seat.waiting(now) > 0
-            && watch.is_blocked(seat, lasted)
+            && worker.waiting(now) > 0
+            && watch.is_blocked(worker, lasted)
         {
-            self.reports.blocked(&culprit(), lasted, seat, now);
+            self.reports.blocked(&culprit(), lasted, worker, now);
         }
-        if seat.books.is_held() {
+        if worker.stats.is_held() {
             self.record
                 .note(&self.runtime.reputation, site, self.runtime.tick());
-            if let Some(poller) = seat.poller.get() {
+            if let Some(poller) = worker.poller.get() {
                 // Goroutines of other workers may wait for descriptors that are registered there.
                 poller.poll();
             }
         }
         // Delayed tasks need not wait for the goroutine that holds the worker.
-        while seat.books.is_held() && seat.delayed.is_due(now) {
-            self.runtime.queue_due(seat, now);
+        while worker.stats.is_held() && worker.delayed.is_due(now) {
+            for task in worker.delayed.pop_due(now) {
+                self.runtime.inject(task);
+            }
         }
         if lasted >= LONG
             && let Some(culprit) = watch.to_report.take()
         {
-            self.reports.held(&culprit, lasted, Some(seat));
+            self.reports.held(&culprit, lasted, Some(worker));
         }
         lasted >= HELD_AFTER
     }
@@ -265,17 +229,17 @@ impl Watcher {
     /// Has enough workers accept goroutines, and not too many.
     fn adjust_workers(&mut self, now: Instant) {
         let runtime = self.runtime;
-        let wanted = runtime.workers();
+        let wanted = runtime.gomaxprocs();
         let accepting = runtime.accepting();
         if accepting <= wanted {
             self.surplus_since = None;
         } else if now - *self.surplus_since.get_or_insert(now) >= LONG {
-            runtime.retire_one();
+            hiring::retire_one(runtime);
         }
         // A sleeping worker watches the tasks (see `placement`), or has been called.
         if accepting < wanted && runtime.has_unstarted() && !runtime.sleeps_any() {
             // If the system has no thread to give, the next look tries again.
-            let _ = runtime.add_worker(false, &mut self.spare);
+            let _ = hiring::add_worker(runtime, false, &mut self.spare);
         }
         self.record.age(&runtime.reputation, runtime.tick());
         self.serve_apart(now);
@@ -286,14 +250,18 @@ impl Watcher {
         let runtime = self.runtime;
         let apart = &runtime.reputation.apart;
         let waiting = apart.len();
-        for seat in runtime.seats().filter(|seat| seat.is_empty()).take(waiting) {
-            runtime.call(seat);
+        for worker in runtime
+            .workers()
+            .filter(|worker| worker.is_empty())
+            .take(waiting)
+        {
+            runtime.call(worker);
         }
-        let empty = runtime.seats().filter(|seat| seat.is_empty()).count();
+        let empty = runtime.workers().filter(|worker| worker.is_empty()).count();
         for _ in empty..waiting {
-            let free = runtime.seats().filter(|seat| !seat.books.is_held());
-            if free.count() >= runtime.workers() + SPARE
-                || runtime.add_worker(true, &mut self.spare).is_err()
+            let free = runtime.workers().filter(|worker| !worker.stats.is_held());
+            if free.count() >= runtime.gomaxprocs() + SPARE_WORKERS
+                || hiring::add_worker(runtime, true, &mut self.spare).is_err()
             {
                 break;
             }

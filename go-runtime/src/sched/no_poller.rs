@@ -21,9 +21,9 @@ impl Poller {
 }
 
 #[derive(Default)]
-pub(super) struct Place;
+pub(super) struct PollerSlot;
 
-impl Place {
+impl PollerSlot {
     pub(super) fn get(&self) -> Option<&Poller> {
         None
     }

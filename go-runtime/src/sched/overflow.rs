@@ -10,6 +10,7 @@ use std::mem::{self, MaybeUninit};
 use std::ptr;
 use std::sync::OnceLock;
 
+use super::tuning::SIGNAL_STACK;
 use super::worker::Worker;
 use crate::stack;
 
@@ -17,10 +18,6 @@ const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
 /// The handlers that were there before.
 static PREVIOUS: [OnceLock<libc::sigaction>; 2] = [OnceLock::new(), OnceLock::new()];
-
-/// The size of a worker's signal stack in bytes: room for the largest set of registers, and for
-/// formatting in a debug build.
-const SIGNAL_STACK: usize = 64 << 10;
 
 type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 

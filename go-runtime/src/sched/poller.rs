@@ -22,17 +22,9 @@ use mio::{Events, Poll, Registry, Token, Waker};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use slab::Slab;
 
-use super::runtime::Runtime;
-use super::seat::Seat;
-use super::worker::Worker;
+use super::tuning::{COARSE_SLEEP, EVENTS};
 use crate::clock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
-
-/// So many events are fetched at a time.
-const EVENTS: usize = 256;
-/// The system call that sleeps counts in milliseconds; what is left below so many is slept more
-/// precisely.
-const COARSE: Duration = Duration::from_millis(1);
 
 const WAKE: Token = Token(usize::MAX);
 
@@ -87,7 +79,7 @@ impl Poller {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn register(&self, fd: RawFd, interest: Arc<dyn Interest>) -> io::Result<usize> {
+    pub(super) fn register(&self, fd: RawFd, interest: Arc<dyn Interest>) -> io::Result<usize> {
         let mut interests = self.interests();
         let key = interests.insert(interest);
         let all = mio::Interest::READABLE | mio::Interest::WRITABLE;
@@ -101,7 +93,7 @@ impl Poller {
         registered.map(|()| key)
     }
 
-    fn deregister(&self, fd: RawFd, key: usize) {
+    pub(super) fn deregister(&self, fd: RawFd, key: usize) {
         // If the system does not know it any more, that is what was wanted.
         let _ = self.registry.deregister(&mut SourceFd(&fd));
         let mut interests = self.interests();
@@ -149,7 +141,7 @@ impl Poller {
             return self.wait(&mut poll, None);
         };
         let left = until.saturating_duration_since(clock::now());
-        if left > COARSE {
+        if left > COARSE_SLEEP {
             let whole = Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
             return self.wait(&mut poll, Some(whole));
         }
@@ -192,72 +184,20 @@ impl Poller {
     }
 }
 
-/// A registered descriptor; dropped, it is registered no more.
-pub(crate) struct Registration {
-    seat: &'static Seat,
-    key: usize,
-    fd: RawFd,
-}
-
-impl Registration {
-    /// Registers `fd` with the calling goroutine's worker; from a thread, with one of them. If that
-    /// has no poller, and cannot make one, with another that has.
-    ///
-    /// # Errors
-    /// If the system cannot wait for it (as for plain files), or has no more memory or descriptors.
-    pub(crate) fn new(fd: BorrowedFd<'_>, interest: Arc<dyn Interest>) -> io::Result<Registration> {
-        let runtime = Runtime::try_get().map_err(|error| io::Error::other(error.to_string()))?;
-        let worker = Worker::current();
-        let fd = fd.as_raw_fd();
-        let index = || fd.unsigned_abs() as usize % runtime.workers();
-        let seat = match worker {
-            Some(worker) => worker.seat(),
-            None => runtime
-                .seat(index())
-                .ok_or_else(|| io::Error::other("no worker"))?,
-        };
-        let (seat, poller) = match seat.poller.get_or_try_make() {
-            Ok(poller) => (seat, poller),
-            // Where the process has no descriptors left for a poller, another worker's does: each
-            // event then crosses threads.
-            Err(error) => {
-                let mut others = runtime.seats();
-                others
-                    .find_map(|seat| Some((seat, seat.poller.get()?)))
-                    .ok_or(error)?
-            }
-        };
-        let key = poller.register(fd, interest)?;
-        if worker.is_none_or(|worker| !std::ptr::eq(worker.seat(), seat)) {
-            // It may sleep elsewhere; see `Worker::sleep`.
-            runtime.call(seat);
-        }
-        Ok(Registration { seat, key, fd })
-    }
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        if let Some(poller) = self.seat.poller.get() {
-            poller.deregister(self.fd, self.key);
-        }
-    }
-}
-
 /// A worker's poller, made when it is needed first, and there for ever.
 #[derive(Default)]
-pub(super) struct Place {
+pub(super) struct PollerSlot {
     made: OnceLock<Poller>,
     making: Mutex<()>,
 }
 
-impl Place {
+impl PollerSlot {
     #[inline]
     pub(super) fn get(&self) -> Option<&Poller> {
         self.made.get()
     }
 
-    fn get_or_try_make(&self) -> io::Result<&Poller> {
+    pub(super) fn get_or_try_make(&self) -> io::Result<&Poller> {
         if let Some(made) = self.made.get() {
             return Ok(made);
         }

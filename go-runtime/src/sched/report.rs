@@ -7,7 +7,8 @@ use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use super::label::Site;
-use super::seat::{Seat, Wait};
+use super::shared::WorkerShared;
+use super::stats::Wait;
 
 /// A goroutine that has held a worker.
 pub(super) struct Culprit {
@@ -36,9 +37,14 @@ impl Reports {
     }
 
     /// Reports a goroutine that held its worker for `lasted`, which is over, or that still holds
-    /// it, if the worker's `seat` is given.
-    pub(super) fn held(&mut self, culprit: &Culprit, lasted: Duration, seat: Option<&Seat>) {
-        let doing = match seat.map(|seat| doing(seat.system_call(), seat)) {
+    /// it, if `worker` is given.
+    pub(super) fn held(
+        &mut self,
+        culprit: &Culprit,
+        lasted: Duration,
+        worker: Option<&WorkerShared>,
+    ) {
+        let doing = match worker.map(|worker| doing(worker.system_call(), worker)) {
             Some(doing) => format!(" so far, {doing}"),
             None => String::new(),
         };
@@ -61,17 +67,17 @@ impl Reports {
         &mut self,
         culprit: &Culprit,
         lasted: Duration,
-        seat: &Seat,
+        worker: &WorkerShared,
         now: Instant,
     ) {
-        let waiting = seat.waiting(now);
+        let waiting = worker.waiting(now);
         let (goroutines, wait) = if waiting == 1 {
             ("goroutine", "waits")
         } else {
             ("goroutines", "wait")
         };
-        let call = seat.system_call();
-        let advice = match seat.books.wait() {
+        let call = worker.system_call();
+        let advice = match worker.stats.wait() {
             Some(Wait::WhilePanicking) => {
                 "A goroutine that panics does not switch, so neither a panic hook nor a Drop that \
                  runs meanwhile may wait for a goroutine of the same worker: hand over with \
@@ -84,7 +90,7 @@ impl Reports {
             }
             None => advice(call.as_deref()),
         };
-        let others = match seat.load.live().saturating_sub(1) {
+        let others = match worker.load.live().saturating_sub(1) {
             0 => String::new(),
             others => format!(", and {others} in all have started there"),
         };
@@ -92,7 +98,7 @@ impl Reports {
             "has blocked its worker for {} ms, {}: at least {waiting} {goroutines} that could run \
              on that worker {wait}{others}. {advice}. (GODEBUG=slow=0 silences this.)",
             lasted.as_millis(),
-            doing(call, seat),
+            doing(call, worker),
         );
         self.report(culprit, &text);
     }
@@ -135,13 +141,13 @@ fn advice(call: Option<&str>) -> &'static str {
 }
 
 /// What the goroutine that holds the worker is doing, in which call of the system if in any.
-fn doing(call: Option<String>, seat: &Seat) -> String {
+fn doing(call: Option<String>, worker: &WorkerShared) -> String {
     let mut doing = match call {
         Some(call) => format!("in the system call {call}"),
-        None if seat.is_blocked() == Some(true) => "blocked in the system".to_owned(),
+        None if worker.is_blocked() == Some(true) => "blocked in the system".to_owned(),
         None => "computing".to_owned(),
     };
-    match seat.books.wait() {
+    match worker.stats.wait() {
         Some(Wait::WhilePanicking) => doing += ", while it panics (in a panic hook or a Drop)",
         Some(Wait::WithoutParking) => doing += ", within without_parking",
         None => {}

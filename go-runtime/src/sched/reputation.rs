@@ -18,14 +18,10 @@ use std::ptr;
 use crossbeam_deque::Injector;
 
 use super::task::{MonitorTick, TaskRef};
+use super::tuning::{FORGIVEN_AFTER, SITES};
 use crate::primitives::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 type Site = &'static Location<'static>;
-
-/// Maximum number of sites with a reputation; a further one replaces the oldest.
-const SITES: usize = 16;
-/// Ticks of the monitor without another hold after which a site is forgiven: a second.
-const FORGIVEN_AFTER: MonitorTick = 200;
 
 /// The workers' side: the sites that have a reputation, and the tasks that wait apart.
 #[derive(Default)]

@@ -7,8 +7,9 @@
 
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::tuning::SHORTAGE_QUIET;
 use crate::clock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 
@@ -21,9 +22,6 @@ pub(super) struct Shortage {
     /// When it was said last that there is one.
     reported: Mutex<Option<Instant>>,
 }
-
-/// Shortages that follow each other so closely are reported once.
-const QUIET: Duration = Duration::from_secs(10);
 
 impl Shortage {
     pub(super) fn new() -> Shortage {
@@ -72,7 +70,7 @@ impl Shortage {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .replace(now);
-        if last.is_some_and(|last| now - last < QUIET) {
+        if last.is_some_and(|last| now - last < SHORTAGE_QUIET) {
             return;
         }
         // Memory is short, so the text is made in place; and one write keeps it in one piece.

@@ -15,8 +15,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::lock::{Mutex, MutexGuard};
-use crate::sched::Runtime;
-use crate::sched::Worker;
+use crate::sched::{Worker, global};
 
 /// The most values that a shard keeps.
 const SHARD_BOUND: usize = 64;
@@ -64,7 +63,7 @@ struct Shard<T> {
 impl<T> Pool<T> {
     /// An empty pool, whose values `make` makes.
     pub fn new(make: impl Fn() -> T + Send + Sync + 'static) -> Pool<T> {
-        let workers = Runtime::expected_workers();
+        let workers = global::expected_gomaxprocs();
         let shard = || {
             CachePadded::new(Shard {
                 len: AtomicUsize::new(0),

@@ -4,7 +4,7 @@
 pub(crate) mod idle;
 #[path = "../../../go-runtime/src/sched/inbox.rs"]
 pub(crate) mod inbox;
-#[path = "../../../go-runtime/src/sched/nap.rs"]
-pub(crate) mod nap;
-#[path = "../../../go-runtime/src/sched/rest.rs"]
-pub(crate) mod rest;
+#[path = "../../../go-runtime/src/sched/monitor_sleep.rs"]
+pub(crate) mod monitor_sleep;
+#[path = "../../../go-runtime/src/sched/sleep_state.rs"]
+pub(crate) mod sleep_state;

@@ -13,8 +13,8 @@ use crate::check;
 use crate::primitives::real_spin_lock::RawSpinLock;
 use crate::sched::idle::Idle;
 use crate::sched::inbox::{Inbox, Node, Sleep};
-use crate::sched::nap::Nap;
-use crate::sched::rest::Rest;
+use crate::sched::monitor_sleep::MonitorSleep;
+use crate::sched::sleep_state::SleepState;
 use crate::wait::handshake::Handshake;
 
 /// Two threads push while the owner sleeps whenever it may: everything arrives, in order for each
@@ -228,7 +228,7 @@ enum Place {
 
 /// What the others see of a worker, as in `seat::Seat`.
 struct Seat {
-    rest: Rest<usize>,
+    rest: SleepState<usize>,
     /// What it has not started, and what was sent to it.
     fresh: Tasks,
     sent: Tasks,
@@ -242,7 +242,7 @@ struct Seat {
 impl Seat {
     fn new(index: usize, used: &[Place]) -> Seat {
         Seat {
-            rest: Rest::new(),
+            rest: SleepState::new(),
             fresh: Tasks::new(used.contains(&Place::Fresh(index))),
             sent: Tasks::new(used.contains(&Place::Sent(index))),
             ticks: AtomicUsize::new(0),
@@ -902,7 +902,7 @@ fn one_searcher_and_one_sleeper_see_all_tasks() {
 #[test]
 fn the_monitor_does_not_nap_while_a_worker_is_awake() {
     check("nap, two workers", 4, || {
-        let shared = Arc::new((Nap::new(), [Inbox::<usize>::new(), Inbox::new()]));
+        let shared = Arc::new((MonitorSleep::new(), [Inbox::<usize>::new(), Inbox::new()]));
         let workers: Vec<_> = (0..2)
             .map(|i| {
                 assert!(shared.1[i].fall_asleep(Sleep::Counted));

@@ -13,10 +13,10 @@
 //!    up one on each worker; a thousand neighbors are cut into a few runs.
 //! 2. **An idle worker takes from any queue** by the same measure ([`Survey::on_steal`]). If a less
 //!    loaded worker should have the task, the idle worker wakes it if it sleeps, and keeps watch
-//!    ([`Watch`]): once every such worker has been busy for [`PATIENCE`], the idle worker starts
+//!    ([`Watch`]): once every such worker has been busy for [`WATCH_FOR`], the idle worker starts
 //!    the task itself, whatever the loads are.
 //!
-//! So a task waits for some [`PATIENCE`], or twice that, while a worker is idle (unless its spawn
+//! So a task waits for some [`WATCH_FOR`], or twice that, while a worker is idle (unless its spawn
 //! site has a [`reputation`](super::reputation)). A worker counts as busy only by its own processor
 //! time, or when it is blocked in the system: a worker that the system has merely preempted will
 //! come.
@@ -31,19 +31,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-/// How long a task waits for a busy worker while another one is idle: some ten times what a wake-up
-/// of a thread takes at best, and a tenth of the latest start that is acceptable, a millisecond.
-/// `placement::simulation` checks it.
-pub(super) const PATIENCE: Duration = Duration::from_micros(100);
-
-/// Weight of a leaf: a goroutine that has not spawned any. All parents of a worker together weigh
-/// one: a parent mostly waits for its children, and would otherwise keep its worker out of every
-/// pool that it makes; without any weight, a parent and its only child would share a worker.
-const LEAF: usize = 2;
-
-/// Surplus of live goroutines that weighs as much as another worker's parents: so a server's idle
-/// connections also go to the worker that accepts them, though that one has a parent.
-const PARENTS_WORTH: usize = 64;
+use super::tuning::{LEAF, PARENTS_WORTH, WATCH_FOR};
 
 /// Returns the load of a worker with these active goroutines.
 #[inline]
@@ -223,7 +211,7 @@ pub(crate) fn may_start_anyway(leaves: usize, parents: bool, others: usize, queu
 /// An idle worker's watch over tasks that it has left to less loaded workers.
 ///
 /// It lasts until the worker finds no waiting task. A goroutine that the worker runs in between
-/// does not end it: a worker that only ever has short breaks would else never see [`PATIENCE`]
+/// does not end it: a worker that only ever has short breaks would else never see [`WATCH_FOR`]
 /// pass.
 #[derive(Default)]
 pub(crate) struct Watch {
@@ -245,7 +233,7 @@ struct Busy {
 }
 
 impl Watch {
-    /// Returns whether each less loaded worker has been busy for [`PATIENCE`], so that the idle
+    /// Returns whether each less loaded worker has been busy for [`WATCH_FOR`], so that the idle
     /// worker may start a task.
     pub(crate) fn is_over(
         &mut self,
@@ -256,7 +244,7 @@ impl Watch {
     ) -> bool {
         let since = *self.since.get_or_insert(now);
         // Workers that become less loaded one after the other must not put the end off for ever.
-        let is_old = now >= since + 2 * PATIENCE;
+        let is_old = now >= since + 2 * WATCH_FOR;
         let mut all_busy = true;
         self.busy
             .retain(|busy| survey.preferred().any(|view| view.index == busy.index));
@@ -277,27 +265,27 @@ impl Watch {
                     });
                     is_old
                 }
-                Some(at) if now < self.busy[at].since + PATIENCE => is_old,
+                Some(at) if now < self.busy[at].since + WATCH_FOR => is_old,
                 Some(at) => self.busy[at].is_at_work(&computed, &is_blocked),
             };
         }
         all_busy
     }
 
-    /// Returns the workers that have been busy for [`PATIENCE`], each with the turn in which it was
+    /// Returns the workers that have been busy for [`WATCH_FOR`], each with the turn in which it was
     /// first seen: if that turn still lasts, no other task should wait for the worker.
     pub(crate) fn long_turns(&self, now: Instant) -> impl Iterator<Item = (usize, usize)> {
         let long = self
             .busy
             .iter()
-            .filter(move |busy| now >= busy.since + PATIENCE);
+            .filter(move |busy| now >= busy.since + WATCH_FOR);
         long.map(|busy| (busy.index, busy.turn))
     }
 
     /// Returns when the sleeping worker has to survey again: less and less often, since it may be
     /// waiting for a preempted worker.
     pub(crate) fn next_look(&self, now: Instant) -> Option<Instant> {
-        let pause = |since: Instant| ((now - since) / 4).clamp(PATIENCE, 10 * PATIENCE);
+        let pause = |since: Instant| ((now - since) / 4).clamp(WATCH_FOR, 10 * WATCH_FOR);
         self.since.map(|since| now + pause(since))
     }
 
@@ -313,7 +301,7 @@ impl Watch {
 }
 
 impl Busy {
-    /// Returns whether the worker has computed for [`PATIENCE`] or is blocked, and is not merely
+    /// Returns whether the worker has computed for [`WATCH_FOR`] or is blocked, and is not merely
     /// preempted by the system. Where the system does not say, it counts as at work.
     fn is_at_work(
         &self,
@@ -321,7 +309,7 @@ impl Busy {
         is_blocked: impl Fn(usize) -> bool,
     ) -> bool {
         match (self.computed, computed(self.index)) {
-            (Some(then), Some(now)) => now >= then + PATIENCE || is_blocked(self.index),
+            (Some(then), Some(now)) => now >= then + WATCH_FOR || is_blocked(self.index),
             _ => true,
         }
     }

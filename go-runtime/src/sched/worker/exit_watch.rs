@@ -125,12 +125,8 @@ fn mark(register: Register) -> bool {
 
 /// The mark: `exit` has been called on this worker's thread.
 unsafe extern "C" fn end_parking(_: *mut c_void) {
-    if let Some(worker) = Worker::current()
-        && let Some(fiber) = worker.current.get()
-    {
-        // In this order: a signal handler finds the fiber in one of the two.
-        worker.unparkable.set(Some(fiber));
-        worker.current.set(None);
+    if let Some(worker) = Worker::current() {
+        worker.current.forbid_parking();
     }
 }
 

@@ -8,16 +8,8 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 use crate::sched::fiber::Fiber;
-use crate::sched::seat::QueueEnds;
-
-/// How many places ahead of its turn a goroutine's fiber, and its stack, are fetched into the
-/// caches. Where very many wait, each is cold.
-const FIBER_AHEAD: usize = 8;
-const STACK_AHEAD: usize = 4;
-/// If more wait, their stacks are not in this processor's own caches any more.
-const MANY: usize = 4096;
-/// Length of the ring at the beginning; a power of two, as all its lengths are.
-const SHORTEST: usize = 64;
+use crate::sched::stats::QueueEnds;
+use crate::sched::tuning::{FIBER_AHEAD, QUEUE_LENGTH, STACK_AHEAD, WARM_QUEUE};
 
 type Slot = Cell<Option<NonNull<Fiber>>>;
 
@@ -32,8 +24,8 @@ pub(super) struct RunQueue {
 impl RunQueue {
     pub(super) fn new(ends: &'static QueueEnds) -> RunQueue {
         RunQueue {
-            slots: Cell::new(ring(SHORTEST)),
-            mask: Cell::new(SHORTEST - 1),
+            slots: Cell::new(ring(QUEUE_LENGTH)),
+            mask: Cell::new(QUEUE_LENGTH - 1),
             ends,
         }
     }
@@ -73,7 +65,7 @@ impl RunQueue {
             }
             if let Some(fiber) = ahead(STACK_AHEAD) {
                 // SAFETY: what is in the queue has not ended, and is this worker's.
-                unsafe { fiber.as_ref() }.prefetch_stack(left > MANY);
+                unsafe { fiber.as_ref() }.prefetch_stack(left > WARM_QUEUE);
             }
         }
         first
@@ -91,7 +83,7 @@ impl RunQueue {
 
     /// Gives memory back that a longer queue has left.
     pub(super) fn shrink(&self) {
-        let enough = (2 * self.len()).next_power_of_two().max(SHORTEST);
+        let enough = (2 * self.len()).next_power_of_two().max(QUEUE_LENGTH);
         if enough <= self.mask.get() {
             self.resize(enough);
         }

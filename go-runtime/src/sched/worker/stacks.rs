@@ -1,26 +1,36 @@
 //! A worker's stacks: where a goroutine gets one when it starts, and what becomes of it afterwards.
 //!
-//! Idle fibers are kept, the hottest last, and so are stacks made in advance; what is not needed is
-//! given back by `trim`. Goroutines for which the system has no memory wait here until another one
-//! ends.
+//! Idle fibers are kept, the hottest last, and so are stacks made in advance; [`trim`](super::trim)
+//! gives back what is not needed. Tasks for which the system has no memory wait here until another
+//! goroutine ends. Only the worker's thread uses this, in its own loop.
 
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::ptr::NonNull;
+use std::time::Instant;
 
-use super::Worker;
 use super::trim::Trim;
+use crate::clock;
 use crate::sched::fiber::Fiber;
+use crate::sched::load::Period;
+use crate::sched::runtime::Runtime;
 use crate::sched::task::TaskRef;
+use crate::sched::tuning::{STACK_BATCH, STACK_RETRY, STACK_TRIES};
 use crate::stack::{self, Stack};
 
-/// So many stacks are made at a time, if many are needed: one call of the system then guards them
-/// all.
-const BATCH: usize = 64;
-/// So many of those that wait for a stack try again at a time: each attempt costs system calls.
-const TRIED: usize = 8;
+pub(super) struct Stacks {
+    runtime: &'static Runtime,
+    pub(super) pool: RefCell<Pool>,
+    /// Tasks that wait for the memory of a stack.
+    waiting: RefCell<VecDeque<TaskRef>>,
+    /// Whether a stack of this worker has become free since the waiting tasks tried last.
+    freed: Cell<bool>,
+    /// When the waiting tasks try again in any case.
+    retry: Cell<Option<Instant>>,
+}
 
-/// Fibers and stacks that nobody uses, and what is known of those that may have memory to give
+/// Fibers and stacks that are not in use, and what is known of those that may have memory to give
 /// back.
 #[derive(Default)]
 pub(super) struct Pool {
@@ -28,11 +38,11 @@ pub(super) struct Pool {
     pub(super) fibers: VecDeque<NonNull<Fiber>>,
     /// Of the default size, never used.
     pub(super) stacks: Vec<Stack>,
-    /// How many stacks to make next time.
+    /// Number of stacks to make the next time.
     pub(super) batch: usize,
-    /// How many have been made.
+    /// Number of stacks that have been made.
     pub(super) made: usize,
-    /// The least number of idle fibers since the last trim began: so many were not needed.
+    /// The least number of idle fibers since the last trim began: that many were not needed.
     pub(super) least: usize,
     /// Fibers that have run since their depths were given back.
     pub(super) touched: Vec<NonNull<Fiber>>,
@@ -49,10 +59,22 @@ impl Pool {
     }
 }
 
-impl Worker {
-    /// Gives a task its stack.
-    pub(super) fn start(&self, task: TaskRef) -> Option<NonNull<Fiber>> {
-        // SAFETY: the scheduler's reference is held until the goroutine has ended.
+impl Stacks {
+    pub(super) fn new(runtime: &'static Runtime) -> Stacks {
+        Stacks {
+            runtime,
+            pool: RefCell::default(),
+            waiting: RefCell::default(),
+            freed: Cell::new(false),
+            retry: Cell::new(None),
+        }
+    }
+
+    /// Gives a task its stack, and returns the fiber that runs it. If there is no memory for a
+    /// stack, the task waits, and `None` is returned.
+    pub(super) fn assign(&self, task: TaskRef, now: Period) -> Option<NonNull<Fiber>> {
+        // SAFETY: the task has not started, so the scheduler's reference, which only `TaskRef::run`
+        // gives back, keeps it alive.
         let header = unsafe { task.get() };
         let default = self.runtime.default_stack_size();
         let size = header.stack_size().map_or(default, stack::round_size);
@@ -66,7 +88,9 @@ impl Worker {
             None => match self.new_stack(size) {
                 Ok(stack) => Fiber::new(stack, size == default),
                 Err(error) => {
-                    self.wait_for_stack(task, size, &error);
+                    let first = !header.starved.replace(true);
+                    self.runtime.shortage.begin(size, first, &error);
+                    self.waiting.borrow_mut().push_back(task);
                     return None;
                 }
             },
@@ -76,21 +100,21 @@ impl Worker {
                 .shortage
                 .end(size, header.starved.replace(false));
         }
-        // SAFETY: the fiber is idle and ours.
-        unsafe { fiber.as_ref() }.assign(task, header.label(), self.period.get());
-        self.seat.load.start();
+        // SAFETY: the fiber was in the pool of this worker, which holds live fibers only, or is
+        // new; only this worker destroys it, when it is idle again.
+        unsafe { fiber.as_ref() }.assign(task, header.label(), now);
         Some(fiber)
     }
 
-    /// A stack, from those made in advance if it is of the default size. The more are needed at a
-    /// stretch, the more are made at once.
+    /// Returns a new stack, one of those made in advance if it is of the default size. The more are
+    /// needed at a stretch, the more are made at once.
     fn new_stack(&self, size: usize) -> io::Result<Stack> {
         let mut pool = self.pool.borrow_mut();
         let made = if size == self.runtime.default_stack_size() {
             if let Some(stack) = pool.stacks.pop() {
                 return Ok(stack);
             }
-            pool.batch = (2 * pool.batch).clamp(1, BATCH);
+            pool.batch = (2 * pool.batch).clamp(1, STACK_BATCH);
             pool.stacks = Stack::new_batch(size, pool.batch)?;
             pool.made += pool.stacks.len();
             pool.stacks.pop()
@@ -100,39 +124,62 @@ impl Worker {
         made.ok_or_else(|| io::ErrorKind::OutOfMemory.into())
     }
 
-    #[cold]
-    fn wait_for_stack(&self, task: TaskRef, size: usize, error: &io::Error) {
-        // SAFETY: the scheduler's reference is held until the goroutine has ended.
-        let first = !unsafe { task.get() }.starved.replace(true);
-        self.runtime.shortage.begin(size, first, error);
-        self.stackless.borrow_mut().push_back(task);
-    }
-
-    /// Queues some of those that wait for a stack again; if one of them gets one, the next are
-    /// tried. `false`: nobody waits.
-    pub(super) fn retry_stackless(&self) -> bool {
-        self.stack_freed.set(false);
-        let mut waiting = self.stackless.borrow_mut();
-        let some = waiting.len().min(TRIED);
-        self.local.borrow_mut().extend(waiting.drain(..some));
-        some > 0
-    }
-
+    /// Takes back a fiber of this worker whose task has ended.
     pub(super) fn recycle(&self, fiber: NonNull<Fiber>) {
-        self.stack_freed.set(true);
-        // SAFETY: idle, and this worker's.
+        self.freed.set(true);
+        // SAFETY: only this worker destroys its fibers, and this one has just run.
         let size = unsafe { fiber.as_ref() }.stack_size();
         if size == self.runtime.default_stack_size() {
             self.pool.borrow_mut().fibers.push_back(fiber);
         } else {
-            // SAFETY: its task has ended, and this is the worker's loop.
+            // SAFETY: its task has ended, so the fiber is idle; the caller is its worker's loop,
+            // and gives the fiber up.
             unsafe { Fiber::destroy(fiber) };
         }
     }
 
-    /// The fiber is going to run, for the first time since its depths were given back.
+    /// Notes that the fiber is going to run, for the first time since its depths were given back.
     #[cold]
     pub(super) fn note_touched(&self, fiber: NonNull<Fiber>) {
         Fiber::enlist(fiber, &mut self.pool.borrow_mut().touched);
+    }
+
+    // --- tasks that wait for a stack ---
+
+    /// Returns whether a stack has become free since the waiting tasks tried last.
+    #[inline]
+    pub(super) fn has_freed(&self) -> bool {
+        self.freed.get()
+    }
+
+    /// Takes some of the waiting tasks, which are to try again. If one of them gets a stack, and
+    /// ends, the next ones try.
+    pub(super) fn take_waiting(&self) -> impl Iterator<Item = TaskRef> {
+        self.freed.set(false);
+        let mut waiting = self.waiting.borrow_mut();
+        let some = waiting.len().min(STACK_TRIES);
+        let some: Vec<TaskRef> = waiting.drain(..some).collect();
+        some.into_iter()
+    }
+
+    /// Returns when the sleeping worker has to let waiting tasks try again: another worker, or the
+    /// rest of the process, may have given memory back.
+    pub(super) fn next_retry(&self) -> Option<Instant> {
+        if self.waiting.borrow().is_empty() {
+            return None;
+        }
+        let retry = self.retry.get();
+        self.retry
+            .set(retry.or_else(|| Some(clock::now() + STACK_RETRY)));
+        self.retry.get()
+    }
+
+    /// Returns whether the moment of [`next_retry`](Self::next_retry) has come, once.
+    pub(super) fn is_retry_due(&self) -> bool {
+        let is_due = self.retry.get().is_some_and(|retry| retry <= clock::now());
+        if is_due {
+            self.retry.set(None);
+        }
+        is_due
     }
 }

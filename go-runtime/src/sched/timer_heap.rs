@@ -1,4 +1,4 @@
-//! Timers in order of time: of a worker's parked goroutines with a deadline, and (in
+//! TimerHeap in order of time: of a worker's parked goroutines with a deadline, and (in
 //! [`delayed`](super::delayed)) of goroutines that are yet to be queued.
 //!
 //! What is removed early, as most timeouts are, leaves an entry without a timer in the heap, which
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use dary_heap::QuaternaryHeap;
 use slab::Slab;
 
+use super::tuning::DEAD_TIMERS;
 use crate::clock;
 
 /// Names a timer.
@@ -29,7 +30,7 @@ pub(crate) struct TimerKey {
 type Nanos = u64;
 
 /// `T` is what becomes due.
-pub(super) struct Timers<T> {
+pub(super) struct TimerHeap<T> {
     start: Instant,
     /// The earliest is at the top; with dead entries.
     heap: QuaternaryHeap<Reverse<Entry>>,
@@ -52,17 +53,14 @@ struct Timer<T> {
     what: T,
 }
 
-/// So many dead entries do not matter.
-const FEW: usize = 64;
-
-impl<T> Timers<T> {
-    pub(super) fn new() -> Timers<T> {
-        Timers::since(clock::now())
+impl<T> TimerHeap<T> {
+    pub(super) fn new() -> TimerHeap<T> {
+        TimerHeap::since(clock::now())
     }
 
-    /// Timers whose nanoseconds are counted from `start`.
-    pub(super) fn since(start: Instant) -> Timers<T> {
-        Timers {
+    /// TimerHeap whose nanoseconds are counted from `start`.
+    pub(super) fn since(start: Instant) -> TimerHeap<T> {
+        TimerHeap {
             start,
             heap: QuaternaryHeap::new(),
             live: Slab::new(),
@@ -123,7 +121,7 @@ impl<T> Timers<T> {
             return None;
         }
         let removed = self.live.remove(key.place);
-        if self.heap.len() > 2 * self.live.len() + FEW {
+        if self.heap.len() > 2 * self.live.len() + DEAD_TIMERS {
             let live = &self.live;
             self.heap.retain(|Reverse(entry)| is_live(live, *entry));
         }
@@ -168,7 +166,7 @@ mod tests {
     fn any_order_of_adding_removing_and_firing() {
         const NAMES: usize = 200;
         let mut random = fastrand::Rng::with_seed(7);
-        let (mut timers, mut map) = (Timers::new(), BTreeMap::new());
+        let (mut timers, mut map) = (TimerHeap::new(), BTreeMap::new());
         let mut keys: Vec<Option<(TimerKey, (Instant, u64))>> = vec![None; NAMES];
         let (mut now, mut added, mut fired, mut removed) = (Instant::now(), 0_u64, 0, 0);
         for _ in 0..20_000 {
@@ -202,7 +200,7 @@ mod tests {
                 map.first_key_value().map(|((deadline, _), _)| *deadline)
             );
             assert_eq!(timers.is_empty(), map.is_empty());
-            assert!(timers.heap.len() <= 2 * timers.live.len() + FEW + 1);
+            assert!(timers.heap.len() <= 2 * timers.live.len() + DEAD_TIMERS + 1);
         }
         assert!(fired > 1000 && removed > 1000, "{fired} {removed}");
     }

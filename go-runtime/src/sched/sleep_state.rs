@@ -12,16 +12,16 @@ use super::idle::Idle;
 use super::inbox::{Drained, Inbox, Node, Sleep};
 use crate::primitives::atomic::{AtomicBool, Ordering, fence};
 
-pub(crate) struct Rest<P> {
+pub(crate) struct SleepState<P> {
     inbox: CachePadded<Inbox<P>>,
     /// Whether there are enough workers without this one: it runs what has started on it, and
     /// accepts nothing new. Written by the monitor.
     retired: AtomicBool,
 }
 
-impl<P: Copy> Rest<P> {
-    pub(crate) fn new() -> Rest<P> {
-        Rest {
+impl<P: Copy> SleepState<P> {
+    pub(crate) fn new() -> SleepState<P> {
+        SleepState {
             inbox: CachePadded::new(Inbox::new()),
             retired: AtomicBool::new(false),
         }

@@ -7,11 +7,11 @@
 
 use crate::primitives::atomic::{AtomicBool, Ordering, fence};
 
-pub(crate) struct Nap(AtomicBool);
+pub(crate) struct MonitorSleep(AtomicBool);
 
-impl Nap {
-    pub(crate) fn new() -> Nap {
-        Nap(AtomicBool::new(false))
+impl MonitorSleep {
+    pub(crate) fn new() -> MonitorSleep {
+        MonitorSleep(AtomicBool::new(false))
     }
 
     /// For a worker whose inbox does not say any more that it sleeps. `true`: the caller has to

@@ -1,0 +1,100 @@
+//! Making workers' threads, and retiring workers.
+//!
+//! The thread that starts the runtime makes the first ones; from then on the monitor alone adds
+//! workers, and retires those that are not needed. A worker's thread never ends.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+
+#[cfg(target_os = "linux")]
+use super::overflow;
+use super::runtime::{Queue, Runtime};
+#[cfg(target_os = "linux")]
+use super::tuning::THREAD_MEMORY;
+use super::worker::Worker;
+use crate::primitives::uncaptured;
+#[cfg(target_os = "linux")]
+use crate::stack::Room;
+
+/// Starts the thread of a worker that has been made, and waits until it is there: should there be
+/// no memory for the next one, this one does not need any more.
+///
+/// # Errors
+/// The thread cannot be made. The worker's queue comes back.
+pub(super) fn hire(
+    runtime: &'static Runtime,
+    index: usize,
+    queue: Queue,
+) -> Result<(), (io::Error, Option<Queue>)> {
+    let queue = Arc::new(Mutex::new(Some(queue)));
+    let take =
+        |queue: &Mutex<Option<Queue>>| queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+    #[cfg(target_os = "linux")]
+    if let Err(error) = Room::reserve(THREAD_MEMORY) {
+        return Err((error, take(&queue)));
+    }
+    let theirs = Arc::clone(&queue);
+    let (ready, is_ready) = mpsc::channel::<()>();
+    let builder = thread::Builder::new().name(format!("go-worker-{index}"));
+    let run = move || {
+        if let (Some(queue), Some(shared)) = (take(&theirs), runtime.worker(index)) {
+            let worker = Worker::new(runtime, shared, queue);
+            #[cfg(target_os = "linux")]
+            overflow::prepare_thread();
+            shared.set_thread();
+            drop(ready);
+            worker.run();
+        }
+    };
+    match uncaptured::spawn(builder, run) {
+        Ok(()) => {
+            // The worker drops its end, and sends nothing.
+            let _: Result<(), _> = is_ready.recv();
+            Ok(())
+        }
+        Err(error) => Err((error, take(&queue))),
+    }
+}
+
+/// Adds a worker: a retired one (on which no goroutine lives, if it has to be `empty`), or else a
+/// new one. `spare` keeps the queue of a worker whose thread could not be made.
+///
+/// # Errors
+/// The system has no thread to give, or there are very many workers.
+pub(super) fn add_worker(
+    runtime: &'static Runtime,
+    empty: bool,
+    spare: &mut Option<Queue>,
+) -> io::Result<()> {
+    let mut retired = runtime
+        .workers()
+        .filter(|worker| worker.sleep.is_retired() && !worker.stats.is_held());
+    if let Some(retired) = retired.find(|worker| !empty || worker.load.live() == 0) {
+        runtime.set_retired(retired, false);
+        return Ok(());
+    }
+    let index = runtime.made();
+    if index == runtime.most() {
+        return Err(io::Error::other("there are very many already"));
+    }
+    let queue = spare.take().unwrap_or_else(|| runtime.make_worker(index));
+    if let Err((error, queue)) = hire(runtime, index, queue) {
+        *spare = queue;
+        return Err(error);
+    }
+    runtime.publish(index + 1, 1);
+    // The worker may have gone to sleep before others could see it.
+    if let Some(worker) = runtime.worker(index) {
+        runtime.call(worker);
+    }
+    Ok(())
+}
+
+/// Retires a worker beyond GOMAXPROCS, if one accepts goroutines.
+pub(super) fn retire_one(runtime: &Runtime) {
+    let mut extra = runtime.workers().skip(runtime.gomaxprocs());
+    if let Some(extra) = extra.find(|worker| worker.accepts()) {
+        runtime.set_retired(extra, true);
+    }
+}

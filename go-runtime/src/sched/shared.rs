@@ -1,0 +1,226 @@
+//! What other threads see of a worker, and how they reach it.
+//!
+//! A [`WorkerShared`] lasts as long as the process, as its worker does. Any thread may push to the
+//! worker's inbox and to its queues of tasks, read its counters, and wake it. The counters of
+//! [`Load`] and [`WorkerStats`] are written by the worker alone, but for the marks that name their
+//! writers.
+
+use std::ptr::NonNull;
+use std::sync::OnceLock;
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use crossbeam_deque::{Injector, Stealer};
+use crossbeam_utils::CachePadded;
+
+use super::delayed::Delayed;
+use super::fiber::Fiber;
+use super::idle::Idle;
+use super::inbox::Node;
+use super::load::{Load, Period};
+use super::placement::View;
+use super::poller::PollerSlot;
+use super::sleep_state::SleepState;
+use super::stats::WorkerStats;
+use super::task::TaskRef;
+use crate::clock::{self, ThreadClock};
+use crate::primitives::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// The payload of a worker's inbox: the fiber to make runnable.
+pub(crate) type Mail = Option<NonNull<Fiber>>;
+
+pub(crate) struct WorkerShared {
+    /// The worker's index, which no other worker has.
+    index: usize,
+    /// The counts of sleeping and searching workers, in which this worker is counted.
+    idle: &'static Idle,
+    pub(super) sleep: SleepState<Mail>,
+    /// The end for thieves of the worker's own queue of unstarted tasks.
+    pub(super) stealer: Stealer<TaskRef>,
+    /// Unstarted tasks that other workers have sent here; any worker may take them.
+    pub(super) sent: Injector<TaskRef>,
+    pub(super) load: CachePadded<Load>,
+    /// Tasks that are to be queued later.
+    pub(super) delayed: Delayed,
+    /// When the first timer of a parked goroutine is due.
+    pub(super) alarm: Alarm,
+    pub(super) stats: CachePadded<WorkerStats>,
+    /// Where the worker waits for descriptors.
+    pub(super) poller: PollerSlot,
+    thread: OnceLock<(Thread, ThreadClock)>,
+    /// Whether the monitor asks the worker to give back memory.
+    trim_wanted: AtomicBool,
+}
+
+/// The moment at which the first timer of a worker is due. The worker writes it, and other threads
+/// read it.
+pub(super) struct Alarm {
+    base: Instant,
+    /// Nanoseconds from `base` on; `u64::MAX` if there is no timer.
+    due: AtomicU64,
+}
+
+impl Alarm {
+    fn new() -> Alarm {
+        Alarm {
+            base: clock::now(),
+            due: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    pub(super) fn base(&self) -> Instant {
+        self.base
+    }
+
+    /// Sets the moment, in nanoseconds from [`base`](Self::base) on.
+    #[inline]
+    pub(super) fn set(&self, due: Option<u64>) {
+        self.due.store(due.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        let now = now.saturating_duration_since(self.base).as_nanos();
+        now >= u128::from(self.due.load(Ordering::Relaxed))
+    }
+}
+
+impl WorkerShared {
+    pub(super) fn new(index: usize, stealer: Stealer<TaskRef>, idle: &'static Idle) -> Self {
+        WorkerShared {
+            index,
+            idle,
+            sleep: SleepState::new(),
+            stealer,
+            sent: Injector::new(),
+            load: CachePadded::default(),
+            delayed: Delayed::new(),
+            alarm: Alarm::new(),
+            stats: CachePadded::default(),
+            poller: PollerSlot::default(),
+            thread: OnceLock::new(),
+            trim_wanted: AtomicBool::new(false),
+        }
+    }
+
+    #[inline]
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    // --- goroutines that come here ---
+
+    /// Returns whether new goroutines may start here.
+    #[inline]
+    pub(super) fn accepts(&self) -> bool {
+        !self.sleep.is_retired() && !self.stats.is_held()
+    }
+
+    /// Returns whether new goroutines may start here and none lives here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.accepts() && self.load.live() == 0
+    }
+
+    /// Returns the worker as others see it in this period.
+    pub(super) fn view(&self, now: Period) -> View {
+        let active = self.load.read(now);
+        View {
+            index: self.index,
+            leaves: active.leaves,
+            parents: active.parents > 0,
+            sent: self.sent.len(),
+            live: active.live,
+            busy: self.stats.running().is_some(),
+            turn: self.stats.turn(),
+            asleep: self.sleep.is_asleep(),
+        }
+    }
+
+    /// Returns whether any unstarted task waits in this worker's queues that others may take.
+    pub(super) fn has_unstarted(&self) -> bool {
+        !self.stealer.is_empty() || !self.sent.is_empty()
+    }
+
+    /// Puts parked goroutines of this worker, which another thread has woken, into its inbox, and
+    /// wakes the worker if it sleeps: a chain, made with [`Node::link`], from the `last` that was
+    /// woken to the `first`.
+    ///
+    /// # Safety
+    /// Each node is in no inbox, and stays valid until the worker has drained it.
+    #[inline]
+    pub(crate) unsafe fn deliver(&self, last: *const Node<Mail>, first: *const Node<Mail>) {
+        // SAFETY: the contract of `SleepState::push` is this function's, which the caller upholds.
+        if unsafe { self.sleep.push(last, first, self.idle) } {
+            self.wake_thread();
+        }
+    }
+
+    // --- the worker's thread ---
+
+    /// Calls the sleeping worker to search for work; the caller has counted it as searching.
+    /// Returns whether the worker was asleep.
+    pub(super) fn call(&self) -> bool {
+        let called = self.sleep.call(self.idle);
+        if called {
+            self.wake_thread();
+        }
+        called
+    }
+
+    /// Says that the calling thread is the worker's.
+    pub(super) fn set_thread(&self) {
+        // The slot is empty: each worker has one thread, which says so once.
+        let _ = self
+            .thread
+            .set((thread::current(), ThreadClock::of_this_thread()));
+    }
+
+    fn wake_thread(&self) {
+        // The thread is known before the worker first sleeps. It sleeps in its poller, or parked
+        // if there was no poller when it fell asleep; by now there may be one.
+        if let Some(poller) = self.poller.get() {
+            poller.wake();
+        }
+        if let Some((thread, _)) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Returns how long the thread has computed, if the system says so.
+    pub(super) fn computed(&self) -> Option<Duration> {
+        self.thread.get().and_then(|(_, clock)| clock.read())
+    }
+
+    /// Returns whether the thread is blocked in the system, if the system says so.
+    pub(super) fn is_blocked(&self) -> Option<bool> {
+        self.thread.get().and_then(|(_, clock)| clock.is_blocked())
+    }
+
+    /// Returns in which system call the thread is, if it is in one and the system says so.
+    pub(super) fn system_call(&self) -> Option<String> {
+        self.thread.get().and_then(|(_, clock)| clock.system_call())
+    }
+
+    /// Returns how many goroutines, at least, could run if the running one let them: those that
+    /// only this worker can run.
+    pub(super) fn waiting(&self, now: Instant) -> usize {
+        let unseen = self.sleep.has_mail() || self.alarm.is_due(now);
+        self.stats.runnable() + usize::from(unseen)
+    }
+
+    // --- giving memory back ---
+
+    /// Asks the worker to give back memory that it does not need.
+    pub(super) fn want_trim(&self) {
+        self.trim_wanted.store(true, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn is_trim_wanted(&self) -> bool {
+        self.trim_wanted.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the worker has done what [`want_trim`](Self::want_trim) asked for.
+    pub(super) fn note_trimmed(&self) {
+        self.trim_wanted.store(false, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,49 @@
+//! How a new goroutine comes to the scheduler: at once, or at a moment.
+
+use std::time::Instant;
+
+use super::runtime::Runtime;
+use super::shared::WorkerShared;
+use super::task::TaskRef;
+use super::timer_heap::TimerKey;
+use super::worker::Worker;
+use crate::primitives::atomic::{Ordering, fence};
+use crate::primitives::random;
+
+/// Queues a new goroutine, and sees to it that an idle worker learns of it.
+pub(crate) fn spawn(runtime: &Runtime, task: TaskRef) {
+    match Worker::current() {
+        Some(worker) => worker.spawn(task),
+        None => runtime.inject(task),
+    }
+}
+
+/// Names a goroutine that is to be queued at a moment.
+#[derive(Clone, Copy)]
+pub(crate) struct DelayedKey {
+    worker: &'static WorkerShared,
+    key: TimerKey,
+}
+
+/// Has a new goroutine queued at `when`, unless it is called off before.
+pub(crate) fn spawn_at(runtime: &'static Runtime, task: TaskRef, when: Instant) -> DelayedKey {
+    let own = Worker::current().map(Worker::shared);
+    let worker = own
+        .or_else(|| runtime.worker(random::below(runtime.gomaxprocs())))
+        .unwrap_or_else(|| unreachable!("there are GOMAXPROCS workers at least"));
+    let (key, is_first) = worker.delayed.add(when, task);
+    if is_first && own.is_none() {
+        // Against `Worker::sleep`, which says that the worker sleeps and then reads the moment of
+        // the earliest: one of the two threads sees what the other has written.
+        fence(Ordering::SeqCst);
+        if worker.sleep.is_asleep() {
+            runtime.call(worker);
+        }
+    }
+    DelayedKey { worker, key }
+}
+
+/// Takes a goroutine back that has not been queued yet.
+pub(crate) fn call_off(delayed: DelayedKey) -> Option<TaskRef> {
+    delayed.worker.delayed.remove(delayed.key)
+}

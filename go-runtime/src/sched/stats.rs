@@ -1,0 +1,175 @@
+//! A worker's counters and marks: what other threads read to see how the worker gets on.
+//!
+//! The worker's own thread writes the counters, with plain loads and stores, as no other thread
+//! does. Two marks have other writers, which their fields name. Every reader may see a value that
+//! is a moment old.
+
+use std::ptr;
+
+use super::label::Label;
+use crate::primitives::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+
+/// A worker's counters and marks.
+#[derive(Default)]
+pub(super) struct WorkerStats {
+    /// Number of goroutines that have run to their end.
+    finished: AtomicUsize,
+    /// Number of times that the worker has searched its queues for something to run. The value is
+    /// the number of the worker's *turn*: as long as it stays, the worker runs the same goroutine,
+    /// or sleeps.
+    turns: AtomicUsize,
+    /// The label of the running goroutine; null in the worker's own loop.
+    running: AtomicPtr<()>,
+    /// The ends of the run queue.
+    pub(super) run_queue: QueueEnds,
+    /// Number of tasks that have not started and that this worker alone may start.
+    pinned: AtomicUsize,
+    /// Why the running goroutine cannot park, as a [`Wait`]; 0 if it can, or is not known to wait.
+    wait: AtomicU8,
+    /// The latest turn in which a goroutine has held the worker. The monitor writes it.
+    held_in: AtomicUsize,
+    /// The latest turn for whose end an idle worker has waited too long. Idle workers write it.
+    long_in: AtomicUsize,
+}
+
+/// Why a goroutine blocks its thread where other goroutines would be parked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wait {
+    /// The goroutine panics: a panic hook waits or, while the goroutine unwinds, a `Drop`.
+    WhilePanicking = 1,
+    /// The goroutine is within `without_parking`.
+    WithoutParking = 2,
+}
+
+/// Number of fibers that have ever been pushed to a run queue, and popped from it.
+#[derive(Default)]
+pub(super) struct QueueEnds {
+    pushed: AtomicUsize,
+    popped: AtomicUsize,
+}
+
+impl QueueEnds {
+    #[inline(always)]
+    pub(super) fn pushed(&self) -> usize {
+        self.pushed.load(Ordering::Relaxed)
+    }
+    #[inline(always)]
+    pub(super) fn popped(&self) -> usize {
+        self.popped.load(Ordering::Relaxed)
+    }
+    #[inline(always)]
+    pub(super) fn set_pushed(&self, pushed: usize) {
+        self.pushed.store(pushed, Ordering::Relaxed);
+    }
+    #[inline(always)]
+    pub(super) fn set_popped(&self, popped: usize) {
+        self.popped.store(popped, Ordering::Relaxed);
+    }
+    /// Returns the length of the queue.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.pushed().wrapping_sub(self.popped())
+    }
+}
+
+impl WorkerStats {
+    // --- for the worker ---
+
+    /// Counts a goroutine that has run to its end.
+    pub(super) fn finish(&self) {
+        let finished = self.finished.load(Ordering::Relaxed).wrapping_add(1);
+        self.finished.store(finished, Ordering::Release);
+    }
+
+    /// Begins a turn, and returns its number.
+    #[inline]
+    pub(super) fn next_turn(&self) -> usize {
+        let turn = self.turn().wrapping_add(1);
+        self.turns.store(turn, Ordering::Relaxed);
+        turn
+    }
+
+    /// Notes that the worker runs a goroutine with this label.
+    #[inline]
+    pub(super) fn run(&self, label: Label) {
+        // Release: the monitor reads what the label refers to, which was written before.
+        self.running.store(label.as_ptr(), Ordering::Release);
+    }
+
+    /// Notes that the worker is in its own loop.
+    #[inline]
+    pub(super) fn run_none(&self) {
+        self.running.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+
+    pub(super) fn set_pinned(&self, count: usize) {
+        self.pinned.store(count, Ordering::Relaxed);
+    }
+
+    /// Notes why the running goroutine cannot park from here on; `None` if it can.
+    pub(super) fn set_wait(&self, wait: Option<Wait>) {
+        self.wait
+            .store(wait.map_or(0, |wait| wait as u8), Ordering::Relaxed);
+    }
+
+    // --- for other threads ---
+
+    /// Notes that an idle worker, the caller, has waited in vain for the end of the turn `turn`.
+    pub(super) fn set_long_turn(&self, turn: usize) {
+        self.long_in.store(turn, Ordering::Relaxed);
+    }
+
+    /// Notes, for the monitor, that the goroutine of the turn `turn` holds the worker.
+    pub(super) fn set_held(&self, turn: usize) {
+        self.held_in.store(turn, Ordering::Relaxed);
+    }
+
+    // --- for all threads ---
+
+    /// Returns the number of the present turn.
+    #[inline]
+    pub(super) fn turn(&self) -> usize {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of goroutines that have run to their end.
+    pub(super) fn finished(&self) -> usize {
+        self.finished.load(Ordering::Acquire)
+    }
+
+    /// Returns the label of the running goroutine.
+    pub(super) fn running(&self) -> Option<Label> {
+        // SAFETY: the word is null, or `run` has stored it, which made it from a label.
+        unsafe { Label::from_ptr(self.running.load(Ordering::Acquire)) }
+    }
+
+    /// Returns whether the running goroutine holds the worker, so that nothing new should start
+    /// here.
+    #[inline]
+    pub(super) fn is_held(&self) -> bool {
+        // A worker that has not run anything is in turn 0, and the mark is 0 as well.
+        let turn = self.turn();
+        turn > 0 && self.held_in.load(Ordering::Relaxed) == turn
+    }
+
+    /// Returns whether an idle worker has waited in vain for the end of the present turn.
+    pub(super) fn is_in_long_turn(&self) -> bool {
+        let turn = self.turn();
+        turn > 0 && self.long_in.load(Ordering::Relaxed) == turn
+    }
+
+    /// Returns the number of goroutines that only this worker can run and that could run now,
+    /// without those in its inbox and those with a timer.
+    pub(super) fn runnable(&self) -> usize {
+        self.run_queue.len() + self.pinned.load(Ordering::Relaxed)
+    }
+
+    /// Returns why the running goroutine cannot park, as far as that has been noted.
+    pub(super) fn wait(&self) -> Option<Wait> {
+        match self.wait.load(Ordering::Relaxed) {
+            0 => None,
+            wait if wait == Wait::WhilePanicking as u8 => Some(Wait::WhilePanicking),
+            _ => Some(Wait::WithoutParking),
+        }
+    }
+}

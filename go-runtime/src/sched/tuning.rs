@@ -1,0 +1,194 @@
+//! The scheduler's constants: what each is for, its unit, and what would notice a change.
+//!
+//! Rows are those of `cargo run --release -p go-benches --bin compare`; tests are named by
+//! `cargo test -p go-tests`. A constant without a row or a test is a limit or a size that has not
+//! been found to matter.
+
+use std::time::Duration;
+
+use super::task::MonitorTick;
+use crate::primitives::prefetch::LINE;
+
+// --- rounds and fairness: `worker::rounds`, `worker::fairness` ---
+
+/// Turns in a round at most. Every round reads the clock and asks the system for events, which
+/// together take about as long as ten turns (rows `yield1000`, `http`).
+pub(super) const ROUND: usize = 64;
+/// Timers that are fired, and delayed tasks that are queued, at a time. Where very many wait, each
+/// is cold: the fewer lie between the fetch of one and its turn, the more of it is still in the
+/// caches (row `timers20k`).
+pub(super) const TIMERS_AT_A_TIME: usize = 16;
+/// Ticks of the monitor in a slice: 5 to 10 ms. After a slice one poll in vain, or, once the monitor
+/// has seen it too, one operation that may wait, lets the other goroutines run first. Go preempts a
+/// goroutine after 10 ms (tests of starvation).
+pub(super) const SLICE: MonitorTick = 2;
+/// Polls in vain, of some 0.1 us each, after which the other goroutines of the worker run first.
+/// With many more, consumers that poll a closed channel keep the senders of an open one waiting
+/// (tests of starvation).
+pub(super) const VAIN_POLLS: u32 = 16;
+
+// --- which task starts next: `worker::unstarted` ---
+
+/// Tasks that a worker's own queue may hold; more go to the injector. A longer queue would keep the
+/// memory of its greatest length, and a queue that thieves have emptied cannot even give it back.
+pub(super) const QUEUE_CAPACITY: usize = 4096;
+/// Time after which the oldest task is preferred to the newest, so that none starves (tests of
+/// starvation). Not less: the oldest may be the root of a tree, and the more trees grow at a time,
+/// the colder are the caches (row `skynet`).
+pub(super) const OLDEST_WAIT: Duration = Duration::from_millis(1);
+/// Oldest tasks, at most, that start at such a time, if hundreds wait: with 64 the row `skynet`
+/// takes five times as long, with 8 as long as with 1.
+pub(super) const OLDEST_TURNS: usize = 8;
+/// Tasks in a worker's queue up to which the newest and the oldest start alternately. Goroutines of
+/// a kind have often been spawned one after the other (a pool's senders, and then its receivers),
+/// and each worker should have some of each (row `mpmc0`).
+pub(super) const FEW_TASKS: usize = 8;
+
+// --- where a task starts: `placement`, `load` ---
+
+/// Ticks of the monitor in a period of `load`: 100 ms. If a period is much shorter, the first
+/// members of a pool are forgotten before the last one has started, where many threads share few
+/// processors (tests of placement).
+pub(super) const PERIOD: MonitorTick = 20;
+/// How long a task waits for a busy worker while another one is idle: some ten times what a wake-up
+/// of a thread takes at best, and a tenth of the latest start that is acceptable, a millisecond
+/// (tests of `placement::simulation`).
+pub(super) const WATCH_FOR: Duration = Duration::from_micros(100);
+/// Weight of a leaf, a goroutine that has not spawned any. All parents of a worker together weigh
+/// one: a parent mostly waits for its children, and would otherwise keep its worker out of every
+/// pool that it makes; without any weight, a parent and its only child would share a worker (tests
+/// of `placement::simulation`).
+pub(super) const LEAF: usize = 2;
+/// Surplus of live goroutines that weighs as much as another worker's parents: so a server's idle
+/// connections also go to the worker that accepts them, though that one has a parent (tests of
+/// placement).
+pub(super) const PARENTS_WORTH: usize = 64;
+/// Other workers, at most, whose loads are read for one decision: it then takes about 1 us.
+pub(super) const SURVEYED_WORKERS: usize = 16;
+
+// --- an idle worker: `worker::idling` ---
+
+/// How long an idle worker spins before it sleeps, if work has not been coming soon.
+pub(super) const SPIN: Duration = Duration::from_micros(20);
+/// Work that came within this time, after a sleep, would have been worth spinning for: it is about
+/// what two workers need that wake each other alternately, and that would never learn otherwise
+/// that they need not sleep (rows `pingpong`, `spsc128`, with two workers).
+pub(super) const SPIN_WORTH: Duration = Duration::from_micros(250);
+/// How long an idle worker spins before it lets other threads have the processor: on a machine with
+/// more threads than processors one of them may be the thread that it waits for.
+pub(super) const SPIN_ALONE: Duration = Duration::from_micros(3);
+/// If `yield_now` takes this time or longer, another thread has had the processor.
+pub(super) const YIELDED: Duration = Duration::from_micros(1);
+/// Spins, each with one look at the wait, of a goroutine that is about to park and has nothing else
+/// to run on its worker: about 1 us, some round trips between two processors.
+pub(super) const PARK_SPINS: u32 = 100;
+/// Spins in vain, at most, in a row; see `SpinCredit`.
+pub(super) const SPIN_CREDIT: i32 = 8;
+/// Parks without a spin after those, until one goroutine tries again.
+pub(super) const SPIN_PAUSE: i32 = 32;
+
+// --- workers: `hiring`, `monitor`, `reputation` ---
+
+/// Workers beyond GOMAXPROCS, at most, which replace workers that a goroutine holds.
+pub(super) const EXTRA_WORKERS: usize = 256;
+/// Memory, in bytes, without which no worker's thread is made (ulimit -v): a thread that finds no
+/// memory for its own purposes ends the process.
+#[cfg(target_os = "linux")]
+pub(super) const THREAD_MEMORY: usize = 8 << 20;
+/// Memory, in bytes, that is enough to say what went wrong.
+#[cfg(target_os = "linux")]
+pub(super) const ERROR_MEMORY: usize = 1 << 20;
+/// Time between two ticks of the monitor. What it does in one takes some 5 us (`overload`), a
+/// thousandth of a processor.
+pub(super) const TICK: Duration = Duration::from_millis(5);
+/// How long a goroutine may keep a worker from others. Go preempts a goroutine after this time, too
+/// (tests of the monitor).
+pub(super) const HELD_AFTER: Duration = Duration::from_millis(10);
+/// How long a surplus of workers lasts before one retires, and a hold before it is reported while
+/// it goes on. It is also the time between two requests to the workers to give memory back.
+pub(super) const LONG: Duration = Duration::from_millis(100);
+/// How long a goroutine blocks its worker's thread, while others wait, before that is reported.
+pub(super) const BLOCKED_FOR_LONG: Duration = Duration::from_secs(1);
+/// Workers beyond GOMAXPROCS, at most, that are added for tasks of spawn sites with a reputation
+/// and that are not held. Handlers that hold their worker once, and then park for long, would
+/// otherwise get a thread each.
+pub(super) const SPARE_WORKERS: usize = 8;
+/// Spawn sites with a reputation, at most; a further one replaces the oldest.
+pub(super) const SITES: usize = 16;
+/// Ticks of the monitor without another hold after which a spawn site is forgiven: a second.
+pub(super) const FORGIVEN_AFTER: MonitorTick = 200;
+
+// --- memory: `worker::stacks`, `worker::trim`, `blocks` ---
+
+/// Stacks that are made at a time, at most, if many are needed: one system call then guards them
+/// all (row `spawn`, first run).
+pub(super) const STACK_BATCH: usize = 64;
+/// Tasks waiting for a stack that try again at a time: each attempt costs system calls.
+pub(super) const STACK_TRIES: usize = 8;
+/// How soon a worker that has nothing else to do lets them try again.
+pub(super) const STACK_RETRY: Duration = Duration::from_millis(20);
+/// How long shortages of memory may follow each other and be reported once.
+pub(super) const SHORTAGE_QUIET: Duration = Duration::from_secs(10);
+/// Idle fibers that a worker keeps, unless there are [`TRIM_MANY`].
+pub(super) const TRIM_KEPT: usize = 16;
+/// Fibers that one step of the trim looks at; it takes some 10 us, or more if there is much to give
+/// back.
+pub(super) const TRIM_STEP: usize = 64;
+/// What has not been needed for this time is given back.
+pub(super) const TRIM_AFTER: Duration = Duration::from_millis(100);
+/// The same for a worker that does not sleep: it may need again soon what it has not needed for a
+/// moment.
+pub(super) const TRIM_AFTER_AT_WORK: Duration = Duration::from_secs(1);
+/// How long a worker has slept before it gives memory back: a worker that is called all the time is
+/// at work, though not always, and what it gives back it pays for (and, where many threads run, all
+/// others do). If it does not sleep that long for [`TRIM_NO_QUIET`], it gives back all the same.
+pub(super) const TRIM_QUIET: Duration = Duration::from_millis(10);
+pub(super) const TRIM_NO_QUIET: Duration = Duration::from_secs(1);
+/// Steps that a worker that does not sleep takes each time that the monitor asks, every tenth of a
+/// second: about a hundredth of its time, or more while stacks are looked at, of which there are no
+/// more than pages that the system had to give.
+pub(super) const TRIM_STEPS: usize = 10;
+pub(super) const TRIM_DEEP_STEPS: usize = 50;
+/// When this number of fibers has been ended, so much memory of the goroutines themselves has become
+/// free that the allocator should give it back as well.
+pub(super) const TRIM_MANY: usize = 10_000;
+/// Pages that the system has given without need, up to which stacks are not looked at.
+pub(super) const TRIM_FEW_PAGES: usize = 256;
+/// Sizes of blocks for tasks, in bytes; larger tasks come from the allocator. Most goroutines'
+/// closures fit into the first (row `spawn`).
+pub(super) const BLOCK_SIZES: [usize; 2] = [128, 256];
+/// Blocks that go to the depot, and come from there, at a time (row `spawn`, with two workers).
+pub(super) const BLOCK_CHAIN: usize = 64;
+/// What the depot has not needed for this time it gives back.
+pub(super) const DEPOT_UNUSED: Duration = Duration::from_millis(100);
+/// Dead entries in a heap of timers that do not matter.
+pub(super) const DEAD_TIMERS: usize = 64;
+
+// --- caches: `worker::run_queue`, `fiber` ---
+
+/// Length of a worker's run queue at the beginning, in fibers; a power of two.
+pub(super) const QUEUE_LENGTH: usize = 64;
+/// Places ahead of its turn at which a goroutine's fiber is fetched into the caches, and its stack.
+/// Where very many wait, each is cold (row `million`).
+pub(super) const FIBER_AHEAD: usize = 8;
+pub(super) const STACK_AHEAD: usize = 4;
+/// If more fibers wait, their stacks are not in this processor's own caches any more.
+pub(super) const WARM_QUEUE: usize = 4096;
+/// Bytes of a suspended stack that are fetched: those needed at once, and with them those needed
+/// soon afterwards.
+pub(super) const STACK_HOT: usize = 5 * LINE;
+pub(super) const STACK_WARM: usize = 12 * LINE;
+
+// --- the system ---
+
+/// Events that a poller fetches at a time.
+#[cfg(unix)]
+pub(super) const EVENTS: usize = 256;
+/// The system call that waits for events counts in milliseconds; a shorter rest of a wait is slept
+/// by another call, more precisely (tests of time).
+#[cfg(unix)]
+pub(super) const COARSE_SLEEP: Duration = Duration::from_millis(1);
+/// Size of a worker's signal stack in bytes: room for the largest set of registers, and for
+/// formatting in a debug build.
+#[cfg(target_os = "linux")]
+pub(super) const SIGNAL_STACK: usize = 64 << 10;

@@ -1,0 +1,78 @@
+//! How long a goroutine may keep its worker: one that polls in vain, one whose operations succeed
+//! all the time, and one that is about to block and may spin for its wake-up first.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::sched::tuning::{SPIN_CREDIT, SPIN_PAUSE, VAIN_POLLS};
+
+/// Whether any goroutine has run for a slice, as the monitor saw it last. It is one word for all
+/// workers, so that an operation which need not ask its own worker pays for one load.
+static ANY_SLICE_OVER: AtomicBool = AtomicBool::new(false);
+
+/// Notes whether any goroutine has run for a slice; the monitor does so at each tick.
+pub(in crate::sched) fn note_slices(any_over: bool) {
+    if ANY_SLICE_OVER.load(Ordering::Relaxed) != any_over {
+        ANY_SLICE_OVER.store(any_over, Ordering::Relaxed);
+    }
+}
+
+/// Returns whether the calling goroutine may have run for a slice, and should call
+/// [`Worker::end_slice`](super::Worker::end_slice).
+#[inline(always)]
+pub(crate) fn may_be_over() -> bool {
+    ANY_SLICE_OVER.load(Ordering::Relaxed)
+}
+
+/// Counts the polls in vain since the running goroutine was resumed.
+#[derive(Default)]
+pub(super) struct VainPolls(Cell<u32>);
+
+impl VainPolls {
+    #[inline]
+    pub(super) fn reset(&self) {
+        self.0.set(0);
+    }
+
+    /// Counts one, and returns whether the goroutine should let others run.
+    pub(super) fn add(&self) -> bool {
+        let polls = self.0.get().saturating_add(1);
+        self.0.set(polls);
+        polls >= VAIN_POLLS
+    }
+}
+
+/// Whether goroutines that were about to block found it worth spinning of late.
+///
+/// Above 0, a goroutine may spin; each spin in vain takes 1, each one that paid adds 2. Below,
+/// each block takes 1, until the pause is over and one goroutine tries again.
+pub(super) struct SpinCredit(Cell<i32>);
+
+impl Default for SpinCredit {
+    fn default() -> SpinCredit {
+        SpinCredit(Cell::new(SPIN_CREDIT))
+    }
+}
+
+impl SpinCredit {
+    /// Returns whether a goroutine that is about to block may spin.
+    #[inline]
+    pub(super) fn take(&self) -> bool {
+        let credit = self.0.get();
+        if credit <= 0 {
+            let next = if credit <= -SPIN_PAUSE { 1 } else { credit - 1 };
+            self.0.set(next);
+        }
+        credit > 0
+    }
+
+    /// Notes whether a goroutine that spun was woken meanwhile.
+    pub(super) fn note(&self, paid: bool) {
+        let credit = self.0.get();
+        self.0.set(if paid {
+            SPIN_CREDIT.min(credit + 2)
+        } else {
+            credit - 1
+        });
+    }
+}

@@ -1,0 +1,156 @@
+//! What a worker does that has nothing to run: it searches other queues, spins for a moment, and
+//! lets itself be counted among the searching workers meanwhile. How it then sleeps is in `run`.
+//! Only the worker's thread uses this.
+
+use std::cell::Cell;
+use std::hint;
+use std::thread;
+use std::time::Duration;
+
+use super::stealing::{Found, Stealing};
+use super::unstarted::Unstarted;
+use crate::clock;
+use crate::sched::runtime::Runtime;
+use crate::sched::shared::WorkerShared;
+use crate::sched::tuning::{SPIN, SPIN_ALONE, SPIN_WORTH, YIELDED};
+
+pub(super) struct Idling {
+    runtime: &'static Runtime,
+    shared: &'static WorkerShared,
+    pub(super) stealing: Stealing,
+    /// Whether the worker is counted in `Idle::searching`.
+    searching: Cell<bool>,
+    spin: Spin,
+}
+
+/// What a worker has learned about how soon work comes.
+struct Spin {
+    /// How long to spin before the worker sleeps.
+    length: Cell<Duration>,
+    /// Whether work came soon when the worker slept last.
+    soon: Cell<bool>,
+    /// How long to spin before other threads may have the processor: less, if what the worker
+    /// waited for came when they had it.
+    alone: Cell<Duration>,
+}
+
+impl Idling {
+    pub(super) fn new(runtime: &'static Runtime, shared: &'static WorkerShared) -> Idling {
+        Idling {
+            runtime,
+            shared,
+            stealing: Stealing::new(runtime, shared),
+            searching: Cell::new(false),
+            spin: Spin {
+                length: Cell::new(SPIN),
+                soon: Cell::new(false),
+                alone: Cell::new(SPIN_ALONE),
+            },
+        }
+    }
+
+    // --- searching ---
+
+    /// Searches for a worker that may not count as searching: while it moved tasks, other workers
+    /// may have searched in vain, and gone to sleep.
+    pub(super) fn search_awake(&self, unstarted: &Unstarted, idle: bool) -> Option<Found> {
+        let found = self.stealing.search(unstarted, idle)?;
+        if !self.searching.get() {
+            self.runtime.announce_work();
+        }
+        Some(found)
+    }
+
+    /// Counts the worker as searching. Returns whether it is: not if enough other workers are, or
+    /// if it has retired.
+    pub(super) fn start_searching(&self) -> bool {
+        if self.shared.sleep.is_retired() {
+            return false;
+        }
+        if !self.searching.get() {
+            // One of the others may just have got work from this worker, which is about to come
+            // back.
+            let others = self.runtime.idle.searching();
+            let others = others - usize::from(others > 0 && self.spin.soon.get());
+            if others > 0 && others * 2 >= self.runtime.active() {
+                return false;
+            }
+            self.search_again();
+        }
+        true
+    }
+
+    /// Counts the worker as searching, although it sleeps: other workers may have relied on its
+    /// last search to find all tasks that wait, and it has found only some of them. When it starts
+    /// one, it calls another worker ([`stop_searching`](Self::stop_searching)).
+    pub(super) fn search_again(&self) {
+        self.runtime.idle.start_searching();
+        self.searching.set(true);
+    }
+
+    /// Takes note that another thread has called the sleeping worker, and has counted it as
+    /// searching.
+    pub(super) fn note_called(&self) {
+        if self.searching.replace(true) {
+            // The worker had counted itself.
+            self.runtime.idle.stop_searching();
+        }
+    }
+
+    /// Calls another worker, if need be, as this one is going to run something: other workers may
+    /// have relied on this one to search, or to watch.
+    pub(super) fn stop_searching(&self) {
+        let was_last = self.searching.replace(false) && self.runtime.idle.stop_searching();
+        if (was_last || self.stealing.is_watching()) && self.runtime.has_unstarted() {
+            self.runtime.announce_work();
+        }
+    }
+
+    /// Notes that the worker has said that it sleeps, before its last search.
+    pub(super) fn begin_last_search(&self) {
+        self.runtime.idle.last_look(self.searching.replace(false));
+    }
+
+    // --- spinning ---
+
+    /// Returns how long to spin before sleeping.
+    pub(super) fn spin_for(&self) -> Duration {
+        if !self.spin.soon.get() && self.is_alone_awake() {
+            // No other worker could have work for this one soon, only threads, and those have not
+            // had any of late.
+            return Duration::ZERO;
+        }
+        self.spin.length.get()
+    }
+
+    fn is_alone_awake(&self) -> bool {
+        self.runtime.idle.sleepers() + 1 >= self.runtime.active()
+    }
+
+    /// Lets a moment pass, after the worker has spun for `spun`.
+    pub(super) fn spin(&self, spun: Duration) {
+        let alone = &self.spin.alone;
+        if spun < alone.get() {
+            for _ in 0..4 {
+                hint::spin_loop();
+            }
+            return;
+        }
+        let before = clock::now();
+        thread::yield_now();
+        if clock::now() - before < YIELDED {
+            alone.set(SPIN_ALONE.min(alone.get() + SPIN_ALONE / 16));
+        } else if self.shared.sleep.has_mail() {
+            alone.set(alone.get() / 2);
+        }
+    }
+
+    /// Notes that the worker, which had gone to sleep, was idle for `gap` before it got up.
+    pub(super) fn note_gap(&self, gap: Duration) {
+        let soon = gap < SPIN_WORTH;
+        self.spin.soon.set(soon);
+        self.spin
+            .length
+            .set(if soon { SPIN.max(gap * 3 / 2) } else { SPIN });
+    }
+}

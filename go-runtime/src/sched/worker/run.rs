@@ -1,0 +1,343 @@
+//! The loop of a worker: which goroutine runs next.
+//!
+//! ```text
+//! end of a round  -> the inbox, the poller, timers; a task that waits elsewhere, or the oldest
+//! ready, tasks    -> alternately a started goroutine that is ready, and a task to start
+//! inbox, timers   -> when both queues are empty
+//! other queues    -> tasks that other workers, or threads, have queued
+//! spin, sleep     -> until a thread wakes the worker, a timer is due, or an event comes
+//! ```
+//!
+//! No wake-up is lost because of the order of the steps in [`Worker::sleep`]: see `idle` and
+//! `inbox`, and the model checks. Only the worker's own thread runs this.
+
+use std::ptr::NonNull;
+use std::thread;
+use std::time::Instant;
+
+use super::stealing::Found;
+use super::{CURRENT, Worker};
+use crate::clock;
+use crate::sched::fiber::Fiber;
+use crate::sched::inbox::Drained;
+use crate::sched::poller::Poller;
+#[cfg(feature = "tracing")]
+use crate::sched::spans;
+use crate::sched::task::TaskRef;
+use crate::sched::tuning::TIMERS_AT_A_TIME;
+
+/// What to run next.
+enum Next {
+    Started(NonNull<Fiber>),
+    New(TaskRef),
+}
+
+impl Worker {
+    /// Runs goroutines for as long as the process lasts.
+    pub(in crate::sched) fn run(&'static self) -> ! {
+        CURRENT.set(self);
+        self.note_tick();
+        loop {
+            let fiber = match self.next_here().unwrap_or_else(|| self.next_elsewhere()) {
+                Next::Started(fiber) => Some(fiber),
+                Next::New(task) => self.start(task),
+            };
+            if let Some(fiber) = fiber {
+                self.execute(fiber);
+            }
+        }
+    }
+
+    /// Reads the monitor's tick, and returns whether it is a new one.
+    #[inline]
+    fn note_tick(&self) -> bool {
+        self.rounds.note(self.runtime.tick(), self.shared)
+    }
+
+    // --- what runs next ---
+
+    /// Begins a turn, and returns what to run in it, from this worker's queues.
+    #[inline]
+    fn next_here(&self) -> Option<Next> {
+        let turn = self.shared.stats.next_turn();
+        if self.rounds.ends_with(turn)
+            && let Some(task) = self.end_round(turn)
+        {
+            return Some(Next::New(task));
+        }
+        if turn.is_multiple_of(TIMERS_AT_A_TIME) && self.timers.are_left() {
+            self.fire_timers();
+        }
+        // Alternately, so that goroutines that yield all the time do not keep new ones out, nor
+        // goroutines that spawn all the time the ready ones.
+        if turn.is_multiple_of(2) {
+            self.next_ready().or_else(|| self.next_new(turn))
+        } else {
+            self.next_new(turn).or_else(|| self.next_ready())
+        }
+    }
+
+    #[inline]
+    fn next_ready(&self) -> Option<Next> {
+        self.run_queue.pop().map(Next::Started)
+    }
+
+    #[inline]
+    fn next_new(&self, turn: usize) -> Option<Next> {
+        self.unstarted.next(turn).map(Next::New)
+    }
+
+    /// Sees to everything that could wait for ever otherwise. Returns a task that should start now.
+    #[inline(never)]
+    fn end_round(&self, turn: usize) -> Option<TaskRef> {
+        self.rounds.begin(turn);
+        self.collect_mail();
+        self.poll();
+        self.fire_timers();
+        if self.stacks.has_freed() {
+            self.retry_stackless();
+        }
+        if self.shared.is_trim_wanted() {
+            self.trim_at_work();
+        }
+        // The injector's tasks are in no worker's queue: a worker that never runs dry has to look
+        // there as well.
+        if self.shared.has_unstarted() {
+            return self.unstarted.end_round();
+        }
+        match self.idling.search_awake(&self.unstarted, false) {
+            Some(Found::Task(task)) => Some(task),
+            Some(Found::Queued) | None => None,
+        }
+    }
+
+    /// Waits for something to run, when this worker's queues are empty.
+    #[inline(never)]
+    fn next_elsewhere(&self) -> Next {
+        let mut idle_since = None;
+        let next = loop {
+            if let Some(next) = self.search() {
+                break next;
+            }
+            let since = *idle_since.get_or_insert_with(clock::now);
+            let spun = clock::now() - since;
+            if spun < self.idling.spin_for() && self.idling.start_searching() {
+                self.idling.spin(spun);
+            } else {
+                let task = self.sleep();
+                self.idling.note_gap(clock::now() - since);
+                idle_since = None;
+                if let Some(task) = task {
+                    break Next::New(task);
+                }
+            }
+            if let Some(next) = self.next_here() {
+                break next;
+            }
+        };
+        self.idling.stop_searching();
+        next
+    }
+
+    /// Looks once into the inbox, at the clock, and into the queues of other workers.
+    fn search(&self) -> Option<Next> {
+        if self.shared.sleep.has_mail() {
+            self.collect_mail();
+        }
+        let queued = self.fire_timers();
+        if let Some(next) = self.next_ready() {
+            return Some(next);
+        }
+        if queued || self.stacks.has_freed() && self.retry_stackless() {
+            return self.next_new(self.shared.stats.turn());
+        }
+        match self.idling.search_awake(&self.unstarted, true)? {
+            Found::Task(task) => Some(Next::New(task)),
+            Found::Queued => self.next_new(self.shared.stats.turn()),
+        }
+    }
+
+    // --- what comes from elsewhere ---
+
+    /// Makes the goroutines runnable that other threads have woken.
+    pub(super) fn collect_mail(&self) {
+        let drained = self.drain_inbox();
+        debug_assert!(!drained.called, "only a sleeping worker is called");
+    }
+
+    fn drain_inbox(&self) -> Drained {
+        self.shared
+            .sleep
+            .drain(|fiber| fiber.into_iter().for_each(|fiber| self.make_ready(fiber)))
+    }
+
+    /// Wakes the goroutines whose descriptors have become ready.
+    fn poll(&self) {
+        if let Some(poller) = self.shared.poller.get()
+            && poller.is_in_use()
+        {
+            poller.poll();
+        }
+    }
+
+    /// Queues some of the tasks again that wait for a stack, and returns whether there were any.
+    fn retry_stackless(&self) -> bool {
+        self.unstarted.pin(self.stacks.take_waiting());
+        self.unstarted.has_pinned()
+    }
+
+    // --- running ---
+
+    /// Gives a placed task its stack. Returns `None` if there is no memory for one: the task waits.
+    fn start(&self, task: TaskRef) -> Option<NonNull<Fiber>> {
+        let fiber = self.stacks.assign(task, self.rounds.period())?;
+        self.shared.load.start();
+        Some(fiber)
+    }
+
+    /// Runs one goroutine until it parks, yields or ends.
+    #[inline]
+    fn execute(&self, fiber: NonNull<Fiber>) {
+        // SAFETY: the fiber comes from a queue of this worker, or from `start`, so it has a task
+        // that has not ended. Only this worker destroys its fibers, and only idle ones; nothing
+        // below does before `recycle`.
+        let this = unsafe { fiber.as_ref() };
+        let label = this.label();
+        if this.is_unlisted() {
+            self.stacks.note_touched(fiber);
+        }
+        self.note_active(this);
+        self.current.begin(fiber);
+        self.shared.stats.run(label);
+        // SAFETY: this is the loop of the fiber's worker, outside of any fiber, and the fiber has a
+        // task, which it has started, or starts now.
+        let ended = unsafe { this.resume() };
+        self.shared.stats.run_none();
+        self.current.end();
+        self.current.exit_watch.renew();
+        let is_new_tick = self.note_tick();
+        if ended {
+            #[cfg(feature = "tracing")]
+            spans::exit_forgotten();
+            self.stacks.recycle(fiber);
+        } else if is_new_tick {
+            // The turn may have reached into another period.
+            self.note_active(this);
+        }
+    }
+
+    /// Notes that the goroutine of this fiber runs in this period.
+    #[inline]
+    fn note_active(&self, fiber: &Fiber) {
+        if fiber.active_in() != self.rounds.period() {
+            self.activate(fiber);
+        }
+    }
+
+    #[inline(never)]
+    fn activate(&self, fiber: &Fiber) {
+        if let Some(task) = fiber.task() {
+            // SAFETY: the fiber has a task, which it clears when the task's run is over. The task's
+            // memory is not freed before the last suspension within that run, which is in the
+            // `Drop` of its result at the latest. `parent` is this worker's own.
+            let parent = unsafe { task.get() }.parent.get();
+            self.shared.load.activate(fiber.active_in(), parent);
+            fiber.set_active_in(self.rounds.period());
+        }
+    }
+
+    // --- sleeping ---
+
+    /// Sleeps until a thread wakes the worker, a timer is due, or an event comes. Returns a task if
+    /// the last search has found one that this worker has to start.
+    fn sleep(&self) -> Option<TaskRef> {
+        debug_assert!(self.run_queue.is_empty() && !self.unstarted.has_pinned());
+        self.idling.stealing.begin_sleep();
+        // Before the worker says that it sleeps, so that a thread that wakes it sees the same
+        // poller.
+        let poller = self.shared.poller.get();
+        if !self.shared.sleep.fall_asleep(&self.runtime.idle) {
+            self.get_up();
+            return None;
+        }
+        self.idling.begin_last_search();
+        if poller.is_none() && self.shared.poller.get().is_some() {
+            // Another thread has made the poller, and then looks whether this worker sleeps, while
+            // this worker says that it sleeps and then looks for the poller. One of the two sees
+            // what the other has done.
+            self.idling.search_again();
+            self.get_up();
+            return None;
+        }
+        if self.shared.sleep.is_retired() && self.runtime.has_unstarted() {
+            // Other workers may have relied on this one to search, and it does not.
+            self.runtime.announce_work();
+        }
+        let found = if self.shared.has_unstarted() {
+            Some(Found::Queued)
+        } else {
+            self.idling.stealing.search(&self.unstarted, true)
+        };
+        if let Some(found) = found {
+            self.idling.search_again();
+            self.get_up();
+            return match found {
+                Found::Task(task) => Some(task),
+                Found::Queued => None,
+            };
+        }
+        self.sleep_until_woken(poller, self.alarm());
+        self.get_up();
+        if self.stacks.is_retry_due() {
+            self.retry_stackless();
+        }
+        None
+    }
+
+    fn sleep_until_woken(&self, poller: Option<&Poller>, alarm: Option<Instant>) {
+        let since = clock::now();
+        while self.shared.sleep.is_asleep() {
+            let now = clock::now();
+            if alarm.is_some_and(|alarm| alarm <= now) {
+                return;
+            }
+            let trim = self.trim_due_asleep(now, since);
+            if trim.is_some_and(|trim| trim <= now) {
+                self.trim(now, true);
+                continue;
+            }
+            let until = [alarm, trim].into_iter().flatten().min();
+            match (poller, until) {
+                (Some(poller), _) => {
+                    if poller.sleep(until, || self.shared.sleep.is_asleep()) {
+                        return;
+                    }
+                }
+                (None, None) => thread::park(),
+                (None, Some(until)) => thread::park_timeout(until - now),
+            }
+        }
+    }
+
+    /// Returns when the sleeping worker has to get up by itself.
+    fn alarm(&self) -> Option<Instant> {
+        [
+            self.timers.next(),
+            self.shared.delayed.next(),
+            self.idling.stealing.next_look(),
+            self.stacks.next_retry(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn get_up(&self) {
+        self.note_tick();
+        let by_itself = self.shared.sleep.wake_up(&self.runtime.idle);
+        self.runtime.note_awake();
+        if !by_itself && self.drain_inbox().called {
+            self.idling.note_called();
+        }
+    }
+}

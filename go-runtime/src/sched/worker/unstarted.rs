@@ -1,0 +1,312 @@
+//! The tasks that a worker may start, and which of them it starts next. On which worker a goroutine
+//! starts is decided in [`placement`].
+//!
+//! A task that has not started lies in one of these queues:
+//!
+//! ```text
+//! queue                   filled by                       emptied by
+//! the worker's queue      the worker                      the worker (newest), thieves (oldest)
+//! the worker's `sent`     other workers                   any worker, oldest first
+//! the injector            threads; overflow of a queue    any worker, oldest first
+//! the worker's `pinned`   the worker                      the worker, oldest first
+//! `reputation.apart`      any worker                      see `reputation`
+//! ```
+//!
+//! A task is *placed* when a worker decides to start it, and once only: tasks in `pinned` and in
+//! `apart` are placed, all others are not.
+//!
+//! Only the worker's thread uses an [`Unstarted`]; the thieves' end of the queue is in the worker's
+//! shared side.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::iter;
+use std::time::Instant;
+
+use crossbeam_deque::Steal;
+
+use crate::clock;
+use crate::sched::placement::{self, OnStart};
+use crate::sched::runtime::{Queue, Runtime};
+use crate::sched::shared::WorkerShared;
+use crate::sched::task::TaskRef;
+use crate::sched::tuning::{FEW_TASKS, OLDEST_TURNS, OLDEST_WAIT, QUEUE_CAPACITY};
+
+pub(super) struct Unstarted {
+    runtime: &'static Runtime,
+    shared: &'static WorkerShared,
+    /// The worker's end of its queue.
+    pub(super) queue: Queue,
+    /// Tasks that no other worker may start. They are placed.
+    pinned: RefCell<VecDeque<TaskRef>>,
+    /// When the oldest task of the queue was last preferred to the newest.
+    oldest_started: Cell<Option<Instant>>,
+    /// Number of the oldest tasks that are started before the newest.
+    oldest_turns: Cell<usize>,
+}
+
+/// Takes one task, however many other workers try at the same time.
+pub(super) fn steal_one(steal: impl Fn() -> Steal<TaskRef>) -> Option<TaskRef> {
+    iter::repeat_with(steal)
+        .find(|steal| !steal.is_retry())?
+        .success()
+}
+
+impl Unstarted {
+    pub(super) fn new(
+        runtime: &'static Runtime,
+        shared: &'static WorkerShared,
+        queue: Queue,
+    ) -> Unstarted {
+        Unstarted {
+            runtime,
+            shared,
+            queue,
+            pinned: RefCell::default(),
+            oldest_started: Cell::new(None),
+            oldest_turns: Cell::new(0),
+        }
+    }
+
+    // --- putting tasks in ---
+
+    /// Queues a new task that any worker may start.
+    pub(super) fn push(&self, task: TaskRef) {
+        if self.queue.len() >= QUEUE_CAPACITY || self.shared.sleep.is_retired() {
+            self.runtime.injector.push(task);
+        } else {
+            self.queue.push(task);
+        }
+    }
+
+    /// Queues placed tasks that this worker alone may start.
+    pub(super) fn pin(&self, tasks: impl IntoIterator<Item = TaskRef>) {
+        let mut pinned = self.pinned.borrow_mut();
+        pinned.extend(tasks);
+        self.shared.stats.set_pinned(pinned.len());
+    }
+
+    // --- taking tasks out ---
+
+    /// Returns whether no task waits here, in queues of this worker.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.has_pinned() && !self.shared.has_unstarted()
+    }
+
+    pub(super) fn has_pinned(&self) -> bool {
+        !self.pinned.borrow().is_empty()
+    }
+
+    /// Returns a task to start: alternately a pinned one and one that others may take as well.
+    #[inline]
+    pub(super) fn next(&self, turn: usize) -> Option<TaskRef> {
+        if !self.has_pinned() {
+            return self.next_of_all(turn);
+        }
+        if turn & 2 == 0 {
+            self.next_pinned()
+        } else {
+            self.next_of_all(turn).or_else(|| self.next_pinned())
+        }
+    }
+
+    fn next_pinned(&self) -> Option<TaskRef> {
+        let mut pinned = self.pinned.borrow_mut();
+        let task = pinned.pop_front();
+        self.shared.stats.set_pinned(pinned.len());
+        task
+    }
+
+    /// Returns a task that this worker starts now, of those that any worker may start. Sends tasks
+    /// that should start elsewhere to their worker.
+    #[inline]
+    fn next_of_all(&self, turn: usize) -> Option<TaskRef> {
+        if self.queue.is_empty() && self.shared.sent.is_empty() {
+            return None;
+        }
+        self.next_of_some(turn)
+    }
+
+    #[inline(never)]
+    fn next_of_some(&self, turn: usize) -> Option<TaskRef> {
+        loop {
+            let sent = &self.shared.sent;
+            let queued = self.queue.len() + if sent.is_empty() { 0 } else { sent.len() };
+            if queued == 0 {
+                return None;
+            }
+            if self.shared.sleep.is_retired() {
+                self.hand_over();
+                return None;
+            }
+            let task = self.take(turn)?;
+            if let Some(task) = self.start_or_send(task, queued) {
+                return Some(task);
+            }
+        }
+    }
+
+    /// Takes a task that was sent, or else one from the worker's queue.
+    #[inline]
+    fn take(&self, turn: usize) -> Option<TaskRef> {
+        let sent = &self.shared.sent;
+        // A task that was sent has waited already. (There are never many, since other workers send
+        // only what this worker lacks.)
+        if !sent.is_empty()
+            && let Some(task) = steal_one(|| sent.steal())
+        {
+            return Some(task);
+        }
+        // The newest first keeps trees of goroutines small; now and then the oldest, so that no
+        // task starves.
+        let is_mixed = self.queue.len() <= FEW_TASKS && turn & 2 == 0;
+        if is_mixed || self.is_turn_of_the_oldest() {
+            steal_one(|| self.shared.stealer.steal())
+        } else {
+            self.queue.pop()
+        }
+    }
+
+    #[inline]
+    fn is_turn_of_the_oldest(&self) -> bool {
+        let turns = self.oldest_turns.get();
+        if turns > 0 {
+            self.oldest_turns.set(turns - 1);
+        }
+        turns > 0
+    }
+
+    /// Leaves all unstarted tasks to the other workers, as this worker has retired.
+    #[cold]
+    fn hand_over(&self) {
+        while let Some(task) = self.take(0) {
+            self.runtime.injector.push(task);
+        }
+        self.runtime.announce_work();
+    }
+
+    // --- at the end of a round ---
+
+    /// Returns a task that is in none of this worker's queues and should start now, and lets the
+    /// oldest task of the queue start soon. Without this, a worker whose queue never runs dry would
+    /// keep them waiting for ever.
+    pub(super) fn end_round(&self) -> Option<TaskRef> {
+        self.note_the_oldest();
+        self.next_apart().or_else(|| self.next_injected())
+    }
+
+    /// Gives the oldest tasks their turn if they have not had it for a while: one, or some if many
+    /// wait.
+    fn note_the_oldest(&self) {
+        let now = clock::now();
+        if self
+            .oldest_started
+            .get()
+            .is_none_or(|last| now - last >= OLDEST_WAIT)
+        {
+            self.oldest_started.set(Some(now));
+            self.oldest_turns
+                .set((1 + self.queue.len() / 64).min(OLDEST_TURNS));
+        }
+    }
+
+    /// Takes a task from the injector, although this worker's own queue has some: those are newer,
+    /// and may spawn others for ever.
+    fn next_injected(&self) -> Option<TaskRef> {
+        let injector = &self.runtime.injector;
+        if injector.is_empty() || self.shared.sleep.is_retired() {
+            return None;
+        }
+        let task = steal_one(|| injector.steal())?;
+        self.start_or_send(task, 1 + self.queue.len())
+    }
+
+    /// Takes a task that was put apart, if no goroutine lives here, or all sites are forgiven.
+    pub(super) fn next_apart(&self) -> Option<TaskRef> {
+        let reputation = &self.runtime.reputation;
+        if self.shared.sleep.is_retired()
+            || reputation.apart.is_empty()
+            || reputation.is_any() && self.shared.load.live() > 0
+        {
+            return None;
+        }
+        steal_one(|| reputation.apart.steal())
+    }
+
+    // --- where a task starts ---
+
+    /// Returns the task, one of `queued` in this worker's queues, if it starts here. Otherwise
+    /// sends it away.
+    #[inline]
+    fn start_or_send(&self, task: TaskRef, queued: usize) -> Option<TaskRef> {
+        if self.is_bad(task) {
+            return self.start_alone(task);
+        }
+        let (leaves, parents) = self.shared.load.own();
+        let others = self.runtime.active().saturating_sub(1);
+        if placement::may_start_anyway(leaves, parents > 0, others, queued) {
+            return Some(self.place(task));
+        }
+        self.start_or_send_by_survey(task)
+    }
+
+    #[inline(never)]
+    fn start_or_send_by_survey(&self, task: TaskRef) -> Option<TaskRef> {
+        let survey = self.runtime.survey(self.shared.index());
+        match survey.on_start(1 + self.queue.len() + self.shared.sent.len()) {
+            OnStart::Start => Some(self.place(task)),
+            OnStart::Send { to, count } => {
+                let next = iter::from_fn(|| self.take(0));
+                self.runtime
+                    .send(to, iter::once(task).chain(next).take(count));
+                None
+            }
+        }
+    }
+
+    /// Returns the task if it starts here, although other workers have less to do.
+    pub(super) fn start_anyway(&self, task: TaskRef) -> Option<TaskRef> {
+        if self.is_bad(task) {
+            self.start_alone(task)
+        } else {
+            Some(self.place(task))
+        }
+    }
+
+    /// Returns whether the task's spawn site has a bad reputation.
+    #[inline]
+    fn is_bad(&self, task: TaskRef) -> bool {
+        // SAFETY: the task has not started, so the scheduler's reference, which only `TaskRef::run`
+        // gives back, keeps it alive.
+        self.runtime
+            .reputation
+            .is_bad(unsafe { task.get() }.spawned_at())
+    }
+
+    /// Has a task that may hold its worker start where no goroutine lives.
+    #[cold]
+    fn start_alone(&self, task: TaskRef) -> Option<TaskRef> {
+        if self.shared.load.live() == 0 {
+            return Some(self.place(task));
+        }
+        match self.runtime.survey(self.shared.index()).empty() {
+            Some(empty) => self.runtime.send(empty, iter::once(task)),
+            // Placed at once, as no survey should count a task as waiting that most may not take.
+            None => self.runtime.reputation.apart.push(self.place(task)),
+        }
+        None
+    }
+
+    /// Notes that this worker has decided to start the task.
+    fn place(&self, task: TaskRef) -> TaskRef {
+        self.shared.load.place();
+        task
+    }
+
+    /// Gives memory back that a longer queue has left.
+    pub(super) fn shrink(&self) {
+        let mut pinned = self.pinned.borrow_mut();
+        let length = pinned.len();
+        pinned.shrink_to(2 * length);
+    }
+}
