@@ -136,6 +136,7 @@ impl WorkerShared {
     }
 
     /// Returns whether any unstarted task waits in this worker's queues that others may take.
+    #[inline]
     pub(super) fn has_unstarted(&self) -> bool {
         !self.stealer.is_empty() || !self.sent.is_empty()
     }

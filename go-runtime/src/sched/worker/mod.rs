@@ -282,6 +282,7 @@ impl Worker {
     // --- spawning and ending ---
 
     /// Queues a new goroutine, and sees to it that an idle worker learns of it.
+    #[inline]
     pub(super) fn spawn(&self, task: TaskRef) {
         self.note_spawn();
         self.unstarted.push(task);
@@ -296,6 +297,7 @@ impl Worker {
         self.unstarted.pin([task]);
     }
 
+    #[inline]
     fn note_spawn(&self) {
         self.shared.load.spawn();
         if let Some(fiber) = self.running_fiber()

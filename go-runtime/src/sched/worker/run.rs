@@ -57,7 +57,8 @@ impl Worker {
     // --- what runs next ---
 
     /// Begins a turn, and returns what to run in it, from this worker's queues.
-    #[inline]
+    // Always inlined: a hand-over within a worker is little else.
+    #[inline(always)]
     fn next_here(&self) -> Option<Next> {
         let turn = self.shared.stats.next_turn();
         if self.rounds.ends_with(turn)
@@ -77,12 +78,12 @@ impl Worker {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_ready(&self) -> Option<Next> {
         self.run_queue.pop().map(Next::Started)
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_new(&self, turn: usize) -> Option<Next> {
         self.unstarted.next(turn).map(Next::New)
     }
@@ -111,6 +112,11 @@ impl Worker {
         }
     }
 
+    #[inline(never)]
+    fn next_turn(&self) -> Option<Next> {
+        self.next_here()
+    }
+
     /// Waits for something to run, when this worker's queues are empty.
     #[inline(never)]
     fn next_elsewhere(&self) -> Next {
@@ -131,7 +137,7 @@ impl Worker {
                     break Next::New(task);
                 }
             }
-            if let Some(next) = self.next_here() {
+            if let Some(next) = self.next_turn() {
                 break next;
             }
         };
@@ -189,6 +195,7 @@ impl Worker {
     // --- running ---
 
     /// Gives a placed task its stack. Returns `None` if there is no memory for one: the task waits.
+    #[inline]
     fn start(&self, task: TaskRef) -> Option<NonNull<Fiber>> {
         let fiber = self.stacks.assign(task, self.rounds.period())?;
         self.shared.load.start();

@@ -72,6 +72,7 @@ impl Stacks {
 
     /// Gives a task its stack, and returns the fiber that runs it. If there is no memory for a
     /// stack, the task waits, and `None` is returned.
+    #[inline]
     pub(super) fn assign(&self, task: TaskRef, now: Period) -> Option<NonNull<Fiber>> {
         // SAFETY: the task has not started, so the scheduler's reference, which only `TaskRef::run`
         // gives back, keeps it alive.
@@ -125,6 +126,7 @@ impl Stacks {
     }
 
     /// Takes back a fiber of this worker whose task has ended.
+    #[inline]
     pub(super) fn recycle(&self, fiber: NonNull<Fiber>) {
         self.freed.set(true);
         // SAFETY: only this worker destroys its fibers, and this one has just run.

@@ -71,6 +71,7 @@ impl Unstarted {
     // --- putting tasks in ---
 
     /// Queues a new task that any worker may start.
+    #[inline]
     pub(super) fn push(&self, task: TaskRef) {
         if self.queue.len() >= QUEUE_CAPACITY || self.shared.sleep.is_retired() {
             self.runtime.injector.push(task);
@@ -88,22 +89,33 @@ impl Unstarted {
 
     // --- taking tasks out ---
 
-    /// Returns whether no task waits here, in queues of this worker.
+    /// Returns whether no task waits in a queue of this worker.
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        !self.has_pinned() && !self.shared.has_unstarted()
+        !self.has_pinned() && self.queue.is_empty() && self.shared.sent.is_empty()
     }
 
+    #[inline]
     pub(super) fn has_pinned(&self) -> bool {
         !self.pinned.borrow().is_empty()
     }
 
-    /// Returns a task to start: alternately a pinned one and one that others may take as well.
-    #[inline]
+    /// Returns a task to start, if any is there: alternately a pinned one and one that others may
+    /// take as well.
+    // Always inlined: as a rule there is none, and each turn asks.
+    #[inline(always)]
     pub(super) fn next(&self, turn: usize) -> Option<TaskRef> {
-        if !self.has_pinned() {
-            return self.next_of_all(turn);
+        if self.is_empty() {
+            return None;
         }
-        if turn & 2 == 0 {
+        self.next_of_some(turn)
+    }
+
+    #[inline(never)]
+    fn next_of_some(&self, turn: usize) -> Option<TaskRef> {
+        if !self.has_pinned() {
+            self.next_of_all(turn)
+        } else if turn & 2 == 0 {
             self.next_pinned()
         } else {
             self.next_of_all(turn).or_else(|| self.next_pinned())
@@ -119,16 +131,7 @@ impl Unstarted {
 
     /// Returns a task that this worker starts now, of those that any worker may start. Sends tasks
     /// that should start elsewhere to their worker.
-    #[inline]
     fn next_of_all(&self, turn: usize) -> Option<TaskRef> {
-        if self.queue.is_empty() && self.shared.sent.is_empty() {
-            return None;
-        }
-        self.next_of_some(turn)
-    }
-
-    #[inline(never)]
-    fn next_of_some(&self, turn: usize) -> Option<TaskRef> {
         loop {
             let sent = &self.shared.sent;
             let queued = self.queue.len() + if sent.is_empty() { 0 } else { sent.len() };
