@@ -6,15 +6,14 @@
 //! says that a worker sleeps), in the queues of what has not started, in [`idle`], and in counters
 //! that one writes and all read.
 //!
-//! Nothing here knows of channels: above, a goroutine is something that can be parked and unparked
-//! ([`parker`]).
+//! Nothing here knows what a goroutine waits for, nor how: `wait` is built on what [`parking`]
+//! offers.
 
 mod blocks;
 mod delayed;
 mod fiber;
 pub(crate) mod fork;
 pub(crate) mod global;
-mod handshake;
 mod hiring;
 mod idle;
 mod inbox;
@@ -26,7 +25,7 @@ mod monitor_sleep;
 mod nesting;
 #[cfg(target_os = "linux")]
 mod overflow;
-mod parker;
+mod parking;
 mod placement;
 #[cfg(unix)]
 mod poller;
@@ -41,6 +40,7 @@ mod runtime;
 mod shared;
 mod shortage;
 mod sleep_state;
+mod sleeper;
 #[cfg(feature = "tracing")]
 mod spans;
 mod spawn;
@@ -49,19 +49,20 @@ mod task;
 pub(crate) mod task_memory;
 mod timer_heap;
 mod tuning;
-mod wakeup;
 mod worker;
 
-pub(crate) use parker::{Parker, Unparker, Verdict};
+pub(crate) use fiber::Fiber;
+pub(crate) use parking::{Home, InboxNode};
 #[cfg(unix)]
 pub(crate) use poller::{Interest, Readiness};
 #[cfg(unix)]
 pub(crate) use registration::Registration;
 pub(crate) use runtime::Runtime;
+pub(crate) use sleeper::Sleeper;
 #[cfg(feature = "tracing")]
 pub(crate) use spans::exit_forgotten;
 pub(crate) use spawn::{DelayedKey, call_off, spawn, spawn_at};
 pub(crate) use task::{Options, Task, TaskRef, VTable};
-pub(crate) use wakeup::Wakeup;
-pub(crate) use worker::Worker;
+pub(crate) use tuning::PARK_SPINS;
 pub(crate) use worker::fairness::may_be_over;
+pub(crate) use worker::{Worker, suspend};

@@ -15,9 +15,9 @@ use std::time::Instant;
 
 use super::fiber::Fiber;
 use super::inbox::Node;
-use super::seat::Seat;
+use super::shared::WorkerShared;
+use super::sleeper::Sleeper;
 use super::worker::Worker;
-use crate::primitives::prefetch::{LINE, prefetch};
 
 /// A goroutine's place in the inbox of its worker. The payload of a wait that is no goroutine's is
 /// `None`; such a node is never delivered.
@@ -25,13 +25,13 @@ pub(crate) type InboxNode = Node<Option<NonNull<Fiber>>>;
 
 /// The worker that a goroutine belongs to, as its waker sees the worker from any thread.
 #[derive(Clone, Copy)]
-pub(crate) struct Home(&'static Seat);
+pub(crate) struct Home(&'static WorkerShared);
 
 impl Home {
     /// Returns the worker if the calling thread is the worker's own.
     #[inline]
     pub(crate) fn if_here(self) -> Option<&'static Worker> {
-        Worker::current().filter(|worker| ptr::eq(worker.seat(), self.0))
+        Worker::current().filter(|worker| ptr::eq(worker.shared(), self.0))
     }
 
     /// Puts a chain of woken goroutines (see [`Node::link`]) into the worker's inbox, and wakes the
@@ -55,52 +55,17 @@ impl PartialEq for Home {
     }
 }
 
-/// A wait that the worker's clock ends: a function, and the address that the worker calls it with.
-#[derive(Clone, Copy)]
-pub(crate) struct Sleeper {
-    address: NonNull<()>,
-    time_out: unsafe fn(NonNull<()>) -> Option<NonNull<Fiber>>,
-}
-
-impl Sleeper {
-    /// `time_out` returns the goroutine that is runnable from now on, or `None` if the wait has
-    /// ended otherwise. It must neither unwind nor come back to the worker's timers.
-    pub(crate) fn new(
-        address: NonNull<()>,
-        time_out: unsafe fn(NonNull<()>) -> Option<NonNull<Fiber>>,
-    ) -> Sleeper {
-        Sleeper { address, time_out }
-    }
-
-    /// Fetches what `time_out` is going to read: up to a cache line's worth of bytes, which may lie
-    /// across two lines.
-    pub(super) fn prefetch(&self) {
-        let start = self.address.as_ptr().cast::<u8>();
-        prefetch(start);
-        prefetch(start.wrapping_add(LINE - 1));
-    }
-
-    /// Tells the wait that its deadline has come.
-    ///
-    /// # Safety
-    /// What the contract of `time_out` asks for the address.
-    pub(super) unsafe fn time_out(self) -> Option<NonNull<Fiber>> {
-        // SAFETY: the caller upholds the contract of the function for this address.
-        unsafe { (self.time_out)(self.address) }
-    }
-}
-
 impl Worker {
     /// Returns what the wakers of this worker's goroutines need to know of the worker.
     #[inline]
     pub(crate) fn home(&self) -> Home {
-        Home(self.seat())
+        Home(self.shared())
     }
 
     /// Returns whether the inbox holds anything. The answer may be a moment old.
     #[inline]
     pub(crate) fn has_mail(&self) -> bool {
-        self.seat().rest.has_mail()
+        self.shared().sleep.has_mail()
     }
 
     /// Leaves the current goroutine's stack until the goroutine is made runnable, by its waker or,

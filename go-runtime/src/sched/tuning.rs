@@ -81,7 +81,7 @@ pub(super) const SPIN_ALONE: Duration = Duration::from_micros(3);
 pub(super) const YIELDED: Duration = Duration::from_micros(1);
 /// Spins, each with one look at the wait, of a goroutine that is about to park and has nothing else
 /// to run on its worker: about 1 us, some round trips between two processors.
-pub(super) const PARK_SPINS: u32 = 100;
+pub(crate) const PARK_SPINS: u32 = 100;
 /// Spins in vain, at most, in a row; see `SpinCredit`.
 pub(super) const SPIN_CREDIT: i32 = 8;
 /// Parks without a spin after those, until one goroutine tries again.

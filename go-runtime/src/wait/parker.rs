@@ -37,7 +37,7 @@ use super::verdict::Verdict;
 use super::wakeup::Wakeup;
 use crate::clock;
 use crate::primitives::prefetch::LINE;
-use crate::sched::{Fiber, Home, InboxNode, Sleeper, Worker, fork};
+use crate::sched::{self, Fiber, Home, InboxNode, Sleeper, Worker, fork};
 
 /// What is blocked, and so how it is made to go on.
 pub(super) enum Blocked {
@@ -66,10 +66,6 @@ pub(crate) struct Parker {
 
 // The worker's clock fetches so much of a parker before it ends the wait.
 const _: () = assert!(size_of::<Parker>() <= LINE);
-
-/// How often a blocked goroutine polls before it parks, if its worker has nothing else to run:
-/// about a microsecond, which is a few round trips between two cores.
-const SPINS: u32 = 100;
 
 impl Parker {
     /// Makes a parker for the calling goroutine or thread.
@@ -216,7 +212,7 @@ impl Parker {
     pub(crate) fn park(&self, deadline: Option<Instant>) -> Verdict {
         if let Some(fiber) = self.begin_park(deadline) {
             // SAFETY: `begin_park` returns the fiber that the calling code runs on.
-            unsafe { fiber.suspend() };
+            unsafe { sched::suspend(fiber) };
         }
         self.verdict.get()
     }
@@ -276,7 +272,7 @@ impl Parker {
 
     /// Returns whether the wait ended while this goroutine polled.
     fn spin(&self, worker: &Worker) -> bool {
-        for _ in 0..SPINS {
+        for _ in 0..sched::PARK_SPINS {
             if self.handshake.is_done() {
                 worker.note_spin(true);
                 return true;

@@ -48,9 +48,9 @@ use super::label::Label;
 use super::load;
 #[cfg(target_os = "linux")]
 use super::nesting;
-use super::parker::Parker;
 use super::runtime::{Queue, Runtime};
 use super::shared::WorkerShared;
+use super::sleeper::Sleeper;
 use super::stats::Wait;
 use super::task::{Task, TaskRef};
 use super::timer_heap::TimerKey;
@@ -217,7 +217,7 @@ impl Worker {
     }
 
     /// Lets the other goroutines that are ready run first; where nothing can park, other threads.
-    // Always inlined for the sake of the switch (see `parker`).
+    // Always inlined for the sake of the switch (see `wait::parker`).
     #[inline(always)]
     pub(crate) fn yield_now(&self) {
         if let Some(fiber) = self.begin_yield() {
@@ -248,14 +248,17 @@ impl Worker {
 
     // --- timers ---
 
+    /// Has the worker call `sleeper` at `deadline`, unless the timer is removed before.
+    ///
     /// # Safety
-    /// The parker stays where it is until the timer has fired or been removed.
-    pub(crate) unsafe fn add_timer(&self, deadline: Instant, parker: &Parker) -> TimerKey {
+    /// The sleeper's function may be called on this thread, with the sleeper's address, until the
+    /// timer has fired or been removed.
+    pub(super) unsafe fn add_timer(&self, deadline: Instant, sleeper: Sleeper) -> TimerKey {
         // SAFETY: the contract of `Timers::add` is this function's, which the caller upholds.
-        unsafe { self.timers.add(deadline, parker) }
+        unsafe { self.timers.add(deadline, sleeper) }
     }
 
-    pub(crate) fn remove_timer(&self, key: TimerKey) {
+    pub(super) fn remove_timer(&self, key: TimerKey) {
         self.timers.remove(key);
     }
 

@@ -7,16 +7,11 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use crate::primitives::prefetch::prefetch;
 use crate::sched::fiber::Fiber;
-use crate::sched::parker::Parker;
 use crate::sched::shared::WorkerShared;
+use crate::sched::sleeper::Sleeper;
 use crate::sched::timer_heap::{TimerHeap, TimerKey};
 use crate::sched::tuning::TIMERS_AT_A_TIME;
-
-/// A parker on the stack of a goroutine of this worker, which removes the timer before the parker
-/// goes.
-type Sleeper = NonNull<Parker>;
 
 pub(super) struct Timers {
     shared: &'static WorkerShared,
@@ -34,11 +29,14 @@ impl Timers {
         }
     }
 
+    /// Has `sleeper` called at `deadline`, unless the timer is removed before.
+    ///
     /// # Safety
-    /// The parker stays where it is until the timer has fired or been removed.
-    pub(super) unsafe fn add(&self, deadline: Instant, parker: &Parker) -> TimerKey {
+    /// The sleeper's function may be called on this thread, with the sleeper's address, until the
+    /// timer has fired or been removed.
+    pub(super) unsafe fn add(&self, deadline: Instant, sleeper: Sleeper) -> TimerKey {
         let mut heap = self.heap.borrow_mut();
-        let key = heap.add(deadline, NonNull::from(parker));
+        let key = heap.add(deadline, sleeper);
         self.shared.alarm.set(heap.next_nanos());
         key
     }
@@ -74,20 +72,19 @@ impl Timers {
         let mut due: SmallVec<[Sleeper; TIMERS_AT_A_TIME]> = SmallVec::new();
         let mut heap = self.heap.borrow_mut();
         while due.len() < TIMERS_AT_A_TIME
-            && let Some(parker) = heap.pop_due(now)
+            && let Some(sleeper) = heap.pop_due(now)
         {
-            let start = parker.as_ptr().cast::<u8>();
-            prefetch(start);
-            prefetch(start.wrapping_add(size_of::<Parker>() - 1));
-            due.push(parker);
+            sleeper.prefetch();
+            due.push(sleeper);
         }
         self.shared.alarm.set(heap.next_nanos());
         drop(heap);
         let more = due.len() == TIMERS_AT_A_TIME;
-        for parker in due {
-            // SAFETY: by the contract of `add` the parker stays until the goroutine removes the
-            // timer, which it does after it has been resumed; so it is parked, on this worker.
-            if let Some(fiber) = unsafe { parker.as_ref().time_out() } {
+        for sleeper in due {
+            // SAFETY: the contract of `add` lets the sleeper be called until the timer has fired,
+            // which it does now, or been removed. No goroutine runs on this worker between
+            // `pop_due` and this call, so none has removed the timer.
+            if let Some(fiber) = unsafe { sleeper.time_out() } {
                 make_ready(fiber);
             }
         }
