@@ -156,8 +156,8 @@ impl Runtime {
         self.workers.get(index)?.get().map(Box::as_ref)
     }
 
-    /// Has a retired worker accept goroutines again, or stops a worker from it, and wakes the worker
-    /// if it sleeps. Only the monitor may call this.
+    /// Has a retired worker accept goroutines again, or stops a worker from it, and wakes the
+    /// worker if it sleeps. Only the monitor may call this.
     pub(super) fn set_retired(&self, worker: &WorkerShared, retired: bool) {
         worker.sleep.set_retired(retired);
         if retired {

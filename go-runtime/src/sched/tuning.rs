@@ -18,9 +18,9 @@ pub(super) const ROUND: usize = 64;
 /// is cold: the fewer lie between the fetch of one and its turn, the more of it is still in the
 /// caches (row `timers20k`).
 pub(super) const TIMERS_AT_A_TIME: usize = 16;
-/// Ticks of the monitor in a slice: 5 to 10 ms. After a slice one poll in vain, or, once the monitor
-/// has seen it too, one operation that may wait, lets the other goroutines run first. Go preempts a
-/// goroutine after 10 ms (tests of starvation).
+/// Ticks of the monitor in a slice: 5 to 10 ms. After a slice one poll in vain, or, once the
+/// monitor has seen it too, one operation that may wait, lets the other goroutines run first. Go
+/// preempts a goroutine after 10 ms (tests of starvation).
 pub(super) const SLICE: MonitorTick = 2;
 /// Polls in vain, of some 0.1 us each, after which the other goroutines of the worker run first.
 /// With many more, consumers that poll a closed channel keep the senders of an open one waiting
@@ -149,8 +149,8 @@ pub(super) const TRIM_NO_QUIET: Duration = Duration::from_secs(1);
 /// more than pages that the system had to give.
 pub(super) const TRIM_STEPS: usize = 10;
 pub(super) const TRIM_DEEP_STEPS: usize = 50;
-/// When this number of fibers has been ended, so much memory of the goroutines themselves has become
-/// free that the allocator should give it back as well.
+/// When this number of fibers has been ended, so much memory of the goroutines themselves has
+/// become free that the allocator should give it back as well.
 pub(super) const TRIM_MANY: usize = 10_000;
 /// Pages that the system has given without need, up to which stacks are not looked at.
 pub(super) const TRIM_FEW_PAGES: usize = 256;

@@ -272,8 +272,8 @@ impl Watch {
         all_busy
     }
 
-    /// Returns the workers that have been busy for [`WATCH_FOR`], each with the turn in which it was
-    /// first seen: if that turn still lasts, no other task should wait for the worker.
+    /// Returns the workers that have been busy for [`WATCH_FOR`], each with the turn in which it
+    /// was first seen: if that turn still lasts, no other task should wait for the worker.
     pub(crate) fn long_turns(&self, now: Instant) -> impl Iterator<Item = (usize, usize)> {
         let long = self
             .busy
