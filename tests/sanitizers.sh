@@ -5,8 +5,8 @@
 # Exit code 0: neither has found anything; 1: one has, or a test failed; 2: a tool is missing.
 #
 # What is run under neither: `limits`, which is about the limit on address space; `model`, where
-# loom switches stacks by itself; `fairness` and `placement`, which measure what a tool changes;
-# `programs`, which starts others that are not built for it.
+# loom switches stacks by itself; `channels/fairness` and `scheduling`, which measure what a tool
+# changes; `programs` and `servers`, which start others that are not built for it.
 #
 # Leaks are looked for. The runtime and its workers live as long as the process and are found from
 # its static, so no suppression is needed. Not so in `panics`, `scopes` and `futures`, which leak on
@@ -25,20 +25,38 @@ esac
 target=${CARGO_TARGET_DIR:-target}
 logs=$target/sanitizers
 mkdir -p "$logs"
-leaky='panics scopes futures'
-core='goroutines channels scopes panics dynamic_select wide_selects select_memory futures soak
-    rw_lock condvar once barrier semaphore wait_group pool join_set errgroup singleflight context
-    time block_on net net_udp net_unix files'
+leaky='goroutines/panics goroutines/scopes goroutines/futures'
+# Each is a test program, or one of its modules.
+core='goroutines/goroutines goroutines/scopes goroutines/panics goroutines/futures
+    goroutines/join_set goroutines/block_on channels/channels channels/dynamic_select
+    channels/wide_selects memory/select_memory soak sync/rw_lock sync/condvar sync/once sync/barrier
+    sync/semaphore sync/wait_group sync/pool sync/errgroup sync/singleflight context_time/context
+    context_time/time net/net net/net_udp net/net_unix net/files'
 failed=
 
 # --- Helpers ---
 
 # Builds the tests named and those in the libraries, with the cargo arguments in $cargo; prints
-# `name path` for each, once.
+# `name path` for each, once. A name is PROGRAM or PROGRAM/MODULE; libraries have their own.
 build() {
+    local name path built
+    built=$(build_programs "$@") || return
+    while read -r name path; do
+        case " $* " in
+            *" $name/"*) for module; do
+                if [[ $module = "$name/"* ]]; then echo "$module $path"; fi
+            done ;;
+            *) echo "$name $path" ;;
+        esac
+    done <<< "$built"
+}
+
+build_programs() {
     local arguments=(--no-run --message-format=json) name feature
     feature=(${features:+--features "$features"})
-    for name; do arguments+=(--test "$name"); done
+    while read -r name; do
+        arguments+=(--test "$name")
+    done < <(printf '%s\n' "${@%%/*}" | sort -u)
     {
         cargo test "${cargo[@]}" -p go-tests "${arguments[@]}" --lib "${feature[@]}" &&
             cargo test "${cargo[@]}" -p go-runtime --lib --no-run --message-format=json \
@@ -50,9 +68,11 @@ build() {
 
 # Runs a test under the tool, and says how it went: run NAME SECONDS COMMAND...
 run() {
-    local name=$1 limit=$2 log=$logs/$tool-$1.log start=$SECONDS code
+    local name=$1 limit=$2 log=$logs/$tool-${1//\//-}.log start=$SECONDS code only=()
     shift 2
-    timeout "$limit" "$@" > "$log" 2>&1
+    # (A test's name begins with its module's.)
+    if [[ $name = */* && $name != memory/* ]]; then only=("${name#*/}::"); fi
+    timeout "$limit" "$@" "${only[@]}" > "$log" 2>&1
     code=$?
     if [ $code = 0 ]; then
         echo "$tool: $name: ok ($((SECONDS - start)) s)"
@@ -107,9 +127,9 @@ run_valgrind() {
                 finds freed_memory_is_read 'Invalid read' "${memcheck[@]}" --leak-check=no "$path"
                 continue
                 ;;
-            select_memory) tests=(channels_that_come_and_go) ;;
+            memory/select_memory) tests=(channels_that_come_and_go) ;;
             # What glibc keeps of a look-up for the thread that made it is lost with the thread.
-            net | net_udp) tests=(--skip names_are_looked_up) ;;
+            net/net | net/net_udp) tests=(--skip names_are_looked_up) ;;
         esac
         run "$name" 600 "${memcheck[@]}" "${check[@]}" "$path" "${tests[@]}"
     done <<< "$built"
@@ -120,7 +140,7 @@ run_valgrind() {
 # Stable Rust has it behind RUSTC_BOOTSTRAP. Corosensei tells it of each switch of stacks with
 # feature `sanitizer`. With a target named, build scripts and macros are not instrumented.
 run_asan() {
-    local tool=asan features=sanitizer name path built leaks fake
+    local tool=asan features=sanitizer name path built leaks fake tests
     local triple=x86_64-unknown-linux-gnu
     local cargo=(--target "$triple" --target-dir "$target/asan")
     if [ ! -e "$(rustc --print sysroot)/lib/rustlib/$triple/lib/librustc-stable_rt.asan.a" ] &&
@@ -129,7 +149,7 @@ run_asan() {
         exit 2
     fi
     export RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address
-    if ! built=$(build $core sanitizers go_behaviour stress); then
+    if ! built=$(build $core sanitizers channels/go_behaviour channels/stress); then
         echo "asan: the tests do not build"
         failed=1
         return
@@ -146,7 +166,9 @@ run_asan() {
             fake=1
             if [ "$name" = soak ]; then fake=0; fi
             options="detect_leaks=$leaks detect_stack_use_after_return=$fake"
-            run "$name" 600 env ASAN_OPTIONS="$options" "$path"
+            tests=()
+            if [ "$name" = memory/select_memory ]; then tests=(select_memory::); fi
+            run "$name" 600 env ASAN_OPTIONS="$options" "$path" "${tests[@]}"
         fi
     done <<< "$built"
 }

@@ -2,3 +2,4 @@
 
 pub mod soak;
 pub mod stress;
+pub mod support;

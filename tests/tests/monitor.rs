@@ -14,10 +14,7 @@ use std::time::Duration;
 use go_runtime::channel::{bounded, unbounded};
 use go_runtime::{JoinHandle, go};
 
-#[path = "support/child.rs"]
-mod child;
-mod support;
-use support::{eventually, on_thread};
+use go_tests::support::{self, child, eventually, on_thread};
 
 /// A goroutine that computes until it is told to stop. It runs when this returns.
 struct Hog {
@@ -421,6 +418,13 @@ fn a_blocked_worker_says_so() {
     assert_eq!((said[2].as_str(), said[3].as_str()), ("", ""));
 }
 
+/// Lets the worker go to sleep: for a different time in each round, up to some tens of µs, so that
+/// rounds meet the worker in each step on its way. The pause only computes: a thread that yielded
+/// to the system would wait in each round for other processes, where those keep the machine busy.
+fn pause_as_long_as(round: u32) {
+    (0..round % 50 * 40).for_each(|_| hint::spin_loop());
+}
+
 /// What is spawned when a worker has just been let go, and sleeps, is started all the same.
 #[test]
 #[ignore = "run by a_worker_that_was_held_is_called"]
@@ -430,10 +434,9 @@ fn after_a_hold() {
             let hog = Hog::start();
             many_do_their_work();
             hog.stop();
-            for _ in 0..500 {
+            for round in 0..500 {
                 go!({}).join().unwrap();
-                // Until the worker sleeps.
-                thread::yield_now();
+                pause_as_long_as(round);
             }
         }
     });
@@ -446,9 +449,9 @@ fn after_a_quiet_hold() {
     on_thread(|| {
         for _ in 0..20 {
             go!(compute_for(Duration::from_millis(30))).join().unwrap();
-            for _ in 0..500 {
+            for round in 0..500 {
                 go!({}).join().unwrap();
-                thread::yield_now();
+                pause_as_long_as(round);
             }
         }
     });

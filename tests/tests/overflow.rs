@@ -4,10 +4,6 @@
 //! Each case ends its process, so each is an ignored test that another one runs in a child.
 #![cfg(target_os = "linux")]
 
-#[path = "support/child.rs"]
-mod child;
-mod support;
-
 use std::hint::black_box;
 use std::io;
 use std::mem;
@@ -19,7 +15,7 @@ use std::thread;
 use go_runtime::channel::{bounded, unbounded};
 use go_runtime::{blocking, go};
 
-use child::{Ended, run};
+use go_tests::support::child::{Ended, run};
 
 /// What our message has that no other one has.
 const OURS: &str = "\ngoroutine '";

@@ -21,10 +21,7 @@ use tracing::{Event, Span, Subscriber, dispatcher, info, info_span};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
-#[path = "support/child.rs"]
-mod child;
-mod support;
-use support::{NET, in_goroutine, settle};
+use go_tests::support::{NET, child, in_goroutine, settle};
 
 /// The events so far: what each said, and the spans that it was in, from the outermost on.
 static SEEN: Mutex<Vec<(String, Vec<&str>)>> = Mutex::new(Vec::new());

@@ -43,7 +43,7 @@ pub(super) fn install() {
 
 /// Returns whether `one` is std's own hook, as `other` is. That has no data, so its vtable decides;
 /// both were made by the same expression of std's, and so have the same. (Were std to change that,
-/// no panic would be reported as a goroutine's: `--test panics` would fail.)
+/// no panic would be reported as a goroutine's: `--test goroutines panics` would fail.)
 fn is_same(one: &Hook, other: &Hook) -> bool {
     size_of_val(one) == 0 && ptr::eq(one, other)
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use go_runtime::{Config, go, gomaxprocs};
 
-use crate::child;
+use go_tests::support::child;
 
 #[test]
 #[ignore = "run by settings"]
@@ -88,10 +88,10 @@ fn settings_of_main() {
 #[test]
 fn settings() {
     let bad = [("GOMAXPROCS", "7"), ("GOSTACK", "abc")];
-    child::succeed("settings::settings_win_over_variables", &bad);
-    child::succeed("settings::variables_are_what_is_not_set", &bad);
-    child::succeed("settings::too_late_for_settings", &[]);
-    let ended = child::succeed("settings::settings_of_main", &bad);
+    child::succeed("settings_win_over_variables", &bad);
+    child::succeed("variables_are_what_is_not_set", &bad);
+    child::succeed("too_late_for_settings", &[]);
+    let ended = child::succeed("settings_of_main", &bad);
     ended.says(&[
         "has been started already, by the call at tests/tests/limits/settings.rs",
         "#[go_runtime::main(workers = 2)]",

@@ -5,7 +5,9 @@ use std::hint::black_box;
 use go_runtime::channel::bounded;
 use go_runtime::go;
 
-use crate::{KIB, MIB, child};
+use crate::{KIB, MIB};
+
+use go_tests::support::child;
 
 /// Goes down `levels` levels of some 600 bytes and more, growing the stack where less than 32 KiB
 /// are left, and counts them on the way back.
@@ -55,7 +57,7 @@ fn siblings_see_no_room_beside_a_grown_stack() {
             .collect();
         let mut seen = Vec::new();
         for _ in 0..=parked.len() {
-            crate::support::settle();
+            go_tests::support::settle();
             seen.push(go!(local; { stacker::remaining_stack() }).join().unwrap());
             let _ = go_on.try_send(());
         }
@@ -70,10 +72,10 @@ fn siblings_see_no_room_beside_a_grown_stack() {
 fn stacks_grow_with_any_number_of_workers() {
     child::succeed_with(
         &["1", "2", "3", "4", "5", "6", "7", "8"],
-        &["growing::no_room_is_seen_and_stacks_grow"],
+        &["no_room_is_seen_and_stacks_grow"],
     );
     child::succeed(
-        "growing::siblings_see_no_room_beside_a_grown_stack",
+        "siblings_see_no_room_beside_a_grown_stack",
         &[("GOMAXPROCS", "1")],
     );
 }

@@ -121,7 +121,7 @@ fn guards_of_old_kernels_are_counted() {
     }
     for workers in ["1", "2"] {
         let ended = child::succeed(
-            "guards::counted_guards",
+            "counted_guards",
             &[("GOMAXPROCS", workers), ("GODEBUG", "mprotect=1")],
         );
         let limit = most.to_string();
@@ -146,7 +146,7 @@ fn guards_go_from_size_to_size() {
         println!("skipped: vm.max_map_count is large");
         return;
     }
-    let ended = child::succeed("guards::guards_of_two_sizes", &[("GODEBUG", "mprotect=1")]);
+    let ended = child::succeed("guards_of_two_sizes", &[("GODEBUG", "mprotect=1")]);
     ended.does_not_say(&["no memory for a stack"]);
 }
 
@@ -190,7 +190,7 @@ fn another_size_when_guards_have_run_out() {
     }
     for workers in ["1", "2"] {
         let variables = [("GOMAXPROCS", workers), ("GODEBUG", "mprotect=1")];
-        child::succeed("guards::no_guard_for_another_size", &variables);
+        child::succeed("no_guard_for_another_size", &variables);
     }
 }
 
@@ -211,6 +211,6 @@ fn locked_memory() {
 
 #[test]
 fn stacks_in_locked_memory() {
-    let ended = child::succeed("guards::locked_memory", &[]);
+    let ended = child::succeed("locked_memory", &[]);
     ended.does_not_say(&["no memory for a stack"]);
 }

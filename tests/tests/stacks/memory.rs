@@ -31,10 +31,7 @@ fn deep_memory() {
 fn deep_memory_goes_back() {
     for workers in ["1", "2"] {
         for mode in ["", "mprotect=1"] {
-            child::succeed(
-                "memory::deep_memory",
-                &[("GOMAXPROCS", workers), ("GODEBUG", mode)],
-            );
+            child::succeed("deep_memory", &[("GOMAXPROCS", workers), ("GODEBUG", mode)]);
         }
     }
 }
@@ -89,7 +86,7 @@ fn many_stacks_take_few_mappings() {
         return;
     }
     for workers in ["1", "2"] {
-        child::succeed("memory::many_stacks", &[("GOMAXPROCS", workers)]);
+        child::succeed("many_stacks", &[("GOMAXPROCS", workers)]);
     }
 }
 
@@ -131,7 +128,7 @@ fn beside_short_sleeps() {
 
 #[test]
 fn memory_goes_back_beside_one_that_is_woken_all_the_time() {
-    child::succeed_with_one_and_two(&["memory::beside_short_sleeps"]);
+    child::succeed_with_one_and_two(&["beside_short_sleeps"]);
 }
 
 #[test]
@@ -171,7 +168,7 @@ fn stacks_are_used_again() {
     for workers in ["1", "2"] {
         for mode in ["", "mprotect=1"] {
             child::succeed(
-                "memory::short_goroutines",
+                "short_goroutines",
                 &[("GOMAXPROCS", workers), ("GODEBUG", mode)],
             );
         }
@@ -222,6 +219,6 @@ fn large_frames() {
 #[test]
 fn large_frames_of_parked_goroutines_are_kept() {
     for workers in ["1", "2"] {
-        child::succeed("memory::large_frames", &[("GOMAXPROCS", workers)]);
+        child::succeed("large_frames", &[("GOMAXPROCS", workers)]);
     }
 }

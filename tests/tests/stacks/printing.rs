@@ -49,15 +49,12 @@ fn panics() {
 
 #[test]
 fn printing_and_panics() {
-    let ended = child::succeed("printing::prints", &[]);
+    let ended = child::succeed("prints", &[]);
     assert!(ended.out.contains("level    50"), "{}", ended.all());
     for size in [DEFAULT, 32 * KIB] {
         let size = size.to_string();
         for (wanted, frames) in [("full", true), ("1", true), ("0", false)] {
-            let ended = child::succeed(
-                "printing::panics",
-                &[("RUST_BACKTRACE", wanted), ("SIZE", &size)],
-            );
+            let ended = child::succeed("panics", &[("RUST_BACKTRACE", wanted), ("SIZE", &size)]);
             ended.says(&["goroutine 'unlucky'", "reason 7"]);
             assert_eq!(
                 ended.err.contains("stack backtrace:"),

@@ -1,0 +1,132 @@
+//! A client that writes what it likes, and reads what comes.
+
+use std::io::{ErrorKind, Read, Write};
+use std::mem;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use crate::support::server::LIMIT;
+
+/// A connection to a server, over plain TCP.
+pub struct Client {
+    /// The connection.
+    pub stream: TcpStream,
+    /// What has been read, but not yet taken by a method.
+    pub unread: Vec<u8>,
+}
+
+impl Client {
+    /// Connects to a server.
+    pub fn new(address: SocketAddr) -> Client {
+        let stream = TcpStream::connect(address).expect("the server listens");
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream.set_write_timeout(Some(LIMIT)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Client {
+            stream,
+            unread: Vec::new(),
+        }
+    }
+
+    /// Sends these bytes, which the server has to take.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Client {
+        self.stream.write_all(bytes.as_ref()).expect("it is taken");
+        self
+    }
+
+    /// Sends as far as somebody reads.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// What one read gives.
+    pub fn read_once(&mut self) -> Vec<u8> {
+        assert!(self.unread.is_empty());
+        let mut bytes = vec![0; 1 << 16];
+        let n = self.stream.read(&mut bytes).expect("something comes");
+        bytes.truncate(n);
+        bytes
+    }
+
+    /// Something has come, or the end, within this time.
+    pub fn has_news(&mut self, within: Duration) -> bool {
+        self.stream.set_read_timeout(Some(within)).unwrap();
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_read_timeout(Some(LIMIT)).unwrap();
+        !peeked
+            .is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
+    }
+
+    /// Reads more, which has to come.
+    pub fn more(&mut self) {
+        let mut bytes = vec![0; 1 << 16];
+        let n = self.stream.read(&mut bytes).expect("something comes");
+        let bytes = &bytes[..n];
+        let so_far = String::from_utf8_lossy(&self.unread);
+        assert!(!bytes.is_empty(), "the end, after {so_far:?}");
+        self.unread.extend(bytes);
+    }
+
+    /// As many bytes as that.
+    pub fn bytes(&mut self, length: usize) -> Vec<u8> {
+        while self.unread.len() < length {
+            self.more();
+        }
+        let rest = self.unread.split_off(length);
+        mem::replace(&mut self.unread, rest)
+    }
+
+    /// The next line, without its end.
+    pub fn line(&mut self) -> String {
+        let mut seen = 0;
+        let length = loop {
+            if let Some(at) = self.unread[seen..].iter().position(|byte| *byte == b'\n') {
+                break seen + at + 1;
+            }
+            seen = self.unread.len();
+            self.more();
+        };
+        let line = String::from_utf8(self.bytes(length)).expect("UTF-8");
+        line.trim_end_matches(['\r', '\n']).to_owned()
+    }
+
+    /// The server has closed the connection, and nothing else comes. (It may be reset, if the
+    /// server has not read all that was sent.)
+    pub fn is_at_its_end(&mut self) {
+        assert_eq!(String::from_utf8_lossy(&self.unread), "");
+        let mut rest = Vec::new();
+        match self.stream.read_to_end(&mut rest) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            Err(error) => panic!("no end: {error}"),
+        }
+        assert_eq!(String::from_utf8_lossy(&rest), "");
+    }
+
+    /// There will be no more of the client.
+    pub fn close_half(&mut self) -> &mut Client {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+        self
+    }
+
+    /// Ends as a crashed client does.
+    pub fn reset(self) {
+        let now = libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        // SAFETY: the option's value lives until the call has returned, and has the size that is
+        // said.
+        let set = unsafe {
+            libc::setsockopt(
+                self.stream.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_LINGER,
+                (&raw const now).cast(),
+                size_of_val(&now) as libc::socklen_t,
+            )
+        };
+        assert_eq!(set, 0);
+    }
+}

@@ -1,0 +1,43 @@
+//! Programs that others made, where they are installed.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::thread;
+
+/// Whether there is such a program; CI installs those that are used here.
+pub fn is_installed(name: &str) -> bool {
+    let found = Command::new(name)
+        .arg(if name == "openssl" {
+            "version"
+        } else {
+            "--version"
+        })
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok();
+    if !found {
+        println!("skipped: {name} is not installed");
+    }
+    found
+}
+
+/// What curl prints.
+pub fn curl(args: &[&str], input: &[u8]) -> Vec<u8> {
+    let mut child = Command::new("curl")
+        .args(["-sS", "--noproxy", "*", "--max-time", "60"])
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("curl starts");
+    let mut stdin = child.stdin.take().unwrap();
+    let output = thread::scope(|s| {
+        s.spawn(move || stdin.write_all(input));
+        child.wait_with_output().expect("curl ends")
+    });
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "curl {args:?}: {errors}");
+    output.stdout
+}

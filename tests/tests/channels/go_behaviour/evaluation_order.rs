@@ -1,0 +1,355 @@
+//! Go's `test/chan`, select5: in which order the expressions of a select are evaluated, and how
+//! often.
+//!
+//! Macros cannot be generated while a test runs, so all selects of one to four arms are there from
+//! the start; proptest takes one of them, and the states of its channels. Unlike Go's, the value of
+//! a send is evaluated when its arm has been chosen, and else not.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use go_runtime::channel::{Receiver, RecvError, SendError, Sender, TryRecvError, bounded};
+use go_runtime::{go, select, select_biased};
+use proptest::prelude::*;
+
+use go_tests::support::{in_goroutine, settle};
+
+/// What is evaluated.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Step {
+    Channel(usize),
+    Value(usize),
+    Duration,
+    Body(usize),
+    Default,
+}
+
+#[derive(PartialEq, Debug)]
+enum End {
+    Received(usize, Result<usize, RecvError>),
+    Sent(usize, Result<(), SendError<usize>>),
+    /// By an arm that does not tell more.
+    Sends(usize),
+    Default,
+}
+
+/// What the expressions of the selects use.
+struct World {
+    log: RefCell<Vec<Step>>,
+    channels: Vec<(Sender<usize>, Receiver<usize>)>,
+    /// The channel of each arm; several may have the same.
+    of_arm: [usize; 4],
+}
+
+impl World {
+    fn note(&self, step: Step) {
+        self.log.borrow_mut().push(step);
+    }
+    fn rx(&self, arm: usize) -> &Receiver<usize> {
+        self.note(Step::Channel(arm));
+        &self.channels[self.of_arm[arm]].1
+    }
+    fn tx(&self, arm: usize) -> &Sender<usize> {
+        self.note(Step::Channel(arm));
+        &self.channels[self.of_arm[arm]].0
+    }
+    fn value(&self, arm: usize) -> usize {
+        self.note(Step::Value(arm));
+        message(arm)
+    }
+    fn no_time(&self) -> Duration {
+        self.note(Step::Duration);
+        Duration::ZERO
+    }
+    fn body(&self, arm: usize, end: End) -> End {
+        self.note(Step::Body(arm));
+        end
+    }
+    fn default(&self) -> End {
+        self.note(Step::Default);
+        End::Default
+    }
+}
+
+/// What arm `arm` sends.
+fn message(arm: usize) -> usize {
+    100 + arm
+}
+
+/// What a partner sends to a select that waits.
+const LATE: usize = 200;
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Kind {
+    Recv,
+    Send,
+}
+
+type Run = fn(&World) -> End;
+
+struct Shape {
+    kinds: Vec<Kind>,
+    /// Without default, with one at the end, with a timed one at the start; and each of them
+    /// biased.
+    runs: [[Run; 3]; 2],
+}
+
+/// Makes a select, arm by arm. Those of even number have Go's arrows.
+macro_rules! arms {
+    ($m:ident! $w:ident [$($done:tt)*]) => { $m! { $($done)* } };
+    ($m:ident! $w:ident [$($done:tt)*] Recv 1 $($rest:tt)*) => {
+        arms!($m! $w [
+            $($done)* recv($w.rx(1)) -> got => $w.body(1, End::Received(1, got)),
+        ] $($rest)*)
+    };
+    ($m:ident! $w:ident [$($done:tt)*] Recv 3 $($rest:tt)*) => {
+        arms!($m! $w [
+            $($done)* recv($w.rx(3)) -> got => $w.body(3, End::Received(3, got)),
+        ] $($rest)*)
+    };
+    ($m:ident! $w:ident [$($done:tt)*] Recv $i:tt $($rest:tt)*) => {
+        arms!($m! $w [
+            $($done)* got = <-$w.rx($i) => $w.body($i, End::Received($i, got)),
+        ] $($rest)*)
+    };
+    ($m:ident! $w:ident [$($done:tt)*] Send 1 $($rest:tt)*) => {
+        arms!($m! $w [
+            $($done)* send($w.tx(1), $w.value(1)) -> sent => $w.body(1, End::Sent(1, sent)),
+        ] $($rest)*)
+    };
+    ($m:ident! $w:ident [$($done:tt)*] Send 3 $($rest:tt)*) => {
+        arms!($m! $w [
+            $($done)* send($w.tx(3), $w.value(3)) -> sent => $w.body(3, End::Sent(3, sent)),
+        ] $($rest)*)
+    };
+    ($m:ident! $w:ident [$($done:tt)*] Send $i:tt $($rest:tt)*) => {
+        arms!($m! $w [
+            $($done)* $w.tx($i) <- $w.value($i) => $w.body($i, End::Sends($i)),
+        ] $($rest)*)
+    };
+}
+
+macro_rules! runs {
+    ($m:ident! $($arms:tt)*) => {
+        [
+            |w| arms!($m! w [] $($arms)*),
+            |w| arms!($m! w [default => w.default(),] $($arms)*),
+            |w| arms!($m! w [default(w.no_time()) => w.default(),] $($arms)*),
+        ]
+    };
+}
+
+macro_rules! shapes {
+    ($shapes:ident [$($kind:ident $i:tt)*]) => {};
+    ($shapes:ident [$($arms:tt)*] $i:tt $($more:tt)*) => {
+        shapes!(@ $shapes [$($arms)* Recv $i] $($more)*);
+        shapes!(@ $shapes [$($arms)* Send $i] $($more)*);
+    };
+    (@ $shapes:ident [$($kind:ident $i:tt)*] $($more:tt)*) => {
+        $shapes.push(Shape {
+            kinds: vec![$(Kind::$kind),*],
+            runs: [runs!(select! $($kind $i)*), runs!(select_biased! $($kind $i)*)],
+        });
+        shapes!($shapes [$($kind $i)*] $($more)*);
+    };
+}
+
+/// All with one to four arms.
+fn shapes() -> Vec<Shape> {
+    let mut shapes = Vec::new();
+    shapes!(shapes [] 0 1 2 3);
+    assert_eq!(shapes.len(), 2 + 4 + 8 + 16);
+    shapes
+}
+
+/// A channel as it should be.
+#[derive(Clone, Debug)]
+struct Model {
+    capacity: usize,
+    buffer: VecDeque<usize>,
+    closed: bool,
+}
+
+impl Model {
+    fn is_ready(&self, kind: Kind) -> bool {
+        self.closed
+            || match kind {
+                Kind::Recv => !self.buffer.is_empty(),
+                Kind::Send => self.buffer.len() < self.capacity,
+            }
+    }
+
+    fn make(&self) -> (Sender<usize>, Receiver<usize>) {
+        let (tx, rx) = bounded(self.capacity);
+        self.buffer.iter().for_each(|n| tx.send(*n).unwrap());
+        if self.closed {
+            tx.close();
+        }
+        (tx, rx)
+    }
+
+    /// Carries out an operation that is ready.
+    fn run(&mut self, kind: Kind, arm: usize) -> End {
+        match kind {
+            Kind::Recv => End::Received(arm, self.buffer.pop_front().ok_or(RecvError)),
+            // Those with an arrow do not say.
+            Kind::Send if self.closed && arm.is_multiple_of(2) => End::Sends(arm),
+            Kind::Send if self.closed => End::Sent(arm, Err(SendError(message(arm)))),
+            Kind::Send => {
+                self.buffer.push_back(message(arm));
+                if arm.is_multiple_of(2) {
+                    End::Sends(arm)
+                } else {
+                    End::Sent(arm, Ok(()))
+                }
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    shape: usize,
+    variant: usize,
+    biased: bool,
+    channels: Vec<Model>,
+    of_arm: [usize; 4],
+    /// Should the select have to wait: for which arm its partner comes, and whether to close the
+    /// channel.
+    partner: (prop::sample::Index, bool),
+}
+
+fn any_case() -> impl Strategy<Value = Case> {
+    let channel = (0..=2_usize, 0..=2_usize, prop::bool::weighted(0.2)).prop_map(
+        |(capacity, fill, closed)| Model {
+            capacity,
+            buffer: (0..fill.min(capacity)).collect(),
+            closed,
+        },
+    );
+    let partner = (any::<prop::sample::Index>(), any::<bool>());
+    (
+        (0..30_usize, 0..3_usize, any::<bool>()),
+        prop::collection::vec(channel, 4),
+        [0..4_usize, 0..4, 0..4, 0..4],
+        partner,
+    )
+        .prop_map(
+            |((shape, variant, biased), channels, of_arm, partner)| Case {
+                shape,
+                variant,
+                biased,
+                channels,
+                of_arm,
+                partner,
+            },
+        )
+}
+
+/// Runs the select, and compares what it has done with what it should have.
+fn check(mut case: Case) {
+    let Shape { kinds, runs } = &shapes()[case.shape];
+    let run = runs[usize::from(case.biased)][case.variant];
+    let world = Rc::new(World {
+        log: RefCell::default(),
+        channels: case.channels.iter().map(Model::make).collect(),
+        of_arm: case.of_arm,
+    });
+    let of_arm = case.of_arm;
+    let is_ready = |channels: &[Model], arm: usize| channels[of_arm[arm]].is_ready(kinds[arm]);
+    let mut ready: Vec<_> = (0..kinds.len())
+        .filter(|arm| is_ready(&case.channels, *arm))
+        .collect();
+    if case.biased {
+        ready.truncate(1);
+    }
+
+    let running = go!(local; clone(world) { run(&world) });
+    settle();
+    // Before anybody comes, only what belongs to entering has been evaluated.
+    let mut log = Vec::from_iter((case.variant == 2).then_some(Step::Duration));
+    log.extend((0..kinds.len()).map(Step::Channel));
+    assert_eq!(world.log.borrow()[..log.len()], log);
+
+    if ready.is_empty() && case.variant == 0 {
+        assert_eq!(*world.log.borrow(), log, "it waits");
+        let arm = case.partner.0.index(kinds.len());
+        let (kind, on) = (kinds[arm], of_arm[arm]);
+        let (model, (tx, rx)) = (&mut case.channels[on], &world.channels[on]);
+        let close = case.partner.1;
+        let fits = |other: &usize| of_arm[*other] == on && (close || kinds[*other] == kind);
+        ready = (0..kinds.len()).filter(fits).collect();
+        if close {
+            tx.close();
+            model.closed = true;
+        } else if kind == Kind::Recv {
+            tx.try_send(LATE).unwrap();
+            model.buffer.push_back(LATE);
+        } else if model.capacity > 0 {
+            assert_eq!(rx.try_recv().ok(), model.buffer.pop_front());
+        } else {
+            let got = rx.try_recv().unwrap();
+            assert!(ready.iter().any(|arm| message(*arm) == got));
+            ready = vec![got - message(0)];
+            // It went through without a buffer: see below.
+            model.capacity = 1;
+        }
+        let end = running.join().unwrap();
+        finish(&case, kinds, &world, log, &ready, end);
+        return;
+    }
+    let end = running.join().unwrap();
+    finish(&case, kinds, &world, log, &ready, end);
+}
+
+fn finish(
+    case: &Case,
+    kinds: &[Kind],
+    world: &World,
+    mut log: Vec<Step>,
+    ready: &[usize],
+    end: End,
+) {
+    let mut channels = case.channels.clone();
+    if ready.is_empty() {
+        log.push(Step::Default);
+        assert_eq!(end, End::Default);
+    } else {
+        let arm = match end {
+            End::Received(arm, _) | End::Sent(arm, _) | End::Sends(arm) => arm,
+            End::Default => panic!("an arm was ready"),
+        };
+        assert!(ready.contains(&arm), "{arm} of {ready:?}");
+        log.extend((kinds[arm] == Kind::Send).then_some(Step::Value(arm)));
+        log.push(Step::Body(arm));
+        let model = &mut channels[case.of_arm[arm]];
+        assert_eq!(end, model.run(kinds[arm], arm));
+        // A rendezvous that was lent a place has given its message already.
+        if world.channels[case.of_arm[arm]].0.capacity() == Some(0) {
+            model.buffer.clear();
+        }
+    }
+    assert_eq!(*world.log.borrow(), log);
+    for (model, (_, rx)) in channels.iter().zip(&world.channels) {
+        assert_eq!(rx.try_iter().collect::<VecDeque<_>>(), model.buffer);
+        assert_eq!(
+            rx.try_recv() == Err(TryRecvError::Disconnected),
+            model.closed
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 3_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn select5_evaluates_in_order(case in any_case()) {
+        in_goroutine(move || check(case));
+    }
+}

@@ -1,0 +1,4 @@
+//! Contexts and timers.
+
+mod context;
+mod time;

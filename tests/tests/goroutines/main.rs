@@ -1,0 +1,10 @@
+//! What runs goroutines: starting and joining them, panics, scopes, futures, blocking calls.
+
+mod block_on;
+mod blocking;
+mod futures;
+mod goroutines;
+mod join_set;
+mod panics;
+mod scopes;
+mod tokio_feature;

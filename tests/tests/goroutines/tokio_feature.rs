@@ -1,0 +1,400 @@
+//! Feature `tokio`: what is made for tokio, in goroutines. And what blocks in C, through
+//! `blocking`.
+
+use std::cell::Cell;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+use go_runtime::context::Context;
+use go_runtime::{Canceled, block_on, block_on_with, blocking, channel, go, scope};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::{Builder, Handle};
+
+use go_tests::support::{self, at_several_gomaxprocs, child, in_both, in_goroutine, on_thread};
+
+#[cfg(target_os = "linux")]
+
+/// A bounded number of connections, each served on a thread of its own; the address of the
+/// listener.
+fn serve(
+    connections: usize,
+    serve: fn(std::net::TcpStream),
+) -> (SocketAddr, thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let serving: Vec<_> = listener
+            .incoming()
+            .take(connections)
+            .map(|stream| thread::spawn(move || serve(stream.unwrap())))
+            .collect();
+        serving.into_iter().for_each(|one| one.join().unwrap());
+    });
+    (address, server)
+}
+
+/// A future of tokio's that is pending is dropped, and others go on.
+#[test]
+fn a_context_ends_what_waits() {
+    in_both(|| {
+        let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(2));
+        let long = async { tokio::time::sleep(Duration::from_secs(1000)).await };
+        assert_eq!(block_on_with(ctx.done(), long), Err(Canceled));
+        let (ctx, cancel) = Context::background().with_cancel();
+        let short = async { tokio::time::sleep(Duration::from_millis(1)).await };
+        assert_eq!(block_on_with(ctx.done(), short), Ok(()));
+        drop(cancel);
+    });
+}
+
+#[test]
+fn timers_and_tasks() {
+    in_both(|| {
+        let local = Rc::new(Cell::new(0));
+        let name = block_on(async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            local.set(1);
+            let task = async { thread::current().name().map(str::to_owned) };
+            tokio::spawn(task).await.unwrap()
+        });
+        assert_eq!((name.as_deref(), local.get()), (Some("go-tokio"), 1));
+        let timed_out = block_on(async {
+            let never = std::future::pending::<()>();
+            tokio::time::timeout(Duration::from_millis(1), never).await
+        });
+        timed_out.unwrap_err();
+        block_on(async {
+            for _ in 0..1000 {
+                tokio::task::yield_now().await;
+            }
+        });
+        assert_eq!(
+            block_on(async { tokio::task::spawn_blocking(|| 7).await.unwrap() }),
+            7
+        );
+    });
+}
+
+/// Goroutines that are in polls at the same time on one thread, and end in any order.
+#[test]
+#[ignore = "run by with_several_gomaxprocs"]
+fn polls_that_park_may_overlap() {
+    in_goroutine(|| {
+        let (go_on, wait) = channel::bounded::<()>(0);
+        let waiting: Vec<_> = (0..100_u64)
+            .map(|n| {
+                go!(clone(wait) {
+                    block_on(async {
+                        tokio::time::sleep(Duration::from_micros(n * 37 % 1000)).await;
+                        // The goroutine parks within the poll.
+                        wait.recv().unwrap();
+                        block_on(async { tokio::time::sleep(Duration::from_micros(n)).await });
+                        tokio::spawn(async move { n }).await.unwrap()
+                    })
+                })
+            })
+            .collect();
+        (0..100).for_each(|_| go_on.send(()).unwrap());
+        let sum: u64 = waiting.into_iter().map(|one| one.join().unwrap()).sum();
+        assert_eq!(sum, 99 * 100 / 2);
+    });
+}
+
+#[test]
+fn a_context_that_is_there_is_kept() {
+    on_thread(|| {
+        let own = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let id = own.handle().id();
+        let context = || block_on(async { Handle::current().id() });
+        let shared = context();
+        assert_ne!(shared, id);
+        {
+            let _entered = own.enter();
+            assert_eq!(context(), id);
+        }
+        // A thread is not left in the context; a worker may be.
+        assert!(Handle::try_current().is_err());
+        assert_eq!(context(), shared);
+        assert_eq!(
+            go!({ block_on(async { Handle::current().id() }) })
+                .join()
+                .unwrap(),
+            shared
+        );
+        // In the runtime's own `block_on`, and in one that comes after ours.
+        assert_eq!(
+            own.block_on(async move { block_on(async { Handle::current().id() }) }),
+            id
+        );
+        assert_eq!(own.block_on(async { Handle::current().id() }), id);
+    });
+}
+
+/// A worker that is in the context for good lets goroutines use other runtimes.
+#[test]
+fn other_runtimes_work_on_workers() {
+    in_goroutine(|| {
+        let shared = block_on(async { Handle::current().id() });
+        let own = Builder::new_current_thread().enable_all().build().unwrap();
+        let id = own.handle().id();
+        assert_eq!(own.block_on(async { Handle::current().id() }), id);
+        {
+            let _entered = own.enter();
+            assert_eq!(Handle::current().id(), id);
+        }
+        drop(own);
+        assert_eq!(block_on(async { Handle::current().id() }), shared);
+    });
+}
+
+/// A guard of another runtime that a goroutine holds over a park is not inherited by its siblings.
+/// (Nothing drives that runtime: what waited for it would hang, and panic when it is shut down.)
+#[test]
+fn contexts_of_other_goroutines_do_not_count() {
+    async fn context() -> tokio::runtime::Id {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Handle::current().id()
+    }
+    in_goroutine(|| {
+        let own = Builder::new_current_thread().enable_all().build().unwrap();
+        let foreign = own.handle().id();
+        // On a worker in no context and on one in ours.
+        for _ in 0..2 {
+            let (leave, left) = channel::bounded::<()>(0);
+            let handle = own.handle().clone();
+            let holder = go!(local; {
+                let _entered = handle.enter();
+                left.recv().unwrap();
+                // That of a sibling has not come in between.
+                assert_eq!(Handle::current().id(), handle.id());
+            });
+            support::settle();
+            let before = go!(local; { block_on(async { Handle::current().id() }) });
+            assert_ne!(before.join().unwrap(), foreign);
+            let shared = go!(local; { block_on(context()) }).join().unwrap();
+            assert_ne!(shared, foreign);
+            // The guard goes while a sibling waits.
+            let (go_on, wait) = channel::bounded::<()>(0);
+            let waiting = go!(local; {
+                block_on(async {
+                    wait.recv_async().await.unwrap();
+                    (Handle::current().id(), context().await)
+                })
+            });
+            support::settle();
+            leave.send(()).unwrap();
+            holder.join().unwrap();
+            go_on.send(()).unwrap();
+            assert_eq!(waiting.join().unwrap(), (shared, shared));
+        }
+    });
+}
+
+#[test]
+#[ignore = "run by in_destructors_of_thread_locals"]
+fn in_a_destructor() {
+    struct Flush(std::sync::mpsc::Sender<i32>);
+    impl Drop for Flush {
+        fn drop(&mut self) {
+            self.0.send(block_on(async { 1 })).unwrap();
+            let (tx, rx) = channel::bounded(1);
+            go!({ tx.send(2).unwrap() });
+            let received = block_on(async { rx.recv_async().await.unwrap() });
+            self.0.send(received).unwrap();
+        }
+    }
+    thread_local! {
+        static FLUSH: std::cell::OnceCell<Flush> = const { std::cell::OnceCell::new() };
+    }
+    let (done, said) = std::sync::mpsc::channel();
+    on_thread(move || {
+        // It is destroyed after tokio's, which comes later.
+        FLUSH.with(|flush| flush.set(Flush(done)).ok().unwrap());
+        block_on(async { tokio::task::yield_now().await });
+    });
+    assert_eq!(said.iter().collect::<Vec<_>>(), [1, 2]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn in_destructors_of_thread_locals() {
+    child::succeed("in_a_destructor", &[]);
+}
+
+/// The last poll is not the end: what the future holds is dropped in the context as well.
+#[test]
+fn futures_are_dropped_in_the_context() {
+    struct Last(std::sync::mpsc::Sender<bool>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            self.0.send(Handle::try_current().is_ok()).unwrap();
+        }
+    }
+    in_both(|| {
+        let (tx, rx) = std::sync::mpsc::channel();
+        let last = Last(tx);
+        block_on(std::future::poll_fn(move |_| {
+            let _ = &last;
+            std::task::Poll::Ready(())
+        }));
+        assert_eq!(rx.recv(), Ok(true));
+    });
+}
+
+#[test]
+#[ignore = "run by with_several_gomaxprocs"]
+fn sockets() {
+    in_goroutine(|| {
+        let (address, server) = serve(20, |mut stream| {
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            stream.write_all(text.to_uppercase().as_bytes()).unwrap();
+        });
+        scope(|s| {
+            for n in 0..20 {
+                go!(s; move || {
+                    let answer = block_on(async {
+                        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+                        stream.write_all(format!("hello {n}").as_bytes()).await.unwrap();
+                        stream.shutdown().await.unwrap();
+                        let mut answer = String::new();
+                        stream.read_to_string(&mut answer).await.unwrap();
+                        answer
+                    });
+                    assert_eq!(answer, format!("HELLO {n}"));
+                });
+            }
+        });
+        server.join().unwrap();
+    });
+}
+
+#[test]
+#[ignore = "run by with_several_gomaxprocs"]
+fn reqwest_gets() {
+    in_goroutine(|| {
+        let (address, server) = serve(20, |stream| {
+            let mut lines = BufReader::new(&stream).lines().map(Result::unwrap);
+            let request = lines.next().unwrap();
+            let path = request.split(' ').nth(1).unwrap().to_owned();
+            assert_eq!(request, format!("GET {path} HTTP/1.1"));
+            lines.find(String::is_empty).unwrap();
+            let length = path.len();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close");
+            write!(&stream, "{head}\r\n\r\n{path}").unwrap();
+        });
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        scope(|s| {
+            for n in 0..20 {
+                let client = &client;
+                go!(s; move || {
+                    let text = block_on(async {
+                        let answer = client.get(format!("http://{address}/{n}")).send().await?;
+                        assert_eq!(answer.status(), 200);
+                        answer.text().await
+                    });
+                    assert_eq!(text.unwrap(), format!("/{n}"));
+                });
+            }
+        });
+        server.join().unwrap();
+    });
+}
+
+/// A hundred goroutines write into one SQLite file, each through a connection of its own.
+#[test]
+#[ignore = "run by with_several_gomaxprocs"]
+fn sqlite() {
+    in_goroutine(|| {
+        let directory = support::scratch("sqlite");
+        let path = directory.path().join("test.db");
+        let open = || {
+            let connection = rusqlite::Connection::open(&path)?;
+            connection.busy_timeout(support::NET)?;
+            // Nothing has to survive a loss of power.
+            connection.pragma_update(None, "synchronous", "OFF")?;
+            Ok::<_, rusqlite::Error>(connection)
+        };
+        blocking(|| {
+            open()?.execute_batch("CREATE TABLE numbers (n INTEGER PRIMARY KEY, square INTEGER)")
+        })
+        .unwrap();
+        scope(|s| {
+            for n in 0..100_i64 {
+                let open = &open;
+                go!(s; move || {
+                    // It is made, used and dropped on whatever threads.
+                    let connection = blocking(open).unwrap();
+                    let mut connection = Some(connection);
+                    let added = blocking(|| {
+                        let connection = connection.as_mut().unwrap();
+                        connection.execute("INSERT INTO numbers VALUES (?1, ?2)", (n, n * n))
+                    });
+                    assert_eq!(added, Ok(1));
+                    blocking(move || drop(connection));
+                });
+            }
+        });
+        let (count, sum): (i64, i64) = blocking(|| {
+            open()?.query_row("SELECT count(*), sum(square) FROM numbers", (), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+        })
+        .unwrap();
+        assert_eq!((count, sum), (100, 99 * 100 * 199 / 6));
+    });
+}
+
+/// No file descriptor is to be had for the runtime, and then there is one.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "run by a_runtime_that_cannot_start"]
+fn no_descriptors() {
+    use std::mem::MaybeUninit;
+
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: asks only, and writes the answer.
+    let limit = unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()), 0);
+        limit.assume_init()
+    };
+    let set = |limit: &libc::rlimit| {
+        // SAFETY: reads the limit only.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) }, 0);
+    };
+    // The goroutines' own runtime is there before.
+    go!({}).join().unwrap();
+    set(&libc::rlimit {
+        rlim_cur: 0,
+        ..limit
+    });
+    for _ in 0..2 {
+        let failed = go!({ block_on(async { 1 }) }).join().unwrap_err();
+        let text = go_runtime::panic_message(&*failed);
+        assert!(
+            text.contains("the tokio runtime for block_on cannot be started"),
+            "{text}"
+        );
+        assert!(text.contains("ulimit"), "{text}");
+    }
+    set(&limit);
+    in_both(|| block_on(async { tokio::time::sleep(Duration::from_millis(1)).await }));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_runtime_that_cannot_start() {
+    child::succeed_with_one_and_two(&["no_descriptors"]);
+}
+
+#[test]
+fn with_several_gomaxprocs() {
+    at_several_gomaxprocs(&["polls_that_park", "sockets", "reqwest_gets", "sqlite"]);
+}

@@ -1,0 +1,62 @@
+//! Which worker starts a goroutine, and how soon.
+//!
+//! The tests that look at places run in processes of their own, for goroutines of other tests would
+//! change the workers' loads. The places are told by the threads' names and ids and never by a
+//! measured time, so that a loaded machine changes nothing; where a time is limited, the limit is
+//! one that only a starving goroutine exceeds.
+#![cfg(target_os = "linux")]
+
+use std::fmt::Debug;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use go_runtime::time;
+
+use go_tests::support::child;
+
+mod held;
+mod pairs;
+mod pools;
+mod starved;
+
+/// Longer than a goroutine counts as recently active (`go-runtime/src/sched/load.rs`), unless other
+/// processes keep the runtime's monitor from counting the time.
+const FORGOTTEN: Duration = Duration::from_millis(260);
+
+/// Checks what holds when all parked goroutines are forgotten: at the first attempt, but for a
+/// machine that is so loaded that it takes longer.
+#[track_caller]
+fn once_forgotten<E: Debug>(mut attempt: impl FnMut() -> Result<(), E>) {
+    let mut errors = Vec::new();
+    while errors.len() < 5 {
+        time::sleep(FORGOTTEN);
+        match attempt() {
+            Ok(()) => return,
+            Err(error) => errors.push(error),
+        }
+    }
+    panic!("{errors:?}");
+}
+
+/// Keeps the other tests of this target from running child processes meanwhile.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs the ignored tests one after the other with each number of workers.
+#[track_caller]
+fn with_workers(workers: &[&str], tests: &[&str]) {
+    let _alone = alone();
+    for &workers in workers {
+        for test in tests {
+            child::succeed(test, &[("GOMAXPROCS", workers)]);
+        }
+    }
+}
+
+/// The name of the worker that the caller runs on.
+fn worker_name() -> String {
+    thread::current().name().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,226 @@
+//! Nobody waits for ever for its turn on a worker, whatever goes on there: the oldest that have not
+//! started, those whose time has come, those that let others run by asking in vain. Each test was
+//! made for one that did wait, for seconds or for ever.
+
+#[cfg(target_os = "linux")]
+mod real_time;
+
+use std::cell::Cell;
+use std::hint;
+use std::io::{Read, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use go_runtime::channel::{Select, bounded, unbounded};
+use go_runtime::net::UnixStream;
+use go_runtime::sync::{Mutex, Semaphore};
+use go_runtime::time::{sleep, tick};
+use go_runtime::{go, select, yield_now};
+
+use go_tests::support::{NET, child, in_goroutine};
+
+/// Spawns its like for ever, until it is told to stop.
+fn chain(stop: &Arc<AtomicBool>, local: bool) {
+    if stop.load(Ordering::SeqCst) {
+        return;
+    }
+    let stop = Arc::clone(stop);
+    if local {
+        go!(local; { chain(&stop, true) });
+    } else {
+        go!({ chain(&stop, false) });
+    }
+}
+
+/// The newest are started first; and those that only this worker may start take turns with the
+/// others.
+#[test]
+#[ignore = "run by another with a GOMAXPROCS of its own"]
+fn oldest_beside_chains() {
+    in_goroutine(|| {
+        let (stop, ran) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        for _ in 0..20 {
+            go!(clone(ran) { ran.fetch_add(1, Ordering::SeqCst) });
+        }
+        for local in [false, true, false, true] {
+            chain(&stop, local);
+        }
+        let end = Instant::now() + NET;
+        while ran.load(Ordering::SeqCst) < 20 {
+            assert!(Instant::now() < end, "the oldest starve");
+            yield_now();
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+}
+
+fn compute(duration: Duration) {
+    let end = Instant::now() + duration;
+    while Instant::now() < end {
+        hint::spin_loop();
+    }
+}
+
+/// Hundreds of sleepers whose time comes at once, beside one whose turns are long: it has had 64
+/// turns for 16 of them.
+#[test]
+#[ignore = "run by another with a GOMAXPROCS of its own"]
+fn sleepers_beside_long_turns() {
+    const SLEEPERS: usize = 1000;
+    const MOST_TURNS: usize = 1000;
+    in_goroutine(|| {
+        let woken = Arc::new(AtomicUsize::new(0));
+        for _ in 0..SLEEPERS {
+            go!(local; clone(woken) {
+                sleep(Duration::from_millis(1));
+                woken.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+        let mut turns = 0;
+        while woken.load(Ordering::SeqCst) < SLEEPERS {
+            compute(Duration::from_millis(1));
+            yield_now();
+            turns += 1;
+        }
+        assert!(turns < MOST_TURNS, "{turns} turns");
+    });
+}
+
+/// Asking with no time left, or sleeping for none, is asking in vain.
+#[test]
+#[ignore = "run by another with a GOMAXPROCS of its own"]
+fn those_who_ask_with_no_time_left_let_others_run() {
+    in_goroutine(|| {
+        let past = Instant::now();
+        let (tx, rx) = bounded::<()>(0);
+        go!(local; drop(tx));
+        let mut select = Select::new();
+        select.recv(&rx);
+        while select.ready_timeout(Duration::ZERO).is_err() {}
+
+        let (tx, rx) = bounded::<()>(0);
+        go!(local; drop(tx));
+        let mut select = Select::new();
+        select.recv(&rx);
+        while select.ready_deadline(past).is_err() {}
+
+        let flag = Arc::new(AtomicBool::new(false));
+        go!(local; clone(flag) { flag.store(true, Ordering::SeqCst) });
+        while !flag.load(Ordering::SeqCst) {
+            sleep(Duration::ZERO);
+        }
+    });
+}
+
+/// Repeats `operation`, which always succeeds, until a goroutine of the same worker has slept
+/// twice.
+#[track_caller]
+fn repeat_beside_a_sleeper(what: &str, mut operation: impl FnMut()) {
+    let woken = Arc::new(AtomicBool::new(false));
+    go!(local; clone(woken) {
+        (0..2).for_each(|_| sleep(Duration::from_millis(1)));
+        woken.store(true, Ordering::SeqCst);
+    });
+    let end = Instant::now() + NET;
+    while !woken.load(Ordering::SeqCst) {
+        operation();
+        assert!(Instant::now() < end, "{what}: the other one starves");
+    }
+}
+
+/// Operations that may wait, and never need to, let others run all the same.
+#[test]
+#[ignore = "run by another with a GOMAXPROCS of its own"]
+fn those_who_never_need_to_wait() {
+    in_goroutine(|| {
+        let free = Arc::new(Semaphore::new(1));
+        let (_stop, done) = bounded::<()>(0);
+        let hour = Duration::from_secs(3600);
+        repeat_beside_a_sleeper("acquire", || drop(free.acquire().unwrap()));
+        repeat_beside_a_sleeper("acquire_owned", || {
+            drop(Arc::clone(&free).acquire_owned().unwrap());
+        });
+        repeat_beside_a_sleeper("acquire_timeout", || {
+            drop(free.acquire_timeout(1, hour).unwrap());
+        });
+        repeat_beside_a_sleeper("acquire_with", || {
+            drop(free.acquire_with(&done, 1).unwrap())
+        });
+        let (tx, rx) = bounded(1);
+        let send = || tx.send(()).unwrap();
+        repeat_beside_a_sleeper("recv", || {
+            send();
+            rx.recv().unwrap();
+        });
+        repeat_beside_a_sleeper("recv_timeout", || {
+            send();
+            rx.recv_timeout(hour).unwrap();
+        });
+        repeat_beside_a_sleeper("iter", || {
+            send();
+            rx.iter().next().unwrap();
+        });
+        repeat_beside_a_sleeper("tick", || {
+            tick(Duration::from_nanos(1)).recv().unwrap();
+        });
+        repeat_beside_a_sleeper("select", || {
+            select! { send(tx, ()) -> sent => sent.unwrap(), recv(done) -> _ => {} }
+            select! { recv(rx) -> got => got.unwrap(), default(hour) => {} }
+        });
+        repeat_beside_a_sleeper("Select", || {
+            send();
+            let mut list = Select::new();
+            list.recv(&rx);
+            list.ready();
+            list.select().recv(&rx).unwrap();
+        });
+        let (mut one, mut other) = UnixStream::pair().unwrap();
+        repeat_beside_a_sleeper("read", || {
+            one.write_all(b"!").unwrap();
+            other.read_exact(&mut [0]).unwrap();
+        });
+    });
+}
+
+/// What gives, what only tries and what unlocks never lets others run when it succeeds: it may be
+/// called under a lock of std's.
+#[test]
+fn those_who_must_not_switch() {
+    in_goroutine(|| {
+        let ran = Rc::new(Cell::new(false));
+        let told = Rc::clone(&ran);
+        let other = go!(local; move || told.set(true));
+        let (tx, rx) = unbounded();
+        let (bounded_tx, bounded_rx) = bounded(1);
+        let (semaphore, mutex) = (Semaphore::new(1), Mutex::new(0));
+        let end = Instant::now() + Duration::from_millis(25);
+        while Instant::now() < end {
+            tx.send(1).unwrap();
+            rx.try_recv().unwrap();
+            bounded_tx.send_timeout(1, Duration::from_secs(1)).unwrap();
+            bounded_rx.try_recv().unwrap();
+            tx.send(1).unwrap();
+            select! { recv(rx) -> got => got.unwrap(), default => panic!("empty") };
+            drop(semaphore.try_acquire().unwrap());
+            *mutex.lock().unwrap() += 1;
+            *mutex.try_lock().unwrap() += 1;
+        }
+        assert!(!ran.get());
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn nobody_starves() {
+    child::succeed_with_few_and_many(&[
+        "those_who_never_need_to_wait",
+        "oldest_beside_chains",
+        "sleepers_beside_long_turns",
+        "those_who_ask_with_no_time_left_let_others_run",
+    ]);
+}

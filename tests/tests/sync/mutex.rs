@@ -1,0 +1,271 @@
+//! `sync::Mutex`: one at a time, on goroutines and threads together; nobody starves; poisoning and
+//! the rest as std's.
+
+mod as_std;
+mod fairness;
+
+use std::cell::RefCell;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use go_runtime::channel::bounded;
+use go_runtime::sync::{Mutex, MutexGuard};
+use go_runtime::{go, scope, select, yield_now};
+
+use go_tests::support::{child, in_both, in_goroutine, settle};
+
+/// What only one at a time may see: halves that are equal whenever nobody has the lock.
+#[derive(Default)]
+struct Halves {
+    left: usize,
+    right: usize,
+}
+
+impl Halves {
+    fn add(&mut self, between: impl FnOnce()) {
+        assert_eq!(self.left, self.right, "somebody else is in");
+        self.left += 1;
+        between();
+        self.right += 1;
+        assert_eq!(self.left, self.right, "somebody else was in");
+    }
+}
+
+const GOROUTINES: usize = 1_000;
+const THREADS: usize = 4;
+
+#[test]
+#[ignore = "run by others with a GOMAXPROCS of its own"]
+fn a_crowd() {
+    let times = if cfg!(debug_assertions) { 5 } else { 200 };
+    let halves = Arc::new(Mutex::new(Halves::default()));
+    let turn = |halves: &Mutex<Halves>, i: usize| match i % 8 {
+        // While it has the lock others run, and find it taken.
+        0 => halves.lock().unwrap().add(yield_now),
+        1 => {
+            while halves.try_lock().map(|mut h| h.add(|| ())).is_err() {
+                yield_now();
+            }
+        }
+        _ => halves.lock().unwrap().add(|| ()),
+    };
+    let threads: Vec<_> = (0..THREADS)
+        .map(|_| {
+            let halves = Arc::clone(&halves);
+            thread::spawn(move || (0..times * 10).for_each(|i| turn(&halves, i)))
+        })
+        .collect();
+    let goroutines: Vec<_> = (0..GOROUTINES)
+        .map(|g| go!(clone(halves) { (0..times).for_each(|i| turn(&halves, g + i)) }))
+        .collect();
+    goroutines.into_iter().for_each(|g| g.join().unwrap());
+    threads.into_iter().for_each(|t| t.join().unwrap());
+    let all = times * (GOROUTINES + THREADS * 10);
+    assert_eq!(halves.lock().unwrap().left, all);
+}
+
+#[test]
+#[ignore = "run by others with a GOMAXPROCS of its own"]
+fn a_million() {
+    const EACH: usize = if cfg!(debug_assertions) {
+        12_500
+    } else {
+        125_000
+    };
+    let count = Mutex::new(0);
+    scope(|s| {
+        for _ in 0..8 {
+            s.spawn(|| (0..EACH).for_each(|_| *count.lock().unwrap() += 1));
+        }
+    });
+    assert_eq!(count.into_inner().unwrap(), 8 * EACH);
+}
+
+#[test]
+fn one_at_a_time() {
+    child::succeed_with_few_and_many(&["a_crowd", "a_million"]);
+}
+
+/// The holder waits for a channel; those who wait for it are parked meanwhile, and their workers
+/// run others.
+#[test]
+fn a_holder_may_park() {
+    in_goroutine(|| {
+        let mutex = Arc::new(Mutex::new(0));
+        let (tx, rx) = bounded(0);
+        let holder = go!(local; clone(mutex) {
+            let mut guard = mutex.lock().unwrap();
+            *guard = rx.recv().unwrap();
+        });
+        settle();
+        let waiting: Vec<_> = (0..100)
+            .map(|_| go!(local; clone(mutex) { *mutex.lock().unwrap() += 1 }))
+            .collect();
+        settle();
+        assert!(waiting.iter().all(|w| !w.is_finished()));
+        assert!(mutex.try_lock().is_err());
+        tx.send(1_000).unwrap();
+        holder.join().unwrap();
+        waiting.into_iter().for_each(|w| w.join().unwrap());
+        assert_eq!(*mutex.lock().unwrap(), 1_100);
+    });
+}
+
+/// The same between a thread and goroutines: who holds is parked or blocked, and so are those who
+/// wait.
+#[test]
+fn threads_and_goroutines_wait_for_each_other() {
+    in_both(|| {
+        let mutex = Arc::new(Mutex::new(0));
+        let guard = mutex.lock().unwrap();
+        let goroutine = go!(clone(mutex) { *mutex.lock().unwrap() += 1 });
+        let there = Arc::clone(&mutex);
+        let (done, is_done) = bounded(0);
+        let thread = thread::spawn(move || {
+            *there.lock().unwrap() += 1;
+            done.send(()).unwrap();
+        });
+        yield_now();
+        drop(guard);
+        goroutine.join().unwrap();
+        is_done.recv().unwrap();
+        thread.join().unwrap();
+        assert_eq!(*mutex.lock().unwrap(), 2);
+    });
+}
+
+/// It stays locked, and that is all.
+#[test]
+fn a_forgotten_guard_keeps_it_locked() {
+    in_both(|| {
+        let mutex = Mutex::new(String::from("a"));
+        mem::forget(mutex.lock().unwrap());
+        assert!(mutex.try_lock().is_err());
+        assert_eq!(mutex.into_inner().unwrap(), "a");
+    });
+}
+
+thread_local! {
+    static LEFT: RefCell<Option<MutexGuard<'static, u32>>> = const { RefCell::new(None) };
+}
+
+/// Through a thread-local a guard comes to another goroutine of the worker, which unlocks the mutex
+/// for those who wait.
+#[test]
+fn another_goroutine_of_the_worker_drops_the_guard() {
+    static MUTEX: Mutex<u32> = Mutex::new(0);
+    in_goroutine(|| {
+        go!(local; LEFT.set(Some(MUTEX.lock().unwrap())))
+            .join()
+            .unwrap();
+        let waiting = go!(local; { *MUTEX.lock().unwrap() += 1 });
+        settle();
+        assert!(!waiting.is_finished());
+        go!(local; drop(LEFT.take())).join().unwrap();
+        waiting.join().unwrap();
+        assert_eq!(*MUTEX.lock().unwrap(), 1);
+    });
+}
+
+/// A guard that was taken elsewhere is dropped by a goroutine that unwinds: it poisons, as it does
+/// on one thread with std.
+#[test]
+fn a_guard_that_moved_poisons_where_it_is_dropped() {
+    static MUTEX: Mutex<u32> = Mutex::new(0);
+    in_goroutine(|| {
+        let guard = MUTEX.lock().unwrap();
+        let waiting = go!(local; MUTEX.lock().is_err());
+        settle();
+        let panics = go!(local; {
+            let _guard = guard;
+            panic!("on purpose");
+        });
+        assert!(panics.join().is_err());
+        assert!(waiting.join().unwrap(), "it got the lock, and the poison");
+        assert!(MUTEX.is_poisoned());
+    });
+}
+
+/// What unwinds may lock in a `Drop`: that does not poison, and unlocking wakes those who wait on
+/// this worker, on others and on threads.
+#[test]
+fn unwinding_goroutines_lock_and_unlock() {
+    struct Locks<'a>(&'a Mutex<u32>);
+    impl Drop for Locks<'_> {
+        fn drop(&mut self) {
+            assert!(thread::panicking());
+            *self.0.lock().unwrap() += 1;
+        }
+    }
+    in_both(|| {
+        let mutex = Mutex::new(0);
+        for _ in 0..100 {
+            scope(|s| {
+                s.spawn(|| *mutex.lock().unwrap() += 1);
+                s.spawn(|| *mutex.lock().unwrap() += 1);
+                let unwinds = catch_unwind(AssertUnwindSafe(|| {
+                    let _locks = Locks(&mutex);
+                    panic!("on purpose");
+                }));
+                assert!(unwinds.is_err());
+            });
+        }
+        assert_eq!(mutex.into_inner().unwrap(), 300);
+    });
+}
+
+/// While one goroutine is parked with a guard, another one of its worker panics: that is none of
+/// the guard's business.
+#[test]
+fn a_panic_next_door_poisons_nothing() {
+    in_goroutine(|| {
+        let mutex = Arc::new(Mutex::new(()));
+        let (tx, rx) = bounded::<()>(0);
+        let holder = go!(local; clone(mutex) {
+            let _guard = mutex.lock().unwrap();
+            let _ = rx.recv();
+        });
+        settle();
+        let panics = go!(local; { let _last = tx; panic!("on purpose") });
+        assert!(panics.join().is_err());
+        holder.join().unwrap();
+        assert!(!mutex.is_poisoned());
+    });
+}
+
+/// One who only asks, on the worker of the holder, does not keep it from running.
+#[test]
+fn asking_in_vain_lets_the_holder_run() {
+    in_goroutine(|| {
+        let mutex = Arc::new(Mutex::new(()));
+        let (tx, rx) = bounded(1);
+        let holder = go!(local; clone(mutex) {
+            let _guard = mutex.lock().unwrap();
+            rx.recv().unwrap();
+        });
+        settle();
+        tx.send(()).unwrap();
+        while mutex.try_lock().is_err() {}
+        holder.join().unwrap();
+    });
+}
+
+/// A guard may be held over a `select!`, and a mutex is as good a place for ends of channels as
+/// any.
+#[test]
+fn ends_of_channels_in_a_mutex() {
+    in_both(|| {
+        let (tx, rx) = bounded(1);
+        let shared = Mutex::new((tx, rx));
+        let guard = shared.lock().unwrap();
+        let ended = AtomicBool::new(false);
+        guard.0.send(1).unwrap();
+        select! {
+            recv(guard.1) -> got => ended.store(got == Ok(1), Ordering::Relaxed),
+        }
+        assert!(ended.into_inner());
+    });
+}

@@ -1,0 +1,309 @@
+//! Nobody waits for ever, whoever locks in a loop beside it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use go_runtime::sync::Mutex;
+use go_runtime::time::sleep;
+use go_runtime::{JoinHandle, go, yield_now};
+
+use go_tests::support::{NET, child, in_goroutine, settle};
+
+/// A lock, and whether somebody who wants it has had it.
+#[derive(Default)]
+struct Wanted {
+    lock: Mutex<()>,
+    had: AtomicBool,
+    queued: AtomicBool,
+}
+
+impl Wanted {
+    fn want(&self) {
+        self.queued.store(true, Ordering::SeqCst);
+        drop(self.lock.lock().unwrap());
+        self.had.store(true, Ordering::SeqCst);
+    }
+
+    fn is_had(&self) -> bool {
+        self.had.load(Ordering::SeqCst)
+    }
+
+    /// Locks and unlocks until the other one has had its turn: never waits for anything else, and
+    /// never yields.
+    fn hog(&self) {
+        let end = Instant::now() + NET;
+        while !self.had.load(Ordering::SeqCst) {
+            assert!(Instant::now() < end, "the other one starves");
+            drop(self.lock.lock().unwrap());
+        }
+    }
+}
+
+/// On one worker who waits cannot even run before the hog lets it.
+#[test]
+#[ignore = "run by others with a GOMAXPROCS of its own"]
+fn beside_a_hog() {
+    in_goroutine(|| {
+        let wanted = Arc::new(Wanted::default());
+        let guard = wanted.lock.lock().unwrap();
+        let wants = go!(clone(wanted) { wanted.want() });
+        while !wanted.queued.load(Ordering::SeqCst) {
+            yield_now();
+        }
+        yield_now();
+        drop(guard);
+        wanted.hog();
+        wants.join().unwrap();
+    });
+}
+
+/// So do many, one after the other. (One of them was forgotten once in thirty rounds: two were on
+/// their way, and counted as one.)
+#[test]
+#[ignore = "run by others with a GOMAXPROCS of its own"]
+fn many_beside_a_hog() {
+    const MANY: usize = 20;
+    const ROUNDS: usize = 100;
+    (0..ROUNDS).for_each(|_| crowd_beside_a_hog(MANY));
+}
+
+fn crowd_beside_a_hog(many: usize) {
+    in_goroutine(move || {
+        let shared = Arc::new((Mutex::new(()), AtomicUsize::new(0)));
+        let guard = shared.0.lock().unwrap();
+        let want: Vec<_> = (0..many)
+            .map(|_| {
+                go!(clone(shared) {
+                    let _guard = shared.0.lock().unwrap();
+                    shared.1.fetch_add(1, Ordering::SeqCst);
+                })
+            })
+            .collect();
+        for _ in 0..10 * many {
+            yield_now();
+        }
+        drop(guard);
+        let end = Instant::now() + NET;
+        while shared.1.load(Ordering::SeqCst) < many {
+            assert!(Instant::now() < end, "some starve");
+            drop(shared.0.lock().unwrap());
+        }
+        want.into_iter().for_each(|w| w.join().unwrap());
+    });
+}
+
+/// One that comes while another one is late lets that one run first, and is not forgotten
+/// meanwhile. (Nobody knew of it, and so nobody who locks in a loop let it run.) Which of the two
+/// runs first, and so which of them that concerns, changes from round to round.
+#[test]
+#[ignore = "run by others with a GOMAXPROCS of its own"]
+fn behind_one_who_is_late() {
+    const ROUNDS: usize = 20;
+    in_goroutine(|| {
+        for _ in 0..ROUNDS {
+            let wanted = Arc::new(Wanted::default());
+            let guard = wanted.lock.lock().unwrap();
+            let late = go!(local; clone(wanted) { drop(wanted.lock.lock().unwrap()) });
+            settle();
+            drop(guard);
+            // It has been woken, and cannot run.
+            let guard = wanted.lock.lock().unwrap();
+            let since = Instant::now();
+            while since.elapsed() < Duration::from_millis(2) {}
+            drop(guard);
+            let comes = go!(local; clone(wanted) { wanted.want() });
+            yield_now();
+            wanted.hog();
+            late.join().unwrap();
+            comes.join().unwrap();
+        }
+    });
+}
+
+/// Hogs on threads do not park either.
+#[test]
+#[ignore = "run by others with a GOMAXPROCS of its own"]
+fn beside_hogs_on_threads() {
+    let wanted = Arc::new(Wanted::default());
+    let hogs: Vec<_> = (0..2)
+        .map(|_| {
+            let wanted = Arc::clone(&wanted);
+            thread::spawn(move || wanted.hog())
+        })
+        .collect();
+    go!(clone(wanted) { wanted.want() }).join().unwrap();
+    hogs.into_iter().for_each(|hog| hog.join().unwrap());
+}
+
+/// A thread among goroutines that hold the lock nearly all the time, and wait while they do.
+#[test]
+#[ignore = "run by others with a GOMAXPROCS of its own"]
+fn a_thread_among_goroutines() {
+    let wanted = Arc::new(Wanted::default());
+    let hogs: Vec<_> = (0..4)
+        .map(|_| {
+            go!(clone(wanted) {
+                while !wanted.had.load(Ordering::SeqCst) {
+                    let _guard = wanted.lock.lock().unwrap();
+                    yield_now();
+                }
+            })
+        })
+        .collect();
+    let there = Arc::clone(&wanted);
+    thread::spawn(move || there.want()).join().unwrap();
+    hogs.into_iter().for_each(|hog| hog.join().unwrap());
+}
+
+/// The first who waits cannot run when it is woken, as its worker is held by one who computes; that
+/// keeps the lock neither from the one who has had it until then nor from those who wait behind it.
+#[test]
+#[ignore = "run by others with a GOMAXPROCS of its own"]
+fn behind_one_who_cannot_run() {
+    let (first, second) = (Arc::<Wanted>::default(), Arc::new(AtomicBool::new(false)));
+    let guard = first.lock.lock().unwrap();
+    let computes = go!(clone(first, second) {
+        let wants = go!(local; clone(first) { first.want() });
+        settle();
+        let (end, is_held) = (Instant::now() + NET, &first.queued);
+        assert!(is_held.load(Ordering::SeqCst));
+        while !second.load(Ordering::SeqCst) {
+            assert!(Instant::now() < end, "who is behind it starves");
+        }
+        wants.join().unwrap();
+    });
+    while !first.queued.load(Ordering::SeqCst) {
+        thread::yield_now();
+    }
+    let (lock, had) = (Arc::clone(&first), Arc::clone(&second));
+    let behind = thread::spawn(move || {
+        drop(lock.lock.lock().unwrap());
+        had.store(true, Ordering::SeqCst);
+    });
+    // For the other one to come and queue; if it takes longer the test is easier to pass.
+    thread::sleep(Duration::from_millis(20));
+    drop(guard);
+    while !second.load(Ordering::SeqCst) {
+        drop(first.lock.lock().unwrap());
+    }
+    behind.join().unwrap();
+    computes.join().unwrap();
+}
+
+#[test]
+fn nobody_starves() {
+    child::succeed_with_few_and_many(&[
+        "fairness::beside_a_hog",
+        "fairness::many_beside_a_hog",
+        "fairness::behind_one_who_is_late",
+        "fairness::beside_hogs_on_threads",
+        "fairness::a_thread_among_goroutines",
+        "fairness::behind_one_who_cannot_run",
+    ]);
+}
+
+/// Who waits gets it in the order of coming, if nobody comes along.
+#[test]
+fn first_come_first_served() {
+    in_goroutine(|| {
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let guard = order.lock().unwrap();
+        let come = Arc::new(AtomicUsize::new(0));
+        let waiting: Vec<_> = (0..100)
+            .map(|i| {
+                go!(local; clone(order, come) {
+                    come.fetch_add(1, Ordering::SeqCst);
+                    order.lock().unwrap().push(i);
+                })
+            })
+            .collect();
+        // On this worker, so one that has come has queued.
+        while come.load(Ordering::SeqCst) < 100 {
+            yield_now();
+        }
+        drop(guard);
+        waiting.into_iter().for_each(|w| w.join().unwrap());
+        let order = order.lock().unwrap();
+        assert!(order.is_sorted(), "{order:?}");
+        assert_eq!(order.len(), 100);
+    });
+}
+
+/// One who waits on this worker has waited for long, and been woken for a lock that is kept for it.
+/// It has not run yet, and does after `then`.
+fn with_the_lock_kept_for_another(then: impl FnOnce(&Wanted) + Send + 'static) {
+    in_goroutine(|| {
+        let (wanted, wants) = loop {
+            if let Some(kept) = keep_the_lock_for_another() {
+                break kept;
+            }
+        };
+        then(&wanted);
+        wants.join().unwrap();
+    });
+}
+
+/// `None`: the system has taken its time, so that the other one has starved, and had the lock, too
+/// early.
+fn keep_the_lock_for_another() -> Option<(Arc<Wanted>, JoinHandle<()>)> {
+    let wanted = Arc::new(Wanted::default());
+    let guard = wanted.lock.lock().unwrap();
+    let wants = go!(local; clone(wanted) { wanted.want() });
+    settle();
+    assert!(wanted.queued.load(Ordering::SeqCst));
+
+    drop(guard);
+    let guard = wanted.lock.lock().unwrap();
+    assert!(!wanted.is_had(), "the lock was free for all");
+    // It comes, and in vain.
+    settle();
+    sleep(Duration::from_millis(2));
+
+    drop(guard);
+    let guard = wanted.lock.lock().unwrap();
+    if wanted.is_had() {
+        return None;
+    }
+    // Again in vain, and it has waited for long.
+    settle();
+
+    drop(guard);
+    assert!(!wanted.is_had(), "it has not run yet");
+    Some((wanted, wants))
+}
+
+/// The one who has the lock may take it again before the one who was woken for it, until that one
+/// has waited for a millisecond: then the lock is handed over, and is to be had neither by trying
+/// nor by coming along.
+#[test]
+fn who_has_waited_for_long_is_handed_the_lock() {
+    with_the_lock_kept_for_another(|wanted| {
+        assert!(wanted.lock.try_lock().is_err());
+        assert!(!wanted.is_had(), "trying does not wait");
+        drop(wanted.lock.lock().unwrap());
+        assert!(wanted.is_had(), "handed over");
+    });
+}
+
+/// The one for whom it is kept is on the worker of one who unwinds, and so cannot run before that
+/// one has had it.
+#[test]
+fn who_unwinds_takes_the_lock_that_is_kept() {
+    struct Locks<'a>(&'a Wanted);
+    impl Drop for Locks<'_> {
+        fn drop(&mut self) {
+            drop(self.0.lock.lock().unwrap());
+            assert!(!self.0.is_had());
+        }
+    }
+    with_the_lock_kept_for_another(|wanted| {
+        let unwinds = catch_unwind(AssertUnwindSafe(|| {
+            let _locks = Locks(wanted);
+            panic!("on purpose");
+        }));
+        assert!(unwinds.is_err());
+    });
+}

@@ -1,0 +1,394 @@
+//! `sync::RwLock`: many read or one writes, on goroutines and threads together; neither side
+//! starves; poisoning and the rest as std's.
+
+mod as_std;
+mod fairness;
+
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use go_runtime::channel::bounded;
+use go_runtime::sync::{Barrier, RwLock, RwLockWriteGuard};
+use go_runtime::{go, scope, yield_now};
+
+use go_tests::support::{child, in_both, in_goroutine, settle};
+
+/// Halves that are equal whenever nobody writes.
+#[derive(Default)]
+struct Halves {
+    left: usize,
+    right: usize,
+}
+
+impl Halves {
+    fn add(&mut self, between: impl FnOnce()) {
+        self.look(|| ());
+        self.left += 1;
+        between();
+        self.right += 1;
+        self.look(|| ());
+    }
+
+    fn look(&self, between: impl FnOnce()) {
+        let before = self.left;
+        assert_eq!(before, self.right, "somebody writes");
+        between();
+        assert_eq!((before, before), (self.left, self.right), "somebody wrote");
+    }
+}
+
+const GOROUTINES: usize = 1_000;
+const THREADS: usize = 4;
+
+/// One turn in 4 writes. Returns how many times it has.
+fn turn(halves: &RwLock<Halves>, i: usize) -> usize {
+    match i % 16 {
+        // While it has the lock others run, and find it taken.
+        0 => halves.write().unwrap().add(yield_now),
+        1 => halves.read().unwrap().look(yield_now),
+        2 => {
+            while halves.try_write().map(|mut h| h.add(|| ())).is_err() {
+                yield_now();
+            }
+        }
+        3 => {
+            while halves.try_read().map(|h| h.look(|| ())).is_err() {
+                yield_now();
+            }
+        }
+        4 => {
+            let mut guard = halves.write().unwrap();
+            guard.add(|| ());
+            RwLockWriteGuard::downgrade(guard).look(yield_now);
+        }
+        5 => halves.write().unwrap().add(|| ()),
+        _ => halves.read().unwrap().look(|| ()),
+    }
+    usize::from(matches!(i % 16, 0 | 2 | 4 | 5))
+}
+
+#[test]
+#[ignore = "run by others with a GOMAXPROCS of its own"]
+fn a_crowd() {
+    let times = if cfg!(debug_assertions) { 4 } else { 160 };
+    let halves = Arc::new(RwLock::new(Halves::default()));
+    let threads: Vec<_> = (0..THREADS)
+        .map(|_| {
+            let halves = Arc::clone(&halves);
+            thread::spawn(move || (0..times * 10).map(|i| turn(&halves, i)).sum::<usize>())
+        })
+        .collect();
+    let goroutines: Vec<_> = (0..GOROUTINES)
+        .map(|g| go!(clone(halves) { (0..times).map(|i| turn(&halves, g + i)).sum::<usize>() }))
+        .collect();
+    let mut all = 0;
+    goroutines
+        .into_iter()
+        .for_each(|g| all += g.join().unwrap());
+    threads.into_iter().for_each(|t| all += t.join().unwrap());
+    let halves = halves.read().unwrap();
+    halves.look(|| ());
+    assert_eq!(halves.left, all);
+}
+
+#[test]
+fn many_read_or_one_writes() {
+    child::succeed_with_few_and_many(&["a_crowd"]);
+}
+
+/// All have their guards before any drops one.
+#[test]
+fn readers_are_in_together() {
+    in_both(|| {
+        let (lock, all) = (RwLock::new(1), Barrier::new(21));
+        let reads = || {
+            let guard = lock.read().unwrap();
+            all.wait();
+            *guard
+        };
+        scope(|s| {
+            let goroutines: Vec<_> = (0..10).map(|_| s.spawn(reads)).collect();
+            let sum = thread::scope(|t| {
+                let threads: Vec<_> = (0..10).map(|_| t.spawn(reads)).collect();
+                let here = reads();
+                let there = threads.into_iter().map(|t| t.join().unwrap());
+                here + there.sum::<i32>()
+            });
+            let rest: i32 = goroutines.into_iter().map(|g| g.join().unwrap()).sum();
+            assert_eq!(sum + rest, 21);
+        });
+    });
+}
+
+/// The writer waits for a channel; those who wait for it are parked meanwhile, and their worker
+/// runs others.
+#[test]
+fn a_writer_may_park() {
+    in_goroutine(|| {
+        let lock = Arc::new(RwLock::new(0));
+        let (tx, rx) = bounded(0);
+        let writer = go!(local; clone(lock) {
+            let mut guard = lock.write().unwrap();
+            *guard = rx.recv().unwrap();
+        });
+        settle();
+        let waiting: Vec<_> = (0..100)
+            .map(|i| {
+                go!(local; clone(lock) {
+                    if i % 2 == 0 {
+                        *lock.write().unwrap() += 1;
+                    } else {
+                        assert!(*lock.read().unwrap() >= 1_000);
+                    }
+                })
+            })
+            .collect();
+        settle();
+        assert!(waiting.iter().all(|w| !w.is_finished()));
+        assert!(lock.try_read().is_err());
+        assert!(lock.try_write().is_err());
+        tx.send(1_000).unwrap();
+        writer.join().unwrap();
+        waiting.into_iter().for_each(|w| w.join().unwrap());
+        assert_eq!(*lock.read().unwrap(), 1_050);
+    });
+}
+
+/// So do readers; the writer is parked until the last of them goes.
+#[test]
+fn readers_may_park() {
+    in_goroutine(|| {
+        let lock = Arc::new(RwLock::new(0));
+        let (tx, rx) = bounded::<()>(0);
+        let readers: Vec<_> = (0..10)
+            .map(|_| {
+                go!(local; clone(lock, rx) {
+                    let guard = lock.read().unwrap();
+                    rx.recv().unwrap();
+                    assert_eq!(*guard, 0);
+                })
+            })
+            .collect();
+        settle();
+        let writer = go!(local; clone(lock) { *lock.write().unwrap() = 1 });
+        settle();
+        for _ in 0..10 {
+            assert!(!writer.is_finished());
+            tx.send(()).unwrap();
+            settle();
+        }
+        assert!(writer.is_finished());
+        readers.into_iter().for_each(|r| r.join().unwrap());
+        assert_eq!(*lock.read().unwrap(), 1);
+    });
+}
+
+/// Between a thread and goroutines: who has it is parked or blocked, and so are those who wait.
+#[test]
+fn threads_and_goroutines_wait_for_each_other() {
+    in_both(|| {
+        let lock = Arc::new(RwLock::new(0));
+        let guard = lock.write().unwrap();
+        let writes = go!(clone(lock) { *lock.write().unwrap() += 1 });
+        let reads = go!(clone(lock) { drop(lock.read().unwrap()) });
+        let there = Arc::clone(&lock);
+        let (done, is_done) = bounded(1);
+        let thread = thread::spawn(move || {
+            drop(there.read().unwrap());
+            *there.write().unwrap() += 1;
+            done.send(()).unwrap();
+        });
+        yield_now();
+        drop(guard);
+        writes.join().unwrap();
+        reads.join().unwrap();
+        is_done.recv().unwrap();
+        thread.join().unwrap();
+        assert_eq!(*lock.read().unwrap(), 2);
+    });
+}
+
+/// It stays locked, and that is all.
+#[test]
+fn a_forgotten_guard_keeps_it_locked() {
+    in_both(|| {
+        let lock = RwLock::new(String::from("a"));
+        mem::forget(lock.read().unwrap());
+        assert!(lock.try_write().is_err());
+        assert_eq!(*lock.try_read().unwrap(), "a");
+        assert_eq!(lock.into_inner().unwrap(), "a");
+
+        let lock = RwLock::new(String::from("b"));
+        mem::forget(lock.write().unwrap());
+        assert!(lock.try_read().is_err());
+        assert_eq!(lock.into_inner().unwrap(), "b");
+    });
+}
+
+/// What unwinds may lock in a `Drop`: that does not poison, and unlocking lets in those who wait on
+/// this worker, on others and on threads.
+#[test]
+fn unwinding_goroutines_lock_and_unlock() {
+    struct Locks<'a>(&'a RwLock<u32>);
+    impl Drop for Locks<'_> {
+        fn drop(&mut self) {
+            assert!(thread::panicking());
+            drop(self.0.read().unwrap());
+            *self.0.write().unwrap() += 1;
+        }
+    }
+    in_both(|| {
+        let lock = RwLock::new(0);
+        for _ in 0..100 {
+            scope(|s| {
+                s.spawn(|| *lock.write().unwrap() += 1);
+                s.spawn(|| drop(lock.read().unwrap()));
+                let unwinds = catch_unwind(AssertUnwindSafe(|| {
+                    let _locks = Locks(&lock);
+                    panic!("on purpose");
+                }));
+                assert!(unwinds.is_err());
+            });
+        }
+        assert_eq!(lock.into_inner().unwrap(), 200);
+    });
+}
+
+/// A writer of this worker waits for a reader, or has just been told that it has gone, and cannot
+/// run: who unwinds reads all the same, and the writer waits for it.
+#[test]
+fn who_unwinds_reads_before_a_writer_of_its_worker() {
+    struct Reads<'a>(&'a RwLock<u32>, u32);
+    impl Drop for Reads<'_> {
+        fn drop(&mut self) {
+            assert_eq!(*self.0.read().unwrap(), self.1);
+        }
+    }
+    fn unwind(reads: Reads<'_>) {
+        let unwinds = catch_unwind(AssertUnwindSafe(|| {
+            let _reads = reads;
+            panic!("on purpose");
+        }));
+        assert!(unwinds.is_err());
+    }
+    in_goroutine(|| {
+        let lock = Arc::new(RwLock::new(0));
+        let guard = lock.read().unwrap();
+        let writer = go!(local; clone(lock) { *lock.write().unwrap() += 1 });
+        settle();
+        assert!(lock.try_read().is_err(), "a writer waits");
+        unwind(Reads(&lock, 0));
+        drop(guard);
+        assert!(lock.try_read().is_err(), "it has not run yet");
+        unwind(Reads(&lock, 0));
+        writer.join().unwrap();
+        unwind(Reads(&lock, 1));
+        assert!(lock.try_write().is_ok());
+    });
+}
+
+/// The writer is on another worker, or a thread, and comes to its end by itself.
+#[test]
+fn who_unwinds_waits_for_a_writer_elsewhere() {
+    struct Reads<'a>(&'a RwLock<u32>);
+    impl Drop for Reads<'_> {
+        fn drop(&mut self) {
+            assert_eq!(*self.0.read().unwrap(), 1);
+        }
+    }
+    in_goroutine(|| {
+        let lock = Arc::new(RwLock::new(0));
+        let (there, waits) = (Arc::clone(&lock), Arc::new(AtomicBool::new(false)));
+        let (held, is_held) = bounded(0);
+        let goes_on = Arc::clone(&waits);
+        let writer = thread::spawn(move || {
+            let mut guard = there.write().unwrap();
+            held.send(()).unwrap();
+            while !goes_on.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            *guard = 1;
+        });
+        is_held.recv().unwrap();
+        let unwinds = go!(clone(lock, waits) {
+            let _reads = Reads(&lock);
+            waits.store(true, Ordering::SeqCst);
+            panic!("on purpose");
+        });
+        assert!(unwinds.join().is_err());
+        writer.join().unwrap();
+        assert_eq!(*lock.read().unwrap(), 1);
+    });
+}
+
+/// While one goroutine is parked with the guard of a writer, another one of its worker panics: that
+/// is none of the guard's business.
+#[test]
+fn a_panic_next_door_poisons_nothing() {
+    in_goroutine(|| {
+        let lock = Arc::new(RwLock::new(()));
+        let (tx, rx) = bounded::<()>(0);
+        let holder = go!(local; clone(lock) {
+            let _guard = lock.write().unwrap();
+            let _ = rx.recv();
+        });
+        settle();
+        let panics = go!(local; { let _last = tx; panic!("on purpose") });
+        assert!(panics.join().is_err());
+        holder.join().unwrap();
+        assert!(!lock.is_poisoned());
+    });
+}
+
+/// One who only asks, on the worker of the holder, does not keep it from running.
+#[test]
+fn asking_in_vain_lets_the_holder_run() {
+    in_goroutine(|| {
+        let lock = Arc::new(RwLock::new(()));
+        for round in 0..2 {
+            let (tx, rx) = bounded(1);
+            let holder = go!(local; clone(lock) {
+                let _guard = lock.write().unwrap();
+                rx.recv().unwrap();
+            });
+            settle();
+            tx.send(()).unwrap();
+            if round == 0 {
+                while lock.try_read().is_err() {}
+            } else {
+                while lock.try_write().is_err() {}
+            }
+            holder.join().unwrap();
+        }
+    });
+}
+
+/// The first to come writes, the others read what it has written; then they may all be dropped.
+#[test]
+fn a_cache_in_a_static() {
+    static CACHE: RwLock<Vec<usize>> = RwLock::new(Vec::new());
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    fn get(i: usize) -> usize {
+        if let Some(found) = CACHE.read().unwrap().get(i) {
+            return *found;
+        }
+        let mut cache = CACHE.write().unwrap();
+        while cache.len() <= i {
+            MADE.fetch_add(1, Ordering::Relaxed);
+            let next = cache.len() * 2;
+            cache.push(next);
+        }
+        RwLockWriteGuard::downgrade(cache)[i]
+    }
+    in_both(|| {
+        scope(|s| {
+            for i in 0..100 {
+                s.spawn(move || assert_eq!(get(i), 2 * i));
+            }
+        });
+        assert_eq!(MADE.load(Ordering::Relaxed), 100);
+    });
+}

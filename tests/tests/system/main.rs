@@ -1,0 +1,4 @@
+//! Processes and signals.
+
+mod process;
+mod signal;
