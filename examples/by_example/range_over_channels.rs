@@ -1,5 +1,6 @@
 //! A receiver is an iterator: it waits for each message, and ends when the channel is closed and
 //! empty.
+//!
 //! Go: `for v := range ch`. Here: `for v in rx`, and all of Rust's iterator methods; `&rx` leaves
 //! the receiver to its owner, and `try_iter` takes the messages that are there and does not wait.
 

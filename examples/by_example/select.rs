@@ -29,7 +29,7 @@ fn main() {
         select! {
             recv(road) -> parcel => match parcel {
                 Ok(parcel) => println!("by road: {parcel}"),
-                // A closed channel is always ready. Replace it by one that never is.
+                // A closed channel is always ready. Replace it by a channel that never is.
                 Err(_) => (road, open) = (channel::never(), open - 1),
             },
             recv(sea) -> parcel => match parcel {

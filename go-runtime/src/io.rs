@@ -59,7 +59,7 @@ impl Stdin {
     /// which is 0 at the end of the input.
     ///
     /// # Errors
-    /// As [`std::io::Stdin::read_line`].
+    /// The errors of [`std::io::Stdin::read_line`].
     pub fn read_line(&self, line: &mut String) -> io::Result<usize> {
         blocking_io(|| self.0.read_line(line))
     }

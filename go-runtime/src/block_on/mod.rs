@@ -58,7 +58,7 @@ use crate::wait::edges::Edges;
 /// they are not.
 ///
 /// A value that looks for the runtime when it is *created*, such as `tokio::time::sleep`, has to be
-/// created in the context: in an `async` block or function, as below. reqwest's `send()` does so if
+/// created in the context: in an `async` block or function. reqwest's `send()` does so if
 /// the request has a timeout: write `block_on(async { request.send().await })`, and not
 /// `block_on(request.send())`. (The latter works on a worker that has run a `block_on` before, and
 /// panics on a worker that has not.)

@@ -97,7 +97,7 @@ impl Context {
     /// context has ended.
     ///
     /// # Panics
-    /// As [`spawn`](crate::spawn), because a goroutine ends the context in time.
+    /// Like [`spawn`](crate::spawn), because a goroutine ends the context in time.
     ///
     /// ```
     /// use std::time::Instant;
@@ -115,7 +115,7 @@ impl Context {
     /// that of this context.
     ///
     /// # Panics
-    /// As [`with_deadline`](Context::with_deadline).
+    /// Like [`with_deadline`](Context::with_deadline).
     ///
     /// ```
     /// use std::time::Duration;
@@ -133,7 +133,7 @@ impl Context {
     /// if the deadline ends it. If the [`Cancel`] ends it, `cause` is not used.
     ///
     /// # Panics
-    /// As [`with_deadline`](Context::with_deadline).
+    /// Like [`with_deadline`](Context::with_deadline).
     ///
     /// ```
     /// use std::time::Instant;
@@ -155,7 +155,7 @@ impl Context {
     /// [`with_timeout`](Context::with_timeout).
     ///
     /// # Panics
-    /// As [`with_deadline`](Context::with_deadline).
+    /// Like [`with_deadline`](Context::with_deadline).
     ///
     /// ```
     /// use std::time::Duration;
@@ -248,7 +248,7 @@ impl Context {
     /// `f` that owns a clone of this context keeps the context in memory until it ends.
     ///
     /// # Panics
-    /// As [`spawn`](crate::spawn).
+    /// Like [`spawn`](crate::spawn).
     ///
     /// ```
     /// use go_runtime::{channel, context};

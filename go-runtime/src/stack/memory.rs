@@ -60,7 +60,8 @@ fn map(at: *mut libc::c_void, len: usize, how: libc::c_int) -> io::Result<NonNul
         return Err(io::Error::last_os_error());
     }
     // With huge pages, every eight stacks would take two megabytes. A system without huge pages
-    // returns EINVAL, which is ignored. SAFETY: the range is the new mapping; the advice changes no
+    // returns EINVAL, which is ignored.
+    // SAFETY: the range is the new mapping, which no other code knows yet; the advice changes no
     // contents.
     unsafe { libc::madvise(start, len, libc::MADV_NOHUGEPAGE) };
     NonNull::new(start.cast()).ok_or_else(|| io::Error::other("mmap returned null"))

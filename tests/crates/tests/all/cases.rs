@@ -23,7 +23,7 @@ pub(crate) fn check(world: &'static World, case: Case) {
         let (ended, holds_worker) = (Arc::clone(&ended), case.holds_worker());
         move || {
             if holds_worker {
-                // Sends the first value if the worker is free, even in the middle of the call.
+                // If the worker is free during the call, this goroutine runs before its end.
                 go!(local; { sibling_tx.send(ended.load(Ordering::Relaxed)).unwrap() });
             }
             started_tx.send(()).unwrap();
