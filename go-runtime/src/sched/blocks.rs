@@ -3,8 +3,9 @@
 //! A task is often made by one worker and ends on another. An allocator pays for that, and for many
 //! small blocks at once; here each worker has a list of free blocks, which nobody else touches, and
 //! what one of them has too many of goes to the others by way of the [`Depot`], in chains of
-//! [`BLOCK_CHAIN`]. (Go does the same with its dead goroutines.) Threads that spawn take theirs from the
-//! depot, one by one. What the depot has not needed for a while goes back to the allocator.
+//! [`BLOCK_CHAIN`]. (Go does the same with its dead goroutines.) Threads that spawn take theirs
+//! from the depot, one by one. What the depot has not needed for a while goes back to the
+//! allocator.
 
 use std::alloc::{self, Layout};
 use std::cell::UnsafeCell;

@@ -95,8 +95,8 @@ impl Delayed {
         task
     }
 
-    /// Takes out some tasks that are due, the latest first, so that a worker which starts the newest
-    /// of its queue first starts the earliest.
+    /// Takes out some tasks that are due, the latest first, so that a worker which starts the
+    /// newest of its queue first starts the earliest.
     pub(super) fn pop_due(&self, now: Instant) -> SmallVec<[TaskRef; TIMERS_AT_A_TIME]> {
         let mut timers = self.timers();
         let mut due: SmallVec<[TaskRef; TIMERS_AT_A_TIME]> = SmallVec::new();
