@@ -353,14 +353,13 @@ pub use scope::{Scope, ScopedJoinHandle, scope};
 /// What the macros expand to. Not for direct use: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::goroutine::{
-        Cloned, park_forever, run_main, spawn_local_with, spawn_with, started,
-    };
+    pub use crate::goroutine::{Cloned, run_main, spawn_local_with, spawn_with, started};
     pub use crate::no_arms::all as no_arms;
     pub use crate::select::{
         AnyArm, CanReceive, CanSend, RecvArm, Reservation, SendArm, Timeout, select,
     };
     pub use crate::time::sleep;
+    pub use crate::wait::park_forever;
     pub use go_runtime_macros::{
         go as go_impl, golang as golang_impl, select as select_impl,
         select_biased as select_biased_impl,

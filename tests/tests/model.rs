@@ -53,17 +53,8 @@ mod clock {
 
 /// Timed channels are in no model.
 mod goroutine {
-    use std::cell::Cell;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Instant;
-
-    pub(crate) fn sleep_until(_: Option<Instant>) {
-        loom::thread::yield_now();
-    }
-
-    pub(crate) fn polled_in_vain() {}
-
-    pub(crate) fn before_a_wait() {}
 
     static NUMBERS: AtomicUsize = AtomicUsize::new(1);
 
@@ -71,33 +62,10 @@ mod goroutine {
     // differ.
     loom::thread_local! {
         static NUMBER: usize = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        static UNWINDS: Cell<bool> = Cell::new(false);
-    }
-
-    /// The calling thread counts as a goroutine that is unwinding.
-    pub(crate) fn unwind() {
-        UNWINDS.with(|unwinds| unwinds.set(true));
-    }
-
-    pub(crate) fn may_switch() -> bool {
-        !UNWINDS.with(Cell::get)
     }
 
     pub(crate) fn caller() -> usize {
         NUMBER.with(|number| *number)
-    }
-
-    pub(crate) fn doze() {
-        loom::thread::yield_now();
-    }
-
-    pub(crate) fn give_way() {
-        loom::thread::yield_now();
-    }
-
-    /// Once, as otherwise there are too many orders.
-    pub(crate) fn spin_for_lock(rounds: u32) -> bool {
-        rounds == 0 && crate::mutexes::SPINS.get()
     }
 
     pub(crate) struct DelayedSpawn;

@@ -17,9 +17,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use self::signal::Signal;
 use crate::Canceled;
 use crate::channel::Receiver;
-use crate::goroutine::polled_in_vain;
 use crate::wait::Observable;
 use crate::wait::edges::Edges;
+use crate::wait::polled_in_vain;
 
 /// Runs a future to completion, and returns its output. While the future is pending, it parks a
 /// goroutine, and blocks a thread.

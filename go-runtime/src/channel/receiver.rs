@@ -10,7 +10,8 @@ use super::iter::{Iter, TryIter};
 use super::timed::{self, At, Tick};
 use super::timer::TimerCore;
 use super::{RecvError, RecvTimeoutError, TryRecvError};
-use crate::{clock, goroutine};
+use crate::clock;
+use crate::wait;
 
 /// The receiving end of a channel. Clone it to receive in several places; each message is received
 /// once. When the last one is dropped, the messages in the channel are dropped too, and sends fail.
@@ -59,11 +60,11 @@ impl<T> Receiver<T> {
     #[inline(always)]
     fn receive(&self, patience: Patience) -> Received<T> {
         if !matches!(patience, Patience::None) {
-            goroutine::before_a_wait();
+            wait::before_a_wait();
         }
         let received = self.receive_from_source(patience);
         if let Received::Empty | Received::Closed = received {
-            goroutine::polled_in_vain();
+            wait::polled_in_vain();
         }
         received
     }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::core::{Core, Patience, Sent};
 use super::{SendError, SendTimeoutError, TrySendError};
-use crate::{clock, goroutine};
+use crate::clock;
+use crate::wait;
 
 /// The sending end of a channel. Clone it to send from several places; the channel is closed when
 /// the last one is dropped, or by [`close`](Sender::close).
@@ -72,7 +73,7 @@ impl<T> Sender<T> {
     fn send_with(&self, message: T, patience: Patience) -> Sent<T> {
         let sent = self.core.send(message, patience);
         if let Sent::Full(_) | Sent::Closed(_) = sent {
-            goroutine::polled_in_vain();
+            wait::polled_in_vain();
         }
         sent
     }

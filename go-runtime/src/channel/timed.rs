@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::atomic::AtomicCell;
 
 use super::core::{Patience, Received};
+use crate::clock;
 use crate::primitives::atomic::{AtomicBool, Ordering};
-use crate::{clock, goroutine};
+use crate::wait;
 
 /// Messages are `Instant`s. The receiver is typed by `T`, which is `Instant` where such a channel
 /// is made; this says how to get from one to the other, without a cast.
@@ -112,12 +113,12 @@ pub(crate) fn receive<T>(
             Patience::None => return Received::Empty,
             Patience::Until(deadline) if due.is_none_or(|due| deadline < due) => {
                 if deadline <= clock::now() {
-                    goroutine::polled_in_vain();
+                    wait::polled_in_vain();
                 }
-                goroutine::sleep_until(Some(deadline));
+                wait::sleep_until(Some(deadline));
                 return Received::TimedOut;
             }
-            Patience::Until(_) | Patience::Forever => goroutine::sleep_until(due),
+            Patience::Until(_) | Patience::Forever => wait::sleep_until(due),
         }
     }
 }

@@ -13,9 +13,9 @@ use super::core::{Patience, Received};
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::timed::next_on_grid;
+use crate::clock;
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::wait::{Claimed, Decision, Held, WaitList, Waited};
-use crate::{clock, goroutine};
+use crate::wait::{self, Claimed, Decision, Held, WaitList, Waited};
 
 /// See `timed`.
 type Make<T> = fn(Instant) -> T;
@@ -167,7 +167,7 @@ impl<T> TimerCore<T> {
                 Waited::Not(Look::Taken(due)) => return Received::Message((self.make)(due)),
                 Waited::Not(Look::Empty) => return Received::Empty,
                 Waited::Not(Look::TimedOut) => {
-                    goroutine::polled_in_vain();
+                    wait::polled_in_vain();
                     return Received::TimedOut;
                 }
                 // The moment has changed, or has come.

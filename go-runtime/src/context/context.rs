@@ -13,7 +13,8 @@ use super::error::{Cause, ContextError};
 use super::functions::{self, StopFunc};
 use super::values::ValueNode;
 use crate::channel::{Receiver, never};
-use crate::{clock, goroutine};
+use crate::clock;
+use crate::wait;
 
 /// Carries a deadline, a cancellation signal and values between functions and goroutines; see
 /// [the module](crate::context).
@@ -315,7 +316,7 @@ impl Context {
     pub fn err(&self) -> Option<ContextError> {
         let error = self.cancellation.as_ref().and_then(Cancellation::err);
         if error.is_none() {
-            goroutine::polled_in_vain();
+            wait::polled_in_vain();
         }
         error
     }

@@ -376,7 +376,7 @@ impl<T> JoinHandle<T> {
     pub fn is_finished(&self) -> bool {
         let finished = self.has_ended();
         if !finished {
-            super::polled_in_vain();
+            crate::wait::polled_in_vain();
         }
         finished
     }

@@ -8,7 +8,6 @@ mod join_future;
 mod main_goroutine;
 mod panic_message;
 mod panic_report;
-mod sleep;
 mod thread;
 mod without_parking;
 
@@ -20,16 +19,12 @@ pub use job::JoinHandle;
 pub use join_future::JoinFuture;
 pub use main_goroutine::run_main;
 pub use panic_message::panic_message;
-pub use sleep::park_forever;
-pub(crate) use sleep::sleep_until;
 pub use without_parking::without_parking;
 
-use std::hint;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
-use std::time::Duration;
 
-use crate::sched::{self, Worker, global};
+use crate::sched::{Worker, global};
 
 /// Lets other goroutines of this worker run, then goes on. Go's `runtime.Gosched`.
 ///
@@ -53,53 +48,6 @@ pub fn yield_now() {
     }
 }
 
-/// The caller has looked for something that is not there, and will not wait: should it do so all
-/// the time, others have to run too.
-pub(crate) fn polled_in_vain() {
-    if let Some(worker) = Worker::current() {
-        worker.note_vain_poll();
-    }
-}
-
-/// Called at the beginning of an operation that may wait, whether or not it need wait this time:
-/// lets others run first if the calling goroutine has run for 10 ms. Otherwise a goroutine
-/// whose operations always succeed would keep its worker.
-#[inline(always)]
-pub(crate) fn before_a_wait() {
-    if sched::may_be_over() {
-        end_slice();
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn end_slice() {
-    if let Some(worker) = Worker::current() {
-        worker.end_slice();
-    }
-}
-
-/// Looks a moment later, for one who waits for a lock and has looked `rounds` times: `false` if it
-/// should queue instead.
-pub(crate) fn spin_for_lock(rounds: u32) -> bool {
-    // A thread that is no worker knows nothing of who else runs.
-    let worth_it = rounds < LOCK_ROUNDS && Worker::current().is_none_or(Worker::may_spin);
-    if worth_it {
-        for _ in 0..LOCK_SPINS {
-            hint::spin_loop();
-        }
-    }
-    worth_it
-}
-
-/// Returns whether the caller can wait without keeping goroutines off its thread: it is no worker's
-/// thread, or a goroutine that neither unwinds nor is in [`without_parking`].
-pub(crate) fn may_switch() -> bool {
-    Worker::current().is_none_or(|worker| {
-        worker.is_in_its_loop() || worker.may_park() && !std::thread::panicking()
-    })
-}
-
 /// The caller's number, by which it knows itself again: no other goroutine or thread that lives has
 /// it, and it is not 0.
 pub(crate) fn caller() -> usize {
@@ -109,15 +57,6 @@ pub(crate) fn caller() -> usize {
     match Worker::current().and_then(Worker::current_task) {
         Some(task) => task.as_ptr().addr().get(),
         None => HERE.with(|here| std::ptr::from_ref(here).addr()),
-    }
-}
-
-/// Blocks the thread for a moment, for a caller that may not switch and polls for what others do.
-pub(crate) fn doze() {
-    let doze = || std::thread::sleep(Duration::from_micros(20));
-    match Worker::current() {
-        Some(worker) => worker.block_in_place(doze),
-        None => doze(),
     }
 }
 
@@ -156,22 +95,6 @@ impl<T> Drop for Parcel<T> {
         if self.0.is_some() {
             contain_panic(|| self.0 = None);
         }
-    }
-}
-
-/// How often, and how long each time, as in Go: a holder that is running will mostly be done by
-/// then.
-const LOCK_ROUNDS: u32 = 4;
-const LOCK_SPINS: u32 = 30;
-
-/// Lets others run who cannot otherwise, because they have been woken and wait behind the calling
-/// goroutine.
-#[cold]
-pub(crate) fn give_way() {
-    if let Some(worker) = Worker::current()
-        && !std::thread::panicking()
-    {
-        worker.give_way();
     }
 }
 

@@ -13,8 +13,8 @@ use crate::Builder;
 use crate::blocking::blocking_io;
 use crate::channel::{Receiver, Select, bounded};
 use crate::clock;
-use crate::goroutine::polled_in_vain;
 use crate::wait::Observable;
+use crate::wait::polled_in_vain;
 
 /// Connects to a name or to several addresses, within a time limit, and until a done channel is
 /// closed: Go's `net.Dialer`.

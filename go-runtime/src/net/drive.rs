@@ -26,9 +26,9 @@ use super::done::{self, Done};
 use super::fd::{Fd, Way};
 use super::readiness::Direction;
 use crate::clock;
-use crate::goroutine::{before_a_wait, polled_in_vain};
 use crate::wait::Observable;
 use crate::wait::edges::{Edge, Woken};
+use crate::wait::{before_a_wait, polled_in_vain};
 
 /// The result of an attempt, with what it says about further data.
 pub(super) enum Left<R> {

@@ -3,8 +3,8 @@
 use std::process;
 use std::thread;
 
-use crate::goroutine::park_forever;
 use crate::sched::Worker;
+use crate::wait::park_forever;
 
 /// Ends the process with an exit code, from any goroutine or thread: [`std::process::exit`] for
 /// goroutines.

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use crate::channel::{Receiver, Select};
 use crate::clock;
-use crate::goroutine::polled_in_vain;
 use crate::wait::Observable;
+use crate::wait::polled_in_vain;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use {

@@ -30,8 +30,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::channel::{Receiver, Sender, bounded};
-use crate::goroutine::may_switch;
 use crate::sched::{Worker, global};
+use crate::wait::may_switch;
 
 /// How long all threads may be busy with the same starts before another thread is created. A start
 /// usually takes about a millisecond.

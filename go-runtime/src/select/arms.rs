@@ -14,9 +14,8 @@ use crate::channel::core::Core;
 use crate::channel::slot::{Slot, receive_promised};
 use crate::channel::state::{Found, Observed, Place};
 use crate::channel::{Receiver, RecvError, SendError, Sender, Source};
-use crate::goroutine;
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::wait::{Claim, Claimed, Offer, Parker, Taken, Waiter};
+use crate::wait::{self, Claim, Claimed, Offer, Parker, Taken, Waiter};
 
 /// A `recv` arm.
 pub struct RecvArm<'a, T> {
@@ -171,7 +170,7 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
             // In a loop it would be found so again and again.
             RecvState::Closed => {
                 self.state.set(RecvState::Closed);
-                goroutine::polled_in_vain();
+                wait::polled_in_vain();
             }
             RecvState::Open => {}
         }
@@ -325,7 +324,7 @@ unsafe impl<T> Arm for SendArm<'_, T> {
     fn conclude(&self) -> bool {
         let place = self.place.take();
         if let Some(Place::Closed) = place {
-            goroutine::polled_in_vain();
+            wait::polled_in_vain();
         }
         self.place.set(place);
         true

@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use crate::clock;
 use crate::primitives::random;
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::wait::{Claimed, Parker, Verdict};
-use crate::{clock, goroutine};
+use crate::wait::{self, Claimed, Parker, Verdict};
 
 /// Selects with more arms than this allocate.
 pub(super) const INLINE: usize = 8;
@@ -184,7 +184,7 @@ pub fn select(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
 #[inline(always)]
 pub(super) fn select_again(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
     if !matches!(timeout, Timeout::Poll) {
-        goroutine::before_a_wait();
+        wait::before_a_wait();
     }
     let mut selecting = Selecting::new(arms, timeout, biased);
     let mut parker = None;
@@ -255,7 +255,7 @@ impl<'a> Selecting<'a> {
             if self.last || matches!(self.timeout, Timeout::Poll) {
                 drop(held);
                 if !self.last {
-                    goroutine::polled_in_vain();
+                    wait::polled_in_vain();
                 }
                 return Look::Chosen(usize::MAX);
             }
@@ -322,7 +322,7 @@ impl<'a> Selecting<'a> {
 /// `usize::MAX` if the time is over.
 pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
     if !matches!(timeout, Timeout::Poll) {
-        goroutine::before_a_wait();
+        wait::before_a_wait();
     }
     let end = timeout.end();
     let locks = Locks::of(arms);
@@ -338,7 +338,7 @@ pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usiz
         let is_over = end.is_some_and(|end| end <= clock::now());
         if is_over || matches!(timeout, Timeout::Poll) {
             drop(held);
-            goroutine::polled_in_vain();
+            wait::polled_in_vain();
             return usize::MAX;
         }
         let parker = Parker::new();

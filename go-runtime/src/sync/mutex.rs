@@ -9,8 +9,8 @@ use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 use std::thread;
 
 use super::raw_mutex::RawMutex;
-use crate::goroutine;
 use crate::primitives::atomic::Ordering;
+use crate::wait;
 
 /// Lets one at a time use a value: [`std::sync::Mutex`], but a goroutine that waits for it is
 /// parked, and its worker runs others.
@@ -191,7 +191,7 @@ impl<T: ?Sized> Mutex<T> {
         if self.raw.try_lock() {
             Ok(self.guard()?)
         } else {
-            goroutine::polled_in_vain();
+            wait::polled_in_vain();
             Err(TryLockError::WouldBlock)
         }
     }

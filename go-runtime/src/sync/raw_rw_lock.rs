@@ -29,10 +29,9 @@ use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::raw_mutex::RawMutex;
-use crate::goroutine;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::const_fn;
-use crate::wait::{Decision, WaitList};
+use crate::wait::{self, Decision, WaitList};
 
 /// There is a writer: it is in, or waits for readers to go.
 const WRITER: usize = 1 << (usize::BITS - 1);
@@ -209,7 +208,7 @@ impl RawRwLock {
     }
 
     fn wait_for_turn(&self) {
-        if !goroutine::may_switch() {
+        if !wait::may_switch() {
             self.wait_without_queueing();
             return;
         }
@@ -232,7 +231,7 @@ impl RawRwLock {
             .gate
             .with(|gate| gate.take_turn() || self.go_before_writer())
         {
-            goroutine::doze();
+            wait::doze();
         }
     }
 

@@ -11,8 +11,8 @@ use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 use std::thread;
 
 use super::raw_rw_lock::RawRwLock;
-use crate::goroutine;
 use crate::primitives::atomic::Ordering;
+use crate::wait;
 
 /// Lets many at a time read a value, or one write it: [`std::sync::RwLock`], but a goroutine that
 /// waits for it is parked, and its worker runs others.
@@ -207,7 +207,7 @@ impl<T: ?Sized> RwLock<T> {
         if self.raw.try_read() {
             Ok(self.read_guard()?)
         } else {
-            goroutine::polled_in_vain();
+            wait::polled_in_vain();
             Err(TryLockError::WouldBlock)
         }
     }
@@ -253,7 +253,7 @@ impl<T: ?Sized> RwLock<T> {
         if self.raw.try_write() {
             Ok(self.write_guard()?)
         } else {
-            goroutine::polled_in_vain();
+            wait::polled_in_vain();
             Err(TryLockError::WouldBlock)
         }
     }

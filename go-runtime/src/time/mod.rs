@@ -28,7 +28,8 @@ pub use self::ticker::Ticker;
 pub use self::timeout::{Elapsed, timeout};
 pub use self::timer::Timer;
 pub use crate::channel::{after, at, tick};
-use crate::{clock, goroutine};
+use crate::clock;
+use crate::wait;
 
 /// Waits for `duration`: it parks a goroutine, and blocks a plain thread.
 ///
@@ -44,7 +45,7 @@ use crate::{clock, goroutine};
 /// assert!(start.elapsed() >= Duration::from_millis(5));
 /// ```
 pub fn sleep(duration: Duration) {
-    goroutine::sleep_until(clock::after(duration));
+    wait::sleep_until(clock::after(duration));
 }
 
 /// Waits until `when`, as [`sleep`] does. If that has passed it does not wait.
@@ -58,5 +59,5 @@ pub fn sleep(duration: Duration) {
 /// assert!(Instant::now() >= end);
 /// ```
 pub fn sleep_until(when: Instant) {
-    goroutine::sleep_until(Some(when));
+    wait::sleep_until(Some(when));
 }

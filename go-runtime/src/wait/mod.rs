@@ -51,6 +51,8 @@
 //! - [`list`](WaitList): a spin lock, what it guards, and the queue of the operations that wait for
 //!   that to change. Locks, descriptors and timers use one each. A channel has queues of its own;
 //!   `join`, `sleep` and `blocking` need a parker only.
+//! - `sleep`: waits that only the clock ends; `yielding`: what an operation that does not park does
+//!   for the other goroutines of its worker.
 //! - `event`, [`observable`](Observable) and [`edges`]: waits that a done channel may end too.
 //!
 //! Arrows point one way: what blocks -> `wait` -> `sched`. The scheduler knows of a wait only what
@@ -64,11 +66,13 @@ mod list;
 mod observable;
 mod parker;
 mod queue;
+mod sleep;
 mod taken;
 mod unparker;
 mod verdict;
 mod waiter;
 mod wakeup;
+mod yielding;
 
 pub(crate) use claimed::Claimed;
 pub(crate) use event::Woken;
@@ -76,7 +80,12 @@ pub(crate) use list::{Decision, Guarded, Held, View, WaitList, Waited};
 pub(crate) use observable::{Look, Observable};
 pub(crate) use parker::Parker;
 pub(crate) use queue::WaitQueue;
+pub use sleep::park_forever;
+pub(crate) use sleep::sleep_until;
 pub(crate) use taken::Taken;
 pub(crate) use verdict::Verdict;
 pub(crate) use waiter::{Claim, Offer, Waiter};
 pub(crate) use wakeup::Wakeup;
+pub(crate) use yielding::{
+    before_a_wait, doze, give_way, may_switch, polled_in_vain, spin_for_lock,
+};

@@ -145,7 +145,7 @@ impl Counter {
 
     fn run_all(&self, all: &[Does]) -> usize {
         if all.iter().any(|does| matches!(does, Unwind)) {
-            goroutine::unwind();
+            crate::wait::unwind();
         }
         all.iter().map(|does| self.run(*does)).sum()
     }

@@ -26,6 +26,8 @@ mod verdict;
 mod waiter;
 #[path = "../../../go-runtime/src/wait/wakeup.rs"]
 mod wakeup;
+#[path = "yielding.rs"]
+mod yielding;
 
 pub(crate) use claimed::Claimed;
 pub(crate) use event::Woken;
@@ -37,3 +39,6 @@ pub(crate) use taken::Taken;
 pub(crate) use verdict::Verdict;
 pub(crate) use waiter::{Claim, Offer, Waiter};
 pub(crate) use wakeup::Wakeup;
+pub(crate) use yielding::{
+    before_a_wait, doze, give_way, may_switch, polled_in_vain, sleep_until, spin_for_lock, unwind,
+};

@@ -41,11 +41,10 @@ use std::time::Duration;
 use self::word::{Contender, LATE, LOCKED, STARVING, WAITING, WOKEN, is_on_its_way, sent};
 use super::patience::Patience;
 use crate::clock;
-use crate::goroutine;
 use crate::primitives::atomic::{AtomicBool, AtomicU16, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::wait::{Decision, Guarded, View, Waited};
+use crate::wait::{self, Decision, Guarded, View, Waited};
 
 /// Who has waited for so long starves.
 const LONG: Duration = Duration::from_millis(1);
@@ -152,7 +151,7 @@ impl RawMutex {
 
     #[cold]
     fn lock_contended(&self) {
-        if !goroutine::may_switch() {
+        if !wait::may_switch() {
             self.lock_without_queueing();
             return;
         }
@@ -165,12 +164,12 @@ impl RawMutex {
                     if self.change(state, sent(state)) {
                         this.is_woken = true;
                         this.is_ahead = true;
-                        goroutine::give_way();
+                        wait::give_way();
                     }
                 } else if self.change(state, this.take(state)) {
                     return;
                 }
-            } else if state & STARVING == 0 && goroutine::spin_for_lock(rounds) {
+            } else if state & STARVING == 0 && wait::spin_for_lock(rounds) {
                 rounds += 1;
                 if !this.is_woken
                     && state & (LOCKED | WAITING | WOKEN) == LOCKED | WAITING
@@ -196,7 +195,7 @@ impl RawMutex {
                     return;
                 }
             } else {
-                goroutine::doze();
+                wait::doze();
             }
         }
     }

@@ -13,9 +13,9 @@ pub use self::permit::{OwnedSemaphorePermit, SemaphorePermit};
 use self::raw::RawSemaphore;
 use crate::channel::{Receiver, RecvTimeoutError, Select};
 use crate::clock;
-use crate::goroutine::polled_in_vain;
 use crate::primitives::const_fn;
 use crate::wait::Observable;
+use crate::wait::polled_in_vain;
 
 /// A number of permits, of which each who comes takes some, and waits if there are not enough: the
 /// limit on how many do something at once. Go has it as `semaphore.Weighted` in

@@ -16,10 +16,10 @@ use smallvec::SmallVec;
 
 use super::AcquireError;
 use crate::channel::{Receiver, Sender, bounded};
-use crate::goroutine::{before_a_wait, polled_in_vain};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::lock::{Mutex, MutexGuard};
+use crate::wait::{before_a_wait, polled_in_vain};
 
 /// Only under the queue's lock is anything changed.
 const QUEUED: usize = 1;

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::channel::Receiver;
-use crate::goroutine::{Builder, JoinHandle, polled_in_vain, started};
+use crate::goroutine::{Builder, JoinHandle, started};
 use crate::time::Elapsed;
 use crate::wait::Woken;
+use crate::wait::polled_in_vain;
 use crate::{Canceled, clock};
 
 /// Waits for a number of goroutines to finish.

@@ -1,19 +1,19 @@
-//! Waiting for a moment to come.
+//! Waits that only the clock ends. What users call is in `time`.
 
 use std::thread;
 use std::time::Instant;
 
-use super::polled_in_vain;
+use super::parker::Parker;
+use super::yielding::polled_in_vain;
 use crate::clock;
-use crate::wait::Parker;
 
-/// Parks the calling goroutine (or blocks the calling thread) until `when`; `None` is for ever.
+/// Parks the calling goroutine, or blocks the calling thread, until `when`; `None` is for ever.
 pub(crate) fn sleep_until(when: Option<Instant>) {
     if when.is_some_and(|when| when <= clock::now()) {
         polled_in_vain();
         return;
     }
-    // Nobody else knows the parker, so only the clock can end this.
+    // No other code knows this parker, so only the clock can end the wait.
     Parker::new().park_quietly(when);
 }
 
@@ -21,8 +21,7 @@ pub(crate) fn sleep_until(when: Option<Instant>) {
 pub fn park_forever() -> ! {
     loop {
         sleep_until(None);
-        // Not reached in a goroutine; a thread may be woken by somebody who unparks it by its
-        // handle.
+        // A goroutine never comes here. A thread does, if it is unparked by its handle.
         thread::yield_now();
     }
 }

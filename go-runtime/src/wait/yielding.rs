@@ -1,0 +1,83 @@
+//! How an operation that does not park treats the other goroutines of its worker: when they run
+//! first, and how long to spin or to block the thread instead.
+//!
+//! All of it is about the calling goroutine and its worker; on a plain thread the functions do what
+//! a thread does.
+
+use std::hint;
+use std::thread;
+use std::time::Duration;
+
+use crate::sched::{self, Worker};
+
+/// Rounds in which an operation spins for a lock before it queues, and spins in each round, as in
+/// Go: a holder that is running will mostly be done by then.
+const LOCK_ROUNDS: u32 = 4;
+const LOCK_SPINS: u32 = 30;
+/// How long an operation that may not switch blocks its thread between two polls.
+const DOZE: Duration = Duration::from_micros(20);
+
+/// Notes that the caller has asked for something that is not there, and will not wait. If it does
+/// so all the time, the other goroutines of the worker run first after a while.
+pub(crate) fn polled_in_vain() {
+    if let Some(worker) = Worker::current() {
+        worker.note_vain_poll();
+    }
+}
+
+/// Lets the other goroutines run first if the calling one has run for a slice of 10 ms. Called at
+/// the beginning of an operation that may wait, whether or not it need wait this time: otherwise a
+/// goroutine whose operations always succeed would keep its worker.
+#[inline(always)]
+pub(crate) fn before_a_wait() {
+    if sched::may_be_over() {
+        end_slice();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn end_slice() {
+    if let Some(worker) = Worker::current() {
+        worker.end_slice();
+    }
+}
+
+/// Lets goroutines run first that have been woken and wait behind the calling one.
+#[cold]
+pub(crate) fn give_way() {
+    if let Some(worker) = Worker::current()
+        && !thread::panicking()
+    {
+        worker.give_way();
+    }
+}
+
+/// Returns whether the caller can wait without keeping goroutines off its thread: it is a thread
+/// that is no worker's, or a goroutine that neither unwinds nor is in `without_parking`.
+pub(crate) fn may_switch() -> bool {
+    Worker::current()
+        .is_none_or(|worker| worker.is_in_its_loop() || worker.may_park() && !thread::panicking())
+}
+
+/// Spins for a moment, for a caller that waits for a lock and has polled it `rounds` times. Returns
+/// `false`, and does not spin, if the caller should queue instead.
+pub(crate) fn spin_for_lock(rounds: u32) -> bool {
+    // A thread that is no worker does not know what else could run.
+    let worth_it = rounds < LOCK_ROUNDS && Worker::current().is_none_or(Worker::may_spin);
+    if worth_it {
+        for _ in 0..LOCK_SPINS {
+            hint::spin_loop();
+        }
+    }
+    worth_it
+}
+
+/// Blocks the thread for a moment, for a caller that may not switch and polls for what others do.
+pub(crate) fn doze() {
+    let doze = || thread::sleep(DOZE);
+    match Worker::current() {
+        Some(worker) => worker.block_in_place(doze),
+        None => doze(),
+    }
+}

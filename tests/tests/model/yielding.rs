@@ -1,0 +1,39 @@
+//! What an operation does for other threads of loom's where the runtime's lets goroutines run.
+
+use std::cell::Cell;
+use std::time::Instant;
+
+loom::thread_local! {
+    static UNWINDS: Cell<bool> = Cell::new(false);
+}
+
+/// Has the calling thread count as a goroutine that is unwinding.
+pub(crate) fn unwind() {
+    UNWINDS.with(|unwinds| unwinds.set(true));
+}
+
+pub(crate) fn may_switch() -> bool {
+    !UNWINDS.with(Cell::get)
+}
+
+pub(crate) fn polled_in_vain() {}
+
+pub(crate) fn before_a_wait() {}
+
+pub(crate) fn doze() {
+    loom::thread::yield_now();
+}
+
+pub(crate) fn give_way() {
+    loom::thread::yield_now();
+}
+
+/// Spins once, as otherwise there are too many orders.
+pub(crate) fn spin_for_lock(rounds: u32) -> bool {
+    rounds == 0 && crate::mutexes::SPINS.get()
+}
+
+/// Timed channels are in no model.
+pub(crate) fn sleep_until(_: Option<Instant>) {
+    loom::thread::yield_now();
+}
