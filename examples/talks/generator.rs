@@ -5,7 +5,7 @@
 //! and the goroutine ends.
 
 use go_runtime::channel::{self, Receiver};
-use go_runtime::{go, num_goroutine, yield_now};
+use go_runtime::{go, num_goroutines, yield_now};
 
 /// Returns the rows of Pascal's triangle, without end.
 fn pascal() -> Receiver<Vec<u64>> {
@@ -33,8 +33,8 @@ fn main() {
 
     // Without receivers the generators end; only `main` is left.
     drop((a, b));
-    while num_goroutine() > 1 {
+    while num_goroutines() > 1 {
         yield_now();
     }
-    println!("goroutines: {}", num_goroutine());
+    println!("goroutines: {}", num_goroutines());
 }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use go_runtime::channel::{self, Receiver};
-use go_runtime::{go, num_goroutine, select, time, yield_now};
+use go_runtime::{go, num_goroutines, select, time, yield_now};
 
 const QUICK: Duration = Duration::from_millis(1);
 const STUCK: Duration = Duration::from_secs(60);
@@ -59,7 +59,7 @@ fn main() {
     let found = search("Samoa", [STUCK; 3], Duration::from_millis(500));
     println!("Samoa: {found:?}");
 
-    while num_goroutine() > 1 {
+    while num_goroutines() > 1 {
         yield_now();
     }
     println!("nobody is left behind");

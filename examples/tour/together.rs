@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use go_runtime::channel::{self, RecvError};
 use go_runtime::sync::{Mutex, WaitGroup};
 use go_runtime::time::{self, Timer};
-use go_runtime::{context, go, num_goroutine, scope, select};
+use go_runtime::{context, go, num_goroutines, scope, select};
 
 use super::Error;
 
@@ -47,7 +47,7 @@ pub(super) fn done_channel() -> Result<(), Error> {
     let waiting: Vec<_> = (0..10_000)
         .map(|_| go!(clone(done) { done.recv() == Err(RecvError) }))
         .collect();
-    println!("over 10000 goroutines: {}", num_goroutine() > 10_000);
+    println!("over 10000 goroutines: {}", num_goroutines() > 10_000);
     drop(stop);
     let released = waiting
         .into_iter()

@@ -65,6 +65,7 @@ impl Stdin {
     }
 
     /// Returns an iterator over the lines of the input, without their ends.
+    #[must_use]
     pub fn lines(self) -> Lines {
         Lines(self)
     }

@@ -1,10 +1,11 @@
-//! A set of goroutines whose results are taken as they come.
-//!
-//! A channel carries the results, and a count says how many are still to come out of it. Only one
-//! may take at a time, by `&mut`, so that whoever finds the count above 0 also gets a result.
+//! A set of goroutines whose results are taken in the order in which they end: [`JoinSet`].
+
+// A channel carries the results, and `left` counts those that have not come out of it yet. Only one
+// caller at a time takes a result, by `&mut`, so a caller that finds `left` above 0 gets one.
 
 use std::fmt;
 use std::io;
+use std::iter::FusedIterator;
 use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
@@ -39,6 +40,16 @@ const SENDING: usize = 30;
 /// assert_eq!(sum, 14);
 /// ```
 ///
+/// Closures are collected into a set, and the set is an iterator over the results:
+///
+/// ```
+/// use go_runtime::JoinSet;
+///
+/// let set: JoinSet<u64> = (1..=3).map(|n| move || n * n).collect();
+/// let sum: u64 = set.into_iter().map(Result::unwrap).sum();
+/// assert_eq!(sum, 14);
+/// ```
+///
 /// A block that captures needs a `move` here, `go!(set; move { ... })`, as nothing can be borrowed:
 /// the goroutines may outlive the set. For those that borrow there is [`scope`](crate::scope).
 pub struct JoinSet<T> {
@@ -50,6 +61,7 @@ pub struct JoinSet<T> {
 
 impl<T> JoinSet<T> {
     /// A set without goroutines.
+    #[must_use]
     pub fn new() -> JoinSet<T> {
         let (sender, results) = channel::unbounded();
         JoinSet {
@@ -68,12 +80,14 @@ impl<T> JoinSet<T> {
     /// set.join_next();
     /// assert!(set.is_empty());
     /// ```
+    #[must_use]
     pub fn len(&self) -> usize {
         self.left.load(Ordering::Relaxed)
     }
 
     /// Whether all goroutines have been joined, so that [`join_next`](Self::join_next) would give
     /// `None`.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -136,12 +150,8 @@ impl<T> JoinSet<T> {
     /// numbers.sort();
     /// assert_eq!(numbers, [0, 1, 2]);
     /// ```
-    pub fn join_all(mut self) -> Vec<thread::Result<T>> {
-        let mut all = Vec::with_capacity(self.len());
-        while let Some(result) = self.join_next() {
-            all.push(result);
-        }
-        all
+    pub fn join_all(self) -> Vec<thread::Result<T>> {
+        self.into_iter().collect()
     }
 }
 
@@ -190,6 +200,76 @@ impl<T: Send + 'static> JoinSet<T> {
         Ok(())
     }
 }
+
+impl<T, F> Extend<F> for JoinSet<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    /// Starts a goroutine of the set for each closure.
+    ///
+    /// # Panics
+    /// As [`spawn`](JoinSet::spawn).
+    #[track_caller]
+    fn extend<I: IntoIterator<Item = F>>(&mut self, closures: I) {
+        for closure in closures {
+            self.spawn(closure);
+        }
+    }
+}
+
+impl<T, F> FromIterator<F> for JoinSet<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    /// Makes a set with a goroutine for each closure.
+    ///
+    /// # Panics
+    /// As [`spawn`](JoinSet::spawn).
+    #[track_caller]
+    fn from_iter<I: IntoIterator<Item = F>>(closures: I) -> JoinSet<T> {
+        let mut set = JoinSet::new();
+        set.extend(closures);
+        set
+    }
+}
+
+impl<T> IntoIterator for JoinSet<T> {
+    type Item = thread::Result<T>;
+    type IntoIter = IntoIter<T>;
+
+    /// Returns an iterator that waits for each goroutine, in the order in which they end.
+    fn into_iter(self) -> IntoIter<T> {
+        IntoIter { set: self }
+    }
+}
+
+/// The results of a set's goroutines, in the order in which they end.
+///
+/// [`JoinSet::into_iter`] makes it. Each [`next`](Iterator::next) is a
+/// [`join_next`](JoinSet::join_next). Dropping the iterator drops the set.
+#[derive(Debug)]
+#[must_use = "iterators are lazy and do nothing unless consumed"]
+pub struct IntoIter<T> {
+    set: JoinSet<T>,
+}
+
+impl<T> Iterator for IntoIter<T> {
+    type Item = thread::Result<T>;
+
+    fn next(&mut self) -> Option<thread::Result<T>> {
+        self.set.join_next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.set.len();
+        (left, Some(left))
+    }
+}
+
+impl<T> ExactSizeIterator for IntoIter<T> {}
+impl<T> FusedIterator for IntoIter<T> {}
 
 impl<T> Default for JoinSet<T> {
     fn default() -> Self {

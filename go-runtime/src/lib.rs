@@ -282,6 +282,7 @@
 //! does not switch: a panic hook, or a `Drop` that runs while it unwinds, that waits then blocks
 //! the worker's thread, since other goroutines on it would see [`std::thread::panicking`].
 //! [What to do instead](docs::soundness#unwinding).
+#![warn(missing_debug_implementations)]
 #![doc(test(attr(deny(warnings), allow(dead_code, unused_variables))))]
 
 mod block_on;
@@ -290,7 +291,6 @@ mod canceled;
 mod clock;
 mod config;
 mod goroutine;
-mod join_set;
 mod no_arms;
 mod primitives;
 mod sched;
@@ -306,6 +306,7 @@ pub mod docs;
 pub mod errgroup;
 pub mod fs;
 pub mod io;
+pub mod join_set;
 #[cfg(unix)]
 pub mod net;
 pub mod process;
@@ -344,7 +345,7 @@ pub use config::{Config, StartError};
 ///
 pub use go_runtime_macros::main;
 pub use goroutine::{
-    Builder, JoinFuture, JoinHandle, gomaxprocs, num_goroutine, panic_message, spawn, spawn_local,
+    Builder, JoinFuture, JoinHandle, gomaxprocs, num_goroutines, panic_message, spawn, spawn_local,
     without_parking, yield_now,
 };
 pub use join_set::JoinSet;

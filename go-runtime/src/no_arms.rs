@@ -7,6 +7,7 @@
 //! layer below the modules of some of the types, and which the models compile alone.)
 
 use std::cell::RefCell;
+use std::fmt;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{sync, thread};
@@ -22,6 +23,12 @@ use crate::time::{Ticker, Timer};
 /// The arm of a value that cannot be an arm. The result of its operation has whatever type the body
 /// asks for, so that rustc reports nothing about the body.
 pub struct Misfit<R>(R);
+
+impl<R> fmt::Debug for Misfit<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Misfit { .. }")
+    }
+}
 
 #[doc(hidden)]
 #[expect(

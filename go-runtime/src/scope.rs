@@ -287,6 +287,12 @@ impl<T> ScopedJoinHandle<'_, T> {
         take(ended, &self.packet)
     }
 
+    /// Returns the goroutine's name, if it was given one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.goroutine.name()
+    }
+
     /// A channel that is closed when the goroutine has ended.
     pub(crate) fn ended(&self) -> &Receiver<()> {
         self.goroutine.ended()

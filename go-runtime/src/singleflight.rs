@@ -85,6 +85,7 @@ enum Found<K, V> {
 
 impl<K, V> Group<K, V> {
     /// A group in which nothing runs.
+    #[must_use]
     pub fn new() -> Group<K, V> {
         let shared = Shared {
             hasher: RandomState::new(),

@@ -50,7 +50,7 @@ pub(crate) fn crawl(ctx: &Context, start: Url, at_once: usize) -> Summary {
         running.spawn(move || {
             // A goroutine that waits for its permit takes a page of memory, so there may be one for
             // every page.
-            let _permit = permits.acquire_with(ctx.done(), 1).ok()?;
+            let _permit = permits.acquire_with(1, ctx.done()).ok()?;
             let page = get(&ctx, &url);
             let ended = page.as_ref().is_err_and(net::is_done);
             (!ended).then_some(Got { url, page })

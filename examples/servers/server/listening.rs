@@ -66,7 +66,7 @@ impl Listening {
         let done = self.ctx.done();
         let places = Arc::new(Semaphore::new(max_connections));
         let accepted = accept(&self.listener, done, |stream| {
-            if places.acquire_with(done, 1).is_err() {
+            if places.acquire_with(1, done).is_err() {
                 // The server is stopping, which `accept` is about to see.
                 return Ok(());
             }

@@ -32,6 +32,7 @@ use crate::clock;
 /// producer.join().unwrap();
 /// ```
 #[track_caller]
+#[must_use]
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let most = (isize::MAX as usize)
         .checked_div(size_of::<T>())
@@ -55,6 +56,7 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 /// assert_eq!(rx.len(), 2);
 /// assert_eq!(rx.recv(), Ok("one"));
 /// ```
+#[must_use]
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     make(None)
 }
@@ -79,6 +81,7 @@ fn make<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
 ///     recv(after(Duration::from_millis(1))) -> time => assert!(time.is_ok()),
 /// }
 /// ```
+#[must_use]
 pub fn after(duration: Duration) -> Receiver<Instant> {
     clock::after(duration).map_or_else(never, at)
 }
@@ -90,6 +93,7 @@ pub fn after(duration: Duration) -> Receiver<Instant> {
 /// let when = Instant::now() + Duration::from_millis(1);
 /// assert_eq!(go_runtime::channel::at(when).recv(), Ok(when));
 /// ```
+#[must_use]
 pub fn at(when: Instant) -> Receiver<Instant> {
     Receiver::new(Source::At(Arc::new(At::new(when, identity))))
 }
@@ -104,6 +108,7 @@ pub fn at(when: Instant) -> Receiver<Instant> {
 /// let second = ticker.recv().unwrap();
 /// assert!(second - first >= Duration::from_millis(1));
 /// ```
+#[must_use]
 pub fn tick(period: Duration) -> Receiver<Instant> {
     match clock::after(period) {
         Some(first) => Receiver::new(Source::Tick(Arc::new(Tick::new(first, period, identity)))),
@@ -121,6 +126,7 @@ pub fn tick(period: Duration) -> Receiver<Instant> {
 /// use go_runtime::channel::{TryRecvError, never};
 /// assert_eq!(never::<i32>().try_recv(), Err(TryRecvError::Empty));
 /// ```
+#[must_use]
 pub const fn never<T>() -> Receiver<T> {
     Receiver::new(Source::Never)
 }

@@ -7,6 +7,7 @@ use super::receiver::Receiver;
 
 /// Made by [`Receiver::iter`]: waits for each message, and ends when the channel is closed and
 /// empty.
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Iter<'a, T> {
     pub(super) receiver: &'a Receiver<T>,
     /// It has seen the end; what a dropped future gives back afterwards is not its affair.
@@ -14,11 +15,13 @@ pub struct Iter<'a, T> {
 }
 
 /// Made by [`Receiver::try_iter`]: ends when there is no message at the moment.
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct TryIter<'a, T> {
     pub(super) receiver: &'a Receiver<T>,
 }
 
 /// Made by [`Receiver::into_iter`]: like [`Iter`], and owns the receiver.
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct IntoIter<T> {
     pub(super) receiver: Receiver<T>,
     /// As in [`Iter`].

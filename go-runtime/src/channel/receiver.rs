@@ -166,11 +166,13 @@ impl<T> Receiver<T> {
 
     /// Whether there is no message in the channel. A rendezvous is always empty, but for what a
     /// dropped future gave back.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Whether there is no room in the channel. A rendezvous is always full.
+    #[must_use]
     pub fn is_full(&self) -> bool {
         match &self.source {
             Source::Core(core) => core.is_full(),
@@ -182,6 +184,7 @@ impl<T> Receiver<T> {
     }
 
     /// The number of messages in the channel.
+    #[must_use]
     pub fn len(&self) -> usize {
         match &self.source {
             Source::Core(core) => core.len(),
@@ -193,6 +196,7 @@ impl<T> Receiver<T> {
     }
 
     /// The number of messages that fit, or `None` if there is no bound.
+    #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         match &self.source {
             Source::Core(core) => core.capacity(),
@@ -229,13 +233,28 @@ impl<T> Receiver<T> {
         TryIter { receiver: self }
     }
 
-    /// Whether nothing will be sent any more; what has been may still be there. Unlike a `try_recv`
-    /// it lets nobody else run.
-    pub(crate) fn is_closed(&self) -> bool {
+    /// Returns whether the channel is closed, so that no further message can be sent: by
+    /// [`Sender::close`](super::Sender::close), or because the last sender is gone.
+    ///
+    /// Messages that were sent before may still be in the channel. The channels of [`never`], of
+    /// [`after`](super::after) and of the other timers are never closed.
+    ///
+    /// [`never`]: super::never()
+    ///
+    /// ```
+    /// let (tx, rx) = go_runtime::channel::unbounded();
+    /// tx.send(1).unwrap();
+    /// drop(tx);
+    /// assert!(rx.is_closed());
+    /// assert_eq!(rx.recv(), Ok(1));
+    /// ```
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
         matches!(&self.source, Source::Core(core) if core.lock().closed)
     }
 
     /// Whether `other` receives from the same channel.
+    #[must_use]
     pub fn same_channel(&self, other: &Receiver<T>) -> bool {
         match (&self.source, &other.source) {
             (Source::Core(a), Source::Core(b)) => Arc::ptr_eq(a, b),

@@ -179,28 +179,43 @@ impl<T> Sender<T> {
         self.core.close();
     }
 
-    /// Whether nobody will ever receive what is sent, or it has been closed.
-    pub(crate) fn is_closed(&self) -> bool {
+    /// Returns whether the channel is closed, so that every send fails: by
+    /// [`close`](Sender::close), or because the last receiver is gone.
+    ///
+    /// A channel that is open may be closed a moment later.
+    ///
+    /// ```
+    /// let (tx, rx) = go_runtime::channel::bounded::<i32>(1);
+    /// assert!(!tx.is_closed());
+    /// drop(rx);
+    /// assert!(tx.is_closed());
+    /// ```
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
         self.core.lock().closed
     }
 
     /// Whether there is no message in the channel. A rendezvous is always empty, but for what a
     /// dropped future gave back.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Whether there is no room in the channel. A rendezvous is always full.
+    #[must_use]
     pub fn is_full(&self) -> bool {
         self.core.is_full()
     }
 
     /// The number of messages in the channel.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.core.len()
     }
 
     /// The number of messages that fit, or `None` if there is no bound.
+    #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         self.core.capacity()
     }
@@ -213,6 +228,7 @@ impl<T> Sender<T> {
     /// assert!(tx.same_channel(&tx.clone()));
     /// assert!(!tx.same_channel(&unbounded().0));
     /// ```
+    #[must_use]
     pub fn same_channel(&self, other: &Sender<T>) -> bool {
         Arc::ptr_eq(&self.core, &other.core)
     }

@@ -242,7 +242,7 @@ impl From<fs::OpenOptions> for OpenOptions {
 #[cfg(unix)]
 mod unix {
     use std::fs;
-    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
     use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
     use super::{File, OpenOptions, blocking_io, io};
@@ -287,6 +287,12 @@ mod unix {
     impl AsRawFd for File {
         fn as_raw_fd(&self) -> RawFd {
             self.0.as_raw_fd()
+        }
+    }
+
+    impl IntoRawFd for File {
+        fn into_raw_fd(self) -> RawFd {
+            self.0.into_raw_fd()
         }
     }
 

@@ -121,6 +121,7 @@ pub fn started<H>(spawned: io::Result<H>) -> H {
 /// A clone that a closure takes with it which borrows everything else: it is no `Copy`, so that
 /// `take` in a closure moves it there.
 #[doc(hidden)]
+#[derive(Debug)]
 pub struct Cloned<T>(pub T);
 
 impl<T> Cloned<T> {
@@ -186,7 +187,7 @@ impl Builder {
     /// mlua. [The page on crates](crate::docs::crates) has the recipes.
     ///
     /// Otherwise it is a goroutine like others: it has a [`JoinHandle`], a name, and panics like
-    /// them, [`num_goroutine`](crate::num_goroutine) counts it, and channels, `select!`, locks,
+    /// them, [`num_goroutines`](crate::num_goroutines) counts it, and channels, `select!`, locks,
     /// contexts, timers and [`net`](crate::net) work in it, as they do on any thread. What differs:
     /// - A message between it and a goroutine costs what a message between a thread and a goroutine
     ///   costs, which is the time that the system takes to wake a thread.

@@ -314,6 +314,20 @@ impl<T> JoinHandle<T> {
         }
     }
 
+    /// Returns the goroutine's name, if it was given one by [`Builder::name`](crate::Builder::name)
+    /// or `go!(name = ...; ...)`.
+    ///
+    /// ```
+    /// let child = go_runtime::go!(name = "sum"; { 1 + 2 });
+    /// assert_eq!(child.name(), Some("sum"));
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        // SAFETY: the handle's reference keeps the task, and with it the name, which is written
+        // before the task is made and never after.
+        unsafe { self.task.get() }.name()
+    }
+
     /// A channel that is closed when the goroutine has ended.
     pub(crate) fn ended(&self) -> &Receiver<()> {
         // No other parker can be in the word: `join` and a `JoinFuture` own the handle.
@@ -410,7 +424,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
         // SAFETY: the handle's reference keeps the task.
         let task = unsafe { self.task.get() };
         f.debug_struct("JoinHandle")
-            .field("name", &task.name())
+            .field("name", &self.name())
             .field("spawned_at", &format_args!("{}", task.spawned_at()))
             .field("is_finished", &self.has_ended())
             .finish()

@@ -1,6 +1,7 @@
 //! A handle as an arm of a `select!`: a `recv` arm on the channel that is closed when the goroutine
 //! has ended, and then the result.
 
+use std::fmt;
 use std::thread;
 
 use super::job::JoinHandle;
@@ -11,6 +12,12 @@ use crate::select::{AnyArm, RecvArm};
 pub struct JoinArm<'a, H> {
     handle: &'a H,
     ended: RecvArm<'a, ()>,
+}
+
+impl<H> fmt::Debug for JoinArm<'_, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("JoinArm { .. }")
+    }
 }
 
 impl<H> JoinArm<'_, H> {

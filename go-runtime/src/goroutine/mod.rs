@@ -108,6 +108,7 @@ impl<T> Drop for Parcel<T> {
 /// ```
 /// assert!(go_runtime::gomaxprocs() >= 1);
 /// ```
+#[must_use]
 #[track_caller]
 pub fn gomaxprocs() -> usize {
     global::get().gomaxprocs()
@@ -116,8 +117,8 @@ pub fn gomaxprocs() -> usize {
 /// Returns how many goroutines there are: started or not, running or blocked, with a thread of
 /// their own or without. Go's `runtime.NumGoroutine`.
 ///
-/// A goroutine that somebody has joined is not counted any more. While others start and end, the
-/// number may be a moment old.
+/// A goroutine that has been joined is not counted any more. The number may be a moment old while
+/// other goroutines start and end.
 ///
 /// # Panics
 /// If the runtime cannot start.
@@ -125,11 +126,13 @@ pub fn gomaxprocs() -> usize {
 /// ```
 /// let (stop, done) = go_runtime::channel::bounded::<()>(0);
 /// let waiting = go_runtime::spawn(move || done.recv());
-/// assert!(go_runtime::num_goroutine() >= 1);
+/// assert!(go_runtime::num_goroutines() >= 1);
 /// drop(stop);
 /// assert!(waiting.join().unwrap().is_err());
 /// ```
+#[doc(alias = "NumGoroutine")]
+#[must_use]
 #[track_caller]
-pub fn num_goroutine() -> usize {
+pub fn num_goroutines() -> usize {
     global::get().count() + thread::count()
 }

@@ -66,12 +66,14 @@ pub(super) fn none() -> io::Error {
 }
 
 /// The addresses, or the name, that a value stands for.
+#[derive(Debug)]
 pub enum Lookup {
     Known(Vec<SocketAddr>),
     Name(Name),
 }
 
 /// A name that the system has to look up.
+#[derive(Debug)]
 pub struct Name {
     host: String,
     /// `None` if the port is part of `host`.

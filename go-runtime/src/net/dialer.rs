@@ -55,6 +55,7 @@ pub struct Dialer {
 
 impl Dialer {
     /// Returns a dialer without limits.
+    #[must_use]
     pub const fn new() -> Dialer {
         Dialer {
             timeout: None,

@@ -57,6 +57,7 @@ impl<'a, S, D> WithDone<'a, S, D> {
 
 impl<'a, S, D> WithDone<'a, S, D> {
     /// Returns the stream, socket or listener itself, whose operations no channel ends.
+    #[must_use]
     pub fn get_ref(&self) -> &'a S {
         self.socket
     }
@@ -92,6 +93,7 @@ pub(super) fn error() -> io::Error {
 }
 
 /// Returns whether an operation has failed because its done channel was closed (see [`WithDone`]).
+#[must_use]
 pub fn is_done(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| {
         let dialed = inner.downcast_ref::<Failed>();

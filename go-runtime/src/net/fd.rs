@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -96,6 +96,7 @@ impl<T: AsFd> Fd<T> {
     }
 
     /// Returns a reference to the inner value.
+    #[must_use]
     pub fn get_ref(&self) -> &T {
         &self.io
     }
@@ -154,6 +155,7 @@ impl<T: AsFd> Fd<T> {
     }
 
     /// Returns the descriptor with a done channel that ends its operations.
+    #[must_use]
     pub fn with_done<'a, D>(&'a self, done: &'a Receiver<D>) -> WithDone<'a, Fd<T>, D> {
         WithDone::new(self, done)
     }
@@ -249,6 +251,20 @@ impl<T: AsFd> AsFd for Fd<T> {
 impl<T: AsFd> AsRawFd for Fd<T> {
     fn as_raw_fd(&self) -> RawFd {
         self.io.as_fd().as_raw_fd()
+    }
+}
+
+/// As [`into_inner`](Fd::into_inner): the descriptor stays non-blocking.
+impl<T: AsFd + Into<OwnedFd>> From<Fd<T>> for OwnedFd {
+    fn from(fd: Fd<T>) -> OwnedFd {
+        fd.into_inner().into()
+    }
+}
+
+/// As [`into_inner`](Fd::into_inner): the descriptor stays non-blocking.
+impl<T: AsFd + IntoRawFd> IntoRawFd for Fd<T> {
+    fn into_raw_fd(self) -> RawFd {
+        self.into_inner().into_raw_fd()
     }
 }
 

@@ -178,6 +178,13 @@ macro_rules! convert {
             }
         }
 
+        impl IntoRawFd for $name {
+            /// As into std's type.
+            fn into_raw_fd(self) -> RawFd {
+                OwnedFd::from(self).into_raw_fd()
+            }
+        }
+
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.fd.get_ref().fmt(f)

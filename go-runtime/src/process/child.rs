@@ -239,6 +239,20 @@ macro_rules! pipes {
         }
 
         #[cfg(unix)]
+        impl std::os::fd::AsRawFd for $name {
+            fn as_raw_fd(&self) -> std::os::fd::RawFd {
+                self.0.as_raw_fd()
+            }
+        }
+
+        #[cfg(unix)]
+        impl std::os::fd::IntoRawFd for $name {
+            fn into_raw_fd(self) -> std::os::fd::RawFd {
+                self.0.into_raw_fd()
+            }
+        }
+
+        #[cfg(unix)]
         impl From<$name> for std::os::fd::OwnedFd {
             fn from(pipe: $name) -> std::os::fd::OwnedFd {
                 pipe.0.into()

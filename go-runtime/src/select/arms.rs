@@ -5,6 +5,7 @@
 //! the channel's queue.
 
 use std::cell::Cell;
+use std::fmt;
 use std::mem;
 use std::ptr::NonNull;
 use std::time::Instant;
@@ -24,6 +25,12 @@ pub struct RecvArm<'a, T> {
     waiter: Waiter,
     state: Cell<RecvState>,
     entered: Cell<bool>,
+}
+
+impl<T> fmt::Debug for RecvArm<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("RecvArm { .. }")
+    }
 }
 
 enum RecvState {
@@ -239,6 +246,12 @@ pub struct SendArm<'a, T> {
     entered: Cell<bool>,
 }
 
+impl<T> fmt::Debug for SendArm<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("SendArm { .. }")
+    }
+}
+
 impl<T> Sender<T> {
     /// The arm of a `select!` that sends to here.
     #[doc(hidden)]
@@ -395,6 +408,12 @@ unsafe impl<T> Arm for SendArm<'_, T> {
 pub struct Reservation<'a, T> {
     core: &'a Core<T>,
     place: Place,
+}
+
+impl<T> fmt::Debug for Reservation<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Reservation { .. }")
+    }
 }
 
 impl<T> Reservation<'_, T> {

@@ -84,6 +84,7 @@ impl<'a> Operation<'a> {
 
 impl<'a> Select<'a> {
     /// An empty list. Of several operations that are ready it takes one at random.
+    #[must_use]
     pub fn new() -> Select<'a> {
         Select::default()
     }
@@ -100,6 +101,7 @@ impl<'a> Select<'a> {
     /// select.recv(&second);
     /// assert_eq!(select.select().recv(&first), Ok("urgent"));
     /// ```
+    #[must_use]
     pub fn new_biased() -> Select<'a> {
         Select {
             biased: true,

@@ -15,6 +15,7 @@
 //! A select that only asks which arm is ready (`ready`) queues *observers* instead (see
 //! `channel::observe`): they are told when an operation has become possible, and look again.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
@@ -113,6 +114,12 @@ pub(super) unsafe trait Arm {
 /// An arm for [`select`], of whatever type.
 #[derive(Clone, Copy)]
 pub struct AnyArm<'a>(pub(super) &'a dyn Arm);
+
+impl fmt::Debug for AnyArm<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("AnyArm { .. }")
+    }
+}
 
 /// The locks of all arms, each once, in an order that is the same for all: two selects cannot wait
 /// for each other.

@@ -104,6 +104,7 @@ impl<'a> SelectedOperation<'a> {
     }
 
     /// The index that the operation was given when it was added.
+    #[must_use]
     pub fn index(&self) -> usize {
         self.index
     }

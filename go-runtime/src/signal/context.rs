@@ -67,6 +67,7 @@ pub struct SignalError {
 
 impl SignalError {
     /// Returns the signal that arrived first.
+    #[must_use]
     pub fn signal(&self) -> Signal {
         self.signal
     }

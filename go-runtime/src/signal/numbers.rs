@@ -19,6 +19,7 @@ pub struct Signal(i32);
 
 impl Signal {
     /// Returns the signal with this number, which need not exist.
+    #[must_use]
     pub const fn from_raw(number: i32) -> Signal {
         Signal(number)
     }
@@ -28,6 +29,7 @@ impl Signal {
     /// ```
     /// assert_eq!(go_runtime::signal::SIGTERM.as_raw(), 15);
     /// ```
+    #[must_use]
     pub const fn as_raw(self) -> i32 {
         self.0
     }

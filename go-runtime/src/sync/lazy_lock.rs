@@ -53,6 +53,7 @@ impl<T: RefUnwindSafe + UnwindSafe, F: UnwindSafe> RefUnwindSafe for LazyLock<T,
 impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     /// A value that `f` will make.
     #[inline]
+    #[must_use]
     pub const fn new(f: F) -> LazyLock<T, F> {
         LazyLock {
             once: Once::new(),

@@ -131,6 +131,7 @@ unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
 impl<T> Mutex<T> {
     /// A mutex that nobody has locked.
     #[inline]
+    #[must_use]
     pub const fn new(value: T) -> Mutex<T> {
         Mutex {
             raw: RawMutex::new(),
@@ -198,6 +199,7 @@ impl<T: ?Sized> Mutex<T> {
 
     /// Whether somebody has panicked while it had the lock. It may be a moment old.
     #[inline]
+    #[must_use]
     pub fn is_poisoned(&self) -> bool {
         // Who has the lock sees what those before it have done; others cannot do anything with it.
         self.raw.flag.load(Ordering::Relaxed)

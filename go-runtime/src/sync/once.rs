@@ -148,6 +148,7 @@ impl Once {
     /// assert!(once.is_completed());
     /// ```
     #[inline]
+    #[must_use]
     pub fn is_completed(&self) -> bool {
         self.state.load(Ordering::Acquire) == COMPLETE
     }

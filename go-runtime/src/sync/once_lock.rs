@@ -78,6 +78,7 @@ impl<T> OnceLock<T> {
 
     /// The value, if there is one. It never waits.
     #[inline]
+    #[must_use]
     pub fn get(&self) -> Option<&T> {
         if self.once.is_completed() {
             // SAFETY: written before, and not again as long as it is borrowed.

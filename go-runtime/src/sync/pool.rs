@@ -62,6 +62,7 @@ struct Shard<T> {
 
 impl<T> Pool<T> {
     /// An empty pool, whose values `make` makes.
+    #[must_use]
     pub fn new(make: impl Fn() -> T + Send + Sync + 'static) -> Pool<T> {
         let workers = global::expected_gomaxprocs();
         let shard = || {

@@ -142,6 +142,7 @@ unsafe impl<T: ?Sized + Sync> Sync for RwLockWriteGuard<'_, T> {}
 impl<T> RwLock<T> {
     /// A lock that nobody has.
     #[inline]
+    #[must_use]
     pub const fn new(value: T) -> RwLock<T> {
         RwLock {
             raw: RawRwLock::new(),
@@ -260,6 +261,7 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Whether somebody has panicked while writing. It may be a moment old.
     #[inline]
+    #[must_use]
     pub fn is_poisoned(&self) -> bool {
         // Who has the lock sees what those before it have done; others cannot do anything with it.
         self.raw.writers.flag.load(Ordering::Relaxed)

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 pub use self::after_func::{AfterFunc, after_func, after_func_at};
 pub use self::ticker::Ticker;
-pub use self::timeout::{Elapsed, timeout};
+pub use self::timeout::{TimedOut, timeout};
 pub use self::timer::Timer;
 pub use crate::channel::{after, at, tick};
 use crate::clock;

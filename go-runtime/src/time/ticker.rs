@@ -43,6 +43,7 @@ impl Ticker {
     }
 
     /// Its channel, which is never closed. The message is the moment of the tick.
+    #[must_use]
     pub fn channel(&self) -> &Receiver<Instant> {
         &self.channel
     }

@@ -11,15 +11,15 @@ use crate::goroutine;
 /// The time that [`timeout`] or [`WaitGroup::wait_timeout`](crate::sync::WaitGroup::wait_timeout)
 /// gave was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Elapsed;
+pub struct TimedOut;
 
-impl fmt::Display for Elapsed {
+impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the time is over")
     }
 }
 
-impl Error for Elapsed {}
+impl Error for TimedOut {}
 
 /// Runs `f` in a goroutine of its own, and waits for its result, but for no longer than `duration`.
 ///
@@ -53,7 +53,7 @@ impl Error for Elapsed {}
 /// assert!(slow.is_err());
 /// ```
 #[track_caller]
-pub fn timeout<F, T>(duration: Duration, f: F) -> Result<T, Elapsed>
+pub fn timeout<F, T>(duration: Duration, f: F) -> Result<T, TimedOut>
 where
     F: FnOnce(Receiver<()>) -> T + Send + 'static,
     T: Send + 'static,
@@ -67,7 +67,7 @@ where
     match end.recv_timeout(duration) {
         Err(RecvTimeoutError::Timeout) if !running.is_finished() => {
             drop(stop);
-            Err(Elapsed)
+            Err(TimedOut)
         }
         Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
             match running.join() {

@@ -52,6 +52,7 @@ impl Timer {
 
     /// Its channel, which is never closed. The message is the moment for which the timer was set.
     /// Clones of the receiver share the one message.
+    #[must_use]
     pub fn channel(&self) -> &Receiver<Instant> {
         &self.channel
     }

@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use go_runtime::num_goroutine;
+use go_runtime::num_goroutines;
 
 use super::counts::Kind;
 use super::growth::Growth;
@@ -39,7 +39,7 @@ const REPORT: Duration = Duration::from_secs(10);
 pub fn run(plan: &Plan) -> Result<String, String> {
     let (world, failures) = World::new(plan.live, plan.without.clone());
     expected::install_hook(&world);
-    let before = num_goroutine();
+    let before = num_goroutines();
     let watchdog = Watchdog::start(&world);
 
     let mut rng = Rng::with_seed(plan.seed);
@@ -140,11 +140,11 @@ fn check_crowd(world: &World) -> Result<(), String> {
 /// after its last action.
 fn goroutines_are_back_at(before: usize) -> Result<String, String> {
     let start = Instant::now();
-    while num_goroutine() != before {
+    while num_goroutines() != before {
         if start.elapsed() > Duration::from_secs(20) {
             return Err(format!(
                 "there were {before} goroutines at the start, and are {} at the end",
-                num_goroutine()
+                num_goroutines()
             ));
         }
         std::thread::yield_now();

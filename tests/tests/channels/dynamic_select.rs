@@ -11,7 +11,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use go_runtime::channel::{RecvTimeoutError, Select, after, at, bounded, never, unbounded};
-use go_runtime::{go, num_goroutine, select};
+use go_runtime::{go, num_goroutines, select};
 
 use go_tests::support;
 
@@ -172,7 +172,7 @@ fn dropped_alarms_are_gone() {
         let mut context = Context::from_waker(&waker);
         assert!(receiving.as_mut().poll(&mut context).is_pending());
     }
-    support::eventually(|| num_goroutine() == 0);
+    support::eventually(|| num_goroutines() == 0);
     assert_eq!(count.0.load(Ordering::Relaxed), 0);
     assert_eq!(
         hour.recv_timeout(Duration::ZERO),

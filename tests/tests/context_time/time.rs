@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use futures::executor::block_on;
 use go_runtime::channel::{RecvTimeoutError, Select, bounded, never, unbounded};
 use go_runtime::time::{
-    Elapsed, Ticker, Timer, after_func, after_func_at, sleep, sleep_until, tick, timeout,
+    Ticker, TimedOut, Timer, after_func, after_func_at, sleep, sleep_until, tick, timeout,
 };
-use go_runtime::{go, num_goroutine, scope, select, yield_now};
+use go_runtime::{go, num_goroutines, scope, select, yield_now};
 
 use go_tests::support;
 
@@ -259,10 +259,10 @@ fn a_timeout_gives_the_result_or_tells_the_function() {
                 let closed = done.recv().is_err();
                 tx.send(closed).unwrap();
             });
-            assert_eq!(late, Err(Elapsed));
+            assert_eq!(late, Err(TimedOut));
             assert_eq!(told.recv(), Ok(true));
         }
-        assert_eq!(Elapsed.to_string(), "the time is over");
+        assert_eq!(TimedOut.to_string(), "the time is over");
     });
 }
 
@@ -278,7 +278,7 @@ fn a_panic_passes_through_a_timeout() {
             let _ = done.recv();
             panic!("too late");
         });
-        assert_eq!(late.unwrap_err(), Elapsed);
+        assert_eq!(late.unwrap_err(), TimedOut);
         assert!(rx.recv().is_err());
     });
 }

@@ -347,3 +347,45 @@ fn all_of_these_with_one_worker_and_with_many() {
         "all_of_these_with_one_worker_and_with_many",
     );
 }
+
+#[test]
+fn a_handle_has_the_name() {
+    support::in_both(|| {
+        let (stop, done) = bounded::<()>(0);
+        let named = go!(clone(done) { done.recv() });
+        assert_eq!(named.name(), None);
+        let named = Builder::new()
+            .name("waiter")
+            .spawn(move || done.recv())
+            .unwrap();
+        assert_eq!(named.name(), Some("waiter"));
+        let own_thread = go!(name = format!("thread {}", 1), thread; {});
+        assert_eq!(own_thread.name(), Some("thread 1"));
+        drop(stop);
+        support::eventually(|| named.is_finished() && own_thread.is_finished());
+        // The name stays as long as the handle, whatever has become of the goroutine.
+        assert_eq!(named.name(), Some("waiter"));
+        assert_eq!(own_thread.name(), Some("thread 1"));
+        go_runtime::scope(|s| {
+            let scoped = s.spawn_with(Builder::new().name("scoped"), || ()).unwrap();
+            assert_eq!(scoped.name(), Some("scoped"));
+        });
+    });
+}
+
+#[test]
+fn both_ends_know_whether_the_channel_is_closed() {
+    let (tx, rx) = bounded::<i32>(1);
+    assert!(!tx.is_closed() && !rx.is_closed());
+    tx.send(1).unwrap();
+    tx.close();
+    assert!(tx.is_closed() && rx.is_closed());
+    assert_eq!(rx.recv(), Ok(1));
+    let (tx, rx) = unbounded::<i32>();
+    drop(rx);
+    assert!(tx.is_closed());
+    let (tx, rx) = bounded::<i32>(0);
+    drop(tx);
+    assert!(rx.is_closed());
+    assert!(!never::<i32>().is_closed() && !after(Duration::ZERO).is_closed());
+}

@@ -247,3 +247,18 @@ fn the_forms_of_go() {
         assert_eq!(sum, 6 + 3 + 3 + 5);
     });
 }
+
+#[test]
+fn closures_are_collected_and_results_iterated() {
+    support::in_both(|| {
+        let mut set: JoinSet<usize> = (0..100).map(|n| move || n).collect();
+        set.extend((100..200).map(|n| move || n));
+        let mut results = set.into_iter();
+        assert_eq!(results.len(), 200);
+        let mut seen: Vec<_> = results.by_ref().map(Result::unwrap).collect();
+        seen.sort_unstable();
+        assert!(seen.into_iter().eq(0..200));
+        assert_eq!(results.size_hint(), (0, Some(0)));
+        assert!(results.next().is_none() && results.next().is_none());
+    });
+}

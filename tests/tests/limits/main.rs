@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use go_runtime::channel::bounded;
-use go_runtime::{Builder, go, num_goroutine};
+use go_runtime::{Builder, go, num_goroutines};
 
 use go_tests::support::child;
 
@@ -40,7 +40,7 @@ fn under_a_limit() {
     drop(stop);
     let released = blocked.into_iter().filter_map(|handle| handle.join().ok());
     assert_eq!(released.filter(|closed| *closed).count(), count);
-    assert_eq!(num_goroutine(), 0);
+    assert_eq!(num_goroutines(), 0);
     assert_eq!(go!({ 6 * 7 }).join().unwrap(), 42);
 }
 
@@ -108,7 +108,7 @@ fn too_many_large_stacks() {
             .into_iter()
             .for_each(|sleeper| sleeper.join().unwrap());
     }
-    assert_eq!(num_goroutine(), 0);
+    assert_eq!(num_goroutines(), 0);
 }
 
 #[test]

@@ -107,7 +107,7 @@ programs_of! { "by_example", tested below: signals;
         "the quick one says yes",
         "0 of 2 answers within the limit",
         "for one channel: Err(Timeout)",
-        "for a function: Err(Elapsed)",
+        "for a function: Err(TimedOut)",
     ]),
     tickers => exactly(&[
         "beat 1",

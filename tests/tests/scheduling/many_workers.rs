@@ -16,7 +16,7 @@ use go_runtime::channel::{bounded, unbounded};
 use go_runtime::net::{TcpListener, TcpStream};
 use go_runtime::sync::{Condvar, Mutex, RwLock};
 use go_runtime::{
-    JoinHandle, blocking, go, gomaxprocs, num_goroutine, scope, select, spawn, spawn_local, time,
+    JoinHandle, blocking, go, gomaxprocs, num_goroutines, scope, select, spawn, spawn_local, time,
     yield_now,
 };
 
@@ -456,7 +456,7 @@ fn yields(world: &World) {
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn everything_at_once() {
-    let before = num_goroutine();
+    let before = num_goroutines();
     let goroutines = Arc::new(Goroutines::default());
     let begin = Instant::now();
     let world = World {
@@ -478,7 +478,7 @@ fn everything_at_once() {
     }
     let started = goroutines.started.load(Ordering::SeqCst);
     eventually(|| goroutines.ended.load(Ordering::SeqCst) == started);
-    eventually(|| num_goroutine() == before);
+    eventually(|| num_goroutines() == before);
     println!("{started} goroutines in {:?}", begin.elapsed());
 }
 

@@ -149,7 +149,7 @@ fn those_who_never_need_to_wait() {
             drop(free.acquire_timeout(1, hour).unwrap());
         });
         repeat_beside_a_sleeper("acquire_with", || {
-            drop(free.acquire_with(&done, 1).unwrap())
+            drop(free.acquire_with(1, &done).unwrap())
         });
         let (tx, rx) = bounded(1);
         let send = || tx.send(()).unwrap();

@@ -96,7 +96,7 @@ fn counted_guards() {
         // Nobody is lost, and nobody is refused any more.
         drop(stop);
         assert!(blocked.all_end());
-        assert_eq!(num_goroutine(), 0);
+        assert_eq!(num_goroutines(), 0);
         assert_eq!(go!({ 6 * 7 }).join().unwrap(), 42);
         Crowd::gather(100, Builder::new, 100 * KIB).disperse();
         start.comes_back(Usage {

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use go_runtime::channel::{Receiver, Sender, bounded, unbounded};
 use go_runtime::errgroup::Group;
 use go_runtime::time::sleep;
-use go_runtime::{Builder, JoinHandle, JoinSet, go, num_goroutine, scope};
+use go_runtime::{Builder, JoinHandle, JoinSet, go, num_goroutines, scope};
 
 use process::Crowd;
 

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use go_runtime::channel::{bounded, unbounded};
 use go_runtime::sync::{AcquireError, Semaphore};
@@ -140,7 +140,7 @@ fn giving_up_lets_the_next_ones_in() {
                 let permit = if by_deadline {
                     theirs.acquire_timeout(2, Duration::from_millis(20))
                 } else {
-                    theirs.acquire_with(&done, 2)
+                    theirs.acquire_with(2, &done)
                 };
                 permit.map(drop)
             });
@@ -214,7 +214,7 @@ fn closing_tells_everybody() {
             one.acquire_many(0).map(drop),
             one.try_acquire().map(drop),
             one.acquire_timeout(1, HOUR).map(drop),
-            one.acquire_with(&done, 1).map(drop),
+            one.acquire_with(1, &done).map(drop),
             Arc::clone(&one).acquire_owned().map(drop),
         ];
         assert_eq!(errors, [Err(AcquireError::Closed); 6]);
@@ -228,9 +228,9 @@ fn a_done_channel_that_is_closed_gets_nothing() {
     support::in_both(|| {
         let one = Semaphore::new(1);
         let (stop, done) = bounded::<()>(0);
-        assert!(one.acquire_with(&done, 1).is_ok());
+        assert!(one.acquire_with(1, &done).is_ok());
         drop(stop);
-        let canceled = one.acquire_with(&done, 1);
+        let canceled = one.acquire_with(1, &done);
         assert_eq!(canceled.unwrap_err(), AcquireError::Canceled);
         assert_eq!(one.available_permits(), 1);
     });
@@ -289,7 +289,7 @@ fn nothing_is_lost_in_a_crowd() {
                             1 => {
                                 let (stop, done) = bounded::<()>(0);
                                 after_func(pause, move || drop(stop));
-                                five.acquire_with(&done, wants)
+                                five.acquire_with(wants, &done)
                             }
                             2 => five.try_acquire_many(wants),
                             _ => five.acquire_many(wants),
@@ -315,17 +315,17 @@ fn any_channel_is_a_done_channel() {
     support::in_both(|| {
         let none = Arc::new(Semaphore::new(0));
         let (messages, done) = bounded::<String>(1);
-        let waiting = go!(clone(none, done) { none.acquire_with(&done, 1).map(drop) });
+        let waiting = go!(clone(none, done) { none.acquire_with(1, &done).map(drop) });
         yield_now();
         messages.send("enough".into()).unwrap();
         assert_eq!(waiting.join().unwrap(), Err(AcquireError::Canceled));
         assert_eq!(
-            none.acquire_with(&done, 1).unwrap_err(),
+            none.acquire_with(1, &done).unwrap_err(),
             AcquireError::Canceled
         );
         assert_eq!(done.recv().unwrap(), "enough");
         let waiting =
-            go!(clone(none) { none.acquire_with(&done, 1).map(|permit| permit.forget()) });
+            go!(clone(none) { none.acquire_with(1, &done).map(|permit| permit.forget()) });
         none.add_permits(1);
         assert_eq!(waiting.join().unwrap(), Ok(()));
     });
@@ -335,4 +335,22 @@ fn any_channel_is_a_done_channel() {
 fn as_a_static() {
     static ONE: Semaphore = Semaphore::new(1);
     support::in_both(|| assert_eq!(ONE.acquire().unwrap().num_permits(), 1));
+}
+
+#[test]
+fn a_deadline_and_an_owned_permit_without_waiting() {
+    support::in_both(|| {
+        let one = Arc::new(Semaphore::new(1));
+        let soon = Instant::now() + Duration::from_millis(1);
+        let permit = Arc::clone(&one).try_acquire_owned().unwrap();
+        let refused = Arc::clone(&one).try_acquire_owned();
+        assert_eq!(refused.unwrap_err(), AcquireError::NoPermits);
+        let late = one.acquire_deadline(1, soon);
+        assert_eq!(late.unwrap_err(), AcquireError::TimedOut);
+        drop(permit);
+        assert!(one.acquire_deadline(1, soon).is_ok());
+        one.close();
+        let closed = one.acquire_deadline(1, soon);
+        assert_eq!(closed.unwrap_err(), AcquireError::Closed);
+    });
 }

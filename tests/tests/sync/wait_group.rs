@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use go_runtime::channel::{after, bounded, never};
 use go_runtime::sync::WaitGroup;
-use go_runtime::time::Elapsed;
+use go_runtime::time::TimedOut;
 use go_runtime::{Canceled, go, scope, yield_now};
 
 use go_tests::support;
@@ -190,9 +190,9 @@ fn waits_with_a_limit() {
         assert_eq!(group.wait_timeout(Duration::ZERO), Ok(()));
         group.add(1);
         let soon = Duration::from_millis(2);
-        assert_eq!(group.wait_timeout(Duration::ZERO), Err(Elapsed));
-        assert_eq!(group.wait_timeout(soon), Err(Elapsed));
-        assert_eq!(group.wait_deadline(Instant::now() + soon), Err(Elapsed));
+        assert_eq!(group.wait_timeout(Duration::ZERO), Err(TimedOut));
+        assert_eq!(group.wait_timeout(soon), Err(TimedOut));
+        assert_eq!(group.wait_deadline(Instant::now() + soon), Err(TimedOut));
         // Those that gave up have left the queue: the next wait is told.
         let waiting = go!(clone(group) { group.wait_timeout(Duration::MAX) });
         yield_now();

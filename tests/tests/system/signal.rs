@@ -437,7 +437,7 @@ fn contexts_leave_no_goroutine() {
                 _ => drop(stop),
             }
         }
-        support::eventually(|| go_runtime::num_goroutine() == 0);
+        support::eventually(|| go_runtime::num_goroutines() == 0);
     });
     assert_eq!(stays.recv(), Ok(SIGUSR1));
 }
@@ -451,7 +451,7 @@ fn a_second_signal_ends_the_process() {
         send(SIGINT);
         let _ = ctx.done().recv();
         drop(stop);
-        support::eventually(|| go_runtime::num_goroutine() == 1);
+        support::eventually(|| go_runtime::num_goroutines() == 1);
         send(SIGINT);
         wait_for_the_end()
     })

@@ -9,7 +9,7 @@ use go_benches::peers::read;
 use go_benches::waiting::{LOOK, wait_for, wait_for_sleep};
 use go_benches::{mem, rusage};
 use go_runtime::channel::{Receiver, Sender, bounded};
-use go_runtime::{go, num_goroutine};
+use go_runtime::{go, num_goroutines};
 
 /// What is memory left over after the end compared with: the start's and a tenth more.
 pub(crate) fn enough(start_kb: f64) -> f64 {
@@ -168,5 +168,5 @@ fn warm_up() -> Result<(), String> {
 
 /// Waits until no goroutine is left.
 fn wait_for_end() -> Result<(), String> {
-    wait_for(|| u64::MAX - num_goroutine() as u64, u64::MAX, LOOK)
+    wait_for(|| u64::MAX - num_goroutines() as u64, u64::MAX, LOOK)
 }

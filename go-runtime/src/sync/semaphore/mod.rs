@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use self::permit::{OwnedSemaphorePermit, SemaphorePermit};
 use self::raw::RawSemaphore;
@@ -88,6 +88,7 @@ impl Semaphore {
         /// # Panics
         /// If there are more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
         #[track_caller]
+        #[must_use]
         pub fn new(permits: usize) -> Semaphore {
             assert!(
                 permits <= Semaphore::MAX_PERMITS,
@@ -158,13 +159,13 @@ impl Semaphore {
         Ok(SemaphorePermit::new(self, n))
     }
 
-    /// Takes `n` permits, and waits for them for at most `duration`.
+    /// Takes `n` permits, and waits for them for at most `timeout`.
     ///
     /// # Errors
     /// [`TimedOut`](AcquireError::TimedOut), or [`Closed`](AcquireError::Closed).
     ///
     /// ```
-    /// use std::time::Duration;
+    /// use std::time::{Duration, Instant};
     /// use go_runtime::sync::{AcquireError, Semaphore};
     ///
     /// let none = Semaphore::new(0);
@@ -174,12 +175,31 @@ impl Semaphore {
     pub fn acquire_timeout(
         &self,
         n: usize,
-        duration: Duration,
+        timeout: Duration,
     ) -> Result<SemaphorePermit<'_>, AcquireError> {
-        let end = clock::after(duration);
+        self.acquire_until(n, clock::after(timeout))
+    }
+
+    /// Takes `n` permits, and waits for them until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`acquire_timeout`](Semaphore::acquire_timeout).
+    pub fn acquire_deadline(
+        &self,
+        n: usize,
+        deadline: Instant,
+    ) -> Result<SemaphorePermit<'_>, AcquireError> {
+        self.acquire_until(n, Some(deadline))
+    }
+
+    fn acquire_until(
+        &self,
+        n: usize,
+        deadline: Option<Instant>,
+    ) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.0.take(n, |granted| {
-            let received = match end {
-                Some(end) => granted.recv_deadline(end),
+            let received = match deadline {
+                Some(deadline) => granted.recv_deadline(deadline),
                 None => granted.recv().map_err(RecvTimeoutError::from),
             };
             received.map_err(|error| match error {
@@ -205,15 +225,15 @@ impl Semaphore {
     /// let (stop, done) = bounded::<()>(0);
     /// let waiting = go! {
     ///     let none = Semaphore::new(0);
-    ///     none.acquire_with(&done, 1).map(drop)
+    ///     none.acquire_with(1, &done).map(drop)
     /// };
     /// drop(stop);
     /// assert_eq!(waiting.join().unwrap(), Err(AcquireError::Canceled));
     /// ```
     pub fn acquire_with<D>(
         &self,
-        done: &Receiver<D>,
         n: usize,
+        done: &Receiver<D>,
     ) -> Result<SemaphorePermit<'_>, AcquireError> {
         if done.is_ready() {
             polled_in_vain();
@@ -259,7 +279,24 @@ impl Semaphore {
         Ok(OwnedSemaphorePermit::new(self, n))
     }
 
-    /// [`try_acquire_many`](Semaphore::try_acquire_many) for a permit that keeps the semaphore
+    /// [`try_acquire`](Semaphore::try_acquire) for a permit that keeps the semaphore alive.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use go_runtime::sync::Semaphore;
+    ///
+    /// let one = Arc::new(Semaphore::new(1));
+    /// let permit = Arc::clone(&one).try_acquire_owned().unwrap();
+    /// assert!(Arc::clone(&one).try_acquire_owned().is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// As [`try_acquire`](Semaphore::try_acquire).
+    pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, AcquireError> {
+        self.try_acquire_many_owned(1)
+    }
+
+    /// [`try_acquire_many`](Semaphore::try_acquire_many) for permits that keep the semaphore
     /// alive.
     ///
     /// # Errors
@@ -286,6 +323,7 @@ impl Semaphore {
     }
 
     /// How many permits are free. It may be a moment old.
+    #[must_use]
     pub fn available_permits(&self) -> usize {
         self.0.free()
     }
@@ -298,6 +336,7 @@ impl Semaphore {
     }
 
     /// Whether it has been closed.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
     }

@@ -32,6 +32,7 @@ impl<S: Deref<Target = Semaphore>> Drop for Permit<S> {
 macro_rules! methods {
     () => {
         /// How many permits these are.
+        #[must_use]
         pub fn num_permits(&self) -> usize {
             self.0.permits
         }

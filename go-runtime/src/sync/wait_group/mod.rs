@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::channel::Receiver;
 use crate::goroutine::{Builder, JoinHandle, started};
-use crate::time::Elapsed;
+use crate::time::TimedOut;
 use crate::wait::Woken;
 use crate::wait::polled_in_vain;
 use crate::{Canceled, clock};
@@ -55,6 +55,7 @@ pub struct WaitGroup {
 
 impl WaitGroup {
     /// A group with a count of 0.
+    #[must_use]
     pub fn new() -> WaitGroup {
         WaitGroup {
             counter: Arc::new(Counter::new()),
@@ -191,7 +192,7 @@ impl WaitGroup {
     ///
     /// # Errors
     /// If the time was over first.
-    pub fn wait_timeout(&self, timeout: Duration) -> Result<(), Elapsed> {
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<(), TimedOut> {
         self.wait_until(clock::after(timeout))
     }
 
@@ -199,15 +200,15 @@ impl WaitGroup {
     ///
     /// # Errors
     /// If the time was over first.
-    pub fn wait_deadline(&self, deadline: Instant) -> Result<(), Elapsed> {
+    pub fn wait_deadline(&self, deadline: Instant) -> Result<(), TimedOut> {
         self.wait_until(Some(deadline))
     }
 
-    fn wait_until(&self, deadline: Option<Instant>) -> Result<(), Elapsed> {
+    fn wait_until(&self, deadline: Option<Instant>) -> Result<(), TimedOut> {
         match self.counter.wait_until(deadline, None) {
             Woken::TimedOut => {
                 polled_in_vain();
-                Err(Elapsed)
+                Err(TimedOut)
             }
             Woken::ByEvent | Woken::ByNothing | Woken::ByDone => Ok(()),
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use go_runtime::channel;
 use go_runtime::context::{self, Context};
-use go_runtime::{go, num_goroutine};
+use go_runtime::{go, num_goroutines};
 
 use super::LONG;
 
@@ -144,7 +144,7 @@ fn goroutines_are_back_to_what_they_were() {
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn goroutines_are_counted() {
     let turn = |before: usize| {
-        assert_eq!(num_goroutine(), before);
+        assert_eq!(num_goroutines(), before);
         let (parent, cancel) = context::background().with_cancel();
         let children: Vec<Context> = (0..100)
             .map(|i| {
@@ -166,22 +166,22 @@ fn goroutines_are_counted() {
             })
             .collect();
         // What is pending is no goroutine; those of the functions of the ended ones go soon.
-        eventually(|| num_goroutine() == before);
+        eventually(|| num_goroutines() == before);
         assert!(stops[..50].iter().all(|stop| stop.stop()));
         drop(tx);
         drop(children);
         cancel.cancel();
         assert_eq!(rx.iter().count(), 50);
-        eventually(|| num_goroutine() == before);
+        eventually(|| num_goroutines() == before);
     };
     in_goroutine(move || turn(1));
-    eventually(|| num_goroutine() == 0);
+    eventually(|| num_goroutines() == 0);
     on_thread(move || turn(0));
     // One that waits is there, and gone when it has been told.
     let (ctx, cancel) = context::background().with_timeout(LONG);
     let waiting = go!(clone(ctx) { ctx.done().recv() });
-    assert_eq!(num_goroutine(), 1);
+    assert_eq!(num_goroutines(), 1);
     cancel.cancel();
     assert!(waiting.join().unwrap().is_err());
-    assert_eq!(num_goroutine(), 0);
+    assert_eq!(num_goroutines(), 0);
 }

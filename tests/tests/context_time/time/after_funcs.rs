@@ -159,7 +159,7 @@ fn setting_anew_races_with_the_clock() {
 #[test]
 #[ignore = "run by the_count_and_a_held_worker"]
 fn a_crowd_of_pending_ones() {
-    let before = num_goroutine();
+    let before = num_goroutines();
     let hits = Arc::new(AtomicUsize::new(0));
     let late: Vec<_> = (0..100_000_u64)
         .map(|n| {
@@ -176,11 +176,11 @@ fn a_crowd_of_pending_ones() {
             })
         })
         .collect();
-    assert!(num_goroutine() <= before + 50_000);
+    assert!(num_goroutines() <= before + 50_000);
     let stopped = late.iter().step_by(2).filter(|late| late.stop()).count();
     assert_eq!(stopped, 50_000);
     support::eventually(|| hits.load(Ordering::Relaxed) == 50_000);
-    support::eventually(|| num_goroutine() <= before);
+    support::eventually(|| num_goroutines() <= before);
 }
 
 /// The goroutine that has set it computes until it has run.

@@ -15,7 +15,7 @@ use go_runtime::context::Context;
 use go_runtime::net::{TcpListener, TcpStream};
 use go_runtime::sync::WaitGroup;
 use go_runtime::{
-    Builder, JoinHandle, JoinSet, block_on, blocking, go, num_goroutine, panic_message, scope,
+    Builder, JoinHandle, JoinSet, block_on, blocking, go, num_goroutines, panic_message, scope,
     select, spawn_local, time, without_parking, yield_now,
 };
 
@@ -226,7 +226,7 @@ fn no_sibling_shares_the_thread() {
 #[test]
 #[ignore = "run by counts_and_threads"]
 fn alone_counted_and_used_again() {
-    let before = num_goroutine();
+    let before = num_goroutines();
     let (tx, rx) = bounded::<()>(0);
     let waiting: Vec<_> = (0..3)
         .map(|_| {
@@ -234,12 +234,12 @@ fn alone_counted_and_used_again() {
             on_own_thread(move || rx.recv())
         })
         .collect();
-    assert_eq!(num_goroutine(), before + 3);
+    assert_eq!(num_goroutines(), before + 3);
     drop(tx);
     waiting
         .into_iter()
         .for_each(|goroutine| assert!(goroutine.join().unwrap().is_err()));
-    assert_eq!(num_goroutine(), before);
+    assert_eq!(num_goroutines(), before);
     // A thread that is idle again is used again. (No other thread ever has its number.)
     let mut ids = HashSet::new();
     eventually(|| !ids.insert(on_own_thread(|| thread::current().id()).join().unwrap()));

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -205,4 +205,28 @@ fn no_descriptors_for_a_poller() {
             &[("GOMAXPROCS", workers)],
         );
     }
+}
+
+#[test]
+fn a_descriptor_is_given_away() {
+    let (reader, mut writer) = io::pipe().unwrap();
+    let raw = Fd::new(reader).unwrap().into_raw_fd();
+    // SAFETY: the descriptor was just given to us, and nothing else closes it.
+    let owned = unsafe { OwnedFd::from_raw_fd(raw) };
+    let owned = OwnedFd::from(Fd::new(owned).unwrap());
+    let reader = Fd::new(io::PipeReader::from(owned)).unwrap();
+    writer.write_all(b"on").unwrap();
+    drop(writer);
+    let mut text = String::new();
+    reader
+        .read_with(|mut pipe| pipe.read_to_string(&mut text))
+        .unwrap();
+    assert_eq!(text, "on");
+
+    let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let raw = listener.into_raw_fd();
+    // SAFETY: the listener has given the descriptor away, and nothing else closes it.
+    let listener = net::TcpListener::from(unsafe { OwnedFd::from_raw_fd(raw) });
+    assert_eq!(listener.local_addr().unwrap(), address);
 }
