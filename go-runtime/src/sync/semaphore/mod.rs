@@ -165,7 +165,7 @@ impl Semaphore {
     /// [`TimedOut`](AcquireError::TimedOut), or [`Closed`](AcquireError::Closed).
     ///
     /// ```
-    /// use std::time::{Duration, Instant};
+    /// use std::time::Duration;
     /// use go_runtime::sync::{AcquireError, Semaphore};
     ///
     /// let none = Semaphore::new(0);
