@@ -5,7 +5,6 @@
 //! (`tests/tests/model`) can compile the same source files with its own atomics instead.
 
 pub(crate) mod backoff;
-pub(crate) mod heap;
 pub(crate) mod prefetch;
 pub(crate) mod random;
 pub(crate) mod spin_lock;

@@ -18,7 +18,7 @@ use corosensei::{Coroutine, Yielder};
 use super::label::Label;
 use super::load::{self, Period};
 use super::task::TaskRef;
-use super::tuning::{STACK_HOT, STACK_WARM};
+use super::tuning::STACK_HOT;
 use crate::primitives::prefetch::{LINE, prefetch};
 use crate::stack::{self, Extent, Stack};
 
@@ -197,10 +197,11 @@ impl Fiber {
         }
     }
 
-    /// The second, a while later. If all is `cold`, it pays to fetch more.
+    /// Fetches what the fiber needs of its stack to go on: the second step, a while after the
+    /// first.
     #[inline]
-    pub(super) fn prefetch_stack(&self, cold: bool) {
-        for offset in (0..if cold { STACK_WARM } else { STACK_HOT }).step_by(LINE) {
+    pub(super) fn prefetch_stack(&self) {
+        for offset in (0..STACK_HOT).step_by(LINE) {
             prefetch(self.end.get().wrapping_add(offset));
         }
     }

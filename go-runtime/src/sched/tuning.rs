@@ -36,9 +36,6 @@ pub(super) const QUEUE_CAPACITY: usize = 4096;
 /// starvation). Not less: the oldest may be the root of a tree, and the more trees grow at a time,
 /// the colder are the caches (row `skynet`).
 pub(super) const OLDEST_WAIT: Duration = Duration::from_millis(1);
-/// Oldest tasks, at most, that start at such a time, if hundreds wait: with 64 the row `skynet`
-/// takes five times as long, with 8 as long as with 1.
-pub(super) const OLDEST_TURNS: usize = 8;
 /// Tasks in a worker's queue up to which the newest and the oldest start alternately. Goroutines of
 /// a kind have often been spawned one after the other (a pool's senders, and then its receivers),
 /// and each worker should have some of each (row `mpmc0`).
@@ -129,7 +126,7 @@ pub(super) const STACK_TRIES: usize = 8;
 pub(super) const STACK_RETRY: Duration = Duration::from_millis(20);
 /// How long shortages of memory may follow each other and be reported once.
 pub(super) const SHORTAGE_QUIET: Duration = Duration::from_secs(10);
-/// Idle fibers that a worker keeps, unless there are [`TRIM_MANY`].
+/// Idle fibers that a worker keeps.
 pub(super) const TRIM_KEPT: usize = 16;
 /// Fibers that one step of the trim looks at; it takes some 10 us, or more if there is much to give
 /// back.
@@ -141,19 +138,13 @@ pub(super) const TRIM_AFTER: Duration = Duration::from_millis(100);
 pub(super) const TRIM_AFTER_AT_WORK: Duration = Duration::from_secs(1);
 /// How long a worker has slept before it gives memory back: a worker that is called all the time is
 /// at work, though not always, and what it gives back it pays for (and, where many threads run, all
-/// others do). If it does not sleep that long for [`TRIM_NO_QUIET`], it gives back all the same.
+/// others do). If it does not sleep that long for [`TRIM_NO_QUIET`], it gives back all the same
+/// (test `memory_goes_back_beside_one_that_is_woken_all_the_time`).
 pub(super) const TRIM_QUIET: Duration = Duration::from_millis(10);
 pub(super) const TRIM_NO_QUIET: Duration = Duration::from_secs(1);
 /// Steps that a worker that does not sleep takes each time that the monitor asks, every tenth of a
-/// second: about a hundredth of its time, or more while stacks are looked at, of which there are no
-/// more than pages that the system had to give.
-pub(super) const TRIM_STEPS: usize = 10;
-pub(super) const TRIM_DEEP_STEPS: usize = 50;
-/// When this number of fibers has been ended, so much memory of the goroutines themselves has
-/// become free that the allocator should give it back as well.
-pub(super) const TRIM_MANY: usize = 10_000;
-/// Pages that the system has given without need, up to which stacks are not looked at.
-pub(super) const TRIM_FEW_PAGES: usize = 256;
+/// second: at most a few hundredths of its time.
+pub(super) const TRIM_STEPS: usize = 20;
 /// Sizes of blocks for tasks, in bytes; larger tasks come from the allocator. Most goroutines'
 /// closures fit into the first (row `spawn`).
 pub(super) const BLOCK_SIZES: [usize; 2] = [128, 256];
@@ -172,12 +163,8 @@ pub(super) const QUEUE_LENGTH: usize = 64;
 /// Where very many wait, each is cold (row `million`).
 pub(super) const FIBER_AHEAD: usize = 8;
 pub(super) const STACK_AHEAD: usize = 4;
-/// If more fibers wait, their stacks are not in this processor's own caches any more.
-pub(super) const WARM_QUEUE: usize = 4096;
-/// Bytes of a suspended stack that are fetched: those needed at once, and with them those needed
-/// soon afterwards.
+/// Bytes of a suspended stack that are fetched: those needed as soon as it goes on.
 pub(super) const STACK_HOT: usize = 5 * LINE;
-pub(super) const STACK_WARM: usize = 12 * LINE;
 
 // --- the system ---
 

@@ -226,22 +226,22 @@ enum Place {
     Sent(usize),
 }
 
-/// What the others see of a worker, as in `seat::Seat`.
-struct Seat {
+/// What the others see of a worker, as in `shared::WorkerShared`.
+struct WorkerShared {
     rest: SleepState<usize>,
     /// What it has not started, and what was sent to it.
     fresh: Tasks,
     sent: Tasks,
-    /// As in `seat::Books`.
+    /// As in `stats::WorkerStats`.
     ticks: AtomicUsize,
     held_in: AtomicUsize,
     /// Its thread sleeps on this, as on std's `park`.
     parker: Notify,
 }
 
-impl Seat {
-    fn new(index: usize, used: &[Place]) -> Seat {
-        Seat {
+impl WorkerShared {
+    fn new(index: usize, used: &[Place]) -> WorkerShared {
+        WorkerShared {
             rest: SleepState::new(),
             fresh: Tasks::new(used.contains(&Place::Fresh(index))),
             sent: Tasks::new(used.contains(&Place::Sent(index))),
@@ -272,7 +272,7 @@ struct Pool {
     injector: Tasks,
     /// The first ones belong to workers that go to sleep; a busy worker is a thread that only
     /// queues tasks.
-    seats: Vec<Seat>,
+    seats: Vec<WorkerShared>,
     /// Threads that are not asleep, the model's own among them until all have started. It is no
     /// part of the protocol, so loom does not see it.
     awake: std::sync::atomic::AtomicUsize,
@@ -288,7 +288,9 @@ impl Pool {
         SharedPool::new(Pool {
             idle: Idle::new(),
             injector: Tasks::new(used.contains(&Place::Injector)),
-            seats: (0..seats).map(|index| Seat::new(index, used)).collect(),
+            seats: (0..seats)
+                .map(|index| WorkerShared::new(index, used))
+                .collect(),
             awake: std::sync::atomic::AtomicUsize::new(1),
             others: std::sync::Mutex::default(),
         })
@@ -305,7 +307,7 @@ impl Pool {
     }
 
     /// Does what may end this worker's sleep, and wakes its thread if it has.
-    fn wake(&self, seat: &Seat, end_sleep: impl FnOnce() -> bool) -> bool {
+    fn wake(&self, seat: &WorkerShared, end_sleep: impl FnOnce() -> bool) -> bool {
         // Before, as the worker may be asleep again before this thread goes on.
         self.count_awake();
         let slept = end_sleep();
@@ -328,12 +330,12 @@ impl Pool {
         self.others.lock().unwrap().push(thread);
     }
 
-    /// `Seat::call`
-    fn call_seat(&self, seat: &Seat) -> bool {
+    /// `WorkerShared::call`
+    fn call_seat(&self, seat: &WorkerShared) -> bool {
         self.wake(seat, || seat.rest.call(&self.idle))
     }
 
-    /// `Seat::deliver`, of a goroutine of that worker.
+    /// `WorkerShared::deliver`, of a goroutine of that worker.
     fn deliver(&self, to: usize, node: &Node<usize>) {
         let seat = &self.seats[to];
         self.wake(seat, || unsafe { seat.rest.push(node, node, &self.idle) });
@@ -341,7 +343,7 @@ impl Pool {
 
     /// `Runtime::has_unstarted`
     fn has_unstarted(&self) -> bool {
-        !self.injector.is_empty() || self.seats.iter().any(Seat::has_unstarted)
+        !self.injector.is_empty() || self.seats.iter().any(WorkerShared::has_unstarted)
     }
 
     /// `Runtime::sleeps_any`
@@ -367,7 +369,7 @@ impl Pool {
     }
 
     /// `Runtime::call`
-    fn call(&self, seat: &Seat) {
+    fn call(&self, seat: &WorkerShared) {
         self.idle.start_searching();
         if !self.call_seat(seat) && self.idle.stop_searching() && self.has_unstarted() {
             self.announce_work();
@@ -497,7 +499,7 @@ impl Worker {
         self
     }
 
-    fn seat(&self) -> &Seat {
+    fn seat(&self) -> &WorkerShared {
         &self.pool.seats[self.index]
     }
 

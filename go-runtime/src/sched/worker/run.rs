@@ -310,7 +310,7 @@ impl Worker {
             }
             let trim = self.trim_due_asleep(now, since);
             if trim.is_some_and(|trim| trim <= now) {
-                self.trim(now, true);
+                self.trim(now);
                 continue;
             }
             let until = [alarm, trim].into_iter().flatten().min();

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 
 use crate::sched::fiber::Fiber;
 use crate::sched::stats::QueueEnds;
-use crate::sched::tuning::{FIBER_AHEAD, QUEUE_LENGTH, STACK_AHEAD, WARM_QUEUE};
+use crate::sched::tuning::{FIBER_AHEAD, QUEUE_LENGTH, STACK_AHEAD};
 
 type Slot = Cell<Option<NonNull<Fiber>>>;
 
@@ -65,7 +65,7 @@ impl RunQueue {
             }
             if let Some(fiber) = ahead(STACK_AHEAD) {
                 // SAFETY: what is in the queue has not ended, and is this worker's.
-                unsafe { fiber.as_ref() }.prefetch_stack(left > WARM_QUEUE);
+                unsafe { fiber.as_ref() }.prefetch_stack();
             }
         }
         first

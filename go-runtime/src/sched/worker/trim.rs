@@ -16,11 +16,9 @@ use std::time::Instant;
 use super::Worker;
 use super::stacks::Pool;
 use crate::clock;
-use crate::primitives::heap;
 use crate::sched::fiber::Fiber;
 use crate::sched::tuning::{
-    TRIM_AFTER, TRIM_AFTER_AT_WORK, TRIM_DEEP_STEPS, TRIM_FEW_PAGES, TRIM_KEPT, TRIM_MANY,
-    TRIM_NO_QUIET, TRIM_QUIET, TRIM_STEP, TRIM_STEPS,
+    TRIM_AFTER, TRIM_AFTER_AT_WORK, TRIM_KEPT, TRIM_NO_QUIET, TRIM_QUIET, TRIM_STEP, TRIM_STEPS,
 };
 use crate::stack;
 
@@ -32,8 +30,6 @@ pub(super) struct Trim {
     going: bool,
     /// How many idle fibers are still to be ended.
     pub(super) surplus: usize,
-    /// How many have been, since the allocator was told.
-    ended: usize,
     /// The fibers before this place in the list are still to be looked at.
     deep: usize,
     /// What [`stack::pages_given`] said when the list was looked at last, and how many stacks had
@@ -60,15 +56,13 @@ impl Pool {
         trim.going = true;
         trim.began = Some(now);
         trim.tick = tick;
-        // Of very many, the last few lie scattered over memory that could go as a whole.
-        let kept = if idle < TRIM_MANY { TRIM_KEPT } else { 0 };
-        trim.surplus = self.least.min(idle.saturating_sub(kept));
+        trim.surplus = self.least.min(idle.saturating_sub(TRIM_KEPT));
         self.least = idle;
         if let Some(pages) = stack::pages_given() {
             // Each new stack has got one that it still needs.
             let spent = self.made - trim.stacks;
             let surplus = (pages - trim.pages).saturating_sub(spent);
-            if surplus > (self.touched.len() / 2).max(TRIM_FEW_PAGES) {
+            if surplus > self.touched.len() / 2 {
                 (trim.pages, trim.stacks) = (pages, self.made);
                 trim.deep = self.touched.len();
             }
@@ -90,7 +84,6 @@ impl Pool {
             }
         }
         self.trim.surplus -= some;
-        self.trim.ended += some;
         self.least = self.least.min(self.fibers.len());
         some > 0
     }
@@ -150,7 +143,7 @@ impl Worker {
 
     /// Takes one step. Called in the worker's loop, or in its sleep, when
     /// [`trim_due`](Self::trim_due) says so.
-    pub(super) fn trim(&self, now: Instant, asleep: bool) {
+    pub(super) fn trim(&self, now: Instant) {
         let pool = &mut *self.stacks.pool.borrow_mut();
         if !pool.trim.going {
             pool.begin(now, self.shared.stats.turn());
@@ -166,15 +159,10 @@ impl Worker {
         }
         pool.shrink();
         pool.trim.going = false;
-        // For a large heap this takes a while.
-        if asleep && pool.trim.ended >= TRIM_MANY {
-            pool.trim.ended = 0;
-            self.run_queue.shrink();
-            self.unstarted.shrink();
-            self.timers.shrink();
-            self.shared.delayed.shrink();
-            heap::trim();
-        }
+        self.run_queue.shrink();
+        self.unstarted.shrink();
+        self.timers.shrink();
+        self.shared.delayed.shrink();
     }
 
     /// Takes a step, if the budget allows it: the monitor has found that this worker does not
@@ -187,16 +175,11 @@ impl Worker {
             goes_on || due + (TRIM_AFTER_AT_WORK - TRIM_AFTER) <= now
         });
         if due {
-            self.trim(now, false);
+            self.trim(now);
         }
         let trim = &mut self.stacks.pool.borrow_mut().trim;
         trim.steps += 1;
-        let budget = if trim.deep > 0 {
-            TRIM_DEEP_STEPS
-        } else {
-            TRIM_STEPS
-        };
-        if !due || trim.steps >= budget {
+        if !due || trim.steps >= TRIM_STEPS {
             trim.steps = 0;
             self.shared.note_trimmed();
         }

@@ -30,7 +30,7 @@ use crate::sched::placement::{self, OnStart};
 use crate::sched::runtime::{Queue, Runtime};
 use crate::sched::shared::WorkerShared;
 use crate::sched::task::TaskRef;
-use crate::sched::tuning::{FEW_TASKS, OLDEST_TURNS, OLDEST_WAIT, QUEUE_CAPACITY};
+use crate::sched::tuning::{FEW_TASKS, OLDEST_WAIT, QUEUE_CAPACITY};
 
 pub(super) struct Unstarted {
     runtime: &'static Runtime,
@@ -41,8 +41,8 @@ pub(super) struct Unstarted {
     pinned: RefCell<VecDeque<TaskRef>>,
     /// When the oldest task of the queue was last preferred to the newest.
     oldest_started: Cell<Option<Instant>>,
-    /// Number of the oldest tasks that are started before the newest.
-    oldest_turns: Cell<usize>,
+    /// Whether the oldest task is started before the newest.
+    oldest_first: Cell<bool>,
 }
 
 /// Takes one task, however many other workers try at the same time.
@@ -64,7 +64,7 @@ impl Unstarted {
             queue,
             pinned: RefCell::default(),
             oldest_started: Cell::new(None),
-            oldest_turns: Cell::new(0),
+            oldest_first: Cell::new(false),
         }
     }
 
@@ -163,20 +163,12 @@ impl Unstarted {
         // The newest first keeps trees of goroutines small; now and then the oldest, so that no
         // task starves.
         let is_mixed = self.queue.len() <= FEW_TASKS && turn & 2 == 0;
-        if is_mixed || self.is_turn_of_the_oldest() {
+        if is_mixed || self.oldest_first.get() {
+            self.oldest_first.set(false);
             steal_one(|| self.shared.stealer.steal())
         } else {
             self.queue.pop()
         }
-    }
-
-    #[inline]
-    fn is_turn_of_the_oldest(&self) -> bool {
-        let turns = self.oldest_turns.get();
-        if turns > 0 {
-            self.oldest_turns.set(turns - 1);
-        }
-        turns > 0
     }
 
     /// Leaves all unstarted tasks to the other workers, as this worker has retired.
@@ -198,8 +190,7 @@ impl Unstarted {
         self.next_apart().or_else(|| self.next_injected())
     }
 
-    /// Gives the oldest tasks their turn if they have not had it for a while: one, or some if many
-    /// wait.
+    /// Gives the oldest task its turn if none has had it for a while.
     fn note_the_oldest(&self) {
         let now = clock::now();
         if self
@@ -208,8 +199,7 @@ impl Unstarted {
             .is_none_or(|last| now - last >= OLDEST_WAIT)
         {
             self.oldest_started.set(Some(now));
-            self.oldest_turns
-                .set((1 + self.queue.len() / 64).min(OLDEST_TURNS));
+            self.oldest_first.set(true);
         }
     }
 
