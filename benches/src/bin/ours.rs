@@ -12,7 +12,7 @@ mod rt {
     use go_runtime::sync::WaitGroup;
     pub use go_runtime::{spawn, spawn_local as spawn_near, time::sleep, yield_now};
 
-    #[derive(Clone, Copy)]
+    #[derive(Clone)]
     pub struct Group(&'static WaitGroup);
 
     impl Group {

@@ -317,7 +317,7 @@ pub struct Folder(PathBuf);
 
 impl Folder {
     /// Makes a new directory.
-    pub fn new() -> Folder {
+    pub fn create() -> Folder {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("go-programs-{}-{number}", std::process::id());

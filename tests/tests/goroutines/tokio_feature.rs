@@ -15,8 +15,6 @@ use tokio::runtime::{Builder, Handle};
 
 use go_tests::support::{self, at_several_gomaxprocs, child, in_both, in_goroutine, on_thread};
 
-#[cfg(target_os = "linux")]
-
 /// A bounded number of connections, each served on a thread of its own; the address of the
 /// listener.
 fn serve(

@@ -56,7 +56,7 @@ programs_of! { "talks", tested below: bounded_pipeline;
 
 #[test]
 fn bounded_pipeline() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     fs::create_dir(folder.path().join("deep")).unwrap();
     // (The sums are zlib's.)
     let texts = [

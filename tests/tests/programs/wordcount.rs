@@ -33,7 +33,7 @@ impl Tree {
         ];
         const BETWEEN: [&str; 6] = [" ", ", ", "\n", "-", ".\r\n\r\n", " \u{2014} "];
         let mut tree = Tree {
-            folder: Folder::new(),
+            folder: Folder::create(),
             files: 0,
             words: 0,
             bytes: 0,
