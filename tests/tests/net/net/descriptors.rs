@@ -66,8 +66,10 @@ fn who_panics_leaves_to_others_what_there_is() {
         reader.read_with(|mut pipe| {
             assert!(!tried, "on purpose");
             tried = true;
+            let found = pipe.read(&mut [0]);
+            // Only now: the writer must not be first.
             waits.send(()).unwrap();
-            pipe.read(&mut [0])
+            found
         })
     });
     waiting.recv().unwrap();
