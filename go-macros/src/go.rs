@@ -1,8 +1,49 @@
-//! `go!`: what its input means, and the call of `spawn` it becomes.
+//! `go!`: parses what is to run, and expands it into a call of `spawn`.
 //!
-//! A spawner and options come off the front, then `clone(...)`, and the body's shape decides how it
-//! is run. A call follows Go's rule (see [`call`]); statements are handed to rustc as they are, so
-//! that its own messages explain what is wrong in them.
+//! # Grammar
+//!
+//! In the notation of the Rust reference:
+//!
+//! ```text
+//! Go       : ( Spawner `;` | ( Spawner `,` )? Option ( `,` Option )* `,`? `;` )? Body
+//! Spawner  : ( IDENTIFIER | `self` ) ( `.` ( IDENTIFIER | TUPLE_INDEX ) )*
+//! Option   : `name` `=` Expression | `stack_size` `=` Expression | `thread` | `local`
+//! Body     : Clones Block | `move` Block | Closure | Call | Statements
+//! Clones   : `clone` `(` ( IDENTIFIER ( `,` IDENTIFIER )* `,`? )? `)`
+//! Call     : CallExpression | MethodCallExpression
+//! ```
+//!
+//! `CallExpression` and the other undefined names are productions of the reference; `Statements` is
+//! the content of a block. A closure, a call and a block may stand in parentheses. `thread;` and
+//! `local;` are options, so a spawner of that name needs a field after it.
+//!
+//! These are errors: parameters of a closure, an attribute of a call, an option given twice,
+//! `thread` beside `local`, `local` beside a spawner, and a body that is a single expression of
+//! another kind, such as a literal, a path, `a + b`, `f()?` or `async {}`.
+//!
+//! # Expansion
+//!
+//! ```text
+//! { body }              $crate::spawn(move || { body })          also for statements
+//! clone(a) { body }     { let a = Clone::clone(&a); $crate::spawn(move || { body }) }
+//! move || body          $crate::spawn(move || body)
+//! f(x)                  { let v = x; $crate::spawn(move || f(v)) }
+//! local; { body }       $crate::spawn_local(move || { body })
+//! name = n; { body }    { let b = $crate::Builder::new().name(n);
+//!                         $crate::__private::spawn_with(b, move || { body }) }
+//! s; { body }           s.spawn(|| { body })
+//! s; move { body }      s.spawn(move || { body })
+//! s; f(x)               { let v = x; s.spawn(move || f(v)) }
+//! s; clone(a) { body }  { let a = Cloned(Clone::clone(&a));
+//!                         s.spawn(|| { let a = Cloned::take(a); body }) }
+//! s, name = n; { body } { let b = $crate::Builder::new().name(n);
+//!                         $crate::__private::started(s.spawn_with(b, || { body })) }
+//! ```
+//!
+//! The caller evaluates the options first, then the clones, then the parts of a call.
+//!
+//! A call follows Go's rule (see [`call`]). Statements reach rustc as they are, so that its own
+//! messages explain what is wrong in them.
 
 mod call;
 mod options;
@@ -51,15 +92,15 @@ pub(crate) fn expand(krate: TokenStream, input: TokenStream) -> Result<TokenStre
     })
 }
 
-/// What the closure that is made of a block does with the variables that it uses.
+/// How the closure around a block captures the variables that the block uses.
 #[derive(Clone, Copy)]
 enum Captures {
     Move,
-    /// As rustc infers it. Clones are moved all the same.
+    /// Captures as rustc infers it. Clones are moved all the same.
     Borrow,
 }
 
-/// The statements that clone, and those in the closure that take the clones.
+/// Returns the statements that clone, and those in the closure that take the clones.
 fn clone_statements(
     krate: &TokenStream,
     names: &[Ident],
@@ -84,12 +125,12 @@ fn clone_statements(
     (before, inside)
 }
 
-/// Whether tokens would do as the input of `go!`.
+/// Whether tokens are a complete input of `go!`.
 pub(crate) enum Verdict {
     Accepted,
-    /// They are no finished piece of Rust.
+    /// The tokens do not parse as Rust.
     Incomplete,
-    /// They are, but `go!` does not run such a thing.
+    /// The tokens parse, but `go!` cannot run them.
     Refused(Error),
 }
 
@@ -110,14 +151,14 @@ pub(crate) fn check(input: TokenStream) -> Verdict {
 struct Go {
     options: Options,
     clones: Vec<Ident>,
-    /// `move` in front of a block.
+    /// Whether `move` stands in front of the block.
     moves: bool,
     body: Body,
 }
 
 enum Body {
     Parsed(Vec<Stmt>, TokenStream),
-    /// Statements that syn does not take, for rustc to judge.
+    /// Statements that syn cannot parse: rustc reports what is wrong in them.
     Unparsed(TokenStream),
 }
 
@@ -150,8 +191,8 @@ impl Go {
     }
 }
 
-/// `move`, if a block and nothing else comes after it: what rustc proposes where the block of a
-/// spawner would have to own what it borrows.
+/// Takes `move`, if a block and nothing else comes after it. rustc proposes that word where the
+/// block of a spawner would have to own what it borrows.
 fn parse_move(input: ParseStream) -> Result<bool> {
     let ahead = input.fork();
     if !(ahead.peek(Token![move]) && ahead.peek2(token::Brace)) {
@@ -167,7 +208,7 @@ fn parse_move(input: ParseStream) -> Result<bool> {
     Ok(found)
 }
 
-/// `clone(a, b)`, if a block and nothing else comes after it.
+/// Takes `clone(a, b)`, if a block and nothing else comes after it.
 fn parse_clones(input: ParseStream) -> Result<Vec<Ident>> {
     let ahead = input.fork();
     let misplaced = ahead.peek(keyword::clone)
@@ -299,8 +340,8 @@ impl Run {
         }
     }
 
-    /// The statements to evaluate now, and the closure to spawn, which begins with those in `first`
-    /// if it is a block.
+    /// Returns the statements that the caller evaluates, and the closure to spawn, which begins
+    /// with the statements in `first` if it is a block.
     fn into_closure(self, captures: Captures, first: TokenStream) -> (TokenStream, TokenStream) {
         match self {
             Run::Statements(tokens) => (TokenStream::new(), closure_of(tokens, captures, first)),
@@ -311,7 +352,7 @@ impl Run {
         }
     }
 
-    /// The place of the last of the user's tokens.
+    /// Returns the span of the last of the user's tokens.
     fn end(&self) -> Span {
         let tokens = match self {
             Run::Statements(tokens) => tokens.clone(),
@@ -323,11 +364,10 @@ impl Run {
     }
 }
 
-/// `move || { tokens }`, or with the braces that are there already, and with the statements of
-/// `begin` before.
+/// Returns `move || { begin tokens }`, with the user's own braces if the tokens are a block.
 ///
-/// When rustc complains of the closure, say that it is not `Send`, it names the closure's place and
-/// underlines it. So its own tokens are located at both ends of the user's.
+/// When rustc reports an error about the closure, for example that it is not `Send`, it underlines
+/// the closure. So the closure's own tokens have the spans of the first and last of the user's.
 fn closure_of(tokens: TokenStream, captures: Captures, begin: TokenStream) -> TokenStream {
     let mut trees = tokens.clone().into_iter();
     let first = trees.next();

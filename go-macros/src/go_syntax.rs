@@ -1,8 +1,22 @@
-//! `golang!`: rewrites `go!< ... >` into `$crate::go! { ... }`, and passes everything else through.
+//! `golang!`: rewrites each `go!< ... >` into a call of `go!`, and leaves all other tokens alone.
 //!
-//! Angle brackets do not group tokens, so the closing `>` has to be found. The rule is told in the
-//! documentation of the macro: the first `>` of the level that leaves a complete body for `go!`
-//! before it, unless a later one would do as well and it may be a comparison.
+//! # Grammar
+//!
+//! ```text
+//! Golang   : ( GoAngle | `(` Golang `)` | `[` Golang `]` | `{` Golang `}` | TOKEN )*
+//! GoAngle  : `go` `!` `<` Go `>`          Go, rewritten, is the input of `go!` (see `go.rs`)
+//! TOKEN    : any token that does not begin a GoAngle
+//! ```
+//!
+//! Angle brackets do not group tokens, so this module searches for the closing `>`. It is the first
+//! `>` of the level that leaves a complete input for `go!` before it. If that `>` could be a
+//! comparison, and a later `>` could close as well, the macro reports an error. The documentation
+//! of the macro states the rule in full.
+//!
+//! # Expansion
+//!
+//! `go!< body >` becomes `$crate::go! { body }`, and `path::go!< body >` becomes
+//! `path::go! { body }`.
 
 #[cfg(test)]
 mod tests;
@@ -19,8 +33,8 @@ pub(crate) fn expand(krate: &TokenStream, code: TokenStream) -> Result<TokenStre
     Ok(rewrite(krate, code.clone())?.unwrap_or(code))
 }
 
-/// The tokens of one level, rewritten. Without a `go!<` in it the original is kept, because a group
-/// that is built anew loses the spans of its delimiters.
+/// Rewrites the tokens of one level, or returns `None` if there is no `go!<` in them: a group that
+/// is built anew loses the spans of its delimiters, so the caller keeps the original.
 fn rewrite(krate: &TokenStream, code: TokenStream) -> Result<Option<TokenStream>> {
     let mut changed = false;
     let mut tokens = Vec::new();
@@ -63,7 +77,7 @@ fn rewrite(krate: &TokenStream, code: TokenStream) -> Result<Option<TokenStream>
     Ok(changed.then(|| out.into_iter().collect()))
 }
 
-/// The tokens between two delimiters, with the groups in it rewritten.
+/// The tokens between two delimiters, with the groups among them rewritten.
 struct Level<'a> {
     /// The path of the runtime.
     krate: &'a TokenStream,
@@ -74,21 +88,21 @@ struct Level<'a> {
 
 #[derive(Clone)]
 struct Closed {
-    /// What is between `go!<` and `>`, rewritten.
+    /// The tokens between `go!<` and `>`, rewritten.
     body: TokenStream,
     /// The position after the `>`.
     end: usize,
 }
 
 impl Level<'_> {
-    /// Whether `go!<` is here.
+    /// Returns whether `go!<` begins at the position.
     fn opens(&self, at: usize) -> bool {
         matches!(self.tokens.get(at), Some(TokenTree::Ident(name)) if name == "go")
             && self.is_punct(at + 1, '!')
             && self.is_punct(at + 2, '<')
     }
 
-    /// `go! { body }` for the `go!<` at the position.
+    /// Returns `go! { body }` for the `go!<` at the position.
     fn replacement(&self, at: usize, body: TokenStream) -> TokenStream {
         let mut group = Group::new(Delimiter::Brace, body);
         group.set_span(self.tokens[at + 2].span());
@@ -101,8 +115,8 @@ impl Level<'_> {
         quote!(#krate::#(#name)* #group)
     }
 
-    /// Finds the `>` for the `go!<` at the position. `nested`: there is another one around it on
-    /// this level, so that `>>` may close both.
+    /// Finds the `>` for the `go!<` at the position. `nested` says that another `go!<` of this
+    /// level is around it, so that `>>` may close both.
     fn close(&mut self, at: usize, nested: bool) -> Result<Closed> {
         if let Some(known) = self.closed.get(&(at, nested)) {
             return known.clone();
@@ -168,7 +182,7 @@ impl Level<'_> {
         })
     }
 
-    /// Whether what is here cannot be the right operand of a comparison.
+    /// Returns whether the token at the position cannot begin the right operand of a comparison.
     fn ends_expression(&self, at: usize) -> bool {
         const KEYWORDS: [&str; 18] = [
             "as", "const", "else", "enum", "fn", "for", "impl", "let", "loop", "mod", "pub",
@@ -189,7 +203,7 @@ impl Level<'_> {
         matches!(self.tokens.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == char)
     }
 
-    /// Whether the punctuation here and that after it may be one operator.
+    /// Returns whether the punctuation at the position and the next one may form one operator.
     fn is_joint(&self, at: usize, char: char) -> bool {
         matches!(self.tokens.get(at), Some(TokenTree::Punct(punct))
             if punct.as_char() == char && punct.spacing() == Spacing::Joint)
@@ -207,7 +221,8 @@ struct Walk {
 }
 
 impl Walk {
-    /// Goes on to a `>` that may close, collecting what is before it. False at the end.
+    /// Advances to the next `>` that may close, and collects the tokens before it. Returns `false`
+    /// at the end of the level.
     fn next_candidate(&mut self, level: &mut Level<'_>) -> Result<bool> {
         while self.at < level.tokens.len() {
             if level.opens(self.at) {
@@ -248,7 +263,7 @@ impl Walk {
         !after_arrow && !before_equals && (first == last || self.nested)
     }
 
-    /// Whether a `>` after this candidate could close as well.
+    /// Returns whether a `>` after this candidate could close as well.
     fn closes_later(&self, level: &mut Level<'_>) -> bool {
         let mut ahead = self.clone();
         ahead.pass(level);

@@ -1,7 +1,29 @@
-//! `#[main]`: the user's function becomes an inner one, which the runtime runs as the main
-//! goroutine.
+//! `#[main]`: makes the user's function an inner one, which the runtime runs as the main goroutine.
 //!
-//! The body stays unparsed, so that rustc reports what is wrong in it.
+//! # Grammar
+//!
+//! ```text
+//! Main      : `#` `[` `main` ( `(` ( Argument ( `,` Argument )* `,`? )? `)` )? `]` Function
+//! Argument  : ( `workers` | `stack_size` | `blocking_threads` ) `=` Expression
+//!           | `crate` `=` ( SimplePath | STRING_LITERAL )
+//! Function  : OuterAttribute* Visibility? `fn` IDENTIFIER `(` `)` ( `->` Type )? WhereClause?
+//!             BlockExpression
+//! ```
+//!
+//! Each argument may be given once. The value of a setting that is a literal has to be in the
+//! setting's range.
+//!
+//! # Expansion
+//!
+//! ```text
+//! ATTRIBUTES VISIBILITY fn NAME() -> ::std::process::ExitCode {
+//!     fn __go_main() -> TYPE WHERE_CLAUSE { BODY }
+//!     PATH::__private::run_main(__go_main, PATH::Config::new().workers(EXPRESSION)...)
+//! }
+//! ```
+//!
+//! `PATH` is `::go_runtime`, or what `crate = ...` says. The body stays unparsed, so that rustc
+//! reports what is wrong in it.
 
 #[cfg(test)]
 mod tests;
@@ -146,7 +168,7 @@ impl Main {
         let clause = &generics.where_clause;
         let mut parens = TokenStream::new();
         paren_token.surround(&mut parens, |_| {});
-        // What rustc says about the return type belongs at that type.
+        // rustc's errors about the return type belong at that type.
         let returned = match &output {
             syn::ReturnType::Default => ident.span(),
             syn::ReturnType::Type(_, returned) => syn::spanned::Spanned::span(returned),
@@ -169,12 +191,12 @@ impl Main {
     }
 }
 
-/// What is in the parentheses of `#[main(...)]`.
+/// The arguments in the parentheses of `#[main(...)]`.
 #[derive(Default)]
 struct Arguments {
     /// The path of the runtime.
     krate: Option<Path>,
-    /// In source order: that is the order of evaluation.
+    /// The settings in source order, which is the order of evaluation.
     settings: Vec<Setting>,
 }
 
@@ -251,7 +273,7 @@ impl Arguments {
     }
 }
 
-/// What is said about an argument without a name, such as the `2` of `#[main(2)]`.
+/// Returns the error about an argument without a name, such as the `2` of `#[main(2)]`.
 fn expected_setting(input: ParseStream) -> Error {
     let [(name, range), ..] = &SETTINGS;
     let number = input.fork().parse::<LitInt>();
@@ -263,8 +285,8 @@ fn expected_setting(input: ParseStream) -> Error {
     input.error(format!("expected a setting: {ARGUMENTS}{advice}"))
 }
 
-/// Refuses a literal that the setting cannot have. What other expressions give is checked when the
-/// program runs.
+/// Refuses a literal that is out of the setting's range. `Config` checks the values of other
+/// expressions when the program runs.
 fn check_value(name: &Ident, value: &Expr, range: &RangeInclusive<u64>) -> Result<()> {
     let literal = match value {
         Expr::Lit(literal) => &literal.lit,
@@ -290,7 +312,7 @@ fn out_of_range(name: &Ident, value: &Expr, range: &RangeInclusive<u64>) -> Erro
     Error::new_spanned(value, message)
 }
 
-/// The rest of `crate = path`.
+/// Parses the rest of `crate = path`.
 fn parse_path(name: &Ident, input: ParseStream) -> Result<Path> {
     const EXPECTED: &str = "expected the path of the runtime: `crate = path::to::go_runtime`";
     if !input.peek(Token![=]) {

@@ -1,15 +1,45 @@
-//! `select!` and `select_biased!`: the arms, and the `match` they become.
+//! `select!` and `select_biased!`: parse the arms, and expand them into a `match`.
+//!
+//! # Grammar
+//!
+//! In the notation of the Rust reference:
+//!
+//! ```text
+//! Select    : ( Arm `,`? )*
+//! Arm       : Head `=>` Body
+//! Head      : `recv` `(` Expression `,`? `)` ( `->` Pattern )?
+//!           | `send` `(` Expression `,` Expression `,`? `)` ( `->` Pattern )?
+//!           | ( Pattern `=` )? `<-` Expression
+//!           | Expression `<-` Expression
+//!           | `default` ( `(` ( Expression `,`? )? `)` )?
+//! Body      : Expression
+//! ```
+//!
+//! As in a `match`, the `,` is optional after the last arm, and after a body that is a block, an
+//! `if`, a `match` or a loop. At most one arm is a `default`. A pattern matches a `Result` and has
+//! to be irrefutable.
+//!
+//! # Expansion
 //!
 //! ```text
 //! match (&(channel), ...) {              evaluates the channels, keeps temporaries alive
 //!     (c0, ...) => {
 //!         let a0 = c0.RECV(); ...              or c0.SEND()
 //!         match select(&[a0.__arm(), ...], timeout, biased) {
-//!             0 => { let result = a0.__take(); match result { PATTERN => BODY } } ...
+//!             0 => { let result = a0.__take(); match result { PATTERN => BODY } }
+//!             1 => { let _ = a1.__reserve().__send(VALUE); match () { () => BODY } } ...
+//!             _ => BODY of the default
+//!         }
+//!     }
+//! }
 //! ```
 //!
+//! The first case is an arm with a pattern, the second one without. `timeout` is `Forever` without
+//! a `default`, `Poll` with a plain one, and `After(duration)` with a duration. A `select!` without
+//! arms becomes `park_forever()`; with a `default` alone it becomes `{ sleep(duration); BODY }`.
+//!
 //! Bodies and the values of sends stay in the caller's scope: there is no closure and no loop
-//! around them.
+//! around them, so `return`, `break` and `?` mean what they mean there.
 
 mod errors;
 mod parse;
@@ -53,7 +83,7 @@ pub(crate) fn expand(krate: TokenStream, input: TokenStream, biased: bool) -> Re
 
 struct Arm {
     operation: Operation,
-    /// Without one, the result of the operation is dropped.
+    /// The pattern for the result of the operation, which is dropped if there is none.
     pattern: Option<Pat>,
     body: TokenStream,
 }
@@ -67,10 +97,10 @@ enum Operation {
 /// The parts of the expansion, in the order of the arms.
 #[derive(Default)]
 struct Expansion {
-    /// What is evaluated on entering, and the variables it is bound to.
+    /// The expressions evaluated on entering, and the variables that they are bound to.
     entering: Vec<TokenStream>,
     entered: Vec<Ident>,
-    /// The runtime's arms, their variables, and the `match` arms for when they are chosen.
+    /// The runtime's arms, their variables, and the `match` arms that run when they are chosen.
     arms: Vec<TokenStream>,
     variables: Vec<Ident>,
     cases: Vec<TokenStream>,
@@ -113,7 +143,8 @@ impl Expansion {
         }
     }
 
-    /// Has the channel evaluated on entering, and makes it an arm of the runtime.
+    /// Adds the channel to the expressions evaluated on entering, and makes it an arm of the
+    /// runtime.
     fn channel(&mut self, channel: Expr, method: &str) -> Ident {
         // A value that is no channel is reported at this name: it lies where the user's tokens do.
         let span = channel.span().resolved_at(Span::mixed_site());
@@ -163,16 +194,16 @@ impl Expansion {
     }
 }
 
-/// A variable of the expansion, which no name of the user's can clash with.
+/// Returns a variable of the expansion, which cannot clash with a name of the user's.
 fn local(name: &str, index: usize, span: Span) -> Ident {
     format_ident!("{name}{index}", span = span.resolved_at(Span::mixed_site()))
 }
 
-/// What runs when an arm is chosen.
+/// Returns the expression that runs when an arm is chosen.
 ///
-/// The body is put where a body of a `match` arm is, for there rustc's lints find nothing wrong
-/// with any kind of expression; but not into a `match` on the operation itself, whose temporaries
-/// and, with `_`, result would live on in the body.
+/// The body becomes the body of a `match` arm, because there rustc's lints accept every kind of
+/// expression. The `match` is not on the operation itself, whose temporaries, and with `_` its
+/// result, would then live until the end of the body.
 fn chosen(operation: TokenStream, pattern: Option<Pat>, body: TokenStream) -> TokenStream {
     match pattern {
         None | Some(Pat::Wild(_)) => {
@@ -189,12 +220,12 @@ fn chosen(operation: TokenStream, pattern: Option<Pat>, body: TokenStream) -> To
     }
 }
 
-/// A body that nothing is bound for. See [`chosen`] for why it is an arm.
+/// Returns a body without a binding, as the body of a `match` arm (see [`chosen`] for why).
 fn alone(body: &TokenStream) -> TokenStream {
     quote!(match () { () => #body })
 }
 
-/// Whether it is plain that evaluating this never ends in a value.
+/// Returns whether evaluating this expression visibly never ends in a value.
 fn diverges(value: &Expr) -> bool {
     match value {
         Expr::Return(_) | Expr::Break(_) | Expr::Continue(_) => true,

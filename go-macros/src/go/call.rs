@@ -1,5 +1,16 @@
-//! Go's rule for a call: the function value and the arguments are evaluated by the caller, in
+//! Takes a call apart by Go's rule: the caller evaluates the function value and the arguments, in
 //! source order, and the goroutine only makes the call.
+//!
+//! ```text
+//! input             the caller evaluates              the goroutine runs
+//! f(x, y)           let v0 = x; let v1 = y;           f(v0, v1)
+//! (expr)(x)         let mut v0 = expr; let v1 = x;    v0(v1)
+//! x.method(y)       let mut v0 = x; let v1 = y;       v0.method(v1)
+//! rx.recv().ok()    let mut v0 = rx;                  v0.recv().ok()
+//! list.iter().sum() let mut v0 = list;                v0.iter().sum()
+//! STATIC.method(y)  let v0 = y;                       STATIC.method(v0)
+//! f(x, |y| body)    let v0 = x;                       f(v0, |y| body)
+//! ```
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -7,8 +18,9 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, Expr, ExprCall, ExprMethodCall, Result, Token};
 
-/// These only unpack what a call gives. Seen as calls of their own, `go!(rx.recv().unwrap())` would
-/// wait for the message in the caller and unpack it in the goroutine.
+/// Methods that only unpack what a call returns. Taken apart like other calls,
+/// `go!(rx.recv().unwrap())` would wait for the message in the caller and unpack it in the
+/// goroutine.
 const ADAPTORS: [&str; 25] = [
     "unwrap",
     "expect",
@@ -37,9 +49,9 @@ const ADAPTORS: [&str; 25] = [
     "inspect_err",
 ];
 
-/// These only give a view of a value. Evaluated by the caller, `rx.iter()` in
-/// `go!(rx.iter().sum())` would borrow the caller's variable, which no goroutine can do: so a view,
-/// and what is called on it, belongs to the call.
+/// Methods that only return a view of a value. Evaluated by the caller, `rx.iter()` in
+/// `go!(rx.iter().sum())` would borrow the caller's variable, which a goroutine cannot do: so the
+/// goroutine makes the view, and the calls on the view.
 const VIEWS: [&str; 13] = [
     "iter",
     "iter_mut",
@@ -163,13 +175,13 @@ impl Bindings {
             .collect()
     }
 
-    /// For what may need `&mut self`: a closure that is called, the receiver of a method.
+    /// Binds a value that the call may borrow mutably: a closure, or the receiver of a method.
     fn bind_mut(&mut self, expr: Expr) -> Ident {
         self.bind(strip(expr), quote!(mut))
     }
 
     fn bind(&mut self, expr: Expr, mutable: TokenStream) -> Ident {
-        // Located at the user's expression, so that type errors are, too.
+        // The span is that of the user's expression, so rustc reports type errors there.
         let span = expr.span().resolved_at(Span::mixed_site());
         let name = format_ident!("__go{}", self.count, span = span);
         self.count += 1;
@@ -181,7 +193,7 @@ impl Bindings {
     }
 }
 
-/// Parentheses that a `let` has no use for, and that rustc would warn of.
+/// Removes parentheses: rustc would warn about them in a `let`.
 fn strip(expr: Expr) -> Expr {
     match expr {
         Expr::Paren(outer) => strip(*outer.expr),
@@ -198,7 +210,7 @@ fn is_call(expr: &Expr) -> bool {
     }
 }
 
-/// Whether this is a view of something, or called on one.
+/// Returns whether the expression is a view of a value, or a call on one.
 fn is_view(expr: &Expr) -> bool {
     match expr {
         Expr::Paren(outer) => is_view(&outer.expr),
@@ -211,8 +223,8 @@ fn is_view(expr: &Expr) -> bool {
     }
 }
 
-/// `STATIC`, `module::CONSTANT`: evaluated, a static would be moved, which it cannot be; left in
-/// the call, it is borrowed.
+/// Returns whether the expression looks like `STATIC` or `module::CONSTANT`. A `let` would move a
+/// static, which is an error; left in the call, the static is borrowed.
 fn is_static(expr: &Expr) -> bool {
     match expr {
         Expr::Path(path) => path.path.segments.last().is_some_and(|last| {

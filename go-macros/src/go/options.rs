@@ -1,5 +1,12 @@
-//! What is in front of a goroutine: `name = ..., stack_size = ..., thread;`, perhaps after a
-//! spawner.
+//! Parses and expands the options in front of a goroutine's body, and the `;` after them.
+//!
+//! ```text
+//! Prefix   : ( Spawner `;` | ( Spawner `,` )? Option ( `,` Option )* `,`? `;` )?
+//! Option   : `name` `=` Expression | `stack_size` `=` Expression | `thread` | `local`
+//! ```
+//!
+//! Options with a value, and `thread`, become methods of `Builder`, called in source order:
+//! `let b = $crate::Builder::new().name(n).thread();`. `local` chooses the function that spawns.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -12,7 +19,7 @@ use super::spawner::{After, Spawner};
 #[derive(Default)]
 pub(super) struct Options {
     spawner: Option<Spawner>,
-    /// The methods of `Builder` to call, in source order: that is the order of evaluation.
+    /// The methods of `Builder` to call, in source order, which is the order of evaluation.
     settings: Vec<Setting>,
     local: Option<Ident>,
 }
@@ -20,7 +27,7 @@ pub(super) struct Options {
 /// An option that is a method of `Builder`.
 struct Setting {
     name: Ident,
-    /// `None` for a flag.
+    /// The value, or `None` for a flag.
     value: Option<Expr>,
 }
 
@@ -146,7 +153,7 @@ impl Options {
         Ok(())
     }
 
-    /// `name = "x" thread; ...`
+    /// Refuses `name = "x" thread; ...`, which lacks a comma.
     fn refuse_option_without_comma(&self, input: ParseStream) -> Result<()> {
         match input.fork().parse::<Ident>() {
             Ok(option) if is_value(&option) || is_flag(&option) => {
@@ -156,7 +163,7 @@ impl Options {
         }
     }
 
-    /// `thread, clone(a); { ... }`
+    /// Refuses `thread, clone(a); { ... }`, where `clone(a)` belongs in front of the block.
     fn refuse_clones(&self, input: ParseStream) -> Result<()> {
         let ahead = input.fork();
         if !(ahead.peek(keyword::clone) && ahead.peek2(token::Paren)) {
@@ -176,7 +183,7 @@ impl Options {
         Err(Error::new_spanned(place, message))
     }
 
-    /// The spawner and the options, for messages.
+    /// Returns the spawner and the options as text, for messages.
     fn text(&self) -> String {
         let spawner = self.spawner.iter().map(|spawner| spawner.text().to_owned());
         let settings = self.settings.iter().map(|setting| &setting.name);
@@ -184,13 +191,13 @@ impl Options {
         spawner.chain(options).collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether something of the user's spawns, so that the goroutine may borrow.
+    /// Returns whether there is a spawner, so that the goroutine may borrow.
     pub(super) fn has_spawner(&self) -> bool {
         self.spawner.is_some()
     }
 
-    /// The statement that evaluates the options, if there is something to evaluate, and the spawn.
-    /// `end` is the last token's place.
+    /// Returns the statement that evaluates the options, if there are any to evaluate, and the
+    /// expression that spawns. `end` is the span of the last token.
     pub(super) fn expand(
         self,
         krate: &TokenStream,
@@ -283,7 +290,7 @@ fn refuse_misspellings(input: ParseStream) -> Result<()> {
     Ok(())
 }
 
-/// `s; name = "x"; ...`, which would assign to a variable.
+/// Refuses `s; name = "x"; ...`, which would assign to a variable.
 fn refuse_options_in_body(spawner: &Spawner, input: ParseStream) -> Result<()> {
     let Ok(option) = input.fork().parse::<Ident>() else {
         return Ok(());
@@ -294,7 +301,7 @@ fn refuse_options_in_body(spawner: &Spawner, input: ParseStream) -> Result<()> {
     Ok(())
 }
 
-/// `name = "x"; stack_size = 1 << 20; ...`, which would assign to a variable.
+/// Refuses `name = "x"; stack_size = 1 << 20; ...`, which would assign to a variable.
 fn refuse_options_after_semicolon(input: ParseStream) -> Result<()> {
     let Ok(option) = input.fork().parse::<Ident>() else {
         return Ok(());
@@ -315,7 +322,8 @@ fn refuse_options_after_semicolon(input: ParseStream) -> Result<()> {
     Err(Error::new(option.span(), message))
 }
 
-/// `name =` but neither `name ==` nor `name =>`; or a flag, followed by the end of an option.
+/// Returns whether an option begins here: `name =`, but neither `name ==` nor `name =>`, or a flag
+/// with `;` or `,` after it.
 fn starts_option(input: ParseStream) -> bool {
     if !input.peek(syn::Ident) {
         return false;

@@ -1,7 +1,11 @@
-//! What is in front of the options, `s;` or `s, ...;`: the variable on whose `spawn` the closure is
-//! put.
+//! Parses the spawner of `go!(s; ...)` and `go!(s, ...; ...)`, on which `spawn` is called.
 //!
-//! As a statement such a path would do nothing, so that no block of use begins with one.
+//! ```text
+//! Spawner  : ( IDENTIFIER | `self` ) ( `.` ( IDENTIFIER | TUPLE_INDEX ) )*
+//! ```
+//!
+//! The expansion is `s.spawn(closure)`, or `s.spawn_with(builder, closure)` after options. As a
+//! statement a path without a call has no effect, so no useful block begins with one.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
@@ -10,14 +14,14 @@ use syn::{Error, LitFloat, LitInt, Result, Token};
 
 use super::options::is_flag;
 
-/// `s`, `self.scope`, `pair.0`, `pair.0.1`.
+/// The path of a spawner: `s`, `self.scope`, `pair.0`, `pair.0.1`.
 pub(super) struct Spawner {
     path: TokenStream,
-    /// For messages.
+    /// The path as messages show it.
     text: String,
 }
 
-/// What comes after the path.
+/// The separator after the path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum After {
     /// `;`, and then something.
@@ -81,7 +85,7 @@ impl Spawner {
         Ok((!nothing_to_run).then_some((Spawner { path, text }, after)))
     }
 
-    /// The error if there is a spawner behind the options, whose first is at `place`.
+    /// Refuses a spawner that stands behind the options.
     pub(super) fn refuse_behind_options(input: ParseStream, local: Option<&Ident>) -> Result<()> {
         let Some((spawner, _)) = Spawner::parse_ahead(&input.fork())? else {
             return Ok(());
@@ -112,7 +116,7 @@ impl Spawner {
         Error::new(local.span(), message)
     }
 
-    /// For what comes after `s;` and looks like an option.
+    /// Returns the error about an option after `s;`.
     pub(super) fn refuse_option_in_body(&self, option: &Ident) -> Error {
         if option == "local" {
             return self.refuse_local(option);
@@ -138,12 +142,12 @@ impl Spawner {
         Error::new(place, message)
     }
 
-    /// `s.spawn(closure)`.
+    /// Returns `s.spawn(closure)`.
     pub(super) fn call(&self, closure: TokenStream, end: Span) -> TokenStream {
         self.method("spawn", closure, end)
     }
 
-    /// `s.spawn_with(builder, closure)`.
+    /// Returns `s.spawn_with(builder, closure)`.
     pub(super) fn call_with(
         &self,
         builder: &Ident,
@@ -153,7 +157,8 @@ impl Spawner {
         self.method("spawn_with", quote!(#builder, #closure), end)
     }
 
-    /// What rustc says of the call it says of the user's tokens, from `s` to their end.
+    /// Returns the call of a method of the spawner. rustc reports errors about the call at the
+    /// user's tokens, from `s` to their end.
     fn method(&self, name: &str, arguments: TokenStream, end: Span) -> TokenStream {
         let path = &self.path;
         let name = Ident::new(name, self.place());

@@ -1,4 +1,4 @@
-//! What can be said about an arm that is wrong.
+//! The error messages about wrong arms, and how a wrong arm is recognized.
 
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser};
@@ -7,7 +7,8 @@ use syn::{Error, Pat, Result, Token, token};
 const FORMS: &str = "an arm is recv(rx) -> pat, send(tx, value) -> pat, pat = <-rx, <-rx, \
                      tx <- value, default or default(duration)";
 
-/// Patterns that cannot cover a `Result`, whatever its types. rustc finds the others.
+/// Returns whether the pattern cannot cover a `Result`, whatever its types. rustc finds the other
+/// refutable patterns.
 pub(super) fn is_refutable(pattern: &Pat) -> bool {
     let names = |path: &syn::Path, names: &[&str]| {
         path.segments
@@ -32,8 +33,8 @@ pub(super) fn refutable(pattern: &Pat, operation: &str, binding: &str) -> Error 
     Error::new_spanned(pattern, message)
 }
 
-/// What is said about `recv(rx) -> msg if condition`. (A test in the body would come when the
-/// message has been taken.)
+/// Returns the message about `recv(rx) -> msg if condition`. (The message does not propose a test
+/// in the body, which would run after the message has been taken.)
 pub(super) fn guard(operation: &Ident) -> &'static str {
     if operation == "send" {
         "an arm takes no guard: switch it off with a channel that is never ready, \
@@ -60,10 +61,10 @@ pub(super) fn missing_arrow(head: &TokenStream, input: ParseStream) -> Error {
     )
 }
 
-/// The error about a block to which no `=>` leads, if the input is the end of an arm's head, which
-/// `parse` takes, and then such a block.
+/// Returns the error about a block without a `=>` before it, if the input is the end of an arm's
+/// head, which `parse` accepts, and then such a block.
 ///
-/// To syn `v { ... }` is a pattern, or an expression, of a struct with the name `v`.
+/// syn parses `v { ... }` as a pattern, or an expression, of a struct with the name `v`.
 pub(super) fn block_without_arrow<T>(
     input: ParseStream,
     parse: fn(ParseStream) -> Result<T>,
@@ -96,7 +97,7 @@ pub(super) fn unknown_operation(input: ParseStream) -> Error {
     }
 }
 
-/// The tokens up to the `=>`.
+/// Returns the tokens up to the `=>`.
 fn head(input: ParseStream) -> Vec<TokenTree> {
     let mut head = Vec::new();
     let ahead = input.fork();
@@ -109,7 +110,7 @@ fn head(input: ParseStream) -> Vec<TokenTree> {
     head
 }
 
-/// Where and what is wrong in the head of an arm, if it is a mistake that people make.
+/// Recognizes a common mistake in the head of an arm, and returns its place and the advice.
 pub(super) fn misspelling(head: &[TokenTree]) -> Option<(Span, &'static str)> {
     let is_word = |token: &TokenTree, words: &[&str]| match token {
         TokenTree::Ident(name) => words.iter().any(|word| name == word),
@@ -195,7 +196,7 @@ pub(super) fn misspelling(head: &[TokenTree]) -> Option<(Span, &'static str)> {
     None
 }
 
-/// What is before a `<-`, if it is no pattern: `v, ok = <-rx` in Go.
+/// Returns the error about tokens before a `<-` that are no pattern, such as Go's `v, ok = <-rx`.
 pub(super) fn bad_pattern(tokens: TokenStream, error: &Error) -> Error {
     let list = tokens.clone().into_iter().collect::<Vec<_>>();
     let has_comma = list

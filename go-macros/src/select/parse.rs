@@ -1,8 +1,8 @@
-//! The grammar of the arms.
+//! Parses the arms of a select, by the grammar at the head of `select.rs`.
 //!
-//! An arm's head ends at its `=>`. Rust reads `tx <- value` as `tx < -value`, so the arrow is
-//! looked for among the tokens before syn gets to see them. An error in a head is kept and the next
-//! arm tried, so that all of them are reported at once.
+//! An arm's head ends at its `=>`. Rust reads `tx <- value` as `tx < -value`, so this module looks
+//! for the arrow among the tokens before syn parses them. An error in a head is kept and the next
+//! arm parsed, so that rustc reports the errors of all arms at once.
 
 use proc_macro2::{Ident, Punct, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -82,7 +82,8 @@ impl Arms {
         }
     }
 
-    /// Everything before the `=>`. The operation is missing if its arguments have been reported.
+    /// Parses everything before the `=>`. The operation is `None` if an error in its arguments has
+    /// been reported.
     fn head(&mut self, input: ParseStream) -> Result<(Option<Operation>, Option<Pat>)> {
         if input.peek(syn::Ident) && input.peek2(token::Paren) {
             let name = input.fork().parse::<Ident>()?;
@@ -102,7 +103,7 @@ impl Arms {
         }
     }
 
-    /// `recv(rx) -> pat`, `send(tx, value) -> pat` or `default(duration)`.
+    /// Parses `recv(rx) -> pat`, `send(tx, value) -> pat` or `default(duration)`.
     fn operation(&mut self, input: ParseStream) -> Result<(Option<Operation>, Option<Pat>)> {
         let name: Ident = input.parse()?;
         let list;
@@ -161,7 +162,7 @@ impl Arms {
         Ok((operation, Some(pattern)))
     }
 
-    /// `pat = <-rx`, `<-rx` or `tx <- value`, with the tokens before the `<-`.
+    /// Parses `pat = <-rx`, `<-rx` or `tx <- value`, with the tokens before the `<-`.
     fn arrow(
         &mut self,
         input: ParseStream,
@@ -230,7 +231,7 @@ impl Arms {
         Ok(())
     }
 
-    /// The body and the comma after it, by the rules of `match`.
+    /// Parses the body and the comma after it, by the rules of `match`.
     fn body(&mut self, input: ParseStream, arrow: Token![=>]) -> Result<TokenStream> {
         if input.is_empty() || input.peek(Token![,]) || input.peek(Token![;]) {
             return Err(Error::new_spanned(
@@ -262,7 +263,7 @@ impl Arms {
     }
 }
 
-/// The name of a `default` without arguments, which is neither a channel nor a pattern.
+/// Returns the name of a `default` without arguments, which is neither a channel nor a pattern.
 fn plain_default(input: ParseStream) -> Result<Option<Ident>> {
     let ahead = input.fork();
     if !ahead.peek(syn::Ident) {
@@ -288,7 +289,7 @@ fn before_arrow<T>(input: ParseStream, parse: fn(ParseStream) -> Result<T>) -> R
     parse(input)
 }
 
-/// The tokens before the `<-` of this arm's head, if there is one.
+/// Returns the tokens before the `<-` of this arm's head, if there is one.
 fn tokens_before_arrow(input: ParseStream) -> Option<Vec<TokenTree>> {
     let mut before = Vec::new();
     let mut cursor = input.cursor();
@@ -316,7 +317,7 @@ fn next_is(cursor: Cursor, char: char) -> bool {
         .is_some_and(|(punct, _)| punct.as_char() == char)
 }
 
-/// Whether there is a `=` at the end that is no part of `==`, `<=` and the like.
+/// Returns whether the tokens end with a `=` that is no part of `==`, `<=` and the like.
 fn ends_with_assignment(tokens: &[TokenTree]) -> bool {
     let joins = |punct: &Punct| punct.spacing() == Spacing::Joint;
     match tokens {
@@ -328,7 +329,7 @@ fn ends_with_assignment(tokens: &[TokenTree]) -> bool {
     }
 }
 
-/// Goes on to where the next arm seems to start.
+/// Skips to where the next arm seems to start.
 fn skip_arm(input: ParseStream) -> Result<()> {
     while !input.is_empty() {
         if input.peek(Token![,]) {
@@ -355,7 +356,7 @@ fn skip_arm(input: ParseStream) -> Result<()> {
     Ok(())
 }
 
-/// Expressions that end an arm without a comma.
+/// Returns whether the expression ends an arm without a comma.
 fn is_block_like(expr: &Expr) -> bool {
     match expr {
         // A `block` fragment of a `macro_rules` macro.
