@@ -4,8 +4,6 @@ use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 
-use crate::sched::global;
-
 /// Settings for the runtime, to [`start`](Config::start) it with before its first use.
 ///
 /// A program with [`#[go_runtime::main]`](macro@crate::main) gives them there:
@@ -66,31 +64,6 @@ impl Config {
     pub fn blocking_threads(mut self, n: usize) -> Config {
         self.blocking_threads = Some(n);
         self
-    }
-
-    /// Starts the runtime with these settings.
-    ///
-    /// Without this call the runtime starts by itself, at its first use.
-    ///
-    /// # Errors
-    /// If the runtime has been started already, by whatever call: the settings cannot be changed
-    /// then, and the error says [where](StartError::started_at) that was. If a setting, or a
-    /// variable that is read, is out of range; the runtime can still be started. If the threads
-    /// cannot be made; then it cannot.
-    ///
-    /// ```
-    /// use go_runtime::{Config, spawn};
-    ///
-    /// let error = Config::new().workers(0).start().unwrap_err();
-    /// assert!(error.to_string().contains("from 1 to 1024"));
-    ///
-    /// spawn(|| ()); // starts the runtime
-    /// let error = Config::new().workers(2).start().unwrap_err();
-    /// assert_eq!(error.started_at().unwrap().file(), file!());
-    /// ```
-    #[track_caller]
-    pub fn start(self) -> Result<(), StartError> {
-        global::start_with(&self)
     }
 }
 

@@ -298,6 +298,7 @@ mod scope;
 mod select;
 mod settings;
 mod stack;
+mod start;
 mod wait;
 
 pub mod channel;
