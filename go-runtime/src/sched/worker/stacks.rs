@@ -10,7 +10,6 @@ use std::io;
 use std::ptr::NonNull;
 use std::time::Instant;
 
-use super::trim::Trim;
 use crate::clock;
 use crate::sched::fiber::Fiber;
 use crate::sched::load::Period;
@@ -47,6 +46,27 @@ pub(super) struct Pool {
     /// Fibers that have run since their depths were given back.
     pub(super) touched: Vec<NonNull<Fiber>>,
     pub(super) trim: Trim,
+}
+
+/// How far the giving back has come.
+#[derive(Default)]
+pub(super) struct Trim {
+    /// When it began last, and whether it still goes on.
+    pub(super) began: Option<Instant>,
+    pub(super) going: bool,
+    /// How many idle fibers are still to be ended.
+    pub(super) surplus: usize,
+    /// The fibers before this place in the list are still to be looked at.
+    pub(super) deep: usize,
+    /// What [`stack::pages_given`] said when the list was looked at last, and how many stacks had
+    /// been made.
+    pub(super) pages: usize,
+    pub(super) stacks: usize,
+    /// The worker's tick when the giving back began last: if it has not run anything since, there
+    /// is nothing new.
+    pub(super) tick: usize,
+    /// For a worker that does not sleep: steps taken since the monitor's word.
+    pub(super) steps: usize,
 }
 
 impl Pool {

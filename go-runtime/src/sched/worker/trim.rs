@@ -22,27 +22,6 @@ use crate::sched::tuning::{
 };
 use crate::stack;
 
-/// How far the giving back has come.
-#[derive(Default)]
-pub(super) struct Trim {
-    /// When it began last, and whether it still goes on.
-    began: Option<Instant>,
-    going: bool,
-    /// How many idle fibers are still to be ended.
-    pub(super) surplus: usize,
-    /// The fibers before this place in the list are still to be looked at.
-    deep: usize,
-    /// What [`stack::pages_given`] said when the list was looked at last, and how many stacks had
-    /// been made.
-    pages: usize,
-    stacks: usize,
-    /// The worker's tick when the giving back began last: if it has not run anything since, there
-    /// is nothing new.
-    tick: usize,
-    /// For a worker that does not sleep: steps taken since the monitor's word.
-    steps: usize,
-}
-
 impl Pool {
     fn has_something_to_give(&self, tick: usize) -> bool {
         let stirred = self.trim.tick != tick && !self.touched.is_empty();
