@@ -1,10 +1,12 @@
 //! The queue of a [`Condvar`](super::Condvar), and how a waiting goroutine gets into it and out of
 //! it.
 //!
+//! This module owns the queue, which any thread may use: the queue has a lock of its own.
+//!
 //! No notification is lost: a waiter is in the queue before its goroutine gives the mutex back. So
 //! a thread that changes, under the mutex, what the goroutine waits for finds the waiter there. A
-//! wait with a deadline is claimed by the clock or by a notification, whichever comes first; the
-//! other one passes it over.
+//! wait with a deadline is claimed either by its timer or by a notification, whichever comes first;
+//! the later of the two skips that waiter.
 
 use std::time::Instant;
 
@@ -25,16 +27,17 @@ impl RawCondvar {
         }
     }
 
-    /// Gives the mutex back, waits for a notification, or until `deadline`, and takes the mutex
+    /// Gives the mutex back, waits for a notification or until `deadline`, and takes the mutex
     /// again. Returns whether a notification came.
     ///
     /// # Safety
-    /// The mutex is locked and the caller's, who uses nothing that it guards during this call.
+    /// The caller holds the mutex, and uses nothing that the mutex guards during this call.
     pub(crate) unsafe fn wait(&self, mutex: &RawMutex, deadline: Option<Instant>) -> bool {
-        // SAFETY: the caller has locked the mutex, and uses nothing that it guards until this
+        // SAFETY: the caller holds the mutex, and uses nothing that the mutex guards until this
         // function has locked it again.
         let unlock = || unsafe { mutex.unlock() };
-        // SAFETY: to unlock a mutex neither unwinds nor parks.
+        // SAFETY: `unlock`, the only call in the closure, neither unwinds nor parks: `unlock`
+        // changes the state word, and at most wakes a waiter.
         let waited = unsafe { self.waiting.wait_after(unlock, deadline) };
         mutex.lock();
         waited != Waited::TimedOut

@@ -1,29 +1,34 @@
-//! The lock of an [`RwLock`](super::RwLock), without what it guards.
+//! The lock of an [`RwLock`](super::RwLock), without the value that it guards.
 //!
-//! It works as Go's does. Writers keep each other out by a [`RawMutex`]. Who has that one is *the*
-//! writer: it announces itself (`WRITER`), which keeps out whoever comes to read from then on, and
-//! waits for those who are in. When it is done it lets in all who have come to read meanwhile,
-//! before it makes way for the next writer. So readers wait for one writer at most, and a writer
-//! for those readers only who were there before it: neither side starves.
+//! This module owns the count of readers, the count that a writer waits for (`leaving`), and the
+//! queue of readers and of the writer (`gate`). The policy is that of Go's `sync.RWMutex`. Writers
+//! exclude each other by a [`RawMutex`], `writers`; its holder is *the writer*. The writer announces
+//! itself (`WRITER`), which keeps out every reader that comes from then on, and waits for the
+//! readers that are inside. When it is done, it lets in all readers that have come meanwhile,
+//! before it unlocks `writers` for the next writer. So a reader waits for at most one writer, and a
+//! writer only for the readers that came before it: neither side starves.
 //!
-//! **Readers** are counted before they know whether they are in, so `readers` is how many are in or
-//! wait to be. One who finds `WRITER` set comes to the gate. The writer that goes gives as many
-//! turns as were counted at its last step, to those who are at the gate and to those who are still
-//! on their way there, for whom `balance` keeps them. A turn is anybody's: one who is on its way
-//! and is overtaken by one who has come later gets that one's.
+//! **Readers** are counted before they know whether they are inside, so `readers` is the number of
+//! readers that are inside or wait. A reader that finds `WRITER` set comes to the gate. The
+//! departing writer grants as many *turns* as readers were counted at its last step: to the readers
+//! queued at the gate, and to those still on their way there, for which `balance` keeps the turns.
+//! A turn is not bound to one reader: a reader that is overtaken on its way to the gate takes the
+//! turn of the reader that has overtaken it.
 //!
-//! **The writer** adds to `leaving` how many it has found in. Each who goes while `WRITER` is set
-//! takes one away, be that before or after, and the one that leaves `AWAITED` alone wakes the
-//! writer, which takes that away, in one step: then it has the lock.
+//! **The writer** adds to `leaving` the number of readers that it has found inside. Each reader that
+//! leaves while `WRITER` is set subtracts one, before or after that addition. The reader whose
+//! subtraction leaves only `AWAITED` wakes the writer. The writer removes `AWAITED` in one step, and
+//! has the lock then.
 //!
-//! No turn is lost: when the writer goes, `readers` are all outside, and each of them takes one
-//! turn. No other turns are left from before, for each writer waits for as many to go as turns were
-//! given. And the next one cannot announce itself before this one's turns are all at the gate.
+//! **No turn is lost.** When the writer leaves, all counted readers are outside, and each of them
+//! takes one turn. No turn of an earlier writer is left over, because each writer waits until as
+//! many readers have left as turns were granted. The next writer cannot announce itself before all
+//! turns of this one are at the gate.
 //!
 //! **A goroutine that unwinds** does not queue (see
 //! [`wait_without_queueing`](RawRwLock::wait_without_queueing)).
 //!
-//! A lock has no owner: it may be unlocked anywhere, by whoever has got what locking it gave.
+//! A lock has no owner: any thread that has been handed what locking gave may unlock it.
 
 use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -33,41 +38,43 @@ use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::const_fn;
 use crate::wait::{self, Decision, WaitList};
 
-/// There is a writer: it is in, or waits for readers to go.
+/// In `readers`: there is a writer, which is inside or waits for readers to leave.
 const WRITER: usize = 1 << (usize::BITS - 1);
-/// So many readers may be in. Far enough from the next bit: those who are refused are counted for a
-/// moment.
+/// Maximum number of readers. It is far below the next bit, because readers that are refused are
+/// counted for a moment.
 const MOST: usize = 1 << (usize::BITS - 3);
 
-/// In `leaving`: the writer waits, and has not got the lock.
+/// In `leaving`: the writer waits, and does not have the lock yet.
 const AWAITED: usize = 1;
-/// In `leaving`: one who has to go first.
+/// In `leaving`: one reader that has to leave before the writer gets the lock.
 const ONE: usize = 2;
 
-// In this order, as what lies behind it may share a cache line with `readers`.
+// `readers` comes last, so that what follows the struct may share a cache line with it.
 #[repr(C)]
 pub(crate) struct RawRwLock {
     gate: WaitList<Gate>,
-    /// The writer's. Its `flag` is for whoever builds on this lock.
+    /// Held by the writer. Its `flag` is for the type that builds on this lock.
     pub(super) writers: RawMutex,
     leaving: AtomicUsize,
     pub(super) readers: AtomicUsize,
 }
 
-/// Where the goroutines wait that cannot go in: readers, and in front of them the writer.
+/// The state of the queue of goroutines and threads that cannot go in: readers, and in front of
+/// them the writer. Used under the lock of the queue.
 struct Gate {
-    /// Turns that no reader has taken yet; below 0: how many readers are in the queue.
+    /// Number of turns that no reader has taken yet; if negative, the number of readers in the
+    /// queue.
     balance: isize,
     /// Whether the first in the queue is the writer.
     writer_waits: bool,
 }
 
-// No user's code runs in here, and the one panic leaves all as it was.
+// No code of the user runs in this lock's methods, and their one panic leaves the lock unchanged.
 impl UnwindSafe for RawRwLock {}
 impl RefUnwindSafe for RawRwLock {}
 
 impl Gate {
-    /// For a reader: whether there is a turn for it. It takes it.
+    /// Takes a turn for a reader, if there is one. Returns whether there was.
     fn take_turn(&mut self) -> bool {
         let there_is = self.balance > 0;
         self.balance -= isize::from(there_is);
@@ -90,10 +97,10 @@ impl RawRwLock {
         }
     }
 
-    /// Returns once the caller is a reader.
+    /// Makes the caller a reader, and waits for the writer if need be.
     ///
     /// # Panics
-    /// If there are too many.
+    /// If there are too many readers.
     #[inline]
     #[track_caller]
     pub(crate) fn read(&self) {
@@ -103,7 +110,8 @@ impl RawRwLock {
         }
     }
 
-    /// `true`: the caller is a reader.
+    /// Makes the caller a reader if there is no writer and there are not too many readers. Returns
+    /// whether the caller is a reader now.
     #[inline]
     pub(crate) fn try_read(&self) -> bool {
         let mut readers = self.readers.load(Ordering::Relaxed);
@@ -122,10 +130,10 @@ impl RawRwLock {
         false
     }
 
-    /// The caller goes.
+    /// Ends the caller's reading.
     ///
     /// # Safety
-    /// It is a reader, and ends every use of what the lock guards before this call.
+    /// The caller is a reader, and has ended every use of what the lock guards.
     #[inline]
     pub(crate) unsafe fn done_reading(&self) {
         if self.readers.fetch_sub(1, Ordering::Release) & WRITER != 0 {
@@ -133,7 +141,7 @@ impl RawRwLock {
         }
     }
 
-    /// Returns once the lock is the caller's alone.
+    /// Makes the caller the writer, and waits for other writers and for readers if need be.
     #[inline]
     pub(crate) fn write(&self) {
         self.writers.lock();
@@ -143,7 +151,8 @@ impl RawRwLock {
         }
     }
 
-    /// `true`: the lock is the caller's alone.
+    /// Makes the caller the writer if there is no other writer and no reader. Returns whether the
+    /// caller is the writer now.
     #[inline]
     pub(crate) fn try_write(&self) -> bool {
         if self.readers.load(Ordering::Relaxed) != 0 || !self.writers.try_lock() {
@@ -153,44 +162,50 @@ impl RawRwLock {
             self.readers
                 .compare_exchange(0, WRITER, Ordering::AcqRel, Ordering::Relaxed);
         if announced.is_err() {
-            // SAFETY: locked above, for nothing.
+            // SAFETY: `try_lock` has just locked `writers` for the caller, which has used nothing
+            // that the lock guards, as it did not become the writer.
             unsafe { self.writers.unlock() };
         }
         announced.is_ok()
     }
 
-    /// Gives the lock back.
+    /// Ends the caller's writing.
     ///
     /// # Safety
-    /// The lock is the caller's alone, who ends every use of what it guards before this call.
+    /// The caller is the writer, and has ended every use of what the lock guards.
     #[inline]
     pub(crate) unsafe fn done_writing(&self) {
-        // SAFETY: passed on.
+        // SAFETY: the caller is the writer and has ended every use of what the lock guards.
+        // Subtracting `WRITER` leaves it uncounted.
         unsafe { self.make_way(WRITER) };
     }
 
-    /// The writer becomes a reader, and nobody writes in between.
+    /// Makes a reader of the writer; no other thread or goroutine writes in between.
     ///
     /// # Safety
-    /// The lock is the caller's alone, who from this call on only reads what it guards.
+    /// The caller is the writer, and from this call on only reads what the lock guards.
     #[inline]
     pub(crate) unsafe fn downgrade(&self) {
-        // SAFETY: passed on.
+        // SAFETY: the caller is the writer and only reads from now on. Subtracting `WRITER - 1`
+        // leaves it counted as one reader.
         unsafe { self.make_way(WRITER - 1) };
     }
 
-    /// First for the readers who wait, then for the next writer.
+    /// Ends the writer's exclusive access: lets in the readers that wait, then makes way for the
+    /// next writer.
     ///
     /// # Safety
-    /// As for [`done_writing`](Self::done_writing) or [`downgrade`](Self::downgrade). `less` is
-    /// what the caller is worth in `readers`.
+    /// The caller is the writer. If `less` is `WRITER`, the caller has ended every use of what the
+    /// lock guards; if `less` is `WRITER - 1`, the caller becomes a reader, and from now on only
+    /// reads what the lock guards. `less` has no other value.
     #[inline]
     unsafe fn make_way(&self, less: usize) {
         let waiting = self.readers.fetch_sub(less, Ordering::AcqRel) & !WRITER;
         if waiting != 0 {
             self.let_in(waiting);
         }
-        // SAFETY: the writer has had it since `write` or `try_write`.
+        // SAFETY: the caller is the writer, which has held `writers` since `write` or `try_write`;
+        // and what `writers` guards, the right to be the writer, it has just given up.
         unsafe { self.writers.unlock() };
     }
 
@@ -201,7 +216,8 @@ impl RawRwLock {
             self.wait_for_turn();
         }
         if before & !WRITER >= MOST {
-            // SAFETY: it is a reader, and has used nothing.
+            // SAFETY: the caller has been counted and, if there was a writer, has had its turn, so
+            // it is a reader; and it has used nothing that the lock guards.
             unsafe { self.done_reading() };
             panic!("RwLock: too many readers at once; are their guards ever dropped?");
         }
@@ -221,10 +237,12 @@ impl RawRwLock {
         });
     }
 
-    /// For a goroutine that is unwinding, and has been counted. As long as it waits nothing else
-    /// runs on its thread, where the writer may be that others wait for: parked until readers go,
-    /// or just woken. So it goes in before a writer that has not got the lock yet, and has that one
-    /// wait for it too.
+    /// Waits for a turn without queueing, for a counted reader that may not switch, such as a
+    /// goroutine that is unwinding.
+    ///
+    /// No other goroutine runs on the thread while that reader waits, and the writer may be one of
+    /// them: parked until readers leave, or just woken. So the reader goes in before a writer that
+    /// does not have the lock yet, and makes that writer wait for it, too.
     #[cold]
     fn wait_without_queueing(&self) {
         while !self
@@ -235,8 +253,11 @@ impl RawRwLock {
         }
     }
 
-    /// Under the lock of the gate, where no turn is: so no turn of one that wrote before this
-    /// writer is still to come.
+    /// Lets the caller, a counted reader, in before a writer that still waits for readers. Returns
+    /// whether there was such a writer.
+    ///
+    /// The caller holds the lock of the gate and has found no turn there, so no turn granted by a
+    /// writer before this one is still to come.
     fn go_before_writer(&self) -> bool {
         let one_more = |leaving: usize| (leaving & AWAITED != 0).then(|| leaving + ONE);
         self.leaving
@@ -244,7 +265,7 @@ impl RawRwLock {
             .is_ok()
     }
 
-    /// For the writer, which has found so many in.
+    /// Waits until the `inside` readers that the writer has found have left. Called by the writer.
     #[cold]
     fn wait_for_readers(&self, inside: usize) {
         self.leaving
@@ -256,7 +277,8 @@ impl RawRwLock {
         };
         while !all_gone() {
             self.gate.wait(|gate| {
-                // Under the lock: the reader that leaves last after this look finds the writer.
+                // This check is made under the lock of the gate, so a reader that is the last to
+                // leave after the check finds the writer in the queue.
                 if self.leaving.load(Ordering::Relaxed) == AWAITED {
                     return Decision::Go(());
                 }
@@ -266,7 +288,8 @@ impl RawRwLock {
         }
     }
 
-    /// A reader goes that the writer waits for, or will.
+    /// Counts a reader out for which the writer waits or will wait, and wakes the writer if that
+    /// reader was the last.
     #[cold]
     fn leave(&self) {
         if self.leaving.fetch_sub(ONE, Ordering::AcqRel) != ONE + AWAITED {
@@ -276,20 +299,20 @@ impl RawRwLock {
             let waits = mem::take(&mut gate.writer_waits);
             waits.then(|| gate.take()).flatten()
         });
-        // (This may be the next writer, if the awaited one has not needed to be woken. Then the
-        // next one polls once in vain.)
+        // (If the awaited writer has gone in without being woken, this may be the next writer,
+        // which then polls once in vain.)
         if let Some(writer) = writer {
             writer.finish();
         }
     }
 
-    /// Gives as many turns as readers wait.
+    /// Grants a turn to each of the `waiting` readers, and wakes those that are in the queue.
     #[cold]
     fn let_in(&self, waiting: usize) {
-        // The caller is the writer, and so no writer is in the queue.
+        // The caller is the writer, so no writer is in the queue.
         let at_gate = self.gate.with(|gate| {
-            // The readers in the queue are some of these. (The number is far below what an `isize`
-            // can say.)
+            // The readers in the queue are among the `waiting` ones. (`waiting` is far below
+            // `isize::MAX`.)
             gate.balance += waiting as isize;
             gate.take_all()
         });

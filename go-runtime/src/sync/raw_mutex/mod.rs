@@ -1,37 +1,45 @@
-//! The lock of a [`Mutex`](super::Mutex), without what it guards.
+//! The lock of a [`Mutex`](super::Mutex), without the value that it guards.
 //!
-//! It works as Go's does. One bit, `LOCKED`, says that somebody has it (the bits are in `word.rs`).
-//! The rest is about who is woken when.
+//! This module owns the word `state` (its bits are defined in `word.rs`), the queue of waiters, and
+//! the policy that decides which waiter is woken and when. The policy is that of Go's `sync.Mutex`.
+//! The bit `LOCKED` says that the lock is taken. Any thread may change `state`; the queue is used
+//! under `queue_lock` only, and `patience` by the holder only.
 //!
-//! **Normally** a lock that is given back is free, and the first who waits is woken to try for it;
-//! whoever comes along meanwhile may take it first. That is much faster than to keep it for the
-//! woken one, who takes microseconds to run while the lock could be taken many times. At most one
-//! is on its way at a time (`WOKEN`), so most unlockings wake nobody. One who looks for a moment
-//! before it queues counts as on its way too.
+//! **Normal mode.** An unlocked mutex is free, and the first waiter is woken to try for it; a
+//! newcomer may take the lock first. That is much faster than to reserve the lock for the woken
+//! waiter, which takes microseconds to run while the lock could be taken many times. At most one
+//! contender is *on its way* at a time (`WOKEN`), so most unlocks wake no waiter. A contender that
+//! spins before it queues counts as on its way, too.
 //!
-//! **Starving**: one who was woken, has waited for more than a millisecond, and finds the lock
-//! taken says so (`STARVING`) and goes back to the front. Then each who unlocks hands over to the
-//! first in the queue: the lock is free, but only for those who have been woken; others queue. It
-//! ends when nobody is in the queue, or when one gets the lock who has waited for less than a
-//! millisecond.
+//! **Starvation mode.** A woken waiter that has waited for more than a millisecond and finds the
+//! lock taken sets `STARVING` and goes back to the front of the queue. From then on each unlock
+//! hands the lock over to the first waiter: the lock is free, but only for contenders that have
+//! been woken; newcomers queue. The mode ends when the queue is empty, or when a contender gets the
+//! lock that has waited for less than a millisecond.
 //!
-//! **Late**: in Go a goroutine that locks and unlocks in a loop is preempted, so that the woken one
-//! can run and say that it starves. Here nobody preempts. Who unlocks while somebody has been on
-//! its way for a millisecond says so (`LATE`), and who then comes for the free lock first lets the
-//! others of its worker run. Meanwhile it is on its way itself, or it would be forgotten when one
-//! of those locks in a loop. If the woken one is not among them the lock is taken, and the next one
-//! woken in its stead: `WOKEN` becomes one `MISSED`. It may still come to the worker of one who
-//! locks in a loop, so as long as one is missed, somebody is found late each millisecond.
+//! **Late contenders.** In Go a goroutine that locks and unlocks in a loop is preempted, so that
+//! the woken waiter can run and set `STARVING`. Goroutines of this runtime are not preempted.
+//! Instead an unlock sets `LATE` if a contender has been on its way for a millisecond, and a
+//! newcomer that finds the free lock marked `LATE` first lets the other goroutines of its worker
+//! run. The newcomer is itself on its way meanwhile; otherwise it would be forgotten if one of
+//! those goroutines locks in a loop. If the woken waiter is not among them, the newcomer takes the
+//! lock, and the next unlock wakes another waiter in place of the late one: `WOKEN` becomes one
+//! `MISSED`. The late waiter may still be on the worker of a goroutine that locks in a loop, so as
+//! long as a contender is counted as `MISSED`, an unlock sets `LATE` each millisecond.
 //!
-//! Why no wake-up is lost: if somebody is in the queue (`WAITING`, which changes together with the
-//! queue, under its lock), then the lock is taken, and its holder will see to the queue, or
-//! somebody is on its way. For `LOCKED` is cleared only if nobody waits or `WOKEN` is set; who is
-//! on its way takes back what stands for it, a `MISSED` if there is one, else `WOKEN` (who has come
-//! while others were late: the other way round, so that they are missed), only in a step after
-//! which `LOCKED` is set; and one queues only if one of the two is set. Those on their way are as
-//! many as `WOKEN` and the `MISSED` say.
+//! **No wake-up is lost.** `WAITING` changes together with the queue, under `queue_lock`. While it
+//! is set, either the lock is taken, and its holder will see to the queue, or a contender is on its
+//! way:
 //!
-//! A lock has no owner: it may be unlocked anywhere, by whoever has got what locking it gave.
+//! - `LOCKED` is cleared only if no waiter is queued or `WOKEN` is set in the same step.
+//! - A contender on its way takes back what stands for it only in a step after which `LOCKED` is
+//!   set. That is a `MISSED` if there is one, else `WOKEN`. (For a newcomer that came while others
+//!   were late it is the other way round, so that the others become `MISSED`.)
+//! - A contender queues only if the lock is taken or another contender is on its way.
+//!
+//! The contenders on their way are as many as `WOKEN` and the count of `MISSED` say.
+//!
+//! A lock has no owner: any thread that has been handed what `lock` gave may unlock it.
 
 mod word;
 
@@ -46,10 +54,11 @@ use crate::primitives::const_fn;
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::wait::{self, Decision, Guarded, View, Waited};
 
-/// Who has waited for so long starves.
+/// A waiter that has waited for longer than this starves.
 const LONG: Duration = Duration::from_millis(1);
 
-// In this order it takes 24 bytes, and what lies behind it shares a cache line with `state`.
+// This order of the fields makes the struct 24 bytes long, and lets what follows the struct share a
+// cache line with `state`.
 #[repr(C)]
 pub(crate) struct RawMutex {
     /// Guarded by `queue_lock`; see [`waiting`](Self::waiting).
@@ -58,19 +67,23 @@ pub(crate) struct RawMutex {
     patience: Patience,
     state: AtomicU16,
     queue_lock: RawSpinLock,
-    /// For whoever builds on this lock, which has the room: nothing here looks at it.
+    /// A flag for the type that builds on this lock, in what would be padding. `RawMutex` does not
+    /// read it.
     pub(super) flag: AtomicBool,
 }
 
-// SAFETY: `queue` is used through `waiting` only, and so under `queue_lock`; `patience` is used by
-// the holder only, the thread that has set `LOCKED` or got the lock from that thread.
+// SAFETY: `queue` is used through `waiting` only, and so under `queue_lock`. `patience` is used by
+// the holder only, which has set `LOCKED` (or was handed the lock by the thread that set it) and
+// has not cleared it yet; the acquire and release orderings of these changes order one holder's
+// accesses before those of the next. All other fields are `Sync`.
 unsafe impl Sync for RawMutex {}
 
 #[cfg(debug_assertions)]
 impl Drop for RawMutex {
     fn drop(&mut self) {
         let state = self.state.load(Ordering::Relaxed);
-        // Locked it may be, by a guard that has been forgotten.
+        // The mutex may be locked, by a guard that has been forgotten; but no contender may be
+        // queued or on its way.
         if !std::thread::panicking() {
             assert!(state & !LOCKED == 0, "nobody is left: {state:#b}");
         }
@@ -90,25 +103,27 @@ impl RawMutex {
         }
     }
 
-    /// The goroutines that wait for the lock. Their lock lies apart from their queue, where this
-    /// struct has room for it.
+    /// Returns the queue of waiters together with its lock. The two are separate fields, as that
+    /// keeps this struct small.
     #[inline(always)]
     fn waiting(&self) -> View<'_, ()> {
-        // SAFETY: `queue_lock` guards `queue`, and nothing else; nothing else uses either.
+        // SAFETY: `queue_lock` guards `queue` and nothing else, and both fields are private and
+        // used in this function only, so every access to `queue` is made under `queue_lock`.
         unsafe { View::new(&self.queue, &self.queue_lock) }
     }
 
-    /// Returns once the lock is the caller's.
+    /// Takes the lock, and waits for it if need be.
     #[inline]
     pub(crate) fn lock(&self) {
         let state = self.state.load(Ordering::Relaxed);
-        // Also past those who wait.
+        // In normal mode a newcomer takes a free lock even if there are waiters.
         if state & (LOCKED | STARVING | LATE) != 0 || !self.change(state, state | LOCKED) {
             self.lock_contended();
         }
     }
 
-    /// Takes the lock if it is free for all: `true`, then it is the caller's.
+    /// Takes the lock if it is free and not reserved for a starving waiter. Returns whether the
+    /// caller has the lock now.
     #[inline]
     pub(crate) fn try_lock(&self) -> bool {
         let mut state = self.state.load(Ordering::Relaxed);
@@ -124,18 +139,21 @@ impl RawMutex {
     /// Gives the lock back.
     ///
     /// # Safety
-    /// The lock is the caller's, who ends every use of what it guards before this call.
+    /// The caller holds the lock, and has ended every use of what the lock guards.
     #[inline]
     pub(crate) unsafe fn unlock(&self) {
         let state = self.state.load(Ordering::Relaxed);
         if state != LOCKED || !self.change(LOCKED, 0) {
-            // SAFETY: passed on.
+            // SAFETY: the caller of `unlock` holds the lock and has ended every use of what it
+            // guards. The change above has failed or was not tried, so the lock is still held.
             unsafe { self.unlock_contended() };
         }
     }
 
-    /// Acquires what the last holder has released, and releases what the caller has done, whichever
-    /// of both the change means.
+    /// Changes the state from `from` to `to`, or returns the state found instead.
+    ///
+    /// The ordering serves both locking and unlocking: the change acquires what the last holder has
+    /// released, and releases what the caller has done.
     #[inline]
     fn try_change(&self, from: u16, to: u16) -> Result<(), u16> {
         let changed = self
@@ -183,8 +201,11 @@ impl RawMutex {
         }
     }
 
-    /// For a goroutine that is unwinding. As long as it waits nothing else runs on its thread: were
-    /// it in the queue, whoever is woken before it might be one of those.
+    /// Polls for the lock, for a goroutine that may not switch, such as one that is unwinding.
+    ///
+    /// No other goroutine runs on the thread while that goroutine waits. If it queued, a waiter
+    /// woken before it might be a goroutine of the same thread, which could not run to take and
+    /// pass on the lock.
     #[cold]
     fn lock_without_queueing(&self) {
         let this = Contender::default();
@@ -200,7 +221,8 @@ impl RawMutex {
         }
     }
 
-    /// Waits to be woken. `false`: the lock has become free meanwhile.
+    /// Waits in the queue. Returns whether the contender was queued and woken; if not, the lock has
+    /// become free meanwhile.
     fn wait(&self, this: &mut Contender) -> bool {
         if !this.has_waited {
             this.deadline = clock::after(LONG);
@@ -229,21 +251,24 @@ impl RawMutex {
         has_waited
     }
 
-    /// What is more than to clear a bit.
+    /// Slow path of `unlock`: wakes a waiter, or marks a late contender.
     ///
     /// # Safety
-    /// As for [`unlock`](Self::unlock).
+    /// The caller holds the lock, and has ended every use of what the lock guards.
     #[cold]
     unsafe fn unlock_contended(&self) {
         let mut state = self.state.load(Ordering::Relaxed);
         let too_long = is_on_its_way(state) && self.patience.is_over();
         loop {
             if state & WAITING != 0 && state & (WOKEN | STARVING) != WOKEN {
-                // SAFETY: passed on; the queue changes from now on only by others who come.
+                // SAFETY: the caller of `unlock_contended` holds the lock and has ended every use
+                // of what it guards. `WAITING` says that a waiter is queued; only a holder takes
+                // waiters out, and the holder is the caller, so until then the queue can only grow.
                 unsafe { self.wake_first() };
                 return;
             }
-            // (If somebody starves it is the one on its way, for nobody is in the queue then.)
+            // (If `STARVING` is set here, the queue is empty, so the starving contender is on its
+            // way.)
             let mut free = state & !(LOCKED | STARVING);
             if too_long && is_on_its_way(state) {
                 free |= LATE;
@@ -255,10 +280,11 @@ impl RawMutex {
         }
     }
 
-    /// Frees the lock, and wakes the first who waits to take it.
+    /// Frees the lock, and wakes the first waiter, which will try for it.
     ///
     /// # Safety
-    /// As for [`unlock`](Self::unlock), and somebody waits.
+    /// The caller holds the lock, and has ended every use of what the lock guards. A waiter is in
+    /// the queue.
     unsafe fn wake_first(&self) {
         self.patience.start();
         let first = self.waiting().with(|held| {

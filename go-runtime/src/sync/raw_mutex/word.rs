@@ -1,49 +1,60 @@
-//! The word of a mutex: what its bits say, and what it becomes when somebody comes, takes the lock,
-//! or waits. These are functions from state to state; `RawMutex` makes the changes.
+//! The state word of a mutex: the meaning of its bits, and its next value when a contender arrives,
+//! takes the lock, or queues.
+//!
+//! These are pure functions from state to state; `RawMutex` makes the changes. The parent module
+//! explains the modes.
+//!
+//! ```text
+//! bits  15 .. 5            4     3         2      1        0
+//!      [count of MISSED | LATE | STARVING | WOKEN | WAITING | LOCKED]
+//! ```
 
 use std::time::Instant;
 
 use crate::clock;
 
+/// The lock is taken.
 pub(super) const LOCKED: u16 = 1;
-/// Somebody is in the queue.
+/// A waiter is in the queue.
 pub(super) const WAITING: u16 = 2;
-/// Somebody is on its way to try for the lock: nobody else need be woken.
+/// A contender is on its way to try for the lock, so an unlock need not wake another one.
 pub(super) const WOKEN: u16 = 4;
-/// Those who wait go first. Only while somebody is in the queue or on its way.
+/// Waiters go before newcomers. Set only while a contender is in the queue or on its way.
 pub(super) const STARVING: u16 = 8;
-/// Who is on its way may be behind whoever comes.
+/// A contender has been on its way for long: it may be in the run queue behind the newcomer, which
+/// therefore gives way before it takes the lock.
 pub(super) const LATE: u16 = 16;
-/// One on its way for which nobody waits any more. The bits from here on count them: one more each
-/// millisecond, if the system does not run the thread of their worker.
+/// A contender that is on its way, but no longer keeps an unlock from waking another waiter. The
+/// bits from this one on count such contenders: the count grows by one each millisecond while the
+/// system does not run the thread of their worker.
 const MISSED: u16 = 32;
 const MOST_MISSED: u16 = u16::MAX / MISSED * MISSED;
 
-/// One who did not get the lock at once.
+/// A thread or goroutine that did not get the lock at once.
 #[derive(Default)]
 pub(super) struct Contender {
-    /// It is on its way, and `WOKEN` was set to say so.
+    /// Whether the contender is on its way, which `WOKEN` or a `MISSED` stands for.
     pub(super) is_woken: bool,
-    /// It came when others were late, and is on its way before them.
+    /// Whether the contender came while others were late, and is on its way ahead of them.
     pub(super) is_ahead: bool,
     /// It has waited.
     pub(super) has_waited: bool,
-    /// When its patience ends, if it has waited.
+    /// When the contender begins to starve, if it has waited.
     pub(super) deadline: Option<Instant>,
 }
 
-/// Whether somebody has been woken, or looks, and has not come yet.
+/// Returns whether a contender has been woken, or spins, and has not arrived yet.
 pub(super) fn is_on_its_way(state: u16) -> bool {
     state & WOKEN != 0 || state >= MISSED
 }
 
-/// Whether one more could not be counted.
+/// Returns whether the count of `MISSED` cannot grow.
 fn is_full(state: u16) -> bool {
     state >= MOST_MISSED
 }
 
-/// The state when one more is on its way. (While others starve, one is woken though another one may
-/// have looked.)
+/// Returns the state with one more contender on its way. (In starvation mode a waiter is woken even
+/// if another contender spins, so `WOKEN` may be set already.)
 pub(super) fn sent(state: u16) -> u16 {
     if state & WOKEN != 0 && !is_full(state) {
         state + MISSED
@@ -52,7 +63,7 @@ pub(super) fn sent(state: u16) -> u16 {
     }
 }
 
-/// The state when one of those on their way has come.
+/// Returns the state after one of the contenders on their way has arrived.
 fn arrived(state: u16) -> u16 {
     if state >= MISSED {
         state - MISSED
@@ -66,22 +77,24 @@ impl Contender {
         self.deadline.is_some_and(|end| clock::now() >= end)
     }
 
-    /// (One who comes when others are late, and cannot be counted, queues.)
+    /// Returns whether the contender may take the lock. (A newcomer that finds others late, and
+    /// cannot be counted because the count is full, queues.)
     pub(super) fn may_take(&self, state: u16) -> bool {
         let is_for_all = state & STARVING == 0 && (state & LATE == 0 || !is_full(state));
         state & LOCKED == 0 && (is_for_all || self.is_woken)
     }
 
-    /// The state in which this one has the lock.
+    /// Returns the state in which the contender has the lock.
     pub(super) fn take(&self, state: u16) -> u16 {
         let mut taken = (state | LOCKED) & !LATE;
         if self.is_ahead && state & WOKEN != 0 {
-            // The others are not waited for any more: the next unlocking wakes another one.
+            // The late contenders no longer hold back a wake-up: the next unlock wakes a waiter.
             taken -= WOKEN;
         } else if self.is_woken {
             taken = arrived(taken);
         } else if state & LATE != 0 && state & WOKEN != 0 && !is_full(state) {
-            // As above.
+            // The late contender, which `WOKEN` stands for, becomes a `MISSED` one: the next unlock
+            // wakes a waiter.
             taken = taken - WOKEN + MISSED;
         }
         let waited_little = || self.has_waited && !self.is_out_of_patience();
@@ -91,7 +104,7 @@ impl Contender {
         taken
     }
 
-    /// The state in which this one is in the queue.
+    /// Returns the state in which the contender is in the queue.
     pub(super) fn queue(&self, state: u16, starves: bool) -> u16 {
         let mut queued = state | WAITING;
         if self.is_woken {
