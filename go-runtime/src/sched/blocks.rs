@@ -1,11 +1,13 @@
-//! Memory for tasks: blocks that are used again, by whichever worker.
+//! Memory for tasks: blocks that any worker may reuse.
 //!
-//! A task is often made by one worker and ends on another. An allocator pays for that, and for many
-//! small blocks at once; here each worker has a list of free blocks, which nobody else touches, and
-//! what one of them has too many of goes to the others by way of the [`Depot`], in chains of
-//! [`BLOCK_CHAIN`]. (Go does the same with its dead goroutines.) Threads that spawn take theirs
-//! from the depot, one by one. What the depot has not needed for a while goes back to the
-//! allocator.
+//! A task is often made by one worker and ends on another. A general allocator is slow at that,
+//! and at many small blocks at once. Here each worker owns a list of free blocks, which only its
+//! thread touches. A worker whose list grows too long passes a chain of [`BLOCK_CHAIN`] blocks to
+//! the other workers through the [`Depot`], as Go does with its dead goroutines. Other threads
+//! that spawn take single blocks from the depot. Chains that the depot has not needed for a while
+//! go back to the allocator.
+//!
+//! The depot may be used by any thread: a mutex for each size guards its chains.
 
 use std::alloc::{self, Layout};
 use std::cell::UnsafeCell;
@@ -25,7 +27,7 @@ struct Free {
 }
 
 pub(super) fn class_of(layout: Layout) -> Option<usize> {
-    // A sanitizer wants to see each task's memory come and go.
+    // A sanitizer has to see each task's memory allocated and freed.
     if cfg!(feature = "sanitizer") || layout.align() > ALIGN {
         return None;
     }
@@ -48,13 +50,13 @@ pub(super) fn block(class: usize) -> Layout {
     LAYOUTS[class]
 }
 
-/// A worker's free blocks, for its thread only.
+/// A worker's free blocks; only its thread uses them.
 #[derive(Default)]
 pub(super) struct Blocks {
     lists: [UnsafeCell<List>; BLOCK_SIZES.len()],
 }
 
-/// Free blocks of one size, each the link to the next.
+/// Free blocks of one size, each linked to the next.
 struct List {
     first: *mut Free,
     len: usize,
@@ -72,9 +74,9 @@ impl Default for List {
 impl Blocks {
     #[inline]
     pub(super) fn take(&self, class: usize, depot: &Depot) -> Option<NonNull<u8>> {
-        // SAFETY: `Blocks` is not `Sync`, and no reference into it is kept beyond a method, which
-        // calls nothing that comes back here (an allocator cannot spawn goroutines): this is the
-        // only one.
+        // SAFETY: `Blocks` is not `Sync`, so no other thread is here. No reference into a list
+        // outlives the method that made it, and that method calls nothing that reenters `Blocks`
+        // (an allocator cannot spawn goroutines): this is the only reference.
         let list = unsafe { &mut *self.lists[class].get() };
         if list.first.is_null() {
             *list = List {
@@ -83,65 +85,72 @@ impl Blocks {
             };
         }
         let first = NonNull::new(list.first)?;
-        // SAFETY: what is in the list is free, and holds its link.
+        // SAFETY: a block in the list is free, and the `give` that freed it wrote its link.
         list.first = unsafe { first.as_ref() }.next;
         list.len -= 1;
         Some(first.cast())
     }
 
+    /// Puts a free block into the list, and passes a chain to the depot if the list is too long.
+    ///
     /// # Safety
-    /// The memory is a block of this class, and the caller's to give.
+    /// The memory is a block of this class, and the caller gives up its ownership.
     #[inline]
     pub(super) unsafe fn give(&self, memory: NonNull<u8>, class: usize, depot: &Depot) {
-        // SAFETY: as in `take`.
+        // SAFETY: `Blocks` is not `Sync`, so no other thread is here. No reference into a list
+        // outlives the method that made it, and neither the depot nor an allocator reenters
+        // `Blocks`: this is the only reference.
         let list = unsafe { &mut *self.lists[class].get() };
         let free = memory.cast::<Free>();
-        // SAFETY: a block is large enough and aligned for a link, and nobody else's.
+        // SAFETY: every block is large enough and aligned for a link, and the caller gave us this
+        // one.
         unsafe { free.write(Free { next: list.first }) };
         list.first = free.as_ptr();
         list.len += 1;
         if list.len == 2 * BLOCK_CHAIN {
-            // SAFETY: the list is ours, and so long. The coldest go.
+            // SAFETY: the list is ours, and has twice as many blocks as the call splits off. The
+            // most recently freed half stays; the colder half goes to the depot.
             depot.give(class, unsafe { split(list.first, BLOCK_CHAIN) });
             list.len = BLOCK_CHAIN;
         }
     }
 }
 
-/// Cuts a list off behind its first `count` blocks, and gives back the rest.
+/// Cuts a list off behind its first `count` blocks, and returns the rest.
 ///
 /// # Safety
-/// The list is the caller's, and has so many.
+/// The caller owns the list, which has at least `count` blocks; `count` is at least 1.
 unsafe fn split(first: *mut Free, count: usize) -> *mut Free {
     let mut last = first;
     for _ in 1..count {
-        // SAFETY: as the caller says.
+        // SAFETY: the caller owns the list, and fewer than `count` links have been followed: so
+        // `last` is a block of the list.
         last = unsafe { (*last).next };
     }
-    // SAFETY: as above.
+    // SAFETY: `last` is the block number `count` of the caller's list.
     unsafe { ptr::replace(&raw mut (*last).next, ptr::null_mut()) }
 }
 
-/// Chains of [`BLOCK_CHAIN`] free blocks, for all workers.
+/// Chains of [`BLOCK_CHAIN`] free blocks, shared by all workers.
 pub(super) struct Depot {
     chains: [Mutex<Chains>; BLOCK_SIZES.len()],
-    /// How many there are in all; it may be a moment old.
+    /// Number of chains of all sizes; it may be a moment old.
     count: AtomicUsize,
 }
 
 struct Chains {
-    /// The oldest, of which the memory is the coldest, come first.
+    /// The first blocks of the chains. The oldest chains, whose memory is the coldest, come first.
     firsts: VecDeque<*mut Free>,
-    /// What is left of a chain that threads take from.
+    /// The rest of a chain from which other threads take single blocks.
     loose: *mut Free,
-    /// The least number of chains since the last look: so many were not needed.
+    /// Minimum number of chains since `looked`: as many were not needed.
     least: usize,
-    /// How many of those are still to be given back.
+    /// Number of unneeded chains that are still to be given back to the allocator.
     surplus: usize,
     looked: Option<Instant>,
 }
 
-// SAFETY: a block in the depot is nobody's but the depot's.
+// SAFETY: the depot owns every block in its chains; no other thread holds a pointer into them.
 unsafe impl Send for Chains {}
 
 impl Default for Chains {
@@ -165,7 +174,8 @@ impl Chains {
         Some(first)
     }
 
-    /// Finds out how many to give back, unless it has done so of late.
+    /// Determines how many chains to give back, unless that was done less than [`DEPOT_UNUSED`]
+    /// ago.
     fn look(&mut self, now: Instant) {
         if self.surplus == 0
             && self
@@ -202,7 +212,7 @@ impl Depot {
         Some(first)
     }
 
-    /// For a thread, which has no list of its own.
+    /// Returns a single block to a thread that has no list of its own.
     pub(super) fn take_one(&self, class: usize) -> Option<NonNull<u8>> {
         let mut chains = self.chains(class);
         if chains.loose.is_null() {
@@ -210,7 +220,7 @@ impl Depot {
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
         let first = NonNull::new(chains.loose)?;
-        // SAFETY: what is in a chain is free, and holds its link.
+        // SAFETY: a block in a chain is free, and the worker that gave it wrote its link.
         chains.loose = unsafe { first.as_ref() }.next;
         Some(first.cast())
     }
@@ -221,7 +231,8 @@ impl Depot {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Gives a chain that has not been needed for a while to the allocator. `false`: there is none.
+    /// Gives one chain that has not been needed for a while to the allocator. Returns whether there
+    /// was such a chain.
     pub(super) fn trim_some(&self, now: Instant) -> bool {
         (0..BLOCK_SIZES.len()).any(|class| {
             let mut chains = self.chains(class);
@@ -238,7 +249,8 @@ impl Depot {
             self.count.fetch_sub(1, Ordering::Relaxed);
             let mut next = first;
             while let Some(free) = NonNull::new(next) {
-                // SAFETY: a chain's blocks are free, and this one is ours now.
+                // SAFETY: the chain's blocks are free, and this chain is ours since `pop_front`.
+                // Each block was allocated with the layout of its class.
                 unsafe {
                     next = free.as_ref().next;
                     alloc::dealloc(free.as_ptr().cast(), block(class));
@@ -259,11 +271,11 @@ impl Depot {
 mod tests {
     use super::*;
 
-    /// A new chain in the depot.
+    /// Puts a new chain into the depot.
     fn give_chain(depot: &Depot) {
         let mut first = ptr::null_mut();
         for _ in 0..BLOCK_CHAIN {
-            // SAFETY: a block is not of size 0, and large enough for the link.
+            // SAFETY: a block's size is not 0, and a block is large enough for the link.
             unsafe {
                 let free = alloc::alloc(block(0)).cast::<Free>();
                 assert!(!free.is_null());
@@ -286,7 +298,7 @@ mod tests {
         let mut now = Instant::now();
         (0..4).for_each(|_| give_chain(&depot));
         assert_eq!(trimmed(&depot, now), 0, "they have just come");
-        // SAFETY: a block from `give_chain`, taken just now.
+        // SAFETY: `memory` is a block that `give_chain` allocated, and has just been taken out.
         let free = |memory: NonNull<u8>| unsafe { alloc::dealloc(memory.as_ptr(), block(0)) };
         // A thread takes one more block than a chain has.
         (0..=BLOCK_CHAIN).for_each(|_| free(depot.take_one(0).unwrap()));

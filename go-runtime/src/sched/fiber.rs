@@ -1,12 +1,24 @@
 //! A fiber: a coroutine with its stack, on which tasks run one after the other.
 //!
-//! A fiber belongs to one worker, is resumed by that worker only, and never leaves its thread: it
-//! is neither `Send` nor `Sync`. When its task ends it suspends once more and waits, stack and all,
-//! for the next one.
+//! A fiber belongs to one worker, is resumed by that worker only, and never leaves the worker's
+//! thread: it is neither `Send` nor `Sync`. When its task ends, the fiber suspends once more and
+//! waits, together with its stack, for the next task.
 //!
-//! It lies at the top of its own stack, in a page that is touched anyway: nothing else of it takes
-//! memory. A switch uses the two cache lines at its start: the end of corosensei's stack, where it
-//! keeps the way back, shares the first of them.
+//! The fiber lies at the top of its own stack, in a page that is touched anyway, so it takes no
+//! other memory:
+//!
+//! ```text
+//!  low addresses                                                          high addresses
+//! +-------+--------------------------+----------+---------------------------------+-------+
+//! | guard | free  <--- frames grow   | way back | Fiber                           | color |
+//! |       |           ^              | 16 bytes | task, label, ... | coroutine ...|       |
+//! +-------+-----------|--------------+----------+---------------------------------+-------+
+//!                     `end`, when     `--- first cache line ---'  `-- second ---'
+//!                      suspended
+//! ```
+//!
+//! A switch uses the two cache lines drawn. corosensei keeps the way back to the worker's loop at
+//! the end of its stack, which shares the first of them with the start of the fiber.
 
 use std::cell::{Cell, UnsafeCell};
 use std::mem;
@@ -26,46 +38,48 @@ type Suspender = Yielder<(), ()>;
 
 #[repr(C)]
 pub(crate) struct Fiber {
-    /// The task to run next, or the one that runs; `None` between tasks, and to tell the fiber to
-    /// end.
+    /// The task to run next, or the running one; `None` between tasks, and to make the fiber end.
     task: Cell<Option<TaskRef>>,
-    /// What other threads may know of that task.
+    /// What other threads may read of that task.
     label: Cell<Label>,
-    /// How to get off the stack; it lies at its bottom.
+    /// The handle by which the code on the stack suspends; corosensei keeps it at the base of the
+    /// stack.
     suspender: Cell<*const Suspender>,
-    /// Where its stack ended, but for less than `MARGIN` bytes, when it was suspended last; null
-    /// before it has run.
+    /// Where the stack's used part ended when the fiber was last suspended, to within `MARGIN`
+    /// bytes; null before the fiber has run.
     end: Cell<*const u8>,
-    /// Its place in its worker's list of those that have run since their depths were given back; or
-    /// `UNLISTED`, or `NEVER_LISTED`.
+    /// The fiber's index in its worker's list of fibers that have run since the unused depths of
+    /// their stacks were given back; or `UNLISTED`, or `NEVER_LISTED`.
     place: Cell<u32>,
-    /// The period in which its task ran last (see `load`).
+    /// The period in which the fiber's task last ran (see `load`).
     active_in: Cell<Period>,
-    /// So that the rest begins in a line of its own.
+    /// Padding, so that the remaining fields begin in a cache line of their own.
     _space: u64,
-    /// `None` only while the fiber is being made, and unmade.
+    /// `None` only while the fiber is being made or destroyed.
     coroutine: UnsafeCell<Option<Coroutine<(), (), (), Stack>>>,
     extent: Extent,
 }
 
-/// Cache lines that a switch uses, the end of the stack included.
+/// Cache lines that a switch uses, including the end of corosensei's stack.
 const HOT_LINES: usize = 2;
 
 const UNLISTED: u32 = u32::MAX;
 const NEVER_LISTED: u32 = u32::MAX - 1;
 
-/// What a suspended fiber has in use below `end` is less: what is called after [`Fiber::note_end`],
-/// corosensei's `suspend` and its switch.
+/// Upper bound on the bytes that a suspended fiber uses below `end`: the frames of what is called
+/// after [`Fiber::note_end`], which are corosensei's `suspend` and its switch.
 const MARGIN: usize = 4096;
 
 impl Fiber {
-    /// One that is not `pooled` never comes into the list, and is ended when its task is.
+    /// Makes an idle fiber on `stack`. A fiber that is not `pooled` never enters the worker's list,
+    /// and is destroyed when its task ends.
     pub(super) fn new(mut stack: Stack, pooled: bool) -> NonNull<Fiber> {
         let extent = stack.extent();
         let place = stack.carve::<Fiber>();
         let fiber = place.cast::<Fiber>();
-        // SAFETY: carved for it, and nobody else's. It has nothing to drop but the coroutine, which
-        // `destroy` takes out first.
+        // SAFETY: the memory was carved out of the stack for this fiber, with its size and
+        // alignment, and no other code uses it. The fiber has nothing to drop but the coroutine,
+        // which `destroy` takes out first.
         unsafe {
             fiber.write(Fiber {
                 task: Cell::new(None),
@@ -80,26 +94,27 @@ impl Fiber {
             });
         }
         let coroutine = Coroutine::with_stack(stack, move |suspender: &Suspender, ()| {
-            // SAFETY: the fiber lies on the stack that this runs on. `destroy` lets this end before
-            // it drops the coroutine, and with it the stack.
+            // SAFETY: the fiber lies on the stack on which this closure runs. `destroy` lets the
+            // closure end before it drops the coroutine, and with it the stack.
             let this = unsafe { fiber.as_ref() };
             this.suspender.set(suspender);
             while let Some(task) = this.task.get() {
-                // SAFETY: `run` below was given the scheduler's reference, and each task is run
-                // once.
+                // SAFETY: the worker that assigned the task gave the fiber the scheduler's
+                // reference, and clearing `task` below makes sure that each task is run once.
                 unsafe { task.run() };
-                // The task's memory may be free.
+                // From here on the task's memory may have been freed.
                 this.task.set(None);
                 this.note_end();
                 suspender.suspend(());
             }
         });
-        // SAFETY: nobody else knows the fiber yet.
+        // SAFETY: the fiber has just been written and is not shared yet: no other reference to its
+        // coroutine exists.
         unsafe { *fiber.as_ref().coroutine.get() = Some(coroutine) };
         fiber
     }
 
-    /// In bytes.
+    /// Returns the size of the stack in bytes.
     pub(super) fn stack_size(&self) -> usize {
         self.extent.size()
     }
@@ -112,7 +127,7 @@ impl Fiber {
         self.active_in.set(now);
     }
 
-    /// The period in which its task ran last.
+    /// Returns the period in which the fiber's task last ran.
     #[inline]
     pub(super) fn active_in(&self) -> Period {
         self.active_in.get()
@@ -123,7 +138,7 @@ impl Fiber {
         self.active_in.set(period);
     }
 
-    /// What other threads may know of its task.
+    /// Returns what other threads may read of the fiber's task.
     #[inline]
     pub(super) fn label(&self) -> Label {
         self.label.get()
@@ -134,26 +149,26 @@ impl Fiber {
         self.label.set(label);
     }
 
-    /// The task that it runs.
+    /// Returns the task that the fiber runs.
     #[inline]
     pub(super) fn task(&self) -> Option<TaskRef> {
         self.task.get()
     }
 
-    /// Whether it has still to come into the list of those that have run.
+    /// Returns whether the fiber has yet to be put into the worker's list of fibers that have run.
     #[inline]
     pub(super) fn is_unlisted(&self) -> bool {
         self.place.get() == UNLISTED
     }
 
-    /// Puts it into the list.
+    /// Puts the fiber into the worker's list of fibers that have run.
     pub(super) fn enlist(this: NonNull<Fiber>, list: &mut Vec<NonNull<Fiber>>) {
-        // SAFETY: the caller's worker has it, so it is alive.
+        // SAFETY: the worker that calls this owns the fiber and has not destroyed it.
         unsafe { this.as_ref() }.place.set(list.len() as u32);
         list.push(this);
     }
 
-    /// Takes it out of the list, if it is there.
+    /// Takes the fiber out of the worker's list, if it is there.
     pub(super) fn delist(&self, list: &mut Vec<NonNull<Fiber>>) {
         let place = self.place.get();
         if place >= NEVER_LISTED {
@@ -162,19 +177,21 @@ impl Fiber {
         self.place.set(UNLISTED);
         list.swap_remove(place as usize);
         if let Some(moved) = list.get(place as usize) {
-            // SAFETY: what is in the list is alive.
+            // SAFETY: a fiber is taken out of the list before it is destroyed, so every fiber in
+            // the list is alive.
             unsafe { moved.as_ref() }.place.set(place);
         }
     }
 
-    /// Gives back the memory of the stack that lies deeper than what is in use.
+    /// Gives the memory of the stack's unused depths back to the system.
     ///
     /// # Safety
-    /// The fiber is suspended, and the caller is its worker, outside of any fiber.
+    /// The fiber is suspended, and the caller is the fiber's worker, outside of any fiber.
     pub(super) unsafe fn discard_depths(&self) {
         let end = self.end.get().addr();
-        // SAFETY: a suspended fiber uses nothing below `end` but for the margin. (Without an end it
-        // has never run.)
+        // SAFETY: the caller makes sure that the fiber is suspended, so it uses at most `MARGIN`
+        // bytes below `end`. (A fiber that has never run has a null `end`, and nothing lies below
+        // that.)
         unsafe { self.extent.discard_below(end.saturating_sub(MARGIN)) };
     }
 
@@ -183,12 +200,12 @@ impl Fiber {
         self.end.set(stack::pointer());
     }
 
-    /// Whether an access of `address` has run over the end of the stack.
+    /// Returns whether an access to `address` has overflowed this stack.
     pub(super) fn is_overflow(&self, address: usize) -> bool {
         self.extent.is_overflow(address)
     }
 
-    /// The first of two steps to have what it takes to resume a fiber in the caches.
+    /// Prefetches the fiber itself: the first of the two steps before a resumption.
     #[inline]
     pub(super) fn prefetch(this: NonNull<Fiber>) {
         let start = this.as_ptr().cast::<u8>();
@@ -197,8 +214,8 @@ impl Fiber {
         }
     }
 
-    /// Fetches what the fiber needs of its stack to go on: the second step, a while after the
-    /// first.
+    /// Prefetches the part of the stack that the fiber needs as soon as it continues: the second
+    /// step, some time after [`prefetch`](Self::prefetch).
     #[inline]
     pub(super) fn prefetch_stack(&self) {
         for offset in (0..STACK_HOT).step_by(LINE) {
@@ -206,46 +223,51 @@ impl Fiber {
         }
     }
 
-    /// Runs the fiber until it suspends. `true`: its task has ended, and the fiber is idle.
+    /// Runs the fiber until it suspends. Returns whether its task has ended, which leaves the fiber
+    /// idle.
     ///
     /// # Safety
-    /// Called on the fiber's own worker, from outside of any fiber, with a task assigned.
+    /// Called by the fiber's own worker, outside of any fiber, with a task assigned.
     #[inline]
     pub(super) unsafe fn resume(&self) -> bool {
-        // SAFETY: `Some`, since `new` puts the coroutine in before it gives the fiber away. Only
-        // the worker's loop resumes, and it runs outside of fibers: so no other use of the
-        // coroutine is under way. What runs inside never touches `coroutine`.
+        // SAFETY: the coroutine is `Some`, since `new` puts it in before it returns the fiber, and
+        // only `destroy` takes it out. Only the worker's loop calls this, outside of any fiber, so
+        // no other use of the coroutine is under way; the code that runs on the fiber never touches
+        // `coroutine`.
         let coroutine = unsafe { (*self.coroutine.get()).as_mut().unwrap_unchecked() };
         coroutine.resume(());
         self.task.get().is_none()
     }
 
-    /// Leaves the stack until the worker resumes the fiber.
+    /// Suspends the fiber: control returns to its worker, until the worker resumes the fiber.
     ///
     /// # Safety
     /// Called by the code that runs on this fiber.
     #[inline(always)]
     pub(super) unsafe fn suspend(&self) {
         self.note_end();
-        // SAFETY: the code that calls is inside the coroutine, so its suspender is alive.
+        // SAFETY: the caller runs inside the coroutine, whose closure stored `suspender` before it
+        // ran the task and keeps the suspender alive until it returns.
         unsafe { (*self.suspender.get()).suspend(()) }
     }
 
-    /// Ends an idle fiber and frees its stack.
+    /// Destroys an idle fiber and frees its stack.
     ///
     /// # Safety
-    /// The fiber is idle (no task), not used again, and the caller is its worker, outside of any
-    /// fiber.
+    /// The fiber is idle (it has no task) and is not used again; the caller is the fiber's worker,
+    /// outside of any fiber.
     pub(super) unsafe fn destroy(this: NonNull<Fiber>) {
-        // SAFETY: alive until its stack goes, at the end of this function.
+        // SAFETY: the fiber lies on its stack, which lives until `coroutine` is dropped at the end
+        // of this function.
         let fiber = unsafe { this.as_ref() };
         debug_assert!(fiber.task.get().is_none());
-        // SAFETY: as in `resume`; nobody uses the fiber any more.
+        // SAFETY: the fiber is idle and its worker calls this outside of any fiber: the coroutine
+        // is suspended, and no other reference to it exists.
         let coroutine = unsafe { (*fiber.coroutine.get()).take() };
-        // What is left of the fiber has nothing to drop, and goes with the stack that it lies on.
+        // The rest of the fiber has nothing to drop, and is freed with the stack on which it lies.
         const { assert!(!mem::needs_drop::<Cell<Option<TaskRef>>>()) };
         if let Some(mut coroutine) = coroutine {
-            // With no task the closure returns, so nothing is left on the stack.
+            // Without a task the closure's loop ends and the closure returns, so no frame is left.
             if coroutine.started() && !coroutine.done() {
                 coroutine.resume(());
             }

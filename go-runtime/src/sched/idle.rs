@@ -1,18 +1,18 @@
-//! Who sleeps and who looks for work: how new work finds a worker without waking more than it
-//! takes.
+//! The counts of sleeping and searching workers, by which new work wakes a worker without waking
+//! more workers than it needs.
 //!
-//! Two counts that all workers share. Whoever queues work, then sees nobody searching and somebody
-//! asleep, calls one sleeper ([`Idle::should_call`]). A worker that goes to sleep announces it,
-//! stops counting as searching, and only then looks at the queues for the last time
-//! ([`Idle::last_look`]). Both put a full fence between their write and their look, so at least one
-//! of the two sees the other's.
+//! Both counts are shared by all workers. A thread that queues work, and then sees no worker
+//! searching and at least one asleep, calls one sleeper ([`Idle::should_call`]). A worker that
+//! goes to sleep announces it, stops counting as searching, and only then checks the queues for
+//! the last time ([`Idle::last_look`]). The two put a full fence between their write and their
+//! read, so at least one of them sees the write of the other.
 
 use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
 
 pub(crate) struct Idle {
-    /// Workers that are asleep, or will be after their last look.
+    /// Workers that are asleep, or will be after their last check of the queues.
     sleepers: AtomicUsize,
-    /// Workers that are awake and look for work, and those called to.
+    /// Workers that are awake and search for work, and workers that have been called to do so.
     searching: AtomicUsize,
 }
 
@@ -24,26 +24,26 @@ impl Idle {
         }
     }
 
-    /// For one who has just queued work: whether it has to call a sleeper.
+    /// Returns whether the caller, which has just queued work, has to call a sleeper.
     #[inline]
     pub(crate) fn should_call(&self) -> bool {
         fence(Ordering::SeqCst);
         self.sleepers() > 0 && self.searching() == 0
     }
 
-    /// Calls a sleeper: `wake` wakes one, if any sleeps, and takes it out of the sleepers' count;
-    /// `in_vain` says whether work is queued and somebody asleep.
+    /// Calls a sleeper. `wake` wakes one worker, if any sleeps, and takes that worker out of the
+    /// sleepers' count; `in_vain` returns whether work is queued while a worker is asleep.
     pub(crate) fn call(&self, wake: impl Fn() -> bool, in_vain: impl Fn() -> bool) {
         loop {
-            // The one that is going to be called counts as searching already, so that others don't
-            // call more meanwhile.
+            // The worker about to be called counts as searching already, so that other threads
+            // don't call more workers meanwhile.
             self.start_searching();
             if wake() {
                 return;
             }
-            // Nobody was asleep. If others have queued work since then and relied on the one that
-            // we counted, it is for us to call again; who is not asleep yet takes its last look
-            // after this.
+            // No worker was asleep. Other threads may have queued work since then and relied on the
+            // worker that we counted, so we have to call again. A worker that is not asleep yet
+            // checks the queues for the last time after this.
             if !self.stop_searching() || !in_vain() {
                 return;
             }
@@ -54,18 +54,19 @@ impl Idle {
         self.searching.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// `true`: it was the last one. Others relied on it to look, so if there is more work, it calls
-    /// the next one.
+    /// Stops counting one worker as searching, and returns whether it was the last. Other threads
+    /// relied on that worker to search, so if there is more work, the caller calls the next
+    /// sleeper.
     pub(crate) fn stop_searching(&self) -> bool {
         let last = self.searching.fetch_sub(1, Ordering::SeqCst) == 1;
-        // Against `should_call`: who saw us searching has queued its work before, and we see it
-        // from here on.
+        // Pairs with the fence in `should_call`: a thread that saw us searching had queued its work
+        // before, and we see that work from here on.
         fence(Ordering::SeqCst);
         last
     }
 
-    /// A worker counts as a sleeper from before its inbox says so until whoever changes that word
-    /// back takes it out.
+    /// Counts a worker as a sleeper. The count includes it from before its inbox says that it
+    /// sleeps until the thread that changes the inbox's word back takes it out.
     pub(crate) fn add_sleeper(&self) {
         self.sleepers.fetch_add(1, Ordering::SeqCst);
     }
@@ -74,8 +75,8 @@ impl Idle {
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// For a worker whose inbox says that it sleeps: what it sees queued after this is all there
-    /// is, and for what is queued later it will be called.
+    /// Prepares the last check of the queues by a worker whose inbox says that it sleeps. The
+    /// worker sees everything queued before this; for work queued later, it will be called.
     pub(crate) fn last_look(&self, searching: bool) {
         if searching {
             self.stop_searching();
@@ -83,13 +84,13 @@ impl Idle {
         fence(Ordering::SeqCst);
     }
 
-    /// May be a moment old.
+    /// Returns the number of sleepers; the answer may be a moment old.
     #[inline]
     pub(crate) fn sleepers(&self) -> usize {
         self.sleepers.load(Ordering::Relaxed)
     }
 
-    /// May be a moment old.
+    /// Returns the number of searching workers; the answer may be a moment old.
     #[inline]
     pub(crate) fn searching(&self) -> usize {
         self.searching.load(Ordering::Relaxed)

@@ -1,17 +1,17 @@
-//! What other threads may read of a running goroutine: where it was spawned, and its name.
+//! Labels: what the monitor may read of a running goroutine, which is its spawn site and its name.
 //!
-//! A spawn site lives for ever, so its address is all that it takes. A name does not: it is freed
-//! with its task, perhaps while another thread reads it. So the memory of a name goes to a list
-//! when its task does, and the monitor, which alone reads names of other threads' goroutines, frees
-//! it at the beginning of a tick, when it reads none:
+//! A spawn site is never freed, so its address serves as a label. A name is freed with its task,
+//! perhaps while the monitor reads it. So when a task is freed, the memory of its name goes to a
+//! list. The monitor is the only thread that reads names of other threads' goroutines, and frees
+//! the list at the start of a tick, before it reads any name:
 //!
 //! ```text
 //!   worker   running = label ......... running = site; task freed: name -> list ..........
 //!   monitor            tick { free the list; read running, name }      tick { free the list; ...
 //! ```
 //!
-//! A label that the monitor reads in a tick is of a task that had not been freed when the tick
-//! began, or else the worker would have replaced it before: see [`Label::plain`].
+//! A label that the monitor reads in a tick belongs to a task that had not been freed when the tick
+//! began: otherwise the worker would have replaced the label before (see [`Label::plain`]).
 
 use std::mem;
 use std::panic::Location;
@@ -30,7 +30,7 @@ const NAMED: usize = 1;
 const _: () = assert!(align_of::<Options>() > NAMED && align_of::<Location<'static>>() > NAMED);
 
 impl Label {
-    /// The label of a task that was spawned at `site` with these options.
+    /// Makes the label of a task that was spawned at `site` with these options.
     pub(super) fn new(site: Site, options: Option<&Options>) -> Label {
         match options {
             Some(options) if options.name.is_some() => {
@@ -40,7 +40,8 @@ impl Label {
         }
     }
 
-    /// A label without a name, which replaces the other one before the task's end is published.
+    /// Makes a label without a name, which replaces the other label before the task's end is
+    /// published.
     pub(super) fn plain(site: Site) -> Label {
         Label(ptr::from_ref(site).cast())
     }
@@ -53,59 +54,65 @@ impl Label {
         self.0.cast_mut()
     }
 
+    /// Makes a label of a pointer; null makes none.
+    ///
     /// # Safety
-    /// `label` is null, or what [`as_ptr`](Self::as_ptr) returned for another label.
+    /// `label` is null, or what [`as_ptr`](Self::as_ptr) returned for a label.
     pub(super) unsafe fn from_ptr(label: *mut ()) -> Option<Label> {
         (!label.is_null()).then_some(Label(label))
     }
 
-    /// Where the task was spawned, and its name.
+    /// Returns where the task was spawned, and its name.
     ///
     /// # Safety
-    /// The options that the label was made of are still there.
+    /// The options from which the label was made have not been freed.
     pub(super) unsafe fn read<'a>(self) -> (Site, Option<&'a str>) {
         if self.is_named() {
             let options = self.0.wrapping_byte_sub(NAMED).cast::<Options>();
-            // SAFETY: made by `new` of a reference to options, which are there, as the caller says.
+            // SAFETY: `new` made the pointer from a reference to options, and the caller makes sure
+            // that they have not been freed. They are never written.
             let options = unsafe { &*options };
             let Some(site) = options.spawned_at else {
                 unreachable!("set when the task was made");
             };
             (site, options.name.as_deref())
         } else {
-            // SAFETY: made by `plain` of a reference that is valid for ever.
+            // SAFETY: `plain` made the pointer from a `'static` reference.
             (unsafe { &*self.0.cast() }, None)
         }
     }
 }
 
-/// Options with names of tasks that are gone, which the monitor may still be reading.
+/// Named options of freed tasks, which the monitor may still be reading.
 static FREED: Mutex<Vec<Freed>> = Mutex::new(Vec::new());
 
 struct Freed(NonNull<Options>);
 
-// SAFETY: it owns the options, which are `Send`; other threads have only read them.
+// SAFETY: a `Freed` owns the options, which are `Send`; other threads have only read them.
 unsafe impl Send for Freed {}
 
 impl Drop for Freed {
     fn drop(&mut self) {
-        // SAFETY: `free` was given the ownership of what a box has been made into.
+        // SAFETY: `free` was given the ownership of the pointer, which came from a box, and each
+        // pointer is in one `Freed` only.
         drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }
 
-/// Frees the options of a task that is gone: at once, or when the monitor reads no names, if they
-/// have a name that it may be reading.
+/// Frees the options of a freed task: at once, unless they have a name that the monitor may be
+/// reading; then at the start of the monitor's next tick.
 ///
-/// (No worker runs a task that has a thread of its own, so the monitor never reads that task's
-/// name. Its ticks, in which the list is freed, may be far off: such tasks let all workers sleep.)
+/// No worker runs a task that has a thread of its own, so the monitor never reads that task's name,
+/// which is freed at once. The next tick may be far off for such a task: the monitor sleeps while
+/// all workers do, even though the task runs.
 ///
 /// # Safety
-/// They have been made into a pointer from a box, and nothing else frees them. No label of them is
-/// that of a running goroutine any more.
+/// The pointer came from a box, and nothing else frees it. No label of a running goroutine refers
+/// to the options any more.
 pub(super) unsafe fn free(options: NonNull<Options>) {
     let freed = Freed(options);
-    // SAFETY: `freed` owns them and is dropped below at the earliest, and they are never written.
+    // SAFETY: `freed` owns the options and is dropped below at the earliest, and nothing writes
+    // them.
     let Options { name, thread, .. } = unsafe { options.as_ref() };
     if name.is_some() && !thread {
         FREED
@@ -115,11 +122,11 @@ pub(super) unsafe fn free(options: NonNull<Options>) {
     }
 }
 
-/// Frees the names of tasks that are gone.
+/// Frees the names of freed tasks.
 ///
 /// # Safety
-/// The caller alone reads labels of other threads' goroutines, and uses none that it has read
-/// before.
+/// The caller is the only thread that reads labels of other threads' goroutines, and no longer uses
+/// any label that it has read before.
 pub(super) unsafe fn free_names() {
     let freed = mem::take(&mut *FREED.lock().unwrap_or_else(PoisonError::into_inner));
     drop(freed);
@@ -129,7 +136,7 @@ pub(super) unsafe fn free_names() {
 mod tests {
     use super::*;
 
-    /// While such goroutines run, the monitor may sleep, and would not free their names.
+    /// While only such goroutines run, the monitor may sleep, and would not free their names.
     #[test]
     fn names_of_goroutines_with_a_thread_are_freed_at_once() {
         let name = "names_of_goroutines_with_a_thread";
@@ -138,11 +145,11 @@ mod tests {
             thread: true,
             ..Options::default()
         };
-        // SAFETY: from a box, and no label has been made of it.
+        // SAFETY: the pointer comes from a box, and no label refers to the options.
         unsafe { free(NonNull::from(Box::leak(Box::new(options)))) };
         let freed = FREED.lock().unwrap_or_else(PoisonError::into_inner);
         let is_kept = freed.iter().any(|kept| {
-            // SAFETY: what is in the list has not been freed.
+            // SAFETY: options in the list have not been freed, and the list is locked.
             unsafe { kept.0.as_ref() }.name.as_deref() == Some(name)
         });
         assert!(!is_kept);

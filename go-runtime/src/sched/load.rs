@@ -24,10 +24,10 @@ use crate::primitives::atomic::{AtomicU32, AtomicUsize, Ordering};
 /// The number of a period.
 pub(super) type Period = u32;
 
-/// For so many ticks at most a goroutine counts as active after it has run.
+/// Maximum number of ticks for which a goroutine counts as active after it has run.
 pub(super) const ACTIVE_FOR: MonitorTick = 2 * PERIOD;
 
-/// The period that a tick of the monitor belongs to.
+/// Returns the period that a tick of the monitor belongs to.
 pub(super) fn period(tick: MonitorTick) -> Period {
     tick / PERIOD
 }
@@ -79,7 +79,8 @@ impl Load {
         self.period.load(Ordering::Relaxed)
     }
 
-    /// The count that includes a goroutine which was last active in `last`, if any still does.
+    /// Returns the count that includes a goroutine which was last active in `last`, if there still
+    /// is one.
     fn counted(&self, last: Period, parent: bool) -> Option<&AtomicUsize> {
         (last != NEVER && self.period().wrapping_sub(last) <= 1).then(|| self.slot(last, parent))
     }
@@ -135,8 +136,8 @@ impl Load {
         self.live.load(Ordering::Relaxed)
     }
 
-    /// The worker's leaves and parents, as the worker itself reads them: those of its current
-    /// period and of the one before it.
+    /// Returns the worker's leaves and parents, as the worker itself reads them: those of its
+    /// current period and of the preceding one.
     #[inline]
     pub(super) fn own(&self) -> (usize, usize) {
         let count = |parent: usize| {
@@ -185,8 +186,8 @@ impl Load {
             };
             newer + older
         };
-        // The parents first: a goroutine that becomes one meanwhile leaves the leaves before it
-        // joins the parents, so it is read once or not at all.
+        // The parents are read first: a goroutine that becomes a parent meanwhile leaves the leaves
+        // before it joins the parents, so it is read once or not at all.
         let parents = count(true);
         Reading {
             leaves: count(false),
@@ -207,7 +208,7 @@ mod tests {
         (leaves, parents)
     }
 
-    /// `count` goroutines start in `now`.
+    /// Starts `count` goroutines in the period `now`.
     fn start(load: &Load, now: Period, count: usize) {
         load.enter(now);
         (0..count).for_each(|_| load.start());
@@ -229,7 +230,7 @@ mod tests {
             [(2, 0), (1, 0), (0, 0)]
         );
         assert_eq!(load.own(), (2, 0));
-        // After a long time all else is forgotten.
+        // After a long time all other goroutines are forgotten.
         load.enter(20);
         load.activate(7, false);
         assert_eq!(
@@ -250,7 +251,7 @@ mod tests {
         load.end(3, false);
         load.end(4, true);
         assert_eq!((active(&load, 4), load.read(4).live), ((1, 0), 1));
-        // Long forgotten, it is not subtracted from others.
+        // A goroutine that was forgotten long ago is not subtracted from the counts of others.
         start(&load, 9, 1);
         load.end(3, false);
         assert_eq!((active(&load, 9), load.read(9).live), ((1, 0), 1));

@@ -1,15 +1,26 @@
-//! The monitor: a thread that notices workers which one goroutine holds for long, and sees to it
-//! that the other goroutines do not suffer.
+//! The monitor: a thread that notices when a goroutine holds its worker for long, and makes sure
+//! that other goroutines do not suffer from it.
 //!
-//! It reads each worker's counters every few milliseconds, so a switch needs no clock. A worker
-//! that has run the same goroutine for 10 ms is *held* if the goroutine computes, or is blocked in
-//! the system (not if the system has merely preempted the thread). A held worker accepts no tasks
-//! until that turn ends. If a task waits meanwhile and no worker sleeps, the monitor adds a worker,
-//! so that GOMAXPROCS of them accept tasks. When there are too many for 100 ms, an added one
-//! *retires*: it runs what has started on it, and accepts nothing new. The monitor also notes the
-//! spawn sites of goroutines that hold workers (see `reputation`), and reports those that block one
-//! for long while others wait for it (see `report`). When all workers sleep the
-//! monitor sleeps as well, until the first of them gets up.
+//! The monitor reads each worker's counters every few milliseconds, so a switch needs no clock. A
+//! worker that has run the same goroutine for 10 ms is *held* if the goroutine computes, or is
+//! blocked in the system; it is not held if the system has merely preempted its thread. A held
+//! worker accepts no tasks until the goroutine parks or ends. If a task waits meanwhile and no
+//! worker sleeps, the monitor adds a worker, so that GOMAXPROCS workers accept tasks. When there
+//! have been too many for 100 ms, an added worker *retires*: it runs the goroutines that have
+//! started on it, and accepts no new ones. The monitor also notes the spawn sites of goroutines
+//! that hold workers (see `reputation`), and reports goroutines that block a worker for long while
+//! others wait for it (see `report`). When all workers sleep, the monitor sleeps as well, until the
+//! first of them wakes up.
+//!
+//! ```text
+//!   every tick:  read every worker ---> held? ---> note its spawn site, poll for it, report it
+//!                      |
+//!                      v
+//!                too few accept tasks? add one    too many for long? retire one
+//!                      |
+//!                      v
+//!                all asleep for a while? sleep until a worker wakes up
+//! ```
 //!
 //! [`Watcher`] belongs to the monitor's thread; the workers use [`Monitor::note_awake`] only.
 
@@ -34,26 +45,26 @@ use crate::primitives::uncaptured;
 /// Starts the monitor's thread.
 ///
 /// # Errors
-/// The system has no thread to give.
+/// Returns the system's error if it cannot make a thread.
 pub(super) fn start(runtime: &'static Runtime) -> io::Result<()> {
     let builder = thread::Builder::new().name("go-monitor".into());
     uncaptured::spawn(builder, move || {
-        // Before its first sleep, from which a worker has to wake it.
+        // Set before the monitor's first sleep, from which a worker has to wake this thread.
         let _ = runtime.monitor_thread.set(thread::current());
         Watcher::new(runtime).run();
     })
 }
 
-/// What the monitor remembers of a worker.
+/// The monitor's record of a worker.
 struct Observation {
     /// The worker's turn; as long as it does not change, the worker runs the same goroutine, or
     /// sleeps.
     turn: usize,
     /// When the turn was first seen.
     since: Instant,
-    /// How long the worker's thread had computed at the second look at the same turn.
+    /// CPU time that the worker's thread had used when the monitor saw the same turn a second time.
     computed: Option<Option<Duration>>,
-    /// The goroutine, if it is to be reported as one that holds its worker.
+    /// The goroutine, if it is to be reported because it holds its worker.
     to_report: Option<Culprit>,
 }
 
@@ -93,16 +104,16 @@ struct Watcher {
     runtime: &'static Runtime,
     workers: Vec<Observation>,
     reports: Reports,
-    /// Since when there have been more workers than needed.
+    /// When more workers than needed were first seen.
     surplus_since: Option<Instant>,
-    /// Since when all workers have slept.
+    /// The tick at which all workers were first seen asleep.
     asleep_since: Option<MonitorTick>,
     /// When the workers were last asked to give memory back.
     trimmed: Instant,
     record: Record,
-    /// Since when there have been tasks apart.
+    /// When tasks were first seen apart.
     apart_since: Option<Instant>,
-    /// The queue of a worker whose thread could not be made.
+    /// The queue of a worker whose thread could not be made, to be used for the next worker.
     spare: Option<Queue>,
 }
 
@@ -132,8 +143,9 @@ impl Watcher {
             }
             last = now;
             self.runtime.begin_tick();
-            // SAFETY: the monitor is the one thread that reads labels, and it keeps none from one
-            // tick to the next (a `Culprit` has a copy).
+            // SAFETY: the monitor is the only thread that reads labels of other threads'
+            // goroutines, and it keeps none from one tick to the next: a `Culprit` has a copy of
+            // the name.
             unsafe { label::free_names() };
             let mut any_slice_over = false;
             for (index, worker) in self.runtime.workers().enumerate() {
@@ -148,10 +160,10 @@ impl Watcher {
             if self.runtime.all_asleep() {
                 let now = self.runtime.tick();
                 let since = *self.asleep_since.get_or_insert(now);
-                // By then no goroutine counts as active any more: while the monitor sleeps, periods
-                // stand still.
+                // After that many ticks no goroutine counts as active any more: periods do not
+                // advance while the monitor sleeps.
                 if now.wrapping_sub(since) > load::ACTIVE_FOR && self.surplus_since.is_none() {
-                    // (A sleep may last for long; ticks do not count it.)
+                    // (Ticks do not measure the sleep, which may last for long, so forgive now.)
                     self.record.forgive(&self.runtime.reputation);
                     self.sleep();
                     self.asleep_since = None;
@@ -163,7 +175,7 @@ impl Watcher {
         }
     }
 
-    /// Sleeps until a worker gets up, unless one is awake.
+    /// Sleeps until a worker wakes up, unless a worker is awake.
     fn sleep(&self) {
         let runtime = self.runtime;
         runtime.monitor_sleep.begin(|| runtime.all_asleep());
@@ -172,7 +184,8 @@ impl Watcher {
         }
     }
 
-    /// Returns whether a goroutine has run there for a slice.
+    /// Observes a worker and acts on it. Returns whether a goroutine has run there for a whole
+    /// slice.
     fn look_at(&mut self, index: usize, worker: &WorkerShared, now: Instant) -> bool {
         let turn = worker.stats.turn();
         let running = worker.stats.running();
@@ -188,7 +201,8 @@ impl Watcher {
             }
             return false;
         };
-        // SAFETY: read in this tick, after the names of tasks that were gone have been freed.
+        // SAFETY: the label was read in this tick, after `free_names` freed the names of tasks that
+        // were gone; the names of tasks freed since then stay in the list until the next tick.
         let (site, name) = unsafe { label.read() };
         let culprit = || Culprit::new(site, name);
         let slow = self.runtime.debug().slow;
@@ -208,7 +222,7 @@ impl Watcher {
             self.record
                 .note(&self.runtime.reputation, site, self.runtime.tick());
             if let Some(poller) = worker.poller.get() {
-                // Goroutines of other workers may wait for descriptors that are registered there.
+                // Other workers' goroutines may wait for descriptors registered with this worker.
                 poller.poll();
             }
         }
@@ -226,7 +240,7 @@ impl Watcher {
         lasted >= HELD_AFTER
     }
 
-    /// Has enough workers accept goroutines, and not too many.
+    /// Makes sure that enough workers accept goroutines, and not too many.
     fn adjust_workers(&mut self, now: Instant) {
         let runtime = self.runtime;
         let wanted = runtime.gomaxprocs();
@@ -238,14 +252,15 @@ impl Watcher {
         }
         // A sleeping worker watches the tasks (see `placement`), or has been called.
         if accepting < wanted && runtime.has_unstarted() && !runtime.sleeps_any() {
-            // If the system has no thread to give, the next look tries again.
+            // If the system cannot make a thread, the next tick tries again.
             let _ = hiring::add_worker(runtime, false, &mut self.spare);
         }
         self.record.age(&runtime.reputation, runtime.tick());
         self.serve_apart(now);
     }
 
-    /// Finds workers for the tasks that were put apart, or forgives their sites if that takes long.
+    /// Finds workers for the tasks that were put apart, or pardons their sites if that takes too
+    /// long.
     fn serve_apart(&mut self, now: Instant) {
         let runtime = self.runtime;
         let apart = &runtime.reputation.apart;

@@ -1,9 +1,9 @@
-//! How the monitor sleeps while all workers do, so that an idle process costs nothing, and is there
-//! again when the first gets up.
+//! The monitor's sleep: it lasts while all workers sleep, so that an idle process costs nothing,
+//! and ends when the first worker wakes up.
 //!
-//! A worker changes the word of its inbox (or another thread does for it), and then looks whether
-//! the monitor naps. The monitor says that it naps, and then looks at all the words. Both put a
-//! full fence in between, so at least one of the two sees the other's write.
+//! A worker changes the word of its inbox (or another thread does so for it), and then reads
+//! whether the monitor sleeps. The monitor announces its sleep, and then reads the words of all
+//! inboxes. Both put a full fence in between, so at least one of the two sees the other's write.
 
 use crate::primitives::atomic::{AtomicBool, Ordering, fence};
 
@@ -14,15 +14,16 @@ impl MonitorSleep {
         MonitorSleep(AtomicBool::new(false))
     }
 
-    /// For a worker whose inbox does not say any more that it sleeps. `true`: the caller has to
-    /// wake the monitor's thread.
+    /// Ends the monitor's sleep. A thread calls this when it has changed a worker's inbox to say
+    /// that the worker no longer sleeps. Returns whether the caller has to wake the monitor's
+    /// thread.
     #[must_use]
     pub(crate) fn end(&self) -> bool {
         fence(Ordering::SeqCst);
         self.is_on() && self.0.swap(false, Ordering::Relaxed)
     }
 
-    /// For the monitor: begins a nap, unless somebody is awake.
+    /// Begins the monitor's sleep, unless a worker is awake. Only the monitor calls this.
     pub(crate) fn begin(&self, all_asleep: impl Fn() -> bool) {
         self.0.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
@@ -31,7 +32,7 @@ impl MonitorSleep {
         }
     }
 
-    /// Whether the nap goes on; the monitor's thread may sleep as long as it does.
+    /// Returns whether the sleep goes on; the monitor's thread may sleep as long as it does.
     pub(crate) fn is_on(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,5 +1,5 @@
-//! In place of [`poller`](super::poller) on systems for which there is none: nothing is ever
-//! registered.
+//! Stands in for [`poller`](super::poller) on systems without one: no descriptor is ever
+//! registered, and no `Poller` ever exists.
 
 use std::time::Instant;
 

@@ -1,9 +1,10 @@
-//! Stack overflows: whoever runs into the guard of a goroutine's stack is named, and the process
-//! aborts.
+//! Stack overflows: a goroutine that runs into the guard page of its stack is named, and the
+//! process aborts.
 //!
-//! The signal handler here comes before the one that was installed when the runtime started (Rust's
-//! own, as a rule, which does the same for threads), and leaves every other fault to it. It runs on
-//! a signal stack of the worker's, for the goroutine's has no room left.
+//! The signal handler here comes before the handler that was installed when the runtime started (as
+//! a rule Rust's own, which does the same for threads), and passes every other fault on to it. The
+//! handler runs on a signal stack of the worker's, because the goroutine's own stack has no room
+//! left. It may interrupt a goroutine anywhere, so it neither allocates nor locks.
 
 use std::io::{Cursor, Write};
 use std::mem::{self, MaybeUninit};
@@ -16,37 +17,39 @@ use crate::stack;
 
 const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
-/// The handlers that were there before.
+/// The handlers that were installed before ours.
 static PREVIOUS: [OnceLock<libc::sigaction>; 2] = [OnceLock::new(), OnceLock::new()];
 
 type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
-/// Installs the handler. Called once.
+/// Installs the handler. Called once, when the runtime starts.
 pub(super) fn install() {
     for (signal, previous) in SIGNALS.into_iter().zip(&PREVIOUS) {
         let mut old = MaybeUninit::<libc::sigaction>::uninit();
-        // SAFETY: asks only.
+        // SAFETY: without a new action the call only writes the current one to `old`, which has
+        // room.
         if unsafe { libc::sigaction(signal, ptr::null(), old.as_mut_ptr()) } != 0 {
             continue;
         }
-        // SAFETY: written, as the call has succeeded.
+        // SAFETY: the call has succeeded, so the system has written `old`.
         let old = unsafe { old.assume_init() };
         let mut new = old;
         let handler: Handler = on_fault;
         new.sa_sigaction = handler as usize;
         new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | (old.sa_flags & libc::SA_NODEFER);
-        // The old one first: the new one needs it at once.
+        // The old handler is stored first: the new one may need it as soon as it is installed.
         let _ = previous.set(old);
-        // SAFETY: the handler keeps to what a signal handler may do.
+        // SAFETY: `new` is a valid action. Its handler has the type that `SA_SIGINFO` asks for, and
+        // calls only functions that a signal handler may call.
         unsafe { libc::sigaction(signal, &new, ptr::null_mut()) };
     }
 }
 
-/// Gives the calling thread, a worker's, its signal stack. The thread never ends, so neither does
-/// that.
+/// Gives the calling thread, a worker's, its signal stack. The signal stack is never freed, because
+/// the thread never ends.
 pub(super) fn prepare_thread() {
     let Ok(memory) = stack::signal_stack(SIGNAL_STACK) else {
-        // The one that Rust gives every thread has to do.
+        // The signal stack that Rust gives every thread has to suffice.
         return;
     };
     let stack = libc::stack_t {
@@ -54,7 +57,7 @@ pub(super) fn prepare_thread() {
         ss_flags: 0,
         ss_size: SIGNAL_STACK,
     };
-    // SAFETY: the memory is this stack's for ever.
+    // SAFETY: the memory is used by this signal stack only, and is never freed.
     unsafe { libc::sigaltstack(&stack, ptr::null_mut()) };
 }
 
@@ -63,30 +66,33 @@ extern "C" fn on_fault(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // SAFETY: the kernel fills it in.
+    // SAFETY: the kernel passes a pointer to a `siginfo_t` that it has filled in.
     let is_fault = unsafe { (*info).si_code } > 0;
-    // SAFETY: as above; a fault has an address. (What another process has sent, with `kill`, has
-    // none.)
+    // SAFETY: the kernel passes a pointer to a `siginfo_t` that it has filled in, and the address
+    // of a fault is part of it. (A signal that a process has sent, with `kill`, has no address: for
+    // it this reads other bytes of the `siginfo_t`, which are not used.)
     let address = unsafe { (*info).si_addr() }.addr();
     if is_fault
         && let Some(worker) = Worker::current()
         && worker.is_overflow(address)
     {
         report(worker);
-        // SAFETY: ends the process.
+        // SAFETY: `abort` has no preconditions; it ends the process.
         unsafe { libc::abort() }
     }
     pass_on(signal, is_fault, info, context);
 }
 
-/// Writes the message. It neither allocates nor locks: the goroutine may have been doing just that.
+/// Writes the message. It neither allocates nor locks: the interrupted goroutine may have been
+/// doing just that.
 fn report(worker: &Worker) {
     let mut text = Cursor::new([0_u8; 1024]);
     if let Some((task, size)) = worker.current_task().zip(worker.current_stack_size()) {
-        // SAFETY: the goroutine that runs holds a reference.
+        // SAFETY: the goroutine that runs holds a reference to its task, and it stays interrupted
+        // while this handler runs.
         let task = unsafe { task.get() };
         let name = task.name().unwrap_or("unnamed");
-        // What does not fit is cut off.
+        // A message that does not fit is cut off.
         let _ = write!(
             text,
             "\ngoroutine '{name:.80}', spawned at {}, has overflowed its stack of {size} bytes\n\
@@ -112,11 +118,11 @@ fn report(worker: &Worker) {
     }
     let length = text.position() as usize;
     let bytes = &text.get_ref()[..length];
-    // SAFETY: writes bytes that are there; a signal handler may.
+    // SAFETY: `bytes` is a valid slice, and `write` may be called in a signal handler.
     unsafe { libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len()) };
 }
 
-/// Leaves the fault to the handler that was there before.
+/// Passes the fault on to the handler that was installed before ours.
 fn pass_on(
     signal: libc::c_int,
     is_fault: bool,
@@ -128,11 +134,11 @@ fn pass_on(
     match previous {
         Some(old) if old.sa_sigaction != libc::SIG_DFL && old.sa_sigaction != libc::SIG_IGN => {
             if old.sa_flags & libc::SA_SIGINFO != 0 {
-                // SAFETY: such handlers are of this type.
+                // SAFETY: with `SA_SIGINFO` the action holds a handler of this type.
                 let handler: Handler = unsafe { mem::transmute(old.sa_sigaction) };
                 handler(signal, info, context);
             } else {
-                // SAFETY: and those without the flag of this one.
+                // SAFETY: without `SA_SIGINFO` the action holds a handler of this type.
                 let handler: extern "C" fn(libc::c_int) =
                     unsafe { mem::transmute(old.sa_sigaction) };
                 handler(signal);
@@ -140,9 +146,9 @@ fn pass_on(
         }
         Some(old) if old.sa_sigaction == libc::SIG_IGN && !is_fault => {}
         _ => {
-            // What the system does by itself: it ends the process, when the instruction that has
-            // failed is tried again, or else when the signal comes again. SAFETY: as `signal(2)`
-            // says; a handler may raise signals.
+            // The system's default action: the process ends when the faulting instruction is tried
+            // again, or else when the signal is raised again. SAFETY: both functions may be called
+            // in a signal handler, with a valid signal number (see `signal-safety(7)`).
             unsafe {
                 libc::signal(signal, libc::SIG_DFL);
                 if !is_fault {

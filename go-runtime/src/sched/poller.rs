@@ -1,16 +1,29 @@
-//! A worker's poller: the file descriptors that its goroutines wait for, and the one place where it
-//! sleeps once there are any.
+//! A worker's poller: the file descriptors that goroutines wait for, and the place where the worker
+//! sleeps once any are registered.
 //!
-//! A descriptor is registered once, for both directions and edge-triggered, with the worker whose
-//! goroutine is the first that has to wait for it. The system's events go to the [`Interest`] that
-//! was registered, which wakes whoever waits: on the same worker without another thread being
-//! concerned, else through inboxes.
+//! ```text
+//!   system          poller of one worker                      the waiting goroutine's worker
+//!  +--------+ event +------------+ token +-----------+ notify  +------------------------+
+//!  | epoll, |------>| Poll::poll |------>| interests |-------->| own run queue, or else |
+//!  | kqueue |       | (`wait`)   |       | (slab)    |         | inbox of its worker    |
+//!  +--------+       +------------+       +-----------+         +------------------------+
+//!       ^              ^                                           |
+//!       | register     | the worker: once a round, and to sleep    v
+//!   a goroutine        | the monitor: while the worker is held   the goroutine runs
+//!   that has to wait
+//! ```
 //!
-//! The worker polls: when it has nothing to run, and once a round. While one goroutine holds it the
-//! monitor does, so `poll` may be called by any thread; whoever sleeps in it is the worker.
-//! Descriptors may be registered and taken out by any thread at any time. An event that was already
-//! on its way may still come for one that is gone, or for what has taken its number since: an event
-//! means "look again", so that does no harm.
+//! A descriptor is registered once, edge-triggered and for both directions, with the worker of the
+//! first goroutine that has to wait for it. The poller passes the system's events to the registered
+//! [`Interest`], which wakes the waiting goroutines: directly if they belong to the polling worker,
+//! and through inboxes otherwise.
+//!
+//! The worker polls once a round, and when it has nothing to run. The monitor polls while a
+//! goroutine holds the worker. So any thread may call `poll`, and a mutex lets one poll at a time;
+//! only the worker calls `sleep`. Any thread may register and deregister descriptors at any time.
+//! An event that was already on its way may therefore arrive for a descriptor that is gone, or for
+//! another one that has its number or its token now. That does no harm: an event only means "try
+//! again".
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -28,33 +41,33 @@ use crate::primitives::atomic::{AtomicUsize, Ordering};
 
 const WAKE: Token = Token(usize::MAX);
 
-/// What an event says.
+/// What an event says about a descriptor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Readiness {
     pub(crate) readable: bool,
     pub(crate) writable: bool,
-    /// Nothing more will come, or there is an error: there may be no other event.
+    /// Whether no more data will come, or there is an error: no further event may follow.
     pub(crate) read_closed: bool,
     pub(crate) write_closed: bool,
-    /// There is urgent data, at which reads end. Only Linux tells.
+    /// Whether there is urgent data, at which reads end. Only Linux reports this.
     pub(crate) urgent: bool,
 }
 
-/// What wants to know of a descriptor's events.
+/// A receiver of a descriptor's events.
 pub(crate) trait Interest: Send + Sync {
-    /// Called by the thread that polls; it must not block, park or panic.
+    /// Takes an event. The polling thread calls this; it must not block, park or panic.
     fn notify(&self, readiness: Readiness);
 }
 
 pub(super) struct Poller {
-    /// Who polls has it.
+    /// Locked by the polling thread.
     poll: Mutex<(Poll, Events)>,
     registry: Registry,
     waker: Waker,
-    /// The descriptor of the system's poller, which is readable when it has events.
+    /// The descriptor of the system's poller, which becomes readable when there are events.
     fd: RawFd,
     interests: Mutex<Slab<Arc<dyn Interest>>>,
-    /// How many those are; it may be a moment old.
+    /// Number of `interests`; it may be a moment old.
     count: AtomicUsize,
 }
 
@@ -94,7 +107,7 @@ impl Poller {
     }
 
     pub(super) fn deregister(&self, fd: RawFd, key: usize) {
-        // If the system does not know it any more, that is what was wanted.
+        // An error means that the system has already forgotten the descriptor, which is the goal.
         let _ = self.registry.deregister(&mut SourceFd(&fd));
         let mut interests = self.interests();
         let interest = interests.try_remove(key);
@@ -103,37 +116,39 @@ impl Poller {
         drop(interest);
     }
 
-    /// Whether there is anything to poll for.
+    /// Returns whether any descriptor is registered.
     pub(super) fn is_in_use(&self) -> bool {
         self.count.load(Ordering::Relaxed) > 0
     }
 
-    /// Ends the sleep of the worker, now or the next time.
+    /// Ends the worker's current sleep, or the next one.
     pub(super) fn wake(&self) {
-        // It can fail only if the counter of wake-ups is full: then one is on its way.
+        // This fails only if the counter of wake-ups is full: then a wake-up is already pending.
         let _ = self.waker.wake();
     }
 
-    /// Tells those whose events have come. `true`: there were some.
+    /// Passes on the events that have arrived, without waiting. Returns whether there were any.
     pub(super) fn poll(&self) -> bool {
         match self.poll.try_lock() {
             Ok(mut poll) => self.wait(&mut poll, Some(Duration::ZERO)),
             Err(TryLockError::Poisoned(poll)) => {
                 self.wait(&mut poll.into_inner(), Some(Duration::ZERO))
             }
-            // Somebody does.
+            // Another thread is polling.
             Err(TryLockError::WouldBlock) => false,
         }
     }
 
-    /// Sleeps until an event comes, somebody [`wake`](Self::wake)s the worker, or `until`, and
-    /// tells those whose events have come. It may get up too soon. `true`: there were events.
+    /// Sleeps until an event arrives, another thread calls [`wake`](Self::wake), or the time
+    /// `until` comes; then passes on the events that have arrived. May return too early. Returns
+    /// whether there were events.
     ///
-    /// It does not sleep if `still` says no, which is what a `wake` must have changed before.
+    /// Does not sleep if `still` returns `false`. A thread must change what `still` reads before it
+    /// calls `wake`.
     pub(super) fn sleep(&self, until: Option<Instant>, still: impl FnOnce() -> bool) -> bool {
         let mut poll = self.poll.lock().unwrap_or_else(PoisonError::into_inner);
-        // Asked only now: another thread that polled may have taken the event of a wake-up, which
-        // comes once. From here on it is ours.
+        // `still` is called only now, under the lock: another thread that polled may have consumed
+        // the event of a wake-up, which arrives once. From here on the next such event is ours.
         if !still() {
             return false;
         }
@@ -145,13 +160,14 @@ impl Poller {
             let whole = Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
             return self.wait(&mut poll, Some(whole));
         }
-        // SAFETY: `poll`, which is held, keeps it open.
+        // SAFETY: `self.fd` is the descriptor of the `Poll` in `self.poll`, which is never replaced
+        // and lives as long as `self`: the descriptor stays open.
         let fd = unsafe { BorrowedFd::borrow_raw(self.fd) };
         let left = Timespec {
             tv_sec: 0,
             tv_nsec: left.subsec_nanos().into(),
         };
-        // A signal ends it early, which is allowed.
+        // A signal ends the wait early, which this function's contract allows.
         let _ = rustix::event::poll(
             &mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)],
             Some(&left),
@@ -161,13 +177,14 @@ impl Poller {
 
     fn wait(&self, (poll, events): &mut (Poll, Events), timeout: Option<Duration>) -> bool {
         if poll.poll(events, timeout).is_err() {
-            // A signal; no other error can come.
+            // A signal has interrupted the wait; no other error can occur.
             return false;
         }
         let mut any = false;
         for event in events.iter().filter(|event| event.token() != WAKE) {
             any = true;
-            // Not under the lock: who is woken may take its descriptor out at once.
+            // `notify` is called without the lock: the goroutine that it wakes may deregister its
+            // descriptor at once.
             let interest = self.interests().get(event.token().0).map(Arc::clone);
             if let Some(interest) = interest {
                 let failed = event.is_error();
@@ -184,7 +201,7 @@ impl Poller {
     }
 }
 
-/// A worker's poller, made when it is needed first, and there for ever.
+/// A worker's poller, made when it is first needed, and never dropped.
 #[derive(Default)]
 pub(super) struct PollerSlot {
     made: OnceLock<Poller>,
@@ -214,7 +231,8 @@ impl PollerSlot {
 mod tests {
     use super::*;
 
-    /// As when the monitor polls for a worker that was held a moment ago, and is about to sleep.
+    /// The case of a monitor that polls for a worker which was held a moment ago and is about to
+    /// sleep.
     #[test]
     fn a_wake_up_that_another_thread_has_taken() -> io::Result<()> {
         let poller = Poller::new()?;

@@ -1,16 +1,16 @@
 //! Spawn sites with a reputation: goroutines spawned there have held a worker lately, by blocking
 //! its thread or by computing.
 //!
-//! The next goroutine of such a site is likely to do the same, and all that is parked on its worker
-//! would wait for it. So the goroutine starts only on a worker on which no goroutine lives. If
-//! there is no such worker, its task waits *apart* until the monitor's next tick, when the monitor
-//! finds or adds a worker for it. But no more than eight workers beyond GOMAXPROCS that are not
-//! held are ever added: handlers that hold their worker once, and then park for long, would
+//! The next goroutine of such a site is likely to do the same, and every goroutine parked on its
+//! worker would have to wait for it. So the goroutine starts only on a worker on which no goroutine
+//! lives. If there is no such worker, its task waits *apart* until the monitor's next tick, when
+//! the monitor finds or adds a worker for it. The monitor stops adding workers once GOMAXPROCS plus
+//! eight of them are not held: goroutines that hold their worker once and then park for long would
 //! otherwise get a thread each. If tasks have been apart for 30 ms, all sites are pardoned for a
 //! second, and the tasks may start on any worker.
 //!
-//! Only the monitor's thread writes the sites. Any worker reads them, puts tasks apart and takes
-//! them. A task counts as placed from when it is put apart, so it must not be placed again.
+//! Only the monitor's thread writes the sites. Any worker may read them, put tasks apart and take
+//! those tasks. A task that is put apart counts as placed, so it must not be placed again.
 
 use std::panic::Location;
 use std::ptr;
@@ -26,11 +26,11 @@ type Site = &'static Location<'static>;
 /// The workers' side: the sites that have a reputation, and the tasks that wait apart.
 #[derive(Default)]
 pub(super) struct Reputation {
-    /// The addresses of the sites, the same for all goroutines that one call spawns; null beyond
-    /// `count`.
+    /// The addresses of the sites; all goroutines spawned by one call share an address. Null from
+    /// index `count` on.
     sites: [AtomicPtr<Location<'static>>; SITES],
     count: AtomicUsize,
-    /// Tasks of such sites that wait for a worker on which no goroutine lives. All are placed.
+    /// Tasks of such sites that wait for a worker on which no goroutine lives. All count as placed.
     pub(super) apart: Injector<TaskRef>,
 }
 
@@ -54,7 +54,7 @@ impl Reputation {
             .any(|known| ptr::eq(known.load(Ordering::Relaxed), site))
     }
 
-    /// Writes the monitor's record to where the workers read it.
+    /// Copies the monitor's record to where the workers read it.
     fn publish(&self, sites: &[(Site, MonitorTick)]) {
         for (i, place) in self.sites.iter().enumerate() {
             let site = sites
@@ -71,7 +71,7 @@ impl Reputation {
 #[derive(Default)]
 pub(super) struct Record {
     sites: Vec<(Site, MonitorTick)>,
-    /// When there were too many tasks apart. For a while after that no site gets a reputation.
+    /// When too many tasks were apart. For a while after that, no site gets a reputation.
     pardon: Option<MonitorTick>,
 }
 
@@ -135,7 +135,7 @@ mod tests {
         record.note(&reputation, a, 10);
         assert!(reputation.is_bad(a) && !reputation.is_bad(b));
         record.note(&reputation, b, 20);
-        // Another hold renews it.
+        // A second hold renews the reputation.
         record.note(&reputation, a, 30);
         record.age(&reputation, 20 + FORGIVEN_AFTER);
         assert!(reputation.is_bad(a) && !reputation.is_bad(b));

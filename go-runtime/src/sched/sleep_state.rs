@@ -1,10 +1,10 @@
 //! A worker's sleep state, and whether the worker has retired.
 //!
 //! A sleeping worker is counted among the sleepers that can be called for new work ([`Idle`]),
-//! unless it has *retired*: then only goroutines that have started on it wake it. The monitor
-//! changes `retired` at any time, and calls the worker afterwards; a worker that has said that it
-//! sleeps reads `retired` again. Both have a full fence in between, so one of the two sees the
-//! other's write.
+//! unless the worker has *retired*: then only goroutines that have started on it wake it. The
+//! monitor may change `retired` at any time, and calls the worker afterwards; a worker that has
+//! announced its sleep reads `retired` again. Both have a full fence in between, so at least one
+//! of the two sees the other's write.
 
 use crossbeam_utils::CachePadded;
 
@@ -14,8 +14,8 @@ use crate::primitives::atomic::{AtomicBool, Ordering, fence};
 
 pub(crate) struct SleepState<P> {
     inbox: CachePadded<Inbox<P>>,
-    /// Whether there are enough workers without this one: it runs what has started on it, and
-    /// accepts nothing new. Written by the monitor.
+    /// Whether there are enough workers without this one: a retired worker runs the goroutines that
+    /// have started on it, and accepts no new ones. Written by the monitor.
     retired: AtomicBool,
 }
 
@@ -40,8 +40,8 @@ impl<P: Copy> SleepState<P> {
         self.inbox.drain(take)
     }
 
-    /// Says that the worker sleeps, counted unless it has retired. Returns whether it may: if not,
-    /// it has to look around once more.
+    /// Announces that the worker sleeps, and counts it as a sleeper unless it has retired. Returns
+    /// whether the worker may sleep: if not, it has to search once more.
     #[must_use]
     pub(crate) fn fall_asleep(&self, idle: &Idle) -> bool {
         let retired = self.is_retired();
@@ -59,14 +59,14 @@ impl<P: Copy> SleepState<P> {
         }
         fence(Ordering::SeqCst);
         if self.is_retired() != retired {
-            // Whether this or another thread has ended the sleep, the worker must not sleep.
+            // The worker must not sleep, no matter which thread has ended its announced sleep.
             let _ = self.wake_up(idle);
             return false;
         }
         true
     }
 
-    /// Ends the worker's own sleep. Returns `false` if another thread has ended it before.
+    /// Ends the worker's own sleep. Returns `false` if another thread had already ended it.
     #[must_use]
     pub(crate) fn wake_up(&self, idle: &Idle) -> bool {
         self.inbox
@@ -83,10 +83,10 @@ impl<P: Copy> SleepState<P> {
     // --- for others ---
 
     /// Puts woken goroutines into the inbox. Returns whether the worker was asleep: then the caller
-    /// has to wake its thread.
+    /// has to wake the worker's thread.
     ///
     /// # Safety
-    /// As for [`Inbox::push`].
+    /// The caller upholds the contract of [`Inbox::push`].
     #[inline]
     #[must_use]
     pub(crate) unsafe fn push(
@@ -101,7 +101,7 @@ impl<P: Copy> SleepState<P> {
     }
 
     /// Calls the sleeping worker to search for work; the caller has counted it as searching.
-    /// Returns whether the worker was asleep: then the caller has to wake its thread.
+    /// Returns whether the worker was asleep: then the caller has to wake the worker's thread.
     #[must_use]
     pub(crate) fn call(&self, idle: &Idle) -> bool {
         fence(Ordering::SeqCst);
@@ -113,15 +113,15 @@ impl<P: Copy> SleepState<P> {
         self.retired.load(Ordering::Relaxed)
     }
 
-    /// Retires the worker, or takes that back. Only the monitor may call this, and has to
+    /// Sets whether the worker has retired. Only the monitor may call this, and it has to
     /// [`call`](Self::call) the worker afterwards.
     pub(crate) fn set_retired(&self, retired: bool) {
         self.retired.store(retired, Ordering::SeqCst);
     }
 }
 
-/// Takes the worker out of the sleepers' count. Only the thread that has ended the sleep calls
-/// this, once.
+/// Takes the worker out of the sleepers' count, if it was counted. Only the thread that has ended
+/// the sleep calls this, once.
 fn woken(sleep: Sleep, idle: &Idle) {
     if sleep == Sleep::Counted {
         idle.remove_sleeper();

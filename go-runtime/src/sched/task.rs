@@ -1,8 +1,17 @@
-//! A task: what the scheduler knows of a goroutine.
+//! A task: the scheduler's record of a goroutine.
 //!
-//! A task is one allocation: this header, and behind it whatever the typed part (`goroutine::job`)
-//! keeps there. The scheduler handles it through a [`TaskRef`], a plain pointer; the header counts
-//! who may still use it. `parent` and `starved` belong to the worker on which the task has started.
+//! A task is one allocation: the header [`Task`], followed by whatever the typed part
+//! (`goroutine::job`) keeps there. The scheduler handles a task through a [`TaskRef`], a plain
+//! pointer; the header counts the references that keep the task alive. Only the worker on which
+//! the task has started uses `parent` and `starved`; any thread may use the count; the other
+//! fields do not change after the task has been made.
+//!
+//! ```text
+//!   TaskRef ---> +------+--------+---------+--------+-----+---------------------+
+//!                | refs | parent | starved | vtable | ... | typed part          |
+//!                +------+--------+---------+--------+-----+---------------------+
+//!                 header, known to the scheduler           known to `vtable` only
+//! ```
 
 use std::cell::Cell;
 use std::panic::Location;
@@ -11,54 +20,56 @@ use std::ptr::NonNull;
 use super::label::{self, Label};
 use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
 
-/// Counts the monitor's looks, one every 5 ms; it begins anew after eight months.
+/// Number of the monitor's ticks, one every 5 ms; it wraps around after eight months.
 pub(super) type MonitorTick = u32;
 
 pub(crate) struct Task {
     refs: AtomicUsize,
-    /// It has spawned others (see `placement`).
+    /// Whether the goroutine has spawned others (see `placement`).
     pub(super) parent: Cell<bool>,
-    /// It waits for the memory of a stack (see `shortage`).
+    /// Whether the task waits for the memory of a stack (see `shortage`).
     pub(super) starved: Cell<bool>,
     vtable: &'static VTable,
     spawned_at: &'static Location<'static>,
     options: Option<NonNull<Options>>,
 }
 
-/// What was said of a goroutine when it was spawned, if anything was.
+/// The settings that a goroutine was spawned with, if there were any.
 #[derive(Default, Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) name: Option<String>,
-    /// In bytes; `None` for the default.
+    /// Stack size in bytes; `None` for the default.
     pub(crate) stack_size: Option<usize>,
     /// Bytes of stack that the code between the goroutine and the user's closure takes.
     pub(crate) room: usize,
-    /// It has a thread of its own.
+    /// Whether the goroutine has a thread of its own.
     pub(crate) thread: bool,
-    /// Set when the task is made.
+    /// The spawn site, set when the task is made.
     pub(super) spawned_at: Option<&'static Location<'static>>,
 }
 
-/// The typed part of a task, as functions.
+/// The typed part of a task, as a table of functions.
 pub(crate) struct VTable {
-    /// Runs the goroutine to its end, on the current stack. It does not unwind. It gives the
-    /// scheduler's reference back, so the task may be gone afterwards.
+    /// Runs the goroutine to its end, on the current stack, and does not unwind. It gives the
+    /// scheduler's reference back, so the task may have been freed when it returns.
     pub(crate) run: unsafe fn(TaskRef),
-    /// Drops what is left in the typed part, then frees the memory.
+    /// Drops what the typed part still holds, then frees the task's memory.
     pub(crate) destroy: unsafe fn(TaskRef),
 }
 
-/// A pointer to a task. Copying it counts nothing: its holder has one of the references.
+/// A pointer to a task. Copying the pointer counts nothing: the holder of a `TaskRef` owns one of
+/// the task's references, or relies on a reference that outlives its use.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TaskRef(NonNull<Task>);
 
-// SAFETY: a task that has not started holds a `Send` closure (or is `local`, and then sits in one
-// worker's own queue only); one that has started is only ever run by its own worker. Of the header,
-// other threads use `refs` and the fields that never change once it has been queued.
+// SAFETY: a task that has not started holds a `Send` closure, or else is local and stays in the
+// queue of one worker; a task that has started is run by that worker only. Of the header, other
+// threads use `refs`, which is atomic, and the fields that do not change after the task has been
+// made.
 unsafe impl Send for TaskRef {}
 
 impl Task {
-    /// The header of a task with two references: the scheduler's and the handle's.
+    /// Makes the header of a task with two references: the scheduler's and the handle's.
     pub(crate) fn new(
         vtable: &'static VTable,
         spawned_at: &'static Location<'static>,
@@ -83,7 +94,7 @@ impl Task {
     }
 
     fn options(&self) -> Option<&Options> {
-        // SAFETY: the task owns them, and they do not change.
+        // SAFETY: the task owns the options until it is dropped, and nothing writes them.
         self.options.map(|options| unsafe { options.as_ref() })
     }
 
@@ -91,17 +102,17 @@ impl Task {
         self.options()?.name.as_deref()
     }
 
-    /// In bytes; `None` for the default.
+    /// Returns the stack size in bytes; `None` stands for the default.
     pub(crate) fn stack_size(&self) -> Option<usize> {
         self.options()?.stack_size
     }
 
-    /// Whether it is to run on a thread of its own.
+    /// Returns whether the goroutine is to run on a thread of its own.
     pub(crate) fn wants_thread(&self) -> bool {
         self.options().is_some_and(|options| options.thread)
     }
 
-    /// What other threads may read of it while it runs.
+    /// Returns the label, which other threads may read while the task runs.
     pub(super) fn label(&self) -> Label {
         Label::new(self.spawned_at, self.options())
     }
@@ -111,18 +122,20 @@ impl Drop for Task {
     #[inline]
     fn drop(&mut self) {
         if let Some(options) = self.options {
-            // SAFETY: made from a box by `new`, and freed here alone. A task that a worker has run
-            // has taken its label back before it gave the scheduler's reference back (see
-            // `Worker::note_finish`); a task that has not run, or has a thread of its own, has had
-            // no label.
+            // SAFETY: `new` made the pointer from a box, and only this drop frees it. No label of a
+            // running goroutine refers to the options: a worker that has run the task replaced its
+            // label before it gave the scheduler's reference back (see `Worker::note_finish`), and
+            // a task that has not run, or has a thread of its own, never had a label.
             unsafe { label::free(options) };
         }
     }
 }
 
 impl TaskRef {
+    /// Makes the pointer to a task from the address of its header.
+    ///
     /// # Safety
-    /// `task` is the header of a live task, and the caller has one of its references to give.
+    /// `task` is the header of a live task, and the caller gives up one of the task's references.
     pub(crate) unsafe fn new(task: NonNull<Task>) -> Self {
         TaskRef(task)
     }
@@ -131,35 +144,40 @@ impl TaskRef {
         self.0
     }
 
+    /// Returns the header.
+    ///
     /// # Safety
-    /// A reference is held for as long as the result is used.
+    /// The caller makes sure that a reference is held for as long as the result is used.
     pub(crate) unsafe fn get<'a>(self) -> &'a Task {
-        // SAFETY: a counted reference keeps the header alive.
+        // SAFETY: the caller makes sure that a counted reference is held, which keeps the header
+        // alive.
         unsafe { self.0.as_ref() }
     }
 
     /// Runs the goroutine to its end on the current stack.
     ///
     /// # Safety
-    /// Called once, with the scheduler's reference, which is used up.
+    /// Called once, with the scheduler's reference, which the call consumes.
     pub(crate) unsafe fn run(self) {
-        // SAFETY: the reference is still there; the function is the one made for this task's types.
+        // SAFETY: the scheduler's reference keeps the task alive until `run` gives it back. The
+        // function was made for the types of this task, and the caller calls it once.
         unsafe { (self.get().vtable.run)(self) }
     }
 
-    /// Gives a reference back; the last one drops what the task still holds, in the caller's
-    /// context.
+    /// Gives a reference back. The caller that gives the last one drops what the task still holds,
+    /// on its own thread.
     ///
     /// # Safety
     /// The caller owns the reference and does not use the task again.
     pub(crate) unsafe fn release(self) {
-        // SAFETY: the reference is ours until the subtraction.
+        // SAFETY: the caller owns a reference, which keeps the header alive until the subtraction.
         let vtable = unsafe { self.get() }.vtable;
-        // SAFETY: as above.
+        // SAFETY: the caller's reference keeps the header alive until this subtraction.
         if unsafe { self.get() }.refs.fetch_sub(1, Ordering::Release) == 1 {
-            // What others did with the task happened before its end.
+            // Makes what other threads did with the task happen before its destruction.
             fence(Ordering::Acquire);
-            // SAFETY: that was the last reference.
+            // SAFETY: the count has fallen to 0, so no other reference exists, and only the thread
+            // that saw it fall gets here: the task is destroyed once.
             unsafe { (vtable.destroy)(self) }
         }
     }

@@ -1,13 +1,25 @@
-//! TimerHeap in order of time: of a worker's parked goroutines with a deadline, and (in
-//! [`delayed`](super::delayed)) of goroutines that are yet to be queued.
+//! Timers in order of time: those of a worker's parked goroutines with a deadline, and (in
+//! [`delayed`](super::delayed)) those of goroutines that are yet to be queued.
 //!
-//! What is removed early, as most timeouts are, leaves an entry without a timer in the heap, which
-//! is passed over when its time comes; when there are more such than others, all are cleared away.
+//! Most timeouts are removed early. A removed timer leaves a dead entry in the heap, which is
+//! skipped when it comes to the top; when the dead entries outnumber the live ones by
+//! `DEAD_TIMERS`, all dead entries are cleared away.
 //!
-//! Four of the heap's entries fill a cache line, which is what a step down the heap of very many
-//! costs. An entry says where its timer is, when it is due, and half of its number: should another
-//! timer with all that the same have taken the place, firing that one is right as well, and the
-//! entry of its own comes in vain.
+//! ```text
+//!   heap (by due, order)                live: a slab of timers
+//!  +---------------------+             +---+---------------------+
+//!  | due, order, place --+------------>| 0 | due, number, what   |
+//!  | due, order, place --+----.        | 1 | (free)              |
+//!  | ...                 |     `------>| 2 | another due, number |   a dead entry
+//!  +---------------------+             +---+---------------------+
+//! ```
+//!
+//! Four heap entries fill a cache line, and a cache miss is what each step down a very large heap
+//! costs. An entry holds the place of its timer, its due time, and the lower half of its number.
+//! If another timer with the same place, due time and half number has replaced the entry's timer,
+//! firing that timer is correct as well, and its own entry is later found dead.
+//!
+//! A heap has no lock: it belongs to one worker, or its owner locks it.
 
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
@@ -18,10 +30,10 @@ use slab::Slab;
 use super::tuning::DEAD_TIMERS;
 use crate::clock;
 
-/// Names a timer.
+/// Identifies a timer.
 #[derive(Clone, Copy)]
 pub(crate) struct TimerKey {
-    /// It is never used again.
+    /// The timer's number, which is never reused.
     number: u64,
     place: usize,
 }
@@ -29,12 +41,12 @@ pub(crate) struct TimerKey {
 /// Nanoseconds since the timers' start.
 type Nanos = u64;
 
-/// `T` is what becomes due.
+/// A heap of timers; `T` is what becomes due.
 pub(super) struct TimerHeap<T> {
     start: Instant,
-    /// The earliest is at the top; with dead entries.
+    /// The entries, dead ones included, with the earliest at the top.
     heap: QuaternaryHeap<Reverse<Entry>>,
-    /// Those that have been neither fired nor removed.
+    /// The timers that have been neither fired nor removed.
     live: Slab<Timer<T>>,
     count: u64,
 }
@@ -42,7 +54,8 @@ pub(super) struct TimerHeap<T> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     due: Nanos,
-    /// Of two timers of one instant the earlier is first: the lower half of its number.
+    /// The lower half of the timer's number: of two timers with the same due time, the one added
+    /// first fires first.
     order: u32,
     place: u32,
 }
@@ -58,7 +71,7 @@ impl<T> TimerHeap<T> {
         TimerHeap::since(clock::now())
     }
 
-    /// TimerHeap whose nanoseconds are counted from `start`.
+    /// Makes a heap whose nanoseconds are counted from `start`.
     pub(super) fn since(start: Instant) -> TimerHeap<T> {
         TimerHeap {
             start,
@@ -72,19 +85,20 @@ impl<T> TimerHeap<T> {
         self.live.is_empty()
     }
 
-    /// When the next one is due.
+    /// Returns when the next timer is due.
     pub(super) fn next(&mut self) -> Option<Instant> {
         let due = self.next_live()?.due;
         Some(self.start + Duration::from_nanos(due))
     }
 
-    /// When the next one is due, in nanoseconds since the start.
+    /// Returns when the next timer is due, in nanoseconds since the start.
     #[inline]
     pub(super) fn next_nanos(&mut self) -> Option<u64> {
         self.next_live().map(|entry| entry.due)
     }
 
-    /// Rounded down; of what lies before the start, or some hundred years behind it, only that.
+    /// Converts an instant, rounding down. An instant before the start becomes 0, and one more than
+    /// some hundred years after it becomes the maximum.
     fn nanos(&self, instant: Instant) -> Nanos {
         let since = instant.saturating_duration_since(self.start);
         Nanos::try_from(since.as_nanos()).unwrap_or(Nanos::MAX)
@@ -108,7 +122,8 @@ impl<T> TimerHeap<T> {
         self.heap.push(Reverse(Entry {
             due,
             order: number as u32,
-            // Each is a goroutine, started or not: so many take all of a memory of 256 GiB.
+            // Each timer belongs to a goroutine, started or not: 2^32 of them take all of 256 GiB
+            // of memory.
             place: u32::try_from(place).unwrap_or_else(|_| panic!("more than 2^32 timers")),
         }));
         TimerKey { number, place }
@@ -128,7 +143,7 @@ impl<T> TimerHeap<T> {
         Some(removed.what)
     }
 
-    /// Takes out the earliest, if it is due at `now`.
+    /// Takes out the earliest timer, if it is due at `now`.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<T> {
         let entry = self.next_live()?;
         if entry.due > self.nanos(now) {
@@ -138,7 +153,7 @@ impl<T> TimerHeap<T> {
         Some(self.live.remove(entry.place as usize).what)
     }
 
-    /// Gives memory back that more timers have left.
+    /// Gives back memory that is no longer needed since there are fewer timers.
     pub(super) fn shrink(&mut self) {
         if self.live.is_empty() {
             self.heap = QuaternaryHeap::new();
@@ -161,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    /// Against a map.
+    /// Compares the heap with a sorted map.
     #[test]
     fn any_order_of_adding_removing_and_firing() {
         const NAMES: usize = 200;
@@ -181,7 +196,7 @@ mod tests {
                 Some((key, of_map)) => {
                     removed += usize::from(map.remove(&of_map).is_some());
                     assert!(timers.remove(key).is_none_or(|name| name == i));
-                    // A second time, and for one that has fired, it does nothing.
+                    // Removing a timer a second time, or after it has fired, does nothing.
                     assert_eq!(timers.remove(key), None);
                 }
             }
