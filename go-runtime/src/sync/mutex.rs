@@ -1,4 +1,7 @@
 //! `std::sync::Mutex` for goroutines.
+//!
+//! This module owns the guarded value, the guard, and the poisoning. [`RawMutex`] is the lock
+//! itself. The value is used through a [`MutexGuard`] only, or through `&mut Mutex`.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -12,13 +15,13 @@ use super::raw_mutex::RawMutex;
 use crate::primitives::atomic::Ordering;
 use crate::wait;
 
-/// Lets one at a time use a value: [`std::sync::Mutex`], but a goroutine that waits for it is
-/// parked, and its worker runs others.
+/// A mutual-exclusion lock that parks goroutines: [`std::sync::Mutex`] for goroutines.
 ///
-/// The names, the errors and the poisoning are std's, so it takes the place of std's by a change of
-/// the import. Goroutines and plain threads may use it at the same time; a thread that waits is
-/// blocked. Unlike std's, its guard may be held over whatever blocks a goroutine: a channel, a
-/// `sleep`, another `Mutex`.
+/// While a goroutine waits for the lock, its worker runs other goroutines. The names, the errors
+/// and the poisoning are std's, so a change of the import replaces std's `Mutex` by this one.
+/// Goroutines and plain threads may use the same mutex at the same time; a thread that waits is
+/// blocked. Unlike std's guard, this one may be held across an operation that blocks the goroutine:
+/// on a channel, a `sleep`, or another `Mutex`.
 ///
 /// ```
 /// use go_runtime::{scope, sync::Mutex};
@@ -45,29 +48,30 @@ use crate::wait;
 ///
 /// # Who gets it
 ///
-/// The rules are those of Go's `sync.Mutex`. Whoever comes along may take a free lock before the
-/// one who has been woken for it, which is fast; who has waited for more than a millisecond when it
-/// runs again, and finds the lock taken, is handed it, so that nobody waits for ever. To that end
-/// `lock` may let other goroutines run even if the lock is free, while others wait for it.
+/// The rules are those of Go's `sync.Mutex`. A newcomer may take a free lock before the waiter that
+/// has been woken for it, which is fast. A waiter that has waited for more than a millisecond when
+/// it runs again, and finds the lock taken, is handed the lock at the next unlock, so that no
+/// waiter starves. To that end `lock` may let other goroutines run even if the lock is free, while
+/// there are waiters.
 ///
-/// Unlike Go's, a goroutine is not preempted, and stays on its worker. One that is handed the lock
-/// while another goroutine holds that worker (computes for long, say) keeps it from all others
-/// until it runs.
+/// Unlike Go's goroutines, those of this crate are not preempted, and stay on their worker. A
+/// goroutine that is handed the lock while another goroutine occupies its worker (with a long
+/// computation, say) keeps the lock from all others until it runs.
 ///
 /// # Deadlocks
 ///
-/// A goroutine or thread that locks what it has locked already waits for ever. Nobody says so, and
-/// it never panics. An async task that waits blocks its executor's thread.
+/// A goroutine or thread that locks a mutex that it has locked already waits forever: there is no
+/// panic, and no report. An async task that waits blocks its executor's thread.
 ///
-/// A goroutine that is unwinding does not switch (see [the crate's page on panics](crate#panics)),
-/// so it takes the lock as soon as it is free: a `Drop` that waits for a lock whose holder is
-/// parked on the same worker waits for ever. Use [`try_lock`](Mutex::try_lock) in such a `Drop`, or
-/// take no lock there.
+/// A goroutine that is unwinding does not switch (see [the crate's page on panics](crate#panics)).
+/// It blocks its thread and takes the lock as soon as the lock is free, so a `Drop` that waits for
+/// a lock whose holder is parked on the same worker waits forever. Use
+/// [`try_lock`](Mutex::try_lock) in such a `Drop`, or take no lock there.
 ///
 /// # Poisoning
 ///
-/// As std's, a mutex whose guard is dropped by a panic is *poisoned*: `lock` returns the guard in
-/// an error from then on, until [`clear_poison`](Mutex::clear_poison).
+/// Like std's, a mutex whose guard is dropped by a panic is *poisoned*: from then on `lock` returns
+/// the guard in an error, until [`clear_poison`](Mutex::clear_poison) is called.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -84,31 +88,31 @@ use crate::wait;
 /// let value = *shared.lock().unwrap_or_else(|poison| poison.into_inner());
 /// assert_eq!(value, 2);
 /// ```
-// Aligned so that a small value lies in one cache line with the lock. It is no more than what
-// memory allocators align to.
+// The alignment keeps a small value in one cache line with the lock. Memory allocators align to 16
+// bytes anyway.
 #[repr(C, align(16))]
 pub struct Mutex<T: ?Sized> {
-    /// Its flag says that the mutex is poisoned.
+    /// The lock, whose `flag` says that the mutex is poisoned.
     raw: RawMutex,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value goes along with the mutex, which has no ties to a thread (nobody waits while it
-// is moved: who waits borrows it).
+// SAFETY: to send the mutex sends the value, which is `Send`. `RawMutex` has no ties to a thread,
+// and no waiter is queued while the mutex is moved, because each waiter borrows the mutex.
 unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
 
-// SAFETY: one at a time gets at the value, which is as good as sending it to and fro.
+// SAFETY: the lock lets one thread at a time use the value, so sharing the mutex amounts to sending
+// the value from one holder to the next, and `T` is `Send`.
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 
-// A value that a panic has left half changed is announced by the poisoning.
+// Poisoning reports a value that a panic has left half changed.
 impl<T: ?Sized> UnwindSafe for Mutex<T> {}
 impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
 
-/// What [`Mutex::lock`] returns: the value, until it is dropped.
+/// A guard that gives access to the value of a [`Mutex`], and unlocks the mutex when dropped.
 ///
-/// As std's it is not `Send`. (The lock would not mind: it has no owner, so a guard that a
-/// thread-local or `go!(local; ...)` brings to another goroutine of the same worker unlocks it from
-/// there.)
+/// Like std's guard it is not `Send`. (The lock has no owner: a guard that a thread-local or
+/// `go!(local; ...)` brings to another goroutine of the same worker unlocks the mutex from there.)
 ///
 /// ```compile_fail,E0277
 /// fn is_send<T: Send>(_: T) {}
@@ -119,17 +123,18 @@ impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
 #[clippy::has_significant_drop]
 pub struct MutexGuard<'a, T: ?Sized + 'a> {
     mutex: &'a Mutex<T>,
-    /// The thread was unwinding when the lock was taken: the panic had nothing to do with it.
+    /// Whether the thread was unwinding already when the lock was taken. Such a panic is no reason
+    /// to poison the mutex.
     panicking: bool,
-    /// Named in the compiler's message.
+    /// Makes the guard not `Send`; the compiler's message names std's guard.
     not_send: PhantomData<std::sync::MutexGuard<'static, ()>>,
 }
 
-// SAFETY: a shared guard gives `&T` and no more.
+// SAFETY: a shared reference to the guard gives access to `&T` only, and `T` is `Sync`.
 unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
 
 impl<T> Mutex<T> {
-    /// A mutex that nobody has locked.
+    /// Returns an unlocked mutex with `value`.
     #[inline]
     #[must_use]
     pub const fn new(value: T) -> Mutex<T> {
@@ -139,10 +144,10 @@ impl<T> Mutex<T> {
         }
     }
 
-    /// The value.
+    /// Consumes the mutex and returns the value.
     ///
     /// # Errors
-    /// If the mutex is poisoned; the error has the value.
+    /// If the mutex is poisoned; the error contains the value.
     pub fn into_inner(self) -> LockResult<T> {
         let poisoned = self.is_poisoned();
         result(poisoned, self.value.into_inner())
@@ -150,12 +155,13 @@ impl<T> Mutex<T> {
 }
 
 impl<T: ?Sized> Mutex<T> {
-    /// Waits until nobody else has the lock, and takes it. It is given back when the guard is
-    /// dropped.
+    /// Takes the lock, and waits while another goroutine or thread has it.
+    ///
+    /// The lock is given back when the guard is dropped.
     ///
     /// # Errors
-    /// If the mutex is poisoned: somebody has panicked while it had the lock. The lock is taken all
-    /// the same, and the error has the guard.
+    /// If the mutex is poisoned, because an earlier holder has panicked with the lock. The lock is
+    /// taken all the same, and the error contains the guard.
     ///
     /// ```
     /// let mutex = go_runtime::sync::Mutex::new("a");
@@ -168,15 +174,15 @@ impl<T: ?Sized> Mutex<T> {
         self.guard()
     }
 
-    /// Takes the lock if nobody has it, and it is not kept for one who starves, without waiting.
+    /// Takes the lock without waiting, if it is free and not reserved for a starving waiter.
     ///
-    /// In a goroutine that asks in vain all the time, others run now and then, as with
-    /// [`try_recv`](crate::channel::Receiver::try_recv) (see
+    /// A goroutine that calls this in a loop without success lets other goroutines run now and
+    /// then, as with [`try_recv`](crate::channel::Receiver::try_recv) (see
     /// [the crate's page on limits](crate#limits)).
     ///
     /// # Errors
-    /// `WouldBlock` if the lock is not to be had; `Poisoned`, with the guard, if the mutex is
-    /// poisoned.
+    /// `WouldBlock` if the lock is not available; `Poisoned`, which contains the guard, if the
+    /// mutex is poisoned.
     ///
     /// ```
     /// use std::sync::TryLockError;
@@ -197,15 +203,16 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// Whether somebody has panicked while it had the lock. It may be a moment old.
+    /// Returns whether the mutex is poisoned. The answer may be out of date when it is used.
     #[inline]
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        // Who has the lock sees what those before it have done; others cannot do anything with it.
+        // A holder of the lock sees what earlier holders have stored, by the lock's ordering. Other
+        // callers do not use the value, so for them the load needs no ordering.
         self.raw.flag.load(Ordering::Relaxed)
     }
 
-    /// The value is as it should be again: the mutex is not poisoned any more.
+    /// Clears the poisoned state, once the caller has put the value right.
     ///
     /// ```
     /// use std::panic::catch_unwind;
@@ -224,16 +231,16 @@ impl<T: ?Sized> Mutex<T> {
         self.raw.flag.store(false, Ordering::Relaxed);
     }
 
-    /// The value, without locking: nobody else has the mutex.
+    /// Returns the value without locking, as the exclusive borrow excludes all other users.
     ///
     /// # Errors
-    /// If the mutex is poisoned; the error has the reference.
+    /// If the mutex is poisoned; the error contains the reference.
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
         let poisoned = self.is_poisoned();
         result(poisoned, self.value.get_mut())
     }
 
-    /// Called by who has just got the lock.
+    /// Returns the guard of a caller that has just taken the lock.
     #[inline]
     fn guard(&self) -> LockResult<MutexGuard<'_, T>> {
         let guard = MutexGuard {
@@ -254,13 +261,14 @@ fn result<T>(poisoned: bool, data: T) -> LockResult<T> {
     }
 }
 
-/// For a [`Condvar`](super::Condvar), which unlocks and locks again under the guard.
+/// Methods for a [`Condvar`](super::Condvar), which unlocks and relocks the mutex while its guard
+/// lives on.
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
     pub(super) fn raw(&self) -> &'a RawMutex {
         &self.mutex.raw
     }
 
-    /// What `lock` would say of it.
+    /// Returns this guard as `lock` would: in an error if the mutex is poisoned.
     pub(super) fn again(self) -> LockResult<MutexGuard<'a, T>> {
         result(self.mutex.is_poisoned(), self)
     }
@@ -269,14 +277,15 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // std's rule, though `panicking` speaks of the thread: a goroutine that unwinds lets no
-        // other run on its thread before it is done (see `wait::parker`), so what the thread says
-        // here is true of this goroutine, as it was of the one that made the guard.
+        // This is std's rule. `thread::panicking` speaks of the thread, but a goroutine that
+        // unwinds lets no other goroutine run on its thread before it is done (see
+        // `wait::parker`). So the answer is true of the calling goroutine here, as it was of the
+        // goroutine that made the guard.
         if !self.panicking && thread::panicking() {
             self.mutex.raw.flag.store(true, Ordering::Relaxed);
         }
-        // SAFETY: the lock was taken when the guard was made, it is given back here only, and the
-        // guard, through which the value is used, is gone.
+        // SAFETY: the lock was taken before the guard was made and is given back here only, so the
+        // caller holds it. The value is used through the guard only, which is being dropped.
         unsafe { self.mutex.raw.unlock() };
     }
 }
@@ -286,8 +295,9 @@ impl<T: ?Sized> Deref for MutexGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the lock is held as long as the guard is there, and it gives `&mut` only to who
-        // has `&mut` to it.
+        // SAFETY: the guard holds the lock as long as it lives, so there is no other access to the
+        // value; and the guard gives out `&mut T` only while it is itself borrowed mutably, so none
+        // exists during this shared borrow of the guard.
         unsafe { &*self.mutex.value.get() }
     }
 }
@@ -295,7 +305,8 @@ impl<T: ?Sized> Deref for MutexGuard<'_, T> {
 impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above.
+        // SAFETY: the guard holds the lock as long as it lives, so there is no other access to the
+        // value; and the guard is borrowed mutably for as long as the reference lives.
         unsafe { &mut *self.mutex.value.get() }
     }
 }
@@ -327,7 +338,8 @@ impl<T> From<T> for Mutex<T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = f.debug_struct("Mutex");
-        // Without letting others run, as `try_lock` may: whoever prints may hold anything.
+        // The raw lock's `try_lock` does not let other goroutines run, as `Mutex::try_lock` may:
+        // the caller may hold anything while it prints.
         if self.raw.try_lock() {
             let guard = self.guard().unwrap_or_else(PoisonError::into_inner);
             text.field("data", &&*guard);

@@ -43,10 +43,12 @@ impl RawCondvar {
         waited != Waited::TimedOut
     }
 
+    /// Wakes the waiter that has waited longest, if there is one.
     pub(crate) fn notify_one(&self) {
         self.waiting.wake_one();
     }
 
+    /// Wakes all waiters.
     pub(crate) fn notify_all(&self) {
         self.waiting.wake_all();
     }

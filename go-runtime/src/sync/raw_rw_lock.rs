@@ -2,9 +2,9 @@
 //!
 //! This module owns the count of readers, the count that a writer waits for (`leaving`), and the
 //! queue of readers and of the writer (`gate`). The policy is that of Go's `sync.RWMutex`. Writers
-//! exclude each other by a [`RawMutex`], `writers`; its holder is *the writer*. The writer announces
-//! itself (`WRITER`), which keeps out every reader that comes from then on, and waits for the
-//! readers that are inside. When it is done, it lets in all readers that have come meanwhile,
+//! exclude each other by a [`RawMutex`], `writers`; its holder is *the writer*. The writer
+//! announces itself (`WRITER`), which keeps out every reader that comes from then on, and waits for
+//! the readers that are inside. When it is done, it lets in all readers that have come meanwhile,
 //! before it unlocks `writers` for the next writer. So a reader waits for at most one writer, and a
 //! writer only for the readers that came before it: neither side starves.
 //!
@@ -15,10 +15,10 @@
 //! A turn is not bound to one reader: a reader that is overtaken on its way to the gate takes the
 //! turn of the reader that has overtaken it.
 //!
-//! **The writer** adds to `leaving` the number of readers that it has found inside. Each reader that
-//! leaves while `WRITER` is set subtracts one, before or after that addition. The reader whose
-//! subtraction leaves only `AWAITED` wakes the writer. The writer removes `AWAITED` in one step, and
-//! has the lock then.
+//! **The writer** adds to `leaving` the number of readers that it has found inside. Each reader
+//! that leaves while `WRITER` is set subtracts one, before or after that addition. The reader whose
+//! subtraction leaves only `AWAITED` wakes the writer. The writer removes `AWAITED` in one step,
+//! and has the lock then.
 //!
 //! **No turn is lost.** When the writer leaves, all counted readers are outside, and each of them
 //! takes one turn. No turn of an earlier writer is left over, because each writer waits until as

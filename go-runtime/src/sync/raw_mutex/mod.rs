@@ -63,7 +63,7 @@ const LONG: Duration = Duration::from_millis(1);
 pub(crate) struct RawMutex {
     /// Guarded by `queue_lock`; see [`waiting`](Self::waiting).
     queue: UnsafeCell<Guarded<()>>,
-    /// The holder's.
+    /// Measures how long a woken waiter has been on its way. Used by the holder only.
     patience: Patience,
     state: AtomicU16,
     queue_lock: RawSpinLock,
@@ -162,11 +162,13 @@ impl RawMutex {
         changed.map(drop)
     }
 
+    /// Changes the state from `from` to `to`. Returns whether the state was `from`.
     #[inline]
     fn change(&self, from: u16, to: u16) -> bool {
         self.try_change(from, to).is_ok()
     }
 
+    /// Slow path of `lock`: spins, gives way to late contenders, or queues.
     #[cold]
     fn lock_contended(&self) {
         if !wait::may_switch() {

@@ -37,7 +37,7 @@ pub(super) struct Contender {
     pub(super) is_woken: bool,
     /// Whether the contender came while others were late, and is on its way ahead of them.
     pub(super) is_ahead: bool,
-    /// It has waited.
+    /// Whether the contender has been in the queue.
     pub(super) has_waited: bool,
     /// When the contender begins to starve, if it has waited.
     pub(super) deadline: Option<Instant>,
@@ -73,6 +73,7 @@ fn arrived(state: u16) -> u16 {
 }
 
 impl Contender {
+    /// Returns whether the contender has waited for so long that it starves.
     pub(super) fn is_out_of_patience(&self) -> bool {
         self.deadline.is_some_and(|end| clock::now() >= end)
     }
