@@ -1,8 +1,10 @@
-//! The typed arms of a `select!`.
+//! The typed arms of a `select!`: [`RecvArm`] and [`SendArm`].
 //!
-//! They lie on the stack of the select, with the waiter and the place for the message in them. All
-//! methods take `&self`: while the select is parked, others reach the waiter and the slot through
-//! the channel's queue.
+//! An arm lies on the stack of the select, and contains its waiter and (for a receive) the slot for
+//! the message. Only the selecting thread uses the arm itself, and it uses what the channel guards
+//! only under the channel's lock. All methods take `&self`: while the select is parked, partners on
+//! other threads reach the waiter and the slot through the channel's queue, so no exclusive
+//! reference to the arm may exist.
 
 use std::cell::Cell;
 use std::fmt;
@@ -36,16 +38,16 @@ impl<T> fmt::Debug for RecvArm<'_, T> {
 enum RecvState {
     /// Not chosen; the slot is empty.
     Open,
-    /// The slot holds the message. The sender (if any) is still to be told.
+    /// The slot holds the message. If there is a sender, its wait has still to be ended.
     Message(Option<Taken>),
     /// The channel is closed and empty.
     Closed,
-    /// A chosen `send` arm has still to make the message.
+    /// The partner is a chosen `send` arm of another select, which has still to make the message.
     Promised(Taken),
 }
 
 impl<T> Receiver<T> {
-    /// The arm of a `select!` that receives from here.
+    /// Returns the arm of a `select!` that receives from this channel.
     #[doc(hidden)]
     #[expect(
         non_snake_case,
@@ -61,7 +63,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Only there for its error message: one cannot send on a receiver.
+    /// Exists for its error message only: a receiver cannot send.
     #[doc(hidden)]
     #[expect(
         non_snake_case,
@@ -74,7 +76,7 @@ impl<T> Receiver<T> {
         unreachable!("no Receiver implements CanSend")
     }
 
-    /// Only there for its error message, as above.
+    /// Exists for its error message only: a receiver cannot send.
     #[doc(hidden)]
     pub fn send(&self, _message: T) -> Result<(), SendError<T>>
     where
@@ -98,18 +100,20 @@ impl<T> RecvArm<'_, T> {
     }
 
     fn put(&self, message: T, sender: Option<Taken>) -> bool {
-        // SAFETY: the arm is open, so the slot is empty, and nobody else knows it (no waiter is
-        // queued).
+        // SAFETY: the arm is open, so the slot is empty. Its waiter is in no queue, so no other
+        // thread knows the slot's address.
         unsafe { self.slot.put(message) };
         self.state.set(RecvState::Message(sender));
         true
     }
 
-    /// The result of the arm. Called once, when it has been chosen.
+    /// Returns the result of the arm. The select calls this once, for the arm that it has chosen.
     #[doc(hidden)]
     pub fn __take(self) -> Result<T, RecvError> {
         match self.state.replace(RecvState::Open) {
-            // SAFETY: this state says so, and no waiter is queued any more.
+            // SAFETY: the state `Message` means that the slot holds a message, and the `replace`
+            // above makes this the only call that takes it. The select is over, so the waiter is in
+            // no queue and no other thread uses the slot.
             RecvState::Message(_) => Ok(unsafe { self.slot.take() }),
             RecvState::Closed => Err(RecvError),
             RecvState::Open | RecvState::Promised(_) => {
@@ -119,8 +123,9 @@ impl<T> RecvArm<'_, T> {
     }
 }
 
-// SAFETY: the state is used under the lock; `dequeue` and `stop_observing` remove the only pointer
-// to the arm, its waiter.
+// SAFETY: the methods that require the channel's lock use the channel's state only during the call.
+// The only pointer to the arm that a channel holds is its waiter, and `dequeue` and
+// `stop_observing` remove the waiter from the queue that it is in.
 unsafe impl<T> Arm for RecvArm<'_, T> {
     fn enter(&self) -> bool {
         !self.entered.replace(true)
@@ -133,7 +138,7 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
     unsafe fn poll(&self, told: &mut Claimed) -> bool {
         match self.receiver.source() {
             Source::Core(core) => {
-                // SAFETY: the lock is held, and this reference ends with the function.
+                // SAFETY: the caller holds the lock, and this reference ends with the function.
                 let state = unsafe { core.state() };
                 match state.find_message(core.capacity()) {
                     Found::Message(message, sender) => {
@@ -149,7 +154,7 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
             Source::At(at) => at.try_take().is_some_and(|time| self.put(time, None)),
             Source::Tick(tick) => tick.try_take().is_some_and(|time| self.put(time, None)),
             Source::Timer(timer) => {
-                // SAFETY: the engine holds the lock, and this is the only access to the timer until
+                // SAFETY: the caller holds the lock, and this is the only access to the timer until
                 // the function ends.
                 let mut moment = unsafe { timer.state() };
                 let time = timer.take_from(&mut moment);
@@ -168,13 +173,15 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
                 self.state.set(RecvState::Message(None));
             }
             RecvState::Promised(sender) => {
-                // SAFETY: `poll` has found it in a channel of `T`.
+                // SAFETY: `poll` took this sender from the senders of a `Core<T>`, so its promise
+                // is one of a `T`.
                 let Some(message) = (unsafe { receive_promised(sender) }) else {
                     return false;
                 };
                 self.put(message, None);
             }
-            // In a loop it would be found so again and again.
+            // A loop around the select would find the channel closed again and again: this lets
+            // other goroutines run.
             RecvState::Closed => {
                 self.state.set(RecvState::Closed);
                 wait::polled_in_vain();
@@ -186,14 +193,16 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
 
     unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed) -> Option<Instant> {
         let Some(core) = self.core() else {
-            // Who takes a timed message makes it, so there is nothing to be handed over: only to
-            // look again. SAFETY: the lock is held, if there is one; `dequeue` stops it.
+            // The receiver of a timed message makes the message itself, so no partner can hand one
+            // over: the arm only observes, and polls again. SAFETY: the caller holds the lock, if
+            // the channel has one, and calls `dequeue`, which ends the observation, before the arm
+            // or the parker ends.
             return unsafe { self.observe(parker) };
         };
         self.waiter.set_up(parker, index, self.slot.as_ptr());
-        // SAFETY: the lock is held, and this reference ends with the function.
+        // SAFETY: the caller holds the lock, and this reference ends with the function.
         let state = unsafe { core.state() };
-        // SAFETY: the waiter is set up and in no queue; the engine calls `dequeue`, under the lock,
+        // SAFETY: the waiter is set up and in no queue. The engine calls `dequeue`, under the lock,
         // before the arm or the parker ends.
         unsafe { state.receivers.push(&self.waiter) };
         state.take_observers(core.capacity(), told);
@@ -202,21 +211,26 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
 
     unsafe fn dequeue(&self) {
         match self.core() {
-            // SAFETY: the lock is held; this channel is the one it was queued in.
+            // SAFETY: the caller holds the lock. `enqueue` is the only function that queues a
+            // receive arm's waiter for this channel's messages, so the waiter is in this queue or
+            // in none.
             Some(core) => unsafe { core.state().receivers.remove(&self.waiter) },
-            // SAFETY: as above.
+            // SAFETY: the caller holds the lock, if the channel has one. `enqueue` queued the
+            // waiter as an observer of this channel, so the waiter is in that queue or in none.
             None => unsafe { self.stop_observing() },
         }
     }
 
     unsafe fn is_ready(&self) -> bool {
-        // SAFETY: the lock is held.
+        // SAFETY: the caller holds the lock.
         unsafe { self.receiver.is_ready_locked() }
     }
 
     unsafe fn observe(&self, parker: &Parker) -> Option<Instant> {
         self.waiter.set_up(parker, 0, std::ptr::null_mut());
-        // SAFETY: the lock is held; the engine takes it out.
+        // SAFETY: the caller holds the lock. The waiter is set up and in no queue, and the engine
+        // calls `stop_observing` (or, for a timed arm of a select, `dequeue`) before the arm or the
+        // parker ends.
         unsafe {
             self.receiver.observe_locked(&self.waiter);
             self.receiver.due_locked()
@@ -224,7 +238,9 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
     }
 
     unsafe fn stop_observing(&self) {
-        // SAFETY: the lock is held; this channel is the one it was queued in.
+        // SAFETY: the caller holds the lock. `observe` is the only function that queues a receive
+        // arm's waiter as an observer, and it does so in this channel, so the waiter is in that
+        // queue or in none.
         unsafe { self.receiver.stop_observing_locked(&self.waiter) };
     }
 
@@ -232,13 +248,13 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
         self.state.set(if closed {
             RecvState::Closed
         } else {
-            // Whoever claimed the waiter has put the message into the slot.
+            // The sender that claimed the waiter has put its message into the slot.
             RecvState::Message(None)
         });
     }
 }
 
-/// A `send` arm. Its message is made when the arm has been chosen.
+/// A `send` arm. Its message is made only after the arm has been chosen.
 pub struct SendArm<'a, T> {
     sender: &'a Sender<T>,
     waiter: Waiter,
@@ -253,7 +269,7 @@ impl<T> fmt::Debug for SendArm<'_, T> {
 }
 
 impl<T> Sender<T> {
-    /// The arm of a `select!` that sends to here.
+    /// Returns the arm of a `select!` that sends to this channel.
     #[doc(hidden)]
     #[expect(
         non_snake_case,
@@ -268,7 +284,7 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Only there for its error message: one cannot receive from a sender.
+    /// Exists for its error message only: a sender cannot receive.
     #[doc(hidden)]
     #[expect(
         non_snake_case,
@@ -281,7 +297,7 @@ impl<T> Sender<T> {
         unreachable!("no Sender implements CanReceive")
     }
 
-    /// Only there for its error message, as above.
+    /// Exists for its error message only: a sender cannot receive.
     #[doc(hidden)]
     pub fn recv(&self) -> Result<T, RecvError>
     where
@@ -297,7 +313,8 @@ impl<'a, T> SendArm<'a, T> {
         AnyArm(self)
     }
 
-    /// What the arm was given. Called once, when it has been chosen.
+    /// Returns the place that the arm was given. The select calls this once, for the arm that it
+    /// has chosen.
     #[doc(hidden)]
     pub fn __reserve(self) -> Reservation<'a, T> {
         let Some(place) = self.place.take() else {
@@ -310,8 +327,9 @@ impl<'a, T> SendArm<'a, T> {
     }
 }
 
-// SAFETY: the state is used under the lock; `dequeue` and `stop_observing` remove the only pointer
-// to the arm, its waiter.
+// SAFETY: the methods that require the channel's lock use the channel's state only during the call.
+// The only pointer to the arm that a channel holds is its waiter, and `dequeue` and
+// `stop_observing` remove the waiter from the queue that it is in.
 unsafe impl<T> Arm for SendArm<'_, T> {
     fn enter(&self) -> bool {
         !self.entered.replace(true)
@@ -323,7 +341,7 @@ unsafe impl<T> Arm for SendArm<'_, T> {
 
     unsafe fn poll(&self, told: &mut Claimed) -> bool {
         let core = self.sender.core();
-        // SAFETY: the lock is held, and this reference ends with the function.
+        // SAFETY: the caller holds the lock, and this reference ends with the function.
         let state = unsafe { core.state() };
         let place = state.find_place(core.capacity());
         if place.is_none() {
@@ -346,9 +364,9 @@ unsafe impl<T> Arm for SendArm<'_, T> {
     unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed) -> Option<Instant> {
         self.waiter.set_up(parker, index, std::ptr::null_mut());
         let core = self.sender.core();
-        // SAFETY: the lock is held, and this reference ends with the function.
+        // SAFETY: the caller holds the lock, and this reference ends with the function.
         let state = unsafe { core.state() };
-        // SAFETY: the waiter is set up and in no queue; the engine calls `dequeue`, under the lock,
+        // SAFETY: the waiter is set up and in no queue. The engine calls `dequeue`, under the lock,
         // before the arm or the parker ends.
         unsafe { state.senders.push(&self.waiter) };
         state.take_observers(core.capacity(), told);
@@ -356,19 +374,23 @@ unsafe impl<T> Arm for SendArm<'_, T> {
     }
 
     unsafe fn dequeue(&self) {
-        // SAFETY: the lock is held; this channel is the one it was queued in.
+        // SAFETY: the caller holds the lock. `enqueue` is the only function that queues a `send`
+        // arm's waiter as a sender, and it does so in this channel, so the waiter is in this queue
+        // or in none.
         unsafe { self.sender.core().state().senders.remove(&self.waiter) };
     }
 
     unsafe fn is_ready(&self) -> bool {
         let core = self.sender.core();
-        // SAFETY: the lock is held.
+        // SAFETY: the caller holds the lock.
         unsafe { core.state() }.can_send(core.capacity())
     }
 
     unsafe fn observe(&self, parker: &Parker) -> Option<Instant> {
         self.waiter.set_up(parker, 0, std::ptr::null_mut());
-        // SAFETY: the lock is held; the engine takes it out.
+        // SAFETY: the caller holds the lock. The waiter is set up and in no queue, and the engine
+        // calls `stop_observing` (or, for a timed arm of a select, `dequeue`) before the arm or the
+        // parker ends.
         unsafe {
             self.sender
                 .core()
@@ -379,7 +401,9 @@ unsafe impl<T> Arm for SendArm<'_, T> {
     }
 
     unsafe fn stop_observing(&self) {
-        // SAFETY: the lock is held; this channel is the one it was queued in.
+        // SAFETY: the caller holds the lock. `observe` is the only function that queues a `send`
+        // arm's waiter as an observer, and it does so in this channel, so the waiter is in that
+        // queue or in none.
         unsafe {
             self.sender
                 .core()
@@ -403,7 +427,8 @@ unsafe impl<T> Arm for SendArm<'_, T> {
     }
 }
 
-/// A chosen `send` arm's place for its message. Dropped without a message it gives the place back.
+/// A chosen `send` arm's place for its message. Dropping it without sending gives the place back to
+/// the channel.
 #[must_use]
 pub struct Reservation<'a, T> {
     core: &'a Core<T>,
@@ -429,13 +454,14 @@ impl<T> Reservation<'_, T> {
 
 impl<T> Drop for Reservation<'_, T> {
     fn drop(&mut self) {
-        // (`__send` leaves a place behind that asks for nothing.)
+        // (After `__send` the place is `Closed`, for which `break_promise` does nothing.)
         self.core
             .break_promise(mem::replace(&mut self.place, Place::Closed));
     }
 }
 
-/// What can be received from in a `select!`.
+/// Types that a `select!` can receive from. No type implements this trait: it is there for the
+/// error message that it gives.
 #[diagnostic::on_unimplemented(
     message = "cannot receive from a `Sender`",
     label = "this is the sending end of a channel",
@@ -445,7 +471,8 @@ impl<T> Drop for Reservation<'_, T> {
 #[doc(hidden)]
 pub trait CanReceive {}
 
-/// What can be sent to in a `select!`.
+/// Types that a `select!` can send to. No type implements this trait: it is there for the error
+/// message that it gives.
 #[diagnostic::on_unimplemented(
     message = "cannot send on a `Receiver`",
     label = "this is the receiving end of a channel",

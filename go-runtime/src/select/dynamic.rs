@@ -1,9 +1,10 @@
-//! [`Select`]: a select whose arms are put together while the program runs, after
+//! [`Select`]: a select whose list of arms is made while the program runs, after
 //! crossbeam-channel's.
 //!
-//! Its arms are those of the macro, in boxes: they are made once and used again until they are
-//! chosen, so that a select allocates for the chosen one only. What an arm was given leaves it
-//! through the typed end that it was made for, in [`SelectedOperation`].
+//! The arms are those of the macro, in boxes. An arm is made once and used again until it is
+//! chosen, so that a select allocates for the chosen arm only. The message or the place that an arm
+//! was given is taken out in [`SelectedOperation`], through the typed end of the channel that the
+//! arm was made for.
 
 use std::fmt;
 use std::mem;
@@ -22,11 +23,12 @@ use crate::channel::{
 ///
 /// Add operations with [`send`](Select::send) and [`recv`](Select::recv), then choose one that is
 /// ready with one of the `select` methods and complete the [`SelectedOperation`], or find out with
-/// one of the `ready` methods which one would not have to wait. The list stays as it is, so it can
-/// be used again. Where the operations are known, [`select!`](crate::select) is shorter and faster.
+/// one of the `ready` methods which operation would not have to wait. The list stays as it is, so
+/// it can be used again. Where the operations are known, [`select!`](crate::select) is shorter and
+/// faster.
 ///
-/// Goroutines park meanwhile, and threads block. Each select costs some time for each operation in
-/// the list.
+/// A waiting goroutine parks, and a waiting thread blocks. The cost of a select grows with the
+/// number of operations in the list.
 ///
 /// ```
 /// use go_runtime::channel::{Select, unbounded};
@@ -44,7 +46,7 @@ use crate::channel::{
 /// ```
 #[derive(Default)]
 pub struct Select<'a> {
-    /// In the order of their indices.
+    /// The operations that have not been removed, in the order of their indices.
     operations: Vec<Operation<'a>>,
     next: usize,
     biased: bool,
@@ -54,21 +56,24 @@ pub struct Select<'a> {
 struct Operation<'a> {
     index: usize,
     end: &'a dyn End,
-    /// Not chosen, and in no queue.
+    /// An arm that has not been chosen. Its waiter is in a queue only while a select waits.
     arm: Box<dyn Dynamic + 'a>,
-    /// Where it was added: if its messages are not `Send`, they belong there.
+    /// The thread that added the operation: messages that are not `Send` belong to it.
     thread: ThreadId,
 }
 
-// SAFETY: of the ends, which need be neither `Send` nor `Sync` if their messages are not, a thread
-// that gets hold of a `Select` uses what is under the channels' locks, and moves messages without
-// looking at them. It can take one out only through a typed end (`SelectedOperation::recv`), which
-// it has only if the type allows it to; else the message is dropped where the operation was added,
-// or not at all (`abandon`). The waits of others that it ends (it took a sender's message, or
-// breaks its promise) are theirs to clean up, but for futures that have gone, see
-// `channel::futures::pending`.
+// SAFETY: the ends in the list are neither `Send` nor `Sync` if their messages are not `Send`. A
+// thread that a `Select` was sent to uses of these ends only the state under the channels' locks,
+// and moves messages without access to their contents. It can take a message out only through a
+// typed end (`SelectedOperation::recv`), and it has a reference to a typed end only if the end's
+// type allows that; otherwise `abandon` drops the message on the thread that added the operation,
+// or leaks the message. When this thread ends the wait of a partner (it took a sender's message, or
+// broke a promise to a receiver), the partner's own thread cleans up after the wait; the exception
+// is the wait of a dropped future, which `Pending::cancel` in `channel::futures::pending` proves.
 unsafe impl Send for Select<'_> {}
-// SAFETY: as above; and what takes `&self` does not use the arms.
+// SAFETY: the methods that take `&self` (`clone` and the formatting) do not use the existing arms,
+// and of an end they call only `End::arm`, which makes an arm and stores a reference to the end
+// without touching the channel.
 unsafe impl Sync for Select<'_> {}
 
 impl<'a> Operation<'a> {
@@ -83,13 +88,14 @@ impl<'a> Operation<'a> {
 }
 
 impl<'a> Select<'a> {
-    /// An empty list. Of several operations that are ready it takes one at random.
+    /// Makes an empty list. Of several operations that are ready the select takes one at random.
     #[must_use]
     pub fn new() -> Select<'a> {
         Select::default()
     }
 
-    /// An empty list. Of several operations that are ready it takes the one that was added first.
+    /// Makes an empty list. Of several operations that are ready the select takes the one added
+    /// first.
     ///
     /// ```
     /// use go_runtime::channel::{Select, unbounded};
@@ -126,8 +132,8 @@ impl<'a> Select<'a> {
         index
     }
 
-    /// Takes an operation out again; the other indices stay as they are. It is the way to leave out
-    /// a channel that is closed.
+    /// Removes an operation; the other operations keep their indices. Use this to leave out a
+    /// channel that is closed.
     ///
     /// ```
     /// use go_runtime::channel::{Select, unbounded};
@@ -143,7 +149,7 @@ impl<'a> Select<'a> {
     /// ```
     ///
     /// # Panics
-    /// If there is no operation of this index: it was never added, or has been removed.
+    /// If there is no operation with this index: it was never added, or has been removed.
     #[track_caller]
     pub fn remove(&mut self, index: usize) {
         assert!(
@@ -160,11 +166,11 @@ impl<'a> Select<'a> {
         self.operations.remove(at);
     }
 
-    /// Chooses an operation that is ready. (A goroutine that does so in vain again and again lets
-    /// others run, see [the limits](crate#limits).)
+    /// Chooses an operation that is ready, without waiting. (A goroutine that calls this in vain
+    /// again and again lets other goroutines run, see [the limits](crate#limits).)
     ///
     /// # Errors
-    /// If none is.
+    /// If no operation is ready.
     ///
     /// ```
     /// use go_runtime::channel::{Select, unbounded};
@@ -179,8 +185,8 @@ impl<'a> Select<'a> {
         self.choose(Timeout::Poll).ok_or(TrySelectError)
     }
 
-    /// Chooses an operation that is ready, and waits until one is. One on a closed channel is
-    /// ready, and ends with an error.
+    /// Chooses an operation that is ready, and waits until one is. An operation on a closed channel
+    /// is ready, and completing it gives an error.
     ///
     /// # Panics
     /// If there are no operations.
@@ -199,7 +205,7 @@ impl<'a> Select<'a> {
     /// Chooses an operation that is ready, and waits for at most `timeout` until one is.
     ///
     /// # Errors
-    /// If the time is over.
+    /// If no operation was ready in time.
     ///
     /// ```
     /// use std::time::Duration;
@@ -220,7 +226,7 @@ impl<'a> Select<'a> {
     /// Chooses an operation that is ready, and waits until `deadline` for one to be.
     ///
     /// # Errors
-    /// If the time is over.
+    /// If no operation was ready in time.
     pub fn select_deadline(
         &mut self,
         deadline: Instant,
@@ -229,16 +235,17 @@ impl<'a> Select<'a> {
             .ok_or(SelectTimeoutError)
     }
 
-    /// The index of an operation that is ready. It may not be ready any more when it is tried.
+    /// Returns the index of an operation that is ready, without waiting. The operation may not be
+    /// ready any more when the caller tries it.
     ///
     /// # Errors
-    /// If none is.
+    /// If no operation is ready.
     pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
         self.find_ready(Timeout::Poll).ok_or(TryReadyError)
     }
 
-    /// Waits until an operation is ready, and returns its index. It may not be ready any more when
-    /// it is tried; one on a closed channel is ready.
+    /// Waits until an operation is ready, and returns its index. The operation may not be ready any
+    /// more when the caller tries it. An operation on a closed channel is ready.
     ///
     /// ```
     /// use go_runtime::{channel::{Select, bounded}, go};
@@ -265,20 +272,20 @@ impl<'a> Select<'a> {
     }
 
     /// Waits for at most `timeout` until an operation is ready, and returns its index, as
-    /// [`ready`](Select::ready).
+    /// [`ready`](Select::ready) does.
     ///
     /// # Errors
-    /// If the time is over.
+    /// If no operation was ready in time.
     pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
         self.find_ready(Timeout::After(timeout))
             .ok_or(ReadyTimeoutError)
     }
 
     /// Waits until `deadline` for an operation to be ready, and returns its index, as
-    /// [`ready`](Select::ready).
+    /// [`ready`](Select::ready) does.
     ///
     /// # Errors
-    /// If the time is over.
+    /// If no operation was ready in time.
     pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, ReadyTimeoutError> {
         self.find_ready(Timeout::Until(deadline))
             .ok_or(ReadyTimeoutError)
@@ -300,7 +307,8 @@ impl<'a> Select<'a> {
     }
 }
 
-/// (By exclusive reference: the arms are for the one who has the whole `Select`.)
+/// Lists the arms for the engine. The reference is exclusive because `Select` is `Sync`: only a
+/// caller with exclusive access to the whole `Select` may use its arms.
 fn arms<'b>(operations: &'b mut [Operation<'_>]) -> SmallVec<[AnyArm<'b>; INLINE]> {
     let arms = operations
         .iter()
@@ -314,7 +322,8 @@ impl Clone for Select<'_> {
         Select {
             operations: operations
                 .map(|operation| Operation {
-                    // What is not `Send` still belongs where it was added first.
+                    // Messages that are not `Send` still belong to the thread that added the
+                    // original operation.
                     thread: operation.thread,
                     ..Operation::new(operation.index, operation.end)
                 })

@@ -1,10 +1,11 @@
-//! How a select runs, whatever its arms are.
+//! How a select runs, whatever the types of its arms: [`select`], [`ready`] and the trait [`Arm`].
 //!
 //! A select locks all its channels, in the order of their addresses, so two selects over the same
-//! channels cannot deadlock. Under the locks it either takes a ready arm, or queues a waiter in
-//! each channel, all with one parker: the partner that claims the parker decides which arm wins.
-//! After the wait the select locks one channel after the other and takes its other waiters out; a
-//! partner that meets one of them before cannot claim it, and passes it over.
+//! channels cannot deadlock. Under the locks the select either takes a ready arm, or queues a
+//! waiter in each channel, all with one parker: the partner that claims the parker decides which
+//! arm wins. After the wait the select locks one channel after the other and takes its other
+//! waiters out; a partner that meets one of these waiters before then cannot claim it, and passes
+//! it over.
 //!
 //! ```text
 //!   lock all -> poll arms from a random one -> one ready: unlock all, conclude that arm
@@ -13,7 +14,14 @@
 //! ```
 //!
 //! A select that only asks which arm is ready (`ready`) queues *observers* instead (see
-//! `channel::observe`): they are told when an operation has become possible, and look again.
+//! `channel::observe`): an observer is woken when its operation has become possible, and then polls
+//! again.
+//!
+//! Invariants:
+//! - the arms, their waiters and the parker lie on the stack of the selecting goroutine or thread,
+//!   or in a `Select` that it has borrowed exclusively;
+//! - no user code runs while a lock is held: no message is made or dropped there;
+//! - when a select returns, none of its waiters is in a queue.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -25,19 +33,19 @@ use crate::primitives::random;
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::wait::{self, Claimed, Parker, Verdict};
 
-/// Selects with more arms than this allocate.
+/// Number of arms up to which a select needs no allocation.
 pub(super) const INLINE: usize = 8;
 
 /// How long a select waits.
 #[derive(Clone, Copy, Debug)]
 pub enum Timeout {
-    /// Not at all (`default`).
+    /// Does not wait (`default`).
     Poll,
-    /// For so long (`default(duration)`).
+    /// Waits for at most this duration (`default(duration)`).
     After(Duration),
-    /// Until then.
+    /// Waits until this moment at the latest.
     Until(Instant),
-    /// Until an arm is ready.
+    /// Waits until an arm is ready.
     Forever,
 }
 
@@ -54,32 +62,34 @@ impl Timeout {
 /// One arm of a select, as the engine sees it.
 ///
 /// # Safety
-/// All methods that ask for the lock use the channel's state only as it allows; `dequeue` and
-/// `stop_observing` leave no pointer to the arm in the channel.
+/// The methods that require the lock use the state that it guards only during the call. After
+/// `dequeue` (following `enqueue`) or `stop_observing` (following `observe`) the channel holds no
+/// pointer to the arm.
 pub(super) unsafe trait Arm {
-    /// Marks the arm as used: it belongs to one select, and once.
+    /// Marks the arm as used, and returns whether it was unused: an arm belongs to one select.
     fn enter(&self) -> bool;
 
-    /// The lock that guards the channel, if it has one.
+    /// Returns the lock that guards the channel, if it has one.
     fn lock(&self) -> Option<&RawSpinLock>;
 
-    /// Tries to carry out the operation. `true`: it has been, or is certain to be;
-    /// [`conclude`](Self::conclude) does the rest, and who is in `told` is told so once no lock is
-    /// held.
+    /// Tries to carry out the operation, and returns whether it could: the operation is then
+    /// complete or certain to complete, and [`conclude`](Self::conclude) does the rest. The caller
+    /// wakes the observers added to `told` once no lock is held.
     ///
     /// # Safety
     /// The caller holds the lock.
     unsafe fn poll(&self, told: &mut Claimed) -> bool;
 
-    /// What is left to do for a ready arm once no lock is held. `false`: it came to nothing, select
-    /// again.
+    /// Does what is left to do for an arm whose poll succeeded, once no lock is held. Returns
+    /// `false` if the operation came to nothing after all: the select must then poll again.
     fn conclude(&self) -> bool;
 
-    /// Queues the arm's waiter; `told` is as for [`poll`](Self::poll). If the arm becomes ready by
-    /// itself: when.
+    /// Queues the arm's waiter, and returns when the arm becomes ready with time alone, if it does.
+    /// The caller wakes the observers added to `told` once no lock is held.
     ///
     /// # Safety
-    /// The caller holds the lock, and dequeues before the parker or the arm goes.
+    /// The caller holds the lock, and calls [`dequeue`](Self::dequeue) before the parker or the arm
+    /// ends.
     unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed) -> Option<Instant>;
 
     /// Takes the arm's waiter out of the queue if it is still there.
@@ -88,23 +98,25 @@ pub(super) unsafe trait Arm {
     /// The caller holds the lock.
     unsafe fn dequeue(&self);
 
-    /// The parker was unparked for this arm: `closed` says how.
+    /// Records that the parker was unparked for this arm: because the channel was closed if
+    /// `closed`, else because a partner served the arm.
     fn won(&self, closed: bool);
 
-    /// Whether a poll would succeed.
+    /// Returns whether a poll would succeed.
     ///
     /// # Safety
     /// The caller holds the lock.
     unsafe fn is_ready(&self) -> bool;
 
-    /// Queues the arm's waiter as one who only wants to look again when something has changed. If
-    /// the arm becomes ready by itself: when.
+    /// Queues the arm's waiter as an observer, which is woken to poll again when the operation has
+    /// become possible. Returns when the arm becomes ready with time alone, if it does.
     ///
     /// # Safety
-    /// As for [`enqueue`](Self::enqueue), with [`stop_observing`](Self::stop_observing).
+    /// The caller holds the lock, and calls [`stop_observing`](Self::stop_observing) before the
+    /// parker or the arm ends.
     unsafe fn observe(&self, parker: &Parker) -> Option<Instant>;
 
-    /// Takes it out again if it is still there.
+    /// Takes the observing waiter out of the queue if it is still there.
     ///
     /// # Safety
     /// The caller holds the lock.
@@ -121,8 +133,8 @@ impl fmt::Debug for AnyArm<'_> {
     }
 }
 
-/// The locks of all arms, each once, in an order that is the same for all: two selects cannot wait
-/// for each other.
+/// The locks of all arms, each once, in the same order for all selects, so that no two selects can
+/// each hold a lock that the other waits for.
 struct Locks<'a>(SmallVec<[&'a RawSpinLock; INLINE]>);
 
 impl<'a> Locks<'a> {
@@ -148,7 +160,7 @@ impl<'a> Locks<'a> {
         Locks(locks)
     }
 
-    /// Locks all until the result is dropped.
+    /// Acquires all locks; dropping the result releases them.
     fn lock(&self) -> AllLocked<'_> {
         for lock in &self.0 {
             lock.prefetch();
@@ -165,19 +177,22 @@ struct AllLocked<'a>(&'a [&'a RawSpinLock]);
 impl Drop for AllLocked<'_> {
     fn drop(&mut self) {
         for lock in self.0 {
-            // SAFETY: locked in `Locks::lock`, and what it guards is used only while `self` lives.
+            // SAFETY: `Locks::lock`, the only function that makes an `AllLocked`, has acquired each
+            // of these locks, and the engine uses the state that they guard only while `self`
+            // lives.
             unsafe { lock.unlock() };
         }
     }
 }
 
-/// Waits until an arm is ready, carries out its operation and returns its number; `usize::MAX` if
-/// the time is over. Of several ready arms it takes one at random, each with the same chance, or if
-/// `biased` the first.
+/// Waits until an arm is ready, carries out its operation and returns its index. Returns
+/// `usize::MAX` if the time is over. Of several ready arms it takes one at random, each with the
+/// same chance, or the first if `biased`.
 ///
 /// # Panics
 /// If an arm has been in a select before (the macros make new ones each time).
-// Inlined for the sake of the switch (see `wait::parker`); what goes before and after it is not.
+// Inlined so that the context switch is inlined into the caller (see `wait::parker`); the steps
+// before and after the switch are not inlined.
 #[inline(always)]
 pub fn select(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
     assert!(
@@ -187,7 +202,7 @@ pub fn select(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
     select_again(arms, timeout, biased)
 }
 
-/// [`select`] for arms that are used again as long as they have not been chosen.
+/// [`select`] for arms that may be used in several selects, as long as they have not been chosen.
 #[inline(always)]
 pub(super) fn select_again(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
     if !matches!(timeout, Timeout::Poll) {
@@ -200,7 +215,8 @@ pub(super) fn select_again(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) 
             Look::Chosen(index) => return index,
             Look::Waits(parker, until) => {
                 let verdict = parker.park(until);
-                // SAFETY: the arms were queued with this parker.
+                // SAFETY: `look` returned `Waits`, so it has queued all arms with this parker, and
+                // the parker's wait has just ended with `verdict`.
                 if let Some(index) = unsafe { selecting.wake_up(verdict) } {
                     return index;
                 }
@@ -216,15 +232,16 @@ struct Selecting<'a> {
     end: Option<Instant>,
     locks: Locks<'a>,
     order: Order,
-    /// The time is over: this look is the last one.
+    /// Whether the time is over, so that the next poll of the arms is the last.
     last: bool,
 }
 
-/// What a look at all arms has led to.
+/// What polling all arms has led to.
 enum Look<'a> {
-    /// The number of an arm, or `usize::MAX`.
+    /// The index of the chosen arm, or `usize::MAX` if the time is over.
     Chosen(usize),
-    /// All arms are queued: park until then, and call [`Selecting::wake_up`].
+    /// No arm is ready and all are queued: park until the given moment, then call
+    /// [`Selecting::wake_up`].
     Waits(&'a Parker, Option<Instant>),
 }
 
@@ -246,7 +263,7 @@ impl<'a> Selecting<'a> {
             let order = self.order.next();
             let mut told = Claimed::new();
             let held = self.locks.lock();
-            // SAFETY: all locks are held.
+            // SAFETY: `held` keeps all locks, so this arm's lock is held during the poll.
             let found = order
                 .iter()
                 .copied()
@@ -268,11 +285,12 @@ impl<'a> Selecting<'a> {
             }
             let parker = &*parker.insert(Parker::new());
             let mut until = self.end;
-            // In the order of the looks, because a partner takes the first of several arms on one
-            // channel.
+            // In the order in which the arms were polled: of several arms on one channel a partner
+            // takes the one that was queued first.
             for &index in order {
-                // SAFETY: the lock is held; `wake_up` dequeues, before anything that could unwind
-                // or return.
+                // SAFETY: `held` keeps all locks. `wake_up` dequeues all arms after the wait,
+                // before any step that could unwind or return from the select, so before an arm or
+                // the parker ends.
                 let due = unsafe { arms[index].0.enqueue(parker, index, &mut told) };
                 until = until.into_iter().chain(due).min();
             }
@@ -282,7 +300,8 @@ impl<'a> Selecting<'a> {
         }
     }
 
-    /// What the end of a wait has led to: the number of an arm, or `None`, look again.
+    /// Takes the waiters out of the queues after a wait. Returns the index of the chosen arm, or
+    /// `None` if the select has to poll again.
     ///
     /// # Safety
     /// The arms are queued, and their parker's wait has ended with `verdict`.
@@ -291,16 +310,16 @@ impl<'a> Selecting<'a> {
             Verdict::Done(index) | Verdict::Closed(index) => Some(index),
             Verdict::TimedOut | Verdict::Retry | Verdict::Pending => None,
         };
-        // One lock at a time: the wait is over, and whoever meets one of the waiters still queued
-        // passes it over.
+        // One lock at a time suffices: the wait is over, and a partner that meets one of the
+        // waiters still queued passes it over.
         for (index, arm) in self.arms.iter().enumerate() {
-            // Who has chosen an arm has taken its waiter out.
+            // The partner that chose an arm has taken that arm's waiter out.
             if Some(index) != chosen
                 && let Some(lock) = arm.0.lock()
             {
                 lock.lock();
-                // SAFETY: locked just now, and unlocked when nothing of what it guards is used any
-                // more.
+                // SAFETY: the lock was acquired above, as `dequeue` requires. `dequeue` keeps no
+                // reference to the state when it returns, so the lock can be released.
                 unsafe {
                     arm.0.dequeue();
                     lock.unlock();
@@ -314,18 +333,18 @@ impl<'a> Selecting<'a> {
                 Some(index)
             }
             Verdict::TimedOut => {
-                // One last look: this may be late, and an arm that is due by itself earlier than
-                // the end.
+                // Polls the arms once more: this goroutine may have woken up late, and a timed arm
+                // may have become due before the end.
                 self.last = self.end.is_some_and(|end| end <= clock::now());
                 None
             }
-            // A partner took its offer back.
+            // A partner took its offer back: poll again.
             Verdict::Retry | Verdict::Pending => None,
         }
     }
 }
 
-/// Waits until an arm is ready, and returns its number without carrying out its operation;
+/// Waits until an arm is ready, and returns its index without carrying out its operation. Returns
 /// `usize::MAX` if the time is over.
 pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usize {
     if !matches!(timeout, Timeout::Poll) {
@@ -337,7 +356,7 @@ pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usiz
     loop {
         let order = order.next();
         let held = locks.lock();
-        // SAFETY: all locks are held.
+        // SAFETY: `held` keeps all locks while this closure is called.
         let is_ready = |index: &usize| unsafe { arms[*index].0.is_ready() };
         if let Some(index) = order.iter().copied().find(is_ready) {
             return index;
@@ -351,8 +370,8 @@ pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usiz
         let parker = Parker::new();
         let mut until = end;
         for arm in arms {
-            // SAFETY: the lock is held; taken out below, before anything that could unwind or
-            // return.
+            // SAFETY: `held` keeps all locks. The loop below calls `stop_observing` for every arm
+            // before any step that could unwind or return, so before an arm or the parker ends.
             let due = unsafe { arm.0.observe(&parker) };
             until = until.into_iter().chain(due).min();
         }
@@ -362,14 +381,14 @@ pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usiz
 
         let held = locks.lock();
         for arm in arms {
-            // SAFETY: the lock is held.
+            // SAFETY: `held` keeps all locks.
             unsafe { arm.0.stop_observing() };
         }
         drop(held);
     }
 }
 
-/// In which order a select looks at its arms.
+/// The order in which a select polls its arms.
 struct Order {
     arms: SmallVec<[usize; INLINE]>,
     biased: bool,
@@ -385,7 +404,7 @@ impl Order {
         Order { arms, biased }
     }
 
-    /// The order of the next look.
+    /// Returns the order for the next poll of the arms, shuffled unless `biased`.
     fn next(&mut self) -> &[usize] {
         if !self.biased {
             random::shuffle(&mut self.arms);

@@ -1,6 +1,6 @@
-//! Methods that are there for their error messages only: who uses the wrong end of a channel is
-//! told which one is right, where rustc would find a method "with a similar name". (Those that a
-//! select needs as well are in `arms`.)
+//! Methods that exist for their error messages only. A caller that uses the wrong end of a channel
+//! is told which end is right; without these methods rustc would suggest a method "with a similar
+//! name". (The methods of this kind that a `select!` needs too are in `arms`.)
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use crate::channel::{
     Iter, Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryIter, TryRecvError, TrySendError,
 };
 
-/// What can close a channel.
+/// Types that can close a channel. No type implements this trait: it is there for its error
+/// message.
 #[diagnostic::on_unimplemented(
     message = "a `Receiver` cannot close its channel",
     label = "this is the receiving end of a channel",

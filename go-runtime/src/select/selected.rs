@@ -1,9 +1,9 @@
-//! [`SelectedOperation`]: what a [`Select`](super::Select) has chosen, and how it gets its type
-//! back.
+//! [`SelectedOperation`]: the operation that a [`Select`](super::Select) has chosen, and how it
+//! regains its type.
 //!
-//! A list knows the ends of channels without the types of their messages ([`End`]), and its arms
-//! likewise ([`Dynamic`]). Whoever completes the operation has the typed end; that it is the very
-//! same is seen by its address.
+//! A list holds the ends of channels ([`End`]) and the arms ([`Dynamic`]) without the types of
+//! their messages. The caller that completes the operation passes the typed end; comparing
+//! addresses shows that it is the very end that was added.
 
 use std::fmt;
 use std::mem;
@@ -13,20 +13,20 @@ use super::arms::{RecvArm, SendArm};
 use super::engine::Arm;
 use crate::channel::{Receiver, RecvError, SendError, Sender};
 
-/// An end of a channel, whatever its messages are.
+/// An end of a channel, whatever the type of its messages.
 pub(super) trait End {
     fn arm(&self) -> Box<dyn Dynamic + '_>;
 
-    /// Where it lies.
+    /// Returns the address of the end.
     fn address(&self) -> *const ();
 }
 
-/// An arm in a box.
+/// An arm, whatever the type of its messages.
 pub(super) trait Dynamic: Arm {
     fn as_arm(&self) -> &dyn Arm;
 
-    /// Gives back what the arm was given when it was chosen. A message is dropped, or leaked if it
-    /// must not be dropped here.
+    /// Gives back what the arm was given when it was chosen. A place returns to the channel; a
+    /// message is dropped, or leaked unless `may_drop`.
     fn abandon(self: Box<Self>, may_drop: bool);
 }
 
@@ -70,16 +70,16 @@ impl<T> Dynamic for RecvArm<'_, T> {
 }
 
 /// An operation that [`Select`](super::Select) has chosen, and that has to be completed: its
-/// partner may be waiting for it.
+/// partner may be waiting for the completion.
 ///
 /// # Panics
 /// If it is dropped without having been completed (but not while its thread or goroutine unwinds).
-/// What was received is dropped with it (or leaked, if that happens on another thread than the one
-/// where the operation was added); a sender's place goes back to the channel.
+/// A received message is dropped with it, or leaked if it is dropped on another thread than the one
+/// that added the operation; a sender's place goes back to the channel.
 #[must_use = "complete it with `send` or `recv`"]
 pub struct SelectedOperation<'a> {
     index: usize,
-    /// Of the end that it is for.
+    /// The address of the end that the operation was added for.
     address: *const (),
     thread: ThreadId,
     /// `None` once it has been completed.
@@ -87,8 +87,8 @@ pub struct SelectedOperation<'a> {
 }
 
 impl<'a> SelectedOperation<'a> {
-    /// The operation of this index, for `end`, the arm of which has been chosen; it was added on
-    /// `thread`.
+    /// Makes the operation with this index, whose arm has been chosen. `thread` added the
+    /// operation, for `end`.
     pub(super) fn new(
         index: usize,
         end: &'a dyn End,
@@ -103,7 +103,7 @@ impl<'a> SelectedOperation<'a> {
         }
     }
 
-    /// The index that the operation was given when it was added.
+    /// Returns the index that the operation was given when it was added.
     #[must_use]
     pub fn index(&self) -> usize {
         self.index
@@ -157,7 +157,9 @@ impl<'a> SelectedOperation<'a> {
             self.index
         );
         let arm = self.take();
-        // SAFETY: as in `send`.
+        // SAFETY: the arm was made from the end at this address, which has been borrowed since, so
+        // `receiver` is that very end: the arm is a `RecvArm` of its type. (A `Receiver` is
+        // invariant in `T`.)
         let arm = unsafe { Box::from_raw(Box::into_raw(arm).cast::<RecvArm<'_, T>>()) };
         arm.__take()
     }
@@ -181,7 +183,7 @@ impl Drop for SelectedOperation<'_> {
         let Some(arm) = mem::take(&mut self.arm) else {
             return;
         };
-        // Its partner must not wait for ever.
+        // Gives the message or the place back, because the partner must not wait for ever.
         arm.abandon(self.thread == thread::current().id());
         if !thread::panicking() {
             panic!(
