@@ -2,7 +2,7 @@
 //! asleep.
 //!
 //! Any thread may push; only the owner, the worker's thread, drains and sleeps. One word holds both
-//! facts, the list and the sleep, so that no wake-up can fall between them: the thread that changes
+//! facts, the list and the sleep, so that no wake-up can fall between them. The thread that changes
 //! the word away from a [`Sleep`], and only that thread, has to wake the owner's thread.
 //!
 //! ```text
@@ -35,8 +35,8 @@ use std::ptr;
 use crate::primitives::atomic::{AtomicPtr, Ordering};
 use crate::primitives::prefetch::prefetch_to_write;
 
-/// A place in an inbox. It lies in memory of the goroutine that is being woken, which stays where
-/// it is until the owner of the inbox has taken the node out and runs that goroutine again.
+/// An entry in an inbox. It lies in memory of the goroutine that is being woken, which stays in
+/// place until the owner of the inbox has taken the node out and runs that goroutine again.
 pub(crate) struct Node<P> {
     next: AtomicPtr<Node<P>>,
     payload: P,
@@ -54,23 +54,23 @@ impl<P: Copy> Node<P> {
         self.payload
     }
 
-    /// Makes a chain of this one and those that were woken before it.
+    /// Links this node to the nodes of goroutines that were woken `earlier`, so as to form a chain.
     pub(crate) fn link(&self, earlier: *const Node<P>) {
         self.next.store(earlier.cast_mut(), Ordering::Relaxed);
     }
 }
 
-/// What [`Inbox::drain`] tells besides the goroutines.
+/// The result of [`Inbox::drain`], besides the goroutines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Drained {
-    /// Somebody called the owner, and has counted it among those who search for work.
+    /// Whether another thread has called the owner, and has counted it as searching for work.
     pub(crate) called: bool,
 }
 
-/// How an owner sleeps. It means nothing here: whoever ends the sleep is told.
+/// How an owner sleeps. The inbox only passes this on to the thread that ends the sleep.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sleep {
-    /// Counted among those who can be called.
+    /// Counted among the sleepers that can be called.
     Counted = 1,
     Uncounted = 3,
 }
@@ -105,8 +105,9 @@ impl<P: Copy> Inbox<P> {
         }
     }
 
-    /// Puts woken goroutines in: one, or a chain, made with [`Node::link`], from the `last` that
-    /// was woken to the `first`. If the owner slept, and how: the caller has to wake its thread.
+    /// Puts woken goroutines into the inbox: one node, or a chain made with [`Node::link`], from
+    /// the `last` woken goroutine to the `first`. Returns how the owner slept, if it did: then the
+    /// caller has to wake the owner's thread.
     ///
     /// # Safety
     /// Each node is in no inbox, and stays valid until the owner has drained it.
@@ -115,8 +116,8 @@ impl<P: Copy> Inbox<P> {
         prefetch_to_write((&raw const self.word).cast());
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            // SAFETY: valid by the contract; nobody else looks at it before the exchange below
-            // publishes it.
+            // SAFETY: the caller makes sure that the node is valid and in no inbox, so no other
+            // thread reads it before the exchange below publishes it.
             unsafe { (*first).next.store(word, Ordering::Relaxed) };
             match self.word.compare_exchange_weak(
                 word,
@@ -130,29 +131,33 @@ impl<P: Copy> Inbox<P> {
         }
     }
 
-    /// Whether a drain would find something. The owner's hint; it may be a moment old.
+    /// Returns whether a drain would find something; the answer may be a moment old.
     #[inline]
     pub(crate) fn has_mail(&self) -> bool {
         self.word.load(Ordering::Relaxed) != empty()
     }
 
-    /// Takes everything out, oldest first, and leaves the owner awake. Only the owner may call it.
+    /// Takes everything out, oldest first, and leaves the owner awake. Only the owner may call
+    /// this.
     pub(crate) fn drain(&self, mut take: impl FnMut(P)) -> Drained {
         let mut word = self.word.swap(empty(), Ordering::AcqRel);
-        // The list is newest first: turn it round, so that who was woken first runs first.
+        // The list is newest first; reverse it, so that the goroutine woken first runs first.
         let mut oldest: *mut Node<P> = ptr::null_mut();
         while is_node(word) {
-            // SAFETY: a node in the list is valid until its payload has been taken, and the swap
-            // made the list this thread's own; the pusher's Release gave us what it wrote.
+            // SAFETY: the pusher made sure that the node stays valid until it has been drained, and
+            // the swap made the list this thread's own. The pusher's release and the swap's acquire
+            // make the pusher's writes visible.
             let next = unsafe { (*word).next.load(Ordering::Relaxed) };
-            // SAFETY: as above.
+            // SAFETY: the node stays valid until it has been drained, and since the swap only this
+            // thread has access to it.
             unsafe { (*word).next.store(oldest, Ordering::Relaxed) };
             oldest = word;
             word = next;
         }
         while !oldest.is_null() {
-            // SAFETY: as above; after `take` the goroutine may run, so the node is not touched
-            // again.
+            // SAFETY: the node stays valid until `take` gets its payload, and only this thread has
+            // access to it. After `take` the goroutine may run, so both fields are read before, and
+            // the node is not touched again.
             let (payload, next) =
                 unsafe { ((*oldest).payload, (*oldest).next.load(Ordering::Relaxed)) };
             take(payload);
@@ -163,7 +168,8 @@ impl<P: Copy> Inbox<P> {
         }
     }
 
-    /// The owner announces that it will sleep. `false`: there is mail, so it must not.
+    /// Announces that the owner will sleep. Returns whether it may: not if the inbox is not empty.
+    /// Only the owner may call this.
     #[must_use]
     pub(crate) fn fall_asleep(&self, sleep: Sleep) -> bool {
         self.word
@@ -171,19 +177,21 @@ impl<P: Copy> Inbox<P> {
             .is_ok()
     }
 
-    /// Whether the announcement still stands; the owner's thread may sleep as long as it does.
+    /// Returns whether the announcement still stands; the owner's thread may sleep as long as it
+    /// does.
     pub(crate) fn is_asleep(&self) -> bool {
         sleep_of(self.word.load(Ordering::Acquire)).is_some()
     }
 
-    /// The owner takes its announcement back. `None`: somebody else woke it first.
+    /// Takes the owner's announcement back, and returns how the owner slept. Returns `None` if
+    /// another thread has already ended the sleep. Only the owner may call this.
     #[must_use]
     pub(crate) fn wake_up(&self) -> Option<Sleep> {
         self.end_sleep(empty())
     }
 
-    /// Calls a sleeping owner to look for work. If it slept, and how: the caller has to wake its
-    /// thread.
+    /// Calls a sleeping owner to search for work. Returns how the owner slept, if it did: then the
+    /// caller has to wake the owner's thread.
     #[must_use]
     pub(crate) fn call(&self) -> Option<Sleep> {
         self.end_sleep(called())

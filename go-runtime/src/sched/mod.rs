@@ -1,13 +1,22 @@
 //! The scheduler: workers that run goroutines, each on its own thread.
 //!
-//! A task waits to be started in a queue from which idle workers steal; once started it belongs to
+//! A task waits to be started in a queue from which idle workers steal; once started, it belongs to
 //! its worker. Each worker is a single-threaded loop that owns its run queue, its timers and its
-//! stacks. Threads meet in the [`inbox`] of goroutines woken from other threads (whose word also
-//! says that a worker sleeps), in the queues of what has not started, in [`idle`], and in counters
-//! that one writes and all read.
+//! stacks. Threads share only the following: each worker's [`inbox`] of goroutines that other
+//! threads have woken (whose word also says that the worker sleeps), the queues of unstarted tasks,
+//! the counts in [`idle`], and counters that one thread writes and all read.
 //!
-//! Nothing here knows what a goroutine waits for, nor how: `wait` is built on what [`parking`]
-//! offers.
+//! ```text
+//!   go! ---> unstarted tasks ---> a worker ---> run queue ---> the goroutine runs
+//!            (stolen by idle      starts it        ^                |
+//!             workers)                             |                | parks
+//!                                                  |                v
+//!            woken by its own worker --------------+------- the goroutine waits
+//!            woken by another thread ---> inbox ---'
+//! ```
+//!
+//! The scheduler does not know what a goroutine waits for, nor how: `wait` is built on what
+//! [`parking`] offers.
 
 mod blocks;
 mod delayed;

@@ -22,7 +22,7 @@
 //!                all asleep for a while? sleep until a worker wakes up
 //! ```
 //!
-//! [`Watcher`] belongs to the monitor's thread; the workers use [`Monitor::note_awake`] only.
+//! [`Watcher`] belongs to the monitor's thread; the workers use [`Runtime::note_awake`] only.
 
 use std::io;
 use std::mem;

@@ -1,10 +1,16 @@
-//! `GODEBUG=nesting=1`: looks for code, under a goroutine that is about to park, which takes for
-//! granted that the calls on its thread nest.
+//! `GODEBUG=nesting=1`: a search, on the stack of a goroutine that is about to park, for code that
+//! assumes that the calls on its thread nest.
 //!
-//! Each park walks its stack and looks the addresses up in the set of stacks that it has seen. A
-//! stack that is new is symbolized, by a thread of its own, since that takes more stack than a
-//! goroutine may have; the goroutine's thread waits for it. The functions on the stack are compared
-//! with those in [`RULES`].
+//! Each park walks the goroutine's stack and looks up a hash of the return addresses in the set of
+//! stacks seen so far. A new stack is symbolized by a separate thread, since that takes more stack
+//! than a goroutine may have; the goroutine's thread waits for it. The functions on the stack are
+//! compared with the entries of [`RULES`].
+//!
+//! ```text
+//!   goroutine about to park             thread "go-nesting"
+//!   hash of the stack: new? --Request--> symbolize, compare with RULES, report
+//!   (its thread is blocked) <---done---'
+//! ```
 
 use std::backtrace::Backtrace;
 use std::collections::HashSet;
@@ -17,14 +23,14 @@ use std::thread;
 
 use super::task::Task;
 
-/// Functions over which a goroutine should not park.
+/// Functions that must not be on the stack of a goroutine that parks.
 struct Rule {
-    /// What the path of the function or of its file contains, one of these. (Of inlined functions a
-    /// backtrace may have the file and the last part of the name only.)
+    /// Substrings, one of which is in the path of the function or of its file. (For an inlined
+    /// function a backtrace may contain only the file and the last part of the name.)
     within: &'static [&'static str],
-    /// The last part of the function's name, one of these.
+    /// Last parts of function names, one of which is the function's.
     functions: &'static [&'static str],
-    /// What may come of it, as the end of a sentence.
+    /// What may happen, as the end of a sentence.
     danger: &'static str,
     way_out: &'static str,
 }
@@ -46,7 +52,7 @@ const REGION: &str = "give the goroutine a thread of its own, with go!(thread; .
 const DANGLES: &str = "may leave a dangling pointer in a thread-local (undefined behavior)";
 const CRASHES: &str = "may corrupt the state that the crate keeps of the thread (it crashes)";
 
-/// A rule for functions of `within` that leave a pointer in a thread-local.
+/// Makes a rule for functions of the crates `within` that leave a pointer in a thread-local.
 const fn dangles(within: &'static [&'static str], functions: &'static [&'static str]) -> Rule {
     Rule {
         within,
@@ -56,8 +62,8 @@ const fn dangles(within: &'static [&'static str], functions: &'static [&'static 
     }
 }
 
-/// To add a function, add a line. A crate is named as in paths of functions and, for inlined ones,
-/// as in paths of files.
+/// The functions to search for. To add one, add a line. A crate is named as in paths of functions
+/// and, for inlined functions, as in paths of files.
 const RULES: &[Rule] = &[
     Rule {
         within: &["thread_local"],
@@ -111,15 +117,15 @@ const RULES: &[Rule] = &[
     },
 ];
 
-/// A stack, on its way to the thread that symbolizes it.
+/// A captured stack, sent to the thread that symbolizes it.
 struct Request {
     backtrace: Backtrace,
     who: String,
     done: SyncSender<()>,
 }
 
-/// Looks for such code on the stack of the calling goroutine, which is `task`, and reports the
-/// first hit of each place.
+/// Searches the stack of the calling goroutine, whose task is `task`, for functions that [`RULES`]
+/// name, and reports the first hit of each place.
 #[cold]
 #[inline(never)]
 pub(super) fn check(task: &Task) {
@@ -140,7 +146,7 @@ pub(super) fn check(task: &Task) {
         who: format!("the goroutine {name}spawned at {}", task.spawned_at()),
         done,
     };
-    // Without such a thread, and for its own sake, nothing is told.
+    // If the thread cannot be made, or has ended, nothing is reported.
     if let Some(symbolizer) = symbolizer()
         && symbolizer.send(request).is_ok()
     {
@@ -172,7 +178,7 @@ fn symbolizer() -> Option<&'static Sender<Request>> {
     SYMBOLIZER.get_or_init(start).as_ref()
 }
 
-/// Reports what lies on the stack, unless its place is among those that have been `told`.
+/// Reports the functions on the stack that [`RULES`] name, except at places already in `told`.
 fn search(request: &Request, told: &mut HashSet<String>) {
     let text = request.backtrace.to_string();
     let mut frames = frames(&text).take_while(|frame| !is_entry(frame));
@@ -203,7 +209,7 @@ fn search(request: &Request, told: &mut HashSet<String>) {
 
 /// Writes a line to stderr.
 fn tell(line: &str) {
-    // One write, so that it stays in one piece; if stderr is closed, so be it.
+    // A single write keeps the line in one piece. If stderr is closed, the line is lost.
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
@@ -214,12 +220,12 @@ fn has_names(text: &str) -> bool {
 
 struct Frame<'a> {
     function: &'a str,
-    /// File and line.
+    /// The file and line, if the backtrace has them.
     at: Option<&'a str>,
 }
 
 impl Frame<'_> {
-    /// Returns whether the function is one of std's (of those that are inlined, the file tells).
+    /// Returns whether the function is one of std's. The file tells if the function is inlined.
     fn is_stds(&self) -> bool {
         let function = self.function.trim_start_matches('<');
         let in_std = ["std::", "core::", "alloc::"];
@@ -227,7 +233,7 @@ impl Frame<'_> {
             || self.at.is_some_and(|at| at.starts_with("/rustc/"))
     }
 
-    /// The last part of the function's path, without its generics, and without closures in it.
+    /// Returns the last part of the function's path, without generics, and ignoring closures.
     fn last_name(&self) -> &str {
         let path = match self.function.split_once('<') {
             // `<impl path>::name`, or `<Type as Trait>::name`.
@@ -241,13 +247,13 @@ impl Frame<'_> {
     }
 }
 
-/// Where the stack of a goroutine begins, seen from its end: nothing beyond is the user's.
+/// Returns whether the frame is the entry of a goroutine: the frames beyond it are not the user's.
 fn is_entry(frame: &Frame<'_>) -> bool {
     frame.function.contains("go_runtime::goroutine::job::Job")
 }
 
-/// The frames in the text of a backtrace, which has a line with a number and the function's name
-/// for each, and perhaps a second one with its place.
+/// Returns the frames in the text of a backtrace. Each frame has a line with its number and the
+/// function's name, and perhaps a second line with its file and line.
 fn frames(text: &str) -> impl Iterator<Item = Frame<'_>> {
     let mut lines = text.lines().map(str::trim).peekable();
     std::iter::from_fn(move || {
@@ -262,14 +268,14 @@ fn frames(text: &str) -> impl Iterator<Item = Frame<'_>> {
     })
 }
 
-/// A hash of the return addresses of the calling thread's stack.
+/// Returns a hash of the return addresses on the calling thread's stack.
 fn hash_of_stack() -> u64 {
-    /// What the unwinder knows of a frame.
+    /// The unwinder's record of a frame.
     #[repr(C)]
     struct Context {
         _opaque: [u8; 0],
     }
-    // The C++ ABI for Itanium, level I: every Rust program that unwinds has them.
+    // From the Itanium C++ ABI, level I; every Rust program that unwinds links these functions.
     unsafe extern "C-unwind" {
         fn _Unwind_Backtrace(
             step: extern "C-unwind" fn(*mut Context, *mut libc::c_void) -> libc::c_int,
@@ -278,15 +284,17 @@ fn hash_of_stack() -> u64 {
         fn _Unwind_GetIP(context: *mut Context) -> usize;
     }
     extern "C-unwind" fn step(context: *mut Context, argument: *mut libc::c_void) -> libc::c_int {
-        // SAFETY: the call below passes a pointer to its hasher, which nothing else uses meanwhile.
+        // SAFETY: the call of `_Unwind_Backtrace` below passes a pointer to its hasher, and nothing
+        // else uses the hasher until that call returns.
         let hasher = unsafe { &mut *argument.cast::<DefaultHasher>() };
-        // SAFETY: the unwinder gives the context of a frame.
+        // SAFETY: the unwinder calls `step` with the valid context of a frame.
         unsafe { _Unwind_GetIP(context) }.hash(hasher);
-        // (_URC_NO_REASON: go on.)
+        // (`_URC_NO_REASON`, which continues the walk.)
         0
     }
     let mut hasher = DefaultHasher::new();
-    // SAFETY: `step` is of the type that the ABI asks for, and does not unwind.
+    // SAFETY: `step` has the type that the ABI requires, and does not unwind; the hasher outlives
+    // the call.
     unsafe { _Unwind_Backtrace(step, (&raw mut hasher).cast()) };
     hasher.finish()
 }

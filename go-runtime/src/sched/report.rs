@@ -1,5 +1,5 @@
-//! What the monitor tells about goroutines that hold their worker: once for each spawn site, on
-//! stderr.
+//! Reports of goroutines that hold their worker: the monitor writes them to stderr, once for each
+//! spawn site. Only the monitor's thread uses this module.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -25,7 +25,7 @@ impl Culprit {
     }
 }
 
-/// The spawn sites that have been reported.
+/// The monitor's reports, and the spawn sites that have been reported.
 #[derive(Default)]
 pub(super) struct Reports {
     made: HashSet<Site>,
@@ -36,8 +36,8 @@ impl Reports {
         self.made.contains(site)
     }
 
-    /// Reports a goroutine that held its worker for `lasted`, which is over, or that still holds
-    /// it, if `worker` is given.
+    /// Reports a goroutine that has held its worker for `lasted`. The goroutine still holds the
+    /// worker if `worker` is given; otherwise the hold is over.
     pub(super) fn held(
         &mut self,
         culprit: &Culprit,
@@ -112,12 +112,12 @@ impl Reports {
             let _ = write!(line, "'{name}', ");
         }
         let _ = writeln!(line, "spawned at {} {text}", culprit.site);
-        // One write, so that it stays in one piece; if stderr is closed, so be it.
+        // A single write keeps the line in one piece. If stderr is closed, the report is lost.
         let _ = io::stderr().write_all(line.as_bytes());
     }
 }
 
-/// What a goroutine that blocks its worker in a call of the system should do instead.
+/// Returns what a goroutine that blocks its worker in the system call `call` should do instead.
 fn advice(call: Option<&str>) -> &'static str {
     match call.and_then(|call| call.split(' ').next()) {
         Some("futex") => {
@@ -140,7 +140,7 @@ fn advice(call: Option<&str>) -> &'static str {
     }
 }
 
-/// What the goroutine that holds the worker is doing, in which call of the system if in any.
+/// Describes what the goroutine that holds the worker is doing, and in which system call, if any.
 fn doing(call: Option<String>, worker: &WorkerShared) -> String {
     let mut doing = match call {
         Some(call) => format!("in the system call {call}"),

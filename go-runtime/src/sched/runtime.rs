@@ -1,9 +1,9 @@
-//! The runtime: what all workers share, and how new work finds an idle worker.
+//! The runtime: the state that all workers share, and how new work finds an idle worker.
 //!
-//! There is one in a process (see [`global`](super::global)), and it lasts as long as the process.
-//! Any thread may use it. The parts of it that the workers read most, [`Idle`] and the tick, are
-//! atomics; the queues are lock-free; only the monitor adds and retires workers once the runtime
-//! has started.
+//! A process has one runtime (see [`global`](super::global)), which lasts as long as the process.
+//! Any thread may use it. The parts that the workers read most, [`Idle`] and the tick, are atomics;
+//! the queues are lock-free. Once the runtime has started, only the monitor adds and retires
+//! workers.
 
 use std::panic::Location;
 use std::sync::OnceLock;
@@ -29,17 +29,17 @@ use crate::settings::{Debug, Settings};
 use crate::stack;
 
 pub(crate) struct Runtime {
-    /// The first `made` of them are there.
+    /// The workers, of which the first `made` exist.
     workers: Box<[OnceLock<Box<WorkerShared>>]>,
     made: AtomicUsize,
     /// Number of workers that have not retired.
     active: AtomicUsize,
-    /// Tasks spawned by threads that are no workers, and the overflow of the workers' queues.
+    /// Tasks spawned by threads other than workers, and the overflow of the workers' queues.
     pub(super) injector: Injector<TaskRef>,
     pub(super) idle: CachePadded<Idle>,
     pub(super) monitor_sleep: MonitorSleep,
     pub(super) monitor_thread: OnceLock<Thread>,
-    /// Number of goroutines that threads which are no workers have ever spawned.
+    /// Number of goroutines that threads other than workers have ever spawned.
     spawned_outside: AtomicUsize,
     pub(super) reputation: Reputation,
     pub(super) shortage: Shortage,
@@ -47,7 +47,7 @@ pub(crate) struct Runtime {
     /// Number of the monitor's ticks: a clock that costs nothing to read.
     tick: AtomicU32,
     settings: Settings,
-    /// The call that was the first use of the runtime, or that of `Config::start`.
+    /// The call that first used the runtime, or the call of `Config::start`.
     started_at: &'static Location<'static>,
 }
 
@@ -71,7 +71,7 @@ impl Runtime {
             reputation: Reputation::default(),
             shortage: Shortage::new(),
             depot: Depot::new(),
-            // Not in the first period, which `load::NEVER` seems to precede.
+            // Not in the first period: `load::NEVER` would count as the period before it.
             tick: AtomicU32::new(MonitorTick::from(u8::MAX)),
             settings,
             started_at,
@@ -156,8 +156,8 @@ impl Runtime {
         self.workers.get(index)?.get().map(Box::as_ref)
     }
 
-    /// Has a retired worker accept goroutines again, or stops a worker from it, and wakes the
-    /// worker if it sleeps. Only the monitor may call this.
+    /// Retires a worker, or makes a retired worker accept goroutines again, and wakes the worker if
+    /// it sleeps. Only the monitor may call this.
     pub(super) fn set_retired(&self, worker: &WorkerShared, retired: bool) {
         worker.sleep.set_retired(retired);
         if retired {
@@ -165,8 +165,8 @@ impl Runtime {
         } else {
             self.active.fetch_add(1, Ordering::Relaxed);
         }
-        // A worker that sleeps gets up, and if it has retired sleeps again, as one that cannot be
-        // called.
+        // A sleeping worker wakes up; if it has retired, it then sleeps again uncounted, so that it
+        // can no longer be called for new work.
         self.call(worker);
     }
 
@@ -175,8 +175,8 @@ impl Runtime {
         self.workers().all(|worker| worker.sleep.is_asleep())
     }
 
-    /// Notes that a worker has got up: its inbox does not say any more that it sleeps. Wakes the
-    /// monitor if it sleeps.
+    /// Notes that a worker has woken up: its inbox no longer says that it sleeps. Wakes the monitor
+    /// if it sleeps.
     pub(super) fn note_awake(&self) {
         if self.monitor_sleep.end()
             && let Some(thread) = self.monitor_thread.get()
@@ -203,8 +203,8 @@ impl Runtime {
 
     // --- its goroutines ---
 
-    /// Returns whether there is no memory for a stack of `size` bytes (`None`: of the default
-    /// size), and goroutines wait for it.
+    /// Returns whether there is no memory for a stack of `size` bytes (`None` stands for the
+    /// default size) and goroutines wait for it.
     #[inline]
     pub(crate) fn is_out_of_stacks(&self, size: Option<usize>) -> bool {
         let size = size.map_or(self.settings.stack_size, stack::round_size);
@@ -213,7 +213,7 @@ impl Runtime {
 
     /// Returns how many goroutines live on workers or wait to be started.
     pub(crate) fn count(&self) -> usize {
-        // The ends first: each belongs to a start that is then counted too.
+        // The ends are counted first: each belongs to a start that is then counted too.
         let finished = self.sum(|worker| worker.stats.finished());
         self.spawned().wrapping_sub(finished)
     }
@@ -224,7 +224,7 @@ impl Runtime {
             .wrapping_add(self.spawned_outside.load(Ordering::Acquire))
     }
 
-    /// Adds up a counter of all workers, and of the worker that is just being made: it may have
+    /// Adds up a counter of all workers, and of the worker that is just being made, which may have
     /// placed tasks already.
     fn sum(&self, counter: fn(&WorkerShared) -> usize) -> usize {
         let workers = self.workers.iter().take(self.made() + 1);
@@ -233,8 +233,8 @@ impl Runtime {
             .fold(0_usize, |sum, worker| sum.wrapping_add(counter(worker)))
     }
 
-    /// Queues a new goroutine for a caller that is no worker, and sees to it that an idle worker
-    /// learns of it.
+    /// Queues a new goroutine for a caller that is not a worker, and makes sure that an idle worker
+    /// notices it.
     pub(super) fn inject(&self, task: TaskRef) {
         self.spawned_outside.fetch_add(1, Ordering::Release);
         self.injector.push(task);
@@ -248,7 +248,7 @@ impl Runtime {
 
     // --- how work finds a worker ---
 
-    /// Wakes a sleeping worker unless a worker is searching for work anyway.
+    /// Wakes a sleeping worker, unless a worker is already searching for work.
     #[inline]
     pub(super) fn announce_work(&self) {
         if self.idle.should_call() {
@@ -290,26 +290,26 @@ impl Runtime {
         }
     }
 
-    /// Sends tasks to worker `to`, which should start them, and wakes it if it sleeps.
+    /// Sends tasks to worker `to`, which should start them, and wakes that worker if it sleeps.
     pub(super) fn send(&self, to: usize, tasks: impl Iterator<Item = TaskRef>) {
         let Some(to) = self.worker(to) else {
             unreachable!("only workers that are there are surveyed");
         };
         tasks.for_each(|task| to.sent.push(task));
-        // Against `SleepState::fall_asleep`, after which the worker reads `sent`: one of the two
-        // threads sees what the other has written.
+        // Pairs with the fence in `SleepState::fall_asleep`, after which the worker reads `sent`:
+        // at least one of the two threads sees what the other has written.
         fence(Ordering::SeqCst);
         if to.sleep.is_asleep() {
             self.call(to);
         } else {
-            // The worker may be busy for long, so an idle worker has to watch.
+            // The worker may be busy for long, so an idle worker has to watch the tasks.
             self.announce_work();
         }
     }
 
-    /// Surveys the other workers for worker `index`, which has to decide where a goroutine starts:
-    /// all of them, or, where there are more than [`SURVEYED_WORKERS`], that many from a random one
-    /// on.
+    /// Surveys the other workers for worker `index`, which has to decide where a goroutine starts.
+    /// Surveys all of them, or, if there are more than [`SURVEYED_WORKERS`], that many starting at
+    /// a random one.
     pub(super) fn survey(&self, index: usize) -> Survey {
         let (made, now) = (self.made(), self.period());
         let first = if made - 1 > SURVEYED_WORKERS {
@@ -326,7 +326,7 @@ impl Runtime {
             .map(|other| other.view(now))
             .collect();
         let own = self.worker(index).map(|own| own.view(now));
-        // In this order, as `Survey` says.
+        // The sums are read in the order that `Survey` requires.
         let spawned = self.spawned();
         let placed = self.sum(|worker| worker.load.placed());
         // Some goroutines may have been both spawned and placed since the first sum.

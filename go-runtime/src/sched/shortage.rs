@@ -1,9 +1,12 @@
-//! A shortage of memory for stacks: who waits for it, and what is refused meanwhile.
+//! A shortage of memory for stacks: how many goroutines wait for it, and which new goroutines are
+//! refused meanwhile.
 //!
-//! Goroutines for which there was no stack wait on their workers until others have ended. As long
-//! as one of them waits, no new ones are let in whose stacks would be as large as what could not be
-//! had; smaller ones are: a single stack that is too large for this system does not stop the
-//! others.
+//! A goroutine for which the system had no stack waits on its worker until others have ended. As
+//! long as one of them waits, new goroutines are refused if their stacks would be at least as large
+//! as the smallest stack that could not be made. Goroutines with smaller stacks are accepted, so a
+//! single stack that is too large for this system does not stop the others.
+//!
+//! All workers share this state, which consists of atomics; only the report takes a lock.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
@@ -14,12 +17,12 @@ use crate::clock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 
 pub(super) struct Shortage {
-    /// Goroutines that wait for a stack.
+    /// Number of goroutines that wait for a stack.
     waiting: AtomicUsize,
-    /// Stacks of so many bytes, and more, could not be had in this shortage. It is a hint, which
+    /// Size in bytes from which on stacks could not be made in this shortage. It is a hint, which
     /// each attempt corrects.
     size: AtomicUsize,
-    /// When it was said last that there is one.
+    /// When a shortage was last reported.
     reported: Mutex<Option<Instant>>,
 }
 
@@ -32,7 +35,7 @@ impl Shortage {
         }
     }
 
-    /// Whether a goroutine with a stack of `size` bytes should not be let in.
+    /// Returns whether a new goroutine with a stack of `size` bytes should be refused.
     #[inline]
     pub(super) fn refuses(&self, size: usize) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0 && size >= self.size.load(Ordering::Relaxed)
@@ -43,8 +46,8 @@ impl Shortage {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// A stack of `size` bytes could not be had; `first`: for a goroutine that has not waited
-    /// before.
+    /// Notes that a stack of `size` bytes could not be made. `first` says whether the goroutine
+    /// that needs it has not waited before.
     pub(super) fn begin(&self, size: usize, first: bool, error: &io::Error) {
         if first && self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
             self.size.store(size, Ordering::Relaxed);
@@ -54,7 +57,8 @@ impl Shortage {
         }
     }
 
-    /// A stack of `size` bytes was had; `waited`: for a goroutine that has waited for it.
+    /// Notes that a stack of `size` bytes has been made. `waited` says whether the goroutine that
+    /// needs it has waited for it.
     pub(super) fn end(&self, size: usize, waited: bool) {
         self.size.fetch_max(size + 1, Ordering::Relaxed);
         if waited {
@@ -73,7 +77,7 @@ impl Shortage {
         if last.is_some_and(|last| now - last < SHORTAGE_QUIET) {
             return;
         }
-        // Memory is short, so the text is made in place; and one write keeps it in one piece.
+        // Memory is short, so the text is built on the stack; a single write keeps it in one piece.
         let mut text = io::Cursor::new([0; 1024]);
         let _ = writeln!(
             text,
@@ -97,18 +101,18 @@ mod tests {
         assert!(!shortage.refuses(1 << 30));
         shortage.begin(1 << 20, true, &error);
         assert!(shortage.refuses(1 << 20) && !shortage.refuses(1 << 18));
-        // Its second attempt fails as well; a smaller one succeeds.
+        // The goroutine's second attempt fails as well; an attempt with a smaller stack succeeds.
         shortage.begin(1 << 20, false, &error);
         shortage.end(1 << 18, false);
         assert!(shortage.refuses(1 << 20) && !shortage.refuses(1 << 18));
-        // Now smaller ones cannot be had either, until one of them can.
+        // Now smaller stacks cannot be made either, until one of them can.
         shortage.begin(1 << 18, true, &error);
         assert!(shortage.refuses(1 << 18));
         shortage.end(1 << 18, true);
         assert!(!shortage.refuses(1 << 18) && shortage.is_on());
         shortage.end(1 << 20, true);
         assert!(!shortage.refuses(1 << 30) && !shortage.is_on());
-        // The next shortage knows nothing of this one.
+        // The next shortage starts without the size of this one.
         shortage.begin(1 << 30, true, &error);
         assert!(shortage.refuses(1 << 30) && !shortage.refuses(1 << 20));
     }

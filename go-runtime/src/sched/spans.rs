@@ -1,16 +1,18 @@
-//! Feature `tracing`: the spans that a goroutine has entered are exited while it is off its stack.
+//! Feature `tracing`: the spans that a goroutine has entered are exited while the goroutine is
+//! suspended.
 //!
-//! Which spans are entered is known to the subscriber alone, which keeps a stack of them for each
-//! thread, as a rule (`Registry` of tracing-subscriber does). When a goroutine suspends, the spans
-//! on that stack are its own, because every other goroutine of the worker has taken its own off:
-//! they are exited from the innermost on, and entered again, from the outermost on, when the
-//! goroutine goes on. So the subscriber sees what it sees of a future that is wrapped by
-//! `Instrument`.
+//! Only the subscriber knows which spans are entered. As a rule it keeps a stack of them for each
+//! thread, as `Registry` of tracing-subscriber does. When a goroutine suspends, the spans on that
+//! stack are the goroutine's own, because every other goroutine of the worker has taken its own
+//! spans off. The suspending goroutine exits its spans from the innermost to the outermost; when
+//! it continues, it enters them again from the outermost to the innermost. So the subscriber sees
+//! what it would see of a future wrapped by `Instrument`.
 //!
-//! A subscriber is a user's code, which runs here between the moment when a parker is shown to
-//! others and the switch. So it must neither park (a second parker of the same goroutine would be
-//! woken by the first one's wake-up) nor unwind (the first parker would dangle): it is called in a
-//! region that does not park, and its panics end here, reported by the panic hook.
+//! A subscriber is user code, which runs here between the moment when a parker becomes visible to
+//! other threads and the switch. So the subscriber must neither park (the first parker's wake-up
+//! would wake a second parker of the same goroutine) nor unwind (the first parker would dangle).
+//! Hence it is called in a region that does not park, and its panics are caught here, after the
+//! panic hook has reported them.
 
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
@@ -20,20 +22,20 @@ use tracing_core::{Dispatch, LevelFilter, dispatcher, span};
 
 use super::worker::Worker;
 
-/// Spans that have been exited, the innermost first, and the subscriber that knows them.
+/// Spans that have been exited, the innermost first, and the subscriber that manages them.
 pub(super) struct Exited {
     subscriber: Dispatch,
     spans: SmallVec<[span::Id; 4]>,
 }
 
-/// Maximum number of spans to exit: a subscriber that names a current span whatever has been exited
-/// would be asked for ever.
+/// Maximum number of spans to exit: a subscriber that reports a current span no matter how many
+/// have been exited would otherwise be asked without end.
 const MOST: usize = 1000;
 
-/// Exits all spans that the calling thread is in, if it is in any.
+/// Exits all spans that the calling thread has entered. Returns `None` if there are none.
 #[inline(always)]
 pub(super) fn exit_all() -> Option<Box<Exited>> {
-    // Without a subscriber the most verbose level that anything listens to is none.
+    // Without a subscriber the maximum level is `OFF`.
     if LevelFilter::current() == LevelFilter::OFF {
         None
     } else {
@@ -41,7 +43,7 @@ pub(super) fn exit_all() -> Option<Box<Exited>> {
     }
 }
 
-/// Enters them again.
+/// Enters the exited spans again.
 #[inline(always)]
 pub(super) fn enter_again(exited: Option<Box<Exited>>) {
     if let Some(exited) = exited {
@@ -49,8 +51,8 @@ pub(super) fn enter_again(exited: Option<Box<Exited>>) {
     }
 }
 
-/// Exits the spans whose guards a goroutine has forgotten, when it has ended. No task is current
-/// then, so the subscriber is in no goroutine.
+/// Exits the spans whose guards an ended goroutine has forgotten. No task is current at that time,
+/// so the subscriber does not run within a goroutine.
 pub(crate) fn exit_forgotten() {
     if let Some(exited) = exit_all() {
         call_subscriber(|| drop(exited));
@@ -84,14 +86,14 @@ fn enter_exited(exited: Box<Exited>) {
     for span in exited.spans.iter().rev() {
         call_subscriber(|| exited.subscriber.enter(span));
     }
-    // It may be the last to know the subscriber, whose `Drop` runs then.
+    // `exited` may hold the last handle to the subscriber, whose `Drop` then runs here.
     call_subscriber(|| drop(exited));
 }
 
 fn call_subscriber(call: impl FnOnce()) {
     let caught = || {
         if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(call)) {
-            // Its own `Drop` could panic as well.
+            // The payload's own `Drop` could panic as well.
             mem::forget(payload);
         }
     };

@@ -2,7 +2,7 @@
 //! [`delayed`](super::delayed)) those of goroutines that are yet to be queued.
 //!
 //! Most timeouts are removed early. A removed timer leaves a dead entry in the heap, which is
-//! skipped when it comes to the top; when the dead entries outnumber the live ones by
+//! skipped when it comes to the top; when dead entries outnumber the live ones by more than
 //! `DEAD_TIMERS`, all dead entries are cleared away.
 //!
 //! ```text
@@ -19,7 +19,7 @@
 //! If another timer with the same place, due time and half number has replaced the entry's timer,
 //! firing that timer is correct as well, and its own entry is later found dead.
 //!
-//! A heap has no lock: it belongs to one worker, or its owner locks it.
+//! A heap has no lock of its own: only its worker uses it, or a mutex guards it (in `delayed`).
 
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};

@@ -1,28 +1,36 @@
-//! Placement: which worker starts a goroutine. It is decided once, because a started goroutine
-//! stays where it is.
+//! Placement: the decision which worker starts a goroutine. It is made once, because a started
+//! goroutine never moves.
 //!
 //! The measure is a worker's load ([`View::load`]): the goroutines that ran on it within the last
-//! 100 to 200 ms and still live. Among equals the worker that was sent less comes first
-//! ([`View::rank`]). Two rules follow:
+//! 100 to 200 ms and still live. Among workers with equal load, the one to which fewer tasks were
+//! sent comes first ([`View::rank`]). Two rules follow:
 //!
-//! 1. **A worker that takes a task from its queue starts it, or sends it away**
-//!    ([`Survey::on_start`]). It starts the task as long as enough other tasks wait, in all queues,
-//!    to bring each less loaded worker up to its own load. Otherwise it sends the least loaded
-//!    worker what that worker lacks, in a run, and wakes it. Short goroutines end before they weigh
-//!    anything, so trees of them stay where they are spawned; a pool of GOMAXPROCS goroutines ends
-//!    up one on each worker; a thousand neighbors are cut into a few runs.
-//! 2. **An idle worker takes from any queue** by the same measure ([`Survey::on_steal`]). If a less
-//!    loaded worker should have the task, the idle worker wakes it if it sleeps, and keeps watch
-//!    ([`Watch`]): once every such worker has been busy for [`WATCH_FOR`], the idle worker starts
-//!    the task itself, whatever the loads are.
+//! 1. **A worker that takes a task from its own queue starts it, or sends it away**
+//!    ([`Survey::on_start`]). The worker starts the task as long as enough other tasks wait, in all
+//!    queues, to bring each less loaded worker up to its own load. Otherwise it sends the least
+//!    loaded worker as many tasks as that worker lacks, in a run, and wakes that worker. Short
+//!    goroutines end before they add to a load, so trees of them stay where they are spawned; a
+//!    pool of GOMAXPROCS goroutines ends up with one on each worker; a thousand neighbors are cut
+//!    into a few runs.
+//! 2. **An idle worker takes tasks from any queue** by the same measure ([`Survey::on_steal`]). If
+//!    a less loaded worker should have the task, the idle worker wakes that worker if it sleeps,
+//!    and keeps watch ([`Watch`]): once every less loaded worker has been busy for [`WATCH_FOR`],
+//!    the idle worker starts the task itself, whatever the loads are.
 //!
-//! So a task waits for some [`WATCH_FOR`], or twice that, while a worker is idle (unless its spawn
-//! site has a [`reputation`](super::reputation)). A worker counts as busy only by its own processor
-//! time, or when it is blocked in the system: a worker that the system has merely preempted will
-//! come.
+//! ```text
+//!   own queue ----> on_start ---> Start: here        | enough other tasks wait for the others
+//!                            `--> Send: to another   | the least loaded worker lacks this one
+//!   any queue ----> on_steal ---> Take: start here   | enough other tasks wait for the others
+//!                            `--> Leave: and watch   | until the others have been busy too long
+//! ```
 //!
-//! Everything here is arithmetic on what the caller has read; `simulation` runs it on up to 128
-//! virtual workers.
+//! So while a worker is idle, a task waits for about [`WATCH_FOR`], or twice that, at most (unless
+//! its spawn site has a [`reputation`](super::reputation)). A worker counts as busy only by its own
+//! CPU time, or when it is blocked in the system: a worker that the system has merely preempted
+//! will soon take its tasks.
+//!
+//! This module only computes with what the caller has read, and shares nothing between threads;
+//! `simulation` runs it on up to 128 virtual workers.
 
 #[cfg(test)]
 mod simulation;
@@ -39,7 +47,7 @@ fn load(leaves: usize, parents: bool) -> usize {
     leaves * LEAF + usize::from(parents)
 }
 
-/// A worker as others see it.
+/// A worker as other workers see it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct View {
     /// The worker's index.
@@ -48,14 +56,14 @@ pub(crate) struct View {
     pub(crate) leaves: usize,
     /// Whether any recently active goroutine has spawned.
     pub(crate) parents: bool,
-    /// Goroutines that other workers have sent to it, and that have not started.
+    /// Goroutines that other workers have sent to this worker, and that have not started.
     pub(crate) sent: usize,
-    /// All live goroutines that have started on it.
+    /// All live goroutines that have started on this worker.
     pub(crate) live: usize,
-    /// Whether it runs a goroutine at the moment.
+    /// Whether the worker runs a goroutine at the moment.
     pub(crate) busy: bool,
-    /// The number of its latest search of its queues, which changes when it runs the next
-    /// goroutine.
+    /// The number of the worker's latest search of its queues, which changes when the worker runs
+    /// the next goroutine.
     pub(crate) turn: usize,
     pub(crate) asleep: bool,
 }
@@ -65,50 +73,52 @@ impl View {
         load(self.leaves, self.parents)
     }
 
-    /// Sort key: the worker with the least one should get the next goroutine.
+    /// Returns the sort key of the worker: the worker with the smallest key should get the next
+    /// goroutine.
     pub(crate) fn rank(&self) -> (usize, usize) {
         (self.load() + self.sent * LEAF, self.live)
     }
 
-    /// Returns how many goroutines it lacks until its load is `level`.
+    /// Returns how many goroutines the worker lacks until its load is `level`.
     fn lacks(&self, level: usize) -> usize {
         level.saturating_sub(self.load()).div_ceil(LEAF)
     }
 }
 
-/// What a worker decides by: its own load, the other workers that accept goroutines, and how many
-/// tasks wait.
+/// The data by which a worker decides: its own load, the other workers that accept goroutines, and
+/// how many tasks wait.
 ///
 /// The rules hold under races because no goroutine counts both as load and as waiting: the
 /// surveying worker reads the loads first, then how many goroutines were ever spawned, and last how
 /// many have been placed. Each of the two counts only grows, and a goroutine is placed before it
-/// counts as load. So `waiting` is never too high, and an unsure worker leaves a task to the
-/// others.
+/// counts as load. So `waiting` is never too high, and in doubt a worker leaves a task to the other
+/// workers.
 pub(crate) struct Survey {
-    /// The surveying worker's own load, or a little less if it is high.
+    /// The surveying worker's own load; a high load is reduced a little.
     level: usize,
     /// The surveyed ones of the `total` other workers.
     others: SmallVec<[View; 16]>,
     total: usize,
-    /// Tasks that no worker has placed, everywhere.
+    /// Number of tasks in all queues that no worker has placed.
     waiting: usize,
 }
 
-/// What becomes of a task that a worker has taken from its own queue.
+/// A worker's decision about a task that it has taken from its own queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum OnStart {
-    /// Starts it here.
+    /// Start the task here.
     Start,
-    /// Sends this task to the worker `to`, and the next ones in the queue: `count` in all.
+    /// Send `count` tasks to the worker `to`: this task and the next ones in the queue.
     Send { to: usize, count: usize },
 }
 
-/// What an idle worker does about a queue of tasks.
+/// An idle worker's decision about a queue of tasks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum OnSteal {
-    /// Takes this number of tasks.
+    /// Take this number of tasks.
     Take(usize),
-    /// Leaves them to less loaded workers; the worker `wake` is the least loaded one that sleeps.
+    /// Leave the tasks to less loaded workers, and wake `wake`, the least loaded of them that
+    /// sleeps.
     Leave { wake: Option<usize> },
 }
 
@@ -139,9 +149,9 @@ impl Survey {
         self.others.iter().find(is_empty).map(|view| view.index)
     }
 
-    /// How many goroutines the others lack until each has a load of `level`. If not all of them are
-    /// surveyed it is an estimate, rather too high than too low: then a task goes to a worker that
-    /// surely lacks one.
+    /// Returns how many goroutines the other workers lack until each has a load of `level`. If not
+    /// all of them are surveyed this is an estimate, more likely too high than too low: then a task
+    /// goes to a worker that surely lacks one.
     fn lacking(&self, level: usize) -> usize {
         let surveyed: usize = self.others.iter().map(|other| other.lacks(level)).sum();
         if surveyed == 0 || self.total <= self.others.len() {
@@ -172,8 +182,8 @@ impl Survey {
     /// queue.
     pub(crate) fn on_steal(&self, queued: usize) -> OnSteal {
         let most = queued.min(self.waiting);
-        // The k-th task taken is started at a load of `level + (k - 1) * LEAF`; what the others
-        // lack grows with k, so search by halves.
+        // The k-th task taken is started at a load of `level + (k - 1) * LEAF`. What the other
+        // workers lack grows with k, so a binary search finds the greatest k.
         let fits = |k: usize| self.lacking(self.level + (k - 1) * LEAF) <= self.waiting - k;
         let (mut good, mut bad) = (0, most + 1);
         while bad - good > 1 {
@@ -202,7 +212,7 @@ impl Survey {
 }
 
 /// Returns whether a worker with these active goroutines may start one of `queued` tasks in its own
-/// queue, whatever the loads of the `others` are. It saves a survey.
+/// queue, whatever the loads of the `others` are. A worker that may do so saves the survey.
 #[inline]
 pub(crate) fn may_start_anyway(leaves: usize, parents: bool, others: usize, queued: usize) -> bool {
     load(leaves, parents).div_ceil(LEAF) * others < queued
@@ -210,9 +220,9 @@ pub(crate) fn may_start_anyway(leaves: usize, parents: bool, others: usize, queu
 
 /// An idle worker's watch over tasks that it has left to less loaded workers.
 ///
-/// It lasts until the worker finds no waiting task. A goroutine that the worker runs in between
-/// does not end it: a worker that only ever has short breaks would else never see [`WATCH_FOR`]
-/// pass.
+/// The watch lasts until the worker finds no waiting task. It goes on while the worker runs a
+/// goroutine in between: otherwise a worker that only ever has short breaks would never see
+/// [`WATCH_FOR`] pass.
 #[derive(Default)]
 pub(crate) struct Watch {
     /// The less loaded workers that were busy at each of this worker's surveys.
@@ -226,9 +236,9 @@ struct Busy {
     index: usize,
     /// When the worker was first seen to be busy.
     since: Instant,
-    /// The turn in which it was then.
+    /// The worker's turn at that time.
     turn: usize,
-    /// How long its thread had computed by then, if the system says so.
+    /// CPU time that the worker's thread had used by then, if the system reports it.
     computed: Option<Duration>,
 }
 
@@ -243,7 +253,7 @@ impl Watch {
         is_blocked: impl Fn(usize) -> bool,
     ) -> bool {
         let since = *self.since.get_or_insert(now);
-        // Workers that become less loaded one after the other must not put the end off for ever.
+        // Workers that become less loaded one after the other must not postpone the end forever.
         let is_old = now >= since + 2 * WATCH_FOR;
         let mut all_busy = true;
         self.busy
@@ -302,7 +312,8 @@ impl Watch {
 
 impl Busy {
     /// Returns whether the worker has computed for [`WATCH_FOR`] or is blocked, and is not merely
-    /// preempted by the system. Where the system does not say, it counts as at work.
+    /// preempted by the system. If the system does not report CPU times, the worker counts as at
+    /// work.
     fn is_at_work(
         &self,
         computed: impl Fn(usize) -> Option<Duration>,

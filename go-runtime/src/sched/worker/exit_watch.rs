@@ -1,24 +1,34 @@
 //! Keeps the destructors of a worker's thread-locals from parking when a goroutine calls
 //! [`std::process::exit`].
 //!
-//! glibc's `exit` first runs the destructors of the calling thread's thread-locals, on the stack
-//! that it was called on: a goroutine's. If one of them parked, goroutines of this worker would go
-//! on, and with them references into thread-locals that have just been destroyed. So a destructor
-//! of the runtime's, the *mark*, ends all parking on the worker; from then on what would park
-//! blocks the thread.
+//! glibc's `exit` first runs the destructors of the calling thread's thread-locals, on the stack of
+//! the caller, here a goroutine. If a destructor parked, other goroutines of this worker would
+//! continue, and might use references into thread-locals that have just been destroyed. So the
+//! runtime registers a destructor of its own, the *mark*, which ends all parking on the worker:
+//! from then on, operations that would park block the thread.
 //!
 //! Destructors run in the reverse order of their registration (the Itanium C++ ABI says so of
-//! `__cxa_thread_atexit`), so the mark has to be the latest: whenever a turn has registered a
-//! destructor, another mark is registered at the end of that turn. Hence, when a goroutine calls
-//! `exit`, only thread-locals that it has itself initialized in its present turn are destroyed
-//! before the mark runs. No other goroutine has run since they were initialized, so none borrows
-//! from them, and none can afterwards, as `LocalKey` refuses what is destroyed.
+//! `__cxa_thread_atexit`), so the mark has to be registered last. Whenever a destructor has been
+//! registered during a turn, another mark is registered at the end of that turn:
 //!
-//! There is no call that tells whether a destructor has been registered. But glibc keeps a thread's
+//! ```text
+//!   registered   ... a  b  MARK | turn: c  d  MARK | turn: e  exit()
+//!   exit() runs                                            e, then MARK: no parking from here on,
+//!                                                          then d, c, MARK, b, a, ...
+//! ```
+//!
+//! Hence, when a goroutine calls `exit`, only thread-locals that the goroutine itself has
+//! initialized in its present turn (`e`) are destroyed before the mark runs. No other goroutine has
+//! run since they were initialized, so no other goroutine borrows from them. None can do so
+//! afterwards, because `LocalKey` refuses access to a destroyed thread-local.
+//!
+//! No function tells whether a destructor has been registered. But glibc keeps a thread's
 //! destructors in a list, whose head is a thread-local of its own. [`ExitWatch::new`] finds that
-//! word by trial: it is the one among libc's thread-locals that two registrations in a row change
-//! both times. If there is not exactly one such word, the worker does without marks. (The C library
-//! musl runs no destructors of thread-locals in `exit`.)
+//! word by trial: it is the only word among libc's thread-locals that changes at each of two
+//! consecutive registrations. If there is not exactly one such word, the worker does without marks.
+//! (The C library musl does not run destructors of thread-locals in `exit`.)
+//!
+//! An `ExitWatch` belongs to its worker's thread.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -30,25 +40,25 @@ use super::Worker;
 pub(super) struct ExitWatch {
     /// The head of the thread's list of destructors, or [`UNKNOWN`].
     head: Cell<*const usize>,
-    /// What is there when the mark is the latest destructor.
+    /// The value of the head while the mark is the latest destructor.
     marked: Cell<usize>,
-    /// Number of marks.
+    /// Number of marks registered so far.
     marks: Cell<usize>,
     register: Option<Register>,
 }
 
-/// Stands for the head of the list where that is not known; it never changes.
+/// A word that never changes; it stands for the head of the list if that is not known.
 static UNKNOWN: usize = 0;
 
 /// Maximum number of marks. A thread initializes each of its thread-locals once, and no program has
-/// so many: if there are more marks, the word is not the head of the list.
+/// that many: if there are more marks, the word is not the head of the list.
 const MOST: usize = 10_000;
 
 type Register = unsafe extern "C" fn(Destructor, *mut c_void, *mut c_void) -> c_int;
 type Destructor = unsafe extern "C" fn(*mut c_void);
 
 impl ExitWatch {
-    /// Called on the worker's thread.
+    /// Finds the head of the thread's list. Called on the worker's thread.
     pub(super) fn new() -> ExitWatch {
         let watch = ExitWatch {
             head: Cell::new(&raw const UNKNOWN),
@@ -65,11 +75,12 @@ impl ExitWatch {
         watch
     }
 
-    /// Sees to it, at the end of a turn, that the mark is the latest destructor.
+    /// Makes sure, at the end of a turn, that the mark is the latest destructor.
     #[inline(always)]
     pub(super) fn renew(&self) {
-        // SAFETY: a static, or a thread-local of libc's and of this thread, which `new` and all of
-        // the worker run on. Volatile, since libc changes it.
+        // SAFETY: `head` points to a static, or to a thread-local of libc that belongs to this
+        // thread: `new` and every method of the worker run on the same thread, and libc is never
+        // unloaded. The read is volatile, since libc changes the word.
         if unsafe { self.head.get().read_volatile() } != self.marked.get() {
             self.renew_mark();
         }
@@ -80,7 +91,9 @@ impl ExitWatch {
         let before = self.marked.get();
         let registered = self.register.is_some_and(mark);
         self.marks.set(self.marks.get() + 1);
-        // SAFETY: `head` is a static, or a thread-local of libc's and of this thread (see `renew`).
+        // SAFETY: `head` points to a static, or to a thread-local of libc that belongs to this
+        // thread: `new` and every method of the worker run on the same thread, and libc is never
+        // unloaded.
         self.marked.set(unsafe { self.head.get().read_volatile() });
         if !registered || self.marked.get() == before || self.marks.get() > MOST {
             self.head.set(&raw const UNKNOWN);
@@ -88,11 +101,12 @@ impl ExitWatch {
         }
     }
 
-    /// Looks for the head among `words`, the thread-locals of libc.
+    /// Searches for the head among `words`, the thread-locals of libc.
     fn find_head(&self, words: &[*const usize]) {
         let read = || -> Vec<usize> {
             let words = words.iter();
-            // SAFETY: within the thread-locals of a library that is never unloaded, of this thread.
+            // SAFETY: each word lies within this thread's thread-locals of libc, which is never
+            // unloaded; `thread_locals_beside` has checked their alignment.
             words.map(|word| unsafe { word.read_volatile() }).collect()
         };
         let Some(register) = self.register else {
@@ -114,32 +128,33 @@ impl ExitWatch {
     }
 }
 
-/// Registers the mark, and returns whether it has been.
+/// Registers the mark. Returns whether that has succeeded.
 fn mark(register: Register) -> bool {
-    // It belongs to the library that this code is in, which any address in it names.
+    // The mark belongs to the library that contains this code; any address in that library names
+    // it.
     let here = &raw const UNKNOWN;
     // SAFETY: the function takes what C++ compilers give it: a destructor, its argument, and an
     // address in the library of the destructor. `end_parking` may be called with any argument.
     unsafe { register(end_parking, ptr::null_mut(), here.cast_mut().cast()) == 0 }
 }
 
-/// The mark: `exit` has been called on this worker's thread.
+/// The mark. It runs when `exit` has been called on this worker's thread.
 unsafe extern "C" fn end_parking(_: *mut c_void) {
     if let Some(worker) = Worker::current() {
         worker.current.forbid_parking();
     }
 }
 
-/// The function of glibc that std registers destructors by.
+/// Returns the function of glibc with which std registers destructors.
 fn find_register() -> Option<Register> {
     let name = c"__cxa_thread_atexit_impl";
-    // SAFETY: a look-up of a name that ends with a zero.
+    // SAFETY: `name` is a C string, which is all that a look-up requires.
     let function = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    // SAFETY: the ABI gives the function of this name this type.
+    // SAFETY: glibc defines the function of this name with this type.
     (!function.is_null()).then(|| unsafe { mem::transmute::<*mut c_void, Register>(function) })
 }
 
-/// The thread-locals of the library that `address` lies in, as words: those of the calling thread.
+/// Returns the calling thread's thread-locals of the library that contains `address`, as words.
 fn thread_locals_beside(address: usize) -> Vec<*const usize> {
     struct Search {
         address: usize,
@@ -150,10 +165,11 @@ fn thread_locals_beside(address: usize) -> Vec<*const usize> {
         _: libc::size_t,
         search: *mut c_void,
     ) -> c_int {
-        // SAFETY: `dl_iterate_phdr` gives both: the library, and what it was given, below.
+        // SAFETY: `dl_iterate_phdr` passes a valid description of a library, and the pointer to the
+        // `Search` below, which nothing else uses during the call.
         let (info, search) = unsafe { (&*info, &mut *search.cast::<Search>()) };
         let count = info.dlpi_phnum.into();
-        // SAFETY: so many headers are there while the callback runs.
+        // SAFETY: the library has `dlpi_phnum` headers, which stay in place during the callback.
         let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, count) };
         let is_here = headers.iter().any(|header| {
             let start = (info.dlpi_addr as usize).wrapping_add(header.p_vaddr as usize);
@@ -178,7 +194,8 @@ fn thread_locals_beside(address: usize) -> Vec<*const usize> {
         address,
         found: Vec::new(),
     };
-    // SAFETY: the callback has the type that is asked for, and takes the argument for a `Search`.
+    // SAFETY: `look` has the type that the function requires, and uses its argument as the `Search`
+    // that it is.
     unsafe { libc::dl_iterate_phdr(Some(look), (&raw mut search).cast()) };
     search.found
 }

@@ -1,5 +1,5 @@
-//! Stands for `exit_watch` where `exit` runs no destructors of thread-locals (musl), and where
-//! nothing is known of them.
+//! Stands in for `exit_watch` on systems where `exit` runs no destructors of thread-locals (musl),
+//! or where it is not known whether it does.
 
 pub(super) struct ExitWatch;
 

@@ -1,8 +1,18 @@
-//! A worker's queue of fibers that can go on: a ring whose ends other threads may read.
+//! A worker's run queue: a ring of the fibers that can continue.
 //!
-//! The worker's thread alone uses it, at each switch, so it does without a `RefCell`'s count: no
-//! method lets anything else run meanwhile. (The ring may grow, which takes an allocator that does
-//! not use this runtime.)
+//! ```text
+//!             popped                  pushed
+//!               v                       v
+//!  +-----+-----+-----+-----+-----+-----+-----+-----+
+//!  |     |     | f1  | f2  | f3  | f4  |     |     |   `mask + 1` slots, a power of two;
+//!  +-----+-----+-----+-----+-----+-----+-----+-----+   a number's slot is `number & mask`
+//!                next                    the next push goes here
+//! ```
+//!
+//! Only the worker's thread uses the queue, at each switch; other threads may read the counts
+//! `popped` and `pushed` ([`QueueEnds`]), but not the ring. The queue does without the count of a
+//! `RefCell`, because no method lets other code of this runtime run meanwhile. (The ring may grow,
+//! for which it calls the allocator; an allocator does not use this runtime.)
 
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -14,10 +24,10 @@ use crate::sched::tuning::{FIBER_AHEAD, QUEUE_LENGTH, STACK_AHEAD};
 type Slot = Cell<Option<NonNull<Fiber>>>;
 
 pub(super) struct RunQueue {
-    /// The slots of the ring, which `Box::leak` has given away; there are `mask + 1`.
+    /// The ring of `mask + 1` slots, a box that `ring` has leaked.
     slots: Cell<NonNull<Slot>>,
     mask: Cell<usize>,
-    /// How many fibers have ever been pushed and popped, which is also where the next ones are.
+    /// Numbers of fibers ever pushed and ever popped, which also say where the next ones are.
     ends: &'static QueueEnds,
 }
 
@@ -30,11 +40,11 @@ impl RunQueue {
         }
     }
 
-    /// The slot of the fiber that is pushed, or popped, as number `at`.
+    /// Returns the slot of the fiber that is pushed, or popped, as number `at`.
     #[inline(always)]
     fn slot(&self, at: usize) -> &Slot {
-        // SAFETY: masked, the number is that of a slot of the ring. `resize` alone frees a ring,
-        // and no method keeps a slot over a call of it.
+        // SAFETY: the masked number is less than `mask + 1`, the number of slots in the ring. Only
+        // `resize` frees a ring, and no method keeps a slot across a call of `resize`.
         unsafe { self.slots.get().add(at & self.mask.get()).as_ref() }
     }
 
@@ -48,7 +58,7 @@ impl RunQueue {
         self.ends.set_pushed(pushed.wrapping_add(1));
     }
 
-    /// Takes the fiber that has waited for the longest, and has what those behind it need fetched.
+    /// Takes the fiber that has waited the longest, and prefetches memory of fibers behind it.
     #[inline(always)]
     pub(super) fn pop(&self) -> Option<NonNull<Fiber>> {
         let popped = self.ends.popped();
@@ -64,7 +74,8 @@ impl RunQueue {
                 Fiber::prefetch(fiber);
             }
             if let Some(fiber) = ahead(STACK_AHEAD) {
-                // SAFETY: what is in the queue has not ended, and is this worker's.
+                // SAFETY: a fiber in the queue has not ended and belongs to this worker, which
+                // alone could destroy it.
                 unsafe { fiber.as_ref() }.prefetch_stack();
             }
         }
@@ -81,7 +92,7 @@ impl RunQueue {
         self.ends.len()
     }
 
-    /// Gives memory back that a longer queue has left.
+    /// Gives back memory that a longer queue needed.
     pub(super) fn shrink(&self) {
         let enough = (2 * self.len()).next_power_of_two().max(QUEUE_LENGTH);
         if enough <= self.mask.get() {
@@ -89,24 +100,26 @@ impl RunQueue {
         }
     }
 
-    /// Moves the fibers to a ring of `length` slots, a power of two, which hold all of them.
+    /// Moves the fibers to a ring of `length` slots: a power of two, not less than the number of
+    /// fibers.
     #[cold]
     #[inline(never)]
     fn resize(&self, length: usize) {
         let (new, mask) = (ring(length), length - 1);
         for at in (0..self.len()).map(|n| self.ends.popped().wrapping_add(n)) {
-            // SAFETY: masked, the number is that of a slot of the new ring.
+            // SAFETY: the masked number is less than `length`, the number of slots in the new ring.
             unsafe { new.add(at & mask).as_ref() }.set(self.slot(at).get());
         }
         let old = self.slots.replace(new);
         let length = self.mask.replace(mask) + 1;
         let old = NonNull::slice_from_raw_parts(old, length);
-        // SAFETY: leaked by `ring` as a box of so many slots, and not in use any more.
+        // SAFETY: `ring` leaked `old` as a box of `length` slots, and the queue uses the new ring
+        // now; no slot of the old ring is borrowed.
         drop(unsafe { Box::from_raw(old.as_ptr()) });
     }
 }
 
-/// A ring of `length` empty slots. A worker, and so its last ring, is never freed.
+/// Makes a ring of `length` empty slots. A worker is never freed, and neither is its last ring.
 fn ring(length: usize) -> NonNull<Slot> {
     let ring: Box<[Slot]> = (0..length).map(|_| Cell::new(None)).collect();
     NonNull::from(Box::leak(ring)).cast()

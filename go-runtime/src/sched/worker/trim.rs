@@ -1,15 +1,19 @@
-//! Giving memory back: what a worker has not needed for a while goes to the system, so much at a
-//! time as takes a moment.
+//! Trimming: a worker gives memory that it has not needed for a while back to the system, in steps
+//! that take a few microseconds each.
 //!
-//! There are two kinds of it. Idle fibers beyond a few are ended if they have not been needed since
-//! the last time. And a goroutine that has once gone deep leaves pages on its stack, below what is
-//! in use, be it parked or long gone: every fiber that has run comes into a list, and what lies
-//! deeper than it reaches is given back. (Go shrinks stacks for the same reason.) That costs a
-//! system call for each, so it is done when the thread has been given half as many pages as there
-//! are fibers in the list: until then it is not worth it.
+//! Two kinds of memory are given back:
 //!
-//! A worker that sleeps does it in its sleep; one that does not is told now and then by the
-//! monitor, and has a budget.
+//! * Idle fibers beyond a few, if they have not been needed since the last trim. They are
+//!   destroyed.
+//! * Pages of stacks below what is in use. A goroutine that once had many frames leaves such pages
+//!   behind, whether it is parked or has ended. Every fiber that has run enters a list, and the
+//!   pages below the part of its stack in use are given back. (Go shrinks stacks for the same
+//!   reason.) That takes a system call for each fiber, so it is done only once the thread has been
+//!   given more than half as many pages as there are fibers in the list.
+//!
+//! A sleeping worker trims in its sleep. The monitor asks a worker that does not sleep to trim now
+//! and then, in a limited number of steps. Only the worker's own thread uses its pool; the depot
+//! and the system's stacks, which all workers share, are trimmed last.
 
 use std::time::Instant;
 
@@ -28,7 +32,7 @@ impl Pool {
         self.fibers.len() > TRIM_KEPT || !self.stacks.is_empty() || stirred
     }
 
-    /// Decides what to give back.
+    /// Begins a trim: decides what to give back.
     fn begin(&mut self, now: Instant, tick: usize) {
         let idle = self.fibers.len();
         let trim = &mut self.trim;
@@ -38,7 +42,7 @@ impl Pool {
         trim.surplus = self.least.min(idle.saturating_sub(TRIM_KEPT));
         self.least = idle;
         if let Some(pages) = stack::pages_given() {
-            // Each new stack has got one that it still needs.
+            // Each new stack has got one page that it still needs.
             let spent = self.made - trim.stacks;
             let surplus = (pages - trim.pages).saturating_sub(spent);
             if surplus > self.touched.len() / 2 {
@@ -48,15 +52,17 @@ impl Pool {
         }
     }
 
-    /// Ends some of the idle fibers that have not been needed, the coldest first. `false`: there
-    /// are none.
+    /// Destroys some of the idle fibers that have not been needed, the coldest first. Returns
+    /// whether there were any.
     ///
     /// # Safety
-    /// Called in the loop of the worker that this is the pool of.
+    /// Called in the loop of the worker that owns this pool.
     unsafe fn end_some(&mut self) -> bool {
         let some = self.trim.surplus.min(TRIM_STEP).min(self.fibers.len());
         for fiber in self.fibers.drain(..some) {
-            // SAFETY: idle, and the worker's.
+            // SAFETY: a fiber in the pool is idle and belongs to the worker, in whose loop the
+            // caller makes sure that this runs, outside of any fiber. The fiber has just left the
+            // pool, and leaves the list here: it is not used again.
             unsafe {
                 fiber.as_ref().delist(&mut self.touched);
                 Fiber::destroy(fiber);
@@ -67,23 +73,26 @@ impl Pool {
         some > 0
     }
 
-    /// Gives back what lies deep in some of the stacks that have been used. `false`: there are
-    /// none.
+    /// Gives back the unused depths of some of the stacks that have been used. Returns whether
+    /// there were any.
     ///
     /// # Safety
-    /// As for [`end_some`](Self::end_some).
+    /// Called in the loop of the worker that owns this pool.
     unsafe fn discard_some(&mut self) -> bool {
         let mut any = false;
         for _ in 0..TRIM_STEP {
-            // From where the list ended when this began down to its start: what is taken out is
-            // replaced by the last, which has come since, or has been looked at.
+            // Proceeds from the end that the list had when the trim began down to its start.
+            // `delist` fills a gap with the last fiber of the list, which either came after the
+            // trim began or has already been visited.
             self.trim.deep = self.trim.deep.min(self.touched.len());
             let Some(at) = self.trim.deep.checked_sub(1) else {
                 break;
             };
             self.trim.deep = at;
             let fiber = self.touched[at];
-            // SAFETY: alive, as it is in the list, and suspended, for this is the worker's loop.
+            // SAFETY: a fiber leaves the list before it is destroyed, so this one is alive. It is
+            // suspended, since the caller makes sure that this is the loop of its worker, outside
+            // of any fiber.
             unsafe {
                 fiber.as_ref().delist(&mut self.touched);
                 fiber.as_ref().discard_depths();
@@ -101,7 +110,7 @@ impl Pool {
 }
 
 impl Worker {
-    /// Returns when there may be something to give back; `None` if there is nothing.
+    /// Returns when there may be something to give back, or `None` if there is nothing.
     fn trim_due(&self, now: Instant) -> Option<Instant> {
         let pool = &mut *self.stacks.pool.borrow_mut();
         if pool.trim.going {
@@ -113,21 +122,22 @@ impl Worker {
         any.then(|| began + TRIM_AFTER)
     }
 
-    /// Returns the same for a worker that has slept since then.
+    /// Returns when there may be something to give back, for a worker that has slept since `since`.
     pub(super) fn trim_due_asleep(&self, now: Instant, since: Instant) -> Option<Instant> {
         let due = self.trim_due(now)?;
         let began = self.stacks.pool.borrow().trim.began.unwrap_or(now);
         Some(due.max((since + TRIM_QUIET).min(began + TRIM_AFTER + TRIM_NO_QUIET)))
     }
 
-    /// Takes one step. Called in the worker's loop, or in its sleep, when
-    /// [`trim_due`](Self::trim_due) says so.
+    /// Takes one step of a trim. Called in the worker's loop, or in its sleep, when
+    /// [`trim_due`](Self::trim_due) has come.
     pub(super) fn trim(&self, now: Instant) {
         let pool = &mut *self.stacks.pool.borrow_mut();
         if !pool.trim.going {
             pool.begin(now, self.shared.stats.turn());
         }
-        // SAFETY: this is the loop of the worker that the pool belongs to.
+        // SAFETY: only this worker's loop calls `trim`, outside of any fiber, and the pool is this
+        // worker's own.
         if unsafe { pool.end_some() || pool.discard_some() } {
             return;
         }
@@ -144,8 +154,8 @@ impl Worker {
         self.shared.delayed.shrink();
     }
 
-    /// Takes a step, if the budget allows it: the monitor has found that this worker does not
-    /// sleep.
+    /// Takes one step of a trim, if the budget allows it. Called when the monitor has found that
+    /// this worker does not sleep.
     #[cold]
     pub(super) fn trim_at_work(&self) {
         let now = clock::now();
