@@ -1,9 +1,18 @@
 //! `std::sync::Once` for goroutines; `OnceLock` and `LazyLock` are built on it.
 //!
-//! `runner` identifies the caller that runs the initializer, so an initializer that calls the same
-//! `Once` again panics instead of waiting for itself for ever. The state changes under `lock` where
-//! waiting callers have to be woken, so a caller either sees the new state or is in the queue when
-//! the state changes.
+//! This module owns the state of the run and the queue of callers that wait for it.
+//!
+//! ```text
+//! NEW --begin--> RUNNING --success--> COMPLETE
+//!                 ^   |
+//!   begin (forced)|   |panic
+//!                 |   v
+//!               POISONED
+//! ```
+//!
+//! `runner` identifies the caller that runs the closure, so a closure that calls the same `Once`
+//! again panics instead of waiting for itself forever. The end of a run is written under the lock
+//! of the queue, so a caller either sees the new state or is in the queue when the state changes.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -13,19 +22,21 @@ use crate::primitives::atomic::{AtomicU8, AtomicUsize, Ordering};
 use crate::primitives::const_fn;
 use crate::wait::{Decision, WaitList, Waited};
 
-/// Nobody has begun.
+/// No call has begun.
 const NEW: u8 = 0;
-/// Somebody is at it.
+/// A call runs its closure.
 const RUNNING: u8 = 1;
-/// The last one who was at it has panicked.
+/// The closure that was run last has panicked.
 const POISONED: u8 = 2;
+/// A closure has been run with success.
 const COMPLETE: u8 = 3;
 
-/// Runs something once, whoever comes first: [`std::sync::Once`], but what is run may park, and a
-/// goroutine that comes meanwhile is parked too.
+/// A one-time initialization that parks goroutines: [`std::sync::Once`] for goroutines.
 ///
-/// The names and the poisoning are std's, so it takes the place of std's by a change of the import.
-/// Goroutines and plain threads may use it at the same time; a thread that waits is blocked.
+/// The closure may park, and a goroutine that calls the `Once` while the closure runs is parked,
+/// too. The names and the poisoning are std's, so a change of the import replaces std's `Once` by
+/// this one. Goroutines and plain threads may use the same `Once` at the same time; a thread that
+/// waits is blocked.
 ///
 /// ```
 /// use std::time::Duration;
@@ -44,47 +55,47 @@ const COMPLETE: u8 = 3;
 ///
 /// # Deadlocks
 ///
-/// What is run must not wait for itself. If it calls the same `Once` again it panics; if a
-/// goroutine or a thread does so that it waits for, both wait for ever. An async task that waits
-/// blocks its executor's thread. A goroutine that is unwinding does not switch (see
-/// [the crate's page on panics](crate#panics)): in a `Drop` it waits for ever if the one who is at
-/// it is parked on the same worker.
+/// The closure must not wait for itself. If it calls the same `Once` again, it panics; if it waits
+/// for another goroutine or thread that calls the same `Once`, both wait forever. An async task
+/// that waits blocks its executor's thread. A goroutine that is unwinding does not switch (see
+/// [the crate's page on panics](crate#panics)): in a `Drop` it waits forever if the goroutine that
+/// runs the closure is parked on the same worker.
 ///
 /// # Poisoning
 ///
-/// As std's, it is *poisoned* if what it runs panics: from then on `call_once` panics too, until
-/// [`call_once_force`](Once::call_once_force) has had success.
+/// Like std's, a `Once` is *poisoned* if its closure panics: from then on `call_once` panics, too,
+/// until [`call_once_force`](Once::call_once_force) has had success.
 pub struct Once {
-    /// The end of a run is written under the lock of `waiting`.
+    /// One of the constants above. The end of a run is written under the lock of `waiting`.
     state: AtomicU8,
-    /// Who is at it (see `goroutine::caller`), or 0.
+    /// The number of the caller that runs its closure (see `goroutine::caller`), or 0.
     runner: AtomicUsize,
     waiting: WaitList,
 }
 
-// A panic is announced by the poisoning.
+// Poisoning reports a panic of the closure.
 impl UnwindSafe for Once {}
 impl RefUnwindSafe for Once {}
 
-/// What [`Once::call_once_force`] tells its closure: [`std::sync::OnceState`].
+/// The state that [`Once::call_once_force`] passes to its closure: [`std::sync::OnceState`].
 pub struct OnceState {
     poisoned: bool,
 }
 
 impl OnceState {
-    /// Whether an earlier one has panicked.
+    /// Returns whether an earlier closure has panicked.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
         self.poisoned
     }
 }
 
-/// An earlier one has panicked.
+/// The error of a call that was refused because an earlier closure has panicked.
 pub(super) struct Poisoned;
 
 impl Once {
     const_fn! {
-        /// One that nobody has called.
+        /// Returns a `Once` that has not been called.
         #[allow(clippy::new_without_default, reason = "std's has none")]
         #[must_use]
         #[inline]
@@ -97,12 +108,13 @@ impl Once {
         }
     }
 
-    /// Runs `f` if no other call has run its own; if another one is at it, waits until it is done.
-    /// In any case one has been run, and its effects are visible, when this returns.
+    /// Calls `f` unless a call has completed; blocks while another call runs its closure.
+    ///
+    /// When this returns, a closure has been run, `f` or another one, and its effects are visible.
     ///
     /// # Panics
-    /// If `f` does, then the `Once` is poisoned; if it is poisoned; and if the caller is what it
-    /// runs, so that it would wait for itself.
+    /// If `f` panics, which poisons the `Once`; if the `Once` is poisoned already; and if the
+    /// caller is the closure that this `Once` runs, which would wait for itself.
     #[inline]
     #[track_caller]
     pub fn call_once<F: FnOnce()>(&self, f: F) {
@@ -114,11 +126,13 @@ impl Once {
         }
     }
 
-    /// [`call_once`](Once::call_once), also if an earlier one has panicked: `f` is told of that.
+    /// Calls `f` as [`call_once`](Once::call_once) does, even if an earlier closure has panicked.
+    ///
+    /// `f` can ask its argument whether the `Once` was poisoned.
     ///
     /// # Panics
-    /// If `f` does, then the `Once` is poisoned; and if the caller is what it runs, so that it
-    /// would wait for itself.
+    /// If `f` panics, which poisons the `Once`; and if the caller is the closure that this `Once`
+    /// runs, which would wait for itself.
     ///
     /// ```
     /// use std::panic::catch_unwind;
@@ -134,12 +148,12 @@ impl Once {
     #[track_caller]
     pub fn call_once_force<F: FnOnce(&OnceState)>(&self, f: F) {
         if !self.is_completed() {
-            // It is not refused.
+            // A forced call is never refused.
             let _ = self.run(true, f);
         }
     }
 
-    /// Whether one has been run, with success; then its effects are visible.
+    /// Returns whether a closure has been run with success. If so, its effects are visible.
     ///
     /// ```
     /// let once = go_runtime::sync::Once::new();
@@ -153,11 +167,11 @@ impl Once {
         self.state.load(Ordering::Acquire) == COMPLETE
     }
 
-    /// Waits until others have run one.
+    /// Blocks until another call has run its closure with success.
     ///
     /// # Panics
-    /// If the `Once` is poisoned, or comes to be; and if the caller is what it runs, so that it
-    /// would wait for itself.
+    /// If the `Once` is poisoned, or becomes so; and if the caller is the closure that this `Once`
+    /// runs, which would wait for itself.
     ///
     /// ```
     /// use go_runtime::{scope, sync::Once};
@@ -176,19 +190,19 @@ impl Once {
         }
     }
 
-    /// [`wait`](Once::wait), also if an earlier one has panicked: until one has success.
+    /// Blocks until another call has run its closure with success, even if earlier ones panic.
     ///
     /// # Panics
-    /// If the caller is what it runs, so that it would wait for itself.
+    /// If the caller is the closure that this `Once` runs, which would wait for itself.
     #[track_caller]
     pub fn wait_force(&self) {
         self.wait_while(|state| state != COMPLETE);
     }
 
-    /// What is left of a call when a look has shown that there is something to be done.
+    /// Slow path of a call: runs `f`, or waits for the call that runs its closure.
     ///
     /// # Errors
-    /// If it is poisoned, unless `forced`.
+    /// If the `Once` is poisoned, unless `forced`.
     #[cold]
     #[track_caller]
     pub(super) fn run(&self, forced: bool, f: impl FnOnce(&OnceState)) -> Result<(), Poisoned> {
@@ -200,7 +214,8 @@ impl Once {
         Ok(())
     }
 
-    /// `None`: one has been run already.
+    /// Waits for a running call, then claims the run for the caller. Returns `None` if a closure
+    /// has been run with success already.
     #[track_caller]
     fn begin(&self, forced: bool) -> Result<Option<Turn<'_>>, Poisoned> {
         loop {
@@ -232,8 +247,9 @@ impl Once {
     fn wait_while(&self, must_wait: impl Fn(u8) -> bool) -> u8 {
         let mut state = self.state.load(Ordering::Acquire);
         while must_wait(state) {
-            // Nobody else writes the caller's number, and the caller takes its own away when it
-            // ends: so what it reads is true.
+            // Only the caller itself writes its number to `runner`, and removes the number at the
+            // end of its run. So if the caller reads its own number, it is the one that runs, even
+            // though the load is relaxed.
             assert!(
                 state != RUNNING || self.runner.load(Ordering::Relaxed) != goroutine::caller(),
                 "one-time initialisation that waits for itself: its closure has come back to the \
@@ -244,7 +260,8 @@ impl Once {
         state
     }
 
-    /// Waits until one ends, with whatever success, if the state still has to be waited for.
+    /// Waits until a run ends, by success or by a panic, unless the state no longer requires the
+    /// wait. Returns the state after that.
     fn wait_once(&self, must_wait: impl Fn(u8) -> bool) -> u8 {
         let waited = self.waiting.wait(|_| {
             let state = self.state.load(Ordering::Acquire);
@@ -260,6 +277,7 @@ impl Once {
         }
     }
 
+    /// Ends the caller's run: sets the state and wakes the waiters.
     fn end(&self, state: u8) {
         self.runner.store(0, Ordering::Relaxed);
         let waiting = self.waiting.with(|held| {
@@ -270,7 +288,7 @@ impl Once {
     }
 }
 
-/// The turn of one who is at it. If it ends by a panic the `Once` is poisoned.
+/// The run of a caller that executes its closure. If a panic ends it, the `Once` is poisoned.
 struct Turn<'a> {
     once: &'a Once,
     state: OnceState,

@@ -1,4 +1,7 @@
 //! `std::sync::RwLock` for goroutines.
+//!
+//! This module owns the guarded value, the guards, and the poisoning. [`RawRwLock`] is the lock
+//! itself. The value is used through a guard only, or through `&mut RwLock`.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -14,13 +17,14 @@ use super::raw_rw_lock::RawRwLock;
 use crate::primitives::atomic::Ordering;
 use crate::wait;
 
-/// Lets many at a time read a value, or one write it: [`std::sync::RwLock`], but a goroutine that
-/// waits for it is parked, and its worker runs others.
+/// A lock for many readers or one writer that parks goroutines: [`std::sync::RwLock`] for
+/// goroutines.
 ///
-/// The names, the errors and the poisoning are std's, so it takes the place of std's by a change of
-/// the import. Goroutines and plain threads may use it at the same time; a thread that waits is
-/// blocked. Unlike std's, its guards may be held over whatever blocks a goroutine: a channel, a
-/// `sleep`, another lock.
+/// While a goroutine waits for the lock, its worker runs other goroutines. The names, the errors
+/// and the poisoning are std's, so a change of the import replaces std's `RwLock` by this one.
+/// Goroutines and plain threads may use the same lock at the same time; a thread that waits is
+/// blocked. Unlike std's guards, these may be held across an operation that blocks the goroutine:
+/// on a channel, a `sleep`, or another lock.
 ///
 /// ```
 /// use go_runtime::{scope, sync::RwLock};
@@ -47,55 +51,56 @@ use crate::wait;
 ///
 /// # Who gets it
 ///
-/// The rules are those of Go's `sync.RWMutex`. A writer that has come keeps out those who come to
-/// read after it, and waits for those who read already. When it is done all who have come to read
-/// meanwhile go in, before the next writer. So nobody waits for ever. Among themselves writers go
-/// by the rules of [`Mutex`](super::Mutex#who-gets-it).
+/// The rules are those of Go's `sync.RWMutex`. A waiting writer keeps out the readers that come
+/// after it, and waits for the readers that came before it. When the writer is done, all readers
+/// that have come meanwhile go in, before the next writer. So neither side starves. Writers among
+/// themselves follow the rules of [`Mutex`](super::Mutex#who-gets-it).
 ///
-/// Where there is little to read, a [`Mutex`](super::Mutex) is faster for readers too: they have to
-/// count themselves, all in the same place.
+/// If each read is short, a [`Mutex`](super::Mutex) is faster for readers, too, because all readers
+/// of an `RwLock` update the same counter.
 ///
 /// # Deadlocks
 ///
-/// Who reads and wants to read once more, with the first guard at hand, waits for ever if a writer
-/// has come in between: the writer waits for the first guard to be dropped. Who reads and wants to
-/// write, and who writes and wants anything more, waits for ever in any case. Nobody says so, and
-/// it never panics. An async task that waits blocks its executor's thread.
+/// A goroutine or thread that calls `read` while it holds a read guard waits forever if a writer
+/// has come in between, because that writer waits for the first guard to be dropped. A caller that
+/// holds a read guard and calls `write`, or holds a write guard and calls either, always waits
+/// forever. There is no panic, and no report. An async task that waits blocks its executor's
+/// thread.
 ///
-/// A goroutine that is unwinding does not switch (see [the crate's page on panics](crate#panics)):
-/// a `Drop` that waits for a lock that a goroutine parked on the same worker has, or (if it wants
-/// to write) has just been let in to, waits for ever. Use [`try_read`](RwLock::try_read) and
-/// [`try_write`](RwLock::try_write) in such a `Drop`, or take no lock there. (To read it need not
-/// wait for writers that wait themselves.)
+/// A goroutine that is unwinding does not switch (see [the crate's page on panics](crate#panics)).
+/// A `Drop` waits forever for a lock that is held by a goroutine parked on the same worker; if the
+/// `Drop` calls `write`, also for a lock that such a goroutine has just been let in to. Use
+/// [`try_read`](RwLock::try_read) and [`try_write`](RwLock::try_write) in such a `Drop`, or take no
+/// lock there. (A `read` in such a `Drop` does not wait for writers that are themselves waiting.)
 ///
 /// # Poisoning
 ///
-/// As std's, a lock is *poisoned* if the guard of a writer is dropped by a panic: `read` and
-/// `write` return the guard in an error from then on, until [`clear_poison`](RwLock::clear_poison).
-/// Readers do not poison.
-// Aligned as a `Mutex` is.
+/// Like std's, a lock is *poisoned* if the guard of a writer is dropped by a panic: from then on
+/// `read` and `write` return the guard in an error, until [`clear_poison`](RwLock::clear_poison) is
+/// called. Readers that panic do not poison the lock.
+// The alignment keeps a small value in one cache line with the end of the lock, as in a `Mutex`.
 #[repr(C, align(16))]
 pub struct RwLock<T: ?Sized> {
-    /// The flag of its `writers` says that the lock is poisoned.
+    /// The lock, whose `writers.flag` says that the lock is poisoned.
     raw: RawRwLock,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value goes along with the lock, which has no ties to a thread (nobody waits while it
-// is moved: who waits borrows it).
+// SAFETY: to send the lock sends the value, which is `Send`. `RawRwLock` has no ties to a thread,
+// and no waiter is queued while the lock is moved, because each waiter borrows the lock.
 unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
 
-// SAFETY: readers on several threads have `&T` at once, for which it is `Sync`; and a writer can
-// take the value along, for which it is `Send`.
+// SAFETY: readers on several threads have `&T` at once, which requires `T: Sync`. A writer on any
+// thread has `&mut T`, alone, and can move the value out, which requires `T: Send`.
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
 
-// A value that a panic has left half changed is announced by the poisoning.
+// Poisoning reports a value that a panic has left half changed.
 impl<T: ?Sized> UnwindSafe for RwLock<T> {}
 impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}
 
-/// What [`RwLock::read`] returns: the value, to be looked at until this is dropped.
+/// A guard that gives shared access to the value of an [`RwLock`], and unlocks it when dropped.
 ///
-/// As std's it is not `Send`.
+/// Like std's guard it is not `Send`.
 ///
 /// ```compile_fail,E0277
 /// fn is_send<T: Send>(_: T) {}
@@ -105,21 +110,22 @@ impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}
 #[must_use = "if unused the lock is unlocked at once"]
 #[clippy::has_significant_drop]
 pub struct RwLockReadGuard<'a, T: ?Sized + 'a> {
-    /// No reference: when the guard is an argument and is dropped, others may write before the
-    /// function returns. And as with `&T` a guard of a longer-lived `T` serves where a
-    /// shorter-lived one is asked for.
+    /// A pointer and not a reference: a reference in an argument must stay valid until the function
+    /// returns, but a writer may change the value as soon as the function has dropped the guard.
+    /// `NonNull` is covariant, as `&T` is: a guard of a longer-lived `T` serves where a
+    /// shorter-lived one is expected.
     value: NonNull<T>,
     raw: &'a RawRwLock,
-    /// Named in the compiler's message.
+    /// Makes the guard not `Send`; the compiler's message names std's guard.
     not_send: PhantomData<std::sync::RwLockReadGuard<'static, ()>>,
 }
 
-// SAFETY: a shared guard gives `&T` and no more.
+// SAFETY: a shared reference to the guard gives access to `&T` only, and `T` is `Sync`.
 unsafe impl<T: ?Sized + Sync> Sync for RwLockReadGuard<'_, T> {}
 
-/// What [`RwLock::write`] returns: the value, to be changed until this is dropped.
+/// A guard that gives exclusive access to the value of an [`RwLock`], and unlocks it when dropped.
 ///
-/// As std's it is not `Send`.
+/// Like std's guard it is not `Send`.
 ///
 /// ```compile_fail,E0277
 /// fn is_send<T: Send>(_: T) {}
@@ -130,17 +136,18 @@ unsafe impl<T: ?Sized + Sync> Sync for RwLockReadGuard<'_, T> {}
 #[clippy::has_significant_drop]
 pub struct RwLockWriteGuard<'a, T: ?Sized + 'a> {
     lock: &'a RwLock<T>,
-    /// The thread was unwinding when the lock was taken: the panic had nothing to do with it.
+    /// Whether the thread was unwinding already when the lock was taken. Such a panic is no reason
+    /// to poison the lock.
     panicking: bool,
-    /// Named in the compiler's message.
+    /// Makes the guard not `Send`; the compiler's message names std's guard.
     not_send: PhantomData<std::sync::RwLockWriteGuard<'static, ()>>,
 }
 
-// SAFETY: a shared guard gives `&T` and no more.
+// SAFETY: a shared reference to the guard gives access to `&T` only, and `T` is `Sync`.
 unsafe impl<T: ?Sized + Sync> Sync for RwLockWriteGuard<'_, T> {}
 
 impl<T> RwLock<T> {
-    /// A lock that nobody has.
+    /// Returns an unlocked lock with `value`.
     #[inline]
     #[must_use]
     pub const fn new(value: T) -> RwLock<T> {
@@ -150,10 +157,10 @@ impl<T> RwLock<T> {
         }
     }
 
-    /// The value.
+    /// Consumes the lock and returns the value.
     ///
     /// # Errors
-    /// If the lock is poisoned; the error has the value.
+    /// If the lock is poisoned; the error contains the value.
     pub fn into_inner(self) -> LockResult<T> {
         let poisoned = self.is_poisoned();
         result(poisoned, self.value.into_inner())
@@ -161,16 +168,17 @@ impl<T> RwLock<T> {
 }
 
 impl<T: ?Sized> RwLock<T> {
-    /// Waits until nobody writes, nor waits to, and lets the caller read until the guard is
-    /// dropped. Others may read at the same time.
+    /// Takes the lock for reading, and waits while there is a writer, inside or waiting.
+    ///
+    /// The caller may read until the guard is dropped; other readers may do so at the same time.
     ///
     /// # Errors
-    /// If the lock is poisoned: somebody has panicked while writing. The lock is taken all the
-    /// same, and the error has the guard.
+    /// If the lock is poisoned, because a writer has panicked with the lock. The lock is taken all
+    /// the same, and the error contains the guard.
     ///
     /// # Panics
-    /// If there are too many readers (2^61, or 2^29 on a machine of 32 bits), which takes guards
-    /// that are forgotten.
+    /// If there are too many readers (2^61, or 2^29 on a 32-bit machine). So many guards can only
+    /// accumulate if they are forgotten.
     ///
     /// ```
     /// let lock = go_runtime::sync::RwLock::new(1);
@@ -184,15 +192,15 @@ impl<T: ?Sized> RwLock<T> {
         self.read_guard()
     }
 
-    /// Lets the caller read if nobody writes, nor waits to, without waiting.
+    /// Takes the lock for reading without waiting, if there is no writer, inside or waiting.
     ///
-    /// In a goroutine that asks in vain all the time, others run now and then, as with
-    /// [`try_recv`](crate::channel::Receiver::try_recv) (see
+    /// A goroutine that calls this in a loop without success lets other goroutines run now and
+    /// then, as with [`try_recv`](crate::channel::Receiver::try_recv) (see
     /// [the crate's page on limits](crate#limits)).
     ///
     /// # Errors
-    /// `WouldBlock` if the lock is not to be had (or there are too many readers, see
-    /// [`read`](RwLock::read)); `Poisoned`, with the guard, if the lock is poisoned.
+    /// `WouldBlock` if the lock is not available (or there are too many readers, see
+    /// [`read`](RwLock::read)); `Poisoned`, which contains the guard, if the lock is poisoned.
     ///
     /// ```
     /// use std::sync::TryLockError;
@@ -213,12 +221,13 @@ impl<T: ?Sized> RwLock<T> {
         }
     }
 
-    /// Waits until nobody else has the lock, and takes it. It is given back when the guard is
-    /// dropped.
+    /// Takes the lock for writing, and waits while any other goroutine or thread has it.
+    ///
+    /// The lock is given back when the guard is dropped.
     ///
     /// # Errors
-    /// If the lock is poisoned: somebody has panicked while writing. The lock is taken all the
-    /// same, and the error has the guard.
+    /// If the lock is poisoned, because a writer has panicked with the lock. The lock is taken all
+    /// the same, and the error contains the guard.
     ///
     /// ```
     /// let lock = go_runtime::sync::RwLock::new("a");
@@ -231,14 +240,14 @@ impl<T: ?Sized> RwLock<T> {
         self.write_guard()
     }
 
-    /// Takes the lock if nobody has it, without waiting.
+    /// Takes the lock for writing without waiting, if it is free.
     ///
-    /// In a goroutine that asks in vain all the time, others run now and then, as with
-    /// [`try_read`](RwLock::try_read).
+    /// A goroutine that calls this in a loop without success lets other goroutines run now and
+    /// then, as with [`try_read`](RwLock::try_read).
     ///
     /// # Errors
-    /// `WouldBlock` if the lock is not to be had; `Poisoned`, with the guard, if the lock is
-    /// poisoned.
+    /// `WouldBlock` if the lock is not available; `Poisoned`, which contains the guard, if the lock
+    /// is poisoned.
     ///
     /// ```
     /// use std::sync::TryLockError;
@@ -259,15 +268,16 @@ impl<T: ?Sized> RwLock<T> {
         }
     }
 
-    /// Whether somebody has panicked while writing. It may be a moment old.
+    /// Returns whether the lock is poisoned. The answer may be out of date when it is used.
     #[inline]
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        // Who has the lock sees what those before it have done; others cannot do anything with it.
+        // A holder of the lock sees what earlier writers have stored, by the lock's ordering. Other
+        // callers do not use the value, so for them the load needs no ordering.
         self.raw.writers.flag.load(Ordering::Relaxed)
     }
 
-    /// The value is as it should be again: the lock is not poisoned any more.
+    /// Clears the poisoned state, once the caller has put the value right.
     ///
     /// ```
     /// use std::panic::catch_unwind;
@@ -286,20 +296,21 @@ impl<T: ?Sized> RwLock<T> {
         self.raw.writers.flag.store(false, Ordering::Relaxed);
     }
 
-    /// The value, without locking: nobody else has the lock.
+    /// Returns the value without locking, as the exclusive borrow excludes all other users.
     ///
     /// # Errors
-    /// If the lock is poisoned; the error has the reference.
+    /// If the lock is poisoned; the error contains the reference.
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
         let poisoned = self.is_poisoned();
         result(poisoned, self.value.get_mut())
     }
 
-    /// Called by who has just become a reader.
+    /// Returns the guard of a caller that has just become a reader.
     #[inline]
     fn read_guard(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         let guard = RwLockReadGuard {
-            // SAFETY: the address of a field is not null.
+            // SAFETY: `UnsafeCell::get` returns the address of a field of `self`, which is not
+            // null.
             value: unsafe { NonNull::new_unchecked(self.value.get()) },
             raw: &self.raw,
             not_send: PhantomData,
@@ -307,7 +318,7 @@ impl<T: ?Sized> RwLock<T> {
         result(self.is_poisoned(), guard)
     }
 
-    /// Called by who has just become the writer.
+    /// Returns the guard of a caller that has just become the writer.
     #[inline]
     fn write_guard(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         let guard = RwLockWriteGuard {
@@ -329,7 +340,9 @@ fn result<T>(poisoned: bool, data: T) -> LockResult<T> {
 }
 
 impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
-    /// Makes a reader of the writer, and lets others read too; nobody writes in between.
+    /// Turns the write guard into a read guard; no other writer gets the lock in between.
+    ///
+    /// Other readers may read from then on, too.
     ///
     /// ```
     /// use go_runtime::sync::{RwLock, RwLockWriteGuard};
@@ -343,7 +356,8 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     pub fn downgrade(s: Self) -> RwLockReadGuard<'a, T> {
         let lock = s.lock;
         mem::forget(s);
-        // SAFETY: the guard had the lock, and is gone: the value is only read from now on.
+        // SAFETY: the write guard held the lock, and has been forgotten without giving it back, so
+        // the caller is the writer. The read guard made below only reads the value.
         unsafe { lock.raw.downgrade() };
         lock.read_guard().unwrap_or_else(PoisonError::into_inner)
     }
@@ -352,8 +366,9 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: the one that made the guard became a reader, which ends here only, and the guard,
-        // through which the value is read, is gone.
+        // SAFETY: the caller of `read_guard` had become a reader, or a writer that was downgraded
+        // to one, and that reading ends here only. The value is read through the guard only, which
+        // is being dropped.
         unsafe { self.raw.done_reading() };
     }
 }
@@ -361,13 +376,14 @@ impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
 impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // As in a `MutexGuard`.
+        // `thread::panicking` speaks of the thread, but is true of the calling goroutine: see the
+        // `Drop` of `MutexGuard`.
         if !self.panicking && thread::panicking() {
             self.lock.raw.writers.flag.store(true, Ordering::Relaxed);
         }
-        // SAFETY: the lock was taken when the guard was made, it is given back here only (or in
-        // `downgrade`, which forgets the guard), and the guard, through which the value is used, is
-        // gone.
+        // SAFETY: the lock was taken for writing before the guard was made and is given back here
+        // only (or in `downgrade`, which forgets the guard), so the caller is the writer. The value
+        // is used through the guard only, which is being dropped.
         unsafe { self.lock.raw.done_writing() };
     }
 }
@@ -377,8 +393,9 @@ impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the lock, which outlives the guard, has the value; and nobody writes it while
-        // there is a reader.
+        // SAFETY: the pointer is to the value in the lock, which the guard borrows for `'a` through
+        // `raw`, so the value lives. The guard is a reader as long as it lives, and while there is
+        // a reader no writer is inside.
         unsafe { self.value.as_ref() }
     }
 }
@@ -388,8 +405,9 @@ impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the lock is held as long as the guard is there, and it gives `&mut` only to who
-        // has `&mut` to it.
+        // SAFETY: the guard holds the lock for writing as long as it lives, so there is no other
+        // access to the value; and the guard gives out `&mut T` only while it is itself borrowed
+        // mutably, so none exists during this shared borrow of the guard.
         unsafe { &*self.lock.value.get() }
     }
 }
@@ -397,7 +415,9 @@ impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
 impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above.
+        // SAFETY: the guard holds the lock for writing as long as it lives, so there is no other
+        // access to the value; and the guard is borrowed mutably for as long as the reference
+        // lives.
         unsafe { &mut *self.lock.value.get() }
     }
 }
@@ -441,7 +461,8 @@ impl<T> From<T> for RwLock<T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = f.debug_struct("RwLock");
-        // Without letting others run, as `try_read` may: whoever prints may hold anything.
+        // The raw lock's `try_read` does not let other goroutines run, as `RwLock::try_read` may:
+        // the caller may hold anything while it prints.
         if self.raw.try_read() {
             let guard = self.read_guard().unwrap_or_else(PoisonError::into_inner);
             text.field("data", &&*guard);
@@ -459,7 +480,7 @@ mod tests {
 
     use super::*;
 
-    /// Forgetting so many guards takes too long; the count is what it would be.
+    /// Sets the count of readers directly, because to forget that many guards would take too long.
     #[test]
     fn too_many_readers_are_refused() {
         let lock = RwLock::new(());
