@@ -143,7 +143,7 @@ struct Chains {
     firsts: VecDeque<*mut Free>,
     /// The rest of a chain from which other threads take single blocks.
     loose: *mut Free,
-    /// Minimum number of chains since `looked`: as many were not needed.
+    /// Minimum number of chains since `looked`: the depot did not need that many.
     least: usize,
     /// Number of unneeded chains that are still to be given back to the allocator.
     surplus: usize,

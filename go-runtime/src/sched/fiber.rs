@@ -66,8 +66,8 @@ const HOT_LINES: usize = 2;
 const UNLISTED: u32 = u32::MAX;
 const NEVER_LISTED: u32 = u32::MAX - 1;
 
-/// Upper bound on the bytes that a suspended fiber uses below `end`: the frames of what is called
-/// after [`Fiber::note_end`], which are corosensei's `suspend` and its switch.
+/// Upper bound on the bytes that a suspended fiber uses below `end`: the frames of the functions
+/// called after [`Fiber::note_end`], which are corosensei's `suspend` and its switch.
 const MARGIN: usize = 4096;
 
 impl Fiber {

@@ -4,7 +4,7 @@
 //! The monitor reads each worker's counters every few milliseconds, so a switch needs no clock. A
 //! worker that has run the same goroutine for 10 ms is *held* if the goroutine computes, or is
 //! blocked in the system; it is not held if the system has merely preempted its thread. A held
-//! worker accepts no tasks until the goroutine parks or ends. If a task waits meanwhile and no
+//! worker accepts no tasks until the goroutine suspends or ends. If a task waits meanwhile and no
 //! worker sleeps, the monitor adds a worker, so that GOMAXPROCS workers accept tasks. When there
 //! have been too many for 100 ms, an added worker *retires*: it runs the goroutines that have
 //! started on it, and accepts no new ones. The monitor also notes the spawn sites of goroutines

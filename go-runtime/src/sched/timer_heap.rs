@@ -97,8 +97,8 @@ impl<T> TimerHeap<T> {
         self.next_live().map(|entry| entry.due)
     }
 
-    /// Converts an instant, rounding down. An instant before the start becomes 0, and one more than
-    /// some hundred years after it becomes the maximum.
+    /// Converts an instant, rounding down. An instant before the start becomes 0, and an
+    /// instant more than 584 years after the start becomes the maximum.
     fn nanos(&self, instant: Instant) -> Nanos {
         let since = instant.saturating_duration_since(self.start);
         Nanos::try_from(since.as_nanos()).unwrap_or(Nanos::MAX)

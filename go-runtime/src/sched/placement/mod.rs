@@ -24,7 +24,7 @@
 //!                            `--> Leave: and watch   | until the others have been busy too long
 //! ```
 //!
-//! So while a worker is idle, a task waits for about [`WATCH_FOR`], or twice that, at most (unless
+//! So while a worker is idle, a task waits for about [`WATCH_FOR`], or up to twice that (unless
 //! its spawn site has a [`reputation`](super::reputation)). A worker counts as busy only by its own
 //! CPU time, or when it is blocked in the system: a worker that the system has merely preempted
 //! will soon take its tasks.
@@ -96,7 +96,7 @@ impl View {
 pub(crate) struct Survey {
     /// The surveying worker's own load; a high load is reduced a little.
     level: usize,
-    /// The surveyed ones of the `total` other workers.
+    /// The surveyed workers, out of `total` other workers.
     others: SmallVec<[View; 16]>,
     total: usize,
     /// Number of tasks in all queues that no worker has placed.

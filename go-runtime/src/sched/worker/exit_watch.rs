@@ -133,8 +133,8 @@ fn mark(register: Register) -> bool {
     // The mark belongs to the library that contains this code; any address in that library names
     // it.
     let here = &raw const UNKNOWN;
-    // SAFETY: the function takes what C++ compilers give it: a destructor, its argument, and an
-    // address in the library of the destructor. `end_parking` may be called with any argument.
+    // SAFETY: the function has the contract of `__cxa_thread_atexit`: it takes a destructor, its
+    // argument, and an address in the destructor's library. `end_parking` accepts any argument.
     unsafe { register(end_parking, ptr::null_mut(), here.cast_mut().cast()) == 0 }
 }
 
@@ -148,7 +148,7 @@ unsafe extern "C" fn end_parking(_: *mut c_void) {
 /// Returns the function of glibc with which std registers destructors.
 fn find_register() -> Option<Register> {
     let name = c"__cxa_thread_atexit_impl";
-    // SAFETY: `name` is a C string, which is all that a look-up requires.
+    // SAFETY: `name` is a C string, and `dlsym` requires nothing else.
     let function = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
     // SAFETY: glibc defines the function of this name with this type.
     (!function.is_null()).then(|| unsafe { mem::transmute::<*mut c_void, Register>(function) })

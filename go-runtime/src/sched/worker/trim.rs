@@ -13,7 +13,7 @@
 //!
 //! A sleeping worker trims in its sleep. The monitor asks a worker that does not sleep to trim now
 //! and then, in a limited number of steps. Only the worker's own thread uses its pool; the depot
-//! and the system's stacks, which all workers share, are trimmed last.
+//! and the table of free stacks, which all workers share, are trimmed last.
 
 use std::time::Instant;
 
