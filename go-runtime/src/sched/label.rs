@@ -103,8 +103,8 @@ impl Drop for Freed {
 /// reading; then at the start of the monitor's next tick.
 ///
 /// No worker runs a task that has a thread of its own, so the monitor never reads that task's name,
-/// which is freed at once. The monitor's next tick may be far off: the monitor
-/// sleeps while all workers do, even if such a task runs.
+/// which is freed at once. The monitor's next tick may be far off: the monitor sleeps while all
+/// workers do, even if such a task runs.
 ///
 /// # Safety
 /// The pointer came from a box, and nothing else frees it. No label of a running goroutine refers
