@@ -17,14 +17,13 @@ use super::raw_rw_lock::RawRwLock;
 use crate::primitives::atomic::Ordering;
 use crate::wait;
 
-/// A lock for many readers or one writer that parks goroutines: [`std::sync::RwLock`] for
-/// goroutines.
+/// A reader-writer lock that parks goroutines: [`std::sync::RwLock`] for goroutines.
 ///
-/// While a goroutine waits for the lock, its worker runs other goroutines. The names, the errors
-/// and the poisoning are std's, so a change of the import replaces std's `RwLock` by this one.
-/// Goroutines and plain threads may use the same lock at the same time; a thread that waits is
-/// blocked. Unlike std's guards, these may be held across an operation that blocks the goroutine:
-/// on a channel, a `sleep`, or another lock.
+/// Many readers may hold the lock at the same time, or one writer. While a goroutine waits for the
+/// lock, its worker runs other goroutines. The names, the errors and the poisoning are std's, so a
+/// change of the import replaces std's `RwLock` by this one. Goroutines and plain threads may use
+/// the same lock at the same time; a thread that waits is blocked. Unlike std's guards, these may
+/// be held across an operation that blocks the goroutine: on a channel, a `sleep`, or another lock.
 ///
 /// ```
 /// use go_runtime::{scope, sync::RwLock};

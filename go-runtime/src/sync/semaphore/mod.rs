@@ -1,4 +1,6 @@
 //! A weighted semaphore, after `golang.org/x/sync/semaphore`, with tokio's names.
+//!
+//! `raw.rs` has the count and the queue, `permit.rs` the guards; this file is the public interface.
 
 mod permit;
 mod raw;
@@ -17,14 +19,15 @@ use crate::primitives::const_fn;
 use crate::wait::Observable;
 use crate::wait::polled_in_vain;
 
-/// A number of permits, of which each who comes takes some, and waits if there are not enough: the
-/// limit on how many do something at once. Go has it as `semaphore.Weighted` in
-/// `golang.org/x/sync`.
+/// A number of permits that limits how many goroutines do something at the same time.
 ///
-/// First come, first served: while one waits for many permits, those behind it wait as well, though
-/// there may be enough for them. So nobody waits for ever as long as permits come back. They come
-/// back when the guard, a [`SemaphorePermit`], is dropped, also by a panic. Goroutines that wait
-/// are parked, threads are blocked.
+/// Each caller takes some permits, and waits if not enough are free. Go has this type as
+/// `semaphore.Weighted` in `golang.org/x/sync`.
+///
+/// Callers are served in the order in which they come: while a caller waits for many permits, the
+/// callers behind it wait as well, even if enough permits for them are free. So no caller starves
+/// as long as permits come back. Permits come back when the guard, a [`SemaphorePermit`], is
+/// dropped, also by a panic. A goroutine that waits is parked; a thread that waits is blocked.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,17 +49,17 @@ use crate::wait::polled_in_vain;
 /// ```
 pub struct Semaphore(RawSemaphore);
 
-/// Why there is no permit.
+/// The reason why a caller got no permits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum AcquireError {
-    /// The semaphore is closed: nobody gets permits any more.
+    /// The semaphore is closed: it grants no more permits.
     Closed,
-    /// There are not enough at the moment, or others wait for theirs.
+    /// Not enough permits are free at the moment, or other callers wait for theirs.
     NoPermits,
-    /// The time was over first.
+    /// The timeout or deadline passed before the permits were granted.
     TimedOut,
-    /// The done channel said so first.
+    /// The done channel was closed or had a message before the permits were granted.
     Canceled,
 }
 
@@ -73,20 +76,22 @@ impl fmt::Display for AcquireError {
 
 impl Error for AcquireError {}
 
-// Nothing of a user's runs while it changes, and permits come back by themselves.
+// No code of the user runs while the semaphore changes, and a panic gives permits back by dropping
+// their guards.
 impl UnwindSafe for Semaphore {}
 impl RefUnwindSafe for Semaphore {}
 
 impl Semaphore {
-    /// The most permits that a semaphore can have.
+    /// Maximum number of permits that a semaphore can have.
     pub const MAX_PERMITS: usize = raw::MAX;
 
     const_fn! {
-        /// A semaphore with so many free permits. With 0, all wait until some are
-        /// [added](Semaphore::add_permits).
+        /// Returns a semaphore with `permits` free permits.
+        ///
+        /// If that is 0, all callers wait until permits are [added](Semaphore::add_permits).
         ///
         /// # Panics
-        /// If there are more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
+        /// If `permits` exceeds [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
         #[track_caller]
         #[must_use]
         pub fn new(permits: usize) -> Semaphore {
@@ -98,11 +103,12 @@ impl Semaphore {
         }
     }
 
-    /// Takes a permit, and waits for one if need be. Name it (`_permit`, say): `let _ = ...` gives
-    /// it back at once.
+    /// Takes a permit, and waits for one if need be.
+    ///
+    /// Bind the guard to a name (`_permit`, say): `let _ = ...` gives the permit back at once.
     ///
     /// # Errors
-    /// [`Closed`](AcquireError::Closed) if the semaphore is closed, before or meanwhile.
+    /// [`Closed`](AcquireError::Closed) if the semaphore is closed, before the call or during it.
     ///
     /// ```
     /// let one = go_runtime::sync::Semaphore::new(1);
@@ -115,14 +121,14 @@ impl Semaphore {
         self.acquire_many(1)
     }
 
-    /// Takes `n` permits at once, and waits until there are so many. Those who come later wait
-    /// behind it.
+    /// Takes `n` permits at once, and waits until that many are free if need be.
     ///
-    /// 0 permits are to be had at once. More than there will ever be are waited for, as in Go: for
-    /// ever, unless permits are [added](Semaphore::add_permits).
+    /// Later callers wait behind this one. A call with `n` of 0 never waits. As in Go, a call for
+    /// more permits than the semaphore has waits forever, unless permits are
+    /// [added](Semaphore::add_permits).
     ///
     /// # Errors
-    /// [`Closed`](AcquireError::Closed) if the semaphore is closed, before or meanwhile.
+    /// [`Closed`](AcquireError::Closed) if the semaphore is closed, before the call or during it.
     pub fn acquire_many(&self, n: usize) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.0.take(n, |granted| {
             granted.recv().map_err(|_| AcquireError::Closed)
@@ -130,21 +136,22 @@ impl Semaphore {
         Ok(SemaphorePermit::new(self, n))
     }
 
-    /// Takes a permit if one is free and nobody waits, without waiting.
+    /// Takes a permit without waiting, if one is free and no other caller waits.
     ///
-    /// In a goroutine that asks in vain all the time, others run now and then (see
-    /// [the crate's page on limits](crate#limits)).
+    /// A goroutine that calls this in a loop without success lets other goroutines run now and then
+    /// (see [the crate's page on limits](crate#limits)).
     ///
     /// # Errors
-    /// [`NoPermits`](AcquireError::NoPermits), or [`Closed`](AcquireError::Closed).
+    /// [`NoPermits`](AcquireError::NoPermits) if no permit is free or another caller waits;
+    /// [`Closed`](AcquireError::Closed) if the semaphore is closed.
     pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.try_acquire_many(1)
     }
 
-    /// Takes `n` permits if so many are free and nobody waits, without waiting.
+    /// Takes `n` permits without waiting, if that many are free and no other caller waits.
     ///
     /// # Errors
-    /// As [`try_acquire`](Semaphore::try_acquire).
+    /// The errors of [`try_acquire`](Semaphore::try_acquire).
     ///
     /// ```
     /// use go_runtime::sync::{AcquireError, Semaphore};
@@ -162,7 +169,8 @@ impl Semaphore {
     /// Takes `n` permits, and waits for them for at most `timeout`.
     ///
     /// # Errors
-    /// [`TimedOut`](AcquireError::TimedOut), or [`Closed`](AcquireError::Closed).
+    /// [`TimedOut`](AcquireError::TimedOut) if the timeout passes first;
+    /// [`Closed`](AcquireError::Closed) if the semaphore is closed, before the call or during it.
     ///
     /// ```
     /// use std::time::Duration;
@@ -183,7 +191,7 @@ impl Semaphore {
     /// Takes `n` permits, and waits for them until `deadline` at the latest.
     ///
     /// # Errors
-    /// As [`acquire_timeout`](Semaphore::acquire_timeout).
+    /// The errors of [`acquire_timeout`](Semaphore::acquire_timeout).
     pub fn acquire_deadline(
         &self,
         n: usize,
@@ -210,14 +218,15 @@ impl Semaphore {
         Ok(SemaphorePermit::new(self, n))
     }
 
-    /// Takes `n` permits, and waits for them until `done` is closed, or has a message, which is not
-    /// received. Go's `Acquire(ctx, n)`: pass [`ctx.done()`](crate::context::Context::done).
+    /// Takes `n` permits, and waits for them until `done` is closed or has a message.
     ///
-    /// If `done` is closed already it takes none, though there may be enough.
+    /// That message is not received. This is Go's `Acquire(ctx, n)`: pass
+    /// [`ctx.done()`](crate::context::Context::done). If `done` is closed or has a message already,
+    /// the call takes no permits, even if enough are free.
     ///
     /// # Errors
-    /// [`Canceled`](AcquireError::Canceled) if `done` came first, or
-    /// [`Closed`](AcquireError::Closed).
+    /// [`Canceled`](AcquireError::Canceled) if `done` is closed or has a message first;
+    /// [`Closed`](AcquireError::Closed) if the semaphore is closed, before the call or during it.
     ///
     /// ```
     /// use go_runtime::{channel::bounded, go, sync::{AcquireError, Semaphore}};
@@ -243,8 +252,9 @@ impl Semaphore {
         Ok(SemaphorePermit::new(self, n))
     }
 
-    /// [`acquire`](Semaphore::acquire) for a permit that keeps the semaphore alive, and so may go
-    /// to another goroutine.
+    /// Takes a permit as [`acquire`](Semaphore::acquire) does, with a guard that may be sent away.
+    ///
+    /// The guard keeps the semaphore alive, and so may go to another goroutine.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -262,15 +272,17 @@ impl Semaphore {
     /// ```
     ///
     /// # Errors
-    /// [`Closed`](AcquireError::Closed) if the semaphore is closed, before or meanwhile.
+    /// [`Closed`](AcquireError::Closed) if the semaphore is closed, before the call or during it.
     pub fn acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, AcquireError> {
         self.acquire_many_owned(1)
     }
 
-    /// [`acquire_many`](Semaphore::acquire_many) for a permit that keeps the semaphore alive.
+    /// Takes `n` permits as [`acquire_many`](Semaphore::acquire_many) does, with an owned guard.
+    ///
+    /// The guard keeps the semaphore alive.
     ///
     /// # Errors
-    /// [`Closed`](AcquireError::Closed) if the semaphore is closed, before or meanwhile.
+    /// [`Closed`](AcquireError::Closed) if the semaphore is closed, before the call or during it.
     pub fn acquire_many_owned(
         self: Arc<Self>,
         n: usize,
@@ -279,7 +291,9 @@ impl Semaphore {
         Ok(OwnedSemaphorePermit::new(self, n))
     }
 
-    /// [`try_acquire`](Semaphore::try_acquire) for a permit that keeps the semaphore alive.
+    /// Takes a permit as [`try_acquire`](Semaphore::try_acquire) does, with an owned guard.
+    ///
+    /// The guard keeps the semaphore alive.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -291,16 +305,18 @@ impl Semaphore {
     /// ```
     ///
     /// # Errors
-    /// As [`try_acquire`](Semaphore::try_acquire).
+    /// The errors of [`try_acquire`](Semaphore::try_acquire).
     pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, AcquireError> {
         self.try_acquire_many_owned(1)
     }
 
-    /// [`try_acquire_many`](Semaphore::try_acquire_many) for permits that keep the semaphore
-    /// alive.
+    /// Takes `n` permits as [`try_acquire_many`](Semaphore::try_acquire_many) does, with an owned
+    /// guard.
+    ///
+    /// The guard keeps the semaphore alive.
     ///
     /// # Errors
-    /// As [`try_acquire`](Semaphore::try_acquire).
+    /// The errors of [`try_acquire`](Semaphore::try_acquire).
     pub fn try_acquire_many_owned(
         self: Arc<Self>,
         n: usize,
@@ -309,11 +325,14 @@ impl Semaphore {
         Ok(OwnedSemaphorePermit::new(self, n))
     }
 
-    /// Adds permits: there are more from now on. (Those that were taken come back by themselves;
-    /// what Go calls `Release` is to drop a guard.)
+    /// Adds `n` new permits to the semaphore.
+    ///
+    /// (Permits that were taken come back when their guard is dropped, which corresponds to Go's
+    /// `Release`.)
     ///
     /// # Panics
-    /// If there were more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS) then. None is added.
+    /// If the number of free permits would exceed [`MAX_PERMITS`](Semaphore::MAX_PERMITS); then no
+    /// permit is added.
     #[track_caller]
     pub fn add_permits(&self, n: usize) {
         assert!(
@@ -322,20 +341,21 @@ impl Semaphore {
         );
     }
 
-    /// How many permits are free. It may be a moment old.
+    /// Returns the number of free permits. The number may be out of date when it is used.
     #[must_use]
     pub fn available_permits(&self) -> usize {
         self.0.free()
     }
 
-    /// Closes the semaphore: those who wait, and all who come later, get
-    /// [`Closed`](AcquireError::Closed). Permits that have been taken stay good. A second time it
-    /// does nothing.
+    /// Closes the semaphore: it grants no more permits.
+    ///
+    /// All waiters and all later callers get [`Closed`](AcquireError::Closed). Permits that have
+    /// been taken remain valid. A second call does nothing.
     pub fn close(&self) {
         self.0.close();
     }
 
-    /// Whether it has been closed.
+    /// Returns whether the semaphore is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
@@ -347,7 +367,7 @@ fn wait_with<D>(granted: &Receiver<()>, done: &Receiver<D>) -> Result<(), Acquir
     select.recv(done);
     let by_grant = select.recv(granted);
     if select.ready() == by_grant {
-        // Only the caller receives from it.
+        // Only the caller receives from `granted`, so its message is still there.
         granted.recv().map_err(|_| AcquireError::Closed)
     } else {
         Err(AcquireError::Canceled)

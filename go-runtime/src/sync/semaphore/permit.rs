@@ -1,4 +1,4 @@
-//! Permits that come back when they are dropped.
+//! The guards of a semaphore's permits, which give the permits back when dropped.
 
 use std::fmt;
 use std::ops::Deref;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use super::Semaphore;
 
-/// Permits of a [`Semaphore`], which are given back when this is dropped, on whatever thread.
+/// A guard of permits of a [`Semaphore`], which gives them back when dropped, on any thread.
 #[must_use = "if unused the permits are given back at once"]
 #[clippy::has_significant_drop]
 pub struct SemaphorePermit<'a>(Permit<&'a Semaphore>);
 
-/// A [`SemaphorePermit`] that keeps the semaphore alive: see [`Semaphore::acquire_owned`].
+/// A guard of permits that keeps the semaphore alive: see [`Semaphore::acquire_owned`].
 #[must_use = "if unused the permits are given back at once"]
 #[clippy::has_significant_drop]
 pub struct OwnedSemaphorePermit(Permit<Arc<Semaphore>>);
@@ -31,14 +31,15 @@ impl<S: Deref<Target = Semaphore>> Drop for Permit<S> {
 
 macro_rules! methods {
     () => {
-        /// How many permits these are.
+        /// Returns the number of permits that this guard holds.
         #[must_use]
         pub fn num_permits(&self) -> usize {
             self.0.permits
         }
 
-        /// Drops this, and the permits do not come back: the semaphore has so many fewer from now
-        /// on.
+        /// Drops the guard without giving its permits back.
+        ///
+        /// From now on the semaphore has fewer permits by that number.
         pub fn forget(mut self) {
             self.0.permits = 0;
         }
@@ -52,7 +53,9 @@ impl<'a> SemaphorePermit<'a> {
 
     methods!();
 
-    /// Takes `n` of these permits for a guard of their own; `None` if they are not so many.
+    /// Moves `n` of the permits into a guard of their own.
+    ///
+    /// Returns `None`, and changes nothing, if this guard holds fewer than `n`.
     ///
     /// ```
     /// let five = go_runtime::sync::Semaphore::new(5);
@@ -73,7 +76,9 @@ impl OwnedSemaphorePermit {
 
     methods!();
 
-    /// Takes `n` of these permits for a guard of their own; `None` if they are not so many.
+    /// Moves `n` of the permits into a guard of their own.
+    ///
+    /// Returns `None`, and changes nothing, if this guard holds fewer than `n`.
     pub fn split(&mut self, n: usize) -> Option<OwnedSemaphorePermit> {
         self.0.permits = self.0.permits.checked_sub(n)?;
         Some(OwnedSemaphorePermit::new(Arc::clone(&self.0.semaphore), n))

@@ -1,12 +1,20 @@
-//! The permits of a [`Semaphore`](super::Semaphore), and who waits for them.
+//! The permits of a [`Semaphore`](super::Semaphore), and the queue of waiters for them.
 //!
-//! `permits` has the number of free ones, and one bit, `QUEUED`: somebody waits, or the semaphore
-//! is closed. While it is clear, permits are taken and given back by one compare-exchange. While it
-//! is set the number changes only under the queue's lock, so who comes along cannot pass those who
-//! wait. They are numbered as they come, and each has a channel of its own on which it is told that
-//! the permits are his; so a wait can be given up by a deadline or a done channel with what
-//! channels have for that. Whoever gives permits back takes them out again for those who wait;
-//! then, with no lock held, tells them.
+//! This module owns the word `permits` and the queue. `permits` holds the number of free permits
+//! and one bit, `QUEUED`, which says that a waiter is queued or the semaphore is closed:
+//!
+//! ```text
+//! bits  63 .. 1                     0
+//!      [number of free permits | QUEUED]
+//! ```
+//!
+//! While `QUEUED` is clear, any thread takes permits and gives them back by one compare-exchange.
+//! While `QUEUED` is set, the number changes only under the queue's lock, so a newcomer cannot
+//! overtake a waiter. Waiters are numbered in the order in which they come. Each waiter has a
+//! channel of its own, on which it receives a message once the permits are its own; so a deadline
+//! or a done channel ends the wait by the means that channels have for that. A caller that gives
+//! permits back takes them out again for the waiters whose turn it is, and sends the messages after
+//! it has released the lock.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -21,11 +29,12 @@ use crate::primitives::const_fn;
 use crate::primitives::lock::{Mutex, MutexGuard};
 use crate::wait::{before_a_wait, polled_in_vain};
 
-/// Only under the queue's lock is anything changed.
+/// In `permits`: the word is changed only under the queue's lock.
 const QUEUED: usize = 1;
-/// Permits are counted in these.
+/// In `permits`: one free permit.
 const ONE: usize = 2;
 
+/// Maximum number of permits.
 pub(crate) const MAX: usize = usize::MAX / ONE;
 
 pub(crate) struct RawSemaphore {
@@ -34,7 +43,7 @@ pub(crate) struct RawSemaphore {
 }
 
 struct Queue {
-    /// By their numbers, which is in the order in which they came.
+    /// The waiters by their numbers, so in the order in which they came.
     waiting: BTreeMap<u64, Waiting>,
     next: u64,
     closed: bool,
@@ -42,11 +51,12 @@ struct Queue {
 
 struct Waiting {
     wants: usize,
-    /// Gets a message with the permits; dropped without one if the semaphore is closed.
+    /// Sends one message when the permits are the waiter's; dropped without a message if the
+    /// semaphore is closed.
     granted: Sender<()>,
 }
 
-/// Those whose turn has come, to be told once no lock is held.
+/// Waiters that have got their permits, to be told once no lock is held.
 type Granted = SmallVec<[Waiting; 4]>;
 
 impl RawSemaphore {
@@ -71,14 +81,14 @@ impl RawSemaphore {
         self.lock().closed
     }
 
-    /// Who waits gets nothing, nor does anybody later.
+    /// Closes the semaphore: neither a waiter nor a later caller gets permits.
     pub(crate) fn close(&self) {
         let mut queue = self.lock();
         queue.closed = true;
         self.permits.fetch_or(QUEUED, Ordering::Relaxed);
         let waiting = mem::take(&mut queue.waiting);
         drop(queue);
-        // Their channels are closed.
+        // This closes the channels of the waiters.
         drop(waiting);
     }
 
@@ -86,8 +96,8 @@ impl RawSemaphore {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes permits that are free if nobody waits: without `QUEUED` nothing more is to be looked
-    /// at.
+    /// Takes `n` permits if they are free and `QUEUED` is clear, so that neither the queue nor
+    /// `closed` need be read. Returns whether the permits were taken.
     fn take_free(&self, n: usize) -> bool {
         let wanted = n.checked_mul(ONE);
         let taken = self
@@ -99,7 +109,7 @@ impl RawSemaphore {
         taken.is_ok()
     }
 
-    /// Takes so many if they are free and nobody waits.
+    /// Takes `n` permits if they are free and there are no waiters.
     pub(crate) fn try_take(&self, n: usize) -> Result<(), AcquireError> {
         if self.take_free(n) || n == 0 && !self.is_closed() {
             return Ok(());
@@ -112,8 +122,10 @@ impl RawSemaphore {
         })
     }
 
-    /// Takes so many when it is the caller's turn. `wait` receives from a channel that has a
-    /// message when they have been taken, and is closed when they never will be.
+    /// Takes `n` permits, and waits for the caller's turn if need be.
+    ///
+    /// `wait` receives from a channel that has a message once the permits have been taken, and is
+    /// closed without a message if they never will be.
     pub(crate) fn take(
         &self,
         n: usize,
@@ -133,7 +145,8 @@ impl RawSemaphore {
         }
     }
 
-    /// `None`: there were enough after all.
+    /// Puts the caller into the queue. Returns `None` if it got its permits instead, because enough
+    /// were free after all.
     fn enqueue(&self, n: usize) -> Result<Option<(u64, Receiver<()>)>, AcquireError> {
         let (told, granted) = bounded(1);
         let mut queue = self.lock();
@@ -155,7 +168,8 @@ impl RawSemaphore {
         Ok(Some((number, granted)))
     }
 
-    /// Under the lock, and nobody waits: takes permits, or says that somebody waits from now on.
+    /// Takes `n` permits, or sets `QUEUED` if not enough are free. Returns whether the permits were
+    /// taken. The caller holds the queue's lock, and the queue is empty.
     fn take_or_mark(&self, n: usize) -> bool {
         let mut taken = false;
         let _ = self
@@ -168,7 +182,7 @@ impl RawSemaphore {
         taken
     }
 
-    /// A wait has ended without permits, unless they have come meanwhile.
+    /// Ends a wait with `error`, unless the permits have been granted meanwhile.
     fn give_up(
         &self,
         number: u64,
@@ -178,17 +192,18 @@ impl RawSemaphore {
     ) -> Result<(), AcquireError> {
         let mut queue = self.lock();
         if queue.waiting.remove(&number).is_some() {
-            // Those behind it may want fewer.
+            // The waiters behind the removed one may want fewer permits.
             let next = self.serve(&mut queue);
             drop(queue);
             tell(next);
             return Err(error);
         }
         drop(queue);
-        // Whoever took it out of the queue tells it so, or closes its channel.
+        // The thread that took the waiter out of the queue sends it a message, or closes its
+        // channel.
         match (granted.recv(), error) {
             (Err(_), _) => Err(AcquireError::Closed),
-            // As in Go, who has been told to end gets nothing.
+            // As in Go, a canceled caller gets no permits.
             (Ok(()), AcquireError::Canceled) => {
                 self.give_back(n);
                 Err(error)
@@ -197,12 +212,15 @@ impl RawSemaphore {
         }
     }
 
-    /// So many come back. (There is nothing that could be done about more than there can be.)
+    /// Gives `n` permits back. (The number saturates at [`MAX`]: a `drop` cannot report an error.)
     pub(crate) fn give_back(&self, n: usize) {
         self.give(n, |free, n| Some(free.saturating_add(n).min(MAX)));
     }
 
-    /// `add` says how many are free then. `false`: so many there cannot be.
+    /// Adds `n` permits, and grants permits to the waiters whose turn it is.
+    ///
+    /// `add` computes the new number of free permits from the old one and `n`. Returns whether the
+    /// permits were added; they are not if `add` returns `None` or more than [`MAX`].
     pub(crate) fn give(&self, n: usize, add: fn(usize, usize) -> Option<usize>) -> bool {
         let more = |permits: usize| {
             let free = add(permits / ONE, n).filter(|free| *free <= MAX)?;
@@ -229,7 +247,8 @@ impl RawSemaphore {
         given.is_ok()
     }
 
-    /// Under the lock: takes permits for those whose turn it is.
+    /// Takes permits for the waiters whose turn it is, and takes these out of the queue. The caller
+    /// holds the lock of `queue`, and tells the returned waiters after it has released the lock.
     fn serve(&self, queue: &mut Queue) -> Granted {
         let mut granted = Granted::new();
         let mut free = self.permits.load(Ordering::Acquire) / ONE;
@@ -240,7 +259,8 @@ impl RawSemaphore {
             granted.push(first.remove());
         }
         if self.permits.load(Ordering::Relaxed) & QUEUED != 0 {
-            // Nobody else changes the number.
+            // While `QUEUED` is set, only the holder of the queue's lock, the caller, changes the
+            // number.
             let waits = queue.closed || !queue.waiting.is_empty();
             let permits = (free * ONE) | usize::from(waits);
             self.permits.store(permits, Ordering::Release);
@@ -249,10 +269,11 @@ impl RawSemaphore {
     }
 }
 
+/// Tells the waiters that they have their permits. The caller holds no lock.
 fn tell(granted: Granted) {
     for waiting in granted {
-        // It waits for this, or is about to: the channel has room and a receiver. Should it have
-        // been given up, it asks.
+        // The waiter receives this message now or soon: the channel has room and a receiver. A
+        // waiter that is giving up receives the message in `give_up`.
         let _ = waiting.granted.send(());
     }
 }
