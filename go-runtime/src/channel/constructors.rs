@@ -10,14 +10,14 @@ use super::sender::Sender;
 use super::timed::{At, Tick};
 use crate::clock;
 
-/// A channel that holds up to `capacity` messages; with 0, each send waits until a receiver takes
-/// its message.
+/// Makes a channel that holds up to `capacity` messages. With 0, each send waits until a receiver
+/// takes its message.
 ///
-/// Messages of no size, such as `()`, take no memory, however many are buffered.
+/// Messages of size zero, such as `()`, take no memory, however many are buffered.
 ///
 /// # Panics
-/// If `capacity` messages could never fit into memory (more than `isize::MAX` bytes). A capacity
-/// that merely is large takes memory as it is used.
+/// If `capacity` messages could never fit into memory (more than `isize::MAX` bytes). A smaller
+/// capacity that is still large takes memory only as it is used.
 ///
 /// ```
 /// use go_runtime::{channel::bounded, go};
@@ -46,7 +46,7 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     make(Some(capacity))
 }
 
-/// A channel that holds any number of messages; a send never waits.
+/// Makes a channel that holds any number of messages. A send never waits.
 ///
 /// ```
 /// use go_runtime::channel::unbounded;
@@ -69,8 +69,8 @@ fn make<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
     )
 }
 
-/// A channel that gives one message, the time, after `duration`. Receiving before that waits; after
-/// the message there is nothing more to receive, ever.
+/// Makes a channel that gives one message, the time, after `duration`. A receive before that moment
+/// waits. After the one message there is never another.
 ///
 /// ```
 /// use std::time::Duration;
@@ -86,7 +86,7 @@ pub fn after(duration: Duration) -> Receiver<Instant> {
     clock::after(duration).map_or_else(never, at)
 }
 
-/// A channel that gives one message, the time, at `when`.
+/// Makes a channel that gives one message, the time, at `when`.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -98,8 +98,9 @@ pub fn at(when: Instant) -> Receiver<Instant> {
     Receiver::new(Source::At(Arc::new(At::new(when, identity))))
 }
 
-/// A channel that gives a message, the time, every `period`. Ticks that no receiver takes in time
-/// are left out, and those after them stay in step: all come at whole periods from the start.
+/// Makes a channel that gives a message, the time, every `period`. A tick that no receiver takes
+/// before the next is due is left out, and later ticks stay in step: all come at whole periods from
+/// the start.
 ///
 /// ```
 /// use std::time::Duration;
@@ -116,8 +117,8 @@ pub fn tick(period: Duration) -> Receiver<Instant> {
     }
 }
 
-/// A channel that never gives a message and is never closed: a `recv` arm of a `select!` that is
-/// switched off. In Go it is a nil channel.
+/// Makes a channel that never gives a message and is never closed. In a `recv` arm of a `select!`
+/// it switches the arm off. In Go it is a nil channel.
 ///
 /// This is a [`Receiver`]: for a `send` arm, as in `if on { tx.clone() } else { ... }`, use its
 /// counterpart [`Sender::never`].

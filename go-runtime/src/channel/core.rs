@@ -1,11 +1,27 @@
-//! A channel and the operations on it.
+//! [`Core`]: a channel that senders feed, and the operations on it.
 //!
-//! One lock guards the [`State`]. Whoever finds a partner waiting hands the message over directly,
-//! from slot to slot, and wakes it after it has let the lock go. Nothing that a user wrote runs
-//! under the lock: messages are moved there, never dropped.
+//! ```text
+//!                   +--------------- lock ----------------+
+//!                   |                                     |
+//!   send            |  buffer: up to `capacity` messages  |   receive
+//!   -------------->----> [ m1 | m2 | m3 |    |    ] ----------------->
+//!                   |                                     |
+//!                   |  senders:   waiter <-> waiter       |   wait while the buffer is full
+//!                   |  receivers: waiter <-> waiter       |   wait while it is empty
+//!                   |  observers of receive, of send      |   woken to poll again
+//!                   +-----------------|-------------------+
+//!                                     v
+//!               a waiter points to its parker (what to wake) and its slot
+//!               (the message), on the waiting operation's stack or a future's heap
+//! ```
 //!
-//! An operation is a beginning, perhaps a wait, and an end. They are apart so that the wait, which
-//! is short, can be inlined into the user's code, as a switch should be (see `wait::parker`).
+//! One lock guards the [`State`]. An operation that finds a partner waiting moves the message
+//! directly between itself and the partner's slot, and wakes the partner after it has released the
+//! lock. No user code runs under the lock: messages are moved there, never dropped.
+//!
+//! An operation is a beginning, perhaps a wait, and an end. These are separate functions so that
+//! the wait, which is short, can be inlined into the user's code, as a context switch should be
+//! (see `wait::parker`).
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
@@ -17,8 +33,10 @@ use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::wait::{Claim, Claimed, Verdict};
 
-/// Laid out so that a rendezvous writes its first cache line only; the second is read, and changes
-/// with buffered messages and handles.
+/// A channel that senders feed.
+///
+/// It is laid out so that a rendezvous writes the first cache line only. The second line is only
+/// read by a rendezvous, and written by buffered messages and by changes to the number of handles.
 #[repr(C, align(64))]
 pub(crate) struct Core<T> {
     lock: RawSpinLock,
@@ -28,13 +46,15 @@ pub(crate) struct Core<T> {
     pub(super) receivers: AtomicUsize,
 }
 
-// SAFETY: `state` is used under the lock only. Messages pass through from thread to thread, hence
-// `T: Send`; no reference to a message is ever shared.
+// SAFETY: `state` is used under the lock only, and the other fields are atomics and constants.
+// Messages move from thread to thread, hence `T: Send`.
 unsafe impl<T: Send> Send for Core<T> {}
-// SAFETY: as above.
+// SAFETY: `state` is used under the lock only, by one thread at a time, and the other fields are
+// atomics and constants. Messages move from thread to thread, hence `T: Send`; `T: Sync` is not
+// needed, because no reference to a message is ever shared.
 unsafe impl<T: Send> Sync for Core<T> {}
 
-/// How an attempt to send has ended; the message comes back unless it is on its way.
+/// How an attempt to send has ended. The message comes back unless it was sent.
 pub(crate) enum Sent<T> {
     Yes,
     Full(T),
@@ -53,7 +73,7 @@ pub(crate) enum Received<T> {
 /// How far an operation has come.
 enum Step<'a, T, R> {
     Ended(R),
-    /// It is queued: park.
+    /// The operation is queued: park.
     Waits(&'a Wait<T>),
 }
 
@@ -75,7 +95,8 @@ impl Patience {
 }
 
 impl<T> Core<T> {
-    /// `capacity` is `None` for a channel without bound. One sender and one receiver are counted.
+    /// Makes a channel with a count of one sender and one receiver. `capacity` is `None` for a
+    /// channel without bound.
     pub(crate) fn new(capacity: Option<usize>) -> Core<T> {
         Core {
             lock: RawSpinLock::new(),
@@ -100,14 +121,15 @@ impl<T> Core<T> {
         &self.lock
     }
 
-    /// Access for those who lock by [`raw_lock`](Self::raw_lock): selects, which hold several, and
-    /// observers.
+    /// Returns access to the state for a caller that has locked by [`raw_lock`](Self::raw_lock): a
+    /// select, which holds several locks, or an observer.
     ///
     /// # Safety
     /// The calling thread holds this channel's lock, and no other reference to the state is in use.
     #[expect(clippy::mut_from_ref, reason = "the lock gives the exclusive access")]
     pub(crate) unsafe fn state(&self) -> &mut State<T> {
-        // SAFETY: the lock is held.
+        // SAFETY: the caller holds the lock, so no other thread uses the state, and uses no other
+        // reference to it.
         unsafe { &mut *self.state.get() }
     }
 
@@ -131,7 +153,8 @@ impl<T> Core<T> {
             Step::Ended(sent) => sent,
             Step::Waits(wait) => {
                 let verdict = wait.parker.park(patience.deadline());
-                // SAFETY: queued by `begin_send`, and the wait has ended.
+                // SAFETY: `begin_send` has queued `wait`, whose `park` has just returned `verdict`.
+                // This is the only call of `end_send` for it.
                 unsafe { self.end_send(wait, verdict) }
             }
         }
@@ -149,7 +172,7 @@ impl<T> Core<T> {
         }
         if let Some(receiver) = state.receivers.take() {
             drop(state);
-            // SAFETY: what waits in this channel's `receivers` waits for a `T`.
+            // SAFETY: each waiter in this channel's `receivers` waits for a `T` with an empty slot.
             unsafe { hand_over(receiver, message) };
             return Step::Ended(Sent::Yes);
         }
@@ -161,10 +184,13 @@ impl<T> Core<T> {
             return Step::Ended(Sent::Full(message));
         }
         let wait = &*wait.insert(Wait::new(Claim::until(patience.deadline())));
-        // SAFETY: the slot is empty, and nobody else knows it yet.
+        // SAFETY: the slot is new and so empty, and its waiter is in no queue, so no other thread
+        // knows its address.
         unsafe { wait.slot.put(message) };
         wait.set_up();
-        // SAFETY: `send` stays until whoever claims it has taken it out, or it has done so itself.
+        // SAFETY: the waiter is set up and in no queue. `wait` lies on the stack of `send`, which
+        // returns only after the partner that claimed the wait, or `end_send` after a timeout, has
+        // taken the waiter out of the queue.
         unsafe { state.senders.push(&wait.waiter) };
         Step::Waits(wait)
     }
@@ -174,17 +200,20 @@ impl<T> Core<T> {
     /// `verdict`; called once.
     unsafe fn end_send(&self, wait: &Wait<T>, verdict: Verdict) -> Sent<T> {
         match verdict {
-            // Whoever claimed us has moved the message out.
+            // The receiver that claimed this wait has moved the message out.
             Verdict::Done(_) => Sent::Yes,
-            // SAFETY: nobody took the message, and nobody will: the wait is over.
+            // SAFETY: the wait was ended by a close, which takes no message, so the slot still
+            // holds the message. The wait is over, so only this function uses the slot.
             Verdict::Closed(_) => Sent::Closed(unsafe { wait.slot.take() }),
             Verdict::Retry | Verdict::Pending => {
                 unreachable!("a sender with its message is served, closed or timed out")
             }
             Verdict::TimedOut => {
-                // SAFETY: the waiter was queued in this channel, and in no other.
+                // SAFETY: `begin_send` queued the waiter in this channel's `senders`, and in no
+                // other queue.
                 unsafe { self.lock().senders.remove(&wait.waiter) };
-                // SAFETY: the clock claimed us, so nobody else did.
+                // SAFETY: the clock claimed this wait, so no receiver did: the slot still holds the
+                // message, and only this function uses the slot.
                 Sent::TimedOut(unsafe { wait.slot.take() })
             }
         }
@@ -198,7 +227,8 @@ impl<T> Core<T> {
                 Step::Ended(received) => return received,
                 Step::Waits(wait) => {
                     let verdict = wait.parker.park(patience.deadline());
-                    // SAFETY: queued by `begin_receive`, and the wait has ended.
+                    // SAFETY: `begin_receive` has queued `wait`, whose `park` has just returned
+                    // `verdict`. This is the only call of `end_receive` for it.
                     if let Some(end) = unsafe { self.end_receive(wait, verdict) } {
                         return end;
                     }
@@ -224,11 +254,11 @@ impl<T> Core<T> {
                 }
                 Found::Promise(sender) => {
                     drop(state);
-                    // SAFETY: a promise of this channel is one of a `T`.
+                    // SAFETY: the sender was found in this channel, which is one of a `T`.
                     if let Some(message) = unsafe { receive_promised(sender) } {
                         return Step::Ended(Received::Message(message));
                     }
-                    // It was not kept: look again.
+                    // The arm made no message: look for another one.
                 }
                 Found::Closed => return Step::Ended(Received::Closed),
                 Found::Nothing if matches!(patience, Patience::None) => {
@@ -237,8 +267,9 @@ impl<T> Core<T> {
                 Found::Nothing => {
                     let wait = &*wait.insert(Wait::new(Claim::until(patience.deadline())));
                     wait.set_up();
-                    // SAFETY: `receive` stays until whoever claims it has taken it out, or it has
-                    // done so itself.
+                    // SAFETY: the waiter is set up and in no queue. `wait` lies on the stack of
+                    // `receive`, which goes on only after the partner that claimed the wait, or
+                    // `end_receive` after a timeout, has taken the waiter out of the queue.
                     unsafe { state.receivers.push(&wait.waiter) };
                     return Step::Waits(wait);
                 }
@@ -246,36 +277,39 @@ impl<T> Core<T> {
         }
     }
 
-    /// `None`: look again.
+    /// Returns how a receive has ended after its wait, or `None` if it has to begin again.
     ///
     /// # Safety
     /// [`begin_receive`](Self::begin_receive) of this channel has queued `wait`, which has ended
     /// with `verdict`; called once.
     unsafe fn end_receive(&self, wait: &Wait<T>, verdict: Verdict) -> Option<Received<T>> {
         match verdict {
-            // SAFETY: whoever claimed us has put the message in before.
+            // SAFETY: the sender that claimed this wait put its message into the slot before it
+            // ended the wait with `Done`. The wait is over, so only this function uses the slot.
             Verdict::Done(_) => Some(Received::Message(unsafe { wait.slot.take() })),
             Verdict::Closed(_) => Some(Received::Closed),
             Verdict::Retry => None,
             Verdict::Pending => unreachable!("a wait ends with a verdict"),
             Verdict::TimedOut => {
-                // SAFETY: the waiter was queued in this channel, and in no other.
+                // SAFETY: `begin_receive` queued the waiter in this channel's `receivers`, and in
+                // no other queue.
                 unsafe { self.lock().receivers.remove(&wait.waiter) };
                 Some(Received::TimedOut)
             }
         }
     }
 
-    /// Keeps (or finds that it cannot keep) the promise of a chosen `send` arm.
+    /// Keeps the promise of a chosen `send` arm: sends `message` to the place that the arm was
+    /// given. Gives the message back if the channel has been closed.
     ///
     /// # Safety
-    /// `place` is what this channel gave the arm.
+    /// This channel gave the arm `place`.
     pub(crate) unsafe fn keep_promise(&self, place: Place, message: T) -> Result<(), T> {
         match place {
             Place::Closed => Err(message),
             Place::Receiver(receiver) => {
-                // SAFETY: the caller says that the place is of this channel, so its receiver waits
-                // for a `T`.
+                // SAFETY: the caller says that the place is one of this channel, so its receiver
+                // waits for a `T`, with an empty slot.
                 unsafe { hand_over(receiver, message) };
                 Ok(())
             }
@@ -283,14 +317,16 @@ impl<T> Core<T> {
                 let mut state = self.lock();
                 state.reserved -= 1;
                 if state.closed {
-                    // It was closed after the arm was chosen.
+                    // The channel was closed after the arm was chosen.
                     return Err(message);
                 }
                 if let Some(receiver) = state.receivers.take() {
-                    // The place is free again, for an arm that waits behind the promise.
+                    // The promised place is free again, for a `send` arm that waits behind the
+                    // promise.
                     let sender = state.admit_sender(self.capacity);
                     drop(state);
-                    // SAFETY: what waits in this channel's `receivers` waits for a `T`.
+                    // SAFETY: each waiter in this channel's `receivers` waits for a `T` with an
+                    // empty slot.
                     unsafe { hand_over(receiver, message) };
                     if let Some(sender) = sender {
                         sender.finish();
@@ -303,8 +339,8 @@ impl<T> Core<T> {
         }
     }
 
-    /// The chosen `send` arm has made no message: its value expression has panicked, or left the
-    /// select. `place` is what this channel gave the arm.
+    /// Gives back `place`, which this channel gave a chosen `send` arm that has made no message:
+    /// its value expression has panicked, or left the select.
     pub(crate) fn break_promise(&self, place: Place) {
         match place {
             Place::Closed => {}
@@ -312,7 +348,7 @@ impl<T> Core<T> {
             Place::Reserved => {
                 let mut state = self.lock();
                 state.reserved -= 1;
-                // The free place goes to whoever waited for one.
+                // The free place goes to the first sender that waits for one.
                 let sender = state.admit_sender(self.capacity);
                 drop(state);
                 if let Some(sender) = sender {
@@ -322,19 +358,20 @@ impl<T> Core<T> {
         }
     }
 
-    /// A message comes back from a receiver that was served and has gone away since: it is the next
-    /// to be received, and its place is beyond the capacity if need be. With nobody left to receive
-    /// it, it is dropped.
+    /// Takes back a message from a future that was served and has been dropped since. The message
+    /// is the next to be received, and may exceed the capacity. If there is no receiver left, the
+    /// message is dropped.
     pub(crate) fn give_back(&self, message: T) {
         let mut state = self.lock();
-        // (Under the lock: the last receiver lowers the count before it comes for the lock, to drop
-        // what is in the buffer.)
+        // (Read under the lock: the last receiver lowers the count before it takes the lock to drop
+        // the messages in the buffer. So either this sees the count 0, or that receiver will find
+        // the message.)
         if self.receivers.load(Ordering::Acquire) == 0 {
             drop(state);
             drop(message);
         } else if let Some(receiver) = state.receivers.take() {
             drop(state);
-            // SAFETY: what waits in this channel's `receivers` waits for a `T`.
+            // SAFETY: each waiter in this channel's `receivers` waits for a `T` with an empty slot.
             unsafe { hand_over(receiver, message) };
         } else {
             state.buffer.push_front(message);
@@ -342,7 +379,7 @@ impl<T> Core<T> {
     }
 }
 
-/// A channel's state, locked.
+/// Access to a channel's state, whose lock is held until this is dropped.
 pub(crate) struct Locked<'a, T> {
     core: &'a Core<T>,
 }
@@ -351,7 +388,7 @@ impl<T> Deref for Locked<'_, T> {
     type Target = State<T>;
     #[inline]
     fn deref(&self) -> &State<T> {
-        // SAFETY: the lock is held for as long as `self` lives.
+        // SAFETY: the lock is held for as long as `self` lives, so no other thread uses the state.
         unsafe { &*self.core.state.get() }
     }
 }
@@ -359,20 +396,21 @@ impl<T> Deref for Locked<'_, T> {
 impl<T> DerefMut for Locked<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut State<T> {
-        // SAFETY: as above.
+        // SAFETY: the lock is held for as long as `self` lives, so no other thread uses the state,
+        // and `self` is borrowed exclusively, so no other reference from `deref` is in use.
         unsafe { &mut *self.core.state.get() }
     }
 }
 
 impl<T> Locked<'_, T> {
-    /// Whatever has been done under the lock: those look again who observe an operation that need
-    /// not wait now.
+    /// Releases the lock, and wakes the observers whose operation need not wait any more.
     #[cold]
     fn unlock_and_tell(&mut self) {
         let mut observers = Claimed::new();
         let capacity = self.core.capacity;
         self.take_observers(capacity, &mut observers);
-        // SAFETY: locked in `Core::lock`; the references from `deref` have ended.
+        // SAFETY: `Core::lock` has acquired the lock, which only the drop of `self` releases, once.
+        // References from `deref` borrow `self`, so they have ended.
         unsafe { self.core.lock.unlock() };
         observers.look_again();
     }
@@ -384,7 +422,8 @@ impl<T> Drop for Locked<'_, T> {
         if self.observed {
             return self.unlock_and_tell();
         }
-        // SAFETY: as above.
+        // SAFETY: `Core::lock` has acquired the lock, and only this drop releases it. References
+        // from `deref` borrow `self`, so they have ended.
         unsafe { self.core.lock.unlock() }
     }
 }

@@ -1,5 +1,5 @@
-//! The two ends of a channel: how many handles there are of each, and what happens when the last
-//! one goes.
+//! The handles of a channel: their counts, and what happens when the last sender or the last
+//! receiver is dropped.
 
 use std::mem::{self, ManuallyDrop};
 
@@ -7,7 +7,8 @@ use super::core::Core;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 
 impl<T> Core<T> {
-    /// No more messages: later sends fail, and everybody who waits learns of it. Idempotent.
+    /// Closes the channel: later sends fail, and every waiting sender, receiver and observer is
+    /// woken. Closing again does nothing.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         loop {
@@ -37,7 +38,7 @@ impl<T> Core<T> {
         if self.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
             let mut state = self.lock();
             state.closed = true;
-            // No receiver is left to ask for them.
+            // No receiver is left to take the messages in the buffer.
             let mut messages = ManuallyDrop::new(mem::take(&mut state.buffer));
             drop(state);
             self.close();
@@ -53,8 +54,7 @@ impl<T> Core<T> {
 }
 
 fn add_handle(count: &AtomicUsize) {
-    // As `Arc` does: long before the count could overflow (by leaking clones), the process is
-    // stopped.
+    // Aborts the process long before the count could overflow (by leaked clones), as `Arc` does.
     if count.fetch_add(1, Ordering::Relaxed) > usize::MAX / 2 {
         std::process::abort();
     }

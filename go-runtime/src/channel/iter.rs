@@ -5,32 +5,34 @@ use std::iter::FusedIterator;
 
 use super::receiver::Receiver;
 
-/// Made by [`Receiver::iter`]: waits for each message, and ends when the channel is closed and
-/// empty.
+/// An iterator that waits for each message, and ends when the channel is closed and empty.
+/// [`Receiver::iter`] makes it.
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Iter<'a, T> {
     pub(super) receiver: &'a Receiver<T>,
-    /// It has seen the end; what a dropped future gives back afterwards is not its affair.
+    /// Whether the iterator has ended. It then ignores a message that a dropped future gives back
+    /// later, because it is a `FusedIterator`.
     pub(super) ended: bool,
 }
 
-/// Made by [`Receiver::try_iter`]: ends when there is no message at the moment.
+/// An iterator over the messages that are there at once, which ends when a receive would have to
+/// wait. [`Receiver::try_iter`] makes it.
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct TryIter<'a, T> {
     pub(super) receiver: &'a Receiver<T>,
 }
 
-/// Made by [`Receiver::into_iter`]: like [`Iter`], and owns the receiver.
+/// An iterator like [`Iter`] that owns the receiver. [`Receiver::into_iter`] makes it.
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct IntoIter<T> {
     pub(super) receiver: Receiver<T>,
-    /// As in [`Iter`].
+    /// Whether the iterator has ended, as in [`Iter`].
     pub(super) ended: bool,
 }
 
 impl<T> Iterator for Iter<'_, T> {
     type Item = T;
-    // Inlined for the sake of the switch (see `wait::parker`).
+    // Inlined so that the context switch is inlined into the caller (see `wait::parker`).
     #[inline(always)]
     fn next(&mut self) -> Option<T> {
         if self.ended {
@@ -51,7 +53,7 @@ impl<T> Iterator for TryIter<'_, T> {
 
 impl<T> Iterator for IntoIter<T> {
     type Item = T;
-    // Inlined for the sake of the switch (see `wait::parker`).
+    // Inlined so that the context switch is inlined into the caller (see `wait::parker`).
     #[inline(always)]
     fn next(&mut self) -> Option<T> {
         if self.ended {

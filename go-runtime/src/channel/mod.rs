@@ -1,6 +1,6 @@
-//! Channels: crossbeam-channel's vocabulary, and Go's `close`.
+//! Channels with crossbeam-channel's vocabulary and Go's `close`.
 //!
-//! A blocked goroutine parks, a blocked thread blocks, and both mix on one channel. Method names,
+//! A waiting goroutine parks and a waiting thread blocks; both can use one channel. Method names,
 //! semantics and the error types are those of [crossbeam-channel] 0.5 (the error types are that
 //! crate's own, re-exported), so code and errors pass between the two.
 //!
@@ -17,26 +17,27 @@
 //!
 //! A channel is closed when its last [`Sender`] or its last [`Receiver`] is dropped, or by
 //! [`Sender::close`]. Then
-//! - everybody who waits on it goes on;
-//! - what is in the buffer can still be received, then receiving gives [`RecvError`];
+//! - every waiting sender and receiver goes on;
+//! - the messages in the buffer can still be received, then receiving gives [`RecvError`];
 //! - sending gives [`SendError`] with the message in it. Go panics here (*a send on a closed
 //!   channel causes a run-time panic*, Go specification); Rust code expects a value.
 //!
 //! # Several at once
 //!
-//! [`select!`](crate::select) waits for one of several operations, [`Select`] for one of a list
-//! that is made while the program runs.
+//! [`select!`](crate::select) waits for one of several operations. [`Select`] does the same for a
+//! list of operations that is made while the program runs.
 //!
 //! # Async tasks
 //!
-//! [`Receiver::recv_async`], [`Receiver::stream`] and [`Sender::send_async`] are futures. They wait
-//! in the same queues as goroutines and threads, for any executor, and lose no message when they
-//! are dropped (they are *cancel safe*).
+//! [`Receiver::recv_async`], [`Receiver::stream`] and [`Sender::send_async`] serve async tasks on
+//! any executor. Their futures wait in the same queues as goroutines and threads, and lose no
+//! received message when they are dropped (they are *cancel safe*).
 //!
 //! # The done channel
 //!
-//! Nobody ends a goroutine from outside. It is taught to end: it selects on a channel of `()` that
-//! carries no message but is closed when it is time.
+//! A goroutine cannot be ended from outside; it has to end itself. To tell it when, let it select
+//! on a *done channel*: a channel of `()` that carries no message, and is closed when it is time to
+//! end.
 //!
 //! ```
 //! use go_runtime::{channel, go, select};

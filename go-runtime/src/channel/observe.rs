@@ -1,6 +1,11 @@
-//! Observing a channel: being told when a receive need not wait any more, without receiving. A
-//! select that only asks which arm is ready observes its channels, and so does an operation that a
-//! done channel may end.
+//! Observing a channel: an observer is woken when a receive need not wait any more, and receives
+//! nothing. A select that only asks which arm is ready observes its channels, and so does an
+//! operation that a done channel may end.
+//!
+//! An observer is a waiter in a queue beside those of the operations. A channel with a lock keeps
+//! the queue under that lock. A channel without a lock ([`after`](super::after),
+//! [`tick`](super::tick)) becomes ready with time only, so its observer waits for a moment and is
+//! in no queue.
 
 use std::time::Instant;
 
@@ -48,8 +53,8 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Runs `f` under the channel's lock, if it has one. `f` must not panic, nor make ready what
-    /// others observe, as no observer is told.
+    /// Runs `f` under the channel's lock, if it has one. `f` must not panic, and must not make an
+    /// observed operation possible, as no observer is woken.
     fn with_lock<R>(&self, f: impl FnOnce() -> R) -> R {
         let lock = self.raw_lock();
         lock.inspect(|lock| lock.lock());
@@ -75,7 +80,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Returns when a receive need not wait any more if nothing else happens before.
+    /// Returns when a receive need not wait any more, if the channel becomes ready with time.
     ///
     /// # Safety
     /// The caller holds the lock.
@@ -103,7 +108,7 @@ impl<T> Receiver<T> {
             // SAFETY: the caller holds the lock, and says that the waiter is set up, in no queue,
             // and taken out again before it ends.
             Source::Timer(timer) => unsafe { timer.state().push(waiter) },
-            // These become ready with time only.
+            // These channels become ready with time only, so there is no event to be woken by.
             Source::At(_) | Source::Tick(_) | Source::Never => {}
         }
     }

@@ -1,4 +1,4 @@
-//! The receiving end, of channels that senders feed and of timed ones.
+//! [`Receiver`]: the receiving end of channels that senders feed, and of timed ones.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -14,7 +14,9 @@ use crate::clock;
 use crate::wait;
 
 /// The receiving end of a channel. Clone it to receive in several places; each message is received
-/// once. When the last one is dropped, the messages in the channel are dropped too, and sends fail.
+/// once.
+///
+/// When the last receiver is dropped, the messages in the channel are dropped too, and sends fail.
 /// (If the `Drop` of a message panics, the panic goes on, and the messages behind it are leaked, as
 /// in crossbeam-channel.)
 ///
@@ -35,7 +37,7 @@ pub struct Receiver<T> {
     source: Source<T>,
 }
 
-/// Where the messages come from.
+/// The origin of the messages.
 pub(crate) enum Source<T> {
     Core(Arc<Core<T>>),
     At(Arc<At<T>>),
@@ -44,7 +46,8 @@ pub(crate) enum Source<T> {
     Never,
 }
 
-// A panic of its user leaves a channel as it was: nothing of the user's runs while it changes.
+// A panic in the midst of an operation leaves a channel as usable as before: no user code runs in
+// its critical sections.
 impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
 
@@ -80,15 +83,15 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Receives if there is a message at once: in the buffer, or from a sender that waits. (A
-    /// goroutine that does so in vain again and again lets others run, see
+    /// Receives without waiting: a message in the buffer, or the message of a waiting sender. (A
+    /// goroutine that calls this in vain again and again lets other goroutines run, see
     /// [the limits](crate#limits).)
     ///
-    /// It has to wait after all if the partner is a `send` arm of a `select!` on a rendezvous: once
-    /// chosen, that arm evaluates its value, however long it takes.
+    /// It waits after all if the partner is a `send` arm of a `select!` on a rendezvous: once
+    /// chosen, the arm evaluates its value, however long that takes.
     ///
     /// # Errors
-    /// Why there is none: the channel is empty, or closed and empty.
+    /// If there is no message: the error says whether the channel is empty, or closed and empty.
     ///
     /// ```
     /// use go_runtime::channel::{TryRecvError, unbounded};
@@ -107,7 +110,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Receives, and waits for a message if need be.
+    /// Receives a message, and waits for one if need be.
     ///
     /// # Errors
     /// If the channel is closed and empty.
@@ -120,7 +123,7 @@ impl<T> Receiver<T> {
     /// sender.join().unwrap();
     /// assert_eq!(rx.recv(), Err(RecvError));
     /// ```
-    // Inlined for the sake of the switch (see `wait::parker`).
+    // Inlined so that the context switch is inlined into the caller (see `wait::parker`).
     #[inline(always)]
     pub fn recv(&self) -> Result<T, RecvError> {
         match self.receive(Patience::Forever) {
@@ -129,13 +132,14 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Receives, and waits for at most `timeout`.
+    /// Receives a message, and waits for at most `timeout`.
     ///
     /// It waits longer if the partner is a `send` arm of a `select!` on a rendezvous: once chosen,
-    /// that arm evaluates its value, however long it takes.
+    /// the arm evaluates its value, however long that takes.
     ///
     /// # Errors
-    /// Why there is no message: the time is over, or the channel is closed and empty.
+    /// If there is no message: the error says whether the time is over, or the channel is closed
+    /// and empty.
     ///
     /// ```
     /// use std::time::Duration;
@@ -148,10 +152,10 @@ impl<T> Receiver<T> {
         self.receive_patiently(clock::after(timeout).map_or(Patience::Forever, Patience::Until))
     }
 
-    /// Receives, and waits until `deadline` at the latest.
+    /// Receives a message, and waits until `deadline` at the latest.
     ///
     /// # Errors
-    /// As [`recv_timeout`](Receiver::recv_timeout).
+    /// The errors of [`recv_timeout`](Receiver::recv_timeout).
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
         self.receive_patiently(Patience::Until(deadline))
     }
@@ -164,14 +168,14 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Whether there is no message in the channel. A rendezvous is always empty, but for what a
-    /// dropped future gave back.
+    /// Returns whether there is no message in the channel. A rendezvous is always empty, except for
+    /// a message that a dropped future gave back.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether there is no room in the channel. A rendezvous is always full.
+    /// Returns whether there is no room in the channel. A rendezvous is always full.
     #[must_use]
     pub fn is_full(&self) -> bool {
         match &self.source {
@@ -183,7 +187,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// The number of messages in the channel.
+    /// Returns the number of messages in the channel.
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.source {
@@ -195,7 +199,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// The number of messages that fit, or `None` if there is no bound.
+    /// Returns the number of messages that the channel can hold, or `None` if there is no bound.
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         match &self.source {
@@ -205,7 +209,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// An iterator over the messages: it waits for each, and ends when the channel is closed and
+    /// Returns an iterator that waits for each message, and ends when the channel is closed and
     /// empty. Go's `range`.
     ///
     /// ```
@@ -222,7 +226,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// An iterator over the messages that are there at once.
+    /// Returns an iterator over the messages that are there at once.
     ///
     /// ```
     /// let (tx, rx) = go_runtime::channel::unbounded();
@@ -253,7 +257,7 @@ impl<T> Receiver<T> {
         matches!(&self.source, Source::Core(core) if core.lock().closed)
     }
 
-    /// Whether `other` receives from the same channel.
+    /// Returns whether `other` receives from the same channel.
     #[must_use]
     pub fn same_channel(&self, other: &Receiver<T>) -> bool {
         match (&self.source, &other.source) {

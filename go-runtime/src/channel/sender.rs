@@ -1,4 +1,4 @@
-//! The sending end.
+//! [`Sender`]: the sending end of a channel.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -10,8 +10,8 @@ use super::{SendError, SendTimeoutError, TrySendError};
 use crate::clock;
 use crate::wait;
 
-/// The sending end of a channel. Clone it to send from several places; the channel is closed when
-/// the last one is dropped, or by [`close`](Sender::close).
+/// The sending end of a channel. Clone it to send from several places. The channel is closed when
+/// the last sender is dropped, or by [`close`](Sender::close).
 ///
 /// ```
 /// use go_runtime::{channel::unbounded, go};
@@ -43,8 +43,8 @@ impl<T> Sender<T> {
     /// off. [`never`](super::never) is its counterpart. In Go both are a nil channel.
     ///
     /// Its channel has no receiver and is not closed, so a send waits for ever (unless
-    /// [`close`](Sender::close) is called, which it heeds as any sender). Make it once, outside of
-    /// the loop.
+    /// [`close`](Sender::close) is called on it, which has its usual effect). Make it once, outside
+    /// of the loop.
     ///
     /// ```
     /// use go_runtime::{channel::{Sender, unbounded}, select};
@@ -61,7 +61,8 @@ impl<T> Sender<T> {
     /// ```
     #[must_use]
     pub fn never() -> Sender<T> {
-        // Of the two handles that the channel counts, the receiver never exists.
+        // A new channel counts one sender and one receiver. That receiver is never made, so its
+        // count never falls and the channel is not closed.
         Sender::new(Arc::new(Core::new(Some(0))))
     }
 
@@ -78,11 +79,12 @@ impl<T> Sender<T> {
         sent
     }
 
-    /// Sends if that needs no waiting: there is room, or a receiver waits. (A goroutine that does
-    /// so in vain again and again lets others run, see [the limits](crate#limits).)
+    /// Sends without waiting, if there is room or a receiver waits. (A goroutine that calls this in
+    /// vain again and again lets other goroutines run, see [the limits](crate#limits).)
     ///
     /// # Errors
-    /// The message, with the reason: the channel is full, or closed.
+    /// If the message was not sent: the error holds the message, and says whether the channel is
+    /// full or closed.
     ///
     /// ```
     /// use go_runtime::channel::{TrySendError, bounded};
@@ -100,10 +102,10 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Sends, and waits for room (in a rendezvous: for the receiver) if need be.
+    /// Sends a message, and waits for room (on a rendezvous, for the receiver) if need be.
     ///
     /// # Errors
-    /// The message, if the channel is closed or is closed while this waits.
+    /// If the channel is closed, or is closed while this waits; the error holds the message.
     ///
     /// ```
     /// use go_runtime::{channel::{SendError, bounded}, go};
@@ -113,7 +115,7 @@ impl<T> Sender<T> {
     /// assert_eq!(receiver.join().unwrap(), 1);
     /// assert_eq!(tx.send(2), Err(SendError(2)));
     /// ```
-    // Inlined for the sake of the switch (see `wait::parker`).
+    // Inlined so that the context switch is inlined into the caller (see `wait::parker`).
     #[inline(always)]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         match self.send_with(message, Patience::Forever) {
@@ -124,10 +126,11 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Sends, and waits for at most `timeout`.
+    /// Sends a message, and waits for at most `timeout`.
     ///
     /// # Errors
-    /// The message, with the reason: the time is over, or the channel is closed.
+    /// If the message was not sent: the error holds the message, and says whether the time is over
+    /// or the channel is closed.
     ///
     /// ```
     /// use std::time::Duration;
@@ -143,10 +146,10 @@ impl<T> Sender<T> {
         )
     }
 
-    /// Sends, and waits until `deadline` at the latest.
+    /// Sends a message, and waits until `deadline` at the latest.
     ///
     /// # Errors
-    /// As [`send_timeout`](Sender::send_timeout).
+    /// The errors of [`send_timeout`](Sender::send_timeout).
     pub fn send_deadline(&self, message: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
         self.send_patiently(message, Patience::Until(deadline))
     }
@@ -161,9 +164,9 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Closes the channel for all its senders: everybody who waits on it goes on, what is in the
-    /// buffer can still be received, later sends give [`SendError`]. Closing again does nothing (in
-    /// Go it panics).
+    /// Closes the channel for all its senders. Every waiting sender and receiver goes on, the
+    /// messages in the buffer can still be received, and later sends give [`SendError`]. Closing
+    /// again does nothing (in Go it panics).
     ///
     /// ```
     /// use go_runtime::channel::{RecvError, SendError, unbounded};
@@ -195,32 +198,32 @@ impl<T> Sender<T> {
         self.core.lock().closed
     }
 
-    /// Whether there is no message in the channel. A rendezvous is always empty, but for what a
-    /// dropped future gave back.
+    /// Returns whether there is no message in the channel. A rendezvous is always empty, except for
+    /// a message that a dropped future gave back.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether there is no room in the channel. A rendezvous is always full.
+    /// Returns whether there is no room in the channel. A rendezvous is always full.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.core.is_full()
     }
 
-    /// The number of messages in the channel.
+    /// Returns the number of messages in the channel.
     #[must_use]
     pub fn len(&self) -> usize {
         self.core.len()
     }
 
-    /// The number of messages that fit, or `None` if there is no bound.
+    /// Returns the number of messages that the channel can hold, or `None` if there is no bound.
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         self.core.capacity()
     }
 
-    /// Whether `other` sends to the same channel.
+    /// Returns whether `other` sends to the same channel.
     ///
     /// ```
     /// use go_runtime::channel::unbounded;

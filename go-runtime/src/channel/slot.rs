@@ -1,16 +1,19 @@
-//! Where a message lies while its sender or its receiver is blocked, and how it changes hands.
+//! The [`Slot`] that holds a message while its sender or its receiver is blocked, and how the
+//! message is handed over.
 //!
 //! A slot lies on the stack of the blocked operation, or in memory that a future owns; the partner
-//! reaches it through the [`Waiter`]. While the operation is blocked, only the thread that has
-//! taken the waiter uses the slot, until that thread ends the wait.
+//! reaches the slot through the [`Waiter`]. Invariant: while the operation is blocked, only the
+//! thread that has taken the waiter uses the slot, until that thread ends the wait.
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 
 use crate::wait::{Claim, Offer, Parker, Taken, Verdict, Waiter};
 
-/// One blocked operation on one channel. What its partner reads first is in one cache line, and
-/// what the partner writes, and the blocked one looks at, with a small message, in the next.
+/// One blocked operation on one channel.
+///
+/// The fields that its partner reads first are in one cache line. The next line holds the fields
+/// that the partner writes and the blocked operation polls, and a small message.
 #[repr(C)]
 pub(super) struct Wait<T> {
     pub(super) waiter: Waiter,
@@ -19,7 +22,7 @@ pub(super) struct Wait<T> {
 }
 
 impl<T> Wait<T> {
-    /// Makes the wait of the calling goroutine or thread.
+    /// Makes a wait for the calling goroutine or thread.
     #[inline(always)]
     pub(super) fn new(claim: Claim) -> Wait<T> {
         Wait::with(Parker::new(), claim)
@@ -34,14 +37,14 @@ impl<T> Wait<T> {
         }
     }
 
-    /// Sets up the waiter with the addresses of the parker and the slot: the wait must not move
+    /// Sets up the waiter with the addresses of the parker and the slot. The wait must not move
     /// from now on.
     pub(super) fn set_up(&self) {
         self.waiter.set_up(&self.parker, 0, self.slot.as_ptr());
     }
 }
 
-/// Room for one message, at an address that others know.
+/// Room for one message, at an address that other threads may know.
 pub(crate) struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
 
 impl<T> Slot<T> {
@@ -53,7 +56,7 @@ impl<T> Slot<T> {
         self.0.get().cast()
     }
 
-    /// Puts a message in.
+    /// Puts a message into the slot.
     ///
     /// # Safety
     /// No other thread uses the slot during the call. (If the slot is not empty, its message
@@ -64,7 +67,7 @@ impl<T> Slot<T> {
         unsafe { (*self.0.get()).write(message) };
     }
 
-    /// Takes the message out.
+    /// Takes the message out of the slot.
     ///
     /// # Safety
     /// The slot holds a message, and counts as empty afterwards. No other thread uses the slot
@@ -79,7 +82,7 @@ impl<T> Slot<T> {
 /// Puts `message` into a receiver's slot and ends its wait.
 ///
 /// # Safety
-/// The receiver waits for a `T`.
+/// The receiver waits for a `T`, and its slot is empty.
 pub(super) unsafe fn hand_over<T>(receiver: Taken, message: T) {
     // SAFETY: the slot of a receiver that waits for a `T` is valid for one, and empty. Only the
     // thread that has taken the receiver uses its slot until the wait is ended, below.
@@ -90,7 +93,7 @@ pub(super) unsafe fn hand_over<T>(receiver: Taken, message: T) {
 /// Waits for a chosen `send` arm to make its message. Returns `None` if the arm made none.
 ///
 /// # Safety
-/// `sender` is a promise of a channel of `T`.
+/// `sender` is a chosen `send` arm (a promise) of a channel of `T`.
 pub(crate) unsafe fn receive_promised<T>(sender: Taken) -> Option<T> {
     let wait = Wait::<T>::new(Claim::Contested);
     let Wait {
@@ -98,16 +101,18 @@ pub(crate) unsafe fn receive_promised<T>(sender: Taken) -> Option<T> {
         parker,
         slot,
     } = &wait;
-    // No other thread knows this parker: this claim is the sender's.
+    // No other thread knows this parker, so the claim succeeds. It is made on the sender's behalf.
     let claimed = parker.claim();
     debug_assert!(claimed);
     wait.set_up();
-    // The sender then ends this wait, in any case.
+    // Through its slot the sender learns of this waiter. The sender then ends this wait in any
+    // case, with a message or without.
     sender.set_slot(std::ptr::from_ref(waiter).cast_mut().cast());
     sender.finish();
     match parker.park(None) {
-        // SAFETY: the verdict `Done` says that the sender has put its message in, by `hand_over`,
-        // and the wait is over, so that only this function uses the slot.
+        // SAFETY: the verdict `Done` says that the sender has put its message into the slot, by
+        // `hand_over`. The wait is over, so only this function uses the slot, and it takes the
+        // message once.
         Verdict::Done(_) => Some(unsafe { slot.take() }),
         _ => None,
     }

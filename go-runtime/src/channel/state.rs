@@ -1,71 +1,76 @@
-//! What a channel's lock guards: the buffer, the two queues of waiters, and the observers'.
+//! [`State`], which a channel's lock guards: the buffer, the two queues of waiters, and the two
+//! queues of observers.
 //!
-//! Invariants, whenever the lock is free:
-//! - receivers wait only while there is no message for them, senders only while there is no room.
-//!   Both wait only where all places of a buffer are promised, and the senders are `send` arms of
-//!   selects (or all are arms of one select);
+//! Only a thread that holds the lock may use it. Invariants, whenever the lock is free:
+//! - receivers wait only while there is no message for them, and senders only while there is no
+//!   room. Receivers and senders wait at the same time only if all places of a buffer are promised
+//!   and the waiting senders are `send` arms of selects, or if all of them are arms of one select;
 //! - `buffer.len() + reserved <= capacity`: a place that was promised to a chosen `send` arm of a
-//!   select is kept free until the arm has made its message (or failed to);
-//! - only on a rendezvous is a receiver claimed for an arm that has yet to make its message. In a
-//!   buffer the arm has a place instead, so that a receiver waits for no longer than it wants to;
-//! - who observes does so because its operation would have to wait: whoever changes that tells it
-//!   when the lock is given back. (Nothing else would: a waiter that is claimed elsewhere meanwhile
-//!   only makes operations wait.) An operation that still would is no news, or those who watch a
-//!   done channel would all be woken whenever one of them looks at it;
-//! - once `closed`, nothing is added to the buffer; what is in it can still be received. Who waited
-//!   is told bit by bit, and a sender that has not been told yet may still be served by a receiver,
-//!   which is as if it had come before the close.
+//!   select is kept free until the arm has made its message (or failed to make one);
+//! - only on a rendezvous is a receiver claimed for a `send` arm that has yet to make its message.
+//!   On a buffered channel the arm is promised a place instead, so that the receiver's timeout
+//!   holds;
+//! - an observer is queued because its operation would have to wait. The thread that makes the
+//!   operation possible wakes the observer when it releases the lock. (No other event makes it
+//!   possible: a waiter that is claimed through another channel meanwhile can only make operations
+//!   wait.) An observer whose operation would still wait is not woken; otherwise all observers of a
+//!   done channel would be woken whenever one of them polls it;
+//! - once `closed`, no send adds to the buffer; the messages in the buffer can still be received.
+//!   The waiters are woken in batches, and a sender that has not been woken yet may still be served
+//!   by a receiver, which is as if it had been served before the close.
 //!
-//! A message that comes back from a dropped future (`Core::give_back`) is put first in the buffer
-//! all the same, beyond the capacity and after a close: it has been sent before.
+//! The exception is a message that comes back from a dropped future (`Core::give_back`): since it
+//! had been sent before, it is put at the front of the buffer even beyond the capacity and after a
+//! close.
 
 use std::collections::VecDeque;
 
 use crate::wait::{Claimed, Offer, Taken, WaitQueue, Waiter};
 
-/// An emptied buffer gives its memory back if it has grown beyond this many bytes.
+/// Size in bytes beyond which a buffer's memory is freed when the buffer becomes empty.
 const KEPT_BYTES: usize = 64 << 10;
 
 #[repr(C)]
 pub(crate) struct State<T> {
     pub(super) closed: bool,
-    /// There are observers.
+    /// Whether there are observers.
     pub(super) observed: bool,
-    /// Places promised to `send` arms of selects. (Each such arm takes more memory than would let
-    /// there be too many.)
+    /// Number of places promised to `send` arms of selects. (It cannot overflow: so many arms would
+    /// not fit into memory.)
     pub(super) reserved: u32,
     pub(crate) receivers: WaitQueue,
     pub(crate) senders: WaitQueue,
     pub(super) buffer: VecDeque<T>,
-    /// Those who only want to know when a receive need not wait, and when a send need not.
+    /// Waiters to be woken when a receive need not wait, or when a send need not wait. They take
+    /// part in no operation.
     receive_observers: WaitQueue,
     send_observers: WaitQueue,
 }
 
-/// An operation that somebody observes.
+/// The operation that an observer waits to become possible.
 #[derive(Clone, Copy)]
 pub(crate) enum Observed {
     Receive,
     Send,
 }
 
-/// What a `send` arm has been given when it was chosen.
+/// The place that a `send` arm has been given when it was chosen.
 pub(crate) enum Place {
     /// A place in the buffer.
     Reserved,
     /// A receiver that waits for the message, on a rendezvous.
     Receiver(Taken),
-    /// Nobody will ever receive.
+    /// No place: the channel is closed.
     Closed,
 }
 
-/// What a receiver found at once.
+/// What a receiver has found without waiting.
 pub(crate) enum Found<T> {
-    /// A message, and a sender to be told (after the lock has been given back) that it has been
-    /// served.
+    /// A message, and a sender that has been served, whose wait is to be ended after the lock has
+    /// been released.
     Message(T, Option<Taken>),
-    /// A sender that has been chosen on a rendezvous, and will make its message if it is shown
-    /// where to put it.
+    /// A `send` arm that has been chosen by this receiver, and will make its message once it is
+    /// told where to put the message.
     Promise(Taken),
     Closed,
     Nothing,
@@ -106,7 +111,7 @@ impl<T> State<T> {
     }
 
     /// # Safety
-    /// The contract of [`WaitQueue::push`], for the queue of the observers `of` an operation.
+    /// The contract of [`WaitQueue::push`], for the queue of the observers of the operation `of`.
     pub(crate) unsafe fn enqueue_observer(&mut self, of: Observed, waiter: &Waiter) {
         self.observed = true;
         // SAFETY: the caller upholds the contract of `WaitQueue::push` for this queue.
@@ -114,15 +119,16 @@ impl<T> State<T> {
     }
 
     /// # Safety
-    /// If the waiter is in a queue, it was queued here, with the same `of`.
+    /// If the waiter is in a queue, it was queued in this channel, with the same `of`.
     pub(crate) unsafe fn dequeue_observer(&mut self, of: Observed, waiter: &Waiter) {
-        // SAFETY: the caller says that the waiter is in this queue or in none.
+        // SAFETY: the caller says that the waiter, if it is queued, was queued here with the same
+        // `of`, so it is in this queue or in none.
         unsafe { self.observers(of).remove(waiter) }
         self.observed = self.is_observed();
     }
 
-    /// Something has changed: adds those whose operation need not wait any more to those who are to
-    /// be told so once the lock has been given back.
+    /// Moves the observers whose operation need not wait any more into `told`, after a change of
+    /// the state. The caller wakes them once the lock has been released.
     #[inline]
     pub(crate) fn take_observers(&mut self, capacity: Option<usize>, told: &mut Claimed) {
         if self.observed {
@@ -141,7 +147,7 @@ impl<T> State<T> {
         self.observed = self.is_observed();
     }
 
-    /// Whether a receive would not have to wait.
+    /// Returns whether a receive would not have to wait.
     pub(crate) fn can_receive(&self, capacity: Option<usize>) -> bool {
         let can_take = || match capacity {
             Some(0) => self.senders.has_waiting(),
@@ -150,7 +156,7 @@ impl<T> State<T> {
         !self.buffer.is_empty() || self.closed || can_take()
     }
 
-    /// Whether a send would not have to wait.
+    /// Returns whether a send would not have to wait.
     pub(crate) fn can_send(&self, capacity: Option<usize>) -> bool {
         self.closed || self.has_room(capacity) || self.receivers.has_waiting()
     }
@@ -169,7 +175,8 @@ impl<T> State<T> {
         } else if capacity == Some(0) {
             self.senders.take()
         } else {
-            // All places are promised: those who wait behind the promises need not wait for them.
+            // All places are promised. A sender that waits behind the promises with its message is
+            // served first, so that the receiver need not wait for a promise to be kept.
             self.senders.take_message()
         };
         if let Some(sender) = sender {
@@ -177,7 +184,8 @@ impl<T> State<T> {
                 Offer::Promise => Found::Promise(sender),
                 Offer::Message => {
                     // SAFETY: the slot of a waiting sender of this channel holds a `T`, its
-                    // message. The sender is taken, and so is the message, once.
+                    // message. The sender has been taken out of the queue, so no other thread takes
+                    // it, and the message is moved out once.
                     let message = unsafe { sender.slot().cast::<T>().read() };
                     Found::Message(message, Some(sender))
                 }
@@ -190,8 +198,8 @@ impl<T> State<T> {
         }
     }
 
-    /// There may be room: lets the first waiting sender in, who is to be told after the lock has
-    /// been given back.
+    /// Admits the first waiting sender if there is room for its message. The caller ends the
+    /// returned sender's wait after the lock has been released.
     pub(super) fn admit_sender(&mut self, capacity: Option<usize>) -> Option<Taken> {
         let is_full = capacity == Some(0) || !self.has_room(capacity);
         if self.senders.is_empty() || self.closed || is_full {
@@ -201,7 +209,8 @@ impl<T> State<T> {
         match sender.offer() {
             Offer::Message => {
                 // SAFETY: the slot of a waiting sender of this channel holds a `T`, its message.
-                // The sender is taken, and so is the message, once.
+                // The sender has been taken out of the queue, so no other thread takes it, and the
+                // message is moved out once.
                 let message = unsafe { sender.slot().cast::<T>().read() };
                 self.buffer.push_back(message);
             }
@@ -214,7 +223,8 @@ impl<T> State<T> {
         Some(sender)
     }
 
-    /// Finds out where a `send` arm could put its message. Nothing is given away for a `None`.
+    /// Reserves a place for the message of a `send` arm. Returns `None`, and changes nothing, if
+    /// the arm would have to wait.
     pub(crate) fn find_place(&mut self, capacity: Option<usize>) -> Option<Place> {
         if self.closed {
             return Some(Place::Closed);
@@ -229,8 +239,8 @@ impl<T> State<T> {
         None
     }
 
-    /// Some of those who wait, after the close; nobody joins them any more. They are told without
-    /// the lock, so a million of them do not keep others from it.
+    /// Takes a batch of the waiters after a close; no waiter joins them any more. The caller wakes
+    /// them without the lock, so that even a million waiters do not keep other threads from it.
     pub(super) fn take_after_close(&mut self) -> Claimed {
         const SOME: usize = 64;
         debug_assert!(self.closed);

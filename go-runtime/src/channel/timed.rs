@@ -1,7 +1,8 @@
 //! The channels that no sender feeds: one message at a moment ([`At`]), and one every so often
 //! ([`Tick`]).
 //!
-//! They keep no timer running: a receiver computes when the message is due and waits until then.
+//! No timer runs for them: a receiver computes when the message is due and waits until then. Each
+//! channel is a few atomic words, shared by its receivers without a lock.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,8 @@ use crate::clock;
 use crate::primitives::atomic::{AtomicBool, Ordering};
 use crate::wait;
 
-/// Messages are `Instant`s. The receiver is typed by `T`, which is `Instant` where such a channel
-/// is made; this says how to get from one to the other, without a cast.
+/// Converts an `Instant` into a message. `Receiver<T>` is generic, but a timed channel is made only
+/// with `T = Instant`, where this is the identity; it spares a cast.
 type Make<T> = fn(Instant) -> T;
 
 pub(crate) struct At<T> {
@@ -31,7 +32,7 @@ impl<T> At<T> {
         }
     }
 
-    /// When there will be a message; `None` for never.
+    /// Returns when there will be a message, or `None` for never.
     pub(crate) fn due(&self) -> Option<Instant> {
         (!self.taken.load(Ordering::Relaxed)).then_some(self.when)
     }
@@ -48,7 +49,7 @@ impl<T> At<T> {
 }
 
 pub(crate) struct Tick<T> {
-    /// `None` once the next tick lies beyond all instants.
+    /// When the next tick is due; `None` once that lies beyond all instants.
     next: AtomicCell<Option<Instant>>,
     period: Duration,
     make: Make<T>,
@@ -86,19 +87,21 @@ impl<T> Tick<T> {
 }
 
 /// Returns the first moment after `now` that lies whole periods after `due`, so that ticks which no
-/// receiver has taken in time are left out and later ones stay in step; `None` if it lies beyond
-/// all instants. A period of zero has its next tick now. `due` has passed.
+/// receiver has taken in time are left out and later ones stay in step. Returns `None` if that
+/// moment lies beyond all instants. A period of zero has its next tick now. `due` must not be later
+/// than `now`.
 pub(super) fn next_on_grid(due: Instant, period: Duration, now: Instant) -> Option<Instant> {
     const NANOS: u128 = 1_000_000_000;
     let Some(since) = (now - due).as_nanos().checked_rem(period.as_nanos()) else {
         return Some(now);
     };
-    // Less than the period, so it fits.
+    // `since` is less than the period, so it fits into a `Duration`.
     let since = Duration::new((since / NANOS) as u64, (since % NANOS) as u32);
     now.checked_add(period - since)
 }
 
-/// The wait that both have in common: until the message is due, again if somebody else took it.
+/// Receives from an [`At`] or a [`Tick`]: waits until the message is due, and waits again if
+/// another receiver took the message first.
 pub(crate) fn receive<T>(
     patience: Patience,
     due: impl Fn() -> Option<Instant>,

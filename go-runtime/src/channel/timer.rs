@@ -1,9 +1,10 @@
-//! The channel of a `time::Timer` or a `time::Ticker`: as [`At`](super::timed::At) and
-//! [`Tick`](super::timed::Tick), but its moment may be changed.
+//! The channel of a `time::Timer` or a `time::Ticker`: like [`At`](super::timed::At) and
+//! [`Tick`](super::timed::Tick), but the moment of its message may be changed.
 //!
-//! It keeps no timer running either: who receives computes when the message is due and waits until
-//! then. Who waits is in a queue, so that a change of the moment has it look again. There is no
-//! message before somebody takes it, so none can be stale after a change.
+//! No timer runs for it: a receiver computes when the message is due and waits until then. The
+//! waiting receivers and observers are in a queue, so that a change of the moment wakes them to
+//! compute anew. A message is made only when a receiver takes it, so none can be stale after a
+//! change. The lock of the [`WaitList`] guards the moment and the queue.
 
 use std::mem;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use crate::clock;
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::wait::{self, Claimed, Decision, Held, WaitList, Waited};
 
-/// See `timed`.
+/// Converts an `Instant` into a message, as in `timed`.
 type Make<T> = fn(Instant) -> T;
 
 pub(crate) struct TimerCore<T> {
@@ -28,14 +29,15 @@ pub(crate) struct TimerCore<T> {
 /// When the next message is due. The goroutines in the list's queue wait for the message, or only
 /// for a change of the moment.
 pub(crate) struct Moment {
-    /// When there will be a message; `None` for never.
+    /// When there will be a message, or `None` for never.
     due: Option<Instant>,
     /// Whether a message is still to come, or to be taken, even if its moment lies beyond all
     /// instants.
     set: bool,
     /// How long after one message the next is due, if there is a next.
     period: Option<Duration>,
-    /// Closed, and so seen by futures, at the next change; if any has asked.
+    /// A channel that is closed at the next change of the moment, to wake futures. It is made when
+    /// the first future asks for it.
     change: Option<(Sender<()>, Receiver<()>)>,
 }
 
@@ -48,7 +50,8 @@ impl Moment {
         self.due.is_some_and(|due| due <= clock::now())
     }
 
-    /// The moment of a message that is due, and the next one's is set.
+    /// Takes the message that is due, if there is one: returns its moment, and sets the moment of
+    /// the next message.
     fn take_due(&mut self) -> Option<Instant> {
         let now = clock::now();
         let due = self.due.filter(|due| *due <= now)?;
@@ -61,7 +64,7 @@ impl Moment {
 }
 
 impl<T> TimerCore<T> {
-    /// `period` is not 0.
+    /// Makes a channel with a first message at `due` (`None`: never). `period` must not be 0.
     pub(crate) fn new(
         due: Option<Instant>,
         period: Option<Duration>,
@@ -110,7 +113,7 @@ impl<T> TimerCore<T> {
         self.moment.with(|moment| moment.is_ready())
     }
 
-    /// A channel that is closed when the moment is changed from now on.
+    /// Returns a channel that is closed at the next change of the moment.
     pub(crate) fn change(&self) -> Receiver<()> {
         let mut fresh = Some(bounded(0));
         self.moment
@@ -118,7 +121,7 @@ impl<T> TimerCore<T> {
                 if moment.change.is_none() {
                     moment.change = fresh.take();
                 }
-                // Counting a handle: it neither unwinds nor runs anybody's code.
+                // Cloning a receiver only counts a handle: it neither unwinds nor runs user code.
                 moment.change.as_ref().map(|(_, change)| change.clone())
             })
             .unwrap_or_else(|| unreachable!("put there if it was not"))
@@ -130,7 +133,8 @@ impl<T> TimerCore<T> {
         self.change_to(true, due, period)
     }
 
-    /// Calls the next message off, and those after it. Returns as [`reset`](Self::reset) does.
+    /// Calls off the next message and those after it. Returns whether there was a message to come,
+    /// or to be taken.
     pub(crate) fn stop(&self) -> bool {
         self.change_to(false, None, None)
     }
