@@ -1,4 +1,7 @@
 //! `std::sync::Condvar` for goroutines.
+//!
+//! `RawCondvar` owns the queue of waiters; this file adds std's interface, with guards, poisoning
+//! and time limits.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -9,12 +12,12 @@ use super::mutex::MutexGuard;
 use super::raw_condvar::RawCondvar;
 use crate::clock;
 
-/// Waits until somebody says that what a [`Mutex`](super::Mutex) guards has changed:
-/// [`std::sync::Condvar`], but a goroutine that waits is parked.
+/// A condition variable that parks goroutines: [`std::sync::Condvar`] for goroutines.
 ///
-/// The names, the errors and the poisoning are std's, so it takes the place of std's by a change of
-/// the import. Goroutines and plain threads may use it at the same time; a thread that waits is
-/// blocked.
+/// A caller waits for a notification that the value in a [`Mutex`](super::Mutex) has changed. The
+/// names, the errors and the poisoning are std's, so a change of the import replaces std's
+/// `Condvar` by this one. Goroutines and plain threads may use the same condvar at the same time; a
+/// thread that waits is blocked.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -32,32 +35,33 @@ use crate::clock;
 ///
 /// # Who is notified
 ///
-/// [`notify_one`](Condvar::notify_one) ends the wait of the one that has waited longest, as Go's
-/// `sync.Cond` does; one that has been notified counts as such even if its time is over before it
-/// runs. Nobody is woken for no reason; but others may have had the mutex before the woken one has
-/// it, so the condition has to be looked at again all the same, as
-/// [`wait_while`](Condvar::wait_while) does. Notifications are not kept for those who come later.
+/// [`notify_one`](Condvar::notify_one) ends the wait of the waiter that has waited longest, as Go's
+/// `sync.Cond` does. A waiter that has been notified counts as notified even if its time limit
+/// passes before it runs. There are no spurious wake-ups; but another caller may have held the
+/// mutex before the woken waiter has it, so the waiter must check its condition again all the same,
+/// as [`wait_while`](Condvar::wait_while) does. A notification is not kept for later waiters.
 ///
 /// One condvar may be used with several mutexes. An async task that waits blocks its executor's
-/// thread, and so does a goroutine that is unwinding its worker's (see
+/// thread, and a goroutine that waits while it is unwinding blocks its worker's thread (see
 /// [the crate's page on panics](crate#panics)).
 pub struct Condvar {
     raw: RawCondvar,
 }
 
-// No user's code runs in here.
+// No code of the user runs while the condvar changes.
 impl UnwindSafe for Condvar {}
 impl RefUnwindSafe for Condvar {}
 
-/// How a wait with a time limit has ended: [`std::sync::WaitTimeoutResult`].
+/// The outcome of a wait with a time limit: [`std::sync::WaitTimeoutResult`].
 #[derive(Debug, PartialEq, Eq, Copy, Clone)]
 pub struct WaitTimeoutResult {
     timed_out: bool,
 }
 
 impl WaitTimeoutResult {
-    /// Whether the time was over before there was a notification (of `wait_timeout_while`: before
-    /// the condition was seen not to hold any more).
+    /// Returns whether the time limit passed before a notification came.
+    ///
+    /// For `wait_timeout_while`: whether the time limit passed while the condition still held.
     #[must_use]
     pub fn timed_out(&self) -> bool {
         self.timed_out
@@ -65,7 +69,7 @@ impl WaitTimeoutResult {
 }
 
 impl Condvar {
-    /// A condvar for which nobody waits.
+    /// Returns a condvar without waiters.
     #[must_use]
     #[inline]
     pub const fn new() -> Condvar {
@@ -74,11 +78,12 @@ impl Condvar {
         }
     }
 
-    /// Unlocks the mutex, waits for a notification, and locks the mutex again. Whoever changes the
-    /// value once it is unlocked, and notifies, ends the wait.
+    /// Unlocks the mutex, waits for a notification, and locks the mutex again.
+    ///
+    /// No notification is lost: the caller counts as a waiter before the mutex is unlocked.
     ///
     /// # Errors
-    /// If the mutex is poisoned when it is locked again; the error has the guard.
+    /// If the mutex is poisoned when it is locked again; the error contains the guard.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -98,10 +103,10 @@ impl Condvar {
         self.wait_until(guard, None).0
     }
 
-    /// Waits as long as `condition` holds: looks, and looks again after each notification.
+    /// Waits as long as `condition` holds, which is checked at first and after each notification.
     ///
     /// # Errors
-    /// If the mutex is poisoned when it is locked again; the error has the guard.
+    /// If the mutex is poisoned when it is locked again; the error contains the guard.
     pub fn wait_while<'a, T, F>(
         &self,
         mut guard: MutexGuard<'a, T>,
@@ -116,13 +121,15 @@ impl Condvar {
         Ok(guard)
     }
 
-    /// [`wait`](Condvar::wait) for `duration` at most; the result says whether the time was over.
-    /// It may take longer, as the mutex has to be locked again.
+    /// Waits as [`wait`](Condvar::wait) does, but for a notification within `duration` at most.
     ///
-    /// A duration that reaches beyond what [`Instant`] can express means for ever.
+    /// The result says whether the time limit passed. The call may take longer, because the mutex
+    /// has to be locked again. A duration that reaches beyond what [`Instant`] can express is no
+    /// limit.
     ///
     /// # Errors
-    /// If the mutex is poisoned when it is locked again; the error has both.
+    /// If the mutex is poisoned when it is locked again; the error contains the guard and the
+    /// result.
     ///
     /// ```
     /// use std::time::Duration;
@@ -141,13 +148,14 @@ impl Condvar {
         self.wait_until_or_notified(guard, clock::after(duration))
     }
 
-    /// Waits as long as `condition` holds, but for `duration` at most, all waits taken together. If
-    /// the condition does not hold, the time is not over, however long it took.
+    /// Waits as long as `condition` holds, but for `duration` at most, all waits taken together.
     ///
-    /// A duration that reaches beyond what [`Instant`] can express means for ever.
+    /// If the condition no longer holds, the result is no timeout, however long the wait took. A
+    /// duration that reaches beyond what [`Instant`] can express is no limit.
     ///
     /// # Errors
-    /// If the mutex is poisoned when it is locked again; the error has both.
+    /// If the mutex is poisoned when it is locked again; the error contains the guard and the
+    /// result.
     ///
     /// ```
     /// use std::time::Duration;
@@ -179,14 +187,15 @@ impl Condvar {
         }
     }
 
-    /// Ends the wait of the one that has waited longest, if anybody waits. The caller may have the
-    /// mutex locked, or not.
+    /// Ends the wait of the waiter that has waited longest, if there is one.
+    ///
+    /// The caller may, but need not, hold the mutex.
     #[inline]
     pub fn notify_one(&self) {
         self.raw.notify_one();
     }
 
-    /// Ends the wait of all who wait.
+    /// Ends the wait of all waiters.
     #[inline]
     pub fn notify_all(&self) {
         self.raw.notify_all();
@@ -209,8 +218,9 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         deadline: Option<Instant>,
     ) -> (LockResult<MutexGuard<'a, T>>, WaitTimeoutResult) {
-        // SAFETY: the guard has the lock, and is not used before it has it again. (Nothing in
-        // between panics.)
+        // SAFETY: the guard holds the lock, and this function owns the guard, so the value is not
+        // used before `wait` has locked the mutex again. (`wait` does not panic in between, so the
+        // guard is not dropped while the mutex is unlocked.)
         let notified = unsafe { self.raw.wait(guard.raw(), deadline) };
         let result = WaitTimeoutResult {
             timed_out: !notified,

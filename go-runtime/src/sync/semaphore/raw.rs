@@ -29,7 +29,8 @@ use crate::primitives::const_fn;
 use crate::primitives::lock::{Mutex, MutexGuard};
 use crate::wait::{before_a_wait, polled_in_vain};
 
-/// In `permits`: the word is changed only under the queue's lock.
+/// In `permits`: a waiter is queued or the semaphore is closed, so only the holder of the queue's
+/// lock changes the word.
 const QUEUED: usize = 1;
 /// In `permits`: one free permit.
 const ONE: usize = 2;

@@ -1,8 +1,9 @@
-//! What the clones of a [`WaitGroup`](super::WaitGroup) share, and what a scope counts its
-//! goroutines with.
+//! The counter that the clones of a [`WaitGroup`](super::WaitGroup) share, and by which a scope
+//! counts its goroutines.
 //!
-//! The step to 0 and the taking of those who wait are one, under the lock; all other steps are
-//! single atomic operations.
+//! This module owns the count and the queue of waiters; any thread may use both. The step to 0 and
+//! the removal of all waiters happen together, under the queue's lock. All other changes of the
+//! count are single atomic operations.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -12,21 +13,21 @@ use crate::clock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::wait::{Observable, WaitList, Woken};
 
-/// What is larger was meant to be negative.
+/// Maximum count; a larger number was meant to be negative.
 const MOST: usize = isize::MAX as usize;
 
-/// A count, and those who wait until it is 0.
+/// A count, and the queue of waiters for a count of 0.
 pub(crate) struct Counter {
     count: AtomicUsize,
     waiting: WaitList,
 }
 
-// Its misuse panics before anything is changed.
+// Misuse of a counter panics before the counter is changed.
 impl UnwindSafe for Counter {}
 impl RefUnwindSafe for Counter {}
 
 impl Counter {
-    /// A count of 0.
+    /// Returns a counter with a count of 0.
     pub(crate) fn new() -> Counter {
         Counter {
             count: AtomicUsize::new(0),
@@ -37,7 +38,7 @@ impl Counter {
     /// Raises the counter by `n`.
     ///
     /// # Panics
-    /// If it exceeded [`MOST`]; it stays as it was.
+    /// If the counter would exceed [`MOST`]; it stays as it was.
     #[track_caller]
     pub(crate) fn add(&self, n: usize) {
         let raised = self
@@ -51,7 +52,7 @@ impl Counter {
         );
     }
 
-    /// Lowers the counter by one; at 0 everybody who waits goes on.
+    /// Lowers the counter by one; at 0 wakes all waiters.
     ///
     /// # Panics
     /// If the counter is 0 already; it stays 0.
@@ -72,12 +73,13 @@ impl Counter {
         if self.count.load(Ordering::Acquire) == 0 {
             return;
         }
-        // Under the lock: a `done` that reaches 0 after this look finds the waiter in the queue.
+        // This check is made under the queue's lock, so a `done` that reaches 0 after the check
+        // finds the waiter in the queue.
         let still = || self.count.load(Ordering::Acquire) != 0;
         self.waiting.wait_for_event(still, || None, None);
     }
 
-    /// Waits until the counter is 0, until `deadline`, or until `done` is ready. It is never
+    /// Waits until the counter is 0, until `deadline`, or until `done` is ready. Never returns
     /// `ByNothing`.
     pub(crate) fn wait_until(
         &self,
@@ -88,15 +90,18 @@ impl Counter {
             let still = || self.count.load(Ordering::Acquire) != 0;
             match self.waiting.wait_for_event(still, || deadline, done) {
                 Woken::ByNothing => {}
-                // It was the moment of a done channel whose message another receiver has taken.
+                // The wait timed out before the deadline: it was to end at the instant of the done
+                // channel, whose message another receiver has taken.
                 Woken::TimedOut if deadline.is_none_or(|deadline| deadline > clock::now()) => {}
                 woken => return woken,
             }
         }
     }
 
-    /// The step to 0 and the taking of those who wait are one, under the lock: who waits for a next
-    /// round queues after it.
+    /// Slow path of `done`: lowers the counter to 0 and wakes all waiters.
+    ///
+    /// Both happen together under the queue's lock, so a waiter of the next round queues after
+    /// them.
     #[cold]
     #[track_caller]
     fn last_done(&self) {

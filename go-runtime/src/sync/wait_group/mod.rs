@@ -16,7 +16,7 @@ use crate::wait::Woken;
 use crate::wait::polled_in_vain;
 use crate::{Canceled, clock};
 
-/// Waits for a number of goroutines to finish.
+/// A counter of goroutines, which a caller can wait for to finish.
 ///
 /// The counter starts at 0. [`go`](WaitGroup::go) starts a goroutine that is counted, and
 /// [`wait`](WaitGroup::wait) waits until the counter is 0. Clones share the counter.
@@ -34,9 +34,9 @@ use crate::{Canceled, clock};
 /// assert_eq!(HITS.load(Ordering::Relaxed), 10);
 /// ```
 ///
-/// What is no goroutine of its own is counted by hand: [`add`](WaitGroup::add) raises the counter,
-/// [`done`](WaitGroup::done) lowers it by one. As in Go, calls that raise it from 0 come before the
-/// `wait`.
+/// Work that is not a goroutine of its own is counted by hand: [`add`](WaitGroup::add) raises the
+/// counter, [`done`](WaitGroup::done) lowers it by one. As in Go, a call that raises the counter
+/// from 0 must come before the `wait`.
 ///
 /// ```
 /// use go_runtime::{go, sync::WaitGroup};
@@ -54,7 +54,7 @@ pub struct WaitGroup {
 }
 
 impl WaitGroup {
-    /// A group with a count of 0.
+    /// Returns a group with a count of 0.
     #[must_use]
     pub fn new() -> WaitGroup {
         WaitGroup {
@@ -62,14 +62,13 @@ impl WaitGroup {
         }
     }
 
-    /// Starts a goroutine that runs `f` and is counted until it has ended, by a panic too. Go's
-    /// `WaitGroup.Go`.
+    /// Starts a goroutine that runs `f` and is counted until it has ended, even by a panic.
     ///
-    /// It is counted from this call on, and counted out when `f` and all that it has captured are
-    /// gone. A panic goes to the handle, and if that has been dropped, to nobody but the panic
-    /// hook; `wait` does not repeat it. The result is the handle's: `wait` may return a moment
-    /// before [`is_finished`](JoinHandle::is_finished) says so, and before a result that nobody
-    /// takes is dropped.
+    /// This is Go's `WaitGroup.Go`. The goroutine is counted from this call on, until `f` and all
+    /// its captures have been dropped. The handle returns a panic from `join`; if the handle has
+    /// been dropped, only the panic hook sees the panic. `wait` does not repeat a panic. `wait` may
+    /// return a moment before [`is_finished`](JoinHandle::is_finished) returns `true`, and before
+    /// the result is dropped if the handle has been.
     ///
     /// ```
     /// let group = go_runtime::sync::WaitGroup::new();
@@ -81,8 +80,8 @@ impl WaitGroup {
     /// ```
     ///
     /// # Panics
-    /// As [`spawn`](crate::spawn); then nothing is counted. Or if the counter exceeded
-    /// `isize::MAX`.
+    /// For the reasons of [`spawn`](crate::spawn), and then the counter stays as it was; or if the
+    /// counter would exceed `isize::MAX`.
     #[track_caller]
     pub fn go<F, T>(&self, f: F) -> JoinHandle<T>
     where
@@ -92,7 +91,9 @@ impl WaitGroup {
         started(self.spawn_with(Builder::new(), f))
     }
 
-    /// [`go`](WaitGroup::go), under the name that [`go!`](crate::go) calls: `go!(group; f(x))`.
+    /// Starts a goroutine as [`go`](WaitGroup::go) does; [`go!`](crate::go) calls this method.
+    ///
+    /// The form of the macro is `go!(group; f(x))`.
     ///
     /// ```
     /// use go_runtime::{go, sync::WaitGroup};
@@ -105,7 +106,7 @@ impl WaitGroup {
     /// ```
     ///
     /// # Panics
-    /// As [`go`](WaitGroup::go).
+    /// For the reasons of [`go`](WaitGroup::go).
     #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
     where
@@ -115,8 +116,10 @@ impl WaitGroup {
         self.go(f)
     }
 
-    /// Starts a goroutine with options that is counted as one of [`go`](WaitGroup::go) is.
-    /// `go!(group, options; ...)` calls it, and panics on its error.
+    /// Starts a goroutine with options, which is counted as a goroutine of [`go`](WaitGroup::go)
+    /// is.
+    ///
+    /// `go!(group, options; ...)` calls this method, and panics on its error.
     ///
     /// ```
     /// use go_runtime::{Builder, go, sync::WaitGroup};
@@ -129,10 +132,10 @@ impl WaitGroup {
     /// ```
     ///
     /// # Errors
-    /// As [`Builder::spawn`]; then nothing is counted.
+    /// The errors of [`Builder::spawn`]; then the counter stays as it was.
     ///
     /// # Panics
-    /// If the counter exceeded `isize::MAX`.
+    /// If the counter would exceed `isize::MAX`.
     #[track_caller]
     pub fn spawn_with<F, T>(&self, builder: Builder, f: F) -> io::Result<JoinHandle<T>>
     where
@@ -140,7 +143,8 @@ impl WaitGroup {
         T: Send + 'static,
     {
         self.add(1);
-        // In this order they are dropped if there is to be no goroutine.
+        // If no goroutine is started, the tuple is dropped in this order: first `f`, then its
+        // count.
         let counted = (f, Counted(self.clone()));
         builder.spawn(move || {
             let (f, counted) = counted;
@@ -153,17 +157,17 @@ impl WaitGroup {
     /// Raises the counter by `n`.
     ///
     /// # Panics
-    /// If it exceeded `isize::MAX` (a number that was meant to be negative does): the counter stays
-    /// as it was.
+    /// If the counter would exceed `isize::MAX`, as it would with a number that was meant to be
+    /// negative. The counter stays as it was.
     #[track_caller]
     pub fn add(&self, n: usize) {
         self.counter.add(n);
     }
 
-    /// Lowers the counter by one; at 0 everybody who waits goes on.
+    /// Lowers the counter by one; at 0 wakes all waiters.
     ///
     /// # Panics
-    /// If the counter is 0 already: there were more calls of `done` than `add` announced (Go:
+    /// If the counter is 0 already: `done` was called more often than `add` had announced (Go:
     /// *negative WaitGroup counter*). The counter stays 0.
     #[track_caller]
     pub fn done(&self) {
@@ -175,9 +179,10 @@ impl WaitGroup {
         self.counter.wait();
     }
 
-    /// Waits until the counter is 0, for at most `timeout`. What is counted goes on in any case.
+    /// Waits until the counter is 0, for at most `timeout`.
     ///
-    /// A timeout beyond what an [`Instant`] can express is no limit.
+    /// A timeout does not end the goroutines that are counted. A timeout beyond what an [`Instant`]
+    /// can express is no limit.
     ///
     /// ```
     /// use std::time::Duration;
@@ -191,7 +196,7 @@ impl WaitGroup {
     /// ```
     ///
     /// # Errors
-    /// If the time was over first.
+    /// If the timeout passed first.
     pub fn wait_timeout(&self, timeout: Duration) -> Result<(), TimedOut> {
         self.wait_until(clock::after(timeout))
     }
@@ -199,7 +204,7 @@ impl WaitGroup {
     /// Waits until the counter is 0, but not beyond `deadline`.
     ///
     /// # Errors
-    /// If the time was over first.
+    /// If the deadline passed first.
     pub fn wait_deadline(&self, deadline: Instant) -> Result<(), TimedOut> {
         self.wait_until(Some(deadline))
     }
@@ -214,8 +219,10 @@ impl WaitGroup {
         }
     }
 
-    /// Waits until the counter is 0, or until `done` is closed or has a message, which is not
-    /// received. Pass [`ctx.done()`](crate::context::Context::done), for instance.
+    /// Waits until the counter is 0, or until `done` is closed or has a message.
+    ///
+    /// That message is not received. Pass [`ctx.done()`](crate::context::Context::done), for
+    /// instance.
     ///
     /// ```
     /// use go_runtime::{Canceled, channel::bounded, go, sync::WaitGroup};
@@ -229,7 +236,8 @@ impl WaitGroup {
     /// ```
     ///
     /// # Errors
-    /// If `done` came first; also if the counter is 0, and `done` is closed already.
+    /// If `done` was closed or had a message first; also if the counter is 0 and `done` is closed
+    /// already.
     pub fn wait_with<D>(&self, done: &Receiver<D>) -> Result<(), Canceled> {
         match self.counter.wait_until(None, Some(done)) {
             Woken::ByDone => {
@@ -241,7 +249,7 @@ impl WaitGroup {
     }
 }
 
-/// One of the group, until it is dropped.
+/// One count of the group, which is subtracted when this is dropped.
 struct Counted(WaitGroup);
 
 impl Drop for Counted {
