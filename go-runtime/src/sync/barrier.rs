@@ -1,4 +1,9 @@
 //! `std::sync::Barrier` for goroutines.
+//!
+//! This module owns the count of callers that have come in the current round, and the queue of the
+//! waiters among them. Both are used under the queue's lock. The last caller of a round sets the
+//! count to 0 and takes all waiters out, in one step, so a caller of the next round cannot mix with
+//! them.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -6,8 +11,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use crate::primitives::const_fn;
 use crate::wait::{Decision, WaitList, Waited};
 
-/// Where a number of goroutines and threads wait for each other: [`std::sync::Barrier`], but a
-/// goroutine that waits is parked.
+/// A point where a number of goroutines and threads wait for each other.
+///
+/// It is [`std::sync::Barrier`] for goroutines: a goroutine that waits is parked.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,27 +31,27 @@ use crate::wait::{Decision, WaitList, Waited};
 /// });
 /// ```
 ///
-/// A goroutine that comes to it while it is unwinding blocks its worker's thread (see
-/// [the crate's page on panics](crate#panics)): others that have started there cannot come any
-/// more.
+/// A goroutine that waits at a barrier while it is unwinding blocks its worker's thread (see
+/// [the crate's page on panics](crate#panics)), so that no other goroutine of that worker can reach
+/// the barrier meanwhile.
 pub struct Barrier {
-    /// How many have to come; 0 is as good as 1.
+    /// Number of callers in a round; 0 means the same as 1.
     number: usize,
-    /// How many of this round have come; all of them but the last wait.
+    /// Number of callers that have come in this round; all of them wait, until the last one comes.
     come: WaitList<usize>,
 }
 
-// No user's code runs in here.
+// No code of the user runs in here.
 impl UnwindSafe for Barrier {}
 impl RefUnwindSafe for Barrier {}
 
-/// What [`Barrier::wait`] returns: [`std::sync::BarrierWaitResult`].
+/// The result of [`Barrier::wait`]: [`std::sync::BarrierWaitResult`].
 pub struct BarrierWaitResult {
     is_leader: bool,
 }
 
 impl BarrierWaitResult {
-    /// Whether the caller is the one of its round that is told so: the last to come.
+    /// Returns whether the caller is the leader of its round, which is the last one to come.
     #[must_use]
     pub fn is_leader(&self) -> bool {
         self.is_leader
@@ -54,8 +60,9 @@ impl BarrierWaitResult {
 
 impl Barrier {
     const_fn! {
-        /// A barrier at which each round of `n` wait for each other. As with std's, nobody waits if
-        /// `n` is 0 or 1.
+        /// Returns a barrier at which the `n` callers of each round wait for each other.
+        ///
+        /// As with std's, no caller waits if `n` is 0 or 1.
         #[must_use]
         #[inline]
         pub fn new(n: usize) -> Barrier {
@@ -66,7 +73,9 @@ impl Barrier {
         }
     }
 
-    /// Waits until the others of this round have come. Then it is ready for the next one.
+    /// Waits until the other callers of this round have come.
+    ///
+    /// The barrier is ready for the next round then.
     ///
     /// ```
     /// use go_runtime::{scope, sync::Barrier};

@@ -1,4 +1,4 @@
-//! Synchronisation beyond channels. Everything here parks goroutines and blocks plain threads.
+//! Synchronization beyond channels. Every type here parks goroutines and blocks plain threads.
 
 mod barrier;
 mod condvar;
@@ -15,7 +15,7 @@ mod rw_lock;
 mod semaphore;
 mod wait_group;
 
-/// What [`Mutex`] and [`RwLock`] say, as std's do.
+/// The results and errors that [`Mutex`] and [`RwLock`] return, which are std's own types.
 #[doc(no_inline)]
 pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 

@@ -1,7 +1,10 @@
-//! How long those who take a lock that is free may get ahead of one who has been woken for it.
+//! The limit on how long newcomers may take a free mutex ahead of a waiter that has been woken for
+//! it.
 //!
-//! On one worker a goroutine that locks in a loop keeps the woken one from running at all, so the
-//! woken one cannot complain: the one who unlocks has to notice.
+//! A goroutine that locks in a loop can keep a woken waiter of the same worker from running at all,
+//! so the waiter cannot report that it starves. Instead the unlocking holder measures how long the
+//! woken waiter has been on its way. Each [`RawMutex`](super::raw_mutex::RawMutex) owns one
+//! `Patience`; only the holder of the mutex may use it.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -9,21 +12,26 @@ use std::time::Instant;
 
 use crate::clock;
 
-/// The clock is read at the first unlocking, at the second, fourth, eighth, and then at every 16th:
-/// rarely if they come in quick succession, and soon enough if each holder takes its time.
+/// Number of unlocks between two readings of the clock, in the long run.
+///
+/// The clock is read at the first, second, fourth and eighth unlock, and then at every 16th: rarely
+/// if unlocks come in quick succession, and soon enough if each holder keeps the lock for long.
 const UNLOCKS_A_LOOK: u8 = 16;
-/// A tick is 64 us. The count wraps after some seconds, which may make a wait look short, once.
+/// Binary logarithm of a tick in microseconds: a tick is 64 us.
+///
+/// The 16-bit count of ticks wraps after 4.2 seconds, which may make a wait look too short once.
 const TICK_SHIFT: u32 = 6;
-/// A millisecond.
+/// Number of ticks after which a woken waiter is late: about a millisecond.
 const MOST_TICKS: u16 = 16;
 
-/// Small, as it lies in every mutex. Used by the holder only.
+/// A stopwatch for the woken waiter. Small, because every mutex contains one. Used by the holder of
+/// the mutex only.
 pub(super) struct Patience {
-    /// When somebody was woken last.
+    /// The tick at which a waiter was woken last, or was found late last.
     since: Cell<u16>,
-    /// Unlockings since then; it goes from 16 to 32, and again. (One that looks before it queues,
-    /// and so is on its way without having been woken, may be found late too early. Then somebody
-    /// gives way once for nothing.)
+    /// Number of unlocks since a waiter was woken; from 31 on the count cycles from 16 to 31.
+    /// (A contender that spins before it queues is on its way without having been woken, and may be
+    /// found late too early. Then a newcomer gives way once without need.)
     unlocks: Cell<u8>,
 }
 
@@ -35,14 +43,14 @@ impl Patience {
         }
     }
 
-    /// Somebody is about to be woken.
+    /// Restarts the stopwatch. Called when a waiter is about to be woken.
     pub(super) fn start(&self) {
         self.unlocks.set(0);
         self.since.set(ticks());
     }
 
-    /// Called when unlocking while a woken one is still on its way: whether that has lasted for
-    /// more than about a millisecond.
+    /// Returns whether the woken waiter has been on its way for more than about a millisecond, as
+    /// far as the clock is read. Called by an unlock while a contender is on its way.
     #[inline]
     pub(super) fn is_over(&self) -> bool {
         let unlocks = self.unlocks.get() + 1;
@@ -55,6 +63,7 @@ impl Patience {
         looks && self.look()
     }
 
+    /// Reads the clock, and restarts the stopwatch if the waiter is late.
     #[cold]
     fn look(&self) -> bool {
         let now = ticks();
@@ -66,6 +75,7 @@ impl Patience {
     }
 }
 
+/// Returns the ticks since the first call, modulo 2^16.
 fn ticks() -> u16 {
     static START: OnceLock<Instant> = OnceLock::new();
     let now = clock::now();

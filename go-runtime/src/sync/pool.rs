@@ -1,8 +1,8 @@
-//! Go's `sync.Pool`: values to be used again.
+//! Go's `sync.Pool`: a pool of values for reuse.
 //!
-//! Each worker has a shard, which others reach into only if their own is of no use. Under a shard's
-//! lock values are moved in or out, and nothing else happens: none is made or dropped there. Nobody
-//! waits for the lock: a shard that is locked is passed over.
+//! Each worker has a shard. A caller uses the shards of other workers only if its own has no value
+//! (or no room), or is locked. Under a shard's lock values are only moved in or out; no value is
+//! made or dropped there. No caller waits for the lock: it skips a shard that is locked.
 
 use std::cell::Cell;
 use std::fmt;
@@ -17,16 +17,16 @@ use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::lock::{Mutex, MutexGuard};
 use crate::sched::{Worker, global};
 
-/// The most values that a shard keeps.
+/// Maximum number of values that a shard keeps.
 const SHARD_BOUND: usize = 64;
-/// With more workers than this, some share a shard.
+/// Maximum number of shards. If there are more workers than this, some share a shard.
 const MAX_SHARDS: usize = 64;
 
-/// Keeps values that are costly to make, buffers for example, to be used again.
+/// A pool that keeps values that are costly to make, such as buffers, for reuse.
 ///
-/// [`get`](Pool::get) takes one from the pool, or makes one if it has none at hand; it goes back
-/// when it is dropped. A value comes back as it was left, not as new: clear it before use. Nobody
-/// ever waits for the pool.
+/// [`get`](Pool::get) takes a value from the pool, or makes one if the pool has none at hand. The
+/// value goes back when its guard is dropped. A pooled value is as its last user left it, not as
+/// new: clear the value before use. No call waits for the pool.
 ///
 /// ```
 /// use std::sync::LazyLock;
@@ -44,24 +44,25 @@ const MAX_SHARDS: usize = 64;
 /// assert_eq!(length.join().unwrap(), 7);
 /// ```
 ///
-/// It keeps up to 64 values for each of `GOMAXPROCS` workers (of more than 64, some share), and
-/// drops what is put in beyond that. What it keeps it keeps until it is dropped itself: there is no
-/// garbage collector that would empty it, as Go's.
+/// The pool keeps up to 64 values for each of `GOMAXPROCS` workers (if there are more than 64
+/// workers, some share), and drops the values that are put in beyond that. The pool keeps its
+/// values until it is dropped itself: unlike Go, there is no garbage collector that would empty it.
 ///
-/// Plain threads use it as goroutines do.
+/// Plain threads may use the pool just as goroutines do.
 pub struct Pool<T> {
     shards: Box<[CachePadded<Shard<T>>]>,
     make: Box<dyn Fn() -> T + Send + Sync>,
 }
 
 struct Shard<T> {
-    /// As many as there were when the lock was last given back, so that nobody locks in vain.
+    /// Number of values when the lock was last given back. It is a hint, read without the lock, so
+    /// that a caller does not lock an empty or full shard.
     len: AtomicUsize,
     values: Mutex<Vec<T>>,
 }
 
 impl<T> Pool<T> {
-    /// An empty pool, whose values `make` makes.
+    /// Returns an empty pool, whose values `make` makes.
     #[must_use]
     pub fn new(make: impl Fn() -> T + Send + Sync + 'static) -> Pool<T> {
         let workers = global::expected_gomaxprocs();
@@ -79,10 +80,11 @@ impl<T> Pool<T> {
 
     /// Takes a value out of the pool, or makes one.
     ///
-    /// Of several it is any one. That others are in the pool is no promise that none is made.
+    /// If the pool has several values, the call returns any of them. It may make a value even if
+    /// there are values in the pool.
     ///
     /// # Panics
-    /// If `make` does.
+    /// If `make` panics.
     pub fn get(&self) -> Pooled<'_, T> {
         let value = self.take().unwrap_or_else(|| (self.make)());
         Pooled {
@@ -91,8 +93,9 @@ impl<T> Pool<T> {
         }
     }
 
-    /// Puts a value into the pool, or drops it if there is no room. It need not have come from
-    /// there.
+    /// Puts a value into the pool, or drops it if there is no room.
+    ///
+    /// The value need not have come from the pool.
     ///
     /// ```
     /// let pool = go_runtime::sync::Pool::new(String::new);
@@ -112,10 +115,11 @@ impl<T> Pool<T> {
                 return;
             }
         }
-        // No lock is held here.
+        // No lock is held here, while the value's `Drop` runs.
         drop(value);
     }
 
+    /// Takes a value out of the first shard that has one and is not locked.
     fn take(&self) -> Option<T> {
         self.shards_from_ours().find_map(|shard| {
             if shard.len.load(Ordering::Relaxed) == 0 {
@@ -128,6 +132,7 @@ impl<T> Pool<T> {
         })
     }
 
+    /// Returns all shards, beginning with the caller's.
     fn shards_from_ours(&self) -> impl Iterator<Item = &Shard<T>> {
         let (before, from) = self.shards.split_at(place() % self.shards.len());
         from.iter().chain(before).map(|shard| &**shard)
@@ -135,6 +140,7 @@ impl<T> Pool<T> {
 }
 
 impl<T> Shard<T> {
+    /// Locks the values, or returns `None` if they are locked.
     fn try_lock(&self) -> Option<MutexGuard<'_, Vec<T>>> {
         match self.values.try_lock() {
             Ok(values) => Some(values),
@@ -144,7 +150,8 @@ impl<T> Shard<T> {
     }
 }
 
-/// Which shard is the caller's, but for a division: its worker's, or one that its thread has drawn.
+/// Returns the number of the caller's shard, to be taken modulo the number of shards: the index of
+/// its worker, or a number that a plain thread has drawn at its first call.
 fn place() -> usize {
     thread_local! {
         static DRAWN: Cell<Option<usize>> = const { Cell::new(None) };
@@ -172,19 +179,19 @@ impl<T> fmt::Debug for Pool<T> {
     }
 }
 
-/// A value of a [`Pool`], which goes back when this is dropped.
+/// A guard of a value of a [`Pool`], which puts the value back when dropped.
 ///
-/// Dropped by a panic it does not: nobody is to find what the panic has left half done. The value
-/// is dropped instead.
+/// If a panic drops the guard, the value is dropped instead, so that no later user finds a value
+/// that the panic has left half changed.
 #[must_use = "the value goes back to the pool at once if it is not used"]
 pub struct Pooled<'a, T> {
     pool: &'a Pool<T>,
-    /// There until it is taken out by `detach` or the drop.
+    /// The value; `Some` until `detach` or `drop` takes it out.
     value: Option<T>,
 }
 
 impl<T> Pooled<'_, T> {
-    /// Keeps the value, which does not go back.
+    /// Takes the value out of the guard; it does not go back to the pool.
     ///
     /// ```
     /// use go_runtime::sync::{Pool, Pooled};

@@ -90,8 +90,8 @@ impl Counter {
             let still = || self.count.load(Ordering::Acquire) != 0;
             match self.waiting.wait_for_event(still, || deadline, done) {
                 Woken::ByNothing => {}
-                // The wait timed out before the deadline: it was to end at the instant of the done
-                // channel, whose message another receiver has taken.
+                // The wait ended, before the deadline, at the instant at which the message of the
+                // done channel fell due; but another receiver has taken that message.
                 Woken::TimedOut if deadline.is_none_or(|deadline| deadline > clock::now()) => {}
                 woken => return woken,
             }
