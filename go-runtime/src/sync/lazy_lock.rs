@@ -1,4 +1,8 @@
 //! `std::sync::LazyLock` for goroutines.
+//!
+//! This module owns the cell `data`, which first holds the closure and then the value. Only the
+//! caller that runs the closure of `once` changes the cell through `&LazyLock`; all callers may
+//! read the cell once `once` is completed.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -8,11 +12,12 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::once::Once;
 
-/// A value that is made when it is first used: [`std::sync::LazyLock`], but what makes the value
-/// may park, and a goroutine that comes meanwhile is parked too.
+/// A value that is made when it is first used: [`std::sync::LazyLock`] for goroutines.
 ///
-/// The names and the rules are std's, so it takes the place of std's by a change of the import.
-/// Goroutines and plain threads may use it at the same time; a thread that waits is blocked.
+/// The closure that makes the value may park, and a goroutine that needs the value meanwhile is
+/// parked, too. The names and the rules are std's, so a change of the import replaces std's
+/// `LazyLock` by this one. Goroutines and plain threads may use the same value at the same time; a
+/// thread that waits is blocked.
 ///
 /// ```
 /// use go_runtime::{channel, go, sync::LazyLock};
@@ -25,33 +30,38 @@ use super::once::Once;
 /// assert_eq!(*ANSWER, 42);
 /// ```
 ///
-/// Who waits for itself, or in a `Drop` during a panic: see [`Once`](super::Once#deadlocks).
+/// [`Once`](super::Once#deadlocks) describes the deadlocks of a closure that waits for itself, and
+/// of a `Drop` that waits during a panic.
 ///
 /// # Poisoning
 ///
-/// If what makes the value panics, there will never be one: every later use panics too.
+/// If the closure that makes the value panics, there will never be a value: every later use panics,
+/// too.
 pub struct LazyLock<T, F = fn() -> T> {
     once: Once,
-    /// `Value` once `once` is completed; changed by who is at it, before.
+    /// `Value` once `once` is completed; changed before that by the caller that runs the closure of
+    /// `once`.
     data: UnsafeCell<Data<T, F>>,
 }
 
 enum Data<T, F> {
     Make(F),
-    /// It is being made, or the one who made it has panicked.
+    /// The value is being made, or the closure that should have made it has panicked.
     Nothing,
     Value(T),
 }
 
-// SAFETY: all have `&T`, for which it is `Sync`; who makes it has taken the closure along, and
-// sends the value to who drops it, for which both are `Send`.
+// SAFETY: all threads can have `&T` at once, which requires `T: Sync`. The first thread to use the
+// value moves the closure out and calls it, which requires `F: Send`, and another thread may drop
+// the value, which requires `T: Send`. No thread has a `&F`. `once` orders the write of the value
+// before every read.
 unsafe impl<T: Sync + Send, F: Send> Sync for LazyLock<T, F> {}
 
 impl<T: UnwindSafe, F: UnwindSafe> UnwindSafe for LazyLock<T, F> {}
 impl<T: RefUnwindSafe + UnwindSafe, F: UnwindSafe> RefUnwindSafe for LazyLock<T, F> {}
 
 impl<T, F: FnOnce() -> T> LazyLock<T, F> {
-    /// A value that `f` will make.
+    /// Returns a lazy value that `f` will make.
     #[inline]
     #[must_use]
     pub const fn new(f: F) -> LazyLock<T, F> {
@@ -61,11 +71,13 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
         }
     }
 
-    /// The value, as `*this` has it: makes it, or waits for the one who is making it.
+    /// Returns the value: makes it if there is none, or waits if another caller is making it.
+    ///
+    /// `*this` does the same.
     ///
     /// # Panics
-    /// If what makes it panics, or has done so; and if the caller is what makes it, so that it
-    /// would wait for itself.
+    /// If the closure that makes the value panics, or has panicked; and if the caller is that
+    /// closure, which would wait for itself.
     ///
     /// ```
     /// use go_runtime::sync::LazyLock;
@@ -82,10 +94,10 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
         }
     }
 
-    /// [`force`](LazyLock::force), to change it.
+    /// Returns the value for changing, and makes it if there is none.
     ///
     /// # Panics
-    /// If what makes it panics, or has done so.
+    /// If the closure that makes the value panics, or has panicked.
     ///
     /// ```
     /// use go_runtime::sync::LazyLock;
@@ -103,18 +115,23 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
         }
     }
 
+    /// Slow path of `force`.
     #[cold]
     #[track_caller]
     fn make(&self) -> &T {
         let made = self.once.run(false, |_| {
             let data = self.data.get();
-            // SAFETY: one at a time is here, once, and nobody reads before it is done.
+            // SAFETY: `once` runs one closure at a time, and an unforced one only if none has run
+            // before, so no other closure accesses the cell. `value` reads the cell only once
+            // `once` is completed, which is after this closure has returned.
             let before = unsafe { mem::replace(&mut *data, Data::Nothing) };
             let Data::Make(f) = before else {
                 unreachable!("the closure is used once");
             };
             let value = f();
-            // SAFETY: as above.
+            // SAFETY: this closure is the only one that `once` runs, and `value` reads the cell
+            // only once `once` is completed, which is after this closure has returned. `f` cannot
+            // reach the cell: its own use of this `LazyLock` panics in `once`.
             unsafe { *data = Data::Value(value) };
         });
         match (made, self.value()) {
@@ -125,12 +142,15 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
 }
 
 impl<T, F> LazyLock<T, F> {
+    /// Returns the value, if it has been made.
     #[inline]
     fn value(&self) -> Option<&T> {
         if !self.once.is_completed() {
             return None;
         }
-        // SAFETY: written before, and not again as long as it is borrowed.
+        // SAFETY: the value was written before `once` was completed, which the load in
+        // `is_completed` acquires. `once` runs no closure after that, so the cell is not written
+        // again while `self` is borrowed.
         match unsafe { &*self.data.get() } {
             Data::Value(value) => Some(value),
             _ => None,
@@ -141,7 +161,7 @@ impl<T, F> LazyLock<T, F> {
 impl<T, F: FnOnce() -> T> Deref for LazyLock<T, F> {
     type Target = T;
 
-    /// The value: see [`force`](LazyLock::force).
+    /// Returns the value: see [`force`](LazyLock::force).
     #[inline]
     #[track_caller]
     fn deref(&self) -> &T {
@@ -150,7 +170,7 @@ impl<T, F: FnOnce() -> T> Deref for LazyLock<T, F> {
 }
 
 impl<T, F: FnOnce() -> T> DerefMut for LazyLock<T, F> {
-    /// The value: see [`force_mut`](LazyLock::force_mut).
+    /// Returns the value for changing: see [`force_mut`](LazyLock::force_mut).
     #[inline]
     #[track_caller]
     fn deref_mut(&mut self) -> &mut T {

@@ -1,4 +1,7 @@
 //! `std::sync::OnceLock` for goroutines.
+//!
+//! This module owns the cell of the value. Only the caller that runs the closure of `once` writes
+//! the cell through `&OnceLock`; all callers may read the cell once `once` is completed.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -6,11 +9,12 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::once::Once;
 
-/// A value that is set once: [`std::sync::OnceLock`], but what makes the value may park, and a
-/// goroutine that comes meanwhile is parked too.
+/// A value that is set once: [`std::sync::OnceLock`] for goroutines.
 ///
-/// The names and the rules are std's, so it takes the place of std's by a change of the import.
-/// Goroutines and plain threads may use it at the same time; a thread that waits is blocked.
+/// The closure that makes the value may park, and a goroutine that needs the value meanwhile is
+/// parked, too. The names and the rules are std's, so a change of the import replaces std's
+/// `OnceLock` by this one. Goroutines and plain threads may use the same cell at the same time; a
+/// thread that waits is blocked.
 ///
 /// ```
 /// use go_runtime::{go, sync::OnceLock};
@@ -22,10 +26,12 @@ use super::once::Once;
 /// assert_eq!(CONFIG.set("another".into()), Err("another".into()));
 /// ```
 ///
-/// Who waits for itself, or in a `Drop` during a panic: see [`Once`](super::Once#deadlocks). A
-/// panic does not poison it: the next one makes the value.
+/// [`Once`](super::Once#deadlocks) describes the deadlocks of a closure that waits for itself, and
+/// of a `Drop` that waits during a panic. A panic does not poison the cell: the next caller makes
+/// the value.
 ///
-/// A value may refer to what is dropped first, as in std's, if dropping it uses nothing of that:
+/// As in std's `OnceLock`, a value may refer to data that is dropped before the cell, if the
+/// value's own drop does not use that data:
 ///
 /// ```
 /// use go_runtime::sync::OnceLock;
@@ -53,20 +59,22 @@ use super::once::Once;
 /// ```
 pub struct OnceLock<T> {
     once: Once,
-    /// `Some` once `once` is completed; written by who is at it, before. (An `Option` drops as it
-    /// is to be dropped, whatever `T` borrows.)
+    /// `Some` once `once` is completed; written before that by the caller that runs the closure of
+    /// `once`. (An `Option` needs no `Drop` of this type, which would forbid a `T` whose borrows
+    /// end before the cell.)
     value: UnsafeCell<Option<T>>,
 }
 
-// SAFETY: all have `&T`, for which it is `Sync`; and who sets it sends it to who takes it, for
-// which it is `Send`.
+// SAFETY: all threads can have `&T` at once, which requires `T: Sync`. One thread can set the value
+// through `&OnceLock`, and another one take or drop it, which requires `T: Send`. `once` orders the
+// write before every read.
 unsafe impl<T: Sync + Send> Sync for OnceLock<T> {}
 
 impl<T: UnwindSafe> UnwindSafe for OnceLock<T> {}
 impl<T: RefUnwindSafe + UnwindSafe> RefUnwindSafe for OnceLock<T> {}
 
 impl<T> OnceLock<T> {
-    /// One without a value.
+    /// Returns a cell without a value.
     #[must_use]
     #[inline]
     pub const fn new() -> OnceLock<T> {
@@ -76,25 +84,27 @@ impl<T> OnceLock<T> {
         }
     }
 
-    /// The value, if there is one. It never waits.
+    /// Returns the value, if there is one. Never waits.
     #[inline]
     #[must_use]
     pub fn get(&self) -> Option<&T> {
         if self.once.is_completed() {
-            // SAFETY: written before, and not again as long as it is borrowed.
+            // SAFETY: the value was written before `once` was completed, which the load in
+            // `is_completed` acquires. `once` runs no closure after that, so the value is not
+            // written again while `self` is borrowed.
             unsafe { &*self.value.get() }.as_ref()
         } else {
             None
         }
     }
 
-    /// The value, if there is one, to be changed.
+    /// Returns the value for changing, if there is one.
     #[inline]
     pub fn get_mut(&mut self) -> Option<&mut T> {
         self.value.get_mut().as_mut()
     }
 
-    /// Waits until others have set the value.
+    /// Blocks until another caller has set the value, and returns it.
     ///
     /// # Panics
     /// If the caller is making the value.
@@ -118,11 +128,12 @@ impl<T> OnceLock<T> {
         }
     }
 
-    /// Sets the value if there is none. It may wait for one who is making one. There is a value
-    /// when it returns.
+    /// Sets the value if there is none.
+    ///
+    /// The call waits if another caller is making a value. There is a value when the call returns.
     ///
     /// # Errors
-    /// If there is one already: `value`.
+    /// If there is a value already; the error is `value`.
     ///
     /// # Panics
     /// If the caller is making the value.
@@ -139,11 +150,11 @@ impl<T> OnceLock<T> {
         }
     }
 
-    /// The value; if there is none `f` makes it. If another one is making it, waits for that one.
+    /// Returns the value, which `f` makes if there is none; waits if another caller is making it.
     ///
     /// # Panics
-    /// If `f` does, then there is still no value; and if the caller is making the value, so that it
-    /// would wait for itself.
+    /// If `f` panics, and then there is still no value; and if the caller is making the value, and
+    /// so would wait for itself.
     ///
     /// ```
     /// let cell = go_runtime::sync::OnceLock::new();
@@ -162,7 +173,7 @@ impl<T> OnceLock<T> {
         }
     }
 
-    /// The value, if there is one.
+    /// Consumes the cell and returns the value, if there is one.
     ///
     /// ```
     /// use go_runtime::sync::OnceLock;
@@ -175,7 +186,7 @@ impl<T> OnceLock<T> {
         self.value.into_inner()
     }
 
-    /// Takes the value out, if there is one: it can be set again.
+    /// Takes the value out, if there is one; the cell can then be set again.
     ///
     /// ```
     /// let mut cell = go_runtime::sync::OnceLock::from(1);
@@ -191,14 +202,16 @@ impl<T> OnceLock<T> {
         self.value.get_mut().take()
     }
 
+    /// Slow path of `get_or_init`.
     #[cold]
     #[track_caller]
     fn init(&self, f: impl FnOnce() -> T) -> &T {
-        // It is not refused, as it is forced.
+        // `run` refuses no forced call.
         let _ = self.once.run(true, |_| {
             let value = f();
-            // SAFETY: one at a time is here, nobody reads before it is done, and nobody is here
-            // after one has been done.
+            // SAFETY: `once` runs one closure at a time, and none after one has completed, so no
+            // other closure accesses the cell. `get` reads the cell only once `once` is completed,
+            // which is after this closure has returned.
             unsafe { *self.value.get() = Some(value) };
         });
         match self.get() {
@@ -207,11 +220,15 @@ impl<T> OnceLock<T> {
         }
     }
 
-    /// Sets the value to the one in `value`, unless there is one.
+    /// Moves the value out of `value` into the cell, unless the cell has a value.
     #[track_caller]
     fn init_from(&self, value: &mut Option<T>) {
+        // `run` refuses no forced call.
         let _ = self.once.run(true, |_| {
-            // SAFETY: as in `init`; there is none to be dropped.
+            // SAFETY: `once` runs one closure at a time, and none after one has completed, so no
+            // other closure accesses the cell. `get` reads the cell only once `once` is completed,
+            // which is after this closure has returned. The cell is still `None`, so the assignment
+            // drops no value and runs no code of the user.
             unsafe { *self.value.get() = value.take() };
         });
     }
