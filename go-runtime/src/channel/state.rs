@@ -64,7 +64,7 @@ pub(crate) enum Place {
     Closed,
 }
 
-/// What a receiver has found without waiting.
+/// The result of a receiver's search for a message.
 pub(crate) enum Found<T> {
     /// A message, and a sender that has been served, whose wait is to be ended after the lock has
     /// been released.

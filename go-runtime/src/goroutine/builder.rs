@@ -1,4 +1,5 @@
-//! Spawning.
+//! Spawning: [`spawn`], [`spawn_local`] and [`Builder`]. All check the options, make a job, and
+//! hand it to the scheduler or to a thread of its own.
 
 use std::io;
 use std::panic::Location;
@@ -8,8 +9,8 @@ use super::{panic_report, thread};
 use crate::sched::{self, Options, Runtime, TaskRef, Worker, global};
 use crate::stack;
 
-/// Number of copies of its closure, and of its result, that a goroutine's stack holds at once: so
-/// many they are in an unoptimized build.
+/// Number of copies of its closure, and of its result, that a goroutine's stack holds at once in an
+/// unoptimized build.
 const CLOSURES: usize = 12;
 const RESULTS: usize = 14;
 
@@ -19,8 +20,8 @@ pub(crate) const fn room_for<F, T>() -> usize {
     closures.saturating_add(RESULTS.saturating_mul(room_for_one::<T>()))
 }
 
-/// Returns how many bytes of a stack one copy of such a value may take: what is aligned beyond the
-/// stack itself may leave a gap.
+/// Returns how many bytes of a stack one copy of such a value may take. A value with a larger
+/// alignment than the stack's may leave a gap.
 pub(crate) const fn room_for_one<V>() -> usize {
     match align_of::<V>() {
         ..=16 => size_of::<V>(),
@@ -31,10 +32,10 @@ pub(crate) const fn room_for_one<V>() -> usize {
 /// std's default for the stack of a thread, in bytes.
 const THREAD_STACK: usize = 2 << 20;
 
-/// Starts a goroutine that runs `f`. What [`go!`](crate::go) expands to.
+/// Starts a goroutine that runs `f`. [`go!`](crate::go) expands to a call of this.
 ///
-/// The goroutine may run on any worker, but stays on the one where it has started. It starts at
-/// some time after this call, perhaps only when the caller blocks or yields.
+/// The goroutine may start on any worker, and stays on that worker. It starts at some time after
+/// this call, perhaps only when the caller blocks or yields.
 ///
 /// # Panics
 /// If the runtime cannot start (the message says why and what to do), or if there is no memory for
@@ -53,13 +54,14 @@ where
     spawn_with(Builder::new(), f)
 }
 
-/// Starts a goroutine on the caller's own worker. What `go!(local; ...)` expands to.
+/// Starts a goroutine on the caller's own worker. `go!(local; ...)` expands to a call of this.
 ///
 /// The two then share a thread: `f` and its result need not be `Send`, and a message between them
 /// crosses no core; but they never run at the same time.
 ///
 /// # Panics
-/// If the caller is no goroutine (a plain thread has no worker to share), or as [`spawn`].
+/// If the caller is no goroutine (a plain thread has no worker to share), and where [`spawn`]
+/// panics.
 ///
 /// ```
 /// use std::{cell::Cell, rc::Rc};
@@ -81,7 +83,7 @@ where
     spawn_local_with(Builder::new(), f)
 }
 
-/// `spawn` for the macro's options.
+/// [`spawn`] with the macro's options.
 #[doc(hidden)]
 #[track_caller]
 pub fn spawn_with<F, T>(builder: Builder, f: F) -> JoinHandle<T>
@@ -89,12 +91,12 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    // Start errors are worded for themselves.
+    // Starts the runtime first: the message of its panic needs no prefix.
     global::get();
     started(builder.spawn(f))
 }
 
-/// `spawn_local` for the macro's options.
+/// [`spawn_local`] with the macro's options.
 #[doc(hidden)]
 #[track_caller]
 pub fn spawn_local_with<F, T>(builder: Builder, f: F) -> JoinHandle<T>
@@ -105,7 +107,7 @@ where
     started(builder.spawn_local(f))
 }
 
-/// The handle that `go!` gives, of whatever has spawned the goroutine.
+/// Unwraps the handle that `go!` gives, whichever `spawn_with` has made it.
 ///
 /// # Panics
 /// If the goroutine could not be spawned.
@@ -118,8 +120,8 @@ pub fn started<H>(spawned: io::Result<H>) -> H {
     }
 }
 
-/// A clone that a closure takes with it which borrows everything else: it is no `Copy`, so that
-/// `take` in a closure moves it there.
+/// A clone for a closure that borrows everything else. It is not `Copy`, so that a call of `take`
+/// in the closure moves the clone into the closure.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Cloned<T>(pub T);
@@ -149,7 +151,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// No name, and a stack of the default size.
+    /// Makes a builder with no name, and a stack of the default size.
     pub fn new() -> Builder {
         Builder::default()
     }
@@ -158,7 +160,7 @@ impl Builder {
         self.options.get_or_insert_default()
     }
 
-    /// The goroutine's name, which the message of a panic shows.
+    /// Sets the goroutine's name, which the message of a panic shows.
     ///
     /// The OS thread keeps its own name, which [`std::thread::Thread::name`] and the system's tools
     /// show: `go-worker-0` and so on, or `go-thread` for a goroutine with a
@@ -168,43 +170,47 @@ impl Builder {
         self
     }
 
-    /// The size of the stack in bytes, from 32 KiB to 1 GiB, rounded up to a power of two, guard
-    /// page included; the default is 256 KiB or what `GOSTACK` says. Memory is taken only for the
-    /// pages that are touched. A closure and a result lie on the stack, in several copies: if those
-    /// may take more than half of it, it is enlarged by as much. Sizes out of range are an error of
-    /// [`spawn`](Builder::spawn).
+    /// Sets the size of the stack in bytes, from 32 KiB to 1 GiB.
+    ///
+    /// The size is rounded up to a power of two, guard page included. The default is 256 KiB or the
+    /// value of `GOSTACK`. Memory is taken only for the pages that are touched. The closure and the
+    /// result lie on the stack, in several copies: if these may take more than half of the stack,
+    /// the stack is enlarged by their size. For a size out of range [`spawn`](Builder::spawn)
+    /// returns an error.
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.options().stack_size = Some(bytes);
         self
     }
 
-    /// Gives the goroutine an OS thread of its own, for as long as it runs: what `go!(thread; ...)`
-    /// does. Go's `runtime.LockOSThread`, and what Go does for a goroutine in a system call.
+    /// Gives the goroutine an OS thread of its own for as long as it runs, as `go!(thread; ...)`
+    /// does. It stands for Go's `runtime.LockOSThread`, and for the thread that Go gives a
+    /// goroutine in a system call.
     ///
-    /// It is for code that blocks its thread, or that takes for granted that nothing else runs on
-    /// its thread meanwhile: clients of databases that block, std's and parking_lot's locks that
-    /// are held over a wait, rayon, OpenSSL, `tracing`'s `enter`, scoped thread-locals, wasmtime,
-    /// mlua. [The page on crates](crate::docs::crates) has the recipes.
+    /// It is for code that blocks its thread, or that requires that no other code runs on its
+    /// thread meanwhile: clients of databases that block, std's and parking_lot's locks that are
+    /// held over a wait, rayon, OpenSSL, `tracing`'s `enter`, scoped thread-locals, wasmtime, mlua.
+    /// [The page on crates](crate::docs::crates) has the recipes.
     ///
-    /// Otherwise it is a goroutine like others: it has a [`JoinHandle`], a name, and panics like
-    /// them, [`num_goroutines`](crate::num_goroutines) counts it, and channels, `select!`, locks,
-    /// contexts, timers and [`net`](crate::net) work in it, as they do on any thread. What differs:
-    /// - A message between it and a goroutine costs what a message between a thread and a goroutine
-    ///   costs, which is the time that the system takes to wake a thread.
+    /// Otherwise it is a goroutine like any other: it has a [`JoinHandle`] and a name, its panics
+    /// are handled alike, and [`num_goroutines`](crate::num_goroutines) counts it. Channels,
+    /// `select!`, locks, contexts, timers and [`net`](crate::net) work in it, as they do on any
+    /// thread. The differences are:
+    /// - A message between it and another goroutine costs as much as a message between a thread and
+    ///   a goroutine, which is the time that the system takes to wake a thread.
     /// - [`go!(local; ...)`](crate::spawn_local) cannot be called in it: there is no worker to
     ///   share. [`blocking`](crate::blocking) runs its closure on the spot, and
     ///   [`yield_now`](crate::yield_now) is std's.
-    /// - Its stack is a thread's, of 2 MiB, or what `RUST_MIN_STACK` says, unless
-    ///   [`stack_size`](Builder::stack_size) is given. (`GOSTACK` is for the others.) If it
-    ///   overflows, the message is std's, and names the thread.
+    /// - Its stack is a thread's, of 2 MiB or the value of `RUST_MIN_STACK`, unless
+    ///   [`stack_size`](Builder::stack_size) is given. (`GOSTACK` does not apply to it.) If the
+    ///   stack overflows, the message is std's, and names the thread.
     /// - The thread's own name is `go-thread`, whatever [`name`](Builder::name) the goroutine has.
     ///
-    /// The threads are not counted by `GOMAXPROCS`. They are used again, with the thread-locals
-    /// that they have by then, and end when they have had nothing to do for two seconds; a
-    /// goroutine with a stack size of its own has a new one. There are up to 1,024 of them, or what
-    /// the environment variable `GOBLOCKING` says, beside as many for
-    /// [`blocking`](crate::blocking). Goroutines beyond that start when another one has ended, so
-    /// those that wait for each other must not be that many.
+    /// `GOMAXPROCS` does not count these threads. A thread is used again by later goroutines, which
+    /// find the thread-locals that earlier ones have left, and ends after two idle seconds; a
+    /// goroutine with a stack size of its own has a new thread. There are up to 1,024 of these
+    /// threads, or the value of the environment variable `GOBLOCKING`, beside as many for
+    /// [`blocking`](crate::blocking). A goroutine beyond that number starts when another one has
+    /// ended, so more goroutines than that must not wait for each other.
     ///
     /// ```
     /// use std::sync::Mutex;
@@ -226,7 +232,7 @@ impl Builder {
         self
     }
 
-    /// Counts so many bytes of stack besides those for the closure and its result, if they matter.
+    /// Asks for `bytes` of stack beyond those for the closure and its result, if that many matter.
     pub(crate) fn with_room(mut self, bytes: usize) -> Builder {
         if bytes > stack::MIN_SIZE / 8 {
             self.options().room = bytes;
@@ -237,23 +243,26 @@ impl Builder {
     /// Starts a goroutine that runs `f`; see [`spawn`](crate::spawn).
     ///
     /// # Errors
-    /// `InvalidInput` for a stack size that cannot be; `OutOfMemory` while other goroutines wait
-    /// for the memory of a stack; `Other` if the runtime cannot start; the system's error if there
-    /// is to be a thread, and none can be made. The message says what to do. `f` is dropped.
+    /// `InvalidInput` for a stack size out of range; `OutOfMemory` while other goroutines wait for
+    /// the memory of a stack; `Other` if the runtime cannot start; the system's error if the
+    /// goroutine is to have a [`thread`](Builder::thread) and none can be made. The message says
+    /// what to do. `f` is dropped.
     #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        // SAFETY: nothing is borrowed.
+        // SAFETY: `F` and `T` are `'static`, so the closure and its result borrow nothing that
+        // could end.
         unsafe { self.spawn_unchecked(f) }
     }
 
     /// [`spawn`](Builder::spawn) without the check of lifetimes.
     ///
     /// # Safety
-    /// What `f` and its result borrow lives until the goroutine has ended and both are gone.
+    /// Everything that `f` and its result borrow lives until the goroutine has ended and both are
+    /// dropped.
     #[track_caller]
     pub(crate) unsafe fn spawn_unchecked<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
     where
@@ -263,7 +272,8 @@ impl Builder {
         let spawned_at = Location::caller();
         let (runtime, options) = self.check::<F, T>()?;
         let has_options = options.is_some();
-        // SAFETY: both types are `Send`; the lifetimes are the caller's word.
+        // SAFETY: both types are `Send`, so the task may run on any worker. The caller says that
+        // everything that `f` and its result borrow lives long enough.
         let (task, handle) = unsafe { new_job(f, spawned_at, options) };
         if has_options {
             start_with_options(runtime, task)?;
@@ -276,9 +286,9 @@ impl Builder {
     /// Starts a goroutine on the caller's own worker; see [`spawn_local`](crate::spawn_local).
     ///
     /// # Errors
-    /// As [`spawn`](Builder::spawn); `Unsupported` if the caller is no goroutine, or one with a
-    /// thread of its own; `InvalidInput` if the new one is to have a [`thread`](Builder::thread) of
-    /// its own.
+    /// The errors of [`spawn`](Builder::spawn); `Unsupported` if the caller is no goroutine, or a
+    /// goroutine with a thread of its own; `InvalidInput` if the new goroutine is to have a
+    /// [`thread`](Builder::thread) of its own.
     #[track_caller]
     pub fn spawn_local<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
     where
@@ -303,7 +313,8 @@ impl Builder {
                  #[go_runtime::main], `main` is one), or leave out `local`",
             ));
         };
-        // SAFETY: the next line queues it on this worker.
+        // SAFETY: the next line queues the task on this worker only, so neither type need be
+        // `Send`. Both are `'static`, so they borrow nothing that could end.
         let (task, handle) = unsafe { new_job(f, spawned_at, options) };
         worker.spawn_pinned(task);
         Ok(handle)
@@ -349,14 +360,15 @@ impl Builder {
     }
 }
 
-/// Starts a goroutine, perhaps on a thread of its own.
+/// Starts a goroutine that has options, perhaps on a thread of its own.
 ///
 /// # Errors
-/// No thread can be made. The scheduler's reference to the task has been given back.
+/// If no thread can be made. The scheduler's reference to the task has then been released.
 #[inline(never)]
 fn start_with_options(runtime: &Runtime, task: TaskRef) -> io::Result<()> {
     let (wants_thread, stack_size) = {
-        // SAFETY: the scheduler's reference has not been given away yet.
+        // SAFETY: `task` is the scheduler's reference, which has not been passed on yet, so the
+        // task lives.
         let task = unsafe { task.get() };
         (task.wants_thread(), task.stack_size())
     };
@@ -365,7 +377,8 @@ fn start_with_options(runtime: &Runtime, task: TaskRef) -> io::Result<()> {
         return Ok(());
     }
     thread::start(runtime, task, stack_size).map_err(|(error, task)| {
-        // SAFETY: this is the scheduler's reference, which has come back unused.
+        // SAFETY: this is the scheduler's reference, which `start` has given back unused, and it is
+        // not used again.
         unsafe { task.release() };
         let what = format!(
             "no thread can be made for a goroutine with a thread of its own ({error}): raise the \

@@ -1,4 +1,8 @@
-//! A goroutine that is to start at a moment, and may be called off until then.
+//! [`DelayedSpawn`]: a goroutine that is to start at a given moment, and may be called off until
+//! then.
+//!
+//! The job is made at once. Until its moment the scheduler's reference to the task is in a worker's
+//! timer heap, or here if the moment never comes; the mutex guards which of the two.
 
 use std::io;
 use std::mem;
@@ -11,13 +15,13 @@ use super::job::new_job;
 use crate::clock;
 use crate::sched::{self, DelayedKey, Runtime, TaskRef, global};
 
-/// The right to call it off. Dropping this changes nothing.
+/// The right to call off or put off the start of a goroutine. Dropping this changes nothing.
 pub(crate) struct DelayedSpawn(Mutex<State>);
 
 enum State {
-    /// It is in a worker's heap, unless it has been started since.
+    /// The task is in a worker's timer heap, unless it has been started since.
     Set(DelayedKey),
-    /// Its moment never comes: the task is ours.
+    /// The moment never comes: the task is kept here.
     Kept {
         task: TaskRef,
         stopped: bool,
@@ -26,10 +30,10 @@ enum State {
 }
 
 impl DelayedSpawn {
-    /// `when` is `None` for never.
+    /// Makes a goroutine that starts at `when` (`None`: never) and runs `f`.
     ///
     /// # Errors
-    /// As [`Builder::spawn`]; `f` is dropped. Later there are none.
+    /// The errors of [`Builder::spawn`]; `f` is dropped. After that the start cannot fail.
     #[track_caller]
     pub(crate) fn new<F>(when: Option<Instant>, f: F) -> io::Result<DelayedSpawn>
     where
@@ -37,13 +41,14 @@ impl DelayedSpawn {
     {
         let spawned_at = Location::caller();
         let (runtime, options) = Builder::new().check::<F, ()>()?;
-        // SAFETY: the closure is `Send` and borrows nothing.
+        // SAFETY: the closure is `Send` and `'static`, and its result is `()`, so the task may run
+        // on any worker and borrows nothing that could end.
         let (task, handle) = unsafe { new_job(f, spawned_at, options) };
         drop(handle);
         Ok(DelayedSpawn(Mutex::new(set(runtime, task, when))))
     }
 
-    /// `true`: it was still to start, and will not.
+    /// Calls the start off. Returns whether the goroutine was still to start.
     pub(crate) fn stop(&self) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match *state {
@@ -67,7 +72,8 @@ impl DelayedSpawn {
         }
     }
 
-    /// Has it start at `when` instead. `false`: it has been started.
+    /// Changes the moment of the start to `when`. Returns `false` if the goroutine has been
+    /// started.
     pub(crate) fn reset(&self, when: Option<Instant>) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let task = match *state {
@@ -101,8 +107,8 @@ impl Drop for DelayedSpawn {
     fn drop(&mut self) {
         if let State::Kept { task, .. } = *self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
         {
-            // SAFETY: the scheduler's reference, which it has never got or has given back; nobody
-            // can start the task any more.
+            // SAFETY: `Kept` holds the scheduler's reference, which the scheduler has never got or
+            // has given back. This is its last use, as `self` is being dropped.
             unsafe { task.release() };
         }
     }

@@ -1,8 +1,9 @@
-//! The typed part of a task: the closure, then its result, and who waits for it.
+//! The typed part of a task: the closure, then its result, and the joiner that waits for it.
 //!
 //! A [`Job`] is one allocation, with the scheduler's header in front. It has two owners, the
-//! scheduler and the [`JoinHandle`]. Its `stage` belongs to the scheduler until `joiner` says
-//! [`ended`], and to the handle afterwards; if one of the two is gone, to the other.
+//! scheduler and the [`JoinHandle`]. Its `stage` belongs to the scheduler until `joiner` is
+//! [`ended`], and to the handle afterwards. When one of the two has released its reference, the
+//! stage belongs to the other.
 
 use std::alloc::Layout;
 use std::any::Any;
@@ -28,8 +29,9 @@ type Outcome<T> = Result<T, Box<dyn Any + Send + 'static>>;
 #[repr(C)]
 struct Job<F, T> {
     task: Task,
-    /// Null, then perhaps the parker of `join`, or of a future or an [`Ending`] (which may take
-    /// itself out again), then [`ended`], then perhaps [`taken`].
+    /// The state of the join. It is null, then perhaps a pointer to the parker of `join`, or of a
+    /// future or an `Ending` (either may take its parker out again), then [`ended`], then perhaps
+    /// [`taken`].
     joiner: AtomicPtr<Parker>,
     stage: UnsafeCell<Stage<F, T>>,
 }
@@ -40,10 +42,10 @@ enum Stage<F, T> {
     Ended(Outcome<T>),
 }
 
-/// What `Job<F, T>` looks like to the handle, which does not know `F`.
+/// The functions of `Job<F, T>` for the handle, which does not know `F`.
 struct HandleVTable<T> {
     joiner: unsafe fn(TaskRef) -> *const AtomicPtr<Parker>,
-    /// Takes the result out. Only after the end.
+    /// Takes the result out. It may be called only after the end.
     take: unsafe fn(TaskRef) -> Option<Outcome<T>>,
 }
 
@@ -51,7 +53,7 @@ const fn ended() -> *mut Parker {
     ptr::without_provenance_mut(1)
 }
 
-/// A select has taken the result of a goroutine that has ended.
+/// The value of `joiner` once a select has taken the result of a goroutine that has ended.
 const fn taken() -> *mut Parker {
     ptr::without_provenance_mut(2)
 }
@@ -70,7 +72,7 @@ where
     };
 
     /// # Safety
-    /// `task` is the header of a live `Job<F, T>`, which is what this one's vtables are put into.
+    /// `task` is the header of a live `Job<F, T>`. Only such a job gets this type's vtables.
     unsafe fn of<'a>(task: TaskRef) -> &'a Self {
         // SAFETY: `repr(C)` puts the header first; the pointer was made from the whole job in
         // `new_job`.
@@ -78,8 +80,8 @@ where
     }
 
     unsafe fn run(task: TaskRef) {
-        // SAFETY: by the vtable's contract this is our task, and the scheduler's reference keeps
-        // it.
+        // SAFETY: `new_job` puts this function's vtable only into a `Job<F, T>`, and the
+        // scheduler's reference keeps the job alive.
         let job = unsafe { Self::of(task) };
         // SAFETY: until the end is published the stage is the scheduler's, and `run` is called
         // once.
@@ -87,17 +89,18 @@ where
         let Stage::Waiting(closure) = stage else {
             unreachable!("a task is started once");
         };
-        // A goroutine's state is not seen by anybody after a panic, but for what it shares;
-        // std::thread does the same.
+        // Unwind safety is asserted because the state of a panicked goroutine is gone, except for
+        // what it shares with others; `std::thread` does the same.
         let outcome = panic::catch_unwind(AssertUnwindSafe(closure));
         thread::note_finish();
-        // SAFETY: as above.
+        // SAFETY: the end has not been published yet, so the stage is still the scheduler's, and no
+        // reference to it is in use.
         unsafe { *job.stage.get() = Stage::Ended(outcome) };
         let joiner = job.joiner.swap(ended(), Ordering::AcqRel);
         if !joiner.is_null() {
             // SAFETY: a joiner in this word waits until it is unparked. The swap took it out, which
-            // stands for the claim: it cannot end by a deadline, and a future that goes takes its
-            // parker out of the word first, or else leaves it to this unpark.
+            // stands for the claim: such a wait has no deadline, and a future that is dropped takes
+            // its parker out of the word first, or else leaves the parker to this unpark.
             unsafe { Parker::unpark(joiner, Verdict::Done(0)) };
         }
         // The result may be dropped here, with all that a user's `Drop` does.
@@ -109,13 +112,16 @@ where
         let job = task.as_ptr().cast::<Self>();
         // SAFETY: the last reference is gone, so this is the only access.
         let stage = unsafe { job.as_ref() }.stage.get();
-        // SAFETY: as for `stage`; the reference ends with the expression.
+        // SAFETY: the last reference to the job is gone, so this is the only access to the stage,
+        // and it ends with the expression.
         let is_closure = matches!(unsafe { &*stage }, Stage::Waiting(_));
         // The task stays allocated meanwhile: a `Drop` that parks needs it.
         // SAFETY: what is dropped here is overwritten below, and not read or dropped again.
         let drop_stage = || unsafe { stage.drop_in_place() };
         let dropped = panic::catch_unwind(AssertUnwindSafe(drop_stage));
-        // SAFETY: made by `new_job`, in memory for just this; its last reference is gone.
+        // SAFETY: `new_job` has allocated this memory for a `Job<F, T>` with the same layout, and
+        // the last reference is gone. The write replaces the dropped stage, so that the job is
+        // valid when it is dropped.
         unsafe {
             stage.write(Stage::Running);
             job.drop_in_place();
@@ -123,17 +129,19 @@ where
         }
         if let Err(payload) = dropped {
             if is_closure && !std::thread::panicking() {
-                // The one caller that has kept the goroutine from starting.
+                // The goroutine has never started, so this caller is the only one that can see the
+                // panic.
                 panic::resume_unwind(payload);
             }
-            // The goroutine and the handle's owner race for who drops the result, so neither may
-            // see its panic. The `Drop` of the payload could panic as well.
+            // Either the goroutine or the handle's owner drops the result, whichever is later, so
+            // neither may see the panic. The payload is leaked because its `Drop` could panic as
+            // well.
             mem::forget(payload);
         }
     }
 
     unsafe fn joiner(task: TaskRef) -> *const AtomicPtr<Parker> {
-        // SAFETY: the caller holds the handle's reference.
+        // SAFETY: the caller holds the handle's reference, which keeps the job alive.
         unsafe { &raw const Self::of(task).joiner }
     }
 
@@ -148,12 +156,13 @@ where
     }
 }
 
-/// Makes a goroutine that has not been queued yet: the scheduler's reference to it, and the handle.
+/// Makes a goroutine that has not been queued yet. Returns the scheduler's reference to it, and the
+/// handle.
 ///
 /// # Safety
 /// If the closure or its result is not `Send`, the task is queued on the caller's own worker only
-/// (and the handle, by its type, stays there). What the closure and the result borrow lives until
-/// the task has ended and both are gone.
+/// (and the handle, by its type, stays there). Everything that the closure and the result borrow
+/// lives until the task has ended and both are dropped.
 pub(super) unsafe fn new_job<F, T>(
     closure: F,
     spawned_at: &'static Location<'static>,
@@ -163,7 +172,7 @@ where
     F: FnOnce() -> T,
 {
     let job = task_memory::allocate(Layout::new::<Job<F, T>>()).cast::<Job<F, T>>();
-    // SAFETY: made for it.
+    // SAFETY: the memory has just been allocated for a `Job<F, T>`, and no other thread knows it.
     unsafe {
         job.write(Job {
             task: Task::new(&Job::<F, T>::VTABLE, spawned_at, options),
@@ -186,10 +195,11 @@ where
 ///
 /// A goroutine or a thread [`join`](Self::join)s; an async task awaits it.
 ///
-/// It may be an arm of a [`select!`](crate::select), as if it were a receiver: `recv(handle) ->
-/// result` or `result = <-handle` gives what `join` would. The arm borrows the handle, so one that
-/// loses leaves it as it was. One that wins takes the result, of which there is one only: whatever
-/// asks the same handle for it once more, `join` or an arm that is ready again, panics.
+/// It may be an arm of a [`select!`](crate::select), as if it were a receiver:
+/// `recv(handle) -> result` or `result = <-handle` gives what `join` would. The arm borrows the
+/// handle, so an arm that loses leaves the handle as it was. An arm that wins takes the result, of
+/// which there is only one: a later `join` of the same handle, or an arm that is ready again,
+/// panics.
 ///
 /// ```
 /// use std::time::Duration;
@@ -206,10 +216,10 @@ where
 /// assert!(child.join().unwrap());
 /// ```
 ///
-/// Dropping it lets the goroutine go on by itself (it *detaches* it). The result is then dropped by
-/// whichever is later, the goroutine or the handle; should its `Drop` panic, the panic hook reports
-/// that, and the panic goes no further. When `main` returns the program ends, whatever
-/// goroutines still run; join those that have to finish.
+/// Dropping the handle *detaches* the goroutine: it goes on by itself. The result is dropped by the
+/// goroutine or with the handle, whichever is later; if the result's `Drop` panics, the panic hook
+/// reports that, and the panic goes no further. When `main` returns the program ends, even if
+/// goroutines still run: join the goroutines that have to finish.
 ///
 /// ```
 /// use go_runtime::go;
@@ -219,12 +229,12 @@ where
 pub struct JoinHandle<T> {
     task: TaskRef,
     vtable: HandleVTable<T>,
-    /// `drop` takes its parker out of the goroutine's word.
+    /// The ending, made on demand. `drop` takes its parker out of the goroutine's word.
     ending: LazyEnding,
     result: PhantomData<T>,
 }
 
-// What the two implementations below rely on.
+// The two implementations below rely on `LazyEnding` being `Send` and `Sync`.
 const _: fn() = || {
     fn is_send_and_sync<T: Send + Sync>() {}
     is_send_and_sync::<LazyEnding>();
@@ -240,12 +250,13 @@ unsafe impl<T: Send> Send for JoinHandle<T> {}
 unsafe impl<T: Send> Sync for JoinHandle<T> {}
 
 impl<T> JoinHandle<T> {
-    /// Waits for the goroutine to end. It parks a goroutine and blocks a thread.
+    /// Waits for the goroutine to end, and returns its result. A waiting goroutine parks, and a
+    /// waiting thread blocks.
     ///
     /// # Errors
     /// The payload of the panic with which the goroutine ended, as
-    /// [`std::thread::JoinHandle::join`] gives it. It is no [`Error`](std::error::Error), so `?`
-    /// does not pass it on.
+    /// [`std::thread::JoinHandle::join`] gives it. The payload is no [`Error`](std::error::Error),
+    /// so `?` does not convert it.
     ///
     /// ```
     /// let failed = go_runtime::spawn(|| panic!("no luck"));
@@ -262,8 +273,8 @@ impl<T> JoinHandle<T> {
         if !self.has_ended() {
             let parker = Parker::new();
             let ours = ptr::from_ref(&parker).cast_mut();
-            // If this fails the goroutine has just ended. There is one handle, so nobody else can
-            // wait here.
+            // If the exchange fails the goroutine has just ended: there is one handle, so no other
+            // parker can be in the word.
             if joiner
                 .compare_exchange(ptr::null_mut(), ours, Ordering::AcqRel, Ordering::Acquire)
                 .is_ok()
@@ -271,17 +282,17 @@ impl<T> JoinHandle<T> {
                 parker.park(None);
             }
         }
-        // SAFETY: the goroutine has ended.
+        // SAFETY: the goroutine has ended: the word said so, or the parker in it has been unparked.
         unsafe { self.take() }
     }
 
     /// Waits for the goroutine to end, for at most `timeout`.
     ///
     /// # Errors
-    /// The handle, if the time is over.
+    /// If the goroutine has not ended in time; the error is the handle.
     ///
     /// # Panics
-    /// As [`join`](Self::join).
+    /// Where [`join`](Self::join) panics.
     ///
     /// ```
     /// use std::time::Duration;
@@ -303,10 +314,10 @@ impl<T> JoinHandle<T> {
     /// Waits for the goroutine to end, until `deadline` at the latest.
     ///
     /// # Errors
-    /// The handle, if the time is over.
+    /// If the goroutine has not ended in time; the error is the handle.
     ///
     /// # Panics
-    /// As [`join`](Self::join).
+    /// Where [`join`](Self::join) panics.
     pub fn join_deadline(self, deadline: Instant) -> Result<std::thread::Result<T>, JoinHandle<T>> {
         match self.ended().recv_deadline(deadline) {
             Err(RecvTimeoutError::Timeout) => Err(self),
@@ -328,9 +339,10 @@ impl<T> JoinHandle<T> {
         unsafe { self.task.get() }.name()
     }
 
-    /// A channel that is closed when the goroutine has ended.
+    /// Returns a channel that is closed when the goroutine has ended.
     pub(crate) fn ended(&self) -> &Receiver<()> {
-        // No other parker can be in the word: `join` and a `JoinFuture` own the handle.
+        // No other parker can be in the word: `join` and a `JoinFuture` own the handle, which is
+        // borrowed here.
         self.ending.get_or_make(self.joiner()).closed()
     }
 
@@ -344,7 +356,7 @@ impl<T> JoinHandle<T> {
     /// Takes the result, once the channel of [`ended`](Self::ended) is closed.
     ///
     /// # Panics
-    /// If it has been taken before.
+    /// If the result has been taken before.
     #[track_caller]
     pub(crate) fn take_ended(&self) -> std::thread::Result<T> {
         let taking =
@@ -353,8 +365,9 @@ impl<T> JoinHandle<T> {
         if taking.is_err() {
             refuse_second_taking();
         }
-        // SAFETY: the goroutine has ended, as the word said. Only one exchange can find it so, and
-        // those who take without it own the handle, which is borrowed here.
+        // SAFETY: the word was `ended`, so the goroutine has ended. Only one exchange can replace
+        // `ended`, and the functions that take the result without an exchange own the handle, which
+        // is borrowed here, so the result is taken once.
         match unsafe { (self.vtable.take)(self.task) } {
             Some(outcome) => outcome,
             None => unreachable!("the word said that the result was there"),
@@ -362,22 +375,24 @@ impl<T> JoinHandle<T> {
     }
 
     pub(super) fn joiner(&self) -> &AtomicPtr<Parker> {
-        // SAFETY: the handle's reference keeps the job; the vtable is the one of its types.
+        // SAFETY: the handle's reference keeps the job alive, and `new_job` gave the handle the
+        // vtable of the job's own types.
         unsafe { &*(self.vtable.joiner)(self.task) }
     }
 
     /// # Safety
-    /// The goroutine has ended: [`joiner`](Self::joiner) says so, or has unparked the one in it.
+    /// The goroutine has ended: the word [`joiner`](Self::joiner) says so, or the goroutine has
+    /// unparked the parker in it.
     #[track_caller]
     pub(super) unsafe fn take(self) -> std::thread::Result<T> {
-        // SAFETY: as the caller says, and nobody else has the handle.
+        // SAFETY: the caller says that the goroutine has ended, and this call owns the only handle.
         match unsafe { (self.vtable.take)(self.task) } {
             Some(outcome) => outcome,
             None => refuse_second_taking(),
         }
     }
 
-    /// Whether the goroutine has ended, so that [`join`](Self::join) would not wait.
+    /// Returns whether the goroutine has ended, so that [`join`](Self::join) would not wait.
     ///
     /// ```
     /// let (tx, rx) = go_runtime::channel::bounded::<()>(0);
@@ -395,7 +410,8 @@ impl<T> JoinHandle<T> {
         finished
     }
 
-    /// [`is_finished`](Self::is_finished) that never lets other goroutines run.
+    /// Returns whether the goroutine has ended, and unlike [`is_finished`](Self::is_finished) never
+    /// lets other goroutines run.
     pub(super) fn has_ended(&self) -> bool {
         let word = self.joiner().load(Ordering::Acquire);
         word == ended() || word == taken()
@@ -414,14 +430,14 @@ fn refuse_second_taking() -> ! {
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         self.forget_ending();
-        // SAFETY: the handle's own reference.
+        // SAFETY: this is the handle's own reference, which is not used again.
         unsafe { self.task.release() }
     }
 }
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // SAFETY: the handle's reference keeps the task.
+        // SAFETY: the handle's reference keeps the task alive.
         let task = unsafe { self.task.get() };
         f.debug_struct("JoinHandle")
             .field("name", &self.name())

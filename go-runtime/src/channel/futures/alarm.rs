@@ -1,4 +1,7 @@
-//! How a future waits for a moment to come, or for the moment to be changed.
+//! [`Alarm`]: how a future on a timed channel waits for a moment to come, or to be changed.
+//!
+//! The future owns its alarm. At the moment a goroutine starts and drops the sender of a channel;
+//! that closes the channel, which wakes the future's task.
 
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -12,12 +15,12 @@ pub(super) struct Alarm {
     due: Option<Instant>,
     ring: Option<Bell>,
     change: Option<Bell>,
-    /// The goroutine that rings. After the bell, which leaves the queue before the channel is
-    /// closed: that would wake the task.
+    /// The goroutine that rings. It is declared, and so dropped, after the bell: the bell has then
+    /// left the channel's queue before the channel is closed, which would otherwise wake the task.
     ringer: Option<DelayedSpawn>,
 }
 
-/// A channel that is closed when it rings.
+/// A wait for a channel that is closed when the alarm rings.
 struct Bell {
     reception: Reception<()>,
     rings: Receiver<()>,
@@ -40,10 +43,10 @@ impl Bell {
 }
 
 impl Alarm {
-    /// Rings at `due` (`None`: never), and when `change` is closed.
+    /// Makes an alarm that rings at `due` (`None`: never), and when `change` is closed.
     ///
     /// # Panics
-    /// If no goroutine can be had.
+    /// If no goroutine can be made.
     pub(super) fn set(due: Option<Instant>, change: Option<Receiver<()>>) -> Alarm {
         let (ring, ringer) = due
             .map(|due| {
@@ -66,7 +69,7 @@ impl Alarm {
         self.due
     }
 
-    /// Ready when it has rung.
+    /// Polls whether the alarm has rung.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut bells = self.ring.iter_mut().chain(&mut self.change);
         if bells.any(|bell| bell.poll(context)) {

@@ -1,8 +1,12 @@
 //! Channels for async tasks: [`Receiver::recv_async`], [`Sender::send_async`], streams.
 //!
-//! A future queues like a goroutine or a thread that waits, in the same queue and in the order of
-//! arrival, and is served like them: its partner hands the message over and wakes its task. No
-//! executor is asked for.
+//! A future waits in the same queue as goroutines and threads, in the order of arrival, and is
+//! served like them: its partner hands the message over and wakes its task. It works with any
+//! executor, as it uses only the waker.
+//! - `operations`: sending and receiving by polls;
+//! - `pending`: one queued operation, in memory of its own, which outlives a dropped future if need
+//!   be;
+//! - `alarm`: waiting for the moment of a timed channel.
 
 mod alarm;
 pub(crate) mod operations;
@@ -21,22 +25,24 @@ use super::sender::Sender;
 use super::{RecvError, SendError};
 
 impl<T> Receiver<T> {
-    /// A future that receives: [`recv`](Receiver::recv) for an async task.
+    /// Returns a future that receives: [`recv`](Receiver::recv) for an async task.
     ///
-    /// It may be dropped at any time, and no message is lost (it is *cancel safe*): a message that
-    /// it was given meanwhile goes back into the channel and is the next to be received, even if
-    /// the channel has been closed or is full; on a rendezvous the sender has then gone on already.
-    /// (If several come back, the one that came back last is the next.) A future that is neither
-    /// polled nor dropped keeps the message that it was given: nobody else gets it.
+    /// The future may be dropped at any time, and no message is lost (it is *cancel safe*). A
+    /// message that the future was given before the drop goes back into the channel and is the next
+    /// to be received, even if the channel has been closed or is full; on a rendezvous the sender
+    /// has gone on by then. (If several messages come back, the last to come back is received
+    /// first.) A future that is neither polled nor dropped keeps the message that it was given: no
+    /// other receiver gets it.
     ///
-    /// On a timed channel ([`after`](super::after), [`tick`](super::tick), a timer's) a goroutine
-    /// is started, when it is time, to wake the task.
+    /// On a timed channel ([`after`](super::after), [`tick`](super::tick), a timer's or a ticker's)
+    /// a goroutine is started at the moment of the message, to wake the task.
     ///
     /// # Errors
     /// If the channel is closed and empty.
     ///
     /// # Panics
-    /// When polled again after it has ended; on a timed channel, if no goroutine can be started.
+    /// If the future is polled again after it has ended; on a timed channel, if no goroutine can be
+    /// started.
     ///
     /// ```
     /// use futures::executor::block_on;
@@ -57,9 +63,10 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// A stream of the messages, which ends when the channel is closed and empty:
-    /// [`iter`](Receiver::iter) for an async task. [`RecvStream::next`] gives one after the other;
-    /// with feature `futures` it is a `futures_core::Stream`.
+    /// Returns a stream of the messages: [`iter`](Receiver::iter) for an async task.
+    ///
+    /// The stream ends when the channel is closed and empty. [`RecvStream::next`] gives one message
+    /// after the other. With the feature `futures` it is a `futures_core::Stream`.
     ///
     /// ```
     /// use futures::executor::block_on;
@@ -80,7 +87,7 @@ impl<T> Receiver<T> {
         self.clone().into_stream()
     }
 
-    /// [`stream`](Receiver::stream), and the receiver is used up.
+    /// Turns the receiver into a [`stream`](Receiver::stream) of its messages.
     pub fn into_stream(self) -> RecvStream<T> {
         RecvStream {
             messages: Messages::new(),
@@ -91,16 +98,16 @@ impl<T> Receiver<T> {
 }
 
 impl<T> Sender<T> {
-    /// A future that sends: [`send`](Sender::send) for an async task.
+    /// Returns a future that sends: [`send`](Sender::send) for an async task.
     ///
-    /// It may be dropped at any time. Its message is then dropped with it unless somebody has
-    /// received it, or it has found its place in the buffer.
+    /// The future may be dropped at any time. Its message is then dropped with it, unless a
+    /// receiver has taken the message or the message is in the buffer.
     ///
     /// # Errors
-    /// The message, if the channel is closed.
+    /// If the channel is closed; the error holds the message.
     ///
     /// # Panics
-    /// When polled again after it has ended.
+    /// If the future is polled again after it has ended.
     ///
     /// ```
     /// use futures::executor::block_on;
@@ -122,7 +129,7 @@ impl<T> Sender<T> {
     }
 }
 
-/// Made by [`Receiver::recv_async`].
+/// A future that receives a message. [`Receiver::recv_async`] makes it.
 #[must_use = "futures do nothing unless polled"]
 pub struct RecvFuture<'a, T> {
     messages: Messages<T>,
@@ -145,18 +152,19 @@ impl<T> Future for RecvFuture<'_, T> {
     }
 }
 
-/// Made by [`Receiver::stream`] and [`Receiver::into_stream`].
+/// A stream of a channel's messages. [`Receiver::stream`] and [`Receiver::into_stream`] make it.
 #[must_use = "streams do nothing unless polled"]
 pub struct RecvStream<T> {
-    /// Before the receiver, which may be the last: a message that comes back has to find it.
+    /// Declared, and so dropped, before the receiver, which may be the channel's last: a message
+    /// that is given back then still finds a receiver, and is dropped with the rest of the buffer.
     messages: Messages<T>,
     receiver: Receiver<T>,
     ended: bool,
 }
 
 impl<T> RecvStream<T> {
-    /// Waits for the next message; `None` when the channel is closed and empty. No message is lost
-    /// if the future is dropped.
+    /// Waits for the next message, or returns `None` when the channel is closed and empty. No
+    /// message is lost if the future is dropped.
     ///
     /// ```
     /// let (tx, rx) = go_runtime::channel::unbounded();
@@ -208,14 +216,14 @@ impl<T> futures_core::future::FusedFuture for SendFuture<'_, T> {
     }
 }
 
-/// Made by [`Sender::send_async`].
+/// A future that sends a message. [`Sender::send_async`] makes it.
 #[must_use = "futures do nothing unless polled"]
 pub struct SendFuture<'a, T> {
     sending: Sending<T>,
     sender: &'a Sender<T>,
 }
 
-// Nothing is pinned: what others know the address of has memory of its own.
+// No field is pinned: the wait that other threads know by its address is allocated separately.
 impl<T> Unpin for SendFuture<'_, T> {}
 
 impl<T> Future for SendFuture<'_, T> {
@@ -229,7 +237,7 @@ impl<T> Future for SendFuture<'_, T> {
     }
 }
 
-/// The messages of one receiver, whatever feeds it.
+/// The messages of one receiver, whether senders feed its channel or it is a timed one.
 struct Messages<T> {
     reception: Reception<T>,
     alarm: Option<Box<Alarm>>,
@@ -272,15 +280,16 @@ impl<T> Messages<T> {
                 self.alarm = None;
                 return Poll::Ready(Some(message));
             }
-            // Somebody else may have had the message that it was set for.
+            // Another receiver may have taken the message that the alarm was set for.
             let alarm = match &mut self.alarm {
                 Some(alarm) if alarm.due() == due() => alarm,
                 old => {
-                    // First, so that a change after the look at the moment is seen.
+                    // `change` comes before `due`, so that a change of the moment after `due` has
+                    // read it is noticed.
                     let change = change();
                     let due = due();
                     if due.is_none() && change.is_none() {
-                        // Somebody else has had the one message.
+                        // Another receiver has taken the only message.
                         *old = None;
                         return Poll::Pending;
                     }

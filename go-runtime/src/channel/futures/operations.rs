@@ -1,7 +1,9 @@
-//! Sending and receiving for those who poll. Both can be dropped at any point, and lose nothing.
+//! [`Sending`] and [`Reception`]: sending and receiving by polls. Both can be dropped at any point:
+//! a message that was received goes back into the channel.
 //!
-//! A waker is others' code, and so is not cloned under the channel's lock: what waits is made
-//! before the look that decides whether to wait.
+//! Cloning a waker runs the executor's code, which must not run under the channel's lock. So a wait
+//! is made, with its clone of the waker, before the state is examined under the lock to decide
+//! whether to wait.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,7 +12,7 @@ use super::pending::{Ended, Pending, Side, Spare};
 use crate::channel::core::{Core, Patience, Sent};
 use crate::channel::state::Found;
 
-/// A receive, or one after the other.
+/// A receive, or several receives one after the other.
 pub(crate) struct Reception<T> {
     pending: Option<Pending<T>>,
 }
@@ -20,7 +22,8 @@ impl<T> Reception<T> {
         Reception { pending: None }
     }
 
-    /// The next message; `None`: the channel is closed and empty. Always for the same channel.
+    /// Polls for the next message; `None` means that the channel is closed and empty. `core` must
+    /// be the same channel in every call.
     pub(crate) fn poll(
         &mut self,
         core: &Arc<Core<T>>,
@@ -30,7 +33,7 @@ impl<T> Reception<T> {
         let mut spare = Spare::none();
         loop {
             if let Some(pending) = self.pending.take_if(|pending| pending.poll(waker)) {
-                // SAFETY: it says that it is over.
+                // SAFETY: `pending.poll` has just returned that the wait is over.
                 match unsafe { pending.finish() } {
                     Ended::Done(message) => return Poll::Ready(message),
                     Ended::Closed(_) => return Poll::Ready(None),
@@ -52,13 +55,14 @@ impl<T> Reception<T> {
                 Found::Promise(sender) => {
                     drop(state);
                     if let Some(pending) = spare.take() {
-                        // SAFETY: the wait is new, and in no queue; the sender is a promise of this
-                        // channel.
+                        // SAFETY: a `Spare` has never been queued, and `find_message` found the
+                        // sender's promise in this channel, for which the `Spare` was made.
                         unsafe { pending.await_promise(sender) };
                         self.pending = Some(pending);
                     } else {
-                        // Cloning the waker might panic: the sender looks again meanwhile, and so
-                        // do we.
+                        // Making a wait clones the waker, which might panic, and the sender must
+                        // not wait for ever then: the sender is told to poll again, and so does
+                        // this loop.
                         sender.retry();
                         spare = Spare::new(core, Side::Receive, waker);
                     }
@@ -66,7 +70,9 @@ impl<T> Reception<T> {
                 Found::Closed => return Poll::Ready(None),
                 Found::Nothing => {
                     if let Some(pending) = spare.take() {
-                        // SAFETY: taken out by whoever claims it, or by `cancel`, before it goes.
+                        // SAFETY: the waiter is set up, and a `Spare` has never been queued. Its
+                        // memory is freed only by `finish` or `cancel`, after the partner that
+                        // claimed the wait, or `cancel`, has taken the waiter out of the queue.
                         unsafe { state.receivers.push(pending.waiter()) };
                         drop(state);
                         self.pending = Some(pending);
@@ -90,7 +96,7 @@ impl<T> Drop for Reception<T> {
 
 /// The sending of one message.
 pub(crate) struct Sending<T> {
-    /// What has not been tried yet.
+    /// The message, unless it is sent or in `pending`.
     message: Option<T>,
     pending: Option<Pending<T>>,
 }
@@ -103,16 +109,17 @@ impl<T> Sending<T> {
         }
     }
 
-    /// It has been ready, and must not be polled again.
+    /// Returns whether the operation has been ready, and so must not be polled again.
     #[cfg(feature = "futures")]
     pub(crate) fn is_over(&self) -> bool {
         self.message.is_none() && self.pending.is_none()
     }
 
-    /// `Err`: the channel is closed. Always for the same channel.
+    /// Polls for the end of the send. If the channel is closed the message comes back as the error.
+    /// `core` must be the same channel in every call.
     ///
     /// # Panics
-    /// After it has been ready.
+    /// If it has been ready before.
     pub(crate) fn poll(
         &mut self,
         core: &Arc<Core<T>>,
@@ -120,7 +127,7 @@ impl<T> Sending<T> {
     ) -> Poll<Result<(), T>> {
         let waker = context.waker();
         if let Some(pending) = self.pending.take_if(|pending| pending.poll(waker)) {
-            // SAFETY: it says that it is over.
+            // SAFETY: `pending.poll` has just returned that the wait is over.
             return Poll::Ready(match unsafe { pending.finish() } {
                 Ended::Closed(Some(message)) => Err(message),
                 Ended::Done(_) | Ended::Closed(None) | Ended::Retry => Ok(()),
@@ -150,8 +157,9 @@ impl<T> Sending<T> {
                 continue;
             }
             if let Some(message) = self.message.take() {
-                // SAFETY: a new one: not queued, and empty. It is taken out by whoever claims it,
-                // or by `cancel`, before it goes.
+                // SAFETY: a `Spare` has never been queued and holds no message, and its waiter is
+                // set up. Its memory is freed only by `finish` or `cancel`, after the partner that
+                // claimed the wait, or `cancel`, has taken the waiter out of the queue.
                 unsafe {
                     pending.put(message);
                     state.senders.push(pending.waiter());

@@ -1,12 +1,12 @@
-//! One blocked operation of a future.
+//! [`Pending`]: one waiting operation of a future.
 //!
-//! It lies in memory of its own, since a future may move, or be leaked, while others know the
-//! waiter by its address. The future may go at any time:
-//! - nobody has claimed the wait: the future does, under the channel's lock, and takes the waiter
-//!   out;
-//! - somebody has, and will end it (at once, or when the `send` arm of a select has made its
-//!   value): what remains is left to that one. A message that was handed over goes back into the
-//!   channel; one that could not be sent is dropped.
+//! The wait lies in memory of its own, since a future may move, or be leaked, while the channel's
+//! queue and its partner know the waiter by its address. The future may be dropped at any time:
+//! - if the wait has not been claimed, the future claims it, under the channel's lock, and takes
+//!   the waiter out of the queue;
+//! - if a partner or a close has claimed the wait, that thread will end it (at once, or when the
+//!   `send` arm of a select has made its value), and what remains to do is left to it. A message
+//!   that was handed over goes back into the channel; a message that could not be sent is dropped.
 
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
@@ -24,7 +24,8 @@ pub(super) enum Side {
     Receive,
 }
 
-/// Its owner ends it with [`finish`](Self::finish) or [`cancel`](Self::cancel).
+/// A waiting operation, which its owner ends with [`finish`](Self::finish) or
+/// [`cancel`](Self::cancel).
 #[must_use]
 pub(super) struct Pending<T> {
     core: Arc<Core<T>>,
@@ -33,20 +34,23 @@ pub(super) struct Pending<T> {
     wakeup: Arc<Wakeup>,
 }
 
-// SAFETY: who owns this owns the wait, but for what the one who has claimed it does with it, and
-// the protocol of parker and wakeup keeps the two apart. The message in the slot, if any, goes with
-// it, hence `T: Send`.
+// SAFETY: the owner of this owns the wait, except that the thread that has claimed the wait uses
+// the slot and the parker until it ends the wait; the owner uses the slot only after `wakeup` has
+// reported that end, or after a claim of its own. A message in the slot moves with this value,
+// hence `T: Send`.
 unsafe impl<T: Send> Send for Pending<T> {}
-// SAFETY: as above; of those who share it nobody but the owner calls anything.
+// SAFETY: the methods that use the wait are called only by the owner, from methods that have
+// exclusive access to the future. So a shared reference to a `Pending` on another thread gives
+// access to nothing.
 unsafe impl<T: Send> Sync for Pending<T> {}
 
 /// How a wait has ended.
 pub(super) enum Ended<T> {
-    /// It was served. A receiver has its message.
+    /// The operation was served. A receive has its message.
     Done(Option<T>),
-    /// The channel was closed. A sender has its message back.
+    /// The channel was closed. A send has its message back.
     Closed(Option<T>),
-    /// A receiver's partner took its offer back.
+    /// The partner of a receive took its offer back.
     Retry,
 }
 
@@ -65,21 +69,23 @@ impl<T> Pending<T> {
     }
 
     fn wait(&self) -> &Wait<T> {
-        // SAFETY: allocated until `free`, and used through shared references only.
+        // SAFETY: the wait was allocated in `new` and stays so until `free`, which takes `self`.
+        // Until then it is used through shared references only.
         unsafe { self.wait.as_ref() }
     }
 
-    /// To be put into a queue of the channel, once.
+    /// Returns the waiter, to be put into a queue of the channel, once.
     pub(super) fn waiter(&self) -> &Waiter {
         &self.wait().waiter
     }
 
-    /// Puts in the message to be sent.
+    /// Puts the message to be sent into the slot.
     ///
     /// # Safety
-    /// The waiter has not been queued yet, and there is no message in it.
+    /// The waiter has not been queued yet, and there is no message in the slot.
     pub(super) unsafe fn put(&self, message: T) {
-        // SAFETY: nobody else uses the slot, which is empty.
+        // SAFETY: the caller says that the slot is empty and the waiter has not been queued, so no
+        // other thread knows the slot.
         unsafe { self.wait().slot.put(message) };
     }
 
@@ -88,28 +94,33 @@ impl<T> Pending<T> {
     /// # Safety
     /// The waiter has not been queued. `sender` is a promise of this channel.
     pub(super) unsafe fn await_promise(&self, sender: Taken) {
-        // Nobody else knows this parker: we claim it for the sender.
+        // No other thread knows this parker, so the claim succeeds. It is made on the sender's
+        // behalf.
         let claimed = self.wait().parker.claim();
         debug_assert!(claimed);
         let waiter = std::ptr::from_ref(self.waiter());
-        // The sender then ends this wait, in any case.
+        // Through its slot the sender learns of this waiter. The sender then ends this wait in any
+        // case, with a message or without.
         sender.set_slot(waiter.cast_mut().cast());
         sender.finish();
     }
 
-    /// Whether the wait is over; if not, the task of `waker` will be woken.
+    /// Returns whether the wait is over. If it is not, the task of `waker` will be woken at its
+    /// end.
     pub(super) fn poll(&self, waker: &Waker) -> bool {
         self.wakeup.poll(waker)
     }
 
-    /// The outcome of a wait that is over.
+    /// Returns the outcome of a wait that is over, and frees the wait.
     ///
     /// # Safety
-    /// [`poll`](Self::poll) has said so, or whoever ends it has called us.
+    /// The wait is over: [`poll`](Self::poll) has returned so, or the thread that ends the wait
+    /// calls this.
     pub(super) unsafe fn finish(self) -> Ended<T> {
         let wait = self.wait();
-        // SAFETY: the wait is over, so nobody else uses the slot, and what is said of it here is so
-        // by the protocol.
+        // SAFETY: the caller says that the wait is over, so no other thread uses the slot. A
+        // receive that ended with `Done` has been given a message, and a send that ended with
+        // `Closed` still has its own; each is taken once, since `self` is used up.
         let ended = unsafe {
             match (wait.parker.verdict(), self.side) {
                 (Verdict::Done(_), Side::Send) => Ended::Done(None),
@@ -120,17 +131,18 @@ impl<T> Pending<T> {
                 (verdict, _) => unreachable!("no way for a future's wait to end: {verdict:?}"),
             }
         };
-        // SAFETY: the wait is over.
+        // SAFETY: the wait is over, so the thread that ended it has taken the waiter out of its
+        // queue and uses the wait no more.
         unsafe { self.free() };
         ended
     }
 
-    /// The future goes before the wait is over (or without having looked).
+    /// Ends the operation of a future that is dropped before it has seen the end of the wait.
     pub(super) fn cancel(self) {
         let wait = self.wait();
         let mut state = self.core.lock();
         if wait.parker.claim() {
-            // SAFETY: if the waiter is in a queue, it is in this one.
+            // SAFETY: if the waiter is in a queue, it is the queue of this channel for its side.
             unsafe {
                 match self.side {
                     Side::Send => state.senders.remove(&wait.waiter),
@@ -138,28 +150,33 @@ impl<T> Pending<T> {
                 }
             }
             drop(state);
-            // SAFETY: we claimed the wait, so nobody has taken the message, and nobody will.
+            // SAFETY: this call has claimed the wait, so no receiver has taken the message or will
+            // take it. A queued send has its message in the slot.
             let message = (self.side == Side::Send).then(|| unsafe { wait.slot.take() });
-            // SAFETY: it is in no queue, and claimed by us.
+            // SAFETY: the waiter was taken out of its queue above, and this call has claimed the
+            // wait, so no other thread uses it.
             unsafe { self.free() };
             drop(message);
             return;
         }
         drop(state);
         let wakeup = Arc::clone(&self.wakeup);
-        // SAFETY: whoever ends the wait has an end of this channel, so what a `T` borrows is alive
-        // then. If a `T` is not `Send` the ends and futures of its channel are all on one thread,
-        // but for a `Select`, which may have been sent elsewhere. It ends a wait by taking a
-        // sender's message or breaking a promise, and `settle` then has no `T` in hand; nor is its
-        // share of the channel the last, for a select borrows an end. A wait that is never ended
-        // keeps its own memory, its parker and so the wakeup, for ever.
+        // SAFETY: the thread that ends the wait has an end of this channel, so what a `T` borrows
+        // is alive then. If `T` is not `Send`, all ends and futures of its channel are on one
+        // thread, except for a `Select`, which may have been sent to another thread. A `Select`
+        // ends a wait only by taking a sender's message or by breaking a promise, and `settle` then
+        // handles no `T`. Nor does `settle` drop the last share of the channel then, because a
+        // select borrows an end. A wait that is never ended keeps its own memory, its parker and so
+        // the wakeup, for ever.
         unsafe { wakeup.abandon(Box::new(move || self.settle())) };
     }
 
-    /// What is left to do, when the wait is over, for a future that has gone.
+    /// Does what is left to do at the end of the wait of a dropped future: gives back a received
+    /// message.
     fn settle(self) {
         let core = Arc::clone(&self.core);
-        // SAFETY: this is called by the one who ends the wait, or after the end.
+        // SAFETY: `abandon` runs this when the wait ends, on the thread that ends it, or at once if
+        // the wait is over already.
         match unsafe { self.finish() } {
             Ended::Done(Some(message)) => core.give_back(message),
             Ended::Done(None) | Ended::Closed(_) | Ended::Retry => {}
@@ -167,15 +184,16 @@ impl<T> Pending<T> {
     }
 
     /// # Safety
-    /// The waiter is in no queue, and nobody else uses the wait any more.
+    /// The waiter is in no queue, and no other thread uses the wait any more.
     unsafe fn free(self) {
-        // SAFETY: leaked in `new`; by the contract ours again.
+        // SAFETY: `new` leaked this box. The caller says that no other thread uses it any more, and
+        // `self` is used up, so it is freed once.
         drop(unsafe { Box::from_raw(self.wait.as_ptr()) });
     }
 }
 
-/// One that has been made and may turn out not to be needed. It has not been queued, and holds no
-/// message.
+/// A [`Pending`] that has been made and may turn out not to be needed. It has not been queued, and
+/// holds no message.
 pub(super) struct Spare<T>(Option<Pending<T>>);
 
 impl<T> Spare<T> {
@@ -201,12 +219,13 @@ impl<T> From<Pending<T>> for Spare<T> {
 impl<T> Drop for Spare<T> {
     fn drop(&mut self) {
         if let Some(pending) = self.0.take() {
-            // Its waker is others' code, and must not stop the message that made it superfluous.
+            // Dropping the waker runs the executor's code. A panic in it must not lose the message
+            // that made this wait superfluous.
             let freed = panic::catch_unwind(AssertUnwindSafe(|| {
-                // SAFETY: nobody has ever known of it.
+                // SAFETY: a `Spare` has never been queued, so no other thread knows the wait.
                 unsafe { pending.free() }
             }));
-            // (Nor must the payload's own `Drop`.)
+            // (Neither must a panic in the `Drop` of the payload.)
             freed.unwrap_or_else(mem::forget);
         }
     }
