@@ -60,8 +60,8 @@ use super::once::Once;
 pub struct OnceLock<T> {
     once: Once,
     /// `Some` once `once` is completed; written before that by the caller that runs the closure of
-    /// `once`. (An `Option` needs no `Drop` of this type, which would forbid a `T` whose borrows
-    /// end before the cell.)
+    /// `once`. (An `Option` drops the value by itself. If `OnceLock` implemented `Drop`, the value
+    /// could not borrow data that is dropped before the cell.)
     value: UnsafeCell<Option<T>>,
 }
 

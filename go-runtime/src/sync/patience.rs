@@ -29,8 +29,8 @@ const MOST_TICKS: u16 = 16;
 pub(super) struct Patience {
     /// The tick at which a waiter was woken last, or was found late last.
     since: Cell<u16>,
-    /// Number of unlocks since a waiter was woken; from 31 on the count cycles from 16 to 31.
-    /// (A contender that spins before it queues is on its way without having been woken, and may be
+    /// Number of unlocks since a waiter was woken; from 16 on the count cycles from 16 to 31. (A
+    /// contender that spins before it queues is on its way without having been woken, and may be
     /// found late too early. Then a newcomer gives way once without need.)
     unlocks: Cell<u8>,
 }
@@ -49,8 +49,8 @@ impl Patience {
         self.since.set(ticks());
     }
 
-    /// Returns whether the woken waiter has been on its way for more than about a millisecond, as
-    /// far as the clock is read. Called by an unlock while a contender is on its way.
+    /// Returns whether this call has read the clock and found that the woken waiter has been on its
+    /// way for more than about a millisecond. Called by an unlock while a contender is on its way.
     #[inline]
     pub(super) fn is_over(&self) -> bool {
         let unlocks = self.unlocks.get() + 1;

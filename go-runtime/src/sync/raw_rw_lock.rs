@@ -216,7 +216,7 @@ impl RawRwLock {
             self.wait_for_turn();
         }
         if before & !WRITER >= MOST {
-            // SAFETY: the caller has been counted and, if there was a writer, has had its turn, so
+            // SAFETY: the caller has been counted and, if there was a writer, has been let in, so
             // it is a reader; and it has used nothing that the lock guards.
             unsafe { self.done_reading() };
             panic!("RwLock: too many readers at once; are their guards ever dropped?");

@@ -67,8 +67,8 @@ impl WaitGroup {
     /// This is Go's `WaitGroup.Go`. The goroutine is counted from this call on, until `f` and all
     /// its captures have been dropped. The handle returns a panic from `join`; if the handle has
     /// been dropped, only the panic hook sees the panic. `wait` does not repeat a panic. `wait` may
-    /// return a moment before [`is_finished`](JoinHandle::is_finished) returns `true`, and before
-    /// the result is dropped if the handle has been.
+    /// return a moment before [`is_finished`](JoinHandle::is_finished) returns `true`; and, if the
+    /// handle has been dropped, before the result is dropped.
     ///
     /// ```
     /// let group = go_runtime::sync::WaitGroup::new();
