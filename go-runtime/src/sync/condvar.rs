@@ -33,7 +33,7 @@ use crate::clock;
 /// assert!(*guard);
 /// ```
 ///
-/// # Who is notified
+/// # Order of notification
 ///
 /// [`notify_one`](Condvar::notify_one) ends the wait of the waiter that has waited longest, as Go's
 /// `sync.Cond` does. A waiter that has been notified counts as notified even if its time limit

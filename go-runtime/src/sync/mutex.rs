@@ -46,7 +46,7 @@ use crate::wait;
 /// assert_eq!(NAMES.lock().unwrap().len(), 1);
 /// ```
 ///
-/// # Who gets it
+/// # Fairness
 ///
 /// The rules are those of Go's `sync.Mutex`. A newcomer may take a free lock before the waiter that
 /// has been woken for it, which is fast. A waiter that has waited for more than a millisecond when

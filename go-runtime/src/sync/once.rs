@@ -248,7 +248,7 @@ impl Once {
         let mut state = self.state.load(Ordering::Acquire);
         while must_wait(state) {
             // Only the caller itself writes its number to `runner`, and removes the number at the
-            // end of its run. So if the caller reads its own number, it is the one that runs, even
+            // end of its run. So if the caller reads its own number, its closure is running, even
             // though the load is relaxed.
             assert!(
                 state != RUNNING || self.runner.load(Ordering::Relaxed) != goroutine::caller(),

@@ -48,12 +48,12 @@ use crate::wait;
 /// assert_eq!(*LIMIT.read().unwrap(), 11);
 /// ```
 ///
-/// # Who gets it
+/// # Fairness
 ///
 /// The rules are those of Go's `sync.RWMutex`. A waiting writer keeps out the readers that come
 /// after it, and waits for the readers that came before it. When the writer is done, all readers
 /// that have come meanwhile go in, before the next writer. So neither side starves. Writers among
-/// themselves follow the rules of [`Mutex`](super::Mutex#who-gets-it).
+/// themselves follow the rules of [`Mutex`](super::Mutex#fairness).
 ///
 /// If each read is short, a [`Mutex`](super::Mutex) is faster for readers, too, because all readers
 /// of an `RwLock` update the same counter.

@@ -203,7 +203,7 @@ impl RawMutex {
         }
     }
 
-    /// Polls for the lock, for a goroutine that may not switch, such as one that is unwinding.
+    /// Polls for the lock, for a goroutine that may not switch, such as an unwinding one.
     ///
     /// No other goroutine runs on the thread while that goroutine waits. If it queued, a waiter
     /// woken before it might be a goroutine of the same thread, which could not run to take and
