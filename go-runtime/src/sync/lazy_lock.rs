@@ -129,9 +129,9 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
                 unreachable!("the closure is used once");
             };
             let value = f();
-            // SAFETY: `once` runs no other closure, and `value` reads the cell
-            // only once `once` is completed, which is after this closure has returned. `f` cannot
-            // reach the cell: its own use of this `LazyLock` panics in `once`.
+            // SAFETY: `once` runs no other closure, and `value` reads the cell only once `once` is
+            // completed, which is after this closure has returned. `f` cannot reach the cell: its
+            // own use of this `LazyLock` panics in `once`.
             unsafe { *data = Data::Value(value) };
         });
         match (made, self.value()) {

@@ -31,7 +31,7 @@
 //! is set, either the lock is taken, and its holder will see to the queue, or a contender is on its
 //! way:
 //!
-//! - `LOCKED` is cleared only if no waiter is queued or `WOKEN` is set in the same step.
+//! - `LOCKED` is cleared only in a step after which no waiter is queued or `WOKEN` is set.
 //! - A contender on its way takes back what stands for it only in a step after which `LOCKED` is
 //!   set. That is a `MISSED` if there is one, else `WOKEN`. (For a newcomer that came while others
 //!   were late it is the other way round, so that the others become `MISSED`.)
