@@ -5,8 +5,8 @@
 //! thread, so thread-locals, `Rc`s and lock guards on its stack stay valid, and all of this is safe
 //! Rust ([what that means](docs::soundness)).
 //!
-//! Whoever knows Go finds each tool under its name there: [Coming from Go](docs::coming_from_go).
-//! Whoever writes `async` today: [Coming from tokio](docs::coming_from_tokio).
+//! Go programmers find each tool under its Go name in [Coming from Go](docs::coming_from_go). For
+//! programmers who write `async` today there is [Coming from tokio](docs::coming_from_tokio).
 //!
 //! # Start something
 //!
@@ -20,13 +20,13 @@
 //! assert_eq!(sum.join().unwrap(), 55);
 //! ```
 //!
-//! It works in `main` as in any thread. With [`#[go_runtime::main]`](macro@main) `main` is a
-//! goroutine itself, which makes what it does with others cheaper.
+//! `go!` works in `main` as in any thread. With [`#[go_runtime::main]`](macro@main) `main` is a
+//! goroutine itself, which makes its messages to other goroutines cheaper.
 //!
 //! # Talk
 //!
-//! Goroutines are connected by [`channel`]s. One end sends, the other receives; who has nothing to
-//! do waits:
+//! Goroutines are connected by [`channel`]s. One end sends and the other receives. A receiver waits
+//! while there is no message, a sender while there is no room:
 //!
 //! ```
 //! use go_runtime::{channel, go};
@@ -43,8 +43,8 @@
 //!
 //! # Wait for several things, and know when to stop
 //!
-//! [`select!`] goes on with whatever is ready first. Nobody ends a goroutine from outside: it looks
-//! at a *done channel*, which is closed when it is time:
+//! [`select!`] goes on with the operation that is ready first. A goroutine cannot be ended from
+//! outside; it selects on a *done channel*, which is closed when it is time to end:
 //!
 //! ```
 //! use go_runtime::{channel, go, select};
@@ -65,8 +65,8 @@
 //! assert!(server.join().unwrap() <= 1);
 //! ```
 //!
-//! A [`Context`](context::Context) is a done channel that is handed down: whoever cancels it, or
-//! its deadline, reaches all that were derived from it.
+//! A [`Context`](context::Context) is a done channel that is handed down: canceling it, or its
+//! deadline, ends all contexts that were derived from it too.
 //!
 //! ```
 //! use std::time::Duration;
@@ -84,7 +84,7 @@
 //!
 //! # Borrow
 //!
-//! A [`scope`] waits for its goroutines, so they may use what is around it as it is:
+//! A [`scope`] waits for its goroutines, so they may borrow the variables around it:
 //!
 //! ```
 //! use go_runtime::{go, scope, sync::Mutex};
@@ -102,7 +102,7 @@
 //!
 //! # Fail together
 //!
-//! In an [`errgroup`] the first error ends all, and is what remains:
+//! In an [`errgroup`] the first error tells all goroutines to end, and is the result of the group:
 //!
 //! ```
 //! use go_runtime::{context::Context, errgroup::Group};
@@ -123,8 +123,9 @@
 //!
 //! # Serve
 //!
-//! [`net`] has std's sockets, with std's names, for which goroutines park. Crates that take a
-//! `Read` and a `Write` work over them as they are, and a done channel ends what waits:
+//! [`net`] has std's sockets, with std's names; a goroutine that waits for them parks. Crates that
+//! take a `Read` and a `Write` work with these sockets as they are, and a done channel ends waiting
+//! operations:
 //!
 //! ```
 //! use std::io::{self, Read, Write};
@@ -172,31 +173,30 @@
 //!
 //! # Settings
 //!
-//! A program sets in code what it has to decide itself, with [`Config`] or with
-//! [`#[go_runtime::main(workers = 2)]`](macro@main). For the rest these environment variables are
-//! read when the runtime starts:
+//! The settings that a program has to decide itself it makes in code, with [`Config`] or with
+//! [`#[go_runtime::main(workers = 2)]`](macro@main). For the others the runtime reads these
+//! environment variables when it starts:
 //!
 //! - `GOMAXPROCS`: the number of workers, 1 to 1024; else the number of CPUs.
 //! - `GOSTACK`: the default size of a stack in bytes, 32 KiB to 1 GiB, rounded up to a power of
 //!   two; else 256 KiB. It includes a guard page and some hundred bytes that the runtime needs.
-//! - `GOBLOCKING`: the most threads for [`blocking`] calls, and as many for goroutines with a
-//!   thread of their own ([`Builder::thread`]); else 1024.
-//! - `GODEBUG`: a list with commas. `slow=1` reports every goroutine that holds its worker for over
-//!   10 ms, once for each spawn site; `slow=0` reports none, and by default those are reported that
-//!   have blocked their worker for a second while others that have started there could run.
-//!   `nesting=1` looks at each park for code that takes nested calls for granted
+//! - `GOBLOCKING`: the maximum number of threads for [`blocking`] calls, and as many for goroutines
+//!   with a thread of their own ([`Builder::thread`]); else 1024.
+//! - `GODEBUG`: a list separated by commas. `slow=1` reports every goroutine that holds its worker
+//!   for over 10 ms, once for each spawn site; `slow=0` reports none. By default the runtime
+//!   reports a goroutine that has blocked its worker for a second while others that have started
+//!   there could run. `nesting=1` checks at each park for code that requires nested calls
 //!   ([why](docs::soundness)), and reports each place once. For comparisons and tests: `colour=0`
 //!   lets the tops of all stacks lie at the same place of a page, `mprotect=1` makes guard pages as
 //!   on Linux before 6.13, where each takes two mappings of the process. Any value but 0 switches
-//!   on; other names are let pass, as Go does.
+//!   an option on. Unknown names are ignored, as Go does.
 //!
-//! An empty variable counts as none.
+//! An empty variable counts as unset.
 //!
 //! # In tests
 //!
-//! In a plain `#[test]` everything works, as in any thread. With
-//! [`#[go_runtime::main]`](macro@main) the test is a goroutine itself; it fails by a panic, or by
-//! an `Err` that it returns:
+//! In a plain `#[test]` everything works as in any thread. With [`#[go_runtime::main]`](macro@main)
+//! the test is a goroutine itself; it fails if it panics or returns an `Err`:
 //!
 //! ```no_run
 //! #[test]
@@ -208,10 +208,10 @@
 //!
 //! A process has one runtime, so all tests of a test binary share its workers, and the environment
 //! gives settings for all of them: `GOMAXPROCS=2 cargo test`. Settings in code, as in
-//! `#[go_runtime::main(workers = 2)]`, have to be the same in all of them: a test with settings
-//! that the runtime does not have already fails, and says so.
+//! `#[go_runtime::main(workers = 2)]`, have to be the same in all tests: a test whose settings
+//! differ from those of the running runtime fails with a message.
 //!
-//! `cargo test` does not capture what goroutines print: it shows on the terminal, also when the
+//! `cargo test` does not capture the output of goroutines: it appears on the terminal even if the
 //! test succeeds.
 //!
 //! # Features
@@ -220,54 +220,57 @@
 //! - `tokio`: [`block_on`] polls futures in the context of a tokio runtime.
 //! - `tracing`: the spans of the crate `tracing` that a goroutine has entered are exited while it
 //!   is parked, and entered again when it goes on, as `Instrument` does for a future. So a guard of
-//!   `Span::enter` may be held over whatever parks, and each event is in the spans of its own
-//!   goroutine. A new goroutine is in no span; one that should go on in its parent's enters it:
+//!   `Span::enter` may be held over an operation that parks, and each event is in the spans of its
+//!   own goroutine. A new goroutine is in no span; to go on in its parent's span it enters that:
 //!   `let span = Span::current(); go!({ let _entered = span.enter(); ... })`. Without a subscriber
-//!   this costs a switch one comparison. It holds for subscribers that tell the current span, as
-//!   those of tracing-subscriber do. A subscriber for a scope (`with_default`) remains the
-//!   thread's: siblings that run while the goroutine is parked in that scope log there as well. At
-//!   a switch a subscriber is called as in [`without_parking`], and a panic of its is reported, and
-//!   goes no further.
+//!   this costs one comparison at each switch. It works with subscribers that report the current
+//!   span, as those of tracing-subscriber do. A subscriber for a scope (`with_default`) remains the
+//!   thread's: siblings that run while the goroutine is parked in that scope log to it too. At a
+//!   switch the subscriber is called as in [`without_parking`]; if it panics, the panic is reported
+//!   and goes no further.
 //!
 //! # Limits
 //!
 //! - A goroutine that computes without end, or is in a call that blocks outside of [`blocking`],
-//!   holds its worker: what has started there waits. What has not started runs elsewhere: within a
-//!   fraction of a millisecond if a worker is idle, or else after 10 to 20 ms, when a worker is
-//!   added, up to 256 of them, so that `GOMAXPROCS` go on; it retires when the held one is free.
-//!   Further goroutines that are spawned at the same place start only where nothing is parked, for
-//!   a second, so that they hold up no other goroutine. Call [`yield_now`] in long computations, or
-//!   put them into [`blocking`]. (Polling is no such thing: when `select!` with a `default`,
-//!   `try_recv`, `try_send`, `is_finished`, [`Mutex::try_lock`](sync::Mutex::try_lock), `try_read`,
-//!   `try_write`, `try_acquire`, [`Context::err`](context::Context::err) or any operation on a
-//!   closed channel comes to nothing 16 times since the goroutine was resumed, or for 10 ms, others
-//!   run. As everywhere that others may run, do not hold a guard of a [`std::sync::Mutex`] then.
-//!   After 10 ms, operations that take let others run even if they need not wait: `recv`, `select!`
-//!   without a `default`, [`acquire`](sync::Semaphore::acquire), reads of [`net`]. Operations that
-//!   give (`send`, writes, [`spawn`]), that only try, or that lock or unlock never do so when they
-//!   succeed at once, but for [`Mutex::lock`](sync::Mutex::lock) while others wait for that lock.)
-//! - A guard of a [`std::sync::Mutex`] held over a blocking operation may block the worker for its
-//!   siblings (one of a [`sync::Mutex`] does not); so may the initializer of a `OnceLock` or
-//!   `LazyLock` of std's that blocks (those of [`sync`] park).
-//! - Another executor's `block_on` blocks the thread, in a goroutine its worker, and with it
-//!   perhaps those who would wake the future. Use [`block_on`] of this crate there; it blocks
-//!   nobody but the goroutine. (In a thread of an async runtime `.await` instead.)
-//! - When all goroutines wait for ever (a deadlock) nobody says so.
+//!   holds its worker: the goroutines that have started on that worker wait. Goroutines that have
+//!   not started run elsewhere: within a fraction of a millisecond if a worker is idle, or else
+//!   after 10 to 20 ms, when the runtime adds a worker (up to 256 of them), so that `GOMAXPROCS`
+//!   workers go on; the added worker retires when the held one is free. For a second, further
+//!   goroutines that are spawned at the same place start only on workers on which no goroutine is
+//!   parked, so that they hold up no other goroutine. Call [`yield_now`] in long computations, or
+//!   put them into [`blocking`]. (Polling in a loop does not hold the worker: when `select!` with a
+//!   `default`, `try_recv`, `try_send`, `is_finished`, [`Mutex::try_lock`](sync::Mutex::try_lock),
+//!   `try_read`, `try_write`, `try_acquire`, [`Context::err`](context::Context::err) or any
+//!   operation on a closed channel comes to nothing 16 times since the goroutine was resumed, or
+//!   for 10 ms, other goroutines run. As at every point where other goroutines may run, do not hold
+//!   a guard of a [`std::sync::Mutex`] there. After 10 ms, operations that take let other
+//!   goroutines run even if they need not wait: `recv`, `select!` without a `default`,
+//!   [`acquire`](sync::Semaphore::acquire), reads of [`net`]. Operations that give (`send`, writes,
+//!   [`spawn`]), that only try, or that lock or unlock never do so when they succeed at once, but
+//!   for [`Mutex::lock`](sync::Mutex::lock) while others wait for that lock.)
+//! - A guard of a [`std::sync::Mutex`] held over a blocking operation may block the worker for
+//!   sibling goroutines (a guard of a [`sync::Mutex`] does not); so may an initializer that blocks
+//!   in std's `OnceLock` or `LazyLock` (with the types of [`sync`] the siblings park).
+//! - Another executor's `block_on` blocks the thread, so in a goroutine it blocks the worker, and
+//!   with it perhaps the goroutines that would wake the future. Use [`block_on`] of this crate
+//!   there, which blocks only the goroutine. (In a thread of an async runtime `.await` instead.)
+//! - Deadlocks are not detected: when all goroutines wait for ever, the runtime reports nothing.
 //! - [`std::process::exit`] in a goroutine runs the destructors of the worker's thread-locals (with
-//!   glibc), and one that waits for a goroutine of that worker waits for ever: call
+//!   glibc), and a destructor that waits for a goroutine of that worker waits for ever: call
 //!   [`process::exit`].
-//! - Stacks do not grow by themselves. What goes deep may call `stacker`, or a crate on top of it:
-//!   on Linux these always grow on a goroutine's stack. (`stacker` keeps the limit in a
-//!   thread-local, so do not wait within what it runs and go deeper afterwards.)
-//! - A goroutine that overflows its stack runs into a guard page: on Linux a message says which
-//!   one, where it was spawned, and how to give it more, and the process aborts. Goroutines with a
-//!   thread of their own and the closures of [`blocking`] run on a thread's stack, so there the
-//!   message is std's and names the thread, `go-thread` or `go-blocking`. Other faults are left to
-//!   the handler that was installed before the runtime started.
+//! - Stacks do not grow by themselves. Code that recurses deeply may call `stacker`, or a crate on
+//!   top of it: on Linux a call of `stacker::maybe_grow` on a goroutine's stack always allocates a
+//!   new one. (`stacker` keeps the limit in a thread-local, so do not wait within its closure and
+//!   recurse deeper afterwards.)
+//! - A goroutine that overflows its stack runs into a guard page: on Linux a message names the
+//!   goroutine, where it was spawned, and how to give it a larger stack, and the process aborts.
+//!   Goroutines with a thread of their own and the closures of [`blocking`] run on a thread's
+//!   stack, so there the message is std's and names the thread, `go-thread` or `go-blocking`. Other
+//!   faults are left to the handler that was installed before the runtime started.
 //! - Values lie on stacks in several copies while they are moved. In an unoptimized build a message
-//!   takes up to 30 times its size of the sender's stack, and of the receiver's, and so does a
-//!   result of the joiner's; in an optimized one 7 times. (For its own closure and result a
-//!   goroutine's stack is enlarged.) Put what is larger than some kilobytes into a `Box`.
+//!   takes up to 30 times its size of the sender's stack and of the receiver's, and a result as
+//!   much of the joiner's; in an optimized build up to 7 times. (For its own closure and result a
+//!   goroutine's stack is enlarged.) Put values larger than some kilobytes into a `Box`.
 //! - After a `fork` without an `exec` (which [`process::Command`] calls) no goroutine runs in the
 //!   child, where [`spawn`] panics and says so. A goroutine that has called `fork` goes on there as
 //!   a plain thread, which blocks, and has to end by `_exit`.
@@ -279,7 +282,7 @@
 //! A panic ends its goroutine only. std's panic hook reports it, after a line with the goroutine's
 //! name and where it was spawned (a hook that the program sets is called as it is), and
 //! [`JoinHandle::join`] returns it ([`panic_message`] has its text). While a goroutine panics it
-//! does not switch: a panic hook, or a `Drop` that runs while it unwinds, that waits then blocks
+//! does not switch: if a panic hook waits, or a `Drop` that runs during the unwinding, that blocks
 //! the worker's thread, since other goroutines on it would see [`std::thread::panicking`].
 //! [What to do instead](docs::soundness#unwinding).
 #![warn(missing_debug_implementations)]

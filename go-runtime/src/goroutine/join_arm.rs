@@ -1,5 +1,5 @@
-//! A handle as an arm of a `select!`: a `recv` arm on the channel that is closed when the goroutine
-//! has ended, and then the result.
+//! [`JoinArm`]: a join handle as an arm of a `select!`. It is a `recv` arm on the channel that is
+//! closed when the goroutine has ended; if the arm wins, it takes the result.
 
 use std::fmt;
 use std::thread;
@@ -28,7 +28,7 @@ impl<H> JoinArm<'_, H> {
 }
 
 impl<T> JoinHandle<T> {
-    /// The arm of a `select!` that waits for this goroutine.
+    /// Returns the arm of a `select!` that waits for this goroutine.
     #[doc(hidden)]
     #[expect(
         non_snake_case,
@@ -45,7 +45,8 @@ impl<T> JoinHandle<T> {
 }
 
 impl<T> JoinArm<'_, JoinHandle<T>> {
-    /// The result of the goroutine. Called once, when the arm has been chosen.
+    /// Takes the result of the goroutine. The select calls this once, for the arm that it has
+    /// chosen.
     #[doc(hidden)]
     #[track_caller]
     pub fn __take(self) -> thread::Result<T> {
@@ -54,7 +55,7 @@ impl<T> JoinArm<'_, JoinHandle<T>> {
 }
 
 impl<T> ScopedJoinHandle<'_, T> {
-    /// The arm of a `select!` that waits for this goroutine.
+    /// Returns the arm of a `select!` that waits for this goroutine.
     #[doc(hidden)]
     #[expect(
         non_snake_case,
@@ -71,7 +72,8 @@ impl<T> ScopedJoinHandle<'_, T> {
 }
 
 impl<T> JoinArm<'_, ScopedJoinHandle<'_, T>> {
-    /// The result of the goroutine. Called once, when the arm has been chosen.
+    /// Takes the result of the goroutine. The select calls this once, for the arm that it has
+    /// chosen.
     #[doc(hidden)]
     #[track_caller]
     pub fn __take(self) -> thread::Result<T> {

@@ -1,4 +1,9 @@
-//! Awaiting the end of a goroutine.
+//! Awaiting the end of a goroutine: by a future, [`JoinFuture`], or by a channel that is then
+//! closed, `Ending`.
+//!
+//! Both put the parker of a future into the goroutine's word `joiner`, in memory of its own
+//! (`Joiner`). An exchange of the word decides whether the owner takes the parker out again or the
+//! goroutine's end unparks it.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -15,8 +20,8 @@ use crate::channel::{Receiver, Sender, bounded};
 use crate::primitives::atomic::{AtomicPtr, Ordering};
 use crate::wait::{Parker, Wakeup};
 
-/// What a [`JoinHandle`] becomes when it is awaited. Dropping it detaches the goroutine, as
-/// dropping the handle does.
+/// A future that waits for a goroutine; awaiting a [`JoinHandle`] makes it. Dropping it detaches
+/// the goroutine, as dropping the handle does.
 ///
 /// ```
 /// let child = go_runtime::spawn(|| 6 * 7);
@@ -25,16 +30,17 @@ use crate::wait::{Parker, Wakeup};
 /// ```
 ///
 /// # Panics
-/// When polled again after it has ended.
+/// If it is polled again after it has ended.
 #[must_use = "futures do nothing unless polled"]
 pub struct JoinFuture<T> {
-    /// `drop` takes it out of the goroutine's word, which the handle keeps until then.
+    /// `drop` takes the joiner out of the goroutine's word, which the handle keeps alive until
+    /// then.
     joiner: Option<Joiner>,
     handle: Option<JoinHandle<T>>,
 }
 
-/// A parker that stands in the goroutine's word, in memory of its own. Its owner takes it out, or
-/// abandons it to the goroutine.
+/// A parker for a goroutine's word, in memory of its own. The owner takes the parker out of the
+/// word, or abandons it to the goroutine.
 struct Joiner {
     parker: NonNull<Parker>,
     wakeup: Arc<Wakeup>,
@@ -43,7 +49,8 @@ struct Joiner {
 // SAFETY: a parker of a future may be used and dropped on any thread; the owner and the goroutine
 // that ends the wait are kept apart by the goroutine's word and the wakeup.
 unsafe impl Send for Joiner {}
-// SAFETY: nothing is done through a shared reference.
+// SAFETY: a shared reference gives access only to the `Wakeup`, which is `Sync`, and to the
+// parker's address, which `stand_in` puts into an atomic word.
 unsafe impl Sync for Joiner {}
 
 impl Joiner {
@@ -56,7 +63,7 @@ impl Joiner {
         }
     }
 
-    /// `false`: the goroutine has ended.
+    /// Puts the parker into the goroutine's word. Returns `false` if the goroutine has ended.
     fn stand_in(&self, word: &AtomicPtr<Parker>) -> bool {
         word.compare_exchange(
             ptr::null_mut(),
@@ -68,22 +75,26 @@ impl Joiner {
     }
 
     /// # Safety
-    /// It does not stand in the word, and the wait is over if it ever did.
+    /// The parker is not in the word, and the wait is over if it ever was.
     unsafe fn free(self) {
-        // SAFETY: leaked in `new`; nobody else knows it any more.
+        // SAFETY: `new` leaked this box. The caller says that the parker is not in the word and
+        // that its wait, if there was one, is over, so the goroutine does not use it. `self` is
+        // used up, so it is freed once.
         drop(unsafe { Box::from_raw(self.parker.as_ptr()) });
     }
 
-    /// The future goes.
+    /// Takes the parker out of the word when its owner is dropped, or leaves it to the goroutine's
+    /// end.
     fn leave(self, word: &AtomicPtr<Parker>) {
         let ours = self.parker.as_ptr();
         let left =
             word.compare_exchange(ours, ptr::null_mut(), Ordering::AcqRel, Ordering::Acquire);
         if left.is_ok() {
-            // SAFETY: taken out, so the goroutine will not find it.
+            // SAFETY: the exchange took the parker out of the word, so the goroutine will not find
+            // it.
             unsafe { self.free() };
         } else {
-            // The goroutine has taken it out, and ends the wait.
+            // The goroutine has taken the parker out, and ends the wait.
             let wakeup = Arc::clone(&self.wakeup);
             // SAFETY: a parker may be dropped anywhere, and borrows nothing. The goroutine does end
             // the wait.
@@ -92,13 +103,13 @@ impl Joiner {
     }
 }
 
-/// The end of a goroutine as a channel, which is closed then. A select, or a wait with a deadline,
-/// makes it when it first waits for the goroutine.
+/// The end of a goroutine as a channel, which is closed when the goroutine ends. A select, or a
+/// wait with a deadline, makes it when it first waits for the goroutine.
 ///
 /// A future's parker stands in the goroutine's word, and its waker closes the channel.
 pub(super) struct Ending {
     closed: Receiver<()>,
-    /// `None` if the goroutine had ended before.
+    /// The parker in the word; `None` if the goroutine had ended before.
     joiner: Option<Joiner>,
 }
 
@@ -111,7 +122,7 @@ impl Wake for Closer {
 }
 
 impl Ending {
-    /// `word` is of the goroutine, and no parker stands in it.
+    /// Makes the ending of the goroutine whose word is `word`. No parker may be in the word.
     pub(super) fn new(word: &AtomicPtr<Parker>) -> Ending {
         let (sender, closed) = bounded(0);
         let closer = Arc::new(Closer(sender));
@@ -120,7 +131,7 @@ impl Ending {
             let joiner = Some(joiner);
             return Ending { closed, joiner };
         }
-        // SAFETY: it has not got in.
+        // SAFETY: `stand_in` returned `false`, so the parker has never been in the word.
         unsafe { joiner.free() };
         closer.0.close();
         Ending {
@@ -141,9 +152,9 @@ impl Ending {
     }
 }
 
-/// Place for an [`Ending`], in a word, which most handles never need.
+/// An [`Ending`] that is made on demand, in one word, because most handles never need it.
 pub(super) struct LazyEnding {
-    /// Null, or from a box.
+    /// Null, or a pointer from a leaked box.
     made: AtomicPtr<Ending>,
     ending: PhantomData<Option<Box<Ending>>>,
 }
@@ -157,10 +168,11 @@ impl LazyEnding {
         }
     }
 
-    /// The ending, made now if it has not been; `word` is always the same, and as for
-    /// [`Ending::new`].
+    /// Returns the ending, and makes it at the first call. `word` must be the same in every call,
+    /// and no other parker may be in it.
     pub(super) fn get_or_make(&self, word: &AtomicPtr<Parker>) -> &Ending {
-        // One at a time: a second one would find the first one's parker in the word.
+        // One thread at a time makes an ending: a second ending of the same handle would find the
+        // first one's parker in the word.
         static MAKING: Mutex<()> = Mutex::new(());
         let made = || {
             // SAFETY: null, or from the box below, which is not freed while `self` is borrowed:
@@ -180,7 +192,8 @@ impl LazyEnding {
     #[inline]
     pub(super) fn take(&mut self) -> Option<Box<Ending>> {
         let made = mem::replace(self.made.get_mut(), ptr::null_mut());
-        // SAFETY: if it is not null it was leaked by `get_or_make`, and is taken once.
+        // SAFETY: if the pointer is not null, `get_or_make` leaked the box, and the replacement by
+        // null makes this the only call that takes it.
         (!made.is_null()).then(|| unsafe { Box::from_raw(made) })
     }
 }
@@ -192,7 +205,7 @@ impl Drop for LazyEnding {
     }
 }
 
-// A panic of the handle's user leaves it as it was: nothing of the user's runs while it changes.
+// A panic leaves the ending as usable as before: no user code runs while it is made or taken.
 impl UnwindSafe for LazyEnding {}
 impl RefUnwindSafe for LazyEnding {}
 
@@ -209,7 +222,8 @@ impl<T> Future for JoinFuture<T> {
             Some(joiner) if !joiner.wakeup.poll(waker) => return Poll::Pending,
             Some(_) => {
                 if let Some(joiner) = this.joiner.take() {
-                    // SAFETY: the goroutine took it out of the word, and has ended the wait.
+                    // SAFETY: `poll` returned that the wait is over: the goroutine has taken the
+                    // parker out of the word and unparked it.
                     unsafe { joiner.free() };
                 }
             }
@@ -220,14 +234,15 @@ impl<T> Future for JoinFuture<T> {
                     this.joiner = Some(joiner);
                     return Poll::Pending;
                 }
-                // SAFETY: it has not got in.
+                // SAFETY: `stand_in` returned `false`, so the parker has never been in the word.
                 unsafe { joiner.free() };
             }
         }
         let Some(handle) = this.handle.take() else {
             unreachable!("it was there at the top");
         };
-        // SAFETY: every way to here has seen that the goroutine has ended.
+        // SAFETY: each arm of the `match` that comes here has seen that the goroutine has ended: by
+        // the end of the wait, by `has_ended`, or by `stand_in`.
         Poll::Ready(unsafe { handle.take() })
     }
 }
@@ -260,7 +275,7 @@ impl<T> IntoFuture for JoinHandle<T> {
     }
 }
 
-// Nothing is pinned: what others know the address of has memory of its own.
+// No field is pinned: the parker that the goroutine knows by its address is allocated separately.
 impl<T> Unpin for JoinFuture<T> {}
 
 impl<T> fmt::Debug for JoinFuture<T> {

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::sched::global;
 use crate::stack;
 
-/// What `main` may return.
+/// Types that `main` may return.
 #[diagnostic::on_unimplemented(
     message = "`main` cannot return `{Self}`",
     label = "no exit code can be made of this type",
@@ -23,19 +23,20 @@ impl<R: Termination + 'static> MainResult for R {}
 
 /// Runs `main` as a goroutine named "main", waits for it, and returns its exit code.
 ///
-/// Called on the program's first thread. A panic goes on in that thread, so that the exit code is
-/// Rust's own, 101.
+/// The program's first thread calls this. A panic of the goroutine goes on in that thread, so that
+/// the exit code is Rust's own, 101.
 #[doc(hidden)]
 #[track_caller]
 pub fn run_main<R: MainResult>(main: fn() -> R, config: Config) -> ExitCode {
-    // A function that is called when the runtime runs already may be a main goroutine, too (tests
-    // are), but cannot have other settings.
+    // If the runtime runs already, as it may in tests, `main` may still become a goroutine, but not
+    // with other settings.
     let started = if config == Config::new() || global::runs_with(&config) {
         Ok(())
     } else {
         config.start()
     };
-    // No closure, so that the caller is what has started the runtime.
+    // A closure would hide the caller's location, which is recorded as the one that has started the
+    // runtime.
     let runtime = match started {
         Ok(()) => global::try_get(),
         Err(error) => Err(error),
@@ -48,8 +49,8 @@ pub fn run_main<R: MainResult>(main: fn() -> R, config: Config) -> ExitCode {
         }
     };
     let builder = Builder::new().name("main").stack_size(stack_size);
-    // What `main` returns need not be `Send`: it is turned into an exit code, and its error
-    // printed, over there.
+    // The value that `main` returns need not be `Send`: the goroutine itself turns it into an exit
+    // code, and prints an error.
     match builder.spawn(move || main().report()) {
         Ok(handle) => handle
             .join()

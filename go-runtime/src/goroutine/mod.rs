@@ -1,4 +1,4 @@
-//! Goroutines: spawning, joining, panics, and the program's `main` as one.
+//! Goroutines: spawning, joining, panics, and the program's `main` as a goroutine.
 
 mod builder;
 mod delayed_spawn;
@@ -39,7 +39,7 @@ use crate::sched::{Worker, global};
 /// });
 /// assert_eq!(child.join().unwrap(), 1);
 /// ```
-// Inlined for the sake of the switch (see `wait::parker`).
+// Inlined so that the context switch is inlined into the caller (see `wait::parker`).
 #[inline(always)]
 pub fn yield_now() {
     match Worker::current() {
@@ -48,8 +48,8 @@ pub fn yield_now() {
     }
 }
 
-/// The caller's number, by which it knows itself again: no other goroutine or thread that lives has
-/// it, and it is not 0.
+/// Returns a number that identifies the calling goroutine or thread: no other living goroutine or
+/// thread has the same number, and it is not 0.
 pub(crate) fn caller() -> usize {
     thread_local! {
         static HERE: u8 = const { 0 };
@@ -60,20 +60,21 @@ pub(crate) fn caller() -> usize {
     }
 }
 
-/// Runs `f`, which drops a result that the program has let go. A panic ends here: the hook has
-/// reported it. Returns whether there was none.
+/// Runs `f`, which drops a result that the program does not want, and returns whether it did not
+/// panic. A panic ends here, after the hook has reported it.
 pub(crate) fn contain_panic(f: impl FnOnce()) -> bool {
     match panic::catch_unwind(AssertUnwindSafe(f)) {
         Ok(()) => true,
         Err(payload) => {
-            // Its own `Drop` could panic as well, and no caller is left to catch that.
+            // The payload is leaked because its own `Drop` could panic as well, and no caller is
+            // left to catch that.
             mem::forget(payload);
             false
         }
     }
 }
 
-/// A result on its way to the one who takes it. If it is dropped on the way, a panic of its `Drop`
+/// A result on its way to its receiver. If the result is dropped on the way, a panic of its `Drop`
 /// ends there, so that it does not matter which side drops it.
 pub(crate) struct Parcel<T>(Option<T>);
 
@@ -98,9 +99,11 @@ impl<T> Drop for Parcel<T> {
     }
 }
 
-/// Returns how many worker threads run goroutines: what the program has
-/// [set](crate::Config::workers), else the number in the environment variable `GOMAXPROCS`, else
-/// the number of CPUs. It does not change while the program runs.
+/// Returns how many worker threads run goroutines.
+///
+/// This is the number that the program has [set](crate::Config::workers), else the number in the
+/// environment variable `GOMAXPROCS`, else the number of CPUs. It does not change while the program
+/// runs.
 ///
 /// # Panics
 /// If the runtime cannot start, for example because `GOMAXPROCS` is no number from 1 to 1024.

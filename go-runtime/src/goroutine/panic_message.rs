@@ -1,14 +1,14 @@
-//! What a panic said.
+//! [`panic_message`]: the text of a panic.
 
 use std::any::Any;
 
-/// The text of a panic, from the payload that [`JoinHandle::join`](crate::JoinHandle::join) and its
-/// like return.
+/// Returns the text of a panic, from the payload that [`JoinHandle::join`](crate::JoinHandle::join)
+/// and similar methods return.
 ///
-/// That is a `&str` or a `String`, whichever the compiler has made of `panic!(...)`. A payload of
-/// another type, as [`resume_unwind`](std::panic::resume_unwind) and `panic_any` can throw, has no
-/// text: then it is what std prints, `Box<dyn Any>`. (`&payload` without the `*` is a payload, too:
-/// a box in which the payload is. Its text is that of what is in it.)
+/// The payload of `panic!(...)` is a `&str` or a `String`. A payload of another type, as
+/// [`resume_unwind`](std::panic::resume_unwind) and `panic_any` can throw, has no text: then the
+/// result is `Box<dyn Any>`, which std prints too. (`&payload` without the `*` is accepted too: it
+/// is a payload that is a box, whose text is that of the payload in the box.)
 ///
 /// ```
 /// use go_runtime::{go, panic_message};

@@ -1,9 +1,9 @@
-//! Says which goroutine has panicked.
+//! Reports which goroutine has panicked.
 //!
 //! std's own panic hook names the thread, which tells nothing of a goroutine. A hook in front of it
-//! prints the goroutine's name and where it was spawned. A hook that the program has set says what
-//! the program wants said, perhaps nothing, so it is left alone, set before the first spawn or
-//! later. (libtest sets one as well where it captures the output of tests.)
+//! prints the goroutine's name and where it was spawned. A hook that the program has set prints
+//! what the program wants printed, perhaps nothing, so it is left alone, whether it was set before
+//! the first spawn or later. (libtest sets one as well where it captures the output of tests.)
 
 use std::io::Write;
 use std::panic::{self, PanicHookInfo};
@@ -17,12 +17,12 @@ type Hook = dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static;
 static INSTALLED: Once = Once::new();
 
 /// Installs the hook, once in the process, unless the program has set one. A hook that the program
-/// sets later takes its place, as with any hook.
+/// sets later replaces it, as with any hook.
 pub(super) fn install() {
     if INSTALLED.is_completed() {
         return;
     }
-    // A panicking thread may not change the hook; the next spawn will.
+    // A panicking thread may not change the hook; the next spawn will install it.
     if std::thread::panicking() {
         return;
     }
@@ -52,11 +52,12 @@ fn report() {
     let Some(task) = thread::current_task() else {
         return;
     };
-    // SAFETY: the goroutine that runs here holds a reference.
+    // SAFETY: the scheduler holds a reference to the task while the goroutine runs, and the
+    // goroutine runs here.
     let task = unsafe { task.get() };
     let name = task.name().unwrap_or("unnamed");
     // One write, so that reports of several threads do not mix.
     let text = format!("goroutine '{name}', spawned at {}:\n", task.spawned_at());
-    // If standard error is closed, so be it.
+    // If standard error is closed, there is no place to report that.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }

@@ -1,9 +1,9 @@
 //! Goroutines with a thread of their own: `go!(thread; ...)`.
 //!
 //! Such a task never comes to a worker: a thread of a pool runs it to its end, on the thread's own
-//! stack. Since no worker is current there, everything that parks a goroutine blocks this thread,
-//! by the paths that all threads take. What is left to do here is to count, and to know the task
-//! that runs.
+//! stack. Since no worker is current there, each operation that would park a goroutine blocks this
+//! thread, by the paths that all threads take. This module counts these goroutines, and records
+//! which task runs on the thread.
 
 use std::cell::Cell;
 use std::io;
@@ -14,7 +14,8 @@ use crate::sched::{Runtime, TaskRef, Worker, fork};
 
 static POOL: ThreadPool<TaskRef> = ThreadPool::new("go-thread", run, OnFailure::Refuse);
 
-/// Number of such goroutines that have ever been started, and that have ended.
+/// Numbers of goroutines with a thread of their own that have ever been started, and that have
+/// ended.
 static SPAWNED: AtomicUsize = AtomicUsize::new(0);
 static FINISHED: AtomicUsize = AtomicUsize::new(0);
 
@@ -23,10 +24,10 @@ thread_local! {
     static CURRENT: Cell<Option<TaskRef>> = const { Cell::new(None) };
 }
 
-/// Has a thread of its own run `task`; `stack_size` is in bytes, `None` for std's default.
+/// Runs `task` on a thread of its own. `stack_size` is in bytes, or `None` for std's default.
 ///
 /// # Errors
-/// The system has no thread to give. The task comes back.
+/// If the system cannot make a thread; the task comes back.
 pub(super) fn start(
     runtime: &Runtime,
     task: TaskRef,
@@ -42,7 +43,8 @@ pub(super) fn start(
 
 fn run(task: TaskRef) {
     CURRENT.set(Some(task));
-    // SAFETY: `start` was given the scheduler's reference, and the pool runs a piece of work once.
+    // SAFETY: `start` was given the scheduler's reference to the task, and the pool runs each piece
+    // of work once.
     unsafe { task.run() };
     CURRENT.set(None);
     // The thread is used again, by a goroutine that has entered no span.
@@ -50,7 +52,7 @@ fn run(task: TaskRef) {
     crate::sched::exit_forgotten();
 }
 
-/// The goroutine that calls this: of a worker, or with a thread of its own.
+/// Returns the task of the calling goroutine, which runs on a worker or on a thread of its own.
 pub(super) fn current_task() -> Option<TaskRef> {
     match Worker::current() {
         Some(worker) => worker.current_task(),
@@ -58,7 +60,7 @@ pub(super) fn current_task() -> Option<TaskRef> {
     }
 }
 
-/// Notes that the current goroutine has run to its end. Others cannot see its result yet.
+/// Counts the current goroutine as ended. Its result is not visible to other threads yet.
 #[inline]
 pub(super) fn note_finish() {
     match Worker::current() {
@@ -73,9 +75,10 @@ fn note_finish_of_thread() {
     FINISHED.fetch_add(1, Ordering::Release);
 }
 
-/// Number of goroutines with a thread of their own that live, running or waiting for a thread.
+/// Returns the number of living goroutines with a thread of their own, running or waiting for a
+/// thread.
 pub(super) fn count() -> usize {
-    // The ends first: each belongs to a start that is then counted too.
+    // The ends are read first: each belongs to a start that the second read then sees too.
     let finished = FINISHED.load(Ordering::Acquire);
     SPAWNED.load(Ordering::Acquire).wrapping_sub(finished)
 }

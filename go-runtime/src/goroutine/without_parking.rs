@@ -1,9 +1,9 @@
-//! Regions of code in which a goroutine does not park.
+//! [`without_parking`]: regions of code in which a goroutine does not park.
 
 use crate::sched::Worker;
 
-/// Runs `f` so that nothing in it parks the calling goroutine: what would park it blocks its thread
-/// instead, and no other goroutine of this worker runs before `f` has returned.
+/// Runs `f` without parking the calling goroutine: an operation that would park it blocks its
+/// thread instead, and no other goroutine of this worker runs before `f` has returned.
 ///
 /// It is for calls into crates that keep something in thread-locals, or in a library's state of the
 /// thread, for as long as a closure of yours runs, and that take for granted that such calls nest:
@@ -46,11 +46,11 @@ use crate::sched::Worker;
 /// - [`yield_now`](crate::yield_now) is [`std::thread::yield_now`], and polls in vain (`try_recv`
 ///   in a loop, say) do no more than that either. [`blocking`](crate::blocking) runs its closure on
 ///   this thread.
-/// - **What only a goroutine of this worker can give never comes**: the worker waits for ever.
-///   `go!(local; ...)` starts its goroutine, but after the region. Others, which have not started,
-///   are started by other workers, if need be by one that the runtime adds.
-/// - Meanwhile the worker is blocked, as in any call that blocks. Keep regions short, and give what
-///   waits for long a thread of its own, with [`Builder::thread`](crate::Builder::thread).
+/// - **If the goroutine waits for another goroutine of this worker**, the worker waits for ever.
+///   `go!(local; ...)` starts its goroutine, but after the region. Other goroutines that have not
+///   started are started by other workers, if need be by a worker that the runtime adds.
+/// - Meanwhile the worker is blocked, as in any call that blocks. Keep regions short, and give code
+///   that waits for long a thread of its own, with [`Builder::thread`](crate::Builder::thread).
 /// - Regions nest; the outermost one counts. On a thread that is no worker, and in a goroutine with
 ///   a thread of its own, `f` just runs.
 ///
