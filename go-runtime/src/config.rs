@@ -1,4 +1,4 @@
-//! Settings in code, and why the runtime does not start with them.
+//! Settings in code ([`Config`]), and the error if the runtime does not start with them.
 
 use std::error::Error;
 use std::fmt;
@@ -9,11 +9,11 @@ use std::panic::Location;
 /// A program with [`#[go_runtime::main]`](macro@crate::main) gives them there:
 /// `#[go_runtime::main(workers = 2)]`.
 ///
-/// What is set here wins over the [environment variable](crate#settings) for the same setting,
-/// which then is not read; as in Go, where `runtime.GOMAXPROCS(n)` wins over the variable, and as
-/// std does with `RUST_MIN_STACK`. What is not set here is what the variable says, or else the
-/// default. So leave out what those who run the program should be able to choose, or set it only
-/// where the variable is missing.
+/// A setting in code takes precedence over its [environment variable](crate#settings), which then
+/// is not read; so it is in Go, where `runtime.GOMAXPROCS(n)` takes precedence over the variable,
+/// and in std with `RUST_MIN_STACK`. A setting that is not made here has the value of its variable,
+/// or else the default. So leave out the settings that users of the program should be able to
+/// choose, or make them only where the variable is missing.
 ///
 /// ```
 /// use go_runtime::{Config, StartError, go, gomaxprocs};
@@ -40,26 +40,26 @@ pub struct Config {
 }
 
 impl Config {
-    /// Settings that leave everything to the environment variables and the defaults.
+    /// Makes settings that leave everything to the environment variables and the defaults.
     pub fn new() -> Config {
         Config::default()
     }
 
-    /// The number of workers, from 1 to 1,024; instead of `GOMAXPROCS`.
+    /// Sets the number of workers, from 1 to 1,024, instead of `GOMAXPROCS`.
     pub fn workers(mut self, n: usize) -> Config {
         self.workers = Some(n);
         self
     }
 
-    /// The default size of a goroutine's stack in bytes, from 32 KiB to 1 GiB, rounded up to a
-    /// power of two; instead of `GOSTACK`.
+    /// Sets the default size of a goroutine's stack in bytes, from 32 KiB to 1 GiB, rounded up to a
+    /// power of two, instead of `GOSTACK`.
     pub fn stack_size(mut self, bytes: usize) -> Config {
         self.stack_size = Some(bytes);
         self
     }
 
-    /// The maximum number of threads for [`blocking`](crate::blocking) calls, and as many for
-    /// goroutines with a [thread](crate::Builder::thread) of their own, from 1 to 32,000; instead
+    /// Sets the maximum number of threads for [`blocking`](crate::blocking) calls, and as many for
+    /// goroutines with a [thread](crate::Builder::thread) of their own, from 1 to 32,000, instead
     /// of `GOBLOCKING`.
     pub fn blocking_threads(mut self, n: usize) -> Config {
         self.blocking_threads = Some(n);
@@ -67,7 +67,7 @@ impl Config {
     }
 }
 
-/// Why the runtime did not start, or not with these settings. Its text says what to do.
+/// The error if the runtime did not start, or not with these settings. Its text says what to do.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StartError(Reason);
 

@@ -1,10 +1,10 @@
-//! Goroutines that work on parts of one task, of which the first error counts: after
+//! Goroutines that work on parts of one task, whose first error is the result: after
 //! `golang.org/x/sync/errgroup`.
 //!
-//! Who counts what: `running` is what `wait` waits for. `State::active` is the same number, kept
-//! for `set_limit`, and changed before `running` goes down, so that who has waited finds it 0. The
-//! limit is a channel of so many places; a goroutine has one from before its start to its end, and
-//! gives it back to the channel that it is from.
+//! `wait` waits for `running` to become 0. `State::active` is the same number, kept for
+//! `set_limit`, and lowered before `running` is, so that it is 0 when `wait` has returned. The
+//! limit is a channel with a buffer of that many places. A goroutine has a place from before its
+//! start to its end, and gives it back to the channel that it was taken from.
 
 use std::any::Any;
 use std::fmt;
@@ -38,26 +38,26 @@ use crate::sync::WaitGroup;
 ///
 /// # Panics of goroutines
 ///
-/// A goroutine that panics counts as one that has failed: it cancels the context, and `wait` panics
-/// with its payload, once all have ended. A panic comes before all errors; of several, the first
-/// counts.
+/// A goroutine that panics has failed: it cancels the context, and `wait` panics with its payload,
+/// once all goroutines have ended. A panic takes precedence over all errors; of several panics, the
+/// first counts.
 ///
 /// # Without waiting
 ///
-/// When the last handle is dropped, the context is cancelled, for nobody can wait for the result
-/// any more; the goroutines run on until they see it. (What the goroutines themselves hold is no
-/// handle, unless they have been given a clone.) Errors and panics are lost then, but for what the
-/// panic hook says.
+/// When the last handle is dropped, the context is canceled, because no caller can wait for the
+/// result any more; the goroutines run on until they see that. (A goroutine of the group holds no
+/// handle unless it has been given a clone.) Errors and panics are lost then, except for the panic
+/// hook's report.
 pub struct Group<E> {
     owner: Arc<Owner<E>>,
 }
 
-/// What the handles share: when the last is gone, so is this.
+/// The part that the handles share. It is dropped with the last handle.
 struct Owner<E> {
     shared: Arc<Shared<E>>,
 }
 
-/// What the goroutines share as well.
+/// The part that the handles and the goroutines share.
 struct Shared<E> {
     running: WaitGroup,
     cancel: Option<Cancel>,
@@ -86,12 +86,12 @@ enum Failure<E> {
     Panic(Payload),
 }
 
-// A panic in a goroutine is told by `wait`; the group itself is never half changed.
+// `wait` reports a panic in a goroutine; the group itself is never left half changed.
 impl<E> UnwindSafe for Group<E> {}
 impl<E> RefUnwindSafe for Group<E> {}
 
 impl<E> Group<E> {
-    /// A group without a context and without a limit.
+    /// Makes a group without a context and without a limit.
     ///
     /// ```
     /// use go_runtime::errgroup::Group;
@@ -103,9 +103,9 @@ impl<E> Group<E> {
         Group::make(None)
     }
 
-    /// A group, and a context for its goroutines: derived from `ctx`, and cancelled when the first
-    /// of them fails, when [`wait`](Group::wait) returns, or when the last handle of the group is
-    /// dropped.
+    /// Makes a group and a context for its goroutines. The context is derived from `ctx`, and
+    /// canceled when the first goroutine fails, when [`wait`](Group::wait) returns, or when the
+    /// last handle of the group is dropped.
     ///
     /// ```
     /// use go_runtime::{context, errgroup::Group};
@@ -140,9 +140,9 @@ impl<E> Group<E> {
         }
     }
 
-    /// At most `n` goroutines of the group are active at once from now on: [`go`](Group::go) waits
-    /// for one to end if there are as many. There is no limit at first; `usize::MAX` is as good as
-    /// none.
+    /// Limits the number of goroutines of the group that are active at once to `n`. At the limit,
+    /// [`go`](Group::go) waits for a goroutine to end. A new group has no limit; `usize::MAX` is as
+    /// good as none.
     ///
     /// # Panics
     /// If `n` is 0: nothing could ever run. If goroutines of the group are active, or wait to be
@@ -186,13 +186,13 @@ impl<E> Group<E> {
 
     /// Waits until all goroutines have ended, and cancels the group's context.
     ///
-    /// The group can be used again afterwards, except that its context stays cancelled. The error
-    /// is given out once: when several wait at the same time, to one of them. Goroutines that are
-    /// started while this waits may or may not be waited for, unless a goroutine of the group
-    /// starts them: those are.
+    /// The group can be used again afterwards, except that its context stays canceled. The error is
+    /// returned once: of several callers that wait at the same time, one gets it. A goroutine that
+    /// is started while this waits may or may not be waited for; a goroutine that another goroutine
+    /// of the group starts is always waited for.
     ///
     /// # Errors
-    /// The first one that a goroutine has returned since the last `wait`.
+    /// If a goroutine has returned an error since the last `wait`: the first such error.
     ///
     /// # Panics
     /// With the payload of the first goroutine that has panicked. Its error, if there is one as
@@ -230,14 +230,14 @@ impl<E> Group<E> {
 }
 
 impl<E: Send + 'static> Group<E> {
-    /// Starts a goroutine that runs `f`. While as many are active as
-    /// [`set_limit`](Group::set_limit) allows, it waits.
+    /// Starts a goroutine that runs `f`. It waits while as many goroutines are active as
+    /// [`set_limit`](Group::set_limit) allows.
     ///
-    /// (A goroutine of the group that calls it then, keeps its own place while it waits for
-    /// another: if all do so, they wait for ever.)
+    /// (A goroutine of the group that calls this keeps its own place while it waits for another: if
+    /// all goroutines do so, they wait for ever.)
     ///
     /// # Panics
-    /// As [`spawn`](crate::spawn).
+    /// Where [`spawn`](crate::spawn) panics.
     ///
     /// ```
     /// let group = go_runtime::errgroup::Group::<std::io::Error>::new();
@@ -279,8 +279,8 @@ impl<E: Send + 'static> Group<E> {
         self.go(f);
     }
 
-    /// Starts a goroutine with options; else as [`go`](Group::go). `go!(group, options; ...)` calls
-    /// it, and panics on its error.
+    /// Starts a goroutine with options, and is otherwise like [`go`](Group::go).
+    /// `go!(group, options; ...)` calls this, and panics on its error.
     ///
     /// ```
     /// use go_runtime::{Builder, errgroup::Group, go};
@@ -301,7 +301,7 @@ impl<E: Send + 'static> Group<E> {
     {
         let mut membership = Membership::new(self.shared());
         if let Some(limit) = membership.limit.take() {
-            // It is not closed: `limit` has both ends.
+            // The channel is not closed, as `limit` has both ends, so the send succeeds.
             let _ = limit.take.send(());
             membership.limit = Some(limit);
         }
@@ -309,10 +309,11 @@ impl<E: Send + 'static> Group<E> {
     }
 
     /// Starts a goroutine that runs `f`, unless as many are active as
-    /// [`set_limit`](Group::set_limit) allows: then it drops `f`. `true`: it has been started.
+    /// [`set_limit`](Group::set_limit) allows: then it drops `f`. Returns whether the goroutine has
+    /// been started.
     ///
     /// # Panics
-    /// As [`spawn`](crate::spawn).
+    /// Where [`spawn`](crate::spawn) panics.
     ///
     /// ```
     /// use go_runtime::{channel, errgroup::Group};
@@ -345,7 +346,7 @@ impl<E: Send + 'static> Group<E> {
 
 impl<E> Shared<E> {
     fn lock(&self) -> MutexGuard<'_, State<E>> {
-        // Nothing that could panic happens under the lock.
+        // No code that could panic runs under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -355,7 +356,8 @@ impl<E> Shared<E> {
         }
     }
 
-    /// A goroutine has failed. What does not count is dropped, by the goroutine.
+    /// Records that a goroutine has failed. A later error or panic, which does not count, is
+    /// dropped here, by the goroutine.
     fn fail(&self, failure: Failure<E>) {
         let mut state = self.lock();
         let late = match failure {
@@ -372,22 +374,22 @@ impl<E> Shared<E> {
         drop(state);
         self.cancel();
         if let Some(Failure::Panic(payload)) = late {
-            // Its `Drop` could panic as well.
+            // The payload is leaked because its `Drop` could panic as well.
             mem::forget(payload);
         }
     }
 }
 
-/// That a goroutine is counted, and perhaps has a place of the limit: from before its start to its
-/// end, or until it turns out that it cannot be started.
+/// A goroutine's membership of the group: it is counted, and has a place if there is a limit. It
+/// lasts from before the start to the end, or until the goroutine turns out not to be started.
 struct Membership<E> {
     shared: Arc<Shared<E>>,
     limit: Option<Limit>,
 }
 
 impl<E> Membership<E> {
-    /// Counted at once, so that the limit is not changed, and `wait` does not return, while it
-    /// waits for its place.
+    /// Counts a goroutine at once, so that the limit is not changed, and `wait` does not return,
+    /// while the goroutine waits for its place.
     fn new(shared: &Arc<Shared<E>>) -> Membership<E> {
         shared.running.add(1);
         let mut state = shared.lock();
@@ -408,9 +410,10 @@ impl<E> Membership<E> {
     {
         let builder = builder.with_room(room_for::<F, Result<(), E>>());
         builder.spawn(move || {
-            // The last to be dropped.
+            // Declared first, and so dropped last.
             let membership = self;
-            // As for every goroutine, nobody sees its state after a panic, but for what it shares.
+            // Unwind safety is asserted because the state of a panicked goroutine is gone, except
+            // for what it shares with others.
             match panic::catch_unwind(AssertUnwindSafe(f)) {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => membership.shared.fail(Failure::Error(error)),
@@ -424,7 +427,7 @@ impl<E> Membership<E> {
 impl<E> Drop for Membership<E> {
     fn drop(&mut self) {
         if let Some(limit) = &self.limit {
-            // Our own message, or another's: it is the number that counts.
+            // Any message will do, as only their number matters.
             let _ = limit.give_back.try_recv();
         }
         self.shared.lock().active -= 1;

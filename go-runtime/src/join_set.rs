@@ -1,7 +1,8 @@
 //! A set of goroutines whose results are taken in the order in which they end: [`JoinSet`].
 
-// A channel carries the results, and `left` counts those that have not come out of it yet. Only one
-// caller at a time takes a result, by `&mut`, so a caller that finds `left` above 0 gets one.
+// A channel carries the results, and `left` counts the results that have not been received from it
+// yet. Only one caller at a time takes a result, by `&mut`, so a caller that finds `left` above 0
+// gets one.
 
 use std::fmt;
 use std::io;
@@ -19,8 +20,8 @@ const SENDING: usize = 30;
 /// Goroutines that all return a `T`, to be joined in the order in which they end.
 ///
 /// Dropping the set ends none of its goroutines: they go on by themselves, and their results are
-/// dropped (with a `Drop` that panics, the panic hook reports it, and the panic goes no further).
-/// Shared by reference, it may be added to by several at once.
+/// dropped (if a result's `Drop` panics, the panic hook reports that, and the panic goes no
+/// further). Several goroutines or threads that share the set by reference may add to it at once.
 ///
 /// ```
 /// use go_runtime::{JoinSet, go};
@@ -50,17 +51,18 @@ const SENDING: usize = 30;
 /// assert_eq!(sum, 14);
 /// ```
 ///
-/// A block that captures needs a `move` here, `go!(set; move { ... })`, as nothing can be borrowed:
-/// the goroutines may outlive the set. For those that borrow there is [`scope`](crate::scope).
+/// A block that captures variables needs a `move`, `go!(set; move { ... })`, as it cannot borrow
+/// them: the goroutines may outlive the set. For goroutines that borrow there is
+/// [`scope`](crate::scope).
 pub struct JoinSet<T> {
     results: Receiver<Parcel<thread::Result<T>>>,
     sender: Sender<Parcel<thread::Result<T>>>,
-    /// Goroutines whose results nobody has taken yet.
+    /// Number of goroutines whose results have not been taken yet.
     left: AtomicUsize,
 }
 
 impl<T> JoinSet<T> {
-    /// A set without goroutines.
+    /// Makes a set without goroutines.
     #[must_use]
     pub fn new() -> JoinSet<T> {
         let (sender, results) = channel::unbounded();
@@ -71,7 +73,7 @@ impl<T> JoinSet<T> {
         }
     }
 
-    /// How many goroutines have not been joined, whether they run or have ended.
+    /// Returns how many goroutines have not been joined, whether they run or have ended.
     ///
     /// ```
     /// let mut set = go_runtime::JoinSet::new();
@@ -85,18 +87,18 @@ impl<T> JoinSet<T> {
         self.left.load(Ordering::Relaxed)
     }
 
-    /// Whether all goroutines have been joined, so that [`join_next`](Self::join_next) would give
-    /// `None`.
+    /// Returns whether all goroutines have been joined, so that [`join_next`](Self::join_next)
+    /// would return `None`.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Waits for a goroutine to end and takes its result: of those that nobody has joined, the one
-    /// that ended first. `None` if there is none left to wait for.
+    /// Waits for a goroutine to end and takes its result. Of several ended goroutines that have not
+    /// been joined, it takes the first to end. Returns `None` if all have been joined.
     ///
-    /// It parks a goroutine and blocks a thread. What the goroutine's closure has captured is gone
-    /// by then.
+    /// A waiting goroutine parks, and a waiting thread blocks. The captures of the joined
+    /// goroutine's closure have been dropped by then.
     ///
     /// # Errors
     /// Within the `Some`: the payload of the panic with which that goroutine ended, as
@@ -120,7 +122,8 @@ impl<T> JoinSet<T> {
         Some(result.open())
     }
 
-    /// The same without waiting: `None` if no goroutine has ended that has not been joined.
+    /// Takes the result of a goroutine that has ended, without waiting. Returns `None` if all
+    /// goroutines that have ended have been joined.
     ///
     /// ```
     /// let (stop, done) = go_runtime::channel::bounded::<()>(0);
@@ -139,7 +142,8 @@ impl<T> JoinSet<T> {
         Some(result.open())
     }
 
-    /// Waits for all goroutines; their results are in the order in which they ended.
+    /// Waits for all goroutines, and returns their results in the order in which the goroutines
+    /// ended.
     ///
     /// ```
     /// let set = go_runtime::JoinSet::new();
@@ -189,13 +193,14 @@ impl<T: Send + 'static> JoinSet<T> {
         let sender = self.sender.clone();
         let room = room_for::<F, T>().saturating_add(SENDING.saturating_mul(room_for_one::<T>()));
         builder.with_room(room).spawn(move || {
-            // As a goroutine's own, its state is not seen by anybody after its panic, but for what
-            // it shares.
+            // Unwind safety is asserted because the state of a panicked goroutine is gone, except
+            // for what it shares with others.
             let result = panic::catch_unwind(AssertUnwindSafe(f));
             // If the set is gone, the result is dropped here.
             drop(sender.send(Parcel::new(result)));
         })?;
-        // Nobody takes while the set is borrowed here, so the count may come after the result.
+        // Taking a result needs `&mut self`, so no caller can take one while the set is borrowed
+        // here, and the count may be raised after the result is sent.
         self.left.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -1,9 +1,9 @@
-//! Goroutines that borrow from the one that starts them, after [`std::thread::scope`].
+//! Goroutines that borrow from the caller that starts them, after [`std::thread::scope`].
 //!
 //! A [`Scope`] counts its goroutines and [`scope`] does not return, nor unwind, before all have
-//! ended: that is all that makes the borrows sound, whatever is leaked. A goroutine is counted out
-//! as the last thing that its closure does, when nothing that may borrow is left of it: the
-//! closure's captures are gone, and the result is with the handle or dropped.
+//! ended: this alone makes the borrows sound, even if handles are leaked. The last step of a
+//! goroutine's closure is to count the goroutine out, when no value that may borrow is left in it:
+//! the closure's captures are gone, and the result is with the handle or dropped.
 
 use std::fmt;
 use std::io;
@@ -18,18 +18,18 @@ use crate::goroutine::{Builder, JoinHandle, contain_panic, room_for, started};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::sync::Counter;
 
-/// A scope to start goroutines in that borrow from outside of it; see [`scope`].
+/// A scope for goroutines that borrow from outside of it; see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {
     shared: Arc<Shared>,
-    /// Invariant in both, as std's: `'scope` must not shrink, or a goroutine could borrow what does
-    /// not outlive the scope.
+    /// Makes the type invariant in both lifetimes, as std's is: if `'scope` could shrink, a
+    /// goroutine could borrow a value that does not outlive the scope.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
 
 struct Shared {
     running: Counter,
-    /// Panics that no `join` has returned.
+    /// Number of panics that no `join` has returned.
     unhandled: AtomicUsize,
 }
 
@@ -39,8 +39,9 @@ impl Shared {
     }
 }
 
-/// The result of a goroutine, shared by the goroutine and its handle. The later of the two drops
-/// what has not been taken; a panic of that counts as one of the goroutine, whichever it is.
+/// The result of a goroutine, shared by the goroutine and its handle. The later of the two drops a
+/// result that has not been taken. A panic of that drop counts as a panic of the goroutine,
+/// whichever of the two drops it.
 struct Packet<T> {
     result: Mutex<Option<thread::Result<T>>>,
     shared: Arc<Shared>,
@@ -72,9 +73,9 @@ impl<T> Drop for Packet<T> {
 /// Runs `f`, which may start goroutines that borrow from the caller's variables, and waits for all
 /// of them.
 ///
-/// It works in a goroutine, which parks, and on a thread, which blocks. Like [`std::thread::scope`]
-/// it cannot be left before the goroutines have ended, not by a panic and not by leaking what it
-/// hands out; so they may use everything that outlives the call, without an `Arc`, a `clone` or a
+/// A waiting goroutine parks, and a waiting thread blocks. Like [`std::thread::scope`] the call
+/// does not end before the goroutines have ended, neither by a panic nor by a leak of the handles.
+/// So the goroutines may borrow everything that outlives the call, without an `Arc`, a `clone` or a
 /// `move`.
 ///
 /// ```
@@ -88,7 +89,7 @@ impl<T> Drop for Packet<T> {
 /// assert_eq!(longest, "channel");
 /// ```
 ///
-/// What is borrowed has to live longer than the scope:
+/// A borrowed value has to outlive the scope:
 ///
 /// ```compile_fail,E0373
 /// go_runtime::scope(|s| {
@@ -97,16 +98,18 @@ impl<T> Drop for Packet<T> {
 /// });
 /// ```
 ///
-/// What a goroutine borrows is dropped after the scope. A [`Sender`](crate::channel::Sender) that
-/// it borrows therefore stays open, and who waits inside the scope for its channel to be closed
-/// waits for ever: move it in, with `go!(s; move { ... })` or a `move` closure.
+/// A value that a goroutine borrows is dropped after the scope. A borrowed
+/// [`Sender`](crate::channel::Sender) therefore stays open, and a receiver inside the scope that
+/// waits for the channel to be closed waits for ever: move the sender into the goroutine, with
+/// `go!(s; move { ... })` or a `move` closure.
 ///
-/// Called by a goroutine that is unwinding (in a `Drop`) it blocks the worker, as everything then
-/// does, and may wait for ever for its own goroutines.
+/// In a goroutine that is unwinding (in a `Drop`) it blocks the worker, as every wait does then,
+/// and may wait for ever for its own goroutines.
 ///
 /// # Panics
-/// If `f` panics, with its panic; or else if a goroutine has panicked whose panic no
-/// [`join`](ScopedJoinHandle::join) has returned. All goroutines are waited for before.
+/// If `f` panics, with its panic; otherwise if a goroutine has panicked and no
+/// [`join`](ScopedJoinHandle::join) has returned that panic. In both cases the call first waits for
+/// all goroutines.
 #[track_caller]
 pub fn scope<'env, F, T>(f: F) -> T
 where
@@ -132,7 +135,7 @@ where
 }
 
 impl<'scope> Scope<'scope, '_> {
-    /// Starts a goroutine that may borrow what outlives the scope.
+    /// Starts a goroutine that may borrow values that outlive the scope.
     ///
     /// Other goroutines of the scope may use the scope too, to start more.
     ///
@@ -156,8 +159,8 @@ impl<'scope> Scope<'scope, '_> {
         started(self.spawn_with(Builder::new(), f))
     }
 
-    /// Starts a goroutine with options that may borrow what outlives the scope. `go!(s, options;
-    /// ...)` calls it, and panics on its error.
+    /// Starts a goroutine with options, which may borrow values that outlive the scope.
+    /// `go!(s, options; ...)` calls this, and panics on its error.
     ///
     /// ```
     /// use go_runtime::Builder;
@@ -219,20 +222,18 @@ impl Builder {
         let theirs = (Arc::clone(&packet), Arc::clone(&scope.shared));
         let run = move || {
             let (packet, shared) = theirs;
-            // Like a thread's state, a goroutine's is not seen by anybody after its panic, but for
-            // what it shares.
+            // Unwind safety is asserted because the state of a panicked goroutine is gone, except
+            // for what it shares with others.
             let result = panic::catch_unwind(AssertUnwindSafe(f));
             if result.is_err() {
                 shared.note_panic();
             }
             packet.put(result);
-            // If the handle is gone, the result is dropped here, with all that a user's `Drop`
-            // does.
+            // If the handle is gone, the result is dropped here, which may run user code.
             drop(packet);
             shared.running.done();
         };
-        /// Counts a goroutine out that has not come to be, also if the closure that it was to run
-        /// panics when it is dropped.
+        /// Counts out a goroutine that could not be started, even if dropping its closure panics.
         struct Refused<'a>(&'a Counter);
         impl Drop for Refused<'_> {
             fn drop(&mut self) {
@@ -255,9 +256,10 @@ impl Builder {
     }
 }
 
-/// The right to wait for a scoped goroutine's end and take its result. Dropping it changes nothing:
-/// the scope waits all the same. Should the `Drop` of a result panic that has not been taken, that
-/// counts as a panic of the goroutine.
+/// The right to wait for a scoped goroutine's end and take its result.
+///
+/// Dropping the handle changes nothing: the scope waits all the same. If the `Drop` of a result
+/// that has not been taken panics, that counts as a panic of the goroutine.
 ///
 /// It may be an arm of a [`select!`](crate::select), as a [`JoinHandle`] may.
 pub struct ScopedJoinHandle<'scope, T> {
@@ -270,7 +272,8 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Waits for the goroutine to end.
     ///
     /// # Errors
-    /// The payload of its panic, which the scope then does not repeat.
+    /// If the goroutine has panicked: the payload of its panic, which the scope then does not
+    /// repeat.
     ///
     /// ```
     /// go_runtime::scope(|s| {
@@ -293,7 +296,7 @@ impl<T> ScopedJoinHandle<'_, T> {
         self.goroutine.name()
     }
 
-    /// A channel that is closed when the goroutine has ended.
+    /// Returns a channel that is closed when the goroutine has ended.
     pub(crate) fn ended(&self) -> &Receiver<()> {
         self.goroutine.ended()
     }
@@ -301,13 +304,13 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Takes the result, once the channel of [`ended`](Self::ended) is closed.
     ///
     /// # Panics
-    /// If it has been taken before.
+    /// If the result has been taken before.
     #[track_caller]
     pub(crate) fn take_ended(&self) -> thread::Result<T> {
         take(self.goroutine.take_ended(), &self.packet)
     }
 
-    /// Whether the goroutine has ended, so that [`join`](Self::join) would not wait.
+    /// Returns whether the goroutine has ended, so that [`join`](Self::join) would not wait.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.goroutine.is_finished()
@@ -322,7 +325,8 @@ fn take<T>(ended: thread::Result<()>, packet: &Packet<T>) -> thread::Result<T> {
             }
             result
         }
-        // Nothing but the closure is run, and it does not unwind.
+        // The goroutine runs only the closure `run`, which catches the panics of `f` and of dropped
+        // results.
         (Err(payload), _) => Err(payload),
         (Ok(()), None) => unreachable!("the result is put before the end, and taken once"),
     }

@@ -1,14 +1,14 @@
-//! One call at a time for each key, whose result all who ask for it share: Go's
+//! One call at a time for each key, whose result all its callers share: Go's
 //! [`golang.org/x/sync/singleflight`].
 //!
-//! The locks here are held for steps on a map and a list only. No code of the user's runs under
-//! them: hashes are computed before, keys are compared and dropped outside, on handles that have
-//! been copied out, and values are cloned by the one who has made them. So none of it can deadlock,
-//! whatever it does, and a value need not be `Sync`.
+//! The locks here are held for steps on a map and a list only. No user code runs under the locks:
+//! hashes are computed before, keys are compared and dropped outside, on handles that have been
+//! copied out, and a value is cloned by the caller that has made it. So user code cannot deadlock
+//! on these locks, and a value need not be `Sync`.
 //!
 //! Invariant: of the calls in the map no two have the same key. A call is taken out of the map
-//! before its list of those who wait is closed, so that who finds the list closed will not find the
-//! call again.
+//! before its list of waiting callers is closed, so that a caller that finds the list closed will
+//! not find the call again.
 //!
 //! [`golang.org/x/sync/singleflight`]: https://pkg.go.dev/golang.org/x/sync/singleflight
 
@@ -24,8 +24,8 @@ use smallvec::SmallVec;
 use crate::channel::{self, Receiver, Sender};
 use crate::goroutine::{caller, spawn};
 
-/// Keeps calls from being made twice at the same time: who asks for what somebody is just making
-/// waits, and gets a clone.
+/// Keeps calls with the same key from running at the same time: a caller that finds one running
+/// waits for it, and gets a clone of its value.
 ///
 /// Nothing is remembered: when the call is over, the next one with that key runs anew. Clones share
 /// the calls. Values that cannot be cloned, errors for example, go into an `Arc`.
@@ -69,22 +69,22 @@ struct Shared<K, V> {
 struct Call<K, V> {
     key: K,
     hash: u64,
-    /// Who runs the closure.
+    /// The goroutine or thread that runs the closure (see `caller`).
     runner: OnceLock<usize>,
-    /// Those who want the value; `None` when the call is over.
+    /// The channels of the callers that wait for the value; `None` when the call is over.
     waiting: Mutex<Option<Waiting<V>>>,
 }
 
-/// What a key has led to.
+/// The result of looking a key up.
 enum Found<K, V> {
-    /// Nobody else makes the value. The call has been entered.
+    /// No call was running for the key. A new one has been entered.
     New(Lead<K, V>),
-    /// Somebody does; the key comes back.
+    /// A call is running for the key; the key comes back.
     Running(Arc<Call<K, V>>, K),
 }
 
 impl<K, V> Group<K, V> {
-    /// A group in which nothing runs.
+    /// Makes a group in which no call runs.
     #[must_use]
     pub fn new() -> Group<K, V> {
         let shared = Shared {
@@ -98,7 +98,7 @@ impl<K, V> Group<K, V> {
 }
 
 impl<K: Hash + Eq, V> Group<K, V> {
-    /// Runs `f`, or waits for the one who is running theirs for this key. Go's `Group.Do`.
+    /// Runs `f`, or waits for a call that is running for this key. Go's `Group.Do`.
     ///
     /// `f` runs in the caller, and may borrow. The second value says whether others got the value
     /// too.
@@ -110,10 +110,11 @@ impl<K: Hash + Eq, V> Group<K, V> {
     /// ```
     ///
     /// # Panics
-    /// If `f` panics, with its panic; those who wait for it panic too, and say so. If a clone of
-    /// the value panics, those who have not got theirs panic like that. If `f` itself runs the same
-    /// key, as it would wait for itself (this is noticed if it does so directly; two keys that run
-    /// each other, or a goroutine that `f` joins, wait for ever).
+    /// If `f` panics, with its panic; the callers that wait for it panic too, with a message that
+    /// says so. If cloning the value panics, the callers that have not got their clones panic in
+    /// the same way. If `f` itself runs the same key, as it would wait for itself (this is noticed
+    /// if it does so directly; two keys that run each other, or a goroutine that `f` joins, wait
+    /// for ever).
     #[track_caller]
     pub fn run<F>(&self, mut key: K, f: F) -> (V, bool)
     where
@@ -144,7 +145,7 @@ impl<K: Hash + Eq, V> Group<K, V> {
         }
     }
 
-    /// The same without waiting: the value comes by a channel, then the channel is closed. Go's
+    /// Runs `f` without waiting: a channel gives the value, and is then closed. Go's
     /// `Group.DoChan`.
     ///
     /// `f` runs in a goroutine of its own. If the receiver is dropped it runs all the same, and
@@ -163,7 +164,8 @@ impl<K: Hash + Eq, V> Group<K, V> {
     /// ```
     ///
     /// # Panics
-    /// As [`spawn`]. Those who have come meanwhile are told as if `f` had panicked.
+    /// Where [`spawn`] panics. Callers that have come to wait meanwhile are then treated as if `f`
+    /// had panicked.
     #[track_caller]
     pub fn run_chan<F>(&self, mut key: K, f: F) -> Receiver<(V, bool)>
     where
@@ -175,7 +177,7 @@ impl<K: Hash + Eq, V> Group<K, V> {
         loop {
             match self.shared.enter(key, vec![sender.clone()]) {
                 Found::New(lead) => {
-                    // Or else the channel would stay open.
+                    // Otherwise the channel would stay open.
                     drop(sender);
                     spawn(move || lead.run_for_others(f));
                     return value;
@@ -193,7 +195,7 @@ impl<K: Hash + Eq, V> Group<K, V> {
     /// Has the next [`run`](Self::run) of this key run anew, though one may be running. Go's
     /// `Group.Forget`.
     ///
-    /// Those who wait for that one go on waiting, and get its value.
+    /// The callers that wait for the running call go on waiting, and get its value.
     ///
     /// ```
     /// let group = go_runtime::singleflight::Group::<String, i32>::new();
@@ -214,7 +216,7 @@ impl<K: Hash + Eq, V> Group<K, V> {
 }
 
 impl<K, V> Shared<K, V> {
-    /// Nothing but steps on the map happens under it.
+    /// Locks the map. Only steps on the map may run under this lock.
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Bucket<K, V>>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -281,7 +283,7 @@ impl<K, V> Call<K, V> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the value sent to this one as well; an error if the call is over.
+    /// Adds `sender` to the channels that the value is sent to. Gives it back if the call is over.
     fn follow(&self, sender: Sender<(V, bool)>) -> Result<(), Sender<(V, bool)>> {
         match &mut *self.lock() {
             Some(list) => {
@@ -293,8 +295,8 @@ impl<K, V> Call<K, V> {
     }
 }
 
-/// The duty of whoever makes the value: the call is over when it is dropped, and those who wait are
-/// told.
+/// The duty of the caller that makes the value. When it is dropped the call is over, and the
+/// waiting callers are told.
 struct Lead<K, V> {
     shared: Arc<Shared<K, V>>,
     call: Arc<Call<K, V>>,
@@ -307,7 +309,8 @@ impl<K, V: Clone> Lead<K, V> {
         let waiting = self.end();
         let shared = !waiting.is_empty();
         for sender in waiting {
-            // One who has dropped the receiver does not want it any more.
+            // An error means that the receiver was dropped, so its caller does not want the value
+            // any more.
             let _ = sender.send((value.clone(), true));
         }
         (value, shared)
@@ -344,7 +347,7 @@ impl<K, V> Lead<K, V> {
 impl<K, V> Drop for Lead<K, V> {
     fn drop(&mut self) {
         if !self.over {
-            // Their channels are closed by it.
+            // This closes the channels of the waiting callers.
             drop(self.end());
         }
     }
