@@ -1,8 +1,8 @@
-//! The macros' public faces. Each hands its tokens to a proc macro together with `$crate`, so that
-//! what they expand to works under whatever name, and through whatever re-export, the user reaches
-//! this crate.
+//! The public macros. Each passes its tokens to a procedural macro together with `$crate`, so that
+//! the expansion works under any name, and through any re-export, by which the user reaches this
+//! crate.
 
-/// Starts a goroutine; an expression of type [`JoinHandle`](crate::JoinHandle).
+/// Starts a goroutine. The expression is a [`JoinHandle`](crate::JoinHandle).
 ///
 /// | form | what the goroutine runs |
 /// |---|---|
@@ -20,10 +20,10 @@
 /// - `thread`: the goroutine has an OS thread of its own, which `GOMAXPROCS` does not count, for
 ///   code that blocks or that must have a thread to itself (see
 ///   [`Builder::thread`](crate::Builder::thread));
-/// - `local`: the goroutine runs on the caller's worker, so nothing of it need be `Send`. Only a
-///   goroutine can start one, and `thread` excludes it.
+/// - `local`: the goroutine runs on the caller's worker, so its captures and its result need not be
+///   `Send`. Only a goroutine can start a local goroutine, and `local` excludes `thread`.
 ///
-/// Everything else that a goroutine captures, and what it returns, is `Send` and `'static`.
+/// Otherwise the captures and the result of a goroutine are `Send` and `'static`.
 ///
 /// ```
 /// use go_runtime::{channel, go};
@@ -72,16 +72,16 @@
 ///
 /// # Scopes
 ///
-/// A variable in front, followed by `;`, or by `,` and options, says what spawns: the `s` of a
+/// A variable in front, followed by `;`, or by `,` and options, names the spawner: the `s` of a
 /// [`scope`](crate::scope), or anything else with a method `spawn` that takes a closure, such as a
 /// [`JoinSet`](crate::JoinSet). It may be a path of fields, `self.scope`. The value is what that
 /// `spawn` returns. With options it is what `s.spawn_with(builder, closure)` returns, an
 /// `io::Result` on whose error `go!` panics.
 ///
-/// The block then is no `move` closure: it borrows what it uses, as a closure does that is written
-/// by hand. What it has to own, such as a loop's variable, goes into `clone(...)`: clones are the
-/// goroutine's own, and the rest is borrowed. `go!(s; move { ... })` owns everything. Calls follow
-/// the same rule as ever, and their arguments may be borrows of what outlives the scope.
+/// The block then is no `move` closure: it borrows the variables that it uses, as a closure without
+/// `move` does. Variables that it has to own, such as a loop's, go into `clone(...)`: the goroutine
+/// owns the clones and borrows the rest. `go!(s; move { ... })` owns everything. Calls follow the
+/// rule [above](#calls), and their arguments may borrow values that outlive the scope.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -126,8 +126,7 @@ macro_rules! go {
     ($($tokens:tt)*) => { $crate::__private::go_impl! { [$crate] $($tokens)* } };
 }
 
-/// Waits until one of several channel operations can go on, carries out that one, and runs its
-/// body.
+/// Waits until one of several channel operations is ready, carries it out, and runs its body.
 ///
 /// | arm | meaning |
 /// |---|---|
@@ -147,12 +146,12 @@ macro_rules! go {
 /// evaluates it [on entering]): in a loop the value stays where it is as long as other arms win,
 /// and a closed channel gives it back in the error. Meanwhile a place in the buffer is kept for it;
 /// a value that panics gives the place back. On a rendezvous the receiver waits for the value, even
-/// beyond a time that it has set; with a buffer it does not. Others that wait to send may overtake
-/// an arm that is slow to make its value: keep values in `send` arms cheap.
+/// beyond its own timeout; with a buffer it does not. Other waiting senders may overtake an arm
+/// that is slow to make its value: keep the values of `send` arms cheap to make.
 ///
 /// Bodies are ordinary code of the function around them: `break`, `continue`, `return` and `?`
-/// work, and the value of the body is the value of the select. It works in goroutines, which park,
-/// and on other threads, which block.
+/// work, and the value of the body is the value of the select. A waiting goroutine parks, and any
+/// other thread blocks.
 ///
 /// ```
 /// use std::time::Duration;
@@ -224,8 +223,8 @@ macro_rules! select {
     ($($tokens:tt)*) => { $crate::__private::select_impl! { [$crate] $($tokens)* } };
 }
 
-/// Like [`select!`](crate::select), but of several ready arms it takes the one that is written
-/// first.
+/// Waits like [`select!`](crate::select), but of several ready arms takes the first in source
+/// order.
 ///
 /// ```
 /// use go_runtime::{channel::unbounded, select_biased};

@@ -9,15 +9,16 @@ use crate::goroutine::DelayedSpawn;
 
 /// Starts a goroutine that runs `f` after `duration`. Go's `time.AfterFunc`.
 ///
-/// Until then there is no goroutine, and no stack: a pending one takes some 200 bytes and what `f`
-/// holds. Dropping what is returned changes nothing; [`stop`](AfterFunc::stop) calls it off. A
-/// duration of 0 starts it at once; one that reaches beyond what [`Instant`] can express, never.
+/// Until then there is no goroutine and no stack: a pending call takes some 200 bytes and the
+/// captures of `f`. Dropping the returned handle changes nothing; [`stop`](AfterFunc::stop) calls
+/// the start off. A duration of 0 starts the goroutine at once. A duration that reaches beyond what
+/// [`Instant`] can express never starts it.
 ///
 /// `f` is called once. (In Go a timer that has run its function runs it again after a `Reset`: call
-/// `after_func` again.) Its panic ends its goroutine only, and is reported by the panic hook.
+/// `after_func` again.) A panic of `f` ends its goroutine only, and the panic hook reports it.
 ///
 /// # Panics
-/// As [`spawn`](crate::spawn).
+/// Where [`spawn`](crate::spawn) panics.
 ///
 /// ```
 /// use std::time::Duration;
@@ -35,10 +36,10 @@ where
     made(DelayedSpawn::new(clock::after(duration), f))
 }
 
-/// [`after_func`] at a moment; one that has passed means at once.
+/// Starts a goroutine that runs `f` at the moment `when`, or at once if that has passed.
 ///
 /// # Panics
-/// As [`spawn`](crate::spawn).
+/// Where [`spawn`](crate::spawn) panics.
 #[track_caller]
 pub fn after_func_at<F>(when: Instant, f: F) -> AfterFunc
 where
@@ -55,14 +56,15 @@ fn made(delayed: io::Result<DelayedSpawn>) -> AfterFunc {
     }
 }
 
-/// Made by [`after_func`]: the right to call it off, or to put it off.
+/// The right to call off or put off a function that is to run later. [`after_func`] and
+/// [`after_func_at`] make it.
 pub struct AfterFunc(DelayedSpawn);
 
 impl AfterFunc {
-    /// Calls it off. `true`: this call has kept the function from running. `false`: it has been
-    /// started, and perhaps still runs, or had been stopped before.
+    /// Calls the function off. Returns whether this call has kept it from running: `false` means
+    /// that the function has been started, and perhaps still runs, or had been stopped before.
     ///
-    /// What the function holds is dropped with this handle.
+    /// The captures of a stopped function are dropped with this handle.
     ///
     /// ```
     /// use std::time::Duration;
@@ -76,8 +78,8 @@ impl AfterFunc {
         self.0.stop()
     }
 
-    /// Has it run after `duration` from now instead, also if it had been stopped. `false`: it has
-    /// been started already, and does not run again.
+    /// Makes the function run after `duration` from now instead, even if it had been stopped.
+    /// Returns `false` if the function has been started already: it does not run again.
     ///
     /// ```
     /// use std::time::Duration;

@@ -8,13 +8,13 @@
 //! | [`after_func`] | a function in a goroutine of its own, later |
 //! | [`timeout`] | a limit on the time of a function that looks at a done channel |
 //!
-//! A moment beyond what [`Instant`] can express (`Duration::MAX` from now, say) never comes. One
-//! that has passed is now.
+//! A moment beyond what [`Instant`] can express (`Duration::MAX` from now, say) never comes. A
+//! moment that has passed counts as now.
 //!
-//! What waits goes on as soon as its worker is free after the time: some 60 us late where the
-//! worker sleeps (the system's own slack), and by as long as others run on it. What [`after_func`]
-//! starts is not tied to a worker: should the one that keeps its time be held by a goroutine, it
-//! starts elsewhere.
+//! A waiting goroutine goes on as soon as its worker is free after the time: some 60 us late if the
+//! worker sleeps (the system's timer slack), and later if other goroutines run on that worker. A
+//! goroutine that [`after_func`] starts is not tied to a worker: if a goroutine holds the worker
+//! that keeps its time, it starts on another worker.
 
 mod after_func;
 mod ticker;
@@ -31,10 +31,10 @@ pub use crate::channel::{after, at, tick};
 use crate::clock;
 use crate::wait;
 
-/// Waits for `duration`: it parks a goroutine, and blocks a plain thread.
+/// Waits for `duration`. A goroutine parks, and a plain thread blocks.
 ///
-/// A duration that reaches beyond what [`Instant`] can express means for ever. In a goroutine the
-/// resolution is that of its worker: it goes on as soon as its worker is free after that time.
+/// With a duration that reaches beyond what [`Instant`] can express it waits for ever. A goroutine
+/// goes on as soon as its worker is free after that time.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ pub fn sleep(duration: Duration) {
     wait::sleep_until(clock::after(duration));
 }
 
-/// Waits until `when`, as [`sleep`] does. If that has passed it does not wait.
+/// Waits until `when`, as [`sleep`] does. If that moment has passed it does not wait.
 ///
 /// ```
 /// use std::time::{Duration, Instant};

@@ -9,11 +9,11 @@ use crate::channel::Receiver;
 use crate::channel::timer::TimerCore;
 use crate::clock;
 
-/// A message on a channel every so often, with a period that may be changed. Go's `time.Ticker`.
+/// A message on a channel once in every period, which may be changed. Go's `time.Ticker`.
 ///
-/// The ticks stay in step: they come at whole periods from the start. One that nobody takes before
-/// the next is due is left out, as in Go. Nobody keeps time but who waits, so a ticker that is
-/// dropped or forgotten leaves nothing behind.
+/// The ticks stay in step: they come at whole periods from the start. A tick that no receiver takes
+/// before the next is due is left out, as in Go. No background timer runs: a waiting receiver
+/// computes its own deadline, so a ticker that is dropped or forgotten leaves nothing behind.
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct Ticker {
 }
 
 impl Ticker {
-    /// A ticker whose channel has its first message after `period`.
+    /// Makes a ticker whose channel has its first message after `period`.
     ///
     /// # Panics
     /// If `period` is 0, as Go's `NewTicker` does.
@@ -42,14 +42,14 @@ impl Ticker {
         Ticker { core, channel }
     }
 
-    /// Its channel, which is never closed. The message is the moment of the tick.
+    /// Returns the ticker's channel, which is never closed. The message is the moment of the tick.
     #[must_use]
     pub fn channel(&self) -> &Receiver<Instant> {
         &self.channel
     }
 
-    /// Ends the ticks, until a [`reset`](Ticker::reset). One that nobody has received is gone as
-    /// well.
+    /// Ends the ticks, until a [`reset`](Ticker::reset). A tick that has not been received is
+    /// discarded too.
     ///
     /// ```
     /// use std::time::Duration;
@@ -64,10 +64,10 @@ impl Ticker {
         self.core.stop();
     }
 
-    /// Begins anew with another period: the next tick comes that much from now.
+    /// Begins anew with another period. The next tick comes one `period` from now.
     ///
     /// # Panics
-    /// If `period` is 0. The ticker goes on as it did.
+    /// If `period` is 0. The ticker then goes on as before.
     ///
     /// ```
     /// use std::time::Duration;

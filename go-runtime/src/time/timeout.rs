@@ -1,4 +1,4 @@
-//! A limit on the time of a function that looks at a done channel.
+//! [`timeout`]: a limit on the time of a function that watches a done channel.
 
 use std::error::Error;
 use std::fmt;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::channel::{Receiver, RecvTimeoutError, bounded};
 use crate::goroutine;
 
-/// The time that [`timeout`] or [`WaitGroup::wait_timeout`](crate::sync::WaitGroup::wait_timeout)
-/// gave was over.
+/// The error of [`timeout`] and [`WaitGroup::wait_timeout`](crate::sync::WaitGroup::wait_timeout)
+/// when the time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimedOut;
 
@@ -23,19 +23,19 @@ impl Error for TimedOut {}
 
 /// Runs `f` in a goroutine of its own, and waits for its result, but for no longer than `duration`.
 ///
-/// Nobody is killed: when the time is over, `done` is closed and `timeout` returns. `f` goes on
-/// until it looks at `done`, which it therefore should put into every [`select!`](crate::select)
-/// that it waits in; what it returns then is dropped. So what `f` uses is its own (`'static`). For
-/// a call of functions that each have to stop in time,
-/// [`Context::with_timeout`](crate::context::Context::with_timeout) is made.
+/// The goroutine is not killed: when the time is over, `done` is closed and `timeout` returns. `f`
+/// goes on until it sees that `done` is closed, so it should receive from `done` in every
+/// [`select!`](crate::select) that it waits in. A result that comes too late is dropped. Since `f`
+/// may outlive the call, it must own its captures (`'static`). For a chain of calls that all have
+/// to stop in time use [`Context::with_timeout`](crate::context::Context::with_timeout).
 ///
 /// # Errors
-/// If `f` has not returned in time. With a duration of 0 that is so unless it has returned before
-/// anybody looked; a duration beyond what [`Instant`](std::time::Instant) can express is no limit.
+/// If `f` has not returned in time. With a duration of 0 that is so unless `f` has returned before
+/// the first check; a duration beyond what [`Instant`](std::time::Instant) can express is no limit.
 ///
 /// # Panics
-/// With the panic of `f`, if that came in time; later it is only reported. And as
-/// [`spawn`](crate::spawn).
+/// With the panic of `f`, if that came in time; a later panic is only reported. Also where
+/// [`spawn`](crate::spawn) panics.
 ///
 /// ```
 /// use std::time::Duration;

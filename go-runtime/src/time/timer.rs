@@ -9,13 +9,14 @@ use crate::channel::timer::TimerCore;
 use crate::channel::{Receiver, Source};
 use crate::clock;
 
-/// One message on a channel, at a moment that may be put off, or called off. Go's `time.Timer`, as
+/// One message on a channel, at a moment that may be put off or called off. Go's `time.Timer`, as
 /// it is since Go 1.23.
 ///
-/// As in Go nothing stale is received after [`stop`](Timer::stop) or [`reset`](Timer::reset): there
-/// is no need to drain the channel. Who waits for the message meanwhile goes by the new moment.
-/// Unlike [`after_func`](super::after_func) it takes no work to make, change or drop: nobody keeps
-/// time but who waits.
+/// As in Go no stale message is received after [`stop`](Timer::stop) or [`reset`](Timer::reset), so
+/// there is no need to drain the channel. A receiver that is waiting when the moment changes then
+/// waits for the new moment. Unlike [`after_func`](super::after_func) a timer takes no work to
+/// make, change or drop: no background timer runs, and a waiting receiver computes its own
+/// deadline.
 ///
 /// For a wait that is never put off, `default(duration)` of a [`select!`](crate::select) or
 /// [`after`](super::after) does.
@@ -42,16 +43,16 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// A timer whose channel has a message after `duration`: at once with 0, never if that reaches
-    /// beyond what [`Instant`] can express.
+    /// Makes a timer whose channel has a message after `duration`: at once with 0, and never if
+    /// that reaches beyond what [`Instant`] can express.
     #[must_use]
     pub fn new(duration: Duration) -> Timer {
         let (core, channel) = timed_channel(clock::after(duration), None);
         Timer { core, channel }
     }
 
-    /// Its channel, which is never closed. The message is the moment for which the timer was set.
-    /// Clones of the receiver share the one message.
+    /// Returns the timer's channel, which is never closed. The message is the moment for which the
+    /// timer was set. Clones of the receiver share the one message.
     #[must_use]
     pub fn channel(&self) -> &Receiver<Instant> {
         &self.channel
@@ -73,7 +74,8 @@ impl Timer {
         self.core.stop()
     }
 
-    /// Sets it anew, to `duration` from now, stopped or not. `true` as for [`stop`](Timer::stop).
+    /// Sets the timer anew, to `duration` from now, whether it was stopped or not. Returns whether
+    /// it was set before, as [`stop`](Timer::stop) does.
     ///
     /// ```
     /// use std::time::Duration;
@@ -89,7 +91,7 @@ impl Timer {
     }
 }
 
-/// A channel of its own, with a first message at `due`, and others each `period` after that.
+/// Makes a timed channel, with a first message at `due`, and others each `period` after that.
 pub(super) fn timed_channel(
     due: Option<Instant>,
     period: Option<Duration>,
