@@ -270,7 +270,7 @@ impl<E: Send + 'static> Group<E> {
     /// ```
     ///
     /// # Panics
-    /// As [`go`](Group::go).
+    /// Where [`go`](Group::go) panics.
     #[track_caller]
     pub fn spawn<F>(&self, f: F)
     where
@@ -293,7 +293,7 @@ impl<E: Send + 'static> Group<E> {
     /// ```
     ///
     /// # Errors
-    /// As [`Builder::spawn`]; the group is then as it was before.
+    /// The errors of [`Builder::spawn`]; the group is then as it was before.
     #[track_caller]
     pub fn spawn_with<F>(&self, builder: Builder, f: F) -> io::Result<()>
     where

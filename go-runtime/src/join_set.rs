@@ -135,7 +135,7 @@ impl<T> JoinSet<T> {
     /// ```
     ///
     /// # Errors
-    /// As [`join_next`](Self::join_next).
+    /// Within the `Some`, as for [`join_next`](Self::join_next).
     pub fn try_join_next(&mut self) -> Option<thread::Result<T>> {
         let result = self.results.try_recv().ok()?;
         self.left.fetch_sub(1, Ordering::Relaxed);
@@ -163,7 +163,7 @@ impl<T: Send + 'static> JoinSet<T> {
     /// Starts a goroutine of the set. `go!(set; ...)` calls it.
     ///
     /// # Panics
-    /// As [`spawn`](crate::spawn); the set is then as it was before.
+    /// Where [`spawn`](crate::spawn) panics; the set is then as it was before.
     #[track_caller]
     pub fn spawn<F>(&self, f: F)
     where
@@ -184,7 +184,7 @@ impl<T: Send + 'static> JoinSet<T> {
     /// ```
     ///
     /// # Errors
-    /// As [`Builder::spawn`]; the set is then as it was before.
+    /// The errors of [`Builder::spawn`]; the set is then as it was before.
     #[track_caller]
     pub fn spawn_with<F>(&self, builder: Builder, f: F) -> io::Result<()>
     where
@@ -214,7 +214,7 @@ where
     /// Starts a goroutine of the set for each closure.
     ///
     /// # Panics
-    /// As [`spawn`](JoinSet::spawn).
+    /// Where [`spawn`](JoinSet::spawn) panics.
     #[track_caller]
     fn extend<I: IntoIterator<Item = F>>(&mut self, closures: I) {
         for closure in closures {
@@ -231,7 +231,7 @@ where
     /// Makes a set with a goroutine for each closure.
     ///
     /// # Panics
-    /// As [`spawn`](JoinSet::spawn).
+    /// Where [`spawn`](JoinSet::spawn) panics.
     #[track_caller]
     fn from_iter<I: IntoIterator<Item = F>>(closures: I) -> JoinSet<T> {
         let mut set = JoinSet::new();

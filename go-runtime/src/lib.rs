@@ -156,13 +156,13 @@
 //! | | |
 //! |---|---|
 //! | [`go!`], [`golang!`], [`spawn`], [`Builder`], [`JoinHandle`] | goroutines |
-//! | [`scope`] | those that borrow |
-//! | [`JoinSet`] | many, in the order of their ends |
+//! | [`scope`] | goroutines that borrow |
+//! | [`JoinSet`] | many goroutines, joined in the order of their ends |
 //! | [`channel`], [`select!`], [`select_biased!`] | messages; async tasks may be at the other end |
 //! | [`context`] | cancellation, deadlines and values, handed down |
 //! | [`time`] | sleeps, timers, tickers, functions that run later |
 //! | [`sync`] | `Mutex`, `RwLock`, `Condvar`, `Once`, `OnceLock`, `LazyLock`, `Barrier`, `WaitGroup`, `Semaphore`, `Pool` |
-//! | [`errgroup`], [`singleflight`] | first error wins; one call for all who ask |
+//! | [`errgroup`], [`singleflight`] | the first error ends a group; one call for all callers of a key |
 //! | [`signal`] | the system's signals on a channel |
 //! | [`block_on`] | futures in ordinary code, with feature `tokio` also those that need tokio |
 //! | [`net`] | TCP, UDP, Unix sockets, and any other descriptor; with deadlines and done channels |

@@ -149,7 +149,7 @@ impl<'scope> Scope<'scope, '_> {
     /// ```
     ///
     /// # Panics
-    /// As [`spawn`](crate::spawn).
+    /// Where [`spawn`](crate::spawn) panics.
     #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
@@ -174,7 +174,7 @@ impl<'scope> Scope<'scope, '_> {
     /// ```
     ///
     /// # Errors
-    /// As [`Builder::spawn`].
+    /// The errors of [`Builder::spawn`].
     #[track_caller]
     pub fn spawn_with<F, T>(
         &'scope self,
@@ -204,7 +204,7 @@ impl Builder {
     /// ```
     ///
     /// # Errors
-    /// As [`spawn`](Builder::spawn).
+    /// The errors of [`spawn`](Builder::spawn).
     #[track_caller]
     pub fn spawn_scoped<'scope, F, T>(
         self,
