@@ -1,6 +1,6 @@
-//! The protocols on which every wake-up depends, model-checked: loom runs these tests in every
-//! order that the threads' steps can be put in (up to a number of preemptions), with the results
-//! that the memory orderings allow.
+//! Model checks of the protocols on which every wake-up depends: loom runs these tests in every
+//! order of the threads' steps (up to a number of preemptions), and with every result that the
+//! memory orderings allow.
 //!
 //! The files under test are the runtime's own, compiled here a second time with loom's atomics in
 //! place of std's: all of `channel` and `select`, and the parts of `sched` and `wait` named in
@@ -26,18 +26,18 @@ pub mod select;
 #[path = "model/wait.rs"]
 mod wait;
 
-/// What the channels re-export besides; no model uses it.
+/// Stands for a macro that the channels re-export; no model uses it.
 pub fn select_biased() {}
 
-/// In a model time does not pass, unless it says so: loom decides, in `Parker::park`, when a
-/// deadline comes, and then it has come.
+/// The clock of a model. Time stands still unless the model moves it: loom decides, in
+/// `Parker::park`, whether a deadline has come.
 mod clock {
     use std::cell::Cell;
     use std::sync::OnceLock;
     use std::time::{Duration, Instant};
 
     thread_local! {
-        /// What has passed. (All of loom's threads are on one.)
+        /// The time that has passed. (All of loom's threads run on one thread of the system.)
         pub(crate) static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     }
 
@@ -51,15 +51,15 @@ mod clock {
     }
 }
 
-/// Timed channels are in no model.
+/// Stands in for the goroutines; no model has timed channels.
 mod goroutine {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Instant;
 
     static NUMBERS: AtomicUsize = AtomicUsize::new(1);
 
-    // loom's threads take turns on one of the system's: it is by loom's own storage that they
-    // differ.
+    // All of loom's threads run on one thread of the system; only loom's own thread-locals tell
+    // them apart.
     loom::thread_local! {
         static NUMBER: usize = NUMBERS.fetch_add(1, Ordering::Relaxed);
     }
@@ -81,7 +81,7 @@ mod goroutine {
     }
 }
 
-/// An alarm rings at any time, and before the model ends if that waits for it.
+/// Alarms that may ring at any time, and before the model ends if it waits for them.
 mod time {
     use std::cell::RefCell;
     use std::time::Instant;
@@ -89,7 +89,7 @@ mod time {
     use loom::thread::{self, JoinHandle};
 
     thread_local! {
-        // (All of loom's threads are on one.)
+        // (All of loom's threads run on one thread of the system.)
         static ALARMS: RefCell<Vec<JoinHandle<()>>> = const { RefCell::new(Vec::new()) };
     }
 
@@ -138,8 +138,8 @@ mod sync;
 #[path = "model/wakeups.rs"]
 mod wakeups;
 
-/// Explores all interleavings with up to `preemptions` preemptions, and `MODEL_MORE` more, and says
-/// how many there were.
+/// Explores all interleavings with up to `preemptions` preemptions, and `MODEL_MORE` more, and
+/// prints how many there were.
 fn check(name: &str, preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! The waker of `block_on`: no call is lost, and what was done before a call is seen by the poll
-//! after it.
+//! The waker of `block_on`: no call of it is lost, and the next poll sees what was done before the
+//! call.
 
 #[path = "../../../go-runtime/src/block_on/signal.rs"]
 mod signal;
@@ -13,9 +13,9 @@ use loom::thread;
 use self::signal::Signal;
 use crate::check;
 
-/// What `block_on` does, with a poll that looks whether `flags` are set.
+/// Does what `block_on` does; its poll checks whether all `flags` are set.
 fn wait_for(flags: &[AtomicUsize], signal: &Signal) {
-    // Relaxed: it is by the signal that they are ordered.
+    // Relaxed, because the signal orders the flags.
     while !flags.iter().all(|flag| flag.load(Ordering::Relaxed) == 1) {
         if !signal.take() {
             signal.wait();

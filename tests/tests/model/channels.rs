@@ -1,5 +1,5 @@
-//! Channels: hand-over, close, deadlines. Every message is counted, as is every message that comes
-//! back.
+//! Channels: hand-over, close, deadlines. The models count every message, also those that come back
+//! to the sender.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use loom::thread;
 use crate::channel::{Receiver, Sender, bounded};
 use crate::check;
 
-/// The message, or 0 if there was none.
+/// Returns the received message, or 0 if there was none.
 pub(crate) fn recv(rx: &Receiver<usize>) -> usize {
     rx.recv().unwrap_or(0)
 }
 
-/// The message, if it has been sent.
+/// Returns `message` if it was sent, or else 0.
 pub(crate) fn send(tx: &Sender<usize>, message: usize) -> usize {
     tx.send(message).map_or(0, |()| message)
 }
@@ -69,8 +69,8 @@ fn a_close_wakes_everybody_and_loses_nothing() {
     });
 }
 
-/// The last receiver goes while messages come: each is received, or comes back, or is dropped with
-/// the channel.
+/// While messages are being sent the last receiver is dropped: each message is received, or
+/// returned to the sender, or dropped with the channel.
 #[test]
 fn the_last_receiver_goes() {
     check("send against the drop of the receiver", 4, || {

@@ -1,6 +1,6 @@
 //! The queue of `Condvar`: no notification is lost.
 //!
-//! The mutex is a stand-in here; the real one is checked in `mutexes`.
+//! The mutex is a stand-in here; `mutexes` checks the real one.
 
 #[path = "../../../go-runtime/src/sync/raw_condvar.rs"]
 mod raw_condvar;
@@ -16,7 +16,7 @@ use self::raw_mutex::RawMutex;
 use crate::rw_locks::raw_mutex;
 use crate::{check, clock};
 
-/// A number, and who waits for it to change.
+/// A number, with a condition variable for its changes.
 struct Shared {
     mutex: RawMutex,
     changed: RawCondvar,
@@ -63,8 +63,8 @@ impl Shared {
     }
 }
 
-/// Also one that comes after the mutex is given back, and before the one that waits is off its
-/// thread.
+/// A notification also counts if it comes after the waiter has unlocked the mutex, but before the
+/// waiter is parked.
 #[test]
 fn no_notification_is_lost() {
     check("condvar, one waits and one notifies", 4, || {
@@ -101,8 +101,8 @@ fn two_take_turns() {
     });
 }
 
-/// If the time of the one is over the notification is the other's; if it says that it was notified
-/// it has had it.
+/// A notification is never lost to a waiter whose deadline has passed: either that waiter reports
+/// it, or the other one gets it.
 #[test]
 fn a_notification_goes_to_one_whose_time_is_not_over() {
     check("condvar, a deadline against a notification", 3, || {

@@ -1,12 +1,12 @@
-//! The tree of contexts: nobody is forgotten, nothing runs twice, and `err` and the done channel
-//! are signs of each other.
+//! The tree of contexts: every descendant is told, no function runs twice, and the error is set
+//! exactly if the done channel is closed.
 
 #[path = "../../../go-runtime/src/context/cancellation.rs"]
 mod cancellation;
 #[path = "../../../go-runtime/src/context/error.rs"]
 mod error;
 
-/// Functions run where they are started.
+/// A function for the end of a context; it runs on the thread that starts it.
 mod functions {
     pub(super) type Function = Box<dyn FnOnce() + Send>;
 
@@ -49,7 +49,7 @@ fn has_ended_for(context: &Arc<Cancellation>, cause: &str) {
     assert_eq!(context.done().try_recv(), Err(TryRecvError::Disconnected));
 }
 
-/// Derived while the parent ends: before or after, it ends too.
+/// A child that is derived while its parent ends is ended too.
 #[test]
 fn a_child_is_told_or_finds_out() {
     check("contexts, a child and a cancel", 5, || {
@@ -67,7 +67,7 @@ fn a_child_is_told_or_finds_out() {
     });
 }
 
-/// A child that is cancelled and goes, while its parent ends.
+/// A child is canceled and dropped while its parent ends.
 #[test]
 fn a_child_goes_while_its_parent_ends() {
     check("contexts, drop, own cancel and the parent's", 5, || {
@@ -83,12 +83,14 @@ fn a_child_goes_while_its_parent_ends() {
         has_ended_for(&sibling, "over");
         assert!(done.recv().is_err());
         going.join().unwrap();
-        // Places that were given back are used again, for this one only.
+        // The freed places are used again: a new child of another parent is its only one, and has
+        // not ended.
         assert!(below(&root()).err().is_none());
     });
 }
 
-/// The channel is made before the context ends, or meanwhile.
+/// The error and the closed channel appear together, whether the channel is made before the context
+/// ends or at the same time.
 #[test]
 fn the_channel_and_the_error_are_one() {
     for made_before in [true, false] {
@@ -112,7 +114,8 @@ fn the_channel_and_the_error_are_one() {
     }
 }
 
-/// A function runs, or has been taken out, or finds that the end has come: one of them.
+/// A function runs, or is taken out before, or finds that the context has ended: exactly one of the
+/// three.
 #[test]
 fn a_function_is_run_or_stopped() {
     check("contexts, a function, its stop and a cancel", 5, || {
@@ -147,8 +150,8 @@ fn with_a_second() -> Arc<Cancellation> {
     Cancellation::new(None, Some(own))
 }
 
-/// The deadline and a cancel: one of them, for all. (The alarm is a thread that may run at any
-/// time: see `time` of the model.)
+/// A context ends either for its deadline or for a cancel, and its child for the same reason. (The
+/// alarm is a thread that may run at any time: see `time` in `model.rs`.)
 #[test]
 fn the_deadline_or_a_cancel() {
     check("contexts, a deadline and a cancel", 5, || {
@@ -159,13 +162,14 @@ fn the_deadline_or_a_cancel() {
         assert!(cause == "over" || cause == "late");
         assert!(child.done().recv().is_err());
         has_ended_for(&child, &cause);
-        // What is still there is what it upgrades.
+        // The alarm only upgrades a weak reference, and changes nothing.
         wait_for_alarms();
         has_ended_for(&context, &cause);
     });
 }
 
-/// Who asks after the deadline is told, though somebody else is in the midst of it.
+/// Every caller that asks after the deadline finds the context ended, even while another thread is
+/// ending it.
 #[test]
 fn all_see_the_deadline() {
     check("contexts, two who look at the clock", 3, || {

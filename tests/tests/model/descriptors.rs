@@ -1,5 +1,5 @@
-//! The edges of a descriptor: none is missed by one who waits, whoever comes first, and a changed
-//! limit is seen.
+//! The edges of a descriptor: a reader misses no edge, whether it comes before the reader waits or
+//! after, and sees a changed limit.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,11 +10,11 @@ use crate::wait::Observable;
 use crate::wait::edges::{Edges, Woken};
 use crate::{check, clock};
 
-/// A descriptor with some bytes, as edges tell of it.
+/// A descriptor that holds a number of bytes and reports them by edges.
 struct Descriptor {
     edges: Edges,
     bytes: AtomicUsize,
-    /// The time of those who read is over.
+    /// Whether the readers' deadline has passed.
     is_over: AtomicBool,
 }
 
@@ -30,7 +30,7 @@ impl Descriptor {
         })
     }
 
-    /// The system's part, and the poller's.
+    /// Adds bytes as the system does, and reports an edge as the poller does.
     fn arrive(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.edges.add();
@@ -44,12 +44,12 @@ impl Descriptor {
             .is_ok()
     }
 
-    /// Reads a byte, and passes on what is left; `false`: its time was over.
+    /// Reads a byte, and wakes the next reader. Returns `false` if the deadline has passed.
     fn read(&self) -> bool {
         self.read_until(None)
     }
 
-    /// [`read`](Self::read); `false` also if `done` is ready.
+    /// As [`read`](Self::read); also returns `false` if `done` is ready.
     fn read_until(&self, done: Option<&Receiver<()>>) -> bool {
         let done = done.map(|done| done as &dyn Observable);
         let read = loop {
@@ -96,7 +96,8 @@ fn one_edge_is_for_all_who_wait() {
     });
 }
 
-/// Of two that wait one at least hears of a byte; who hears that the time is over leaves the byte.
+/// A byte and the end of the time come together: one reader at least hears of the byte, and a
+/// reader that gives up leaves it to the others.
 #[test]
 fn a_limit_that_is_set_ends_all_waits() {
     check("edges, a limit and a byte", 2, || {
@@ -114,8 +115,8 @@ fn a_limit_that_is_set_ends_all_waits() {
     });
 }
 
-/// A byte comes, and the done channel is closed: one of two that wait hears of the byte, or both
-/// hear of the close, and leave it.
+/// A byte arrives and the done channel is closed: one of the two readers reads the byte, or both
+/// are ended by the close and the byte stays.
 #[test]
 fn a_done_channel_ends_all_waits() {
     check("edges, a done channel and a byte", 2, || {
@@ -133,7 +134,7 @@ fn a_done_channel_ends_all_waits() {
     });
 }
 
-/// Without the close: the byte is read, however the wait for both begins.
+/// While the done channel is open the byte is read, however the wait for both begins.
 #[test]
 fn an_edge_is_not_missed_beside_a_done_channel() {
     check("edges, two bytes beside a done channel", 3, || {
@@ -150,8 +151,8 @@ fn an_edge_is_not_missed_beside_a_done_channel() {
     });
 }
 
-/// A message in the done channel ends a wait, and stays; who takes it meanwhile lets the wait go on
-/// to the byte.
+/// A message in the done channel ends a wait, and stays there; if it is received meanwhile the wait
+/// goes on to the byte.
 #[test]
 fn a_message_ends_a_wait_beside_one_who_takes_it() {
     check("edges, a message for two", 3, || {
@@ -168,7 +169,7 @@ fn a_message_ends_a_wait_beside_one_who_takes_it() {
     });
 }
 
-/// However many edges have come since the last attempt.
+/// A done channel that is closed ends the wait even if edges have come since the last attempt.
 #[test]
 fn a_channel_that_is_closed_already_goes_before_an_edge() {
     check("edges, a done channel that is closed", 2, || {

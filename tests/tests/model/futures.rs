@@ -1,4 +1,4 @@
-//! Futures: they are woken, and can be dropped at any point, also while somebody serves them.
+//! Futures are woken, and can be dropped at any point, also while another thread serves them.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -49,7 +49,7 @@ fn a_future_that_sends_is_woken() {
     });
 }
 
-/// A future that has been polled once, by another task, is polled by the one that then waits.
+/// A future that one task has polled can be waited for by another task.
 #[test]
 fn a_future_changes_its_task() {
     check("recv_async, two wakers", 4, || {
@@ -64,7 +64,8 @@ fn a_future_changes_its_task() {
     });
 }
 
-/// Dropped while a sender comes: the message is with the future, or still in the channel.
+/// A receive that is dropped while a sender comes: the future has the message, or it is still in
+/// the channel.
 #[test]
 fn a_dropped_receive_gives_its_message_back() {
     check("recv_async dropped, a sender", 4, || {
@@ -95,7 +96,7 @@ fn a_dropped_receive_gives_its_message_back() {
             };
             drop(receiving);
             assert_eq!(sender.join().unwrap(), 1);
-            // The message was for one of the two, or has come back after the other had left.
+            // The message went to one of the two, or came back after the other had left.
             let second = receiver.join().unwrap();
             let rest = rx.try_recv().unwrap_or(0);
             assert_eq!(first + second + rest, 1);
@@ -103,7 +104,7 @@ fn a_dropped_receive_gives_its_message_back() {
     );
 }
 
-/// Dropped while a receiver comes: it has been sent, or is dropped.
+/// A send that is dropped while a receiver comes: the message has been received, or is dropped.
 #[test]
 fn a_dropped_send_has_happened_or_not() {
     check("send_async dropped, a receiver", 4, || {
@@ -132,7 +133,7 @@ fn a_dropped_send_has_happened_or_not() {
     });
 }
 
-/// The partner is a select's arm, which makes its message, or not, after it has been chosen.
+/// The partner is an arm of a select, which makes its message, or fails to, after it was chosen.
 #[test]
 fn a_future_and_a_promise() {
     for kept in [true, false] {

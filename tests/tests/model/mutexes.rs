@@ -1,8 +1,8 @@
-//! The lock of `Mutex`: one at a time has it, and nobody waits for ever.
+//! The lock of `Mutex`: one thread at a time holds it, and no waiter waits for ever.
 //!
-//! In a model time does not pass. Whether one who was woken in vain starves at once or never,
-//! whether one who is woken takes too long to come, and whether one looks before it queues, is each
-//! model's choice.
+//! Time stands still in a model. So each model chooses by its `Mode` whether a waiter that was
+//! woken in vain starves at once or never, whether a woken waiter is late, and whether a thread
+//! polls the lock before it queues.
 
 #[path = "../../../go-runtime/src/sync/raw_mutex/mod.rs"]
 mod raw_mutex;
@@ -32,14 +32,14 @@ use loom::thread;
 use self::raw_mutex::RawMutex;
 use crate::check;
 
-// loom runs all threads of a model on the test's own.
+// Plain thread-locals, because loom runs all threads of a model on the test's own.
 thread_local! {
     pub(crate) static SPINS: Cell<bool> = const { Cell::new(false) };
     pub(crate) static IS_PATIENT: Cell<bool> = const { Cell::new(false) };
     static IS_LATE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// loom reports uses of the number that nothing orders.
+/// A number behind the lock; loom reports accesses to it that are not ordered.
 struct Counter {
     lock: RawMutex,
     count: UnsafeCell<usize>,
@@ -74,7 +74,7 @@ impl Counter {
         unsafe { self.lock.unlock() };
     }
 
-    /// All have unlocked: it is free, so what they left behind keeps nobody out.
+    /// Checks, after all threads have unlocked, that the lock is free and that the count is right.
     fn ended(&self, count: usize) {
         self.add();
         self.add();
@@ -111,7 +111,7 @@ impl Mode {
     }
 }
 
-/// `others` and the test's own thread lock `times` each.
+/// Lets `others` threads and the test's own lock `times` each.
 fn race(name: &str, preemptions: usize, others: usize, times: usize, mode: Mode) {
     mode.set();
     check(&format!("{name}, {mode:?}"), preemptions, move || {
@@ -136,7 +136,7 @@ fn two_lock_again_and_again() {
     }
 }
 
-/// One waits, one has been woken, and one comes along.
+/// One thread waits, one has been woken, and one arrives.
 #[test]
 fn three_lock_at_once() {
     for mode in Mode::all() {
@@ -144,7 +144,7 @@ fn three_lock_at_once() {
     }
 }
 
-/// Who starves goes back to the front, and gets it from whoever has it then.
+/// A starving waiter returns to the front of the queue, and the next unlock hands it the lock.
 #[test]
 #[ignore = "a minute: MODEL_MORE=0 cargo test --release -p go-tests --test model -- \
             --include-ignored"]
@@ -154,7 +154,8 @@ fn three_lock_again_and_again() {
     }
 }
 
-/// One who does not wait takes it from under the eyes of those who do.
+/// `try_lock` may take the free lock before a waiter does, but never waits and never enters while
+/// the lock is held.
 #[test]
 fn trying_neither_waits_nor_breaks_in() {
     for mode in Mode::all().filter(|mode| !mode.looks) {

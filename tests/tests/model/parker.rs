@@ -1,9 +1,9 @@
-//! A stand-in for the runtime's parker, on loom's threads: the same claim, the same order of
+//! A stand-in for the runtime's parker, on loom's threads: the same claim, and the same order of
 //! verdict and wake-up.
 //!
-//! It blocks on loom's `Notify`, as loom knows of those who spin neither when they go on nor that
-//! they never do: a wake-up that is lost is a deadlock, which loom reports. The ordering of the
-//! handshake itself is checked in `wakeups`. What futures use of it, `Wakeup`, is the real one.
+//! It blocks on loom's `Notify`, because loom cannot see that a spinning thread will never go on: a
+//! lost wake-up becomes a deadlock, which loom reports. `wakeups` checks the ordering of the
+//! handshake itself. `Wakeup`, which futures use, is the real one.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -72,7 +72,7 @@ impl Parker {
         }
     }
 
-    /// With a deadline the time is over at any moment: loom decides, by giving way first or not.
+    /// Waits. A deadline may pass at any moment: loom decides, by yielding first or not.
     pub(crate) fn park(&self, deadline: Option<Instant>) -> Verdict {
         let Who::Thread(thread) = &self.who else {
             unreachable!("a future waits by being polled");

@@ -13,19 +13,19 @@ pub(crate) mod atomic {
 pub(crate) mod lock {
     pub(crate) use loom::sync::{Mutex, MutexGuard};
 }
-/// loom has to see the same in each run, so nothing is left to chance: the models put the arms in
-/// both orders themselves.
+/// No shuffling: loom has to see the same steps in each run, and the models put the arms in both
+/// orders themselves.
 pub(crate) mod random {
     pub(crate) fn shuffle<T>(_: &mut [T]) {}
 }
-/// Fetching is a hint, which a model need not take.
+/// Prefetching is only a hint, so a model leaves it out.
 pub(crate) mod prefetch {
     pub(crate) const LINE: usize = 64;
     pub(crate) fn prefetch(_: *const u8) {}
     pub(crate) fn prefetch_to_write(_: *const u8) {}
 }
 pub(crate) mod backoff {
-    /// Waiting for another thread: loom has to run it.
+    /// Waits for another thread by letting loom run it.
     pub(crate) struct Backoff;
     impl Backoff {
         pub(crate) fn new() -> Self {
@@ -36,12 +36,12 @@ pub(crate) mod backoff {
         }
     }
 }
-/// The runtime's lock, for its own check.
+/// The runtime's lock, for the check of the lock itself.
 #[path = "../../../go-runtime/src/primitives/spin_lock.rs"]
 pub(crate) mod real_spin_lock;
 
-/// A stand-in for the channels' checks: loom knows who waits for it, and need not try how often
-/// they might look.
+/// A stand-in for the runtime's lock in the other models: loom knows which threads wait for it, and
+/// so need not explore how often they might spin.
 pub(crate) mod spin_lock {
     use std::cell::RefCell;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,17 +51,18 @@ pub(crate) mod spin_lock {
     static CREATED: AtomicUsize = AtomicUsize::new(0);
 
     pub(crate) struct RawSpinLock {
-        // Dropped first.
+        // Declared first, so that the guard is dropped before its mutex.
         held: RefCell<Option<MutexGuard<'static, ()>>>,
         mutex: Box<Mutex<()>>,
-        /// In the order of creation: addresses are not the same in each run.
+        /// The lock's number in the order of creation, as addresses differ between runs.
         rank: usize,
     }
 
-    // SAFETY: as the runtime's lock, it is used by many threads; `held` is touched by the thread
-    // only that holds the mutex.
+    // SAFETY: only the thread that holds `mutex` touches `held`, and a `Mutex` may be used from
+    // many threads.
     unsafe impl Send for RawSpinLock {}
-    // SAFETY: see `Send`.
+    // SAFETY: only the thread that holds `mutex` touches `held`, and a `Mutex` may be used from
+    // many threads.
     unsafe impl Sync for RawSpinLock {}
 
     impl RawSpinLock {
@@ -79,7 +80,8 @@ pub(crate) mod spin_lock {
 
         pub(crate) fn lock(&self) {
             let guard = self.mutex.lock().unwrap();
-            // SAFETY: the guard lies beside its mutex, and goes before it.
+            // SAFETY: the guard borrows the boxed mutex beside it, which is neither moved nor
+            // dropped before the guard, because `held` is declared first.
             let guard = unsafe {
                 std::mem::transmute::<MutexGuard<'_, ()>, MutexGuard<'static, ()>>(guard)
             };

@@ -1,11 +1,11 @@
-//! The lock of `RwLock`: readers and writers keep each other out, and nobody waits for ever.
+//! The lock of `RwLock`: readers and writers exclude each other, and no waiter waits for ever.
 //!
-//! Its writers' own lock is a stand-in here; the real one is checked in `mutexes`.
+//! The writers' own lock is a stand-in here; `mutexes` checks the real one.
 
 #[path = "../../../go-runtime/src/sync/raw_rw_lock.rs"]
 mod raw_rw_lock;
 
-/// Of loom's mutex, as that is locked and unlocked in different functions.
+/// A stand-in on loom's mutex, which is locked in one function and unlocked in another.
 pub(crate) mod raw_mutex {
     use std::cell::RefCell;
 
@@ -14,7 +14,7 @@ pub(crate) mod raw_mutex {
     use crate::primitives::atomic::AtomicBool;
 
     pub(crate) struct RawMutex {
-        // Dropped first.
+        // Declared first, so that the guard is dropped before its mutex.
         held: RefCell<Option<MutexGuard<'static, ()>>>,
         mutex: Box<Mutex<()>>,
         pub(super) flag: AtomicBool,
@@ -30,7 +30,8 @@ pub(crate) mod raw_mutex {
         }
 
         fn hold(&self, guard: MutexGuard<'_, ()>) {
-            // SAFETY: the guard lies beside its mutex, and goes before it.
+            // SAFETY: the guard borrows the boxed mutex beside it, which is neither moved nor
+            // dropped before the guard, because `held` is declared first.
             let guard = unsafe {
                 std::mem::transmute::<MutexGuard<'_, ()>, MutexGuard<'static, ()>>(guard)
             };
@@ -60,7 +61,7 @@ use loom::thread;
 use self::raw_rw_lock::RawRwLock;
 use crate::{check, goroutine};
 
-/// loom reports uses of the number that nothing orders.
+/// A number behind the lock; loom reports accesses to it that are not ordered.
 struct Counter {
     lock: RawRwLock,
     count: UnsafeCell<usize>,
@@ -69,16 +70,16 @@ struct Counter {
 unsafe impl Send for Counter {}
 unsafe impl Sync for Counter {}
 
-/// What one does with it.
+/// What a thread does with the lock.
 #[derive(Clone, Copy)]
 enum Does {
     Read,
     Write,
-    /// Writes, and reads what it has written.
+    /// Writes, downgrades, and reads what it has written.
     Downgrade,
     TryRead,
     TryWrite,
-    /// Reads while it is unwinding.
+    /// Reads while the thread is unwinding.
     Unwind,
 }
 
@@ -100,7 +101,7 @@ impl Counter {
         self.count.with_mut(|count| unsafe { *count += 1 });
     }
 
-    /// How often it has counted.
+    /// Does it, and returns how often it has counted up.
     fn run(&self, does: Does) -> usize {
         let lock = &self.lock;
         match does {
@@ -150,7 +151,7 @@ impl Counter {
         all.iter().map(|does| self.run(*does)).sum()
     }
 
-    /// All have gone: it is free, so what they left behind keeps nobody out.
+    /// Checks, after all threads have unlocked, that the lock is free and that the count is right.
     fn ended(&self, count: usize) {
         assert!(self.lock.try_write());
         assert_eq!(self.get(), count);
@@ -159,7 +160,7 @@ impl Counter {
     }
 }
 
-/// `here` on the test's own thread, and each of `others` on one of its own.
+/// Does `here` on the test's own thread, and each of `others` on its own thread.
 fn race<const N: usize>(
     name: &str,
     preemptions: usize,
@@ -187,7 +188,7 @@ fn readers_and_writers_keep_each_other_out() {
     race("a reader and two writers", 3, &[Write], [&[Read], &[Write]]);
 }
 
-/// What one round leaves behind comes to the next one.
+/// The state that one round leaves behind is right for the next.
 #[test]
 fn round_after_round() {
     race(
@@ -240,7 +241,8 @@ fn trying_neither_waits_nor_breaks_in() {
     race("trying both", 2, &[TryWrite], [&[TryRead, Write], &[Read]]);
 }
 
-/// It goes in before a writer that waits, which then waits for it too.
+/// A reader that is unwinding goes in before a writer that waits, which then waits for this reader
+/// too.
 #[test]
 fn who_unwinds_reads_before_a_writer_that_waits() {
     race(

@@ -1,5 +1,5 @@
-//! Selects: of all arms one commits, on both sides at once; the others leave nothing behind. The
-//! engine and the arms are the real ones.
+//! Selects: exactly one of all arms commits, on both sides at once, and the others leave nothing
+//! behind. The engine and the arms are the real ones.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use crate::channel::{Receiver, Select, Sender, bounded};
 use crate::check;
 use crate::select::{Timeout, select};
 
-/// `select! { recv(a) -> n => .., recv(b) -> n => .. }`, with a deadline or not; 0 for nothing.
+/// `select! { recv(a) -> n => .., recv(b) -> n => .. }`, with or without a deadline; returns 0 if
+/// nothing was received.
 fn recv_either(a: &Receiver<usize>, b: &Receiver<usize>, timeout: Timeout) -> usize {
     let (a, b) = (
         a.__a_recv_arm_takes_a_Receiver_or_a_JoinHandle_of_go_runtime(),
@@ -23,7 +24,7 @@ fn recv_either(a: &Receiver<usize>, b: &Receiver<usize>, timeout: Timeout) -> us
     }
 }
 
-/// What a select over a send and a receive has done.
+/// The outcome of a select over a send and a receive.
 #[derive(Debug, PartialEq)]
 enum Did {
     Sent,
@@ -65,7 +66,7 @@ const SOON: Timeout = Timeout::After(Duration::ZERO);
 fn a_select_takes_one_of_two_and_loses_neither() {
     check("select over two rendezvous, two senders", 3, || {
         let ((ta, a), (tb, b)) = (bounded(0), bounded(0));
-        // The ends stay open: a closed channel would be ready.
+        // The clones keep the channels open: a closed channel would be ready.
         let (ta2, tb2) = (ta.clone(), tb.clone());
         let first = thread::spawn(move || send(&ta2, 1));
         let second = thread::spawn(move || send(&tb2, 2));
@@ -77,7 +78,7 @@ fn a_select_takes_one_of_two_and_loses_neither() {
     });
 }
 
-/// Two selects that could serve each other in two ways agree on one.
+/// Two selects that could serve each other in two ways agree on one of them.
 fn two_selects(receive_first: [bool; 2]) {
     let ((tx, rx), (ty, ry)) = (bounded(0), bounded(0));
     let (rx2, ty2) = (rx.clone(), ty.clone());
@@ -88,7 +89,7 @@ fn two_selects(receive_first: [bool; 2]) {
         (Did::Sent, Did::Received(1)) | (Did::Received(2), Did::Sent) => {}
         both => panic!("{both:?}"),
     }
-    // The ends that nobody used stay open until now.
+    // The unused ends stay open until now.
     drop((rx, ty));
 }
 
@@ -101,7 +102,7 @@ fn two_selects_agree_on_one_of_two_messages() {
     }
 }
 
-/// Both ends of one channel in one select, twice: they serve each other, and never themselves.
+/// Two selects with both ends of one channel each serve each other, and never themselves.
 #[test]
 fn a_select_does_not_serve_itself() {
     check("two selects to send and receive on one channel", 3, || {
@@ -116,7 +117,7 @@ fn a_select_does_not_serve_itself() {
     });
 }
 
-/// The clock is one of those who may end a select.
+/// A deadline may end a select at the same time as a partner does.
 #[test]
 fn deadlines_of_selects_keep_messages_on_one_side() {
     check(
@@ -146,7 +147,8 @@ fn deadlines_of_selects_keep_messages_on_one_side() {
     });
 }
 
-/// Closed while a select waits in two queues, and while a sender has its message for the other arm.
+/// A channel is closed while a select waits in two queues, and while a sender has a message for the
+/// other arm.
 #[test]
 fn a_close_ends_a_select_once() {
     check(
@@ -156,7 +158,7 @@ fn a_close_ends_a_select_once() {
             let ((ta, a), (tb, b)) = (bounded::<usize>(0), bounded(0));
             let closer = thread::spawn(move || ta.close());
             let sender = thread::spawn(move || send(&tb, 2));
-            // The closed channel is ready too, with nothing; then the message still comes.
+            // If the select saw the closed channel first, the message still comes.
             let mut got = recv_either(&a, &b, Timeout::Forever);
             if got == 0 {
                 got = recv(&b);
@@ -168,7 +170,8 @@ fn a_close_ends_a_select_once() {
     );
 }
 
-/// A buffer, which promises its place to the arm of a select and keeps it from others meanwhile.
+/// A buffer that has promised its place to an arm of a select keeps the place from others
+/// meanwhile.
 #[test]
 fn a_promised_place_is_kept() {
     check(
@@ -191,8 +194,8 @@ fn a_promised_place_is_kept() {
     );
 }
 
-/// In a buffer an arm that is yet to make its message keeps no receiver: its time is over
-/// meanwhile.
+/// An arm that holds a place in the buffer, and has yet to make its message, does not hold up a
+/// receiver: the receiver's time runs out meanwhile.
 #[test]
 fn an_arm_with_a_place_keeps_no_receiver() {
     check("a deadline on a buffer, an arm", 4, || {
@@ -202,15 +205,15 @@ fn an_arm_with_a_place_keeps_no_receiver() {
         let arm = tx.__a_send_arm_takes_a_Sender_of_go_runtime();
         assert_eq!(select(&[arm.__arm()], SOON, false), 0);
         let place = arm.__reserve();
-        // It does not get the message, as that is made afterwards.
+        // The receiver does not get the message, as that is made afterwards.
         assert_eq!(receiver.join().unwrap(), 0);
         assert!(place.__send(1).is_ok());
         assert_eq!(recv(&rx), 1);
     });
 }
 
-/// More arms than places, and a receiver that waits: the place that a message which is handed over
-/// leaves goes to the next arm. So does that of a broken promise.
+/// There are more arms than places, and a receiver waits: when a message is handed over, or a
+/// promise is broken, the place goes to the next arm.
 #[test]
 fn arms_wait_for_a_place_beside_a_receiver() {
     for keeps in [true, false] {
@@ -236,7 +239,7 @@ fn arms_wait_for_a_place_beside_a_receiver() {
     }
 }
 
-/// A plain sender behind an arm that has the only place is served by a receiver who comes.
+/// A receiver serves a plain sender that waits behind an arm that has the only place.
 #[test]
 fn a_sender_passes_an_arm_that_waits() {
     check("two arms and a sender, a buffer of 1", 2, || {
@@ -248,7 +251,7 @@ fn a_sender_passes_an_arm_that_waits() {
         let (tx2, tx3, idle2) = (tx.clone(), tx.clone(), idle.clone());
         let arm = thread::spawn(move || send_or_recv(&tx2, 1, &idle2, Timeout::Forever, false));
         let sender = thread::spawn(move || send(&tx3, 4));
-        // Both others wait for a place, so this is the sender's.
+        // Both arms wait for a place, so this message is the plain sender's.
         assert_eq!(recv(&rx), 4);
         assert!(place.__send(2).is_ok());
         assert_eq!(recv(&rx) + recv(&rx), 3);
@@ -257,8 +260,8 @@ fn a_sender_passes_an_arm_that_waits() {
     });
 }
 
-/// An arm that was chosen makes no message. Its receiver looks again, and gets the next one or runs
-/// out of time.
+/// An arm that was chosen makes no message. Its receiver tries again, and gets the next message or
+/// runs out of time.
 #[test]
 fn a_broken_promise_leaves_the_receiver_waiting() {
     for deadline in [false, true] {
@@ -283,8 +286,8 @@ fn a_broken_promise_leaves_the_receiver_waiting() {
     }
 }
 
-/// `ready` learns of every change: a sender that comes to wait, a message in a buffer, a close, a
-/// select's arm.
+/// `ready` learns of every change: a waiting sender, a message in a buffer, a close, a select's
+/// arm.
 #[test]
 fn who_waits_for_readiness_is_told() {
     check("ready, a sender", 4, || {

@@ -1,10 +1,10 @@
-//! The permits of a `Semaphore`: never more are taken than there are, none is lost, and nobody
+//! The permits of a `Semaphore`: no more are taken than there are, none is lost, and no waiter
 //! waits for ever.
 
 #[path = "../../../go-runtime/src/sync/semaphore/raw.rs"]
 mod raw;
 
-/// As in the runtime.
+/// A copy of the runtime's error type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AcquireError {
     Closed,
@@ -21,7 +21,7 @@ use self::raw::RawSemaphore;
 use crate::channel::Receiver;
 use crate::check;
 
-/// A semaphore, and how many of its permits are out.
+/// A semaphore, and how many of its permits are taken.
 struct Counted {
     semaphore: RawSemaphore,
     permits: usize,
@@ -53,7 +53,7 @@ impl Counted {
         self.work(n);
     }
 
-    /// `give_up` says how long the wait was.
+    /// Takes `n` permits if they are granted at once, and otherwise gives up with `error`.
     fn try_take(&self, n: usize, error: AcquireError) {
         let taken = self
             .semaphore
@@ -63,7 +63,7 @@ impl Counted {
         }
     }
 
-    /// All are back, and free for all.
+    /// Checks that all permits are back, and can be taken again.
     fn ended(&self) {
         assert_eq!(self.semaphore.free(), self.permits);
         self.semaphore.try_take(self.permits).unwrap();
@@ -72,7 +72,8 @@ impl Counted {
     }
 }
 
-/// Each of the threads takes so many; the test's own does so `times`.
+/// Lets each thread take as many permits as `wants` says for it; the test's own thread does so
+/// `times`.
 fn race(name: &str, preemptions: usize, permits: usize, wants: &'static [usize], times: usize) {
     check(name, preemptions, move || {
         let counted = Counted::new(permits);
@@ -101,8 +102,8 @@ fn who_wants_many_is_served_and_holds_nobody_up() {
     race("semaphore, two permits for 2, 1 and 1", 2, 2, &[2, 1, 1], 1);
 }
 
-/// The one who wants many gives up: those behind it may be served. Or its permits have come just
-/// then.
+/// A waiter that wants many gives up: either the waiters behind it are served, or its permits have
+/// come just then.
 #[test]
 fn giving_up_loses_nothing() {
     for error in [AcquireError::TimedOut, AcquireError::Canceled] {
@@ -121,7 +122,7 @@ fn giving_up_loses_nothing() {
     }
 }
 
-/// Nothing comes back before the one behind it has been served.
+/// When the waiter in front gives up, the waiter behind it is served although no permit comes back.
 #[test]
 fn giving_up_lets_the_next_one_in() {
     check("semaphore, giving up in front of another", 3, || {

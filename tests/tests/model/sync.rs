@@ -21,7 +21,7 @@ use crate::channel::bounded;
 use crate::check;
 use crate::wait::Woken;
 
-/// Who waits for the next round is not released by the last `done` of the one before.
+/// The last `done` of one round does not release a waiter for the next round.
 #[test]
 fn a_wait_group_can_be_used_again() {
     check("wait group, two rounds", 3, || {
@@ -62,7 +62,7 @@ fn a_wait_beside_a_done_channel() {
     });
 }
 
-/// A `done` too many panics, and nobody notices otherwise: of two for one announced just one is
+/// A `done` too many panics and has no other effect: of two for one announced task exactly one is
 /// refused.
 #[test]
 fn a_done_too_many_leaves_the_group_usable() {
@@ -82,7 +82,7 @@ fn a_done_too_many_leaves_the_group_usable() {
     });
 }
 
-/// loom reports a look at the number that its making does not come before.
+/// A number that is made once; loom reports a read of it that is not ordered after its making.
 struct Made {
     once: Once,
     number: UnsafeCell<usize>,
@@ -128,8 +128,8 @@ fn of_those_who_call_at_once_one_runs_and_all_see_it() {
     });
 }
 
-/// Who waits for one that panics is told, and goes on: one of those who do not mind runs, and the
-/// others wait for that one.
+/// A caller that waits for an initializer that panics is told, and goes on: one of the callers that
+/// ignore poisoning runs, and the others wait for it.
 #[test]
 fn a_panic_leaves_nobody_waiting() {
     check(
@@ -146,7 +146,8 @@ fn a_panic_leaves_nobody_waiting() {
                 let refused = minds.once.run(false, |_| minds.make()).is_err();
                 assert!(refused || minds.is_made_once());
             });
-            // It may come too late. (Without the hook, which would say so each time.)
+            // It may come too late. (`resume_unwind` skips the panic hook, which would print a
+            // message in each run.)
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 made.once
                     .call_once(|| resume_unwind(Box::new("on purpose")));
@@ -159,11 +160,11 @@ fn a_panic_leaves_nobody_waiting() {
     );
 }
 
-/// All have come when one goes on, in each round, and one of them leads.
+/// In each round all threads have arrived before one goes on, and exactly one of them leads.
 fn meet(name: &str, preemptions: usize, others: usize, rounds: usize) {
     use std::sync::atomic::AtomicUsize;
     check(name, preemptions, move || {
-        // (Not loom's: these only count.)
+        // (std's atomics: these only count, so loom need not see them.)
         let leaders = Arc::new(AtomicUsize::new(0));
         let come = Arc::new(AtomicUsize::new(0));
         let barrier = Arc::new(Barrier::new(others + 1));

@@ -1,5 +1,5 @@
-//! A stand-in for the runtime's unparker: the real one puts off a wake-up to send several together;
-//! here each is sent at once.
+//! A stand-in for the runtime's unparker. The real one delays a wake-up to send several together;
+//! this one sends each at once.
 
 use super::parker::Parker;
 use super::verdict::Verdict;

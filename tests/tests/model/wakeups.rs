@@ -1,8 +1,8 @@
 //! Inbox, handshake, and the calling of sleeping workers.
 //!
-//! A thread that sleeps gives way here until the word it sleeps on has changed: should nobody ever
-//! change it, loom reports too many branches. (loom's own `park` cannot be mixed with `join`.) That
-//! exactly one is told to wake the thread is asserted.
+//! A sleeping thread yields here until the word that it sleeps on has changed: if no thread ever
+//! changes it, loom reports too many branches. (loom's own `park` cannot be mixed with `join`.) The
+//! models assert that exactly one thread is told to wake the sleeper.
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering, fence};
@@ -18,7 +18,7 @@ use crate::sched::sleep_state::SleepState;
 use crate::wait::handshake::Handshake;
 
 /// Two threads push while the owner sleeps whenever it may: everything arrives, in order for each
-/// pusher, and each sleep is ended by exactly one of them.
+/// pusher, and exactly one of them ends each sleep.
 #[test]
 fn inbox_loses_no_wake_up() {
     check("inbox, two pushers", 2, || {
@@ -46,7 +46,7 @@ fn inbox_loses_no_wake_up() {
                 }
             })
         };
-        // One after the other, and a chain.
+        // One thread pushes two nodes one after the other, the other thread a chain of two.
         let pushers = [push(&[[0, 0], [1, 1]]), push(&[[2, 3]])];
         let (mut got, mut sleeps) = (vec![], 0);
         while got.len() < 4 {
@@ -68,8 +68,8 @@ fn inbox_loses_no_wake_up() {
     });
 }
 
-/// A sleeping owner is called and gets mail at the same time, and may get up by itself: whoever was
-/// told that it woke the owner is the only one, and the owner learns whether that was the caller.
+/// A sleeping owner is called, gets mail, and may get up by itself, all at the same time: at most
+/// one thread is told that it woke the owner, and the owner learns whether that was the caller.
 #[test]
 fn inbox_says_who_woke_the_owner() {
     check("inbox, call, push and alarm", 4, || {
@@ -100,8 +100,8 @@ fn inbox_says_who_woke_the_owner() {
     });
 }
 
-/// One blocked goroutine, two that want to end its wait: one claims; the blocked one, spinning or
-/// parked, goes on once and sees what that one wrote.
+/// Two threads want to end the wait of one blocked goroutine: one of them claims it; the goroutine,
+/// spinning or parked, goes on once and sees what that thread has written.
 fn claim_and_wake(spinning: bool, quietly: bool) {
     struct Shared {
         handshake: Handshake,
@@ -133,8 +133,8 @@ fn claim_and_wake(spinning: bool, quietly: bool) {
             })
         })
         .collect();
-    // The goroutine: it looks once, unless it waits quietly, or parks; then the worker drains until
-    // it finds it.
+    // The goroutine checks once, unless it waits quietly, and then parks; its worker then drains
+    // the inbox until it finds the goroutine.
     let handshake = &shared.handshake;
     if quietly && handshake.may_spin() {
         let _ = handshake.stop_spinning();
@@ -154,7 +154,7 @@ fn claim_and_wake(spinning: bool, quietly: bool) {
     let verdict = shared.verdict.with(|verdict| unsafe { *verdict });
     let won: Vec<bool> = wakers.into_iter().map(|w| w.join().unwrap()).collect();
     assert_eq!(won, [verdict == 1, verdict == 2]);
-    // Woken once: nothing is left.
+    // It was woken once: nothing is left in the inbox.
     shared.inbox.drain(|_| panic!("a second wake-up"));
 }
 
@@ -168,9 +168,9 @@ fn a_spinning_goroutine_is_woken_once() {
     check("handshake, spinning", 3, || claim_and_wake(true, false));
 }
 
-/// It may spin, and does not want to: it parks, and is made runnable, or the wait is over, but
-/// never both. (It was both: one whose spinning was given up in the middle of `finish` went on by
-/// itself, and its node was in the inbox all the same.)
+/// A goroutine may spin but does not want to: it parks and is made runnable, or the wait is over
+/// before, but never both. (It was both once: a goroutine whose spinning was given up in the middle
+/// of `finish` went on by itself, and its node was in the inbox all the same.)
 #[test]
 fn a_goroutine_that_does_not_spin_is_woken_once() {
     check("handshake, spinning given up", 3, || {
@@ -178,13 +178,13 @@ fn a_goroutine_that_does_not_spin_is_woken_once() {
     });
 }
 
-/// Tasks that have not started, one in each bit. It stands for a queue of crossbeam's: a look at
-/// one, and a steal, order no more than here.
+/// Tasks that have not started, one in each bit. It stands for one of crossbeam's queues: checking
+/// that one for emptiness, and stealing, order no more than here.
 struct Tasks(Option<AtomicUsize>);
 
 impl Tasks {
-    /// No thread looks at a queue that is not `used` in this model, or there would be too many
-    /// orders.
+    /// Makes a queue. No thread reads a queue that is not `used` in this model, or there would be
+    /// too many orders.
     fn new(used: bool) -> Tasks {
         Tasks(used.then(|| AtomicUsize::new(0)))
     }
@@ -203,7 +203,7 @@ impl Tasks {
         self.all() == 0
     }
 
-    /// Takes one, however many others try at the same time.
+    /// Takes one task, however many threads try at the same time.
     fn steal(&self) -> Option<usize> {
         let queue = self.0.as_ref()?;
         let mut tasks = queue.load(Ordering::Relaxed);
@@ -218,7 +218,7 @@ impl Tasks {
     }
 }
 
-/// Where tasks wait.
+/// A place where tasks wait.
 #[derive(PartialEq)]
 enum Place {
     Injector,
@@ -226,16 +226,16 @@ enum Place {
     Sent(usize),
 }
 
-/// What the others see of a worker, as in `shared::WorkerShared`.
+/// The part of a worker that other threads see, as in `shared::WorkerShared`.
 struct WorkerShared {
     rest: SleepState<usize>,
-    /// What it has not started, and what was sent to it.
+    /// The tasks that it has not started, and those that were sent to it.
     fresh: Tasks,
     sent: Tasks,
     /// As in `stats::WorkerStats`.
     ticks: AtomicUsize,
     held_in: AtomicUsize,
-    /// Its thread sleeps on this, as on std's `park`.
+    /// The worker's thread sleeps on this, as on std's `park`.
     parker: Notify,
 }
 
@@ -264,23 +264,23 @@ impl WorkerShared {
     }
 }
 
-/// What the workers, the threads that queue work, and the monitor share, as in `runtime::Runtime`.
-/// The model is over when no thread has anything left to do, and then every task must have found a
-/// worker.
+/// The state that the workers, the threads that queue work and the monitor share, as in
+/// `runtime::Runtime`. The model is over when no thread has anything left to do, and then every
+/// task must have found a worker.
 struct Pool {
     idle: Idle,
     injector: Tasks,
     /// The first ones belong to workers that go to sleep; a busy worker is a thread that only
     /// queues tasks.
     seats: Vec<WorkerShared>,
-    /// Threads that are not asleep, the model's own among them until all have started. It is no
-    /// part of the protocol, so loom does not see it.
+    /// The number of threads that are awake; the model's own counts until all have started. It is
+    /// no part of the protocol, so loom does not see it.
     awake: std::sync::atomic::AtomicUsize,
-    /// The threads that are no workers.
+    /// The threads that are not workers.
     others: std::sync::Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
-/// (loom need not see the counting of references.)
+/// (std's `Arc`: loom need not see the counting of references.)
 type SharedPool = std::sync::Arc<Pool>;
 
 impl Pool {
@@ -306,9 +306,9 @@ impl Pool {
         }
     }
 
-    /// Does what may end this worker's sleep, and wakes its thread if it has.
+    /// Calls `end_sleep`, and wakes the worker's thread if that ended its sleep.
     fn wake(&self, seat: &WorkerShared, end_sleep: impl FnOnce() -> bool) -> bool {
-        // Before, as the worker may be asleep again before this thread goes on.
+        // Counted before, because the worker may be asleep again before this thread goes on.
         self.count_awake();
         let slept = end_sleep();
         if slept {
@@ -319,7 +319,7 @@ impl Pool {
         slept
     }
 
-    /// Starts a thread that queues tasks, or wakes goroutines, or is the monitor.
+    /// Starts a thread that queues tasks, wakes goroutines, or is the monitor.
     fn spawn(self: &std::sync::Arc<Pool>, f: impl FnOnce(&Pool) + 'static) {
         self.count_awake();
         let pool = self.clone();
@@ -335,7 +335,7 @@ impl Pool {
         self.wake(seat, || seat.rest.call(&self.idle))
     }
 
-    /// `WorkerShared::deliver`, of a goroutine of that worker.
+    /// `WorkerShared::deliver` of a goroutine that belongs to worker `to`.
     fn deliver(&self, to: usize, node: &Node<usize>) {
         let seat = &self.seats[to];
         self.wake(seat, || unsafe { seat.rest.push(node, node, &self.idle) });
@@ -388,7 +388,7 @@ impl Pool {
         }
     }
 
-    /// `Worker::spawn`, by the busy worker of this seat.
+    /// `Worker::spawn`, by the busy worker with this number.
     fn spawn_task(&self, seat: usize, task: usize) {
         self.seats[seat].fresh.push(task);
         self.announce_work();
@@ -400,8 +400,8 @@ impl Pool {
         self.call(&self.seats[seat]);
     }
 
-    /// Lets the workers and the other threads come to an end. `tasks` are all that were queued;
-    /// those that have not been started must be watched, unless no worker sleeps.
+    /// Lets the workers and the other threads come to an end. `tasks` is the number of tasks
+    /// queued; a worker must watch those that have not started, unless no worker sleeps.
     fn end(&self, tasks: usize, workers: Vec<thread::JoinHandle<End>>) -> Vec<End> {
         self.count_asleep();
         let ends: Vec<End> = workers
@@ -442,37 +442,37 @@ impl Pool {
 /// How a worker ended.
 #[derive(Debug, Default)]
 struct End {
-    /// The tasks that it has started.
+    /// The number of tasks that it has started.
     started: usize,
     asleep: bool,
     retired: bool,
-    /// It sleeps with an alarm for the tasks that it has left to others.
+    /// Whether it sleeps with an alarm for the tasks that it has left to others.
     watches: bool,
 }
 
-/// What a worker's survey says of tasks elsewhere.
+/// What a worker's survey finds about tasks elsewhere.
 #[derive(Clone, Copy)]
 enum Survey {
     Take,
-    /// They are for less loaded workers, of which this one may be asleep.
+    /// Leave them to less loaded workers, one of which (`to`) may be asleep.
     Leave {
         to: Option<usize>,
     },
 }
 
-/// A worker's own side, as in `worker::Worker`. A goroutine that it runs is never done: what else
-/// waits there, or relies on this worker, is left to the others.
+/// A worker's own side, as in `worker::Worker`. A goroutine that it runs never ends, so other
+/// workers have to take what else waits there or relies on this worker.
 struct Worker {
     pool: SharedPool,
     index: usize,
     survey: Survey,
-    /// How often it looks around, searching, before it sleeps.
+    /// How often it searches before it sleeps.
     looks: usize,
     ready: usize,
     searching: bool,
     on_duty: bool,
     watch: bool,
-    /// A task that it has taken elsewhere.
+    /// A task that it has taken from another worker.
     taken: Option<usize>,
     end: End,
 }
@@ -493,7 +493,7 @@ impl Worker {
         }
     }
 
-    /// It looks around once before it sleeps.
+    /// Makes it search once before it sleeps.
     fn searching(mut self) -> Worker {
         self.looks = 1;
         self
@@ -503,13 +503,13 @@ impl Worker {
         &self.pool.seats[self.index]
     }
 
-    /// Starts its thread, with which it is awake.
+    /// Starts its thread; the worker is awake.
     fn start(self) -> thread::JoinHandle<End> {
         self.pool.count_awake();
         thread::spawn(|| self.run(false))
     }
 
-    /// Starts its thread, with which it sleeps already.
+    /// Starts its thread; the worker is asleep already.
     fn start_asleep(self) -> thread::JoinHandle<End> {
         assert!(self.seat().rest.fall_asleep(&self.pool.idle));
         thread::spawn(|| self.run(true))
@@ -539,7 +539,7 @@ impl Worker {
         }
     }
 
-    /// The model is over, and this worker asleep.
+    /// Ends the worker, asleep, as the model is over.
     fn over(mut self) -> End {
         self.end.asleep = true;
         self.end.retired = self.seat().rest.is_retired();
@@ -547,7 +547,7 @@ impl Worker {
         self.end
     }
 
-    /// `Worker::next`. (A goroutine of its own counts as no task.)
+    /// `Worker::next`. (A goroutine of its own does not count as a task.)
     fn next(&mut self) -> Option<usize> {
         let tick = self.seat().ticks.load(Ordering::Relaxed) + 1;
         self.seat().ticks.store(tick, Ordering::Relaxed);
@@ -580,7 +580,7 @@ impl Worker {
         seat.sent.steal().or_else(|| seat.fresh.steal())
     }
 
-    /// `Worker::search`, which has found nothing the last time: it takes one task at most.
+    /// `Worker::search` after a search that found nothing: it takes one task at most.
     fn search(&mut self) -> bool {
         if self.seat().rest.is_retired() {
             return false;
@@ -617,7 +617,7 @@ impl Worker {
         false
     }
 
-    /// `Worker::start_searching`, without the limit on how many do.
+    /// `Worker::start_searching`, without the limit on the number of searching workers.
     fn start_searching(&mut self) -> bool {
         if self.seat().rest.is_retired() {
             return false;
@@ -648,8 +648,8 @@ impl Worker {
     /// `Worker::sleep`. Returns whether the model is over.
     fn sleep(&mut self) -> bool {
         if !self.seat().rest.fall_asleep(&self.pool.idle) {
-            // (It has mail, or has been retired; that it was called is all that another thread may
-            // have counted.)
+            // (It has mail, or has been retired; only a call can have been counted by another
+            // thread.)
             if self.get_up() == Some(true) {
                 self.pool.count_asleep();
             }
@@ -709,7 +709,7 @@ impl Worker {
     }
 }
 
-/// A worker goes to sleep while two threads queue work: either it sees the work, or it is called.
+/// A worker goes to sleep while two threads queue work: it sees the work, or it is called.
 #[test]
 fn queued_work_finds_a_worker() {
     check("idle, one worker and two spawners", 2, || {
@@ -725,8 +725,8 @@ fn queued_work_finds_a_worker() {
     });
 }
 
-/// A worker is retired, and taken back, while it goes to sleep and a thread queues work: afterwards
-/// it gets the work.
+/// A worker is retired and taken back while it goes to sleep and a thread queues work: it gets the
+/// work afterwards.
 #[test]
 fn queued_work_finds_a_worker_that_was_retired() {
     check("rest, a worker, the monitor and a spawner", 2, || {
@@ -747,13 +747,13 @@ fn queued_work_finds_a_worker_that_was_retired() {
     });
 }
 
-/// A goroutine has held a worker, and returns while another thread queues work: the mark that the
-/// monitor has left there does not keep the spawner from calling the worker when it sleeps.
+/// A goroutine that has held its worker returns while another thread queues work: the monitor's
+/// mark on the worker does not keep the spawner from calling the worker when it sleeps.
 #[test]
 fn queued_work_finds_a_worker_that_was_held() {
     check("books, a held worker, the monitor and a spawner", 2, || {
         let pool = Pool::new(1, &[Place::Injector]);
-        // It runs a goroutine in its first tick.
+        // The worker runs a goroutine in its first tick.
         pool.seats[0].ticks.store(1, Ordering::Relaxed);
         let worker = Worker::new(&pool, 0, Survey::Take).start();
         pool.spawn(|pool| pool.seats[0].held_in.store(1, Ordering::Relaxed));
@@ -766,7 +766,7 @@ fn queued_work_finds_a_worker_that_was_held() {
     });
 }
 
-/// A task is sent to a worker that goes to sleep.
+/// A task that is sent to a worker that goes to sleep is started.
 #[test]
 fn a_sent_task_finds_its_worker() {
     check("send, to a worker that falls asleep", 2, || {
@@ -779,8 +779,8 @@ fn a_sent_task_finds_its_worker() {
     });
 }
 
-/// A task is sent to a worker that sleeps, or falls asleep, while another idle worker takes what it
-/// finds, or leaves it.
+/// A task is sent to a worker that sleeps, or is falling asleep, while another idle worker takes
+/// the tasks that it finds, or leaves them: the task is started once.
 #[test]
 fn a_sent_task_is_started_once() {
     for (asleep, survey) in [
@@ -805,7 +805,7 @@ fn a_sent_task_is_started_once() {
     }
 }
 
-/// A worker is retired while another one sends it a task: it starts the task, or leaves it to a
+/// A worker is retired while another worker sends it a task: it starts the task, or leaves it to a
 /// worker that has not retired.
 #[test]
 fn a_task_sent_to_a_worker_that_retires_is_started() {
@@ -827,8 +827,8 @@ fn a_task_sent_to_a_worker_that_retires_is_started() {
     }
 }
 
-/// A worker is retired while it falls asleep: it does not count among those who can be called for
-/// new work.
+/// A worker that is retired while it falls asleep does not count among the workers that can be
+/// called for new work.
 #[test]
 fn a_retired_worker_is_not_counted() {
     for asleep in [true, false] {
@@ -847,8 +847,8 @@ fn a_retired_worker_is_not_counted() {
     }
 }
 
-/// A task is sent to a worker that is busy for long: another one that sleeps, or is about to, takes
-/// it or watches it.
+/// A task is sent to a worker that is busy for long: another worker that sleeps, or is about to,
+/// takes the task or watches it.
 #[test]
 fn a_task_sent_to_a_busy_worker_is_seen() {
     for survey in [Survey::Take, Survey::Leave { to: None }] {
@@ -861,8 +861,8 @@ fn a_task_sent_to_a_busy_worker_is_seen() {
     }
 }
 
-/// An idle worker watches a task that a busy one does not come to, and then has a goroutine of its
-/// own to run: another idle worker takes over.
+/// An idle worker watches a task that a busy worker does not start, and then has a goroutine of its
+/// own to run: another idle worker takes over the watch.
 #[test]
 fn a_watch_is_handed_over() {
     check("watch, two sleepers, a wake-up", 1, || {
@@ -882,7 +882,8 @@ fn a_watch_is_handed_over() {
     });
 }
 
-/// A busy worker spawns two tasks, while one worker sleeps and another one is about to.
+/// A busy worker spawns two tasks while one worker sleeps and another is about to: both tasks are
+/// started or watched.
 #[test]
 fn one_searcher_and_one_sleeper_see_all_tasks() {
     for survey in [Survey::Take, Survey::Leave { to: None }] {
@@ -899,8 +900,8 @@ fn one_searcher_and_one_sleeper_see_all_tasks() {
     }
 }
 
-/// The monitor begins a nap while the two workers, who sleep, get up: it does not nap on while one
-/// is awake and has looked.
+/// The monitor begins a pause while the two sleeping workers get up: the pause does not last while
+/// a worker is awake and has checked.
 #[test]
 fn the_monitor_does_not_nap_while_a_worker_is_awake() {
     check("nap, two workers", 4, || {
@@ -920,7 +921,7 @@ fn the_monitor_does_not_nap_while_a_worker_is_awake() {
             thread::yield_now();
         }
         let wakers = workers.into_iter().map(|worker| worker.join().unwrap());
-        // Who ends a nap has to wake the thread, and that is one at the most.
+        // The worker that ends the pause has to wake the monitor's thread; at most one worker does.
         assert!(wakers.filter(|woke| *woke).count() <= 1);
     });
 }
@@ -929,9 +930,9 @@ fn the_monitor_does_not_nap_while_a_worker_is_awake() {
 fn the_spin_lock_excludes() {
     check("spin lock, two threads, twice each", 5, || {
         struct Shared(RawSpinLock, loom::cell::UnsafeCell<usize>);
-        // SAFETY: the cell is used under the lock, which is what loom checks here.
+        // SAFETY: the cell is accessed only under the lock, which is what loom checks here.
         unsafe impl Sync for Shared {}
-        // SAFETY: as above.
+        // SAFETY: the cell is accessed only under the lock, which is what loom checks here.
         unsafe impl Send for Shared {}
         let shared = Arc::new(Shared(RawSpinLock::new(), loom::cell::UnsafeCell::new(0)));
         let add = |shared: &Shared| {

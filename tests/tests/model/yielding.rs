@@ -1,4 +1,4 @@
-//! What an operation does for other threads of loom's where the runtime's lets goroutines run.
+//! What an operation does for loom's other threads where the runtime's version lets goroutines run.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -7,7 +7,7 @@ loom::thread_local! {
     static UNWINDS: Cell<bool> = Cell::new(false);
 }
 
-/// Has the calling thread count as a goroutine that is unwinding.
+/// Makes the calling thread count as a goroutine that is unwinding.
 pub(crate) fn unwind() {
     UNWINDS.with(|unwinds| unwinds.set(true));
 }
@@ -28,12 +28,12 @@ pub(crate) fn give_way() {
     loom::thread::yield_now();
 }
 
-/// Spins once, as otherwise there are too many orders.
+/// Spins at most once, as there would be too many orders otherwise.
 pub(crate) fn spin_for_lock(rounds: u32) -> bool {
     rounds == 0 && crate::mutexes::SPINS.get()
 }
 
-/// Timed channels are in no model.
+/// Unused: no model has timed channels.
 pub(crate) fn sleep_until(_: Option<Instant>) {
     loom::thread::yield_now();
 }

@@ -11,7 +11,7 @@ use go_runtime::{go, scope};
 
 use go_tests::support::{at_several_gomaxprocs, in_both, in_goroutine, settle};
 
-/// Nobody goes on before the last has come, and just one of them leads.
+/// No participant goes on before the last has arrived, and exactly one of them leads.
 #[test]
 fn all_wait_for_the_last() {
     const N: usize = 10;
@@ -60,7 +60,7 @@ fn round_after_round() {
             come.fetch_add(1, Ordering::Relaxed);
             led.fetch_add(usize::from(MEET.wait().is_leader()), Ordering::Relaxed);
             let come = come.load(Ordering::Relaxed);
-            // Of the next round all may have come but this one.
+            // Up to all other participants may have arrived for the next round already.
             assert!((round * N..(round + 1) * N).contains(&come), "{come}");
         }
     };
@@ -76,7 +76,7 @@ fn nobody_is_left_behind() {
     at_several_gomaxprocs(&["round_after_round"]);
 }
 
-/// The worker runs others while they wait.
+/// The worker runs other goroutines while participants wait.
 #[test]
 fn who_waits_is_parked() {
     in_goroutine(|| {

@@ -1,5 +1,5 @@
-//! `sync::Condvar`: no notification is lost, first come first served, on goroutines and threads
-//! together; the rest as std's.
+//! `sync::Condvar`: no notification is lost, and waiters are served first come, first served, on
+//! goroutines and threads together; otherwise it behaves as std's.
 
 use std::collections::VecDeque;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -19,7 +19,7 @@ fn pair<T>(value: T) -> Pair<T> {
     Arc::new((Mutex::new(value), Condvar::new()))
 }
 
-/// Longer than `Instant` can say.
+/// Too long for an `Instant`.
 const FOR_EVER: Duration = Duration::MAX;
 
 #[test]
@@ -33,7 +33,7 @@ fn smoke() {
     });
 }
 
-/// It is in the queue before others can have the mutex.
+/// A waiter is in the queue before others can lock the mutex.
 #[test]
 fn notify_one() {
     in_both(|| {
@@ -104,7 +104,7 @@ fn wait_while() {
     });
 }
 
-/// Nobody is woken for no reason, so the time is over.
+/// A wait without a notification ends with its timeout: there are no spurious wake-ups.
 #[test]
 fn a_time_that_is_over() {
     in_both(|| {
@@ -122,7 +122,7 @@ fn a_time_that_is_over() {
     });
 }
 
-/// Even if there was no time.
+/// A condition that is false at once is no timeout, even if the timeout is zero.
 #[test]
 fn a_condition_that_does_not_hold() {
     in_both(|| {
@@ -167,8 +167,8 @@ fn notified_in_time() {
     });
 }
 
-/// One that was notified, and could not run before its time was over, has been notified: the
-/// notification was its own.
+/// A waiter that was notified in time, but could not run before its deadline, reports the
+/// notification.
 #[test]
 fn notified_before_the_time_was_over() {
     in_goroutine(|| {
@@ -182,12 +182,12 @@ fn notified_before_the_time_was_over() {
             });
             settle();
             if waits.is_finished() {
-                // The system has taken its time.
+                // The machine was slow: the wait had timed out before.
                 assert!(waits.join().unwrap());
                 continue;
             }
             shared.1.notify_one();
-            // Its worker is held, so that nobody there can look at the clock.
+            // This holds the waiter's worker, so the waiter cannot run before its deadline.
             thread::sleep(wait);
             assert!(!waits.join().unwrap());
             break;
@@ -219,7 +219,7 @@ fn first_come_first_served() {
     });
 }
 
-/// A notification is for those who wait, and not kept.
+/// A notification is for current waiters, and is not kept for later ones.
 #[test]
 fn nobody_is_notified_in_advance() {
     in_goroutine(|| {
@@ -236,7 +236,7 @@ fn nobody_is_notified_in_advance() {
     });
 }
 
-/// While it waits others have the mutex, and its worker runs others.
+/// During a wait others lock the mutex, and the worker runs other goroutines.
 #[test]
 fn who_waits_has_not_got_the_mutex() {
     in_goroutine(|| {
@@ -281,7 +281,7 @@ fn poison(mutex: &Mutex<i32>) {
     });
 }
 
-/// Who waits has the guard all the same.
+/// A waiter gets the guard even if the mutex was poisoned meanwhile.
 #[test]
 fn a_mutex_that_is_poisoned_meanwhile() {
     in_both(|| {
@@ -307,13 +307,13 @@ fn a_mutex_that_is_poisoned_meanwhile() {
             .unwrap_err();
         assert!(poison.get_ref().1.timed_out());
         drop(poison);
-        // It has not waited, so it has nothing to say of it.
+        // The call has not waited, so it does not report the poison.
         let guard = shared.0.lock().unwrap_err().into_inner();
         assert!(shared.1.wait_while(guard, |_| false).is_ok());
     });
 }
 
-/// A condition that panics has the mutex, so it poisons.
+/// The condition runs with the mutex locked, so its panic poisons.
 #[test]
 fn a_condition_that_panics() {
     in_both(|| {
@@ -326,7 +326,7 @@ fn a_condition_that_panics() {
             }));
         });
         loop {
-            // It may not have come yet.
+            // The waiter may not have started yet.
             let mut guard = shared.0.lock().unwrap_or_else(|poison| poison.into_inner());
             *guard = 1;
             drop(guard);
@@ -341,7 +341,7 @@ fn a_condition_that_panics() {
     });
 }
 
-/// What is put in comes out, once.
+/// A queue whose items come out exactly once.
 struct Queue {
     items: Mutex<VecDeque<usize>>,
     not_empty: Condvar,
@@ -366,7 +366,7 @@ impl Queue {
         if i.is_multiple_of(2) {
             items = self.not_empty.wait_while(items, |q| q.is_empty()).unwrap();
         } else {
-            // Some whose time is over all the time.
+            // Some of these waits time out again and again.
             while items.is_empty() {
                 let wait = Duration::from_micros(i as u64 % 100);
                 items = self.not_empty.wait_timeout(items, wait).unwrap().0;
@@ -379,7 +379,7 @@ impl Queue {
     }
 }
 
-/// Each notification is for one, so one that is lost leaves somebody waiting.
+/// Each notification is for one waiter, so a lost one would leave a waiter behind.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn a_bounded_queue() {
@@ -430,7 +430,7 @@ fn in_statics() {
     });
 }
 
-/// With std's auto traits.
+/// The auto traits are std's.
 #[test]
 fn traits() {
     fn is<T: Send + Sync + UnwindSafe + RefUnwindSafe>() {}

@@ -1,5 +1,5 @@
-//! `errgroup`: the first error counts, all are waited for, and no more run at once than may. After
-//! golang.org/x/sync's own tests, and more.
+//! `errgroup`: the first error counts, all goroutines are waited for, and no more run at once than
+//! the limit. After golang.org/x/sync's own tests, and more.
 
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn message(panicked: Result<Outcome, Box<dyn std::any::Any + Send>>) -> &'static
     panicked.unwrap_err().downcast_ref::<&str>().unwrap()
 }
 
-/// TestZeroGroup, where an error is given out once.
+/// TestZeroGroup, except that an error is returned only once.
 #[test]
 fn the_first_error_counts() {
     in_both(|| {
@@ -29,13 +29,13 @@ fn the_first_error_counts() {
             &[Err("1"), Ok(())],
             &[Err("1"), Ok(()), Err("2")],
         ] {
-            // One after the other, and each waited for.
+            // Started one after the other, each waited for.
             let group = Group::new();
             for outcome in outcomes {
                 group.go(|| *outcome);
                 assert_eq!(group.wait(), *outcome);
             }
-            // All, and then waited for; they end in this order.
+            // All started, then waited for; they end in this order.
             let group = Group::new();
             for outcome in outcomes {
                 group.go(|| *outcome);
@@ -103,7 +103,7 @@ fn its_parent_ends_the_context() {
     });
 }
 
-/// A goroutine that ends when it is told so.
+/// Returns a function for a goroutine, which ends when the sender is dropped.
 fn held() -> (Sender<()>, impl FnOnce() -> Outcome + Send + 'static) {
     let (release, released): (_, Receiver<()>) = channel::bounded(0);
     let body = move || {
@@ -184,7 +184,7 @@ fn go_waits_for_a_place() {
                 told.send("started").unwrap();
             })
         };
-        // It is counted as soon as it waits, and so waited for.
+        // The call counts its goroutine before it waits, so the group's `wait` includes it.
         eventually(|| format!("{group:?}").contains("active: 2"));
         assert_eq!(tell.try_recv(), Err(TryRecvError::Empty));
         drop(release);
@@ -210,7 +210,7 @@ fn limits_that_cannot_be() {
         let refused = catch_unwind(|| group.set_limit(3)).unwrap_err();
         let text = refused.downcast_ref::<String>().unwrap();
         assert!(text.contains("set_limit(3): 1 goroutines"), "{text}");
-        // As it was.
+        // The limit is unchanged.
         assert!(group.try_go(|| Ok(())));
         drop(release);
         assert_eq!(group.wait(), Ok(()));
@@ -236,14 +236,14 @@ fn a_panic_comes_out_of_wait() {
         let panicked = catch_unwind(|| group.wait());
         assert_eq!(message(panicked), "on purpose");
         assert_eq!(ctx.err(), Some(ContextError::Canceled));
-        // It is as good as new, limit included.
+        // The group is as good as new, limit included.
         group.go(|| Err("again"));
         assert_eq!(group.wait(), Err("again"));
         assert_eq!(group.wait(), Ok(()));
     });
 }
 
-/// An error that has come before it does not hide a panic.
+/// A panic counts even after an error.
 #[test]
 fn a_panic_comes_before_errors() {
     in_both(|| {
@@ -290,12 +290,13 @@ fn one_of_those_who_wait_gets_the_error() {
         drop(release);
         let results = waiting.into_iter().map(|w| w.join().unwrap());
         let errors: Vec<_> = results.filter_map(Result::err).collect();
-        // (One that waits before the others begin may have it already; nobody has it twice.)
+        // (A waiter that begins before the others may have the error already; no two get it.)
         assert_eq!(errors, ["once"]);
     });
 }
 
-/// What nobody can wait for any more is told to end.
+/// Dropping the last handle cancels the group's context, as no wait for the group is possible any
+/// more.
 #[test]
 fn dropping_the_last_handle_cancels() {
     in_both(|| {
@@ -316,7 +317,7 @@ fn dropping_the_last_handle_cancels() {
     });
 }
 
-/// Errors need not be clones of anything, nor even be errors; those that do not count are dropped.
+/// An error's type needs neither `Clone` nor `Error`; errors that do not count are dropped.
 #[test]
 fn each_error_is_dropped_once() {
     struct Counted(Arc<AtomicUsize>);
@@ -346,7 +347,7 @@ fn each_error_is_dropped_once() {
     });
 }
 
-/// An error whose `Drop` panics: the goroutine is counted out all the same.
+/// An error panics when it is dropped: the goroutine still leaves the group's count.
 #[test]
 fn an_error_that_panics_when_dropped() {
     struct Bomb;
@@ -374,6 +375,6 @@ fn an_error_that_panics_when_dropped() {
 fn the_handle_goes_everywhere() {
     fn everywhere<T: Send + Sync + UnwindSafe + RefUnwindSafe + Clone + Default>() {}
     everywhere::<Group<std::io::Error>>();
-    // An error that only moves.
+    // An error that is `Send` but not `Sync`.
     everywhere::<Group<std::cell::Cell<u8>>>();
 }

@@ -1,4 +1,4 @@
-//! What goroutines and threads synchronize with.
+//! The types that goroutines and threads synchronize with.
 
 mod barrier;
 mod condvar;

@@ -1,5 +1,5 @@
-//! `sync::Mutex`: one at a time, on goroutines and threads together; nobody starves; poisoning and
-//! the rest as std's.
+//! `sync::Mutex`: one holder at a time, on goroutines and threads together; no waiter starves;
+//! poisoning and the rest are as std's.
 
 mod as_std;
 mod fairness;
@@ -17,7 +17,8 @@ use go_runtime::{go, scope, select, yield_now};
 
 use go_tests::support::{child, in_both, in_goroutine, settle};
 
-/// What only one at a time may see: halves that are equal whenever nobody has the lock.
+/// A value that only the holder of the lock may see: its halves are equal whenever the lock is
+/// free.
 #[derive(Default)]
 struct Halves {
     left: usize,
@@ -43,7 +44,7 @@ fn a_crowd() {
     let times = if cfg!(debug_assertions) { 5 } else { 200 };
     let halves = Arc::new(Mutex::new(Halves::default()));
     let turn = |halves: &Mutex<Halves>, i: usize| match i % 8 {
-        // While it has the lock others run, and find it taken.
+        // Others run while this goroutine holds the lock, and find it locked.
         0 => halves.lock().unwrap().add(yield_now),
         1 => {
             while halves.try_lock().map(|mut h| h.add(|| ())).is_err() {
@@ -89,8 +90,8 @@ fn one_at_a_time() {
     child::succeed_with_few_and_many(&["a_crowd", "a_million"]);
 }
 
-/// The holder waits for a channel; those who wait for it are parked meanwhile, and their workers
-/// run others.
+/// The holder waits for a channel; the lock's waiters are parked meanwhile, and their workers run
+/// other goroutines.
 #[test]
 fn a_holder_may_park() {
     in_goroutine(|| {
@@ -114,8 +115,7 @@ fn a_holder_may_park() {
     });
 }
 
-/// The same between a thread and goroutines: who holds is parked or blocked, and so are those who
-/// wait.
+/// A thread and goroutines hold the lock in turn, parked or blocked, and so are its waiters.
 #[test]
 fn threads_and_goroutines_wait_for_each_other() {
     in_both(|| {
@@ -137,7 +137,7 @@ fn threads_and_goroutines_wait_for_each_other() {
     });
 }
 
-/// It stays locked, and that is all.
+/// The mutex stays locked, and nothing else happens.
 #[test]
 fn a_forgotten_guard_keeps_it_locked() {
     in_both(|| {
@@ -152,8 +152,8 @@ thread_local! {
     static LEFT: RefCell<Option<MutexGuard<'static, u32>>> = const { RefCell::new(None) };
 }
 
-/// Through a thread-local a guard comes to another goroutine of the worker, which unlocks the mutex
-/// for those who wait.
+/// A guard passes through a thread-local to another goroutine of the worker, which unlocks the
+/// mutex for its waiters.
 #[test]
 fn another_goroutine_of_the_worker_drops_the_guard() {
     static MUTEX: Mutex<u32> = Mutex::new(0);
@@ -170,8 +170,8 @@ fn another_goroutine_of_the_worker_drops_the_guard() {
     });
 }
 
-/// A guard that was taken elsewhere is dropped by a goroutine that unwinds: it poisons, as it does
-/// on one thread with std.
+/// A goroutine that unwinds drops a guard that another goroutine has locked: that poisons the
+/// mutex, as it does with std on one thread.
 #[test]
 fn a_guard_that_moved_poisons_where_it_is_dropped() {
     static MUTEX: Mutex<u32> = Mutex::new(0);
@@ -189,7 +189,7 @@ fn a_guard_that_moved_poisons_where_it_is_dropped() {
     });
 }
 
-/// What unwinds may lock in a `Drop`: that does not poison, and unlocking wakes those who wait on
+/// Goroutines that unwind lock in a `Drop`: that does not poison, and unlocking wakes waiters on
 /// this worker, on others and on threads.
 #[test]
 fn unwinding_goroutines_lock_and_unlock() {
@@ -217,8 +217,8 @@ fn unwinding_goroutines_lock_and_unlock() {
     });
 }
 
-/// While one goroutine is parked with a guard, another one of its worker panics: that is none of
-/// the guard's business.
+/// While one goroutine is parked with a guard another one of its worker panics: that does not
+/// poison the mutex.
 #[test]
 fn a_panic_next_door_poisons_nothing() {
     in_goroutine(|| {
@@ -236,7 +236,8 @@ fn a_panic_next_door_poisons_nothing() {
     });
 }
 
-/// One who only asks, on the worker of the holder, does not keep it from running.
+/// A goroutine that only calls `try_lock`, on the holder's worker, does not keep the holder from
+/// running.
 #[test]
 fn asking_in_vain_lets_the_holder_run() {
     in_goroutine(|| {
@@ -253,8 +254,7 @@ fn asking_in_vain_lets_the_holder_run() {
     });
 }
 
-/// A guard may be held over a `select!`, and a mutex is as good a place for ends of channels as
-/// any.
+/// A guard may be held over a `select!`, and a mutex may hold the ends of channels.
 #[test]
 fn ends_of_channels_in_a_mutex() {
     in_both(|| {

@@ -1,5 +1,5 @@
-//! `sync::Once`, `OnceLock` and `LazyLock`: made once, by what may park, while others are parked;
-//! poisoning and the rest as std's.
+//! `sync::Once`, `OnceLock` and `LazyLock`: the value is made once, by a closure that may park,
+//! while other callers are parked; poisoning and the rest are as std's.
 
 mod cells;
 
@@ -16,7 +16,7 @@ use go_runtime::{go, scope, yield_now};
 
 use go_tests::support::{child, in_both, in_goroutine, settle};
 
-/// What `f` says when it panics.
+/// Returns the message of `f`'s panic.
 fn message(f: impl FnOnce()) -> String {
     let said = catch_unwind(AssertUnwindSafe(f)).unwrap_err();
     match said.downcast::<String>() {
@@ -84,7 +84,7 @@ fn a_stampede() {
     }
 }
 
-/// Each of them may panic, or not; in the end one has success, and only one.
+/// Each closure may panic; in the end exactly one has succeeded.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn a_stampede_of_those_who_fail() {
@@ -92,7 +92,7 @@ fn a_stampede_of_those_who_fail() {
     for _ in 0..100 {
         let (once, inside, made) = (Once::new(), AtomicBool::new(false), AtomicUsize::new(0));
         let tries = |i: usize| {
-            // Without the hook, which would say so each time.
+            // `resume_unwind` skips the panic hook, which would print a message each time.
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 once.call_once_force(|_| {
                     assert!(!inside.swap(true, Ordering::Relaxed), "two at once");
@@ -132,8 +132,8 @@ fn one_of_many_runs() {
     }
 }
 
-/// The one who is at it waits for a channel; those who come are parked, and their worker runs
-/// others.
+/// The running closure waits for a channel; other callers are parked, and their worker runs other
+/// goroutines.
 #[test]
 fn who_is_at_it_may_park() {
     in_goroutine(|| {
@@ -171,7 +171,7 @@ fn poisoning() {
         assert_eq!(message(|| once.wait()), said);
         assert!(!once.is_completed());
 
-        // It stays poisoned if the next one panics too.
+        // It stays poisoned if the next closure panics too.
         assert_eq!(
             message(|| once.call_once_force(|_| panic!("second"))),
             "second"
@@ -190,7 +190,7 @@ fn poisoning() {
     });
 }
 
-/// Who waits while another one is at it after a panic learns of that one's success.
+/// Callers that wait during the run that follows a panic learn of its success.
 #[test]
 fn wait_for_force_to_finish() {
     in_both(|| {
@@ -215,7 +215,7 @@ fn wait_for_force_to_finish() {
     });
 }
 
-/// Who waits learns of the panic, or does not mind.
+/// Waiters learn of the panic, except those that ignore poisoning.
 #[test]
 fn who_waits_learns_of_the_panic() {
     in_goroutine(|| {
@@ -249,7 +249,7 @@ fn who_waits_learns_of_the_panic() {
     });
 }
 
-/// Rather than wait for ever.
+/// A closure that uses its own `Once` panics rather than wait for itself for ever.
 #[test]
 fn who_would_wait_for_itself_panics() {
     in_both(|| {
@@ -262,7 +262,7 @@ fn who_would_wait_for_itself_panics() {
         ] {
             let said = message(|| {
                 once.call_once_force(|_| {
-                    // Another one is no reason to mind.
+                    // Another `Once` may be used.
                     Once::new().call_once(|| ());
                     again(&once);
                 });
@@ -275,7 +275,7 @@ fn who_would_wait_for_itself_panics() {
     });
 }
 
-/// The thread of a goroutine is not the goroutine: others on it wait, and do not panic.
+/// A goroutine is not its thread: other goroutines on it wait, and do not panic.
 #[test]
 fn another_goroutine_of_the_worker_waits() {
     in_goroutine(|| {
@@ -289,7 +289,7 @@ fn another_goroutine_of_the_worker_waits() {
     });
 }
 
-/// What unwinds may call and be first, or come later; that does not poison.
+/// A goroutine that unwinds may call, as the first or later; that does not poison.
 #[test]
 fn unwinding_goroutines_call() {
     struct Calls<'a>(&'a Once);

@@ -10,18 +10,18 @@ use go_runtime::{go, gomaxprocs, scope, yield_now};
 
 use go_tests::support;
 
-/// What the pool keeps at most, as its documentation says.
+/// The maximum number of values that the pool keeps, as its documentation says.
 fn bound() -> usize {
     64 * gomaxprocs().min(64)
 }
 
-/// How many values the pool has, as `Debug` shows it.
+/// Asserts the number of values in the pool, by its `Debug` output.
 #[track_caller]
 fn assert_values<T>(pool: &Pool<T>, values: usize) {
     assert_eq!(format!("{pool:?}"), format!("Pool {{ values: {values} }}"));
 }
 
-/// Counts how many of its kind there are.
+/// Counts how many values of its kind are alive.
 struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
@@ -65,7 +65,7 @@ fn a_value_can_be_kept_and_another_given() {
     });
 }
 
-/// A pool of one's own is full at its bound; what is beyond is dropped, and the rest with the pool.
+/// A pool drops values beyond its bound, and the kept ones when it is dropped itself.
 #[test]
 fn the_bound_holds() {
     support::in_both(|| {
@@ -84,7 +84,7 @@ fn the_bound_holds() {
     });
 }
 
-/// What one worker or thread has put in another gets.
+/// A value that one worker or thread has put back is found by another.
 #[test]
 fn values_are_found_from_everywhere() {
     let pool = Arc::new(Pool::new(|| 0));
@@ -103,8 +103,7 @@ fn values_are_found_from_everywhere() {
     assert_values(&pool, 0);
 }
 
-/// Nobody is ever alone with what another has, and none is lost: those that were made are in the
-/// pool or dropped.
+/// No value has two owners, and none is lost: each is in the pool or has been dropped.
 #[test]
 fn stress() {
     struct Owned {
@@ -152,7 +151,7 @@ fn stress() {
     });
 }
 
-/// `make` and drops may use the pool, and panic: they run outside of its locks.
+/// `make` and a value's `Drop` may use the pool, and panic: they run outside of its locks.
 #[test]
 fn users_code_runs_outside_of_locks() {
     struct Meddler {
@@ -176,7 +175,7 @@ fn users_code_runs_outside_of_locks() {
             let pool = pool.clone();
             Pool::new(move || {
                 if let Some(pool) = pool.upgrade() {
-                    // Whatever it has, perhaps nothing.
+                    // The pool may hold any number of values here.
                     assert!(format!("{pool:?}").starts_with("Pool"));
                     yield_now();
                 }
@@ -213,7 +212,7 @@ fn panics_leave_the_pool_usable() {
         }
         catch_unwind(AssertUnwindSafe(|| pool.put(Bomb(true)))).unwrap_err();
         assert_values(&pool, bound());
-        // What a panic has in hand does not come back.
+        // A value that is dropped by a panic does not return to the pool.
         catch_unwind(AssertUnwindSafe(|| {
             let _held = pool.get();
             panic!("expected");

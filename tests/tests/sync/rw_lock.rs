@@ -1,5 +1,5 @@
-//! `sync::RwLock`: many read or one writes, on goroutines and threads together; neither side
-//! starves; poisoning and the rest as std's.
+//! `sync::RwLock`: many readers or one writer, on goroutines and threads together; neither side
+//! starves; poisoning and the rest are as std's.
 
 mod as_std;
 mod fairness;
@@ -16,7 +16,7 @@ use go_runtime::{go, scope, yield_now};
 
 use go_tests::support::{child, in_both, in_goroutine, settle};
 
-/// Halves that are equal whenever nobody writes.
+/// Halves that are equal whenever no writer holds the lock.
 #[derive(Default)]
 struct Halves {
     left: usize,
@@ -43,10 +43,10 @@ impl Halves {
 const GOROUTINES: usize = 1_000;
 const THREADS: usize = 4;
 
-/// One turn in 4 writes. Returns how many times it has.
+/// Takes a turn; one in 4 writes. Returns how often it has written.
 fn turn(halves: &RwLock<Halves>, i: usize) -> usize {
     match i % 16 {
-        // While it has the lock others run, and find it taken.
+        // Others run while this goroutine holds the lock, and find it locked.
         0 => halves.write().unwrap().add(yield_now),
         1 => halves.read().unwrap().look(yield_now),
         2 => {
@@ -99,7 +99,7 @@ fn many_read_or_one_writes() {
     child::succeed_with_few_and_many(&["a_crowd"]);
 }
 
-/// All have their guards before any drops one.
+/// All readers have their guards before any drops its own.
 #[test]
 fn readers_are_in_together() {
     in_both(|| {
@@ -123,8 +123,8 @@ fn readers_are_in_together() {
     });
 }
 
-/// The writer waits for a channel; those who wait for it are parked meanwhile, and their worker
-/// runs others.
+/// The writer waits for a channel; the lock's waiters are parked meanwhile, and their worker runs
+/// other goroutines.
 #[test]
 fn a_writer_may_park() {
     in_goroutine(|| {
@@ -157,7 +157,7 @@ fn a_writer_may_park() {
     });
 }
 
-/// So do readers; the writer is parked until the last of them goes.
+/// Readers wait for a channel; the writer is parked until the last of them has unlocked.
 #[test]
 fn readers_may_park() {
     in_goroutine(|| {
@@ -186,7 +186,7 @@ fn readers_may_park() {
     });
 }
 
-/// Between a thread and goroutines: who has it is parked or blocked, and so are those who wait.
+/// A thread and goroutines hold the lock in turn, parked or blocked, and so are its waiters.
 #[test]
 fn threads_and_goroutines_wait_for_each_other() {
     in_both(|| {
@@ -211,7 +211,7 @@ fn threads_and_goroutines_wait_for_each_other() {
     });
 }
 
-/// It stays locked, and that is all.
+/// The lock stays locked, and nothing else happens.
 #[test]
 fn a_forgotten_guard_keeps_it_locked() {
     in_both(|| {
@@ -228,7 +228,7 @@ fn a_forgotten_guard_keeps_it_locked() {
     });
 }
 
-/// What unwinds may lock in a `Drop`: that does not poison, and unlocking lets in those who wait on
+/// Goroutines that unwind lock in a `Drop`: that does not poison, and unlocking lets in waiters on
 /// this worker, on others and on threads.
 #[test]
 fn unwinding_goroutines_lock_and_unlock() {
@@ -257,8 +257,8 @@ fn unwinding_goroutines_lock_and_unlock() {
     });
 }
 
-/// A writer of this worker waits for a reader, or has just been told that it has gone, and cannot
-/// run: who unwinds reads all the same, and the writer waits for it.
+/// A writer of this worker waits for a reader, or has just been told that the reader has gone, and
+/// cannot run: a goroutine that unwinds reads before it, and the writer waits for that too.
 #[test]
 fn who_unwinds_reads_before_a_writer_of_its_worker() {
     struct Reads<'a>(&'a RwLock<u32>, u32);
@@ -290,7 +290,7 @@ fn who_unwinds_reads_before_a_writer_of_its_worker() {
     });
 }
 
-/// The writer is on another worker, or a thread, and comes to its end by itself.
+/// The writer is on another worker, or a thread, and unlocks by itself.
 #[test]
 fn who_unwinds_waits_for_a_writer_elsewhere() {
     struct Reads<'a>(&'a RwLock<u32>);
@@ -324,8 +324,8 @@ fn who_unwinds_waits_for_a_writer_elsewhere() {
     });
 }
 
-/// While one goroutine is parked with the guard of a writer, another one of its worker panics: that
-/// is none of the guard's business.
+/// While one goroutine is parked with a writer's guard another one of its worker panics: that does
+/// not poison the lock.
 #[test]
 fn a_panic_next_door_poisons_nothing() {
     in_goroutine(|| {
@@ -343,7 +343,8 @@ fn a_panic_next_door_poisons_nothing() {
     });
 }
 
-/// One who only asks, on the worker of the holder, does not keep it from running.
+/// A goroutine that only tries to lock, on the holder's worker, does not keep the holder from
+/// running.
 #[test]
 fn asking_in_vain_lets_the_holder_run() {
     in_goroutine(|| {
@@ -366,7 +367,7 @@ fn asking_in_vain_lets_the_holder_run() {
     });
 }
 
-/// The first to come writes, the others read what it has written; then they may all be dropped.
+/// The first caller writes, and the others read what it has written; then the lock may be dropped.
 #[test]
 fn a_cache_in_a_static() {
     static CACHE: RwLock<Vec<usize>> = RwLock::new(Vec::new());

@@ -1,5 +1,5 @@
-//! `Semaphore`: so many at once, first come, first served; nothing is lost by deadlines, done
-//! channels, panics or a close.
+//! `Semaphore`: no more permits than there are, first come, first served; none is lost by
+//! deadlines, done channels, panics or a close.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use go_tests::support;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Waits until somebody waits for a permit of `semaphore`, all others of which are free.
+/// Waits until a goroutine or thread waits for a permit of `semaphore`, all others of which are
+/// free.
 fn somebody_waits(semaphore: &Semaphore) {
     support::eventually(|| semaphore.try_acquire().is_err());
 }
@@ -41,7 +42,7 @@ fn there_are_so_many_and_they_come_back() {
     });
 }
 
-/// Goroutines and threads at once.
+/// Goroutines and threads together never hold more permits than there are.
 #[test]
 fn no_more_at_once() {
     support::in_both(|| {
@@ -74,7 +75,7 @@ fn no_more_at_once() {
     });
 }
 
-/// Each gets what it wants in the order in which they came, however much that is.
+/// Each waiter gets as many permits as it wants, in the order of coming.
 #[test]
 fn first_come_first_served() {
     support::in_both(|| {
@@ -83,8 +84,8 @@ fn first_come_first_served() {
         for (n, wants) in [7, 1, 10, 2, 3].into_iter().enumerate() {
             let (ten, tx) = (Arc::clone(&ten), tx.clone());
             let (about_to, waits) = bounded(1);
-            // As it is the only one that could run on its worker, it has queued when the next thing
-            // there runs.
+            // The waiter is the only one that could run on its worker, so it has queued when the
+            // next goroutine there runs.
             go! {
                 go!(local; {
                     about_to.send(()).unwrap();
@@ -116,7 +117,7 @@ fn who_comes_later_does_not_pass() {
         let theirs = Arc::clone(&three);
         let big = go!(move || theirs.acquire_many(3).map(|permit| permit.num_permits()));
         somebody_waits(&three);
-        // One is free, and not to be had.
+        // One permit is free, but reserved for the waiter.
         assert_eq!(three.available_permits(), 1);
         assert_eq!(three.try_acquire().unwrap_err(), AcquireError::NoPermits);
         let late = three.acquire_timeout(1, Duration::from_millis(1));
@@ -127,7 +128,7 @@ fn who_comes_later_does_not_pass() {
     });
 }
 
-/// When the first in the queue gives up, those behind it are served.
+/// When the first waiter gives up, those behind it are served.
 #[test]
 fn giving_up_lets_the_next_ones_in() {
     support::in_both(|| {
@@ -270,8 +271,7 @@ fn owned_permits_go_elsewhere() {
     });
 }
 
-/// Deadlines, done channels and permits that come at the same time: in the end all permits are
-/// there.
+/// Deadlines, done channels and permits come at the same time: in the end all permits are back.
 #[test]
 fn nothing_is_lost_in_a_crowd() {
     support::in_both(|| {
@@ -309,7 +309,7 @@ fn nothing_is_lost_in_a_crowd() {
     });
 }
 
-/// Of any type; a message ends the wait, and stays.
+/// A done channel may have any type; a message ends the wait, and stays.
 #[test]
 fn any_channel_is_a_done_channel() {
     support::in_both(|| {

@@ -21,21 +21,21 @@ fn message(payload: &(dyn Any + Send)) -> &str {
     }
 }
 
-/// How many calls run, and how many wait for them.
+/// Asserts how many calls run, and how many callers wait for them.
 #[track_caller]
 fn assert_calls<K, V>(group: &Group<K, V>, running: usize, waiting: usize) {
     let expected = format!("Group {{ running: {running}, waiting: {waiting} }}");
     assert_eq!(format!("{group:?}"), expected);
 }
 
-/// Waits until it is so.
+/// Waits until so many calls run, and so many callers wait.
 #[track_caller]
 fn until_calls<K, V>(group: &Group<K, V>, running: usize, waiting: usize) {
     let expected = format!("Group {{ running: {running}, waiting: {waiting} }}");
     support::eventually(|| format!("{group:?}") == expected);
 }
 
-/// Starts a call that runs until the sender is dropped, and is running.
+/// Starts a call, which runs until the sender is dropped, and waits until it runs.
 fn held<V: Clone + Send + 'static>(
     group: &Group<&'static str, V>,
     f: impl FnOnce() -> V + Send + 'static,
@@ -68,13 +68,13 @@ fn alone_it_just_runs() {
     });
 }
 
-/// The count of clones says how many have been served; nobody else's closure runs.
+/// Callers that come during a call share its result, and no closure of theirs runs.
 #[test]
 fn those_who_come_meanwhile_share() {
     support::in_both(|| {
         let group: Group<&str, i32> = Group::new();
         let (stop, leader) = held(&group, || 42);
-        // What has been sent to `run_chan` is in the list when it returns.
+        // A call of `run_chan` has queued when it returns.
         let channels: Vec<Receiver<_>> = (0..10)
             .map(|_| group.run_chan("key", || unreachable!("somebody runs")))
             .collect();
@@ -90,8 +90,8 @@ fn those_who_come_meanwhile_share() {
     });
 }
 
-/// Goroutines and threads ask for few keys, many times: of a call that overlaps others there is one
-/// at a time, and each value is one that was made.
+/// Goroutines and threads call for few keys, many times: no two calls for one key overlap, and each
+/// result is one that a call has made.
 #[test]
 fn stress() {
     const KEYS: usize = 3;
@@ -166,7 +166,7 @@ fn a_forgotten_call_goes_on_beside_the_next() {
         assert_calls(&group, 0, 0);
         let (stop_next, next) = held(&group, || 2);
         let waiting_next = group.run_chan("key", || unreachable!("somebody runs"));
-        // The end of the one that was forgotten does not take the other out.
+        // The end of the forgotten call does not remove the new one.
         drop(stop);
         assert_eq!(leader.join().unwrap(), (1, true));
         assert_eq!(waiting.recv(), Ok((1, true)));
@@ -179,7 +179,7 @@ fn a_forgotten_call_goes_on_beside_the_next() {
     names.forget("by what it borrows as");
 }
 
-/// Receivers that are dropped early keep nothing from the others, and the closure runs to its end.
+/// Receivers that are dropped early take nothing from the others, and the closure runs to its end.
 #[test]
 fn dropped_receivers() {
     support::in_both(|| {
@@ -197,7 +197,7 @@ fn dropped_receivers() {
         assert_eq!((&*value, shared), ("value", true));
         support::eventually(|| Arc::strong_count(&value) == 1);
 
-        // Nobody is left to want it.
+        // No caller is left to want the result.
         let (tx, ended) = bounded::<()>(0);
         drop(group.run_chan(2, move || {
             drop(tx);
@@ -228,7 +228,8 @@ fn a_panic_in_run_chan_closes_the_channels() {
     });
 }
 
-/// A clone that panics: the caller has the panic, and those who have not got a value are told.
+/// A clone panics: the caller that made it gets the panic, and the callers without a value get an
+/// error.
 #[test]
 fn a_clone_that_panics() {
     #[derive(Debug)]
@@ -255,7 +256,7 @@ fn a_clone_that_panics() {
     });
 }
 
-/// A closure that runs its own key is told so, directly or by way of another key.
+/// A closure that runs its own key, directly or by way of another key, is told so.
 #[test]
 fn a_closure_that_would_wait_for_itself() {
     support::in_both(|| {
@@ -268,7 +269,7 @@ fn a_closure_that_would_wait_for_itself() {
             deep
         });
         assert_eq!(told, 2);
-        // The goroutine of `run_chan` as well.
+        // So is the goroutine of `run_chan`.
         let same = group.clone();
         let channel = group.run_chan(1, move || same.run(1, || 2).0);
         assert_eq!(channel.recv(), Err(RecvError));
@@ -276,13 +277,13 @@ fn a_closure_that_would_wait_for_itself() {
     });
 }
 
-/// Hash, comparison, clone and drop use the group that they are called by.
+/// The hash, comparison, clone and drop of keys and values use the group that calls them.
 #[test]
 fn keys_and_values_that_come_back() {
     #[derive(Clone)]
     struct Busy(Group<u32, u32>, Arc<Mutex<Option<Group<Busy, Busy>>>>, u32);
     impl Busy {
-        /// Uses the outer group, and by an inner one runs something.
+        /// Uses the outer group, and runs a call in an inner one.
         fn meddle(&self) {
             let outer = self.1.lock().unwrap().clone();
             if let Some(group) = outer {
@@ -294,7 +295,7 @@ fn keys_and_values_that_come_back() {
     impl Hash for Busy {
         fn hash<H: Hasher>(&self, state: &mut H) {
             self.meddle();
-            // All are in one bucket.
+            // Puts all keys into one bucket.
             state.write_u8(0);
         }
     }
@@ -336,7 +337,7 @@ fn keys_and_values_that_come_back() {
     });
 }
 
-/// Keys that cannot be told apart by their hashes.
+/// Keys with equal hashes are told apart.
 #[test]
 fn equal_hashes() {
     #[derive(PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! `sync::WaitGroup`: what is counted, and until when.
+//! `sync::WaitGroup`: what it counts, and until when.
 
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use go_runtime::{Canceled, go, scope, yield_now};
 
 use go_tests::support;
 
-/// As `Debug` shows it.
+/// Asserts the count, by the `Debug` output.
 #[track_caller]
 fn assert_count(group: &WaitGroup, count: usize) {
     assert_eq!(
@@ -55,7 +55,7 @@ fn results_and_panics_are_the_handles() {
     });
 }
 
-/// What `f` has captured is gone before `wait` returns, whether `f` returns or panics.
+/// What `f` has captured is dropped before `wait` returns, whether `f` returns or panics.
 #[test]
 fn nothing_of_the_closure_is_left() {
     struct Slow(Arc<AtomicUsize>);
@@ -74,7 +74,7 @@ fn nothing_of_the_closure_is_left() {
                     let slow = Slow(Arc::clone(&dropped));
                     group.go(move || {
                         let _slow = &slow;
-                        // (Quietly: a hundred messages are no use to anybody.)
+                        // (`resume_unwind` prints no message; a hundred would be of no use.)
                         if panics {
                             panic::resume_unwind(Box::new(round));
                         }
@@ -87,7 +87,7 @@ fn nothing_of_the_closure_is_left() {
     });
 }
 
-/// Clones share a counter; an `Arc` around one is as good as it ever was, and so is a static.
+/// Clones share a counter; an `Arc` or a static of a group works as well.
 #[test]
 fn clones_are_one_group() {
     static GROUP: std::sync::LazyLock<WaitGroup> = std::sync::LazyLock::new(WaitGroup::default);
@@ -108,7 +108,7 @@ fn clones_are_one_group() {
     GROUP.wait();
 }
 
-/// A goroutine of the group may start more of it, which is not a raise from 0.
+/// A goroutine of the group may start more goroutines of it, as the count is not 0.
 #[test]
 fn goroutines_of_a_group_start_more() {
     fn grow(group: &WaitGroup, depth: u32, leaves: &Arc<AtomicUsize>) {
@@ -129,7 +129,7 @@ fn goroutines_of_a_group_start_more() {
     });
 }
 
-/// Many wait, goroutines and threads, round after round.
+/// Many goroutines and threads wait, round after round.
 #[test]
 fn rounds_release_everybody() {
     support::in_both(|| {
@@ -193,12 +193,12 @@ fn waits_with_a_limit() {
         assert_eq!(group.wait_timeout(Duration::ZERO), Err(TimedOut));
         assert_eq!(group.wait_timeout(soon), Err(TimedOut));
         assert_eq!(group.wait_deadline(Instant::now() + soon), Err(TimedOut));
-        // Those that gave up have left the queue: the next wait is told.
+        // The waits that gave up have left the queue: the next waiter is told.
         let waiting = go!(clone(group) { group.wait_timeout(Duration::MAX) });
         yield_now();
         group.done();
         assert_eq!(waiting.join().unwrap(), Ok(()));
-        // What has happened has, however late it is.
+        // A group that is done is done, even for a deadline that has passed.
         assert_eq!(group.wait_deadline(Instant::now() - soon), Ok(()));
     });
 }
@@ -208,7 +208,7 @@ fn waits_with_a_done_channel() {
     support::in_both(|| {
         let group = WaitGroup::new();
         group.add(1);
-        // Of any type; a message ends the wait, and stays.
+        // A done channel may have any type; a message ends the wait, and stays.
         let (messages, done) = bounded::<String>(1);
         let waiting = go!(clone(group, done) { group.wait_with(&done) });
         yield_now();
@@ -230,7 +230,7 @@ fn waits_with_a_done_channel() {
     });
 }
 
-/// The moment of a timed done channel ends no wait if another receiver takes its message.
+/// A timed done channel ends no wait if another receiver takes its message first.
 #[test]
 fn a_done_channel_that_is_not_ready_after_all() {
     support::in_both(|| {
@@ -239,8 +239,8 @@ fn a_done_channel_that_is_not_ready_after_all() {
         group.add(1);
         scope(|s| {
             let waiting = go!(s; { group.wait_with(&moment) });
-            // The waiter that has seen the moment takes no message, so it may have seen it all the
-            // same.
+            // The waiter leaves the message in place, so its wait may have ended before the message
+            // was received here.
             moment.recv().unwrap();
             yield_now();
             group.done();

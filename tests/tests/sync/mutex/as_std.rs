@@ -1,4 +1,4 @@
-//! What std's own tests of `std::sync::Mutex` ask for, of ours, in goroutines and on threads.
+//! std's own tests of `std::sync::Mutex`, for this crate's mutex, in goroutines and on threads.
 
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use go_runtime::sync::{Mutex, MutexGuard};
 
 use go_tests::support::{in_both, on_thread};
 
-/// Neither `Copy` nor `Clone`.
+/// A value that is neither `Copy` nor `Clone`.
 #[derive(PartialEq, Eq, Debug)]
 struct NonCopy(i32);
 
@@ -139,7 +139,7 @@ fn get_mut_poison() {
 #[test]
 fn lock_arc_nested() {
     in_both(|| {
-        // A mutex in a mutex, and an end that waits for it.
+        // A mutex in a mutex; a receiver waits until it has been locked.
         let inner = Arc::new(Mutex::new(1));
         let outer = Arc::new(Mutex::new(inner));
         let (tx, rx) = bounded(0);
@@ -194,7 +194,7 @@ fn poison() {
         let poison = mutex.lock().unwrap_err();
         assert_eq!(**poison.get_ref(), 1);
         drop(poison);
-        // It stays so, whoever looks.
+        // The mutex stays poisoned however often it is locked.
         assert!(mutex.is_poisoned());
         assert_eq!(*mutex.lock().unwrap_or_else(PoisonError::into_inner), 1);
 
@@ -204,7 +204,8 @@ fn poison() {
     });
 }
 
-/// A guard that was made while the panic was under way has not seen the value half changed.
+/// A guard that was locked during the panic has not seen the value half changed, so it does not
+/// poison.
 #[test]
 fn a_guard_made_in_unwinding_does_not_poison() {
     struct InDrop<'a>(&'a Mutex<i32>);
@@ -224,7 +225,7 @@ fn a_guard_made_in_unwinding_does_not_poison() {
     });
 }
 
-/// A panic that was caught before the guard goes does not count.
+/// A panic that is caught while the guard lives does not poison.
 #[test]
 fn a_caught_panic_does_not_poison() {
     in_both(|| {
@@ -236,7 +237,7 @@ fn a_caught_panic_does_not_poison() {
     });
 }
 
-/// Who waits when the holder panics gets the lock, and is told.
+/// Waiters get the lock when the holder panics, and learn of the panic.
 #[test]
 fn who_waits_learns_of_the_panic() {
     in_both(|| {
@@ -277,7 +278,7 @@ fn debug_default_and_from() {
     });
 }
 
-/// Printed as std's are.
+/// The `Debug` output is std's.
 #[test]
 fn debug_is_as_std_says() {
     on_thread(|| {
@@ -286,7 +287,7 @@ fn debug_is_as_std_says() {
     });
 }
 
-/// In a constant, and with std's auto traits.
+/// A mutex can be made in a constant, and has std's auto traits.
 #[test]
 fn traits() {
     fn is<T: Send + Sync + UnwindSafe + RefUnwindSafe + ?Sized>() {}
@@ -294,7 +295,7 @@ fn traits() {
     is::<Mutex<std::cell::Cell<i32>>>();
     is::<Mutex<dyn Debug + Send>>();
     is_sync::<MutexGuard<'_, i32>>();
-    // With a small value it fits into half a cache line.
+    // With a small value a mutex fits into half a cache line.
     assert_eq!(size_of::<Mutex<u64>>(), 32);
     static IN_CONSTANT: Mutex<i32> = Mutex::new(1);
     assert_eq!(*IN_CONSTANT.lock().unwrap(), 1);

@@ -1,4 +1,4 @@
-//! Nobody waits for ever, whoever locks in a loop beside it.
+//! No waiter waits for ever, whatever else locks in a loop.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use go_runtime::{JoinHandle, go, yield_now};
 
 use go_tests::support::{NET, child, in_goroutine, settle};
 
-/// A lock, and whether somebody who wants it has had it.
+/// A lock, and whether the waiter that wants it has had it.
 #[derive(Default)]
 struct Wanted {
     lock: Mutex<()>,
@@ -31,8 +31,8 @@ impl Wanted {
         self.had.load(Ordering::SeqCst)
     }
 
-    /// Locks and unlocks until the other one has had its turn: never waits for anything else, and
-    /// never yields.
+    /// Locks and unlocks until the waiter has had the lock; does not wait for anything else, and
+    /// does not yield.
     fn hog(&self) {
         let end = Instant::now() + NET;
         while !self.had.load(Ordering::SeqCst) {
@@ -42,7 +42,7 @@ impl Wanted {
     }
 }
 
-/// On one worker who waits cannot even run before the hog lets it.
+/// A goroutine locks in a loop. On one worker the waiter cannot even run before the loop lets it.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn beside_a_hog() {
@@ -60,8 +60,8 @@ fn beside_a_hog() {
     });
 }
 
-/// So do many, one after the other. (One of them was forgotten once in thirty rounds: two were on
-/// their way, and counted as one.)
+/// Many waiters get past a goroutine that locks in a loop. (One of them was forgotten once in
+/// thirty rounds: two had been woken, and counted as one.)
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn many_beside_a_hog() {
@@ -95,9 +95,10 @@ fn crowd_beside_a_hog(many: usize) {
     });
 }
 
-/// One that comes while another one is late lets that one run first, and is not forgotten
-/// meanwhile. (Nobody knew of it, and so nobody who locks in a loop let it run.) Which of the two
-/// runs first, and so which of them that concerns, changes from round to round.
+/// A waiter that comes while a woken one is late lets the late one run first, and is not forgotten
+/// meanwhile. (It was not counted once, and so a goroutine that locks in a loop did not let it
+/// run.) Which of the two runs first changes from round to round, and so does which of them was
+/// affected.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn behind_one_who_is_late() {
@@ -109,7 +110,7 @@ fn behind_one_who_is_late() {
             let late = go!(local; clone(wanted) { drop(wanted.lock.lock().unwrap()) });
             settle();
             drop(guard);
-            // It has been woken, and cannot run.
+            // The waiter has been woken, and cannot run.
             let guard = wanted.lock.lock().unwrap();
             let since = Instant::now();
             while since.elapsed() < Duration::from_millis(2) {}
@@ -123,7 +124,7 @@ fn behind_one_who_is_late() {
     });
 }
 
-/// Hogs on threads do not park either.
+/// Threads lock in a loop, and do not park either.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn beside_hogs_on_threads() {
@@ -138,7 +139,8 @@ fn beside_hogs_on_threads() {
     hogs.into_iter().for_each(|hog| hog.join().unwrap());
 }
 
-/// A thread among goroutines that hold the lock nearly all the time, and wait while they do.
+/// A thread gets the lock among goroutines that hold it nearly all the time, and wait while they
+/// do.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn a_thread_among_goroutines() {
@@ -158,8 +160,8 @@ fn a_thread_among_goroutines() {
     hogs.into_iter().for_each(|hog| hog.join().unwrap());
 }
 
-/// The first who waits cannot run when it is woken, as its worker is held by one who computes; that
-/// keeps the lock neither from the one who has had it until then nor from those who wait behind it.
+/// The first waiter cannot run when it is woken, because a goroutine that computes holds its
+/// worker; that keeps the lock neither from its last holder nor from the waiters behind.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn behind_one_who_cannot_run() {
@@ -183,7 +185,7 @@ fn behind_one_who_cannot_run() {
         drop(lock.lock.lock().unwrap());
         had.store(true, Ordering::SeqCst);
     });
-    // For the other one to come and queue; if it takes longer the test is easier to pass.
+    // Time for the other waiter to queue; if it takes longer the test is only easier to pass.
     thread::sleep(Duration::from_millis(20));
     drop(guard);
     while !second.load(Ordering::SeqCst) {
@@ -205,7 +207,7 @@ fn nobody_starves() {
     ]);
 }
 
-/// Who waits gets it in the order of coming, if nobody comes along.
+/// Waiters get the lock in the order of their coming, if no other goroutine locks meanwhile.
 #[test]
 fn first_come_first_served() {
     in_goroutine(|| {
@@ -220,7 +222,7 @@ fn first_come_first_served() {
                 })
             })
             .collect();
-        // On this worker, so one that has come has queued.
+        // They share this worker, so each has queued once it has counted itself.
         while come.load(Ordering::SeqCst) < 100 {
             yield_now();
         }
@@ -232,8 +234,8 @@ fn first_come_first_served() {
     });
 }
 
-/// One who waits on this worker has waited for long, and been woken for a lock that is kept for it.
-/// It has not run yet, and does after `then`.
+/// Calls `then` while the lock is reserved for a waiter on this worker that has waited for long,
+/// and been woken, but has not run yet.
 fn with_the_lock_kept_for_another(then: impl FnOnce(&Wanted) + Send + 'static) {
     in_goroutine(|| {
         let (wanted, wants) = loop {
@@ -246,7 +248,7 @@ fn with_the_lock_kept_for_another(then: impl FnOnce(&Wanted) + Send + 'static) {
     });
 }
 
-/// `None`: the system has taken its time, so that the other one has starved, and had the lock, too
+/// Returns `None` if the machine was so slow that the waiter has starved, and got the lock, too
 /// early.
 fn keep_the_lock_for_another() -> Option<(Arc<Wanted>, JoinHandle<()>)> {
     let wanted = Arc::new(Wanted::default());
@@ -258,7 +260,7 @@ fn keep_the_lock_for_another() -> Option<(Arc<Wanted>, JoinHandle<()>)> {
     drop(guard);
     let guard = wanted.lock.lock().unwrap();
     assert!(!wanted.is_had(), "the lock was free for all");
-    // It comes, and in vain.
+    // The waiter runs and finds it locked.
     settle();
     sleep(Duration::from_millis(2));
 
@@ -267,7 +269,7 @@ fn keep_the_lock_for_another() -> Option<(Arc<Wanted>, JoinHandle<()>)> {
     if wanted.is_had() {
         return None;
     }
-    // Again in vain, and it has waited for long.
+    // It finds it locked again, and has now waited for long.
     settle();
 
     drop(guard);
@@ -275,9 +277,9 @@ fn keep_the_lock_for_another() -> Option<(Arc<Wanted>, JoinHandle<()>)> {
     Some((wanted, wants))
 }
 
-/// The one who has the lock may take it again before the one who was woken for it, until that one
-/// has waited for a millisecond: then the lock is handed over, and is to be had neither by trying
-/// nor by coming along.
+/// The last holder may lock again before a woken waiter does, until the waiter has waited for a
+/// millisecond: then the lock is handed over to it, and neither `try_lock` nor `lock` gets in
+/// before.
 #[test]
 fn who_has_waited_for_long_is_handed_the_lock() {
     with_the_lock_kept_for_another(|wanted| {
@@ -288,8 +290,8 @@ fn who_has_waited_for_long_is_handed_the_lock() {
     });
 }
 
-/// The one for whom it is kept is on the worker of one who unwinds, and so cannot run before that
-/// one has had it.
+/// A goroutine that unwinds takes the lock that is reserved for a waiter on its worker, as that
+/// cannot run before.
 #[test]
 fn who_unwinds_takes_the_lock_that_is_kept() {
     struct Locks<'a>(&'a Wanted);

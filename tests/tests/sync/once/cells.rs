@@ -1,4 +1,5 @@
-//! `OnceLock` and `LazyLock`: what std's own tests ask for, and values that are made by what parks.
+//! `OnceLock` and `LazyLock`: what std's own tests ask for, and values that are made by closures
+//! that park.
 
 use std::cell::Cell;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -14,7 +15,7 @@ use crate::once::message;
 
 use go_tests::support::{in_both, in_goroutine, on_thread, settle};
 
-/// Counts how many are dropped.
+/// Counts how often it is dropped.
 struct Counts(Arc<AtomicUsize>);
 
 impl Drop for Counts {
@@ -23,7 +24,7 @@ impl Drop for Counts {
     }
 }
 
-/// All get the same value, from the one closure that was run.
+/// All callers get the same value, from the one closure that was run.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn a_stampede() {
@@ -98,7 +99,7 @@ fn values_are_dropped_once() {
         drop(OnceLock::<Counts>::new());
         cell.get_or_init(|| Counts(drops.clone()));
         assert_eq!(dropped(), 0);
-        // The one that comes too late goes back.
+        // A value that comes too late is returned.
         drop(cell.set(Counts(drops.clone())));
         assert_eq!(dropped(), 1);
         let mut cell = cell;
@@ -106,7 +107,7 @@ fn values_are_dropped_once() {
         drop(cell);
         assert_eq!(dropped(), 2);
 
-        // Neither the closure nor the value of a lazy one is dropped twice, or not at all.
+        // The closure and the value of a `LazyLock` are each dropped exactly once.
         let (closure, value) = (Counts(drops.clone()), Counts(drops.clone()));
         let lazy = LazyLock::new(move || {
             let _closure = closure;
@@ -145,7 +146,7 @@ fn once_lock_clone_from_and_eq() {
     assert_ne!(OnceLock::new(), OnceLock::from("value"));
 }
 
-/// After a panic the next one makes the value.
+/// After a panic the next caller makes the value.
 #[test]
 fn once_lock_is_not_poisoned() {
     in_both(|| {
@@ -165,7 +166,7 @@ fn once_lock_is_not_poisoned() {
     });
 }
 
-/// What makes the value waits for a goroutine of its own worker; those who want it meanwhile are
+/// The closure waits for a goroutine of its own worker; callers that want the value meanwhile are
 /// parked, and one of them takes over after a panic.
 #[test]
 fn what_makes_the_value_may_park() {
@@ -250,7 +251,7 @@ fn lazy_lock_force_mut() {
     });
 }
 
-/// It says what made it panic once, and that it is poisoned from then on.
+/// The first call shows the closure's panic, and later ones say that the lock is poisoned.
 #[test]
 fn lazy_lock_poisoning() {
     in_both(|| {
@@ -265,7 +266,7 @@ fn lazy_lock_poisoning() {
     });
 }
 
-/// What std says of a value that is not there yet, and of one that is.
+/// The output is std's, both before the value is made and after.
 #[test]
 fn printed() {
     let (ours, theirs) = (OnceLock::new(), std::sync::OnceLock::new());
@@ -289,7 +290,7 @@ fn printed_from_within() {
     );
 }
 
-/// With std's auto traits.
+/// The auto traits are std's.
 #[test]
 fn traits() {
     fn is<T: Send + Sync + UnwindSafe + RefUnwindSafe>() {}
@@ -298,7 +299,7 @@ fn traits() {
     is::<OnceLock<String>>();
     is::<LazyLock<String>>();
     is_send::<OnceLock<Cell<i32>>>();
-    // The closure is only ever taken along.
+    // The closure need not be `Sync`: it is only ever moved out.
     is_sync::<LazyLock<String, Box<dyn FnOnce() -> String + Send>>>();
     fn of_a_closure<F>(make: F) -> impl Sync
     where

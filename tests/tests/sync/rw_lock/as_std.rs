@@ -1,4 +1,4 @@
-//! What std's own tests of `std::sync::RwLock` ask for, of ours, in goroutines and on threads.
+//! std's own tests of `std::sync::RwLock`, for this crate's lock, in goroutines and on threads.
 
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
@@ -13,7 +13,7 @@ use go_runtime::{go, scope, yield_now};
 
 use go_tests::support::{in_both, in_goroutine, on_thread, settle};
 
-/// Neither `Copy` nor `Clone`.
+/// A value that is neither `Copy` nor `Clone`.
 #[derive(PartialEq, Eq, Debug)]
 struct NonCopy(i32);
 
@@ -50,7 +50,7 @@ fn frob() {
     in_both(|| {
         let lock = Arc::new(RwLock::new(()));
         let (tx, rx) = bounded::<()>(0);
-        // One in ten writes, by a sequence of its own for each.
+        // One lock in ten is for writing, at random, with a different seed for each goroutine.
         let run = |lock: &RwLock<()>, seed: usize| {
             let mut random = fastrand::Rng::with_seed(seed as u64);
             for _ in 0..M {
@@ -92,7 +92,7 @@ fn rw_arc() {
             }
             tx.send(()).unwrap();
         });
-        // They try to catch the writer in the act.
+        // The readers try to see the value between the writer's changes.
         let readers: Vec<_> = (0..5)
             .map(|_| go!(clone(lock) { assert!(*lock.read().unwrap() >= 0) }))
             .collect();
@@ -196,7 +196,7 @@ fn get_mut() {
     });
 }
 
-/// As with `&T`.
+/// The guard is covariant, as `&T` is.
 #[test]
 fn read_guard_covariance() {
     fn both<'a>(guard: RwLockReadGuard<'_, &'a i32>, other: &'a i32) -> i32 {
@@ -240,8 +240,8 @@ fn downgrade() {
     });
 }
 
-/// Those who have come to read go in beside the one who has written; those who have come to write
-/// wait for all of them.
+/// After a downgrade waiting readers go in beside the former writer, and waiting writers wait for
+/// all of them.
 #[test]
 fn downgrade_lets_in_readers_and_no_writer() {
     in_goroutine(|| {
@@ -278,7 +278,7 @@ fn poison() {
         let lock = poisoned(1);
         assert_eq!(**lock.read().unwrap_err().get_ref(), 1);
         assert_eq!(**lock.write().unwrap_err().get_ref(), 1);
-        // It stays so, whoever looks.
+        // The lock stays poisoned however often it is locked.
         assert!(lock.is_poisoned());
         assert_eq!(*lock.read().unwrap_or_else(PoisonError::into_inner), 1);
         let guard = lock.write().unwrap_or_else(PoisonError::into_inner);
@@ -291,7 +291,7 @@ fn poison() {
     });
 }
 
-/// A reader has changed nothing, nor has a writer that has become one.
+/// Neither readers nor a downgraded writer poison: they have changed nothing.
 #[test]
 fn readers_do_not_poison() {
     in_both(|| {
@@ -311,8 +311,7 @@ fn readers_do_not_poison() {
     });
 }
 
-/// A guard that was made while the panic was under way has not seen the value half changed; nor
-/// does a panic that was caught before count.
+/// Neither a guard that was locked during the panic nor a panic that was caught before poisons.
 #[test]
 fn what_does_not_poison() {
     struct InDrop<'a>(&'a RwLock<i32>);
@@ -337,7 +336,7 @@ fn what_does_not_poison() {
     });
 }
 
-/// Who waits when the writer panics gets the lock, and is told.
+/// Waiters get the lock when the writer panics, and learn of the panic.
 #[test]
 fn who_waits_learns_of_the_panic() {
     in_both(|| {
@@ -386,7 +385,7 @@ fn debug_default_and_from() {
     });
 }
 
-/// Printed as std's are.
+/// The `Debug` output is std's.
 #[test]
 fn debug_is_as_std_says() {
     on_thread(|| {
@@ -395,7 +394,7 @@ fn debug_is_as_std_says() {
     });
 }
 
-/// With std's auto traits.
+/// The auto traits are std's.
 #[test]
 fn traits() {
     fn is<T: Send + Sync + UnwindSafe + RefUnwindSafe + ?Sized>() {}

@@ -1,4 +1,4 @@
-//! Neither readers nor writers wait for ever, whoever locks in a loop beside them.
+//! Neither readers nor writers wait for ever, whatever else locks in a loop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +10,8 @@ use go_runtime::{go, yield_now};
 
 use go_tests::support::{NET, child, in_goroutine, settle};
 
-/// A lock, and whether the one who wants it has had it. All others lock until then, and neither
-/// wait for anything else nor yield.
+/// A lock, and whether the waiter that wants it has had it. Until then all others lock in loops,
+/// neither waiting for anything else nor yielding.
 #[derive(Default)]
 struct Wanted {
     lock: RwLock<()>,
@@ -46,7 +46,7 @@ impl Wanted {
     }
 }
 
-/// Readers whose turns overlap, so that there is always one in.
+/// A writer gets in among readers that overlap, so that one of them always holds the lock.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn a_writer_among_readers() {
@@ -77,7 +77,8 @@ fn a_writer_among_readers() {
     });
 }
 
-/// Writers on this worker, others and threads, one of which always waits.
+/// A reader gets in among writers on this worker, on others and on threads, one of which always
+/// waits.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn a_reader_among_writers() {
@@ -108,7 +109,8 @@ fn a_reader_among_writers() {
     });
 }
 
-/// On one worker who waits cannot even run before the one who locks all the time waits itself.
+/// A goroutine locks in a loop. On one worker the waiter cannot even run before the loop has to
+/// wait itself.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn beside_a_hog() {
@@ -148,8 +150,8 @@ fn nobody_starves() {
     ]);
 }
 
-/// Who comes to read after a writer waits for it; who has come meanwhile goes in before the next
-/// writer.
+/// A reader that comes after a waiting writer waits for it; the readers that have come meanwhile go
+/// in before the next writer.
 #[test]
 fn readers_and_writers_take_turns() {
     in_goroutine(|| {
@@ -167,7 +169,7 @@ fn readers_and_writers_take_turns() {
                     log.lock().unwrap().push(name);
                 }
             }));
-            // It has queued when the next one comes.
+            // Each has queued when the next comes.
             settle();
         }
         assert!(log.lock().unwrap().is_empty());
