@@ -5,6 +5,9 @@
 //! `set_limit`, and lowered before `running` is, so that it is 0 when `wait` has returned. The
 //! limit is a channel with a buffer of that many places. A goroutine has a place from before its
 //! start to its end, and gives it back to the channel that it was taken from.
+//!
+//! The handles share an `Owner`, and the goroutines share what the owner has, but not the owner
+//! itself. So the drop of the last handle can cancel the context while goroutines still run.
 
 use std::any::Any;
 use std::fmt;

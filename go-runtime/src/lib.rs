@@ -173,25 +173,20 @@
 //!
 //! # Settings
 //!
-//! The settings that a program has to decide itself it makes in code, with [`Config`] or with
-//! [`#[go_runtime::main(workers = 2)]`](macro@main). For the others the runtime reads these
-//! environment variables when it starts:
+//! What the program itself has to decide is set in code, with [`Config`] or with
+//! [`#[go_runtime::main(workers = 2)]`](macro@main). Otherwise the runtime reads these environment
+//! variables when it starts; an empty one counts as unset:
 //!
-//! - `GOMAXPROCS`: the number of workers, 1 to 1024; else the number of CPUs.
-//! - `GOSTACK`: the default size of a stack in bytes, 32 KiB to 1 GiB, rounded up to a power of
-//!   two; else 256 KiB. It includes a guard page and some hundred bytes that the runtime needs.
-//! - `GOBLOCKING`: the maximum number of threads for [`blocking`] calls, and as many for goroutines
-//!   with a thread of their own ([`Builder::thread`]); else 1024.
-//! - `GODEBUG`: a list separated by commas. `slow=1` reports every goroutine that holds its worker
-//!   for over 10 ms, once for each spawn site; `slow=0` reports none. By default the runtime
-//!   reports a goroutine that has blocked its worker for a second while others that have started
-//!   there could run. `nesting=1` checks at each park for code that requires nested calls
-//!   ([why](docs::soundness)), and reports each place once. For comparisons and tests: `colour=0`
-//!   lets the tops of all stacks lie at the same place of a page, `mprotect=1` makes guard pages as
-//!   on Linux before 6.13, where each takes two mappings of the process. Any value but 0 switches
-//!   an option on. Unknown names are ignored, as Go does.
+//! - `GOMAXPROCS`: the number of workers; by default the number of CPUs.
+//! - `GOSTACK`: the size of a stack in bytes; by default 256 KiB.
+//! - `GOBLOCKING`: the maximum number of threads for [`blocking`] calls, and as many again for
+//!   goroutines with a thread of their own ([`Builder::thread`]); by default 1,024.
+//! - `GODEBUG`: switches for diagnosis, with commas between them. `slow=1` reports every goroutine
+//!   that holds its worker for over 10 ms; `nesting=1` reports code on a parked stack that takes
+//!   nested calls on its thread for granted ([why](docs::soundness)).
 //!
-//! An empty variable counts as unset.
+//! The page `docs/settings.md` in this crate's package has the ranges of values and the other
+//! switches.
 //!
 //! # In tests
 //!
@@ -206,13 +201,9 @@
 //! }
 //! ```
 //!
-//! A process has one runtime, so all tests of a test binary share its workers, and the environment
-//! gives settings for all of them: `GOMAXPROCS=2 cargo test`. Settings in code, as in
-//! `#[go_runtime::main(workers = 2)]`, have to be the same in all tests: a test whose settings
-//! differ from those of the running runtime fails with a message.
-//!
-//! `cargo test` does not capture the output of goroutines: it appears on the terminal even if the
-//! test succeeds.
+//! All tests of a test binary share one runtime, so settings in code have to be the same in all of
+//! them; `GOMAXPROCS=2 cargo test` sets the number of workers for all. `cargo test` does not
+//! capture the output of goroutines.
 //!
 //! # Features
 //!
@@ -231,50 +222,46 @@
 //!
 //! # Limits
 //!
-//! - A goroutine that computes without end, or is in a call that blocks outside of [`blocking`],
-//!   holds its worker: the goroutines that have started on that worker wait. Goroutines that have
-//!   not started run elsewhere: within a fraction of a millisecond if a worker is idle, or else
-//!   after 10 to 20 ms, when the runtime adds a worker (up to 256 of them), so that `GOMAXPROCS`
-//!   workers go on; the added worker retires when the held one is free. For a second, further
-//!   goroutines that are spawned at the same place start only on workers on which no goroutine is
-//!   parked, so that they hold up no other goroutine. Call [`yield_now`] in long computations, or
-//!   put them into [`blocking`]. (Polling in a loop does not hold the worker: when `select!` with a
-//!   `default`, `try_recv`, `try_send`, `is_finished`, [`Mutex::try_lock`](sync::Mutex::try_lock),
-//!   `try_read`, `try_write`, `try_acquire`, [`Context::err`](context::Context::err) or any
-//!   operation on a closed channel comes to nothing 16 times since the goroutine was resumed, or
-//!   for 10 ms, other goroutines run. As at every point where other goroutines may run, do not hold
-//!   a guard of a [`std::sync::Mutex`] there. After 10 ms, operations that take let other
-//!   goroutines run even if they need not wait: `recv`, `select!` without a `default`,
-//!   [`acquire`](sync::Semaphore::acquire), reads of [`net`]. Operations that give (`send`, writes,
-//!   [`spawn`]), that only try, or that lock or unlock never do so when they succeed at once, but
-//!   for [`Mutex::lock`](sync::Mutex::lock) while others wait for that lock.)
-//! - A guard of a [`std::sync::Mutex`] held over a blocking operation may block the worker for
-//!   sibling goroutines (a guard of a [`sync::Mutex`] does not); so may an initializer that blocks
-//!   in std's `OnceLock` or `LazyLock` (with the types of [`sync`] the siblings park).
-//! - Another executor's `block_on` blocks the thread, so in a goroutine it blocks the worker, and
-//!   with it perhaps the goroutines that would wake the future. Use [`block_on`] of this crate
-//!   there, which blocks only the goroutine. (In a thread of an async runtime `.await` instead.)
-//! - Deadlocks are not detected: when all goroutines wait for ever, the runtime reports nothing.
-//! - [`std::process::exit`] in a goroutine runs the destructors of the worker's thread-locals (with
-//!   glibc), and a destructor that waits for a goroutine of that worker waits for ever: call
+//! The page `docs/limitations.md` in this crate's package has all limits. These are the ones that
+//! a program is likely to meet:
+//!
+//! - **A goroutine that computes without end, or blocks outside of [`blocking`], holds its
+//!   worker.** The goroutines that have started on that worker wait; goroutines that have not
+//!   started run elsewhere, within some 20 ms even if no worker is idle, because the runtime then
+//!   adds a worker. Call [`yield_now`] in long computations, or put them into [`blocking`].
+//! - **Some operations let other goroutines run although they need not wait.** Polling does: when
+//!   `select!` with a `default`, `try_recv`, `try_send`, `is_finished`,
+//!   [`Mutex::try_lock`](sync::Mutex::try_lock), `try_read`, `try_write`, `try_acquire`,
+//!   [`Context::err`](context::Context::err) or any operation on a closed channel comes to nothing
+//!   16 times since the goroutine was resumed, or for 10 ms. So do operations that take (`recv`,
+//!   `select!` without a `default`, [`acquire`](sync::Semaphore::acquire), reads of [`net`]) when
+//!   the goroutine has run for 10 ms, and [`Mutex::lock`](sync::Mutex::lock) while others wait for
+//!   that lock. Operations that give (`send`, writes, [`spawn`]), that only try, or that lock or
+//!   unlock never do when they succeed at once.
+//! - **A guard of a [`std::sync::Mutex`] held over an operation that may switch can block the
+//!   worker** for the other goroutines there; a guard of a [`sync::Mutex`] does not. An initializer
+//!   that blocks in std's `OnceLock` or `LazyLock` can, too; use the types of [`sync`].
+//! - **Another executor's `block_on` blocks the worker**, and with it perhaps the goroutines that
+//!   would wake the future. Use [`block_on`] of this crate in a goroutine, and `.await` in a thread
+//!   of an async runtime.
+//! - **Stacks do not grow.** A goroutine that overflows its stack runs into a guard page and the
+//!   process aborts; on Linux a message names the goroutine and where it was spawned. Give it a
+//!   larger [`stack_size`](Builder::stack_size), or let deep recursion call the crate `stacker`.
+//!   (`stacker` keeps the limit in a thread-local, so do not wait within its closure and recurse
+//!   deeper afterwards.)
+//! - **Values lie on stacks in several copies while they are moved.** In an unoptimized build a
+//!   message takes up to 30 times its size of the sender's stack and of the receiver's, and a
+//!   result as much of the joiner's; in an optimized build up to 7 times. Put values larger than a
+//!   few kilobytes into a `Box`.
+//! - **Deadlocks are not detected**: when all goroutines wait for ever, the runtime reports
+//!   nothing.
+//! - **[`std::process::exit`] in a goroutine** runs the destructors of the worker's thread-locals
+//!   (with glibc), and a destructor that waits for a goroutine of that worker waits for ever. Call
 //!   [`process::exit`].
-//! - Stacks do not grow by themselves. Code that recurses deeply may call `stacker`, or a crate on
-//!   top of it: on Linux a call of `stacker::maybe_grow` on a goroutine's stack always allocates a
-//!   new one. (`stacker` keeps the limit in a thread-local, so do not wait within its closure and
-//!   recurse deeper afterwards.)
-//! - A goroutine that overflows its stack runs into a guard page: on Linux a message names the
-//!   goroutine, where it was spawned, and how to give it a larger stack, and the process aborts.
-//!   Goroutines with a thread of their own and the closures of [`blocking`] run on a thread's
-//!   stack, so there the message is std's and names the thread, `go-thread` or `go-blocking`. Other
-//!   faults are left to the handler that was installed before the runtime started.
-//! - Values lie on stacks in several copies while they are moved. In an unoptimized build a message
-//!   takes up to 30 times its size of the sender's stack and of the receiver's, and a result as
-//!   much of the joiner's; in an optimized build up to 7 times. (For its own closure and result a
-//!   goroutine's stack is enlarged.) Put values larger than some kilobytes into a `Box`.
-//! - After a `fork` without an `exec` (which [`process::Command`] calls) no goroutine runs in the
-//!   child, where [`spawn`] panics and says so. A goroutine that has called `fork` goes on there as
-//!   a plain thread, which blocks, and has to end by `_exit`.
-//! - A thread-local's initializer must not park, nor a closure for whose extent a crate keeps a
+//! - **After a `fork` without an `exec`** (which [`process::Command`] calls) no goroutine runs in
+//!   the child, where [`spawn`] panics. A goroutine that has called `fork` goes on there as a plain
+//!   thread, which blocks, and has to end by `_exit`.
+//! - **A thread-local's initializer must not park**, nor a closure for whose extent a crate keeps a
 //!   pointer in a thread-local: [which crates, and the ways out](docs::soundness#what-remains).
 //!
 //! # Panics

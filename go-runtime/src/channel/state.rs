@@ -6,7 +6,9 @@
 //!   room. Receivers and senders wait at the same time only if all places of a buffer are promised
 //!   and the waiting senders are `send` arms of selects, or if all of them are arms of one select;
 //! - `buffer.len() + reserved <= capacity`: a place that was promised to a chosen `send` arm of a
-//!   select is kept free until the arm has made its message (or failed to make one);
+//!   select is kept free until the arm has made its message (or failed to make one). Neither a
+//!   receiver nor a sender with its message ready waits for that, so `send` arms are chosen first
+//!   come, first served, but an arm that is slow to make its message may be overtaken;
 //! - only on a rendezvous is a receiver claimed for a `send` arm that has yet to make its message.
 //!   On a buffered channel the arm is promised a place instead, so that the receiver's timeout
 //!   holds;

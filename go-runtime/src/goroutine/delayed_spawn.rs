@@ -1,8 +1,10 @@
 //! [`DelayedSpawn`]: a goroutine that is to start at a given moment, and may be called off until
 //! then.
 //!
-//! The job is made at once. Until its moment the scheduler's reference to the task is in a worker's
-//! timer heap, or here if the moment never comes; the mutex guards which of the two.
+//! The job is made at once, so everything that can fail (allocating memory, starting the runtime)
+//! has been done before the caller goes on. Until the given moment the scheduler's reference to the
+//! task is in a worker's timer heap, or here if that moment never comes; the mutex guards which of
+//! the two.
 
 use std::io;
 use std::mem;

@@ -1,4 +1,8 @@
 //! Operations that end when a done channel is closed.
+//!
+//! An operation with a done channel waits in two queues with one parker: in the queue of its
+//! direction's edges, and among the observers of the channel, which are woken when a receive need
+//! not wait.
 
 use std::error::Error;
 use std::fmt;

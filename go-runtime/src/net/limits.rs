@@ -1,5 +1,6 @@
 //! Time limits of the operations of one direction: a timeout for each, and a deadline for all of
-//! them. Both are atomics, which any thread may set.
+//! them. Both are atomics, which any thread may set. They are limits of a wait and not of the
+//! socket: a timer exists only while a goroutine waits.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -22,6 +22,10 @@
 //!
 //! Invariant: no edge is missed. An operation reads the count before its attempt, and a wait
 //! returns at once if the count has changed since.
+//!
+//! What an attempt left is remembered together with the count, so the system is not asked again for
+//! a descriptor that is known to be drained: a server that answers a request makes one read and one
+//! write, and shares a poll.
 
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};

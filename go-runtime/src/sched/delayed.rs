@@ -1,4 +1,5 @@
-//! Tasks that are to be queued at a moment. Until then one is an entry in a heap: it has no stack.
+//! Tasks that are to be queued at a given moment. Until then a task is an entry in a heap, and has
+//! no stack.
 //!
 //! Each worker has a heap of them. Goroutines add to that of their own worker, threads to that of
 //! any worker; any thread may remove a task, and the monitor queues what is due in the heap of a

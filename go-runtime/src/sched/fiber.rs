@@ -17,8 +17,9 @@
 //!                      suspended
 //! ```
 //!
-//! A switch uses the two cache lines drawn. corosensei keeps the way back to the worker's loop at
-//! the end of its stack, which shares the first of them with the start of the fiber.
+//! A switch uses the two cache lines drawn and the frame of the goroutine, but not the task.
+//! corosensei keeps the way back to the worker's loop at the end of its stack, which shares the
+//! first of the two lines with the start of the fiber.
 
 use std::cell::{Cell, UnsafeCell};
 use std::mem;

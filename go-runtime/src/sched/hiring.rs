@@ -1,7 +1,9 @@
 //! Making workers' threads, and retiring workers.
 //!
-//! The thread that starts the runtime makes the first ones; from then on the monitor alone adds
-//! workers, and retires those that are not needed. A worker's thread never ends.
+//! The thread that starts the runtime makes GOMAXPROCS workers; from then on only the monitor adds
+//! workers and retires those that are not needed. A worker's thread never ends, not even when the
+//! worker has retired: goroutines that have started on it cannot run elsewhere. (Go keeps its
+//! threads parked as well.)
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};

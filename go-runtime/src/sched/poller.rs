@@ -13,8 +13,9 @@
 //!   that has to wait
 //! ```
 //!
-//! A descriptor is registered once, edge-triggered and for both directions, with the worker of the
-//! first goroutine that has to wait for it. The poller passes the system's events to the registered
+//! A worker makes its poller when one of its goroutines first waits for a descriptor. A descriptor
+//! is registered once, edge-triggered and for both directions, with the worker of the first
+//! goroutine that has to wait for it. The poller passes the system's events to the registered
 //! [`Interest`], which wakes the waiting goroutines: directly if they belong to the polling worker,
 //! and through inboxes otherwise.
 //!

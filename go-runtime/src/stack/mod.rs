@@ -189,7 +189,8 @@ impl Extent {
 
 /// Returns the stack pointer of the calling function, or of the function that it has been inlined
 /// into. That function's own data lies above the pointer; data of functions that it calls lies
-/// below.
+/// below. (The address of a local variable would not say that: once calls have been inlined, it may
+/// lie anywhere in a large frame.)
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(crate) fn pointer() -> *const u8 {

@@ -2,8 +2,10 @@
 //! goroutine never moves.
 //!
 //! The measure is a worker's load ([`View::load`]): the goroutines that ran on it within the last
-//! 100 to 200 ms and still live. Among workers with equal load, the one to which fewer tasks were
-//! sent comes first ([`View::rank`]). Two rules follow:
+//! 100 to 200 ms and still live. All *parents* of a worker, goroutines that have spawned others,
+//! count together as half a goroutine, since a parent mostly waits for its children. Among workers
+//! with equal load, the one to which fewer tasks were sent comes first ([`View::rank`]). A decision
+//! reads the loads of a limited number of other workers. Two rules follow:
 //!
 //! 1. **A worker that takes a task from its own queue starts it, or sends it away**
 //!    ([`Survey::on_start`]). The worker starts the task as long as enough other tasks wait, in all

@@ -1,5 +1,22 @@
-//! How long a goroutine may keep its worker: one that polls in vain, one whose operations succeed
-//! all the time, and one that is about to block and may spin for its wake-up first.
+//! How long a goroutine may keep its worker: a goroutine that polls in vain, a goroutine whose
+//! operations always succeed, and a goroutine that is about to block and may first spin for its
+//! wake-up.
+//!
+//! Which operations yield to the worker's other goroutines although they need not wait:
+//!
+//! - Operations that give, that only try, or that lock or unlock (`send`, `spawn`, `try_recv`,
+//!   `Mutex::unlock`) never do so when they succeed, because the caller may hold a
+//!   `std::sync::Mutex` meanwhile. The exception is `Mutex::lock` while another goroutine waits for
+//!   that lock and cannot run.
+//!
+//! - Operations that take (`recv`, a `select!` without a `default`, `acquire`, reads) may have to
+//!   wait in any case, so the caller is prepared for a switch. They yield at their beginning if the
+//!   goroutine has run for a slice. All of them read one word of the process, which the monitor
+//!   writes: a load and a branch.
+//!
+//! - Operations that come to nothing (a `try_recv` of an empty channel, a receive from a closed
+//!   one) yield after a number of them: what the goroutine polls for may have to come from a
+//!   goroutine that waits behind it. A loop that polls a done channel is the common case.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};

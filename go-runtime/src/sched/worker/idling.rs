@@ -1,6 +1,13 @@
-//! What a worker does that has nothing to run: it searches other queues, spins for a moment, and
-//! lets itself be counted among the searching workers meanwhile. How it then sleeps is in `run`.
-//! Only the worker's thread uses this.
+//! What an idle worker does: it searches other workers' queues and spins for a moment, and is
+//! counted among the searching workers meanwhile. How it then goes to sleep is in `run`. Only the
+//! worker's thread uses this.
+//!
+//! A worker spins because a wake-up of its thread costs much more than a short spin. How long it
+//! spins depends on what it has learned: if work came soon after its last sleep, it spins half as
+//! long again as that took, since two workers that wake each other in turn would otherwise sleep
+//! and be woken all the time; if work has not been coming soon, and all other workers sleep, it
+//! does not spin at all. After the first moment each spin lets other threads have the processor,
+//! because the worker may be waiting for one of them.
 
 use std::cell::Cell;
 use std::hint;

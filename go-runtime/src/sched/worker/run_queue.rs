@@ -13,6 +13,10 @@
 //! `popped` and `pushed` ([`QueueEnds`]), but not the ring. The queue does without the count of a
 //! `RefCell`, because no method lets other code of this runtime run meanwhile. (The ring may grow,
 //! for which it calls the allocator; an allocator does not use this runtime.)
+//!
+//! Where very many goroutines wait, a woken one is cold in the caches. So a `pop` also prefetches
+//! memory of two goroutines further back: the fiber of the one, and the used end of the other's
+//! stack, which its fiber, fetched by an earlier `pop`, points to.
 
 use std::cell::Cell;
 use std::ptr::NonNull;

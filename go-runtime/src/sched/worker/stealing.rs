@@ -1,6 +1,8 @@
 //! How a worker takes tasks from queues that it shares with others, and its watch over tasks that
-//! it leaves to less loaded workers. How many it takes is decided in
-//! [`placement`](crate::sched::placement). Only the worker's thread uses this.
+//! it leaves to less loaded workers. It takes the oldest tasks of a queue.
+//! [`placement`](crate::sched::placement) decides how many, up to a limit: one task after a sleep,
+//! then two, four, and so on. A worker that ends its watch because it has found something to run
+//! wakes another worker. Only the worker's thread uses this.
 
 use std::cell::{Cell, RefCell};
 use std::iter;

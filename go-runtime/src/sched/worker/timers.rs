@@ -1,5 +1,10 @@
 //! The timers of a worker's parked goroutines. Only the worker's thread uses them; other threads
 //! see when the first is due ([`Alarm`](crate::sched::shared::Alarm)).
+//!
+//! Timers are fired a batch at a time. Where very many goroutines sleep, each is cold in the
+//! caches, so the worker takes a batch out of the heap and prefetches each entry before it calls
+//! the first one. As a rule the goroutines of a batch run before the next batch is fetched, while
+//! the caches still hold them.
 
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;

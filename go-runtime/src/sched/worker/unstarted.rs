@@ -15,6 +15,11 @@
 //! A task is *placed* when a worker decides to start it, and once only: tasks in `pinned` and in
 //! `apart` are placed, all others are not.
 //!
+//! The worker takes tasks that were sent to it first. Of its own queue it starts the newest task,
+//! which keeps trees of goroutines small; once per millisecond it starts the oldest, so that no
+//! task starves; and while only a few tasks wait it alternates between the two ends. At the end of
+//! each round it also takes one task from the injector, because its own queue may never run dry.
+//!
 //! Only the worker's thread uses an [`Unstarted`]; the thieves' end of the queue is in the worker's
 //! shared side.
 

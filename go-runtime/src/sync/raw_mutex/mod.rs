@@ -39,7 +39,8 @@
 //!
 //! The contenders on their way are as many as `WOKEN` and the count of `MISSED` say.
 //!
-//! A lock has no owner: any thread that has been handed what `lock` gave may unlock it.
+//! A lock has no owner: any thread that has been handed what `lock` gave may unlock it. `unlock`
+//! never yields, because the `Drop` of a guard must not switch.
 
 mod word;
 
