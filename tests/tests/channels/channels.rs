@@ -1,4 +1,5 @@
-//! Channels at their edges: who is served, and what becomes of messages that nobody takes.
+//! Channels in rare cases: which waiter is served, and what becomes of messages that are never
+//! received.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +13,7 @@ use go_runtime::{JoinHandle, go, select, yield_now};
 
 use go_tests::support;
 
-/// Arms on the same channel have equal chances also when the select has to wait for a partner.
+/// Arms on one channel have equal chances even if the select has to wait for a partner.
 #[test]
 fn arms_on_one_channel_are_served_alike() {
     const ROUNDS: usize = 10_000;
@@ -37,7 +38,7 @@ fn arms_on_one_channel_are_served_alike() {
         }
     }
     for hits in [hits, receiver.join().unwrap()] {
-        // Equal shares within a half: some 28 standard deviations.
+        // Each arm's share is right within a half, which is some 28 standard deviations.
         let share = ROUNDS / 3;
         assert!(
             hits.iter()
@@ -47,8 +48,8 @@ fn arms_on_one_channel_are_served_alike() {
     }
 }
 
-/// A message whose drop panics does not take the process with it, even if the next one's panics as
-/// well.
+/// A message that panics when it is dropped does not abort the process, even if the next one would
+/// panic too.
 #[test]
 fn messages_that_panic_when_dropped() {
     static DROPPED: AtomicUsize = AtomicUsize::new(0);
@@ -64,16 +65,16 @@ fn messages_that_panic_when_dropped() {
         tx.send(Bomb).map_err(std::mem::forget).unwrap();
     }
     catch_unwind(AssertUnwindSafe(|| drop(rx))).unwrap_err();
-    // The others are leaked.
+    // The other messages are leaked.
     assert_eq!(DROPPED.load(Ordering::Relaxed), 1);
     let back = tx.send(Bomb).unwrap_err();
     catch_unwind(AssertUnwindSafe(|| drop(back))).unwrap_err();
 }
 
-/// The `send` arm of a select that has been chosen keeps its place while it makes its message. Who
-/// waits behind it for a place is served all the same, whether the arm then sends or not.
+/// An arm that was chosen to send keeps its place in the buffer while it makes its message. Waiters
+/// behind it are served meanwhile, whether the arm then sends or not.
 fn around_a_promise(keeps: bool) {
-    // All on one worker, so that each step is where `yield_now` puts it.
+    // All goroutines share one worker, so `yield_now` determines the order of their steps.
     go!({
         let (tx, rx) = bounded(1);
         let (open, gate) = bounded::<()>(0);
@@ -103,8 +104,8 @@ fn around_a_promise(keeps: bool) {
     .unwrap();
 }
 
-/// How a receiver waits for a time that is over, or not at all. It must come back without a
-/// message.
+/// Receives with a timeout that passes, or without waiting, in one of several ways. No message may
+/// come.
 fn receive_in_time(way: usize, rx: &Receiver<u32>) {
     let time = Duration::from_millis(1);
     let over = Instant::now() + time;
@@ -132,8 +133,8 @@ fn receive_in_time(way: usize, rx: &Receiver<u32>) {
     }
 }
 
-/// A `send` arm that is slow to make its value keeps a place in the buffer, and no receiver: not
-/// one that waits already, and none that comes meanwhile.
+/// A `send` arm that is slow to make its value holds a place in the buffer, but holds up no
+/// receiver, neither one that waits already nor one that comes meanwhile.
 #[test]
 fn a_slow_arm_keeps_no_receiver_beyond_its_time() {
     for capacity in [Some(1), Some(2), None] {
@@ -146,7 +147,7 @@ fn a_slow_arm_keeps_no_receiver_beyond_its_time() {
                     let receive = || go!(local; clone(rx) { receive_in_time(way, &rx) });
                     let first = comes_first.then(receive);
                     support::settle();
-                    // One more than there are places for.
+                    // One arm more than the buffer has places.
                     let arms: Vec<_> = (0..capacity.unwrap_or(1) as u32 + 1)
                         .map(|n| {
                             go!(local; clone(tx, gate, told) {
@@ -186,11 +187,12 @@ fn a_broken_promise_lets_others_through() {
     around_a_promise(false);
 }
 
-/// A goroutine that asks again and again, and never waits, lets those run who share its worker:
-/// what it waits for may be up to them.
+/// A goroutine that polls in a loop, and never waits, lets other goroutines of its worker run: the
+/// event that it polls for may depend on them.
 #[test]
 fn polls_in_vain_do_not_keep_others_out() {
-    /// Nothing is ever in `empty`, `full` has no room, `closed` is closed.
+    /// The ends to poll: no message ever comes to `empty`, `full` has no room, and `closed` is
+    /// closed.
     struct Ends {
         empty: Receiver<()>,
         full: Sender<()>,
@@ -214,7 +216,8 @@ fn polls_in_vain_do_not_keep_others_out() {
         },
         |ends| assert!(!ends.running.is_finished()),
         |_| assert!(never::<()>().recv_timeout(Duration::ZERO).is_err()),
-        // What comes from a closed channel, for ever, is nothing as well.
+        // A closed channel is always ready, with nothing to receive; that counts as a poll in vain
+        // too.
         |ends| {
             select! {
                 recv(ends.closed) -> nothing => assert!(nothing.is_err()),
@@ -250,7 +253,7 @@ fn polls_in_vain_do_not_keep_others_out() {
                 drop(stop);
                 ends.running.join().unwrap();
             });
-            // Behind it, on the same worker.
+            // It waits behind the polling goroutine, on the same worker.
             let stopping = go!(local; move || over.set(true));
             polling.join().unwrap();
             stopping.join().unwrap();

@@ -1,5 +1,5 @@
-//! `Select` where the list goes to another thread and its messages must not; and what its timeouts
-//! see.
+//! `Select` lists that are sent to another thread although their messages must not be, and timeouts
+//! of such lists.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -15,7 +15,7 @@ use go_runtime::{go, num_goroutines, select};
 
 use go_tests::support;
 
-/// A message that is not `Send`: it is dropped by the thread that made it, or by nobody.
+/// A message that is not `Send`: only the thread that made it may drop it.
 struct Local<'a> {
     home: ThreadId,
     dropped: &'a AtomicUsize,
@@ -34,20 +34,21 @@ impl<'a> Local<'a> {
 
 impl Drop for Local<'_> {
     fn drop(&mut self) {
-        // First, for a panic may be caught by who expects another one.
+        // Counted first, because the caller may catch the panic of the next line in place of
+        // another.
         self.dropped.fetch_add(1, Ordering::Relaxed);
         assert_eq!(thread::current().id(), self.home, "dropped elsewhere");
     }
 }
 
-/// Takes an operation from the list and drops it.
+/// Takes an operation from the list and drops it without completing it.
 fn abandon(list: &mut Select<'_>) {
     let operation = list.select();
     catch_unwind(AssertUnwindSafe(|| drop(operation))).unwrap_err();
 }
 
-/// A list that was sent to another thread can receive such a message, but has no receiver to take
-/// it out with.
+/// A list that was sent to another thread can be chosen to receive such a message there, but has no
+/// receiver to take it out with.
 #[test]
 fn what_is_not_send_is_dropped_at_home_or_leaked() {
     let dropped = AtomicUsize::new(0);
@@ -64,14 +65,14 @@ fn what_is_not_send_is_dropped_at_home_or_leaked() {
     thread::scope(|s| s.spawn(move || abandon(&mut clone)).join().unwrap());
     assert_eq!(dropped.load(Ordering::Relaxed), 1, "leaked");
 
-    // A clone that was made elsewhere knows where its messages belong.
+    // A clone that was made on the other thread knows which thread owns its messages.
     assert!(tx.send(Local::new(&dropped)).is_ok());
     thread::scope(|s| s.spawn(|| abandon(&mut list.clone())).join().unwrap());
     assert_eq!(dropped.load(Ordering::Relaxed), 1, "leaked");
 }
 
-/// A foreign list breaks its promise to a future that has gone, as has the last receiver: it must
-/// not be the one to drop what is in the buffer.
+/// A list on another thread breaks its promise to a future that has been dropped, as has the last
+/// receiver: that thread must not drop the messages in the buffer.
 #[test]
 fn a_foreign_list_and_a_future_that_has_gone() {
     let dropped = AtomicUsize::new(0);
@@ -101,13 +102,13 @@ fn a_foreign_list_and_a_future_that_has_gone() {
     assert_eq!(dropped.load(Ordering::Relaxed), 1);
 }
 
-/// When its time is over a select looks once more: what has become ready meanwhile counts, however
-/// late it is woken.
+/// When its time is over a select checks its arms once more: an arm that has become ready counts,
+/// however late the select is woken.
 #[test]
 fn a_late_timeout_sees_what_is_ready() {
     support::in_goroutine(|| {
         let due = Instant::now() + Duration::from_millis(5);
-        // Holds this worker until both moments have passed.
+        // This holds the worker until both moments have passed.
         let busy = go!(local; move || {
             while Instant::now() < due + Duration::from_millis(10) {
                 std::hint::spin_loop();
@@ -123,7 +124,8 @@ fn a_late_timeout_sees_what_is_ready() {
     });
 }
 
-/// An iterator that has seen the end stays there, though a dropped future gives a message back.
+/// An iterator that has returned `None` keeps doing so, even if a dropped future puts a message
+/// back.
 #[test]
 fn the_end_of_an_iterator_is_the_end() {
     let (tx, rx) = unbounded();
@@ -139,11 +141,11 @@ fn the_end_of_an_iterator_is_the_end() {
     assert_eq!(rx.recv(), Ok(1));
 }
 
-/// A future on a timed channel takes its alarm with it when it goes, and does not wake its task.
+/// Dropping a future on a timed channel removes its alarm, and its task is not woken.
 #[test]
 fn dropped_alarms_are_gone() {
     const THIS: &str = "dropped_alarms_are_gone";
-    // Goroutines are counted, so this needs a process of its own.
+    // The test counts goroutines, so it needs a process of its own.
     if std::env::var_os("ALONE").is_none() {
         let output = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", &support::full_name(THIS)])

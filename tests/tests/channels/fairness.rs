@@ -1,5 +1,5 @@
-//! Who is chosen: of several ready arms each as often as the others, or the first if the select is
-//! biased; of several who wait, the one who came first.
+//! Of several ready arms each is chosen equally often, or the first if the select is biased; of
+//! several waiters the first to come is served first.
 
 use go_runtime::channel::{Receiver, Select, Sender, bounded, unbounded};
 use go_runtime::{go, select, select_biased};
@@ -8,8 +8,8 @@ use go_tests::support::{self, in_both, in_goroutine, settle};
 
 const SELECTS: usize = 100_000;
 
-/// Checks that each arm's share is within five standard deviations of 1/k. (By chance one of all
-/// the arms in this file is not, about once in 10,000 runs.)
+/// Checks that each arm's share is within five standard deviations of 1/k. (By chance a correct run
+/// of this file fails about once in 10,000 runs.)
 fn fair(shares: &[usize]) {
     assert_eq!(shares.iter().sum::<usize>(), SELECTS);
     let (n, p) = (SELECTS as f64, 1.0 / shares.len() as f64);
@@ -23,15 +23,15 @@ fn fair(shares: &[usize]) {
 
 type Channels = (Vec<Sender<()>>, Vec<Receiver<()>>);
 
-/// `k` channels that always have a message, and always have room for one.
+/// Makes `k` channels that always have a message, and always have room for one.
 fn ready_channels(k: usize) -> Channels {
     let (txs, rxs): Channels = (0..k).map(|_| bounded(2)).unzip();
     txs.iter().for_each(|tx| tx.send(()).unwrap());
     (txs, rxs)
 }
 
-/// Many selects by `choose`, which says which arm ran; the channel is then brought back into its
-/// state by `restore`.
+/// Runs many selects and counts each arm. `choose` runs a select and returns the arm; `restore`
+/// then brings its channel back into its state.
 fn count(k: usize, choose: impl Fn(&Channels) -> usize, restore: impl Fn(&Channels, usize)) {
     let channels = ready_channels(k);
     let mut shares = vec![0; k];
@@ -56,7 +56,7 @@ fn take_again(channels: &Channels, i: usize) {
     channels.1[i].try_recv().unwrap();
 }
 
-/// A select of as many arms as there are numbers.
+/// A select with an arm for each number.
 macro_rules! receive_from {
     ($($i:literal)*) => {
         |(_, rx): &Channels| select! { $(recv(rx[$i]) -> got => { got.unwrap(); $i })* }
@@ -127,7 +127,7 @@ fn send_operations_are_chosen_alike() {
     in_both(|| [2, 3, 5, 16].map(|k| count(k, choose, take_again)));
 }
 
-/// `ready` names one without carrying it out; each alike as well.
+/// `ready` names an operation without carrying it out; it names each equally often.
 #[test]
 fn ready_operations_are_named_alike() {
     fn choose((txs, rxs): &Channels) -> usize {
@@ -146,8 +146,8 @@ fn ready_operations_are_named_alike() {
 
 // --- Biased ---
 
-/// Five channels of which those in `ready` have a message and those not in it room for none, so
-/// that an arm on one that is `full` is ready to receive, and else to send.
+/// Makes five channels. Those in `ready` have a message, and the others have no room for one, so
+/// that an arm is ready to receive on a `full` channel, and to send on another.
 fn channels_with(ready: usize, full: bool) -> Channels {
     let (txs, rxs): Channels = (0..5).map(|_| bounded(1)).unzip();
     for (i, tx) in txs.iter().enumerate() {
@@ -223,7 +223,7 @@ fn biased_lists_take_the_first_that_is_ready() {
 
 const WAITING: usize = 100;
 
-/// The ways to wait.
+/// Sends in one of four ways to wait.
 fn send_somehow(tx: &Sender<usize>, n: usize) {
     let ((_stop, stopped), far) = (bounded::<()>(0), std::time::Duration::from_secs(3_600));
     match n % 4 {
@@ -254,7 +254,7 @@ fn receive_somehow(rx: &Receiver<usize>, n: usize) -> usize {
     }
 }
 
-/// All on one worker, so they wait in the order of their numbers.
+/// All senders share one worker, so they wait in the order of their numbers.
 #[test]
 fn senders_are_served_in_the_order_of_their_coming() {
     for capacity in [0, 1, 7] {
@@ -276,8 +276,8 @@ fn senders_are_served_in_the_order_of_their_coming() {
                 let order: Vec<_> = match taking {
                     0 => rx.iter().collect(),
                     1 => (0..all.end).map(|n| receive_somehow(&rx, n)).collect(),
-                    // A send arm that is let into the buffer makes its message when it runs next,
-                    // so let it run.
+                    // A `send` arm that gets a place in the buffer makes its message when it runs
+                    // next, so let it run.
                     2 => (0..all.end)
                         .map(|_| {
                             settle();
@@ -299,9 +299,9 @@ fn senders_are_served_in_the_order_of_their_coming() {
                     assert!(in_order, "capacity {capacity}, way {taking}: {order:?}");
                     return;
                 }
-                // In a buffer a place may be promised to a `send` arm that has yet to make its
-                // message (Go evaluates it on entering): a receiver who comes meanwhile is served
-                // by those behind it. The plain ones keep their order.
+                // A place in the buffer may be promised to a `send` arm that has yet to make its
+                // message (Go evaluates the message on entering). A receiver that comes meanwhile
+                // is served by the senders behind that arm. Plain senders keep their order.
                 let (mut promised, plain): (Vec<_>, Vec<_>) = order
                     .into_iter()
                     .partition(|n| *n >= capacity && n % 4 >= 2);

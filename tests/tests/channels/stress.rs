@@ -1,4 +1,4 @@
-//! The short version of the `stress` command: nothing is lost and nothing doubled, whatever races.
+//! A short run of the `stress` command: no message is lost or duplicated, whatever races.
 
 use go_tests::stress::{Flavour, at, run, tick};
 

@@ -13,7 +13,7 @@ fn channels<T>(count: usize, capacity: usize) -> (Vec<Sender<T>>, Vec<Receiver<T
     (0..count).map(|_| bounded(capacity)).unzip()
 }
 
-/// A select of 64 arms: the number of the one that was served, and its message.
+/// A select of 64 arms that returns the number of the chosen arm, and its message.
 macro_rules! select_of_64 {
     ($rx:ident: $($i:literal)*) => {
         select! { $(recv($rx[$i]) -> message => ($i, message),)* }
@@ -43,7 +43,7 @@ fn the_macro_takes_64_arms() {
                 assert_eq!(message % 64, arm);
                 assert!(got.insert(message));
             }
-            // All ends are still open; now one after the other is closed.
+            // All channels are still open; now they are closed one after the other.
             let mut open: Vec<_> = senders.into_iter().map(|s| s.join().unwrap()).collect();
             drop(open.swap_remove(17));
             assert_eq!(one_of_64(&rx), (17, Err(RecvError)));
@@ -89,8 +89,8 @@ fn a_list_takes_a_thousand_channels() {
     });
 }
 
-/// Two lists of a thousand, on the same channels in opposite orders, one to send and one to
-/// receive, on two threads and on goroutines.
+/// Two lists of a thousand arms on the same channels, in opposite orders, one sending and one
+/// receiving, on two threads and in goroutines.
 #[test]
 fn two_wide_lists_meet() {
     const COUNT: usize = 1_000;

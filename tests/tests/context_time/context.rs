@@ -1,5 +1,5 @@
-//! `context`: who ends whom, why, and what is left behind. What Go's own tests of its package mean
-//! is here as well.
+//! `context`: which context ends which others, for which reason, and what is left behind. The tests
+//! of Go's package are covered too.
 
 mod after_func;
 mod as_go;
@@ -16,10 +16,10 @@ use go_runtime::{go, select};
 
 use go_tests::support::{child, in_both, in_goroutine};
 
-/// Longer than any test.
+/// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// All the ways to ask say that it goes on.
+/// Asserts, in all ways to ask, that the context has not ended.
 #[track_caller]
 fn goes_on(ctx: &Context) {
     assert_eq!(ctx.err(), None);
@@ -27,7 +27,7 @@ fn goes_on(ctx: &Context) {
     assert_eq!(ctx.done().try_recv(), Err(TryRecvError::Empty));
 }
 
-/// All the ways to ask say that it has ended, for this.
+/// Asserts, in all ways to ask, that the context has ended for this reason.
 #[track_caller]
 fn has_ended(ctx: &Context, error: ContextError, cause: &str) {
     assert_eq!(ctx.err(), Some(error));
@@ -78,7 +78,7 @@ fn the_types_go_everywhere() {
     everywhere::<ContextError>();
     fn not_cloned<T: Send + Sync + UnwindSafe + RefUnwindSafe + 'static>() {}
     not_cloned::<StopFunc>();
-    // As small as two pointers, also where there may be none.
+    // A context, and an optional one, is as small as two pointers.
     assert_eq!(size_of::<Context>(), 2 * size_of::<usize>());
 }
 
@@ -110,7 +110,7 @@ fn debug_says_how_it_is() {
     });
 }
 
-/// Each in a goroutine of its own, and one on this thread.
+/// Waiters in many goroutines and on this thread are all told.
 #[test]
 fn everybody_who_waits_is_told() {
     in_both(|| {
@@ -155,7 +155,7 @@ fn the_last_handle_cancels() {
         drop(cancel);
         is_canceled(&ctx);
 
-        // It is no name.
+        // `_` binds nothing, so the handle is dropped at once.
         let (ctx, _) = context::background().with_timeout(LONG);
         is_canceled(&ctx);
     });
@@ -169,7 +169,7 @@ fn a_detached_context_ends_otherwise() {
         let other = cancel.clone();
         cancel.detach();
         goes_on(&ctx);
-        // It cancels no more when it is dropped, but if told to.
+        // A detached handle cancels when it is told to, but not when it is dropped.
         drop(other.clone());
         goes_on(&ctx);
         let (late, cancel) = ctx.with_timeout_cause(Duration::from_millis(1), "slow");
@@ -197,7 +197,7 @@ fn a_receiver_that_outlives_all_handles_is_told() {
         cancel.detach();
         let done: [Receiver<()>; 2] = [ctx.done().clone(), child.done().clone()];
         drop(ctx);
-        // The child needs it.
+        // The child keeps its parent alive.
         assert_eq!(done[0].try_recv(), Err(TryRecvError::Empty));
         drop(child);
         for done in done {
@@ -216,7 +216,7 @@ fn the_first_end_stays() {
         cancel_late.cancel();
         has_ended(&ctx, ContextError::Canceled, "one");
         has_ended(&late, ContextError::DeadlineExceeded, "late");
-        // One is the same for all who ask.
+        // All callers get the same `Arc`.
         let (a, b) = (ctx.cause().unwrap(), ctx.clone().cause().unwrap());
         assert!(std::sync::Arc::ptr_eq(&a, &b));
     });
@@ -258,7 +258,7 @@ fn any_time_will_do() {
         is_canceled(&ctx);
         let (ctx, _cancel) = background.with_timeout_cause(Duration::MAX, "never");
         goes_on(&ctx);
-        // Beyond the parent's.
+        // A deadline later than the parent's does not count.
         let (parent, _cancel) = background.with_timeout(LONG);
         let (ctx, _cancel) = parent.with_timeout(Duration::MAX);
         assert_eq!(ctx.deadline(), parent.deadline());
@@ -284,7 +284,7 @@ fn the_earliest_deadline_counts() {
     });
 }
 
-/// The alarm's goroutine need not have run.
+/// A goroutine that computes sees the deadline, although the alarm's goroutine need not have run.
 #[test]
 fn one_that_computes_sees_the_deadline_itself() {
     in_both(|| {
@@ -304,7 +304,8 @@ fn one_that_computes_sees_the_deadline_itself() {
     });
 }
 
-/// Those who cancel have to get at the worker.
+/// A goroutine that computes, and only asks for the error, lets the canceling goroutine run on its
+/// worker.
 #[test]
 fn one_that_computes_lets_others_cancel() {
     child::succeed("computes_alone", &[("GOMAXPROCS", "1")]);

@@ -1,5 +1,5 @@
-//! `time`: timers, tickers, functions that run later, limits on time. What comes in time is
-//! awaited, never measured.
+//! `time`: timers, tickers, functions that run later, timeouts. The tests wait for events, and
+//! never measure how long they take.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ fn a_timer_of_no_time_and_one_of_all_time() {
     });
 }
 
-/// Go 1.23: no value from before a call of Stop or Reset is received after it.
+/// As in Go 1.23, no value from before a call of `stop` or `reset` is received after it.
 #[test]
 fn nothing_stale_is_received() {
     support::in_both(|| {
@@ -71,7 +71,7 @@ fn nothing_stale_is_received() {
     });
 }
 
-/// Each kind of wait goes by the new moment when the old one is far away.
+/// Each kind of wait sees the new moment, even if the old one is far away.
 #[test]
 fn a_reset_is_seen_by_who_waits() {
     fn receive(timer: &Timer) {
@@ -89,7 +89,7 @@ fn a_reset_is_seen_by_who_waits() {
     fn ready(timer: &Timer) {
         let mut select = Select::new();
         select.recv(timer.channel());
-        // Another one may be faster.
+        // The other waiter may receive the message first.
         while timer.channel().try_recv().is_err() {
             assert_eq!(select.ready(), 0);
         }
@@ -104,7 +104,7 @@ fn a_reset_is_seen_by_who_waits() {
             let waiting = go!(move || wait(&theirs));
             let theirs = Arc::clone(&timer);
             let thread = thread::spawn(move || wait(&theirs));
-            // Each has one message.
+            // The goroutine and the thread get one message each.
             for _ in 0..2 {
                 timer.reset(HOUR);
                 assert!(timer.stop());
@@ -127,7 +127,8 @@ fn a_reset_is_seen_by_who_waits() {
     }
 }
 
-/// A message that is put off again and again comes when that ends, and once, whoever waits.
+/// A message that is put off again and again arrives once after the last reset, whichever goroutine
+/// waits.
 #[test]
 fn resets_race_with_receivers() {
     support::in_both(|| {
@@ -149,7 +150,7 @@ fn resets_race_with_receivers() {
                 .collect();
             let mut due = 0;
             for pause in [3, 20, 0, 7] {
-                // `true`: the one before had not been received, and never will be.
+                // A reset that returns `true` has removed a message that will never come.
                 due += usize::from(!timer.reset(Duration::from_micros(pause)));
                 yield_now();
             }
@@ -181,7 +182,7 @@ fn a_ticker_keeps_in_step() {
             assert!(Instant::now() >= tick);
             assert_eq!((tick - first).as_nanos() % MOMENT.as_nanos(), 0);
         }
-        // Those that nobody took have been left out, but for one.
+        // All missed ticks but one have been left out.
         sleep(5 * MOMENT);
         assert_eq!(ticker.channel().len(), 1);
         let late = ticker.channel().recv().unwrap();
@@ -190,7 +191,7 @@ fn a_ticker_keeps_in_step() {
     });
 }
 
-/// A receiver that is late for a tick does not shift those after it: Go's `Tick`.
+/// With `tick`, as in Go, a late receiver does not shift the later ticks.
 #[test]
 fn the_ticks_of_tick_keep_in_step() {
     support::in_both(|| {
@@ -202,7 +203,7 @@ fn the_ticks_of_tick_keep_in_step() {
             let since = ticks.recv().unwrap() - first;
             assert_eq!(since.as_nanos() % period.as_nanos(), 0);
         }
-        // A period of nothing ticks without end, and one of all time never.
+        // A period of zero ticks without end, and the longest period never.
         assert!(tick(Duration::ZERO).iter().take(3).count() == 3);
         assert!(tick(Duration::MAX).recv_timeout(MOMENT).is_err());
     });
@@ -271,7 +272,7 @@ fn a_panic_passes_through_a_timeout() {
     support::in_both(|| {
         let payload = catch_unwind(|| timeout(HOUR, |_| panic!("no luck"))).unwrap_err();
         assert_eq!(payload.downcast_ref::<&str>(), Some(&"no luck"));
-        // One that comes too late is nobody's.
+        // A panic after the timeout is dropped.
         let (tx, rx) = bounded::<()>(0);
         let late = timeout(MOMENT, move |done| {
             let _tx = tx;
@@ -283,7 +284,7 @@ fn a_panic_passes_through_a_timeout() {
     });
 }
 
-/// Very many wait for a moment, some of whom are called off.
+/// Very many goroutines wait for a timer, and half of them are called off.
 #[test]
 fn a_hundred_thousand_sleep() {
     support::in_goroutine(|| {

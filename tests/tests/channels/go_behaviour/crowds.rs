@@ -1,5 +1,5 @@
 //! Go's `runtime/chan_test.go`: TestSelectStress, TestSelectFairness, TestPseudoRandomSend,
-//! TestMultiConsumer, TestChanSendSelectBarrier and TestChanSendBarrier. Many at once on few
+//! TestMultiConsumer, TestChanSendSelectBarrier and TestChanSendBarrier. Many goroutines share few
 //! channels.
 
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use go_tests::support::{eventually, in_both};
 
 // --- TestSelectStress ---
 
-/// Four channels; on each, one sender and one receiver by themselves, and over all, selects that
-/// send and that receive.
+/// Each of four channels has its own sender and receiver, and a sending and a receiving select use
+/// all four.
 #[test]
 #[ignore = "run by races_with_several_numbers_of_workers"]
 fn select_stress() {
@@ -42,14 +42,15 @@ fn select_stress() {
         selecting.join().unwrap();
         let received: Vec<_> = receiving.into_iter().map(|r| r.join().unwrap()).collect();
         all_once_in_order(&received, 8, EACH);
-        // And each through its own channel: those alone got what was meant for them.
+        // Each receiver has messages from its own channel only.
         for (i, alone) in received[..4].iter().enumerate() {
             assert!(alone.iter().all(|(sender, _)| sender % 4 == i));
         }
     });
 }
 
-/// `each` to each of the four, as sender 4 to 7. A channel that has had its share is switched off.
+/// Sends `each` messages to each of the four channels, as senders 4 to 7. A channel that has had
+/// its share is replaced by one without receivers.
 fn select_to_all(txs: &[Sender<Message>], each: usize) {
     let (off, _nobody) = bounded(0);
     let mut done = [0; 4];
@@ -88,7 +89,7 @@ fn select_from_all(rxs: &[Receiver<Message>], each: usize) -> Vec<Message> {
 
 // --- TestSelectFairness ---
 
-/// Two sources that are always ready, one select from both to two readers: nobody goes hungry.
+/// A select from two sources that are always ready sends to two readers: both sources are served.
 #[test]
 #[ignore = "run by races_with_several_numbers_of_workers"]
 fn select_fairness() {
@@ -170,7 +171,7 @@ fn multi_consumer() {
         for worker in 0..WORKERS {
             go!(clone(todo, done) {
                 for job in todo {
-                    // So that they do not go round in turn.
+                    // Keeps the workers from taking jobs in a fixed order.
                     if job % WORKERS == worker {
                         yield_now();
                     }
@@ -192,9 +193,9 @@ fn multi_consumer() {
 
 // --- TestChanSendSelectBarrier and TestChanSendBarrier ---
 
-/// Go's garbage collector has to hear of pointers that are written into somebody's stack. Here the
-/// messages own memory, and the tests are that it arrives whole and is freed once, however it is
-/// sent.
+/// Go's garbage collector has to hear of pointers that a send writes into another goroutine's
+/// stack. Here the messages own memory, and the tests check that it arrives whole and is freed
+/// once, however it is sent.
 fn owned_messages(in_select: bool) {
     const GOROUTINES: usize = 50;
     const REQUESTS: usize = 100;
@@ -241,7 +242,7 @@ fn owned_messages(in_select: bool) {
         .flat_map(|goroutine| goroutine.join().unwrap())
         .collect();
     assert_eq!(kept.len(), GOROUTINES * REQUESTS);
-    // Those who answered may still be on their way out.
+    // The goroutines that answered may not have ended yet.
     eventually(|| Arc::strong_count(&token) == kept.len() + 1);
     drop(kept);
     assert_eq!(Arc::strong_count(&token), 1);
@@ -259,7 +260,7 @@ fn chan_send_select_barrier() {
     in_both(|| owned_messages(true));
 }
 
-/// Plain threads and goroutines at once, plain operations and selects.
+/// Plain threads and goroutines share a channel, with plain operations and selects.
 #[test]
 #[ignore = "run by races_with_several_numbers_of_workers"]
 fn threads_and_goroutines_share_a_channel() {

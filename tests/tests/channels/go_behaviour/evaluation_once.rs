@@ -1,5 +1,5 @@
-//! Go's `test/chan`, select5, beyond the order: expressions of a select are evaluated once, also if
-//! it looks several times; those that panic; and those that are selects.
+//! Go's `test/chan`, select5, apart from the order: each expression of a select is evaluated once
+//! even if the select retries, and may panic, or be a select itself.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,8 +11,8 @@ use go_runtime::{go, select};
 
 use go_tests::support::{in_both, in_goroutine, settle};
 
-/// A select that looks again, because the arm that it was to receive from has left, does not
-/// evaluate anything again.
+/// A select that retries, because the arm that it was to receive from has left, evaluates nothing
+/// again.
 #[test]
 fn select5_evaluates_once() {
     in_goroutine(|| {
@@ -41,8 +41,8 @@ fn select5_evaluates_once() {
     });
 }
 
-/// If an expression on entering panics, what comes after it is not evaluated, and no channel has
-/// been touched.
+/// If an expression panics on entering, later ones are not evaluated, and no channel has been
+/// touched.
 #[test]
 fn select5_entering_panics() {
     in_both(|| {
@@ -68,8 +68,8 @@ fn select5_entering_panics() {
     });
 }
 
-/// Selects in all places of a select where an expression can be: from the outside in, and then the
-/// chosen arm.
+/// Every expression of a select may be a select: the outer one's are evaluated on entering, and
+/// then those of the chosen arm.
 #[test]
 fn select5_nested() {
     in_both(|| {

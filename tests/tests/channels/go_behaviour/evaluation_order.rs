@@ -1,9 +1,9 @@
 //! Go's `test/chan`, select5: in which order the expressions of a select are evaluated, and how
 //! often.
 //!
-//! Macros cannot be generated while a test runs, so all selects of one to four arms are there from
-//! the start; proptest takes one of them, and the states of its channels. Unlike Go's, the value of
-//! a send is evaluated when its arm has been chosen, and else not.
+//! Macros cannot be generated while a test runs, so all selects of one to four arms are compiled
+//! in; proptest picks one of them, and the states of its channels. Unlike in Go, the value of a
+//! send is evaluated only when its arm has been chosen.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 use go_tests::support::{in_goroutine, settle};
 
-/// What is evaluated.
+/// An evaluated expression.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Step {
     Channel(usize),
@@ -30,16 +30,16 @@ enum Step {
 enum End {
     Received(usize, Result<usize, RecvError>),
     Sent(usize, Result<(), SendError<usize>>),
-    /// By an arm that does not tell more.
+    /// The arm with this number ran, and does not report its result.
     Sends(usize),
     Default,
 }
 
-/// What the expressions of the selects use.
+/// The channels and the log that the expressions of the selects use.
 struct World {
     log: RefCell<Vec<Step>>,
     channels: Vec<(Sender<usize>, Receiver<usize>)>,
-    /// The channel of each arm; several may have the same.
+    /// The number of each arm's channel; several arms may share one.
     of_arm: [usize; 4],
 }
 
@@ -73,12 +73,12 @@ impl World {
     }
 }
 
-/// What arm `arm` sends.
+/// Returns the message that arm `arm` sends.
 fn message(arm: usize) -> usize {
     100 + arm
 }
 
-/// What a partner sends to a select that waits.
+/// The message that a partner sends to a select that waits.
 const LATE: usize = 200;
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -91,12 +91,11 @@ type Run = fn(&World) -> End;
 
 struct Shape {
     kinds: Vec<Kind>,
-    /// Without default, with one at the end, with a timed one at the start; and each of them
-    /// biased.
+    /// Without a default, with one at the end, and with a timed one; first random, then biased.
     runs: [[Run; 3]; 2],
 }
 
-/// Makes a select, arm by arm. Those of even number have Go's arrows.
+/// Builds a select, arm by arm. Arms of even number are written with Go's arrows.
 macro_rules! arms {
     ($m:ident! $w:ident [$($done:tt)*]) => { $m! { $($done)* } };
     ($m:ident! $w:ident [$($done:tt)*] Recv 1 $($rest:tt)*) => {
@@ -156,7 +155,7 @@ macro_rules! shapes {
     };
 }
 
-/// All with one to four arms.
+/// Returns all selects of one to four arms.
 fn shapes() -> Vec<Shape> {
     let mut shapes = Vec::new();
     shapes!(shapes [] 0 1 2 3);
@@ -164,7 +163,7 @@ fn shapes() -> Vec<Shape> {
     shapes
 }
 
-/// A channel as it should be.
+/// The expected state of a channel.
 #[derive(Clone, Debug)]
 struct Model {
     capacity: usize,
@@ -194,7 +193,7 @@ impl Model {
     fn run(&mut self, kind: Kind, arm: usize) -> End {
         match kind {
             Kind::Recv => End::Received(arm, self.buffer.pop_front().ok_or(RecvError)),
-            // Those with an arrow do not say.
+            // An arm with an arrow does not report the result.
             Kind::Send if self.closed && arm.is_multiple_of(2) => End::Sends(arm),
             Kind::Send if self.closed => End::Sent(arm, Err(SendError(message(arm)))),
             Kind::Send => {
@@ -216,8 +215,8 @@ struct Case {
     biased: bool,
     channels: Vec<Model>,
     of_arm: [usize; 4],
-    /// Should the select have to wait: for which arm its partner comes, and whether to close the
-    /// channel.
+    /// If the select has to wait: the arm whose partner comes, and whether that closes the channel
+    /// instead.
     partner: (prop::sample::Index, bool),
 }
 
@@ -248,7 +247,7 @@ fn any_case() -> impl Strategy<Value = Case> {
         )
 }
 
-/// Runs the select, and compares what it has done with what it should have.
+/// Runs the select, and compares its effects with the expected ones.
 fn check(mut case: Case) {
     let Shape { kinds, runs } = &shapes()[case.shape];
     let run = runs[usize::from(case.biased)][case.variant];
@@ -268,7 +267,7 @@ fn check(mut case: Case) {
 
     let running = go!(local; clone(world) { run(&world) });
     settle();
-    // Before anybody comes, only what belongs to entering has been evaluated.
+    // Before a partner comes only the expressions that belong to entering have been evaluated.
     let mut log = Vec::from_iter((case.variant == 2).then_some(Step::Duration));
     log.extend((0..kinds.len()).map(Step::Channel));
     assert_eq!(world.log.borrow()[..log.len()], log);
@@ -293,7 +292,7 @@ fn check(mut case: Case) {
             let got = rx.try_recv().unwrap();
             assert!(ready.iter().any(|arm| message(*arm) == got));
             ready = vec![got - message(0)];
-            // It went through without a buffer: see below.
+            // The message passed without a buffer: `finish` removes it from the model.
             model.capacity = 1;
         }
         let end = running.join().unwrap();
@@ -326,7 +325,8 @@ fn finish(
         log.push(Step::Body(arm));
         let model = &mut channels[case.of_arm[arm]];
         assert_eq!(end, model.run(kinds[arm], arm));
-        // A rendezvous that was lent a place has given its message already.
+        // The model lent a rendezvous channel a place in a buffer; its message has been received
+        // already.
         if world.channels[case.of_arm[arm]].0.capacity() == Some(0) {
             model.buffer.clear();
         }

@@ -1,10 +1,9 @@
-//! Go's `test/chan`: powser1 and powser2. Power series as goroutines that work out a term when they
-//! are asked for it.
+//! Go's `test/chan`: powser1 and powser2. Power series as goroutines that compute a term on demand.
 //!
-//! A series without demand channels would compute ahead for ever: the goroutine of a product starts
-//! another product for the rest. So each term is asked for by a message, and given by another;
-//! whoever wants no more drops the series, and that ends its goroutine, which drops what it is made
-//! from. The method is that of M. D. McIlroy, *Squinting at power series* (1990).
+//! Without demand channels a series would compute ahead for ever: the goroutine of a product starts
+//! another product for the rest. So a reader requests each term by a message, and gets it by
+//! another. Dropping the series ends its goroutine, which drops the series that it is made from.
+//! The method is that of M. D. McIlroy, *Squinting at power series* (1990).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -56,25 +55,26 @@ impl fmt::Debug for Rational {
 
 // --- Series ---
 
-/// The reading end. The goroutines of a series, and of all that it is made from, hold its `life`.
+/// The reader's end of a series. The goroutines of the series, and of all that it is made from,
+/// hold its `life`.
 struct Series {
     demand: Sender<()>,
     terms: Receiver<Rational>,
     life: Sender<()>,
 }
 
-/// The end of the goroutine that makes the terms.
+/// The other end of a series, for the goroutine that makes the terms.
 struct Terms {
     demand: Receiver<()>,
     out: Sender<Rational>,
     _life: Sender<()>,
 }
 
-/// Nobody wants more.
+/// The reader has dropped the series.
 struct Enough;
 
 impl Terms {
-    /// Waits until the next term is asked for.
+    /// Waits until the reader requests the next term.
     fn wanted(&self) -> Result<(), Enough> {
         self.demand.recv().map_err(|_| Enough)
     }
@@ -84,7 +84,7 @@ impl Terms {
     }
 }
 
-/// The two ends of a series.
+/// Makes the two ends of a series.
 fn ends(life: &Sender<()>) -> (Series, Terms) {
     let ((demand, asked), (out, terms)) = (bounded(0), bounded(0));
     let terms_end = Terms {
@@ -100,7 +100,8 @@ fn ends(life: &Sender<()>) -> (Series, Terms) {
     (series, terms_end)
 }
 
-/// A series that a goroutine makes; `make` asks for nothing before it is asked.
+/// Starts a goroutine that makes the terms; `make` requests nothing from other series before its
+/// own reader does.
 fn series<F>(life: &Sender<()>, make: F) -> Series
 where
     F: FnOnce(Terms) -> Result<(), Enough> + Send + 'static,
@@ -110,7 +111,7 @@ where
     series
 }
 
-/// The series whose coefficient of x^n is `term(n)`.
+/// Returns the series whose coefficient of x^n is `term(n)`.
 fn explicit(life: &Sender<()>, term: fn(i128) -> Rational) -> Series {
     series(life, move |out| {
         for n in 0.. {
@@ -121,8 +122,8 @@ fn explicit(life: &Sender<()>, term: fn(i128) -> Rational) -> Series {
     })
 }
 
-/// A series that is defined by itself. `define` gets a copy, of which it may ask for a term only
-/// when an earlier one has been made.
+/// Returns a series that is defined in terms of itself. `define` gets a copy of it, from which it
+/// may request a term only when an earlier one has been made.
 fn knot(life: &Sender<()>, define: impl FnOnce(Series) -> Series) -> Series {
     let ((series, out), (copy, again)) = (ends(life), ends(life));
     let source = define(copy);
@@ -130,16 +131,16 @@ fn knot(life: &Sender<()>, define: impl FnOnce(Series) -> Series) -> Series {
     series
 }
 
-/// Gives the terms of `source` to two readers, each at its own pace. It ends with the first of
+/// Passes the terms of `source` to two readers, each at its own pace. It ends with the first of
 /// them, or with both.
 ///
-/// It must not wait for the source alone: in a knot, the source asks for an earlier term meanwhile.
+/// It must not wait for the source alone: in a knot the source requests an earlier term meanwhile.
 fn share(source: Series, outs: [Terms; 2], ends_with_first: bool) -> Result<(), Enough> {
     let (off_demand, off_terms) = (never(), never());
     let mut lag: [VecDeque<Rational>; 2] = Default::default();
     let (mut wants, mut open, mut asked) = ([false; 2], [true; 2], false);
     while open[0] || (open[1] && !ends_with_first) {
-        // Who has asked asks nothing else before it has been given its term.
+        // A reader requests nothing else before it has got its term.
         let demand = |i: usize| {
             if open[i] && !wants[i] {
                 &outs[i].demand
@@ -187,7 +188,7 @@ impl Series {
         [one, two]
     }
 
-    /// Term for term.
+    /// Applies `f` to each term.
     fn map<F>(self, mut f: F) -> Series
     where
         F: FnMut(i128, Rational) -> Rational + Send + 'static,
@@ -210,7 +211,7 @@ impl Series {
         self.map(move |_, term| term.plus(other.next()))
     }
 
-    /// `first` + x * self.
+    /// Returns `first` + x * self.
     fn after(self, first: Rational) -> Series {
         let life = self.life.clone();
         series(&life, move |out| {
@@ -231,7 +232,7 @@ impl Series {
             let first = self.next();
             let [now, later] = other.split();
             out.give(first.times(now.next()))?;
-            // Only when it is asked for: this product starts another one.
+            // Only on demand, as this product starts another one.
             out.wanted()?;
             let rest = self.times(later);
             loop {
@@ -284,7 +285,7 @@ impl Series {
             out.wanted()?;
             let [one, two] = inner.split();
             assert_eq!(one.next(), whole(0), "it could not be summed");
-            // f'(g) * g/x, which comes after f0.
+            // f'(g) * g/x, whose terms follow f0.
             let rest = one.times(self.of(two));
             loop {
                 out.give(rest.next())?;
@@ -315,7 +316,7 @@ fn arctan(life: &Sender<()>) -> Series {
 
 // --- Tests ---
 
-/// Gives `test` a life, and waits until all goroutines that hold it have ended.
+/// Runs `test` with a `life`, and waits until all goroutines that hold it have ended.
 fn with_life(test: impl FnOnce(&Sender<()>)) {
     let (life, ended) = bounded(0);
     test(&life);
@@ -336,11 +337,11 @@ fn powser_sums_products_and_quotients() {
                 whole([1, -1].get(n as usize).copied().unwrap_or(0))
             });
             assert_eq!(one_minus_x.reciprocal().first(15), [whole(1); 15]);
-            // (1-x)^-1 at 2x
+            // (1-x)^-1 at 2x.
             let twice = explicit(life, |n| whole(if n == 1 { 2 } else { 0 }));
             let powers: Vec<_> = (0..10).map(|n| whole(1 << n)).collect();
             assert_eq!(ones().of(twice).first(10), powers);
-            // Nothing is asked of these.
+            // No term of these is requested.
             drop([ones().times(ones()), ones().reciprocal(), ones()]);
         });
     });

@@ -12,8 +12,8 @@ use go_tests::support::{eventually, in_both, in_goroutine, settle};
 
 // --- doubleselect ---
 
-/// One select sends to four channels which two goroutines each serve: every message goes through
-/// one arm, and comes out once.
+/// One select sends to four channels, each received by two goroutines: every message goes through
+/// one arm, and arrives once.
 #[test]
 fn doubleselect_sends_through_one_arm() {
     const COUNT: usize = 20_000;
@@ -48,12 +48,12 @@ fn doubleselect_sends_through_one_arm() {
     });
 }
 
-/// The other way round: one select receives from four channels, each fed by two goroutines.
+/// The reverse: one select receives from four channels, each fed by two goroutines.
 #[test]
 fn doubleselect_receives_through_one_arm() {
     const EACH: usize = 2_500;
     in_both(|| {
-        // A closed channel would always be ready.
+        // The senders stay open: a closed channel would always be ready.
         let mut open = Vec::new();
         let [a, b, c, d] = array::from_fn(|channel| {
             let (tx, rx) = bounded::<usize>(0);
@@ -66,7 +66,7 @@ fn doubleselect_receives_through_one_arm() {
         });
         let mut seen = vec![0; 8 * EACH];
         for _ in 0..8 * EACH {
-            // The channel that a message is from tells which arm should have run.
+            // The message's channel tells which arm should have run.
             let (arm, n) = select! {
                 recv(a) -> n => (0, n.unwrap()),
                 recv(b) -> n => (1, n.unwrap()),
@@ -91,7 +91,8 @@ fn fifo_in_a_buffer() {
     in_both(|| {
         for capacity in 1..=10 {
             let (tx, rx) = bounded(capacity);
-            // Ever other fills, so that the start of the buffer moves around it.
+            // The fill changes from round to round, so that the start of the buffer moves around
+            // it.
             for round in 0..30 {
                 let fill = round % capacity + 1;
                 (0..fill).for_each(|n| tx.try_send((round, n)).unwrap());
@@ -114,8 +115,8 @@ fn fifo_with_one_sender() {
     });
 }
 
-/// Each sender begins when the one before it has sent: all arrive in this order, though all are
-/// there from the start.
+/// Each sender sends when the one before it has sent: the messages arrive in this order, though all
+/// senders wait from the start.
 #[test]
 fn fifo_with_a_chain_of_senders() {
     const SENDERS: usize = 1_000;
@@ -157,7 +158,7 @@ fn fifo_through_relays() {
 
 // --- goroutines ---
 
-/// A daisy chain of 10,000 goroutines: each adds one to what comes from the right.
+/// A daisy chain of 10,000 goroutines: each adds one to the number from its right.
 #[test]
 fn goroutines_in_a_daisy_chain() {
     const LINKS: usize = 10_000;
@@ -166,7 +167,7 @@ fn goroutines_in_a_daisy_chain() {
         for _ in 0..LINKS {
             let (left, next) = bounded(0);
             let right = std::mem::replace(&mut rx, next);
-            // Not a lone call, whose argument would be received here.
+            // A block, because the argument of a single call would be received by the caller.
             go!({ left.send(right.recv().unwrap() + 1).unwrap() });
         }
         last.send(5).unwrap();
@@ -176,8 +177,8 @@ fn goroutines_in_a_daisy_chain() {
 
 // --- nonblock ---
 
-/// All that a channel of `T` does without waiting, in all its states. `make` gives the same message
-/// for the same number.
+/// Checks all operations that do not wait on a channel of `T`, in all its states. `make` returns
+/// the same message for the same number.
 fn nonblock<T>(make: fn(u8) -> T)
 where
     T: PartialEq + Debug + Send + 'static,
@@ -203,7 +204,7 @@ fn refuses_to_send<T: PartialEq + Debug>(tx: &Sender<T>, make: fn(u8) -> T) {
         send(tx, value()) -> _ => panic!("there is no room"),
         default => {}
     }
-    // Unlike Go, where the value is evaluated on entering.
+    // In Go the value would have been evaluated on entering.
     assert_eq!(made.get(), 0);
 }
 
@@ -222,7 +223,7 @@ fn nobody_there<T: PartialEq + Debug>(make: fn(u8) -> T) {
     tx.close();
     assert_eq!(rx.try_recv(), Err(TryRecvError::Disconnected));
     select! { recv(rx) -> got => assert!(got.is_err()), default => panic!("closed is ready") }
-    // Go panics on these; here the message comes back.
+    // Go panics here; this crate returns the message.
     assert_eq!(
         tx.try_send(make(1)),
         Err(TrySendError::Disconnected(make(1)))
@@ -322,8 +323,8 @@ fn nonblock_on_channels_of_all_kinds() {
     nonblock(|_| ());
 }
 
-/// The partner is blocked on another thread, so nobody can say when: an attempt succeeds once it
-/// is, and only once.
+/// The partner blocks on another thread at an unknown time: an attempt succeeds once it waits, and
+/// only once.
 #[test]
 fn nonblock_with_a_thread_as_partner() {
     in_both(|| {

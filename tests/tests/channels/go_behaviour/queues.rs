@@ -1,7 +1,7 @@
-//! Go's `test/chan`, select6 (its issue 2075), and `TestSelectDuplicateChannel`: who leaves a
-//! channel's queue from the middle leaves it whole.
+//! Go's `test/chan`, select6 (its issue 2075), and `TestSelectDuplicateChannel`: a waiter that
+//! leaves a channel's queue from the middle leaves the rest intact.
 //!
-//! All goroutines of a test are on one worker, so it is known who waits, and in which order.
+//! All goroutines of a test share one worker, so the order in which they wait is known.
 
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use go_runtime::{JoinHandle, go, select};
 
 use go_tests::support::{in_goroutine, settle};
 
-/// So many wait in a queue: 2^5 patterns of who waits in a select.
+/// The number of waiters in a queue, which gives 2^5 patterns of waiters in a select.
 const LENGTH: usize = 5;
 
-/// One of them. The end is what it received, or for a sender its own number; `None` if it has left.
+/// A waiter. `end` returns the message that it received, or its own number if it sends; `None` if
+/// it has left.
 struct Waiting {
     end: JoinHandle<Option<usize>>,
     leave: Sender<()>,
@@ -46,7 +47,8 @@ fn sender(tx: Sender<usize>, in_select: bool, number: usize) -> Waiting {
     Waiting { end, leave }
 }
 
-/// All pairs of those who wait in a select and, of them, those who leave, as bits.
+/// Returns all pairs of two sets, as bits: the waiters in a select and, among them, those that
+/// leave.
 fn patterns() -> impl Iterator<Item = (usize, usize)> {
     let all = 0..1_usize << LENGTH;
     all.clone().flat_map(move |selects| {
@@ -59,7 +61,8 @@ fn has(bits: usize, place: usize) -> bool {
     bits >> place & 1 == 1
 }
 
-/// Those in `leaving` leave, the last first or the first first; the others are returned.
+/// Lets the waiters in `leaving` leave, the last or the first of them first, and returns the
+/// others.
 fn leave(waiting: Vec<Waiting>, leaving: usize, last_first: bool) -> Vec<Waiting> {
     let (mut gone, stay): (Vec<_>, Vec<_>) = waiting
         .into_iter()
@@ -82,7 +85,7 @@ fn select6_receivers_leave_a_queue() {
             let (tx, rx) = bounded(0);
             let all = (0..LENGTH).map(|place| receiver(rx.clone(), has(selects, place)));
             let waiting = leave(all.collect(), leaving, last_first);
-            // One who comes later is served after those who stayed.
+            // A later waiter is served after those that stayed.
             let late = receiver(rx.clone(), last_first);
             for (number, waiting) in waiting.into_iter().chain([late]).enumerate() {
                 tx.try_send(number).unwrap();
@@ -123,14 +126,14 @@ fn select6_senders_leave_a_queue() {
     });
 }
 
-/// Whose time is over leaves the queue just as well.
+/// A waiter whose timeout has passed leaves the queue just as well.
 #[test]
 fn select6_the_impatient_leave_a_queue() {
     const SHORT: Duration = Duration::from_millis(1);
     in_goroutine(|| {
         for selects in 0..1_usize << LENGTH {
             let (tx, rx) = bounded(0);
-            // Every other one is impatient.
+            // Every other waiter has a short timeout.
             let (mut impatient, mut patient) = (Vec::new(), Vec::new());
             for place in 0..LENGTH {
                 let (rx, in_select) = (rx.clone(), has(selects, place));
@@ -159,8 +162,8 @@ fn select6_the_impatient_leave_a_queue() {
     });
 }
 
-/// A select with one channel in several arms is served once, and takes all of its arms with it,
-/// wherever they are in the queue.
+/// A select with one channel in several arms is served once, and removes all its arms from the
+/// queue, wherever they are.
 #[test]
 fn select_duplicate_channel() {
     in_goroutine(|| {

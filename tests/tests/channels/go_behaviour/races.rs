@@ -1,5 +1,6 @@
-//! Go's `runtime/chan_test.go`: TestChan, the races of what does not wait, and TestSelfSelect.
-//! These, and those in `crowds`, are run in processes of their own, with few workers and with many.
+//! Go's `runtime/chan_test.go`: TestChan, the races of operations that do not wait, and
+//! TestSelfSelect. These tests, and those in `crowds`, run in processes of their own, with few
+//! workers and with many.
 
 use std::array;
 use std::collections::HashMap;
@@ -14,11 +15,11 @@ fn races_with_several_numbers_of_workers() {
     at_several_gomaxprocs(&["::races::", "::crowds::"]);
 }
 
-/// Who sent it, and which of their messages it is.
+/// The number of the sender, and of the message among the sender's.
 pub(super) type Message = (usize, usize);
 
-/// Checks what several receivers got: each message of each sender once, and none overtook another
-/// on its way to a receiver.
+/// Checks the messages that several receivers got: each message came once, and no message overtook
+/// another of its sender on the way to a receiver.
 pub(super) fn all_once_in_order(received: &[Vec<Message>], senders: usize, each: usize) {
     let mut times = vec![vec![0; each]; senders];
     for messages in received {
@@ -60,7 +61,7 @@ fn chan_first_in_first_out() {
     });
 }
 
-/// A receive from an empty channel, and a send to a full one, do wait; and go on when they can.
+/// A receive from an empty channel and a send to a full one wait, and go on when they can.
 #[test]
 #[ignore = "run by races_with_several_numbers_of_workers"]
 fn chan_empty_and_full_ones_block() {
@@ -91,8 +92,7 @@ fn chan_empty_and_full_ones_block() {
     });
 }
 
-/// What is in a closed channel comes out, then everybody is told that it is closed; whoever waits
-/// is told at once.
+/// Receivers get the messages in a closed channel, and then the error; waiters get it at once.
 #[test]
 #[ignore = "run by races_with_several_numbers_of_workers"]
 fn chan_closing_releases_everybody() {
@@ -109,7 +109,7 @@ fn chan_closing_releases_everybody() {
 
             let (tx, rx) = bounded(capacity);
             (0..capacity).for_each(|n| tx.send(n).unwrap());
-            // In Go they panic; here they get their messages back.
+            // Senders that wait panic in Go; here they get their messages back.
             let waiting: Vec<_> = (10..20)
                 .map(|n| (n, go!(clone(tx) { tx.send(n) })))
                 .collect();
@@ -124,7 +124,7 @@ fn chan_closing_releases_everybody() {
 
 // --- TestNonblockRecvRace ---
 
-/// There is always something to receive: a message, or the news that the channel is closed.
+/// There is always something to receive: a message, or the error that the channel is closed.
 #[test]
 #[ignore = "run by races_with_several_numbers_of_workers"]
 fn nonblock_recv_race() {
@@ -151,7 +151,8 @@ fn nonblock_recv_race() {
 
 // --- TestNonblockSelectRace ---
 
-/// First one channel is ready and then, before that is undone, the other one.
+/// At any time one of two channels is ready: first the one, and then, before that changes, the
+/// other.
 fn one_is_always_ready(ready: fn(Sender<i32>) -> Option<Sender<i32>>) {
     for _ in 0..5_000 {
         let ((one, from_one), (two, from_two)) = (bounded(1), bounded(1));
@@ -196,7 +197,8 @@ fn nonblock_select_race_2() {
 
 // --- TestSelfSelect ---
 
-/// Sends and receives on one channel in one select. `true`: it has sent.
+/// Sends and receives on one channel in one select. Returns the message that it received as an
+/// error.
 fn either(
     tx: &Sender<Message>,
     rx: &Receiver<Message>,
@@ -229,7 +231,7 @@ fn self_select() {
                     for round in 0..ROUNDS {
                         match either(&tx, &rx, (me, round), me == 1 && round % 2 == 1) {
                             Ok(()) => sent.push((me, round)),
-                            // On a rendezvous nobody meets themselves.
+                            // On a rendezvous channel a goroutine never receives its own message.
                             Err((from, _)) if capacity == 0 && from == me => {
                                 panic!("my own message")
                             }

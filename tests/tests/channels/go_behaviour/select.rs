@@ -13,8 +13,8 @@ use go_tests::support::{in_both, in_goroutine, settle};
 
 // --- select ---
 
-/// Sends and receives in one select, with arms that are switched off: a queue without bound between
-/// two rendezvous.
+/// A queue without bound between two rendezvous channels sends and receives in one select, and
+/// switches arms off.
 #[test]
 fn select_sends_and_receives() {
     const COUNT: usize = 5_000;
@@ -22,7 +22,7 @@ fn select_sends_and_receives() {
         let (input, incoming) = bounded(0);
         let (outgoing, output) = bounded(0);
         let queueing = go! {
-            // Where Go has nil, a send arm takes a channel that nobody receives from.
+            // Where Go uses nil, the send arm takes a channel without a waiting receiver.
             let (off, _nobody) = bounded(0);
             let off_input = never();
             let (mut queue, mut most, mut open) = (VecDeque::new(), 0, true);
@@ -42,7 +42,7 @@ fn select_sends_and_receives() {
             }
             most
         };
-        // Nobody receives yet, so half of them have to fit into the queue.
+        // The output is not received yet, so half of the numbers have to fit into the queue.
         (0..COUNT / 2).for_each(|n| input.send(n).unwrap());
         go! { (COUNT / 2..COUNT).for_each(|n| input.send(n).unwrap()) };
         assert!(output.iter().eq(0..COUNT));
@@ -52,15 +52,15 @@ fn select_sends_and_receives() {
 
 // --- select3 ---
 
-/// The states of a channel of `i32`, with what is needed to keep it so.
+/// A channel of `i32` in one of its states, and the ends that keep it so.
 struct Case {
     name: &'static str,
     tx: Sender<i32>,
     rx: Receiver<i32>,
     _open: Receiver<i32>,
-    /// What a receive gives; `None`: it would wait.
+    /// The result of a receive; `None` if it would wait.
     receive: Option<Result<i32, RecvError>>,
-    /// What a send of 9 gives.
+    /// The result of a send of 9; `None` if it would wait.
     send: Option<Result<(), SendError<i32>>>,
 }
 
@@ -69,7 +69,7 @@ const ENDED: Option<Result<i32, RecvError>> = Some(Err(RecvError));
 const SENT: Option<Result<(), SendError<i32>>> = Some(Ok(()));
 const REFUSED: Option<Result<(), SendError<i32>>> = Some(Err(SendError(9)));
 
-/// Each time anew, because carrying out an operation changes the state.
+/// Makes the channels anew each time, because an operation changes the state.
 fn cases() -> Vec<Case> {
     let case = |name, capacity: Option<usize>, fill, closed, receive, send| {
         let (tx, rx) = capacity.map_or_else(unbounded, bounded);
@@ -99,7 +99,7 @@ fn cases() -> Vec<Case> {
         case("unbounded", None, 5, false, RECEIVED, SENT),
         case("unbounded, closed", None, 5, true, RECEIVED, REFUSED),
     ];
-    // Go's nil channel, of which only the receiving end exists here.
+    // Go's nil channel, of which this crate has only the receiving end.
     let mut nil = case("never", Some(0), 0, false, None, None);
     nil.rx = never();
     cases.push(nil);
@@ -157,7 +157,7 @@ fn select3_which_operations_wait_in_a_select() {
     });
 }
 
-/// The operations that should wait do wait, as arms of a select until another arm ends it.
+/// The operations that should wait do wait, as arms of a select that another arm ends.
 #[test]
 fn select3_arms_that_wait() {
     in_goroutine(|| {
@@ -180,12 +180,12 @@ fn select3_arms_that_wait() {
     });
 }
 
-/// On their own they wait until the channel is closed.
+/// As plain calls they wait until the channel is closed.
 #[test]
 fn select3_operations_that_wait() {
     in_goroutine(|| {
         for (one, other) in cases().into_iter().zip(cases()) {
-            // The nil channel has nothing that could end a receive.
+            // Nothing could end a receive from the nil channel.
             if one.name != "never" {
                 let rx = one.rx.clone();
                 let receiving = go!(local; { rx.recv() });
@@ -208,7 +208,7 @@ fn select3_operations_that_wait() {
 
 // --- select4 ---
 
-/// Of two arms one is ready: it goes on, and nothing of what belongs to the other is evaluated.
+/// If one of two arms is ready, the select goes on and evaluates nothing of the other arm.
 #[test]
 fn select4_the_ready_case_proceeds() {
     in_both(|| {
@@ -227,7 +227,7 @@ fn select4_the_ready_case_proceeds() {
             recv(rx) -> got => place().set(got.unwrap()),
         }
         assert_eq!((target.get(), calls.get()), (42, 1));
-        // And a send, whose value is worked out for the arm that is chosen only.
+        // The value of a send is evaluated only if its arm is chosen.
         select! {
             send(blocked, { place(); 1 }) -> sent => panic!("{sent:?}"),
             send(tx, { place().set(43); target.get() }) -> sent => sent.unwrap(),
@@ -275,8 +275,8 @@ const SENDING: [Sending; 7] = [
     },
 ];
 
-/// Each of them with each, the one or the other first.
-/// Each of them with each, but for the two that never wait: they could miss each other for ever.
+/// Returns all pairs of a way to receive and a way to send, except for the two that only poll:
+/// these could miss each other for ever.
 fn ways() -> impl Iterator<Item = (Receiving, Sending)> {
     let all = (0..RECEIVING.len()).flat_map(|r| (0..SENDING.len()).map(move |s| (r, s)));
     all.filter(|ways| *ways != (6, 5))
@@ -302,7 +302,7 @@ fn select7_discarded_values() {
     });
 }
 
-/// The same on two threads, as it comes.
+/// The same pairs on two threads, in any order.
 #[test]
 fn select7_discarded_values_on_threads() {
     for (receive, send) in ways() {
@@ -323,8 +323,8 @@ fn select8_break_leaves_the_loop_around() {
     in_both(|| {
         let (tx, rx) = unbounded();
         (0..10).for_each(|n| tx.send(n).unwrap());
-        // Unlike Go's, a `break` in an arm is one of the loop around the select: a Rust `match` is
-        // no loop.
+        // A Rust `match` is no loop, so, unlike in Go, a `break` in an arm leaves the loop around
+        // the select.
         let found = loop {
             select! {
                 recv(rx) -> n => if n == Ok(3) { break n },
@@ -351,7 +351,7 @@ fn select8_labels() {
             for inner in 0.. {
                 select! {
                     recv(rx) -> n => match n.unwrap() {
-                        // Also out of a select in a select.
+                        // A `break` also leaves a select inside a select.
                         5 => select! { default => break 'outer },
                         n if n % 2 == 1 => continue 'outer,
                         n => log.push((round, inner, n)),
@@ -361,7 +361,7 @@ fn select8_labels() {
             }
         }
         assert_eq!(log, [(0, 0, 0), (1, 0, 2), (2, 0, 4)]);
-        // A labelled block is what Go's `break` out of a select is.
+        // A labeled block does what `break` out of a select does in Go.
         let value = 'select: {
             select! {
                 default => if log.len() == 3 { break 'select "left" },
@@ -382,7 +382,7 @@ fn select8_return_and_question_mark() {
                     "?" => { got?; }
                     _ => break Ok(-1),
                 },
-                // From the value, too: the promised place is then given back.
+                // A return from the value's expression gives the promised place back.
                 send(tx, if how == "value" { return Ok(7) } else { 1 }) -> sent => {
                     sent.map_err(|_| RecvError)?;
                 }

@@ -24,7 +24,7 @@ fn first_primes(count: usize) -> Vec<u64> {
     primes
 }
 
-/// Sends until nobody wants more.
+/// Sends the numbers until the receiver is dropped.
 fn send_all(numbers: impl Iterator<Item = u64>, tx: &Sender<u64>) {
     for n in numbers {
         if tx.send(n).is_err() {
@@ -66,13 +66,13 @@ fn sieve1() {
 
 // --- sieve2 ---
 
-/// A stream of rising numbers that has shown its next one.
+/// A stream of rising numbers whose next number, `head`, is known.
 struct Stream {
     head: u64,
     rest: Receiver<u64>,
 }
 
-/// A goroutine that sends the odd multiples of an odd prime, from its square on.
+/// Starts a goroutine that sends the odd multiples of an odd prime, from its square on.
 fn multiples(prime: u64) -> Stream {
     let (tx, rest) = bounded(2);
     go!({ send_all((prime * prime..).step_by(2 * prime as usize), &tx) });
@@ -82,15 +82,15 @@ fn multiples(prime: u64) -> Stream {
     }
 }
 
-/// All odd numbers that some known prime divides, each once, and rising. New primes come in while
-/// it works.
+/// Sends all odd multiples of the known primes, each once, in rising order. New primes come in
+/// meanwhile.
 fn composites(primes: Receiver<u64>, tx: Sender<u64>) {
-    // Streams in a vector, so that only their heads are compared.
+    // The streams are in a vector, so that the heap holds and compares only their heads.
     let (mut streams, mut heap) = (Vec::<Stream>::new(), BinaryHeap::new());
     let mut coming = multiples(primes.recv().unwrap());
     coming.head = coming.rest.recv().unwrap();
     loop {
-        // A stream is of use from its square on, which is less than what any later one begins with.
+        // A stream is of use from its prime's square on; later streams begin with larger squares.
         while heap
             .peek()
             .is_none_or(|Reverse((head, _))| coming.head <= *head)
@@ -115,10 +115,10 @@ fn composites(primes: Receiver<u64>, tx: Sender<u64>) {
     }
 }
 
-/// Sends the primes: 2, and the odd numbers that are not among the composites of the primes before.
+/// Sends the primes: 2, and the odd numbers that are not multiples of earlier primes.
 fn primes(tx: Sender<u64>) {
-    // The composites lag behind: which primes they need next has been found long before, and waits
-    // here.
+    // The composites lag behind: the primes that they need next were found long before, and wait in
+    // this channel.
     let (found, known) = unbounded();
     let (merged, composite) = bounded(0);
     go!(composites(known, merged));

@@ -1,5 +1,5 @@
-//! Go's `test/chan`, zerosize: messages that take no room are counted, dropped and handed over as
-//! others are.
+//! Go's `test/chan`, zerosize: messages of size zero are counted, dropped and handed over as others
+//! are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ fn zerosize_messages_are_counted() {
             assert_eq!(rx.is_full(), capacity == fill);
             assert_eq!(tx.try_send([]).is_err(), capacity == fill);
             drop(tx);
-            // One of them may have come on top of the fill.
+            // One message may have been added to the initial ones.
             assert_eq!(rx.iter().count(), fill + usize::from(capacity != fill));
         }
     });
@@ -46,7 +46,7 @@ fn zerosize_messages_are_dropped_once() {
     for capacity in [0, 2] {
         let (tx, rx) = bounded(capacity);
         let sending = go!({ (0..100).filter(|_| tx.send(Unit::new()).is_ok()).count() });
-        // The rest comes back to the sender, or stays in the buffer and goes with it.
+        // The other messages return to the sender, or stay in the buffer and are dropped with it.
         let got = rx.iter().take(50).count();
         drop(rx);
         let sent = sending.join().unwrap();

@@ -1,4 +1,4 @@
-//! `after_func`: once, in a goroutine, unless it is stopped before.
+//! `after_func`: the function runs once, in a goroutine, unless it is stopped before.
 
 use std::future::Future;
 use std::panic::catch_unwind;
@@ -27,7 +27,7 @@ fn it_runs_after_the_end_of_the_context() {
         assert_eq!(tell.try_recv(), Err(TryRecvError::Empty));
         cancel.cancel();
         assert_eq!(tell.recv(), Ok(true));
-        // It has gone with its sender.
+        // The function has been dropped, and its sender with it.
         assert!(tell.recv().is_err());
         assert!(!stop.stop());
     });
@@ -124,7 +124,7 @@ fn a_context_without_an_end_drops_it() {
     });
 }
 
-/// Nobody is left who could end it.
+/// Dropping the last handle ends the context, so the function runs.
 #[test]
 fn it_runs_when_the_last_handle_goes() {
     in_both(|| {
@@ -139,8 +139,7 @@ fn it_runs_when_the_last_handle_goes() {
     });
 }
 
-/// A cancel within a cancel, a function that adds another one, a handle dropped by its own
-/// function.
+/// A function may cancel during a cancel, add another function, and drop its own handle.
 #[test]
 fn a_function_may_do_everything() {
     in_both(|| {
@@ -160,7 +159,7 @@ fn a_function_may_do_everything() {
     });
 }
 
-/// The goroutine's panic is its own; the others run.
+/// A panic of a function ends its own goroutine; the other functions run.
 #[test]
 fn a_panic_in_it_is_nobody_elses() {
     in_both(|| {
@@ -183,7 +182,8 @@ fn a_panic_in_it_is_nobody_elses() {
     });
 }
 
-/// What it has may panic when it is dropped: the caller sees that, and nothing else suffers.
+/// A value inside may panic when it is dropped: the caller gets the panic, and nothing else is
+/// affected.
 #[test]
 fn a_drop_that_panics() {
     struct Bomb(Arc<AtomicUsize>);
@@ -210,7 +210,7 @@ fn a_drop_that_panics() {
     });
 }
 
-/// Others' code that runs because of a cancel finds nothing locked: wakers, and what is dropped.
+/// A cancel calls wakers and drops values without holding a lock, so these may use the context.
 #[test]
 fn others_code_may_ask() {
     struct Asks {
@@ -252,7 +252,7 @@ fn others_code_may_ask() {
         drop(waker);
         cancel.cancel();
         drop(waiting);
-        // Woken once, and dropped once, with the last of its clones.
+        // Woken once, and dropped once with the last of its clones.
         eventually(|| asked.load(Ordering::Relaxed) == 2);
     });
 }

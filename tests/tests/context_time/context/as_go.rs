@@ -1,5 +1,5 @@
-//! What Go's tests of its package `context` ask (src/context/context_test.go and x_test.go), as far
-//! as it applies here.
+//! The tests of Go's package `context` (src/context/context_test.go and x_test.go), as far as they
+//! apply here.
 
 use std::time::{Duration, Instant};
 
@@ -81,7 +81,7 @@ fn a_timeout_that_is_canceled() {
     });
 }
 
-/// TestValues: here the keys are types.
+/// TestValues; here the keys are types.
 #[test]
 fn values() {
     struct K1(&'static str);
@@ -108,8 +108,7 @@ fn values() {
     });
 }
 
-/// TestSimultaneousCancels: a tree, all of whose nodes are cancelled at the same time, in any
-/// order.
+/// TestSimultaneousCancels: all nodes of a tree are canceled at the same time, in any order.
 #[test]
 fn everybody_cancels_at_once() {
     in_both(|| {
@@ -152,7 +151,7 @@ fn goes_on_or_not(ctx: &Context) {
     assert!(matches!(ctx.err(), None | Some(ContextError::Canceled)));
 }
 
-/// TestLayersCancel, TestLayersTimeout: many layers of all kinds, of which one ends.
+/// TestLayersCancel, TestLayersTimeout: one of many layers of all kinds ends.
 #[test]
 fn layers() {
     struct Layer<const N: usize>(u64);
@@ -224,7 +223,7 @@ fn causes() {
     cancel.cancel("too late");
     canceled(&ctx, CANCELED);
 
-    // The parent first, then the child; and the other way round.
+    // The parent is canceled first, then the child, and the other way round.
     let (parent, cancel_parent) = background.with_cancel_cause();
     let (child, cancel_child) = parent.with_cancel_cause();
     cancel_parent.cancel("parent");
@@ -241,7 +240,7 @@ fn causes() {
     canceled(&child, "child");
     canceled(&grandchild, "child");
 
-    // A plain cancel above or below.
+    // A plain cancel of the parent or of the child.
     let (parent, cancel_parent) = background.with_cancel();
     let (child, cancel_child) = parent.with_cancel_cause();
     cancel_parent.cancel();
@@ -277,7 +276,7 @@ fn causes() {
     cancel.cancel();
     canceled(&inner, "inner");
 
-    // None passes by a `without_cancel`.
+    // No cause passes a `without_cancel`.
     let (ctx, cancel) = background.with_cancel_cause();
     let free = ctx.without_cancel();
     let (child, cancel_child) = free.with_cancel_cause();
@@ -288,7 +287,7 @@ fn causes() {
     canceled(&child, "child");
 }
 
-/// TestCauseRace: once the end is seen, so is the cause.
+/// TestCauseRace: as soon as the end is seen the cause is too.
 #[test]
 fn the_cause_is_there_with_the_end() {
     in_both(|| {
@@ -307,8 +306,8 @@ fn the_cause_is_there_with_the_end() {
     });
 }
 
-/// TestAfterFuncCalledAfterCancel and its siblings are in `after_func`; this is
-/// TestAfterFuncNotCalledAfterStop for a crowd, by a `WaitGroup`.
+/// TestAfterFuncNotCalledAfterStop for many functions, with a `WaitGroup`.
+/// TestAfterFuncCalledAfterCancel and its siblings are in `after_func`.
 #[test]
 fn functions_that_are_stopped_or_run() {
     in_both(|| {
@@ -323,7 +322,7 @@ fn functions_that_are_stopped_or_run() {
             }
         }
         cancel.cancel();
-        // More than 50 would be a panic in `done`.
+        // More than 50 calls would panic in `done`.
         group.wait();
     });
 }

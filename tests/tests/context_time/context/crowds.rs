@@ -1,4 +1,4 @@
-//! Very many children, and very long chains: each takes its time once, and no stack.
+//! Very many children, and very long chains: each context is processed once, and without recursion.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ const MANY: usize = if cfg!(debug_assertions) {
 } else {
     100_000
 };
-/// More than a stack is deep, whatever a frame takes.
+/// Deep enough to overflow any stack by recursion, however small a frame is.
 const DEEP: usize = 100_000;
 
 #[test]
@@ -97,13 +97,13 @@ fn a_long_chain_ends_at_its_deadline() {
             cancel.detach();
             ctx = below;
         }
-        // By whoever comes first, this one or the timer.
+        // Either this call or the timer ends the context.
         while ctx.err().is_none() {}
         super::is_late(&ctx);
     });
 }
 
-/// Nobody has any but the last, with which all go.
+/// Only the last context of the chain has a handle; when it is dropped all of them are.
 #[test]
 fn a_long_chain_goes_at_once() {
     in_both(|| {

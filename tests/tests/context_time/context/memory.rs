@@ -1,4 +1,4 @@
-//! What is left behind: no goroutine, no value, no function, no cause.
+//! Ended contexts leave nothing behind: no goroutine, no value, no function, no cause.
 
 use std::error::Error;
 use std::fmt;
@@ -13,7 +13,7 @@ use super::LONG;
 
 use go_tests::support::{child, eventually, in_both, in_goroutine, on_thread};
 
-/// Counts itself by the `Arc`'s references.
+/// A token that is counted by its `Arc`'s references.
 #[derive(Debug, Clone)]
 struct Token(#[expect(dead_code, reason = "its references are counted")] Arc<()>);
 
@@ -25,7 +25,7 @@ impl fmt::Display for Token {
 
 impl Error for Token {}
 
-/// What `make` does with tokens leaves none behind.
+/// Asserts that no token is left from what `make` does with them.
 #[track_caller]
 fn leaves_none(make: impl FnOnce(&dyn Fn() -> Token)) {
     let tokens = Arc::new(());
@@ -71,7 +71,8 @@ fn nothing_is_left_of_contexts_that_never_ended() {
     });
 }
 
-/// Its function has the context itself, and that has the function.
+/// The function owns its context, and the context owns the function, until the end breaks this
+/// cycle.
 #[test]
 fn a_circle_is_broken_by_the_end() {
     in_both(|| {
@@ -94,7 +95,7 @@ fn a_circle_is_broken_by_the_end() {
     });
 }
 
-/// A cause that does not count goes at once.
+/// A cause that comes too late is dropped at once.
 #[test]
 fn causes_that_come_too_late() {
     in_both(|| {
@@ -111,7 +112,7 @@ fn causes_that_come_too_late() {
     });
 }
 
-/// A parent that lives for long has nothing of its children.
+/// A parent that lives for long keeps nothing of its ended children.
 #[test]
 fn a_parent_keeps_nothing_of_its_children() {
     in_both(|| {
@@ -134,7 +135,7 @@ fn a_parent_keeps_nothing_of_its_children() {
     });
 }
 
-/// Counted in a process of its own.
+/// Runs in a process of its own, as it counts goroutines.
 #[test]
 fn goroutines_are_back_to_what_they_were() {
     child::succeed_with_one_and_two(&["memory::goroutines_are_counted"]);
@@ -165,7 +166,7 @@ fn goroutines_are_counted() {
                 parent.after_func(move || tx.send(()).unwrap())
             })
             .collect();
-        // What is pending is no goroutine; those of the functions of the ended ones go soon.
+        // A pending function is no goroutine; the goroutines of functions that have run end soon.
         eventually(|| num_goroutines() == before);
         assert!(stops[..50].iter().all(|stop| stop.stop()));
         drop(tx);
@@ -177,7 +178,7 @@ fn goroutines_are_counted() {
     in_goroutine(move || turn(1));
     eventually(|| num_goroutines() == 0);
     on_thread(move || turn(0));
-    // One that waits is there, and gone when it has been told.
+    // A goroutine that waits is counted until it has ended.
     let (ctx, cancel) = context::background().with_timeout(LONG);
     let waiting = go!(clone(ctx) { ctx.done().recv() });
     assert_eq!(num_goroutines(), 1);

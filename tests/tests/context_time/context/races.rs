@@ -1,4 +1,4 @@
-//! Two at once: each thing happens once, and nobody is forgotten.
+//! Races of two operations: each thing happens once, and no waiter or child is forgotten.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,13 +19,13 @@ fn at_one_two_and_four_workers() {
     at_several_gomaxprocs(&["races::round_"]);
 }
 
-/// `test` many times, in a goroutine and on a thread.
+/// Runs `test` many times, in a goroutine and on a thread.
 fn rounds(test: fn(usize)) {
     in_goroutine(move || (0..ROUNDS).for_each(test));
     on_thread(move || (0..ROUNDS).for_each(test));
 }
 
-/// Whoever is derived while the parent ends has ended when both are through.
+/// A child that is derived while its parent ends has ended when both are done.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn round_cancel_and_children() {
@@ -56,7 +56,7 @@ fn round_cancel_and_children() {
     });
 }
 
-/// Those who go and those who are told; a waiter learns of it either way.
+/// Contexts are dropped while a cancel ends them; their waiters are told by the one or the other.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn round_cancel_and_drop() {
@@ -87,7 +87,7 @@ fn round_cancel_and_drop() {
     });
 }
 
-/// The end is one of the two, for good, and the same all the way down.
+/// The deadline or the cancel ends the context for good, and its descendants for the same reason.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn round_deadline_and_cancel() {
@@ -114,7 +114,7 @@ fn round_deadline_and_cancel() {
     });
 }
 
-/// Several ask while the deadline passes, at several places of a chain.
+/// Several goroutines ask for the error while the deadline passes, at several places of a chain.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn round_deadline_and_those_who_ask() {
@@ -139,7 +139,7 @@ fn round_deadline_and_those_who_ask() {
     });
 }
 
-/// It runs, or its stop says that it does not: one of the two, once.
+/// A function runs once, or its handle reports that it stopped it, but not both.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn round_stop_and_fire() {
@@ -161,13 +161,13 @@ fn round_stop_and_fire() {
         let canceling = go!(move || cancel.cancel());
         let stopped = stopping.join().unwrap();
         canceling.join().unwrap();
-        // Each has run or been dropped by now.
+        // Each function has run or been dropped by now.
         assert!(all_gone.recv().is_err());
         assert_eq!(ran.load(Ordering::Relaxed) + stopped, 8);
     });
 }
 
-/// Added while the context ends, each runs once.
+/// A function that is added while the context ends runs once.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn round_functions_and_cancel() {
@@ -192,7 +192,7 @@ fn round_functions_and_cancel() {
     });
 }
 
-/// The last handle, dropped while others are being cloned and dropped.
+/// The last handle ends the context, while others are cloned and dropped.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn round_clones_of_a_handle() {
@@ -206,7 +206,7 @@ fn round_clones_of_a_handle() {
                     for _ in 0..8 {
                         drop(cancel.clone());
                     }
-                    // One is still held here, or the end would have come.
+                    // The test's handle is still there, or the context may have ended.
                     assert!(ctx.err().is_none() || !holding.load(Ordering::Relaxed));
                 })
             })
@@ -219,7 +219,7 @@ fn round_clones_of_a_handle() {
     });
 }
 
-/// Whoever cancels finds all descendants ended when it returns, if nobody else is at it.
+/// When `cancel` returns all descendants have ended, unless another goroutine is ending them.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn round_all_have_ended_when_cancel_returns() {
@@ -227,7 +227,7 @@ fn round_all_have_ended_when_cancel_returns() {
         let (root, cancel) = context::background().with_cancel();
         let (ctx, _cancel) = root.with_cancel();
         let stop = Arc::new(AtomicBool::new(false));
-        // Others come and go beside them.
+        // Other contexts come and go beside them.
         let beside = go!(clone(root, stop) {
             while !stop.load(Ordering::Relaxed) {
                 let (other, cancel) = root.with_cancel();
@@ -248,7 +248,7 @@ fn round_all_have_ended_when_cancel_returns() {
     });
 }
 
-/// The channel is made when it is first asked for, which may be while the context ends.
+/// The done channel is made when it is first asked for, which may be while the context ends.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn round_done_and_cancel() {
@@ -258,7 +258,7 @@ fn round_done_and_cancel() {
             .map(|_| {
                 go!(clone(ctx) {
                     let had_ended = ctx.err().is_some();
-                    // Each of the two is a sign of the other.
+                    // The channel is closed exactly if the error is set.
                     let closed = ctx.done().try_recv().is_err_and(|e| e.is_disconnected());
                     assert!(closed || !had_ended);
                     assert!(ctx.err().is_some() || !closed);

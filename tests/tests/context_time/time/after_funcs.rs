@@ -4,7 +4,7 @@ use super::*;
 
 use go_tests::support::child;
 
-/// Says when it is dropped.
+/// Counts its drops.
 struct Dropped(Arc<AtomicUsize>);
 
 impl Drop for Dropped {
@@ -57,7 +57,7 @@ fn it_is_called_off_and_set_anew() {
     });
 }
 
-/// The function is dropped once: with its handle if it was called off, or can never run, else when
+/// The function is dropped once: with its handle if it was stopped or can never run, or else when
 /// it has run.
 #[test]
 fn what_it_holds_is_dropped() {
@@ -79,7 +79,7 @@ fn what_it_holds_is_dropped() {
         drop(pending(Duration::MAX));
         assert_eq!(count(), 2);
 
-        // It runs without its handle.
+        // It runs although its handle was dropped.
         drop(pending(MOMENT));
         support::eventually(|| count() == 3);
 
@@ -102,7 +102,8 @@ fn its_panic_is_its_own() {
     });
 }
 
-/// Of those who stop it at once one at most has kept it from running, and then it does not run.
+/// At most one of two simultaneous calls of `stop` reports success, and then the function does not
+/// run.
 #[test]
 fn stopping_races_with_the_clock() {
     support::in_both(|| {
@@ -125,7 +126,8 @@ fn stopping_races_with_the_clock() {
     });
 }
 
-/// It runs once at most, however often it is set anew, and not if the last word was to stop.
+/// The function runs at most once, however often it is reset, and does not run if the last call was
+/// `stop`.
 #[test]
 fn setting_anew_races_with_the_clock() {
     support::in_both(|| {
@@ -143,7 +145,7 @@ fn setting_anew_races_with_the_clock() {
             });
             let stopped = late.stop();
             let resets = resets.join().unwrap();
-            // Once it has been started nobody sets it anew.
+            // Once the function has started no reset succeeds.
             assert!(resets.is_sorted_by(|a, b| a >= b), "{resets:?}");
             if late.stop() || stopped && late.reset(HOUR) {
                 assert_eq!(ran.load(Ordering::SeqCst), 0);
@@ -155,7 +157,7 @@ fn setting_anew_races_with_the_clock() {
     });
 }
 
-/// Pending ones are no goroutines.
+/// Pending functions do not count as goroutines.
 #[test]
 #[ignore = "run by the_count_and_a_held_worker"]
 fn a_crowd_of_pending_ones() {
@@ -164,7 +166,7 @@ fn a_crowd_of_pending_ones() {
     let late: Vec<_> = (0..100_000_u64)
         .map(|n| {
             let hits = Arc::clone(&hits);
-            // In no order.
+            // The moments are in no order.
             let micros = 200_000 + n * 7919 % 100_000;
             let time = if n % 2 == 0 {
                 HOUR
@@ -183,7 +185,7 @@ fn a_crowd_of_pending_ones() {
     support::eventually(|| num_goroutines() <= before);
 }
 
-/// The goroutine that has set it computes until it has run.
+/// A function runs even though the goroutine that has set it computes until then.
 #[test]
 #[ignore = "run by the_count_and_a_held_worker"]
 fn a_held_worker_does_not_delay_it_for_ever() {
@@ -199,7 +201,7 @@ fn a_held_worker_does_not_delay_it_for_ever() {
     });
 }
 
-/// All workers sleep, for a long time as they think.
+/// A new alarm wakes workers that sleep for a long time.
 #[test]
 #[ignore = "run by the_count_and_a_held_worker"]
 fn a_thread_gets_sleeping_workers_up() {
