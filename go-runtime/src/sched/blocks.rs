@@ -127,7 +127,7 @@ unsafe fn split(first: *mut Free, count: usize) -> *mut Free {
         // `last` is a block of the list.
         last = unsafe { (*last).next };
     }
-    // SAFETY: `last` is the block number `count` of the caller's list.
+    // SAFETY: `last` is the `count`-th block of the caller's list.
     unsafe { ptr::replace(&raw mut (*last).next, ptr::null_mut()) }
 }
 

@@ -21,7 +21,7 @@ use super::timer_heap::{TimerHeap, TimerKey};
 use super::tuning::TIMERS_AT_A_TIME;
 use crate::clock;
 
-/// Value of `next` if no task is to come.
+/// Value of `next` if no task is delayed.
 const NEVER: u64 = u64::MAX;
 
 pub(super) struct Delayed {
@@ -50,7 +50,7 @@ impl Delayed {
         u64::try_from(since).map_or(NEVER - 1, |nanos| nanos.min(NEVER - 1))
     }
 
-    /// Returns whether no task is to come.
+    /// Returns whether no task is delayed.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.next.load() == NEVER
@@ -62,7 +62,7 @@ impl Delayed {
         next != NEVER && next <= self.nanos(now)
     }
 
-    /// Returns when the worker has to look next.
+    /// Returns when the worker next has to look for due tasks.
     pub(super) fn next(&self) -> Option<Instant> {
         let next = self.next.load();
         (next != NEVER).then(|| self.start + Duration::from_nanos(next))
@@ -89,7 +89,8 @@ impl Delayed {
     pub(super) fn remove(&self, key: TimerKey) -> Option<TaskRef> {
         let mut timers = self.timers();
         let task = timers.remove(key);
-        // (If others are left, `next` may now be too early, which costs the worker a look.)
+        // (If other tasks are left, `next` may now be too early, and the worker then looks once in
+        // vain.)
         if timers.is_empty() {
             self.next.store(NEVER);
         }

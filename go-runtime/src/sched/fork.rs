@@ -1,11 +1,11 @@
-//! What is left of the runtime in a process that was forked: the thread that called `fork`, if it
-//! was a worker's, and no other.
+//! The runtime in a forked child process, where of all its threads only the one that called `fork`
+//! goes on.
 //!
 //! A handler that the system runs in the child, before `fork` returns there, takes the runtime and
 //! the thread's worker away. So the goroutine that called `fork` goes on as a plain thread does,
 //! which blocks where a goroutine parks, and no other goroutine goes on in both processes. The slow
 //! path of [`global::get`](super::global::get) then says why there is no runtime. A child that
-//! calls `exec` (as `std::process::Command` does) meets none of this.
+//! calls `exec` (as `std::process::Command` does) is not affected.
 
 use std::io::{self, Write};
 use std::process;
@@ -39,8 +39,8 @@ pub(super) fn check() -> Result<(), StartError> {
     Ok(())
 }
 
-/// Says, once in a forked child, that its thread blocks without a limit on the time: there is no
-/// goroutine to wake it.
+/// Reports, once in a forked child, that its thread blocks without a time limit, while no goroutine
+/// is left that could wake it.
 pub(crate) fn note_endless_wait() {
     static SAID: AtomicBool = AtomicBool::new(false);
     if FORKED.load(Ordering::Relaxed) && !SAID.swap(true, Ordering::Relaxed) {
@@ -51,8 +51,8 @@ pub(crate) fn note_endless_wait() {
     }
 }
 
-/// Ends the process if this is the child of a goroutine that called `fork`. Called where a
-/// goroutine has ended that has no worker to go on with.
+/// Ends the process if this is the child of a goroutine that called `fork`. Called when a goroutine
+/// has ended on a thread that has no worker any more.
 pub(crate) fn end_if_child() {
     if !FORKED.load(Ordering::Relaxed) {
         return;

@@ -1,4 +1,4 @@
-//! The one runtime of the process: how it starts, and who may still use it after a fork.
+//! The one runtime of the process: how it starts, and how a forked child loses it.
 //!
 //! It starts at the first use, or by `Config::start`, and never ends: workers are threads that go
 //! with the process.
@@ -24,7 +24,7 @@ use crate::stack::Room;
 
 static RUNTIME: OnceLock<Result<&'static Runtime, StartError>> = OnceLock::new();
 
-/// The runtime once it has started; null in a process that was forked since.
+/// The runtime once it has started; null before that, and in a child process forked since.
 static RUNNING: AtomicPtr<Runtime> = AtomicPtr::new(ptr::null_mut());
 
 const ADVICE: &str =
@@ -94,7 +94,7 @@ pub(crate) fn runs_with(config: &Config) -> bool {
 #[track_caller]
 pub(crate) fn start_with(config: &Config) -> Result<(), StartError> {
     let at = Location::caller();
-    // What is wrong in the settings is of no interest once it is too late for them.
+    // Errors in the settings are not reported if the runtime has already been started with others.
     if RUNTIME.get().is_none() {
         let settings = Settings::new(config)?;
         let mut is_ours = false;
@@ -133,7 +133,7 @@ fn start(
     settings: Settings,
     started_at: &'static Location<'static>,
 ) -> Result<&'static Runtime, StartError> {
-    // Before there is anything that a child could miss.
+    // Registered first, so that a child forked at any time after the start loses the runtime.
     #[cfg(unix)]
     // SAFETY: the handler writes two atomics and a thread-local that has no destructor, which may
     // be done in the child of a process with many threads. If there is no memory for the handler, a
@@ -147,12 +147,12 @@ fn start(
     overflow::install();
     let workers = settings.workers;
     let runtime: &'static Runtime = Box::leak(Box::new(Runtime::new(settings, started_at)));
-    // All shared sides first: workers look at each other's.
+    // All shared sides are made before the first thread starts, because workers read each other's.
     let queues: Vec<_> = (0..workers)
         .map(|index| runtime.make_worker(index))
         .collect();
     runtime.publish(workers, workers);
-    // For saying what went wrong.
+    // Kept free for the text of an error.
     #[cfg(target_os = "linux")]
     let mut room = Room::reserve(ERROR_MEMORY).ok();
     let mut error = |what: String| {

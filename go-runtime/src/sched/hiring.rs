@@ -19,8 +19,8 @@ use crate::primitives::uncaptured;
 #[cfg(target_os = "linux")]
 use crate::stack::Room;
 
-/// Starts the thread of a worker that has been made, and waits until it is there: should there be
-/// no memory for the next one, this one does not need any more.
+/// Starts the thread of a worker that has been made, and waits until the thread is ready. From then
+/// on it needs no more memory, even if there is none for the next worker.
 ///
 /// # Errors
 /// The thread cannot be made. The worker's queue comes back.
@@ -63,7 +63,7 @@ pub(super) fn hire(
 /// new one. `spare` keeps the queue of a worker whose thread could not be made.
 ///
 /// # Errors
-/// The system has no thread to give, or there are very many workers.
+/// The system cannot make a thread, or the maximum number of workers exists.
 pub(super) fn add_worker(
     runtime: &'static Runtime,
     empty: bool,

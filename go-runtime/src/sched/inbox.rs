@@ -168,8 +168,8 @@ impl<P: Copy> Inbox<P> {
         }
     }
 
-    /// Announces that the owner will sleep. Returns whether it may: not if the inbox is not empty.
-    /// Only the owner may call this.
+    /// Announces that the owner will sleep. Returns whether the owner may sleep, which it may not
+    /// if the inbox holds anything. Only the owner may call this.
     #[must_use]
     pub(crate) fn fall_asleep(&self, sleep: Sleep) -> bool {
         self.word

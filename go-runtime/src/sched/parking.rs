@@ -7,8 +7,8 @@
 //! - by its worker's clock: [`Worker::suspend_until`], which calls a [`Sleeper`].
 //!
 //! The scheduler knows no more of a wait than the [`InboxNode`] and the sleeper: a place in a list,
-//! and a function with an address. How the wait is claimed and what it ends with is the affair of
-//! `wait`, which imports this module and is not imported by it.
+//! and a function with an address. How the wait is claimed, and how it ended, is known to `wait`
+//! only, which imports this module and is not imported by it.
 
 use std::ptr::{self, NonNull};
 use std::time::Instant;
@@ -19,8 +19,8 @@ use super::shared::WorkerShared;
 use super::sleeper::Sleeper;
 use super::worker::Worker;
 
-/// A goroutine's place in the inbox of its worker. The payload of a wait that is no goroutine's is
-/// `None`; such a node is never delivered.
+/// A goroutine's place in the inbox of its worker. The payload is `None` if a thread or a future
+/// waits; such a node is never delivered.
 pub(crate) type InboxNode = Node<Option<NonNull<Fiber>>>;
 
 /// The worker that a goroutine belongs to, as its waker sees the worker from any thread.

@@ -18,8 +18,9 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Registers `fd` with the calling goroutine's worker; from a thread, with one of the workers.
-    /// If that worker has no poller, and cannot make one, with another worker that has a poller.
+    /// Registers `fd` with the calling goroutine's worker or, on a plain thread, with one of the
+    /// workers. If that worker has no poller and cannot make one, another worker that has a poller
+    /// takes its place.
     ///
     /// # Errors
     /// The system cannot wait for the descriptor (as for plain files), or has no more memory or
@@ -37,8 +38,8 @@ impl Registration {
         };
         let (worker, poller) = match worker.poller.get_or_try_make() {
             Ok(poller) => (worker, poller),
-            // Where the process has no descriptors left for a poller, another worker's does: each
-            // event then crosses threads.
+            // If the process has no descriptors left for a poller, another worker's poller serves;
+            // each event then crosses threads.
             Err(error) => runtime
                 .workers()
                 .find_map(|worker| Some((worker, worker.poller.get()?)))

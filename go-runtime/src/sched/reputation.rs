@@ -71,7 +71,8 @@ impl Reputation {
 #[derive(Default)]
 pub(super) struct Record {
     sites: Vec<(Site, MonitorTick)>,
-    /// When too many tasks were apart. For a while after that, no site gets a reputation.
+    /// The tick of the last pardon, which was given because tasks had waited apart for too long.
+    /// For a while after it, no site gets a reputation.
     pardon: Option<MonitorTick>,
 }
 

@@ -19,8 +19,8 @@ use crate::primitives::atomic::{AtomicUsize, Ordering};
 pub(super) struct Shortage {
     /// Number of goroutines that wait for a stack.
     waiting: AtomicUsize,
-    /// Size in bytes from which on stacks could not be made in this shortage. It is a hint, which
-    /// each attempt corrects.
+    /// Size in bytes of the smallest stack that could not be made in this shortage. It is a hint,
+    /// which each attempt corrects.
     size: AtomicUsize,
     /// When a shortage was last reported.
     reported: Mutex<Option<Instant>>,

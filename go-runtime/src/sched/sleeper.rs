@@ -1,4 +1,5 @@
-//! What a timer of a parked goroutine calls: the scheduler knows no more of the goroutine's wait.
+//! What a timer of a parked goroutine calls. The scheduler knows nothing else about the goroutine's
+//! wait.
 
 use std::ptr::NonNull;
 

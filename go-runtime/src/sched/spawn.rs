@@ -1,4 +1,4 @@
-//! How a new goroutine comes to the scheduler: at once, or at a moment.
+//! How a new goroutine comes to the scheduler: at once, or at a given moment.
 
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ pub(crate) fn spawn(runtime: &Runtime, task: TaskRef) {
     }
 }
 
-/// Names a goroutine that is to be queued at a moment.
+/// Identifies a goroutine that is to be queued at a given moment.
 #[derive(Clone, Copy)]
 pub(crate) struct DelayedKey {
     worker: &'static WorkerShared,
@@ -33,8 +33,8 @@ pub(crate) fn spawn_at(runtime: &'static Runtime, task: TaskRef, when: Instant) 
         .unwrap_or_else(|| unreachable!("there are GOMAXPROCS workers at least"));
     let (key, is_first) = worker.delayed.add(when, task);
     if is_first && own.is_none() {
-        // Against `Worker::sleep`, which says that the worker sleeps and then reads the moment of
-        // the earliest: one of the two threads sees what the other has written.
+        // Pairs with `Worker::sleep`, which announces the sleep and then reads when the earliest
+        // task is due: at least one of the two threads sees what the other has written.
         fence(Ordering::SeqCst);
         if worker.sleep.is_asleep() {
             runtime.call(worker);

@@ -1,8 +1,7 @@
-//! A worker's counters and marks: what other threads read to see how the worker gets on.
+//! A worker's counters and marks, by which other threads follow what the worker does.
 //!
-//! The worker's own thread writes the counters, with plain loads and stores, as no other thread
-//! does. Two marks have other writers, which their fields name. Every reader may see a value that
-//! is a moment old.
+//! Only the worker's own thread writes the counters, so plain loads and stores suffice. Two marks
+//! have other writers, which their fields name. Every reader may see a value that is a moment old.
 
 use std::ptr;
 

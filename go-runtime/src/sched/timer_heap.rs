@@ -1,5 +1,6 @@
-//! Timers in order of time: those of a worker's parked goroutines with a deadline, and (in
-//! [`delayed`](super::delayed)) those of goroutines that are yet to be queued.
+//! A heap of timers in order of time. One heap of each worker holds the deadlines of its parked
+//! goroutines; another one, in [`delayed`](super::delayed), holds goroutines that are yet to be
+//! queued.
 //!
 //! Most timeouts are removed early. A removed timer leaves a dead entry in the heap, which is
 //! skipped when it comes to the top; when dead entries outnumber the live ones by more than

@@ -33,12 +33,12 @@ pub(super) const VAIN_POLLS: u32 = 16;
 /// memory of its greatest length, and a queue that thieves have emptied cannot even give it back.
 pub(super) const QUEUE_CAPACITY: usize = 4096;
 /// Time after which the oldest task is preferred to the newest, so that none starves (tests of
-/// starvation). Not less: the oldest may be the root of a tree, and the more trees grow at a time,
-/// the colder are the caches (row `skynet`).
+/// starvation). It should not be shorter: the oldest task may be the root of a tree, and the more
+/// trees grow at a time, the colder the caches are (row `skynet`).
 pub(super) const OLDEST_WAIT: Duration = Duration::from_millis(1);
-/// Tasks in a worker's queue up to which the newest and the oldest start alternately. Goroutines of
-/// a kind have often been spawned one after the other (a pool's senders, and then its receivers),
-/// and each worker should have some of each (row `mpmc0`).
+/// Maximum number of tasks in a worker's queue at which the newest and the oldest start
+/// alternately. Goroutines of a kind have often been spawned one after the other (a pool's senders,
+/// and then its receivers), and each worker should have some of each (row `mpmc0`).
 pub(super) const FEW_TASKS: usize = 8;
 
 // --- where a task starts: `placement`, `load` ---
@@ -60,39 +60,41 @@ pub(super) const LEAF: usize = 2;
 /// connections also go to the worker that accepts them, though that one has a parent (tests of
 /// placement).
 pub(super) const PARENTS_WORTH: usize = 64;
-/// Other workers, at most, whose loads are read for one decision: it then takes about 1 us.
+/// Maximum number of other workers whose loads are read for one decision, which then takes about 1
+/// us.
 pub(super) const SURVEYED_WORKERS: usize = 16;
 
 // --- an idle worker: `worker::idling` ---
 
 /// How long an idle worker spins before it sleeps, if work has not been coming soon.
 pub(super) const SPIN: Duration = Duration::from_micros(20);
-/// Work that came within this time, after a sleep, would have been worth spinning for: it is about
-/// what two workers need that wake each other alternately, and that would never learn otherwise
-/// that they need not sleep (rows `pingpong`, `spsc128`, with two workers).
+/// If work comes within this time after the worker has become idle, spinning would have been better
+/// than the sleep. It is about the time that two workers need if they wake each other alternately
+/// and sleep in between; with a shorter time they would never learn that they need not sleep (rows
+/// `pingpong`, `spsc128`, with two workers).
 pub(super) const SPIN_WORTH: Duration = Duration::from_micros(250);
 /// How long an idle worker spins before it lets other threads have the processor: on a machine with
 /// more threads than processors one of them may be the thread that it waits for.
 pub(super) const SPIN_ALONE: Duration = Duration::from_micros(3);
 /// If `yield_now` takes this time or longer, another thread has had the processor.
 pub(super) const YIELDED: Duration = Duration::from_micros(1);
-/// Spins, each with one look at the wait, of a goroutine that is about to park and has nothing else
-/// to run on its worker: about 1 us, some round trips between two processors.
+/// How often a goroutine that is about to park, on a worker that has nothing else to run, spins and
+/// checks whether its wait has ended: about 1 us, or some round trips between two processors.
 pub(crate) const PARK_SPINS: u32 = 100;
-/// Spins in vain, at most, in a row; see `SpinCredit`.
+/// Maximum number of spins in vain in a row; see `SpinCredit`.
 pub(super) const SPIN_CREDIT: i32 = 8;
-/// Parks without a spin after those, until one goroutine tries again.
+/// Number of parks without a spin that follow, until one goroutine tries again.
 pub(super) const SPIN_PAUSE: i32 = 32;
 
 // --- workers: `hiring`, `monitor`, `reputation` ---
 
-/// Workers beyond GOMAXPROCS, at most, which replace workers that a goroutine holds.
+/// Maximum number of workers beyond GOMAXPROCS, which replace workers that a goroutine holds.
 pub(super) const EXTRA_WORKERS: usize = 256;
-/// Memory, in bytes, without which no worker's thread is made (ulimit -v): a thread that finds no
-/// memory for its own purposes ends the process.
+/// Memory in bytes that must be available (see `ulimit -v`) before a worker's thread is made: a
+/// thread that finds no memory for its own purposes ends the process.
 #[cfg(target_os = "linux")]
 pub(super) const THREAD_MEMORY: usize = 8 << 20;
-/// Memory, in bytes, that is enough to say what went wrong.
+/// Memory in bytes that is kept free while the runtime starts, so that an error can be reported.
 #[cfg(target_os = "linux")]
 pub(super) const ERROR_MEMORY: usize = 1 << 20;
 /// Time between two ticks of the monitor. What it does in one takes some 5 us (`overload`), a
@@ -106,25 +108,25 @@ pub(super) const HELD_AFTER: Duration = Duration::from_millis(10);
 pub(super) const LONG: Duration = Duration::from_millis(100);
 /// How long a goroutine blocks its worker's thread, while others wait, before that is reported.
 pub(super) const BLOCKED_FOR_LONG: Duration = Duration::from_secs(1);
-/// Workers beyond GOMAXPROCS, at most, that are added for tasks of spawn sites with a reputation
-/// and that are not held. Handlers that hold their worker once, and then park for long, would
+/// Maximum number of workers beyond GOMAXPROCS that are not held and were added for tasks of spawn
+/// sites with a reputation. Handlers that hold their worker once, and then park for long, would
 /// otherwise get a thread each.
 pub(super) const SPARE_WORKERS: usize = 8;
-/// Spawn sites with a reputation, at most; a further one replaces the oldest.
+/// Maximum number of spawn sites with a reputation; a further one replaces the oldest.
 pub(super) const SITES: usize = 16;
 /// Ticks of the monitor without another hold after which a spawn site is forgiven: a second.
 pub(super) const FORGIVEN_AFTER: MonitorTick = 200;
 
 // --- memory: `worker::stacks`, `worker::trim`, `blocks` ---
 
-/// Stacks that are made at a time, at most, if many are needed: one system call then guards them
-/// all (row `spawn`, first run).
+/// Maximum number of stacks that are made at a time if many are needed: one system call then guards
+/// them all (row `spawn`, first run).
 pub(super) const STACK_BATCH: usize = 64;
-/// Tasks waiting for a stack that try again at a time: each attempt costs system calls.
+/// Number of tasks waiting for a stack that try again at a time: each attempt costs system calls.
 pub(super) const STACK_TRIES: usize = 8;
-/// How soon a worker that has nothing else to do lets them try again.
+/// Time after which an idle worker lets tasks that wait for a stack try again.
 pub(super) const STACK_RETRY: Duration = Duration::from_millis(20);
-/// How long shortages of memory may follow each other and be reported once.
+/// Minimum time between two shortages of memory that are both reported.
 pub(super) const SHORTAGE_QUIET: Duration = Duration::from_secs(10);
 /// Idle fibers that a worker keeps.
 pub(super) const TRIM_KEPT: usize = 16;
@@ -133,13 +135,14 @@ pub(super) const TRIM_KEPT: usize = 16;
 pub(super) const TRIM_STEP: usize = 64;
 /// What has not been needed for this time is given back.
 pub(super) const TRIM_AFTER: Duration = Duration::from_millis(100);
-/// The same for a worker that does not sleep: it may need again soon what it has not needed for a
+/// The same for a worker that does not sleep: it may soon need again what it has not needed for a
 /// moment.
 pub(super) const TRIM_AFTER_AT_WORK: Duration = Duration::from_secs(1);
-/// How long a worker has slept before it gives memory back: a worker that is called all the time is
-/// at work, though not always, and what it gives back it pays for (and, where many threads run, all
-/// others do). If it does not sleep that long for [`TRIM_NO_QUIET`], it gives back all the same
-/// (test `memory_goes_back_beside_one_that_is_woken_all_the_time`).
+/// How long a worker sleeps before it gives memory back. A worker that is woken all the time is
+/// busy, though with short breaks, and giving memory back costs it time (and, where many threads
+/// run, also costs the other threads time). If it does not sleep that long for [`TRIM_NO_QUIET`],
+/// it gives memory back all the same (test
+/// `memory_goes_back_beside_one_that_is_woken_all_the_time`).
 pub(super) const TRIM_QUIET: Duration = Duration::from_millis(10);
 pub(super) const TRIM_NO_QUIET: Duration = Duration::from_secs(1);
 /// Steps that a worker that does not sleep takes each time that the monitor asks, every tenth of a
@@ -148,19 +151,20 @@ pub(super) const TRIM_STEPS: usize = 20;
 /// Sizes of blocks for tasks, in bytes; larger tasks come from the allocator. Most goroutines'
 /// closures fit into the first (row `spawn`).
 pub(super) const BLOCK_SIZES: [usize; 2] = [128, 256];
-/// Blocks that go to the depot, and come from there, at a time (row `spawn`, with two workers).
+/// Number of blocks that go to the depot, or come from there, at a time (row `spawn`, with two
+/// workers).
 pub(super) const BLOCK_CHAIN: usize = 64;
-/// What the depot has not needed for this time it gives back.
+/// Time after which the depot gives back what it has not needed.
 pub(super) const DEPOT_UNUSED: Duration = Duration::from_millis(100);
-/// Dead entries in a heap of timers that do not matter.
+/// Number of dead entries in a heap of timers that are not worth clearing away.
 pub(super) const DEAD_TIMERS: usize = 64;
 
 // --- caches: `worker::run_queue`, `fiber` ---
 
 /// Length of a worker's run queue at the beginning, in fibers; a power of two.
 pub(super) const QUEUE_LENGTH: usize = 64;
-/// Places ahead of its turn at which a goroutine's fiber is fetched into the caches, and its stack.
-/// Where very many wait, each is cold (row `million`).
+/// How many places ahead of its turn a goroutine's fiber, and then its stack, is fetched into the
+/// caches. Where very many goroutines wait, each is cold (row `million`).
 pub(super) const FIBER_AHEAD: usize = 8;
 pub(super) const STACK_AHEAD: usize = 4;
 /// Bytes of a suspended stack that are fetched: those needed as soon as it goes on.
@@ -168,11 +172,11 @@ pub(super) const STACK_HOT: usize = 5 * LINE;
 
 // --- the system ---
 
-/// Events that a poller fetches at a time.
+/// Maximum number of events that a poller fetches at a time.
 #[cfg(unix)]
 pub(super) const EVENTS: usize = 256;
-/// The system call that waits for events counts in milliseconds; a shorter rest of a wait is slept
-/// by another call, more precisely (tests of time).
+/// The system call that waits for events counts in milliseconds; what is left of a wait below this
+/// is slept by another call, which is more precise (tests of time).
 #[cfg(unix)]
 pub(super) const COARSE_SLEEP: Duration = Duration::from_millis(1);
 /// Size of a worker's signal stack in bytes: room for the largest set of registers, and for

@@ -36,8 +36,8 @@ struct Spin {
     length: Cell<Duration>,
     /// Whether work came soon when the worker slept last.
     soon: Cell<bool>,
-    /// How long to spin before other threads may have the processor: less, if what the worker
-    /// waited for came when they had it.
+    /// How long to spin before other threads may have the processor. It shrinks if the work came
+    /// while they had it.
     alone: Cell<Duration>,
 }
 
@@ -75,8 +75,8 @@ impl Idling {
             return false;
         }
         if !self.searching.get() {
-            // One of the others may just have got work from this worker, which is about to come
-            // back.
+            // One of the other searching workers may be searching only because this worker has just
+            // woken it, and is about to wake this one in turn.
             let others = self.runtime.idle.searching();
             let others = others - usize::from(others > 0 && self.spin.soon.get());
             if others > 0 && others * 2 >= self.runtime.active() {
@@ -95,8 +95,7 @@ impl Idling {
         self.searching.set(true);
     }
 
-    /// Takes note that another thread has called the sleeping worker, and has counted it as
-    /// searching.
+    /// Notes that another thread has called the sleeping worker, and has counted it as searching.
     pub(super) fn note_called(&self) {
         if self.searching.replace(true) {
             // The worker had counted itself.
@@ -104,8 +103,8 @@ impl Idling {
         }
     }
 
-    /// Calls another worker, if need be, as this one is going to run something: other workers may
-    /// have relied on this one to search, or to watch.
+    /// Calls another worker, if need be, because this one is going to run something: other workers
+    /// may have relied on this one to search, or to watch.
     pub(super) fn stop_searching(&self) {
         let was_last = self.searching.replace(false) && self.runtime.idle.stop_searching();
         if (was_last || self.stealing.is_watching()) && self.runtime.has_unstarted() {
@@ -123,8 +122,8 @@ impl Idling {
     /// Returns how long to spin before sleeping.
     pub(super) fn spin_for(&self) -> Duration {
         if !self.spin.soon.get() && self.is_alone_awake() {
-            // No other worker could have work for this one soon, only threads, and those have not
-            // had any of late.
+            // All other workers sleep, so that only threads could have work for this one, and they
+            // have not had any of late.
             return Duration::ZERO;
         }
         self.spin.length.get()

@@ -111,7 +111,7 @@ impl Worker {
         unsafe { CURRENT.get().as_ref() }
     }
 
-    /// Makes the calling thread one without a worker; see [`fork`](super::fork).
+    /// Takes the worker away from the calling thread; see [`fork`](super::fork).
     #[cfg(unix)]
     pub(super) fn leave_thread() {
         CURRENT.set(ptr::null());
@@ -294,7 +294,7 @@ impl Worker {
 
     /// Queues a goroutine that no other worker may start.
     pub(crate) fn spawn_pinned(&self, task: TaskRef) {
-        // Placed first: so the number of tasks that wait is never too high.
+        // Placed first, so that the number of tasks that wait is never too high.
         self.shared.load.place();
         self.note_spawn();
         self.unstarted.pin([task]);
@@ -319,10 +319,10 @@ impl Worker {
         if let Some(fiber) = self.current_fiber()
             && let Some(task) = fiber.task()
         {
-            // A parent from here on: what the `Drop` of its result spawns must not change counts
-            // that it has left.
-            // SAFETY: the caller runs this task and gives the scheduler's reference back later, so
-            // the task is alive. `parent` is this worker's own.
+            // The task counts as a parent from here on, so that a goroutine spawned by the `Drop`
+            // of its result does not change counts that the task has left. SAFETY: the caller runs
+            // this task and gives the scheduler's reference back later, so the task is alive.
+            // `parent` is this worker's own.
             let parent = unsafe { task.get() }.parent.replace(true);
             if fiber.label().is_named() {
                 // SAFETY: the caller gives the scheduler's reference back later, so the task is
@@ -371,7 +371,7 @@ impl Worker {
         self.runtime.tick().wrapping_sub(self.rounds.tick()) >= SLICE
     }
 
-    /// Lets all other goroutines run first, also those woken from other threads or by the clock.
+    /// Lets all other goroutines run first, including those woken by other threads or by the clock.
     pub(crate) fn give_way(&self) {
         self.collect_mail();
         self.fire_timers();
@@ -411,7 +411,8 @@ impl Worker {
         self.current.spin_credit.note(paid);
     }
 
-    /// Checks a park that is not the shortest, if parks are to be checked.
+    /// Searches the stack of the goroutine, which is about to park the long way, if
+    /// `GODEBUG=nesting=1` asks for that.
     pub(crate) fn before_long_park(&self) {
         #[cfg(target_os = "linux")]
         if self.current.checks_nesting

@@ -69,8 +69,8 @@ impl Worker {
         if turn.is_multiple_of(TIMERS_AT_A_TIME) && self.timers.are_left() {
             self.fire_timers();
         }
-        // Alternately, so that goroutines that yield all the time do not keep new ones out, nor
-        // goroutines that spawn all the time the ready ones.
+        // The two alternate, so that goroutines that yield all the time do not keep new ones from
+        // starting, and goroutines that spawn all the time do not keep ready ones from running.
         if turn.is_multiple_of(2) {
             self.next_ready().or_else(|| self.next_new(turn))
         } else {
@@ -145,7 +145,7 @@ impl Worker {
         next
     }
 
-    /// Looks once into the inbox, at the clock, and into the queues of other workers.
+    /// Checks once the inbox, the timers, and the queues of other workers.
     fn search(&self) -> Option<Next> {
         if self.shared.sleep.has_mail() {
             self.collect_mail();

@@ -33,9 +33,9 @@ pub(super) struct Stacks {
 /// back.
 #[derive(Default)]
 pub(super) struct Pool {
-    /// Of the default size, the hottest last.
+    /// Idle fibers with stacks of the default size, the hottest last.
     pub(super) fibers: VecDeque<NonNull<Fiber>>,
-    /// Of the default size, never used.
+    /// Stacks of the default size that have never been used.
     pub(super) stacks: Vec<Stack>,
     /// Number of stacks to make the next time.
     pub(super) batch: usize,
@@ -48,24 +48,24 @@ pub(super) struct Pool {
     pub(super) trim: Trim,
 }
 
-/// How far the giving back has come.
+/// How far a trim has come.
 #[derive(Default)]
 pub(super) struct Trim {
-    /// When it began last, and whether it still goes on.
+    /// When the last trim began, and whether it still goes on.
     pub(super) began: Option<Instant>,
     pub(super) going: bool,
-    /// How many idle fibers are still to be ended.
+    /// Number of idle fibers that are still to be destroyed.
     pub(super) surplus: usize,
-    /// The fibers before this place in the list are still to be looked at.
+    /// Number of fibers at the start of `touched` whose depths are still to be given back.
     pub(super) deep: usize,
-    /// What [`stack::pages_given`] said when the list was looked at last, and how many stacks had
-    /// been made.
+    /// What [`stack::pages_given`] returned when depths were last given back, and how many stacks
+    /// had been made by then.
     pub(super) pages: usize,
     pub(super) stacks: usize,
-    /// The worker's tick when the giving back began last: if it has not run anything since, there
-    /// is nothing new.
+    /// The worker's turn when the last trim began: if the worker has run nothing since, there is
+    /// nothing new to give back.
     pub(super) tick: usize,
-    /// For a worker that does not sleep: steps taken since the monitor's word.
+    /// Number of steps taken since the monitor last asked a worker that does not sleep to trim.
     pub(super) steps: usize,
 }
 
@@ -90,8 +90,8 @@ impl Stacks {
         }
     }
 
-    /// Gives a task its stack, and returns the fiber that runs it. If there is no memory for a
-    /// stack, the task waits, and `None` is returned.
+    /// Gives a task its stack, and returns the fiber that runs it. Returns `None` if there is no
+    /// memory for a stack; the task then waits.
     #[inline]
     pub(super) fn assign(&self, task: TaskRef, now: Period) -> Option<NonNull<Fiber>> {
         // SAFETY: the task has not started, so the scheduler's reference, which only `TaskRef::run`
@@ -127,8 +127,8 @@ impl Stacks {
         Some(fiber)
     }
 
-    /// Returns a new stack, one of those made in advance if it is of the default size. The more are
-    /// needed at a stretch, the more are made at once.
+    /// Returns a new stack, one of those made in advance if it is of the default size. Each time
+    /// that none is left, twice as many are made, up to a limit.
     fn new_stack(&self, size: usize) -> io::Result<Stack> {
         let mut pool = self.pool.borrow_mut();
         let made = if size == self.runtime.default_stack_size() {

@@ -165,8 +165,8 @@ impl Unstarted {
         {
             return Some(task);
         }
-        // The newest first keeps trees of goroutines small; now and then the oldest, so that no
-        // task starves.
+        // Starting the newest first keeps trees of goroutines small; now and then the oldest
+        // starts, so that no task starves.
         let is_mixed = self.queue.len() <= FEW_TASKS && turn & 2 == 0;
         if is_mixed || self.oldest_first.get() {
             self.oldest_first.set(false);
@@ -289,7 +289,8 @@ impl Unstarted {
         }
         match self.runtime.survey(self.shared.index()).empty() {
             Some(empty) => self.runtime.send(empty, iter::once(task)),
-            // Placed at once, as no survey should count a task as waiting that most may not take.
+            // Placed at once, because no survey should count a task as waiting that most workers
+            // may not take.
             None => self.runtime.reputation.apart.push(self.place(task)),
         }
         None

@@ -207,7 +207,7 @@ impl Machine {
         self.events.push(Reverse((time, self.sequence, event)));
     }
 
-    /// Has the worker go on after this time, and not when it was appointed to before.
+    /// Has the worker go on after this time. An earlier appointment becomes void.
     pub(super) fn appoint(&mut self, index: usize, after: Nanos) {
         let worker = &mut self.workers[index];
         worker.appointment += 1;

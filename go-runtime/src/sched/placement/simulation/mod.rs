@@ -12,12 +12,12 @@
 //! - The system runs a woken thread, or one whose alarm goes off, 5 to 60 us late, at random. A
 //!   switch to a goroutine takes 150 ns, a spawn or a message 200 ns. An idle worker looks for
 //!   work every 2 us.
-//! - The monitor ticks every 5 ms, notices held workers, and adds and retires workers. It naps
+//! - The monitor ticks every 5 ms, notices held workers, and adds and retires workers. It sleeps
 //!   while all workers sleep, so the periods of `Load` stand still meanwhile.
 //!
-//! What is not modeled: two workers that act at the very same time (each look for work is one
-//! event; the model checks are for races), threads that the system preempts, a limited number of
-//! processors, memory for stacks, pollers, and goroutines that are spawned with a delay.
+//! What is not modeled: two workers that act at the very same time (each search is one event; the
+//! model checks are for races), threads that the system preempts, a limited number of processors,
+//! memory for stacks, pollers, and goroutines that are spawned with a delay.
 //!
 //! # Properties
 //!

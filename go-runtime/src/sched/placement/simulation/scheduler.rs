@@ -1,6 +1,6 @@
 //! The workers' loop and the monitor, as in `worker`, `runtime` and `monitor`, with the decisions
-//! of `placement` itself. Each `impl` block names the module that it mirrors; the methods have the
-//! names that they have there.
+//! of `placement` itself. Each `impl` block names the module that it mirrors, and most methods have
+//! the names of the methods that they stand for.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -19,10 +19,10 @@ use crate::sched::task::MonitorTick;
 pub(super) const SURVEYED: usize = 16;
 /// As in `worker`: the number of goroutines after which a worker reads its inbox and its timers.
 const ROUND: usize = 64;
-/// As in `worker::starting`.
+/// As in `worker::unstarted`.
 const OLDEST_WAIT: Nanos = MS;
 const FEW: usize = 8;
-/// As in `worker::idleness`.
+/// As in `worker::idling`.
 const SHORT_LOOK: Nanos = 20 * US;
 const SOON: Nanos = 250 * US;
 /// As in `monitor`.
@@ -31,7 +31,7 @@ const SLICE: Nanos = 10 * MS;
 const SURPLUS_PATIENCE: Nanos = 100 * MS;
 const NAP_AFTER: Nanos = 20 * MS;
 
-/// Pause between two looks of a worker that searches.
+/// Pause between two searches of an idle worker.
 const POLL: Nanos = 2 * US;
 /// Time until a new worker's thread runs.
 const HIRING: Nanos = 50 * US;
@@ -44,13 +44,13 @@ pub(super) enum Phase {
     },
     Looking,
     Asleep,
-    /// Another worker has woken it, and the system is about to run its thread.
+    /// Another thread has woken the worker, and the system is about to run the worker's thread.
     Waking,
 }
 
 pub(super) struct Worker {
     pub(super) phase: Phase,
-    /// The number of the event at which it goes on; earlier events are void.
+    /// The number of the event at which the worker goes on; earlier events are void.
     pub(super) appointment: usize,
     pub(super) counts_as_idle: bool,
     /// Tasks that have not started: the worker's own, the ones that other workers have sent to it,
@@ -62,19 +62,19 @@ pub(super) struct Worker {
     /// Goroutines that other workers have woken.
     inbox: Vec<TaskId>,
     called: bool,
-    /// Whether it has been idle since it last ran a goroutine.
+    /// Whether the worker has been idle since it last ran a goroutine.
     pub(super) was_idle: bool,
     pub(super) timers: BinaryHeap<Reverse<(Nanos, TaskId)>>,
     pub(super) load: Load,
-    /// The monitor's tick that it has seen last.
+    /// The monitor's tick that the worker has seen last.
     tick: MonitorTick,
     pub(super) period: Period,
     is_new_tick: bool,
-    /// How often the worker has looked for something to run, and the number of the look since
-    /// which one goroutine has held it.
+    /// The number of the worker's turn, and the latest turn in which a goroutine has held the
+    /// worker.
     ticks: usize,
     held_in: usize,
-    /// The number of the look since which another worker has waited for the end of its turn.
+    /// The latest turn for whose end another worker has waited too long.
     long_in: usize,
     retired: bool,
     oldest_started: Option<Nanos>,
@@ -86,7 +86,7 @@ pub(super) struct Worker {
     idle_since: Option<Nanos>,
     look_for: Nanos,
     soon: bool,
-    /// Processor time, and since when it has been computing.
+    /// Processor time that the worker has used, and since when it has been computing.
     computed: Nanos,
     pub(super) computing_since: Option<Nanos>,
 }
@@ -231,7 +231,7 @@ impl Worker {
     }
 }
 
-/// A queue that a worker may take from beside its own.
+/// A queue, other than its own, that a worker may take tasks from.
 #[derive(Clone, Copy)]
 enum Queue {
     Injector,
@@ -358,7 +358,7 @@ impl Machine {
     }
 }
 
-/// `worker::spawning`.
+/// `worker`: spawning.
 impl Machine {
     pub(super) fn queue(&mut self, index: usize, task: TaskId) {
         self.note_spawn(index);
@@ -385,7 +385,7 @@ impl Machine {
     }
 }
 
-/// `worker::starting`.
+/// `worker::unstarted`.
 impl Machine {
     fn next_unstarted(&mut self, index: usize, tick: usize) -> Option<TaskId> {
         loop {
@@ -451,8 +451,8 @@ impl Machine {
         }
     }
 
-    /// Moves the oldest tasks of a queue to a worker's own. The worker takes the oldest of them
-    /// first.
+    /// Moves the oldest tasks of a queue to a worker's own queue. The worker takes the oldest of
+    /// them first.
     fn steal_into(&mut self, index: usize, queue: Queue, most: usize) {
         let queue = self.queue_mut(queue);
         let stolen: Vec<_> = queue.drain(..most.min(queue.len())).collect();
@@ -539,7 +539,7 @@ impl Machine {
     }
 }
 
-/// `worker::idleness`.
+/// `worker::idling`.
 impl Machine {
     fn look_for(&self, index: usize) -> Nanos {
         let worker = &self.workers[index];
@@ -585,7 +585,7 @@ impl Machine {
 
     fn sleep(&mut self, index: usize) {
         if !self.fall_asleep(index) {
-            // It looks again, and not in the same moment, lest a run never end.
+            // The worker searches again, but later, because a run would never end otherwise.
             self.workers[index].idle_since = None;
             return self.appoint(index, POLL);
         }
@@ -647,7 +647,7 @@ impl Machine {
     }
 }
 
-/// `runtime`, `seat` and `idle`.
+/// `runtime`, `sleep_state` and `idle`.
 impl Machine {
     fn stop_searching(&mut self) -> bool {
         self.searching -= 1;
@@ -682,7 +682,7 @@ impl Machine {
         }
     }
 
-    /// `Seat::call`: the caller has counted the worker as searching.
+    /// `WorkerShared::call`: the caller has counted the worker as searching.
     fn call_sleeper(&mut self, index: usize) -> bool {
         let was_asleep = self.workers[index].is_asleep();
         if was_asleep {
@@ -705,7 +705,7 @@ impl Machine {
         }
     }
 
-    /// Puts a goroutine that has been woken where its worker finds it.
+    /// Delivers a woken goroutine to its worker.
     pub(super) fn deliver(&mut self, by: Option<usize>, index: usize, task: TaskId) {
         if by == Some(index) {
             self.workers[index].ready.push_back(task);
@@ -758,10 +758,10 @@ impl Machine {
     }
 }
 
-/// What the monitor remembers.
+/// The monitor's state.
 #[derive(Default)]
 pub(super) struct Monitor {
-    /// Each worker's count of looks, and since when it has stood still.
+    /// Each worker's turn, and when the monitor first saw that turn.
     looks: Vec<(usize, Nanos)>,
     surplus_since: Option<Nanos>,
     asleep_since: Option<Nanos>,
@@ -829,7 +829,7 @@ impl Machine {
         match workers.position(|worker| worker.retired && !worker.is_held()) {
             Some(index) => {
                 self.workers[index].retired = false;
-                // Its sleep was not counted.
+                // The sleep of a retired worker is not counted.
                 self.sleepers += usize::from(self.workers[index].is_asleep());
                 self.call(index);
             }
