@@ -150,7 +150,7 @@ fn resets_race_with_receivers() {
                 .collect();
             let mut due = 0;
             for pause in [3, 20, 0, 7] {
-                // A reset that returns `true` has removed a message that will never come.
+                // `true` means that the earlier message was not received, and never will be.
                 due += usize::from(!timer.reset(Duration::from_micros(pause)));
                 yield_now();
             }

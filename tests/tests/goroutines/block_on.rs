@@ -1,4 +1,5 @@
-//! `block_on`: futures in goroutines and on threads, and wakers that anybody calls at any time.
+//! `block_on`: futures in goroutines and on threads, with wakers that any thread may call at any
+//! time.
 
 use std::cell::Cell;
 use std::future::{self, Future};
@@ -15,7 +16,7 @@ use go_runtime::{Canceled, block_on, block_on_with, channel, go, scope, yield_no
 
 use go_tests::support::{at_several_gomaxprocs, in_both, in_goroutine};
 
-/// Pending once for each waker that `give` takes away.
+/// A future that is pending a number of times; each time `give` gets its waker.
 struct Pending<F>(usize, F);
 
 impl<F: FnMut(Waker) + Unpin> Future for Pending<F> {
@@ -31,7 +32,7 @@ impl<F: FnMut(Waker) + Unpin> Future for Pending<F> {
     }
 }
 
-/// Pending once, and called already.
+/// Returns a future that is pending once, and has called its waker by then.
 fn yielding() -> impl Future<Output = &'static str> {
     Pending(1, Waker::wake)
 }
@@ -51,7 +52,7 @@ fn what_is_ready_is_returned() {
     });
 }
 
-/// Says when it is dropped.
+/// Sends a message when it is dropped.
 struct Told(mpsc::Sender<()>);
 
 impl Drop for Told {
@@ -63,7 +64,7 @@ impl Drop for Told {
 #[test]
 fn a_done_channel_ends_it() {
     in_both(|| {
-        // Of any type; a message ends it, and stays.
+        // A done channel may have any type; a message ends the call, and stays.
         let (messages, done) = bounded::<String>(1);
         let (polled, polls) = bounded::<()>(1);
         let (dropped, drops) = mpsc::channel();
@@ -81,11 +82,11 @@ fn a_done_channel_ends_it() {
         messages.send("enough".into()).unwrap();
         assert_eq!(waiting.join().unwrap(), Err(Canceled));
         assert_eq!(drops.try_recv(), Ok(()));
-        // From the beginning: it is not polled.
+        // The done channel is ready from the start, so the future is not polled.
         let polled = future::poll_fn::<(), _>(|_| panic!("polled"));
         assert_eq!(block_on_with(&done, polled), Err(Canceled));
         assert_eq!(done.recv().unwrap(), "enough");
-        // While it wakes itself all the time.
+        // The future wakes itself all the time.
         let waiting = go!(clone(done) {
             block_on_with(&done, async { loop { yielding().await; } })
         });
@@ -95,7 +96,7 @@ fn a_done_channel_ends_it() {
     });
 }
 
-/// Calls from threads and goroutines while a done channel is watched: none is lost.
+/// Threads and goroutines call wakers while a done channel is watched: no call is lost.
 #[test]
 fn calls_beside_a_done_channel() {
     in_both(|| {
@@ -127,7 +128,7 @@ fn a_goroutine_is_awaited_and_messages_are() {
     });
 }
 
-/// The goroutine keeps its thread, and others of it go on meanwhile.
+/// A goroutine keeps its thread, and other goroutines run there meanwhile.
 #[test]
 #[ignore = "run by with_several_gomaxprocs"]
 fn many_goroutines_wait_and_the_worker_goes_on() {
@@ -154,7 +155,7 @@ fn many_goroutines_wait_and_the_worker_goes_on() {
     });
 }
 
-/// Who waits by waking itself lets the one run that it waits for.
+/// A goroutine that waits by waking itself lets the goroutine run that it waits for.
 #[test]
 #[ignore = "run by with_several_gomaxprocs"]
 fn one_that_wakes_itself_lets_others_run() {
@@ -170,7 +171,7 @@ fn one_that_wakes_itself_lets_others_run() {
     });
 }
 
-/// Calls from a thread and a goroutine, before, during and after the wait, by reference and by
+/// A thread and a goroutine call wakers before, during and after the wait, by reference and by
 /// value.
 #[test]
 #[ignore = "run by with_several_gomaxprocs"]
@@ -201,7 +202,7 @@ fn wakers_are_called_by_anybody() {
     });
 }
 
-/// A waker is called when its call is long over, and dropped elsewhere.
+/// Wakers may be called long after their `block_on` has returned, and dropped on another thread.
 #[test]
 fn late_wakers_do_nothing() {
     in_both(|| {
@@ -219,7 +220,7 @@ fn late_wakers_do_nothing() {
             kept.iter().for_each(Waker::wake_by_ref);
             kept.into_iter().for_each(Waker::wake);
         });
-        // Another one is not disturbed.
+        // Another `block_on` is not disturbed.
         let (tx, rx) = channel::bounded::<()>(0);
         let waiting = go! { block_on(async move { rx.recv_async().await }) };
         late.join().unwrap();
@@ -228,7 +229,7 @@ fn late_wakers_do_nothing() {
     });
 }
 
-/// Libraries call wakers under their locks, where nothing may park.
+/// Libraries call wakers under their locks, where a goroutine may not park.
 #[test]
 #[ignore = "run by with_several_gomaxprocs"]
 fn wakers_are_called_under_locks() {
@@ -311,7 +312,7 @@ fn one_within_another() {
                 yielding().await;
                 rx.recv_async().await.unwrap()
             });
-            // What is no future parks as well, in the middle of a poll.
+            // A plain receive parks as well, in the middle of a poll.
             (first, second, rx.recv().unwrap())
         });
         assert_eq!(got, (0, 1, 2));
@@ -319,7 +320,7 @@ fn one_within_another() {
     });
 }
 
-/// In a `Drop` during unwinding nothing switches: the call blocks its thread, and works.
+/// In a `Drop` during unwinding goroutines do not switch: the call blocks its thread, and works.
 #[test]
 fn it_works_while_unwinding() {
     struct Last(mpsc::Sender<&'static str>);

@@ -1,5 +1,5 @@
-//! Code that blocks its thread: calls on threads of the pool, goroutines with a thread of their
-//! own, regions that do not park.
+//! Code that blocks its thread: calls on threads of the pool, goroutines with their own threads,
+//! and regions that do not park.
 #![cfg(target_os = "linux")]
 
 use std::cell::Cell;
@@ -38,9 +38,9 @@ fn from_a_goroutine_it_runs_elsewhere_and_from_a_thread_it_just_runs() {
     in_goroutine(|| {
         let here = thread::current().id();
         assert_ne!(blocking(|| thread::current().id()), here);
-        // Back on its own worker.
+        // The goroutine is back on its own worker.
         assert_eq!(thread::current().id(), here);
-        // In the pool it just runs.
+        // Inside the pool a call just runs.
         assert!(blocking(|| {
             let pool = thread::current().id();
             blocking(|| thread::current().id()) == pool
@@ -61,7 +61,7 @@ fn a_panic_comes_back_with_its_payload() {
     });
 }
 
-/// In a `Drop` during unwinding nothing switches: the call blocks its worker, and works.
+/// In a `Drop` during unwinding goroutines do not switch: the call blocks its worker, and works.
 #[test]
 fn it_works_while_unwinding() {
     struct Call(mpsc::Sender<thread::ThreadId>);
@@ -84,7 +84,7 @@ fn it_works_while_unwinding() {
     assert!(failed.is_err());
 }
 
-/// Values go over and back whole, and are dropped once.
+/// Closures and results reach the other thread whole, and are dropped once.
 #[test]
 fn closures_and_results_are_dropped_once() {
     struct Counted(Arc<AtomicUsize>);
@@ -110,7 +110,7 @@ fn closures_and_results_are_dropped_once() {
     assert_eq!(drops.load(Ordering::Relaxed), 2);
 }
 
-/// With one worker: the others go on, also those that the call waits for.
+/// With one worker the other goroutines go on, including those that the call waits for.
 #[test]
 #[ignore = "run by the_worker_goes_on"]
 fn one_worker() {
@@ -132,7 +132,7 @@ fn one_worker() {
     echo.join().unwrap();
 }
 
-/// A hundred calls at a time, each of which waits for all others: no worker is needed for any.
+/// A hundred calls wait for each other, and so need a hundred threads at once, but no worker.
 #[test]
 #[ignore = "run by the_worker_goes_on"]
 fn a_hundred_at_once() {
@@ -156,7 +156,8 @@ fn pool_threads() -> usize {
     names.filter(|name| name.trim() == "go-blocking").count()
 }
 
-/// Never more threads than the ceiling, each call has its turn, and in the end no thread is left.
+/// The pool never has more threads than its ceiling, every call is made, and in the end no thread
+/// is left.
 #[test]
 #[ignore = "run by the_pool_is_elastic"]
 fn a_ceiling_of_three() {
@@ -179,7 +180,7 @@ fn a_ceiling_of_three() {
     assert!((1..=3).contains(&most), "{most}");
     assert!(pool_threads() <= 3);
     eventually(|| pool_threads() == 0);
-    // And it starts again.
+    // The pool starts again.
     assert_eq!(go!(blocking(pool_threads)).join().unwrap(), 1);
 }
 
@@ -195,13 +196,13 @@ fn a_bad_ceiling_is_an_error() {
     ended.says(&["GOBLOCKING=\"many\"", "from 1 to"]);
 }
 
-/// No memory for one more thread: the call fails with advice, and the goroutine and the runtime go
-/// on.
+/// Without memory for another thread the call fails with advice, and the goroutine and the runtime
+/// go on.
 #[test]
 #[ignore = "run by no_thread_to_be_had"]
 fn without_threads() {
     assert_eq!(go!({ 1 }).join().unwrap(), 1);
-    // All address space but a little is taken, so that no thread finds room for its stack.
+    // Takes nearly all address space, so that there is no room for a thread's stack.
     let mut taken: Vec<Vec<u8>> = Vec::new();
     let mut size = 256 << 20;
     while size >= 512 << 10 {
@@ -225,7 +226,7 @@ fn without_threads() {
         message.contains("ulimit -u") && message.contains("no thread can be made"),
         "{message}"
     );
-    // What has errors says so with one.
+    // A function that returns errors returns one here too.
     let error = go!(go_runtime::fs::metadata("/"))
         .join()
         .unwrap()
@@ -244,7 +245,7 @@ fn no_thread_to_be_had() {
     child::succeed_within(600_000, "without_threads", &[("GOMAXPROCS", "1")]);
 }
 
-/// Calls from everywhere at once, beside channels, on few threads.
+/// Many goroutines make calls at once, on few threads, while they use channels.
 #[test]
 #[ignore = "run by calls_race"]
 fn racing_calls() {

@@ -1,4 +1,5 @@
-//! Channels and async tasks: one queue for all, and futures that can be dropped at any point.
+//! Channels and async tasks: goroutines and futures wait in one queue, and futures may be dropped
+//! at any point.
 
 use std::collections::HashSet;
 use std::future::{Future, IntoFuture};
@@ -19,7 +20,7 @@ use go_tests::support;
 mod dropping;
 mod wakers;
 
-/// Counts its wake-ups.
+/// A waker that counts its calls.
 #[derive(Default)]
 struct Count(AtomicUsize);
 
@@ -49,7 +50,7 @@ fn futures_are_send_and_unpin() {
     check(&rx.stream());
 }
 
-/// Senders and receivers of each kind on one channel; each message arrives once.
+/// Senders and receivers of each kind share one channel; each message arrives once.
 fn everybody_at_once(capacity: Option<usize>) {
     const EACH: usize = 2_000;
     let (tx, rx) = match capacity {
@@ -114,7 +115,7 @@ fn goroutines_threads_and_tasks_share_a_buffer() {
     everybody_at_once(None);
 }
 
-/// Futures wait in the same queue as everybody else.
+/// Futures wait in the same queue as goroutines and threads, first come, first served.
 #[test]
 fn who_came_first_is_served_first() {
     let (tx, rx) = channel::bounded(0);
@@ -179,7 +180,7 @@ fn timed_channels() {
         let start = Instant::now();
         let after = channel::after(Duration::from_millis(5));
         assert!(after.recv_async().await.unwrap() >= start + Duration::from_millis(5));
-        // There is one message. Whoever waits for the next waits for ever.
+        // There is only one message, so a further receive would wait for ever.
         assert!(after.recv_async().now_or_never().is_none());
         let tick = channel::tick(Duration::from_millis(1));
         let ticks: Vec<_> = tick.stream().take(3).collect().await;
@@ -188,7 +189,7 @@ fn timed_channels() {
     });
 }
 
-/// Two timed receives on one channel that gives one message: one of them gets it.
+/// One of two timed receives on a channel with a single message gets it.
 #[test]
 fn a_timed_message_is_received_once() {
     let after = channel::after(Duration::from_millis(5));
@@ -200,7 +201,8 @@ fn a_timed_message_is_received_once() {
     assert_eq!(after.try_recv(), Err(TryRecvError::Empty));
 }
 
-/// The futures work in others' `select!`, where the ones that lose are dropped each time.
+/// The channels' futures work in the `select!` of the `futures` crate, which drops the losing ones
+/// each time.
 #[test]
 fn in_the_futures_crates_select() {
     const EACH: usize = 5_000;

@@ -1,4 +1,4 @@
-//! Goroutines, channels and select as a program uses them.
+//! Goroutines, channels and `select!`, used as in a program.
 
 use std::cell::Cell;
 use std::panic;
@@ -35,7 +35,7 @@ fn arguments_are_evaluated_in_the_caller_and_in_order() {
     assert_eq!(sum.join().unwrap(), 42);
 }
 
-/// The sibling may run only when its spawner lets it, which printing does not.
+/// Printing a handle does not let other goroutines run.
 #[test]
 fn printing_a_handle_lets_no_other_goroutine_run() {
     support::in_goroutine(|| {
@@ -250,8 +250,8 @@ fn threads_and_goroutines_mix() {
     assert_eq!(sum, 8_000);
 }
 
-/// A drop that blocks while its goroutine unwinds blocks the thread; others on it never see a
-/// panic.
+/// A drop that blocks while its goroutine unwinds blocks the thread, so that other goroutines on it
+/// never see a panic.
 #[test]
 fn a_blocking_drop_does_not_switch_while_unwinding() {
     struct Waits(go_runtime::channel::Receiver<()>);
@@ -286,7 +286,7 @@ fn a_wait_group_says_when_it_is_misused() {
     );
 }
 
-/// A lone call in braces follows Go's rule, and still reads as a block would.
+/// A single call in braces follows Go's rule, and yet does what the same block would.
 #[test]
 fn a_lone_chain_on_a_view_runs_in_the_goroutine() {
     let (tx, rx) = unbounded();
@@ -300,8 +300,8 @@ fn a_lone_chain_on_a_view_runs_in_the_goroutine() {
     assert_eq!(go!(names.lock().unwrap().len()).join().unwrap(), 2);
 }
 
-/// The result of a detached goroutine is dropped after its end; what that spawns counts as
-/// anybody's.
+/// The result of a detached goroutine is dropped after the goroutine's end, and may spawn
+/// goroutines.
 #[test]
 fn a_result_that_spawns_when_dropped() {
     struct Spawns(go_runtime::channel::Sender<()>);
@@ -320,7 +320,7 @@ fn a_result_that_spawns_when_dropped() {
     assert_eq!(rx.iter().count(), 100);
 }
 
-/// Workers that never run dry start what plain threads spawn, too.
+/// Workers that always have goroutines to run also start those that plain threads spawn.
 #[test]
 fn busy_workers_start_what_threads_spawn() {
     let stop = Arc::new(AtomicUsize::new(0));
@@ -363,7 +363,7 @@ fn a_handle_has_the_name() {
         assert_eq!(own_thread.name(), Some("thread 1"));
         drop(stop);
         support::eventually(|| named.is_finished() && own_thread.is_finished());
-        // The name stays as long as the handle, whatever has become of the goroutine.
+        // The name lives as long as the handle, even if the goroutine has ended.
         assert_eq!(named.name(), Some("waiter"));
         assert_eq!(own_thread.name(), Some("thread 1"));
         go_runtime::scope(|s| {

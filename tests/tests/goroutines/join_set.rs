@@ -34,7 +34,7 @@ fn every_result_comes_once() {
     });
 }
 
-/// Each is let go when the one before has been joined.
+/// Each goroutine may end when the one before it has been joined.
 #[test]
 fn results_come_in_the_order_of_the_ends() {
     support::in_both(|| {
@@ -83,7 +83,7 @@ fn panics_are_results() {
         for n in 0..10 {
             set.spawn(move || match n % 2 {
                 0 => n,
-                // (Without the hook's message.)
+                // (`resume_unwind` prints no message.)
                 _ => resume_unwind(Box::new(n)),
             });
         }
@@ -99,7 +99,7 @@ fn panics_are_results() {
     });
 }
 
-/// What has been captured is gone when the result is there.
+/// The captured values have been dropped when the result arrives.
 #[test]
 fn nothing_of_the_closure_is_left() {
     support::in_both(|| {
@@ -121,7 +121,7 @@ fn nothing_of_the_closure_is_left() {
     });
 }
 
-/// A set that is dropped ends nobody, and every result is dropped: those that are there, and those
+/// Dropping a set ends no goroutine, and drops every result, both those that are there and those
 /// that come later.
 #[test]
 fn a_dropped_set_lets_its_goroutines_go_on() {
@@ -157,7 +157,7 @@ fn a_dropped_set_lets_its_goroutines_go_on() {
     });
 }
 
-/// A result whose drop panics, with nobody to take it, harms nobody else.
+/// If a result that is not taken panics when it is dropped, nothing else is affected.
 #[test]
 fn a_result_that_panics_when_dropped() {
     struct Bomb;
@@ -182,7 +182,7 @@ fn a_result_that_panics_when_dropped() {
     });
 }
 
-/// No goroutine comes to be, and none is counted.
+/// No goroutine is made or counted.
 #[test]
 fn a_refused_goroutine_is_not_counted() {
     support::in_both(|| {
@@ -207,7 +207,7 @@ fn a_refused_goroutine_is_not_counted() {
     });
 }
 
-/// Several add to one set, which is then joined.
+/// Several goroutines add to one set, which is then joined.
 #[test]
 fn a_shared_set() {
     support::in_both(|| {

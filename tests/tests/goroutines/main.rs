@@ -1,4 +1,4 @@
-//! What runs goroutines: starting and joining them, panics, scopes, futures, blocking calls.
+//! Starting and joining goroutines, panics, scopes, futures, blocking calls.
 
 mod block_on;
 mod blocking;

@@ -1,5 +1,6 @@
-//! Panics in what a channel drops or calls: the channel is as usable afterwards as before, no
-//! message is lost or doubled but those that the panic took with it, and each is dropped once.
+//! Panics in values that a channel drops, and in code that it calls. The channel is as usable
+//! afterwards as before; only messages that the panic took with it are lost, none is duplicated,
+//! and each is dropped once.
 
 mod captured;
 mod code;
@@ -18,7 +19,7 @@ use go_runtime::{go, select};
 
 use go_tests::support::{in_both, in_goroutine, settle};
 
-/// Counts for each message how often it has been dropped.
+/// Counts how often each message has been dropped.
 #[derive(Clone, Debug)]
 struct Drops(Arc<Vec<AtomicUsize>>);
 
@@ -35,17 +36,18 @@ impl Drops {
         }
     }
 
-    /// A message that is dropped as others are.
+    /// Makes a message that is dropped without a panic.
     fn plain(&self, id: usize) -> Message {
         self.message(id, false)
     }
 
-    /// One whose drop panics.
+    /// Makes a message that panics when it is dropped.
     fn armed(&self, id: usize) -> Message {
         self.message(id, true)
     }
 
-    /// The numbers of the messages that have been dropped. None has been more than once.
+    /// Returns the numbers of the messages that have been dropped, and asserts that none was
+    /// dropped twice.
     fn of(&self) -> Vec<usize> {
         let times: Vec<_> = self.0.iter().map(|n| n.load(Ordering::SeqCst)).collect();
         assert!(times.iter().all(|n| *n <= 1), "dropped twice: {times:?}");
@@ -63,14 +65,14 @@ struct Message {
 impl Drop for Message {
     fn drop(&mut self) {
         self.drops.0[self.id].fetch_add(1, Ordering::SeqCst);
-        // A second panic would end the process.
+        // A second panic would abort the process.
         if self.armed && !thread::panicking() {
             panic!("drop of {}", self.id);
         }
     }
 }
 
-/// Runs `f`, which panics in the drop of message `id`.
+/// Runs `f`, and expects the panic from dropping message `id`.
 #[track_caller]
 fn drop_panics<T>(id: usize, f: impl FnOnce() -> T) {
     let Err(panic) = catch_unwind(AssertUnwindSafe(f)) else {
@@ -80,7 +82,7 @@ fn drop_panics<T>(id: usize, f: impl FnOnce() -> T) {
     assert_eq!(*text, format!("drop of {id}"));
 }
 
-/// Runs `f`, which panics with `text`.
+/// Runs `f`, and expects a panic with `text`.
 #[track_caller]
 fn panics<T>(text: &str, f: impl FnOnce() -> T) {
     let Err(panic) = catch_unwind(AssertUnwindSafe(f)) else {
@@ -94,13 +96,13 @@ fn panics<T>(text: &str, f: impl FnOnce() -> T) {
     );
 }
 
-/// The channel is open and empty, and passes messages on, whichever way.
+/// Asserts that the channel is open and empty, and passes messages on in all ways.
 #[track_caller]
 fn is_usable(tx: &Sender<Message>, rx: &Receiver<Message>, drops: &Drops) {
     assert!(matches!(rx.try_recv(), Err(TryRecvError::Empty)));
     let before = drops.of();
     let capacity = tx.capacity();
-    // Nobody waits in it, and no place is taken.
+    // No waiter is left in the channel, and no place is taken.
     let room = capacity.unwrap_or(3).min(3);
     for id in 10..10 + room {
         assert!(tx.try_send(drops.plain(id)).is_ok());
@@ -110,7 +112,7 @@ fn is_usable(tx: &Sender<Message>, rx: &Receiver<Message>, drops: &Drops) {
         let Err(TrySendError::Full(message)) = refused else {
             panic!("{refused:?}")
         };
-        // Not counted.
+        // This message is not counted.
         std::mem::forget(message);
     }
     assert!(rx.try_iter().map(|message| message.id).eq(10..10 + room));
@@ -126,8 +128,8 @@ fn is_usable(tx: &Sender<Message>, rx: &Receiver<Message>, drops: &Drops) {
 
 // --- Messages whose drop panics ---
 
-/// The last receiver goes while there are messages: those behind the one that panics are leaked,
-/// as in crossbeam-channel. Senders learn that the channel is closed.
+/// The last receiver is dropped while there are messages: those after the one that panics are
+/// leaked, as in crossbeam-channel. Senders learn that the channel is closed.
 #[test]
 fn a_message_in_the_buffer() {
     in_both(|| {
@@ -154,7 +156,7 @@ fn a_message_in_the_buffer() {
     });
 }
 
-/// The senders may go first, and the receiver by an iterator that owns it.
+/// The senders are dropped first, and then the receiver by its owning iterator.
 #[test]
 fn a_message_in_the_buffer_of_an_iterator() {
     in_both(|| {
@@ -169,7 +171,7 @@ fn a_message_in_the_buffer_of_an_iterator() {
     });
 }
 
-/// What a failed send gives back is dropped by the caller.
+/// The caller drops the message that a failed send returns.
 #[test]
 fn a_message_in_an_error() {
     const SOON: Duration = Duration::from_millis(1);
@@ -217,7 +219,7 @@ fn a_message_for_a_closed_channel() {
             for (id, way) in (5..).zip(ways) {
                 drop_panics(id, || way(&tx, drops.armed(id)));
             }
-            // What was in the buffer is still there.
+            // The messages in the buffer are still there.
             assert!(rx.iter().map(|message| message.id).eq(0..capacity));
             let expected: Vec<_> = (0..capacity).chain(5..10).collect();
             assert_eq!(drops.of(), expected);
@@ -225,8 +227,8 @@ fn a_message_for_a_closed_channel() {
     });
 }
 
-/// A chosen operation that is not completed: its message, or its place, was taken, and its drop
-/// says so.
+/// Dropping a chosen operation without completing it panics; the message or the place that it had
+/// taken is dropped.
 #[test]
 fn an_operation_that_is_not_completed() {
     const DROPPED: &str = "without completing";
@@ -270,8 +272,8 @@ fn an_operation_that_is_not_completed() {
     });
 }
 
-/// On a rendezvous, where a partner waits: a sender has been served all the same, a receiver goes
-/// on waiting.
+/// The same on a rendezvous channel with a waiting partner: a sender has been served, while a
+/// receiver goes on waiting.
 #[test]
 fn an_operation_that_is_not_completed_has_a_partner() {
     const DROPPED: &str = "without completing";
@@ -292,7 +294,7 @@ fn an_operation_that_is_not_completed_has_a_partner() {
             let operation = select.select();
             panics(DROPPED, || drop(operation));
             sending.join().unwrap();
-            // The message has gone with the operation.
+            // The message was dropped with the operation.
             assert_eq!(*drops.of().last().unwrap(), id);
         }
         let receiving = go!(local; clone(rx) { rx.recv().unwrap().id });

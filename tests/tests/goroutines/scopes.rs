@@ -1,4 +1,5 @@
-//! `scope`: what its goroutines borrow stays alive until they have ended, whatever else happens.
+//! `scope`: the values that its goroutines borrow stay alive until they have ended, whatever else
+//! happens.
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +25,7 @@ fn goroutines_borrow_and_give_back() {
     });
 }
 
-/// A tree of goroutines, each started by one of the scope.
+/// Goroutines of the scope start more of them, as a tree.
 #[test]
 fn goroutines_of_a_scope_start_more() {
     fn grow<'scope>(s: &'scope Scope<'scope, '_>, depth: u32, leaves: &'scope AtomicUsize) {
@@ -64,7 +65,7 @@ fn scopes_nest() {
     });
 }
 
-/// A panic in the scope's own body does not let it go before its goroutines have ended.
+/// A panic in the scope's own body does not end the scope before its goroutines.
 #[test]
 fn a_panic_in_the_body_waits() {
     support::in_both(|| {
@@ -109,7 +110,7 @@ fn a_panic_that_nobody_took_goes_on() {
             let message = payload.downcast_ref::<&str>();
             assert_eq!(message, Some(&"a scoped goroutine panicked"));
         }
-        // One that has been taken does not.
+        // A panic that `join` has returned does not end the scope with a panic.
         scope(|s| assert!(s.spawn(|| panic!("expected")).join().is_err()));
     });
 }
@@ -124,13 +125,13 @@ fn a_leaked_handle_keeps_nobody() {
     });
 }
 
-/// A result that nobody takes is dropped while what it borrows is still there.
+/// A result that is not taken is dropped while the values that it borrows are still alive.
 #[test]
 fn results_are_dropped_inside() {
     struct Touch<'a>(&'a AtomicUsize, usize);
     impl Drop for Touch<'_> {
         fn drop(&mut self) {
-            // Give others a chance to be early.
+            // Gives a scope that ends too early a chance to be seen.
             yield_now();
             self.0.fetch_add(self.1, Ordering::Relaxed);
         }
@@ -149,7 +150,7 @@ fn results_are_dropped_inside() {
     });
 }
 
-/// A result whose drop panics counts as a panic of its goroutine, and not as one of a worker.
+/// A panic from dropping a result counts as its goroutine's, and not as the worker's.
 #[test]
 fn a_result_that_panics_when_dropped() {
     struct Bomb;
@@ -174,8 +175,8 @@ fn a_result_that_panics_when_dropped() {
     });
 }
 
-/// No goroutine comes to be, and the closure that it was to run panics when it is dropped: the
-/// scope waits for nobody.
+/// The spawn is refused, and its closure panics when it is dropped: the scope does not wait for a
+/// goroutine.
 #[test]
 fn a_refused_closure_that_panics_when_dropped() {
     struct Bomb;
@@ -202,7 +203,7 @@ fn a_refused_closure_that_panics_when_dropped() {
     });
 }
 
-/// What a block uses it borrows, mutably or not; its captures need no `move`.
+/// A block borrows the variables that it uses, mutably or not, and needs no `move`.
 #[test]
 fn go_blocks_borrow() {
     support::in_both(|| {
@@ -219,7 +220,7 @@ fn go_blocks_borrow() {
     });
 }
 
-/// Go's rule: arguments are evaluated by the caller, each time around, and may be borrows.
+/// As in Go the caller evaluates the arguments in each iteration; they may be borrows.
 #[test]
 fn go_calls_take_their_arguments_now() {
     fn add(total: &AtomicUsize, n: usize) -> usize {
@@ -265,7 +266,7 @@ fn go_closures_do_as_they_say() {
     });
 }
 
-/// The clones are the goroutine's own, `Copy` or not; all else is borrowed.
+/// The goroutine owns the clones, even of `Copy` values, and borrows everything else.
 #[test]
 fn go_clones_are_moved_and_the_rest_borrowed() {
     support::in_both(|| {
@@ -296,7 +297,7 @@ fn go_options_with_a_scope() {
             assert!(format!("{named:?}").contains("named"));
             assert_eq!(named.join().unwrap(), 4);
             let deep = go!(s, stack_size = 4 << 20, name = text.clone(); clone(text) {
-                // More than the default.
+                // Too large for the default stack.
                 let large = [text.len(); 100_000];
                 large.iter().sum::<usize>()
             });
@@ -322,7 +323,7 @@ fn go_options_with_a_scope() {
     });
 }
 
-/// Goroutines of the scope start more; a scope in a field and one that a macro hands over will do.
+/// Goroutines of the scope start more; the spawner may be a field, or be passed by a macro.
 #[test]
 fn go_takes_all_kinds_of_spawners() {
     struct Tree<'scope, 'env> {
@@ -339,7 +340,7 @@ fn go_takes_all_kinds_of_spawners() {
             go!(self.scope, name = "right"; move || self.grow(depth - 1));
         }
     }
-    /// Anything with such a method.
+    /// Any type with such a method is a spawner.
     struct Own;
     impl Own {
         fn spawn<T: Send + 'static>(
@@ -367,7 +368,7 @@ fn go_takes_all_kinds_of_spawners() {
             });
         });
         assert_eq!(hits.swap(0, Ordering::Relaxed), 3);
-        // (The tree has to outlive the scope's own lifetime, so it is leaked.)
+        // (Leaked, because the tree has to outlive the scope's own lifetime.)
         scope(|s| {
             let tree: &Tree<'_, '_> = Box::leak(Box::new(Tree {
                 scope: s,
@@ -381,7 +382,8 @@ fn go_takes_all_kinds_of_spawners() {
         let n = 20;
         assert_eq!(go!(pair.0; move || n + 22).join().unwrap(), 42);
         assert_eq!(pair.0.two(), 2);
-        // (Not a block that moves the spawner into a goroutine and drops it there.)
+        // (This must not be parsed as a block that moves the spawner into a goroutine and drops it
+        // there.)
         let nested = (0, (1, Own), 2);
         assert_eq!(go!(nested.1.1; move || n + 22).join().unwrap(), 42);
         assert_eq!(nested.1.1.two(), 2);
@@ -407,7 +409,7 @@ fn golang_takes_a_spawner() {
     }
 }
 
-/// A panic of one that `go!` has started comes back as any other.
+/// The panic of a goroutine that `go!` has started is passed on as any other.
 #[test]
 fn go_in_a_scope_passes_panics_on() {
     support::in_both(|| {

@@ -1,4 +1,4 @@
-//! Feature `tokio`: what is made for tokio, in goroutines. And what blocks in C, through
+//! Feature `tokio`: tokio's futures in goroutines. Also C code that blocks, called through
 //! `blocking`.
 
 use std::cell::Cell;
@@ -15,8 +15,7 @@ use tokio::runtime::{Builder, Handle};
 
 use go_tests::support::{self, at_several_gomaxprocs, child, in_both, in_goroutine, on_thread};
 
-/// A bounded number of connections, each served on a thread of its own; the address of the
-/// listener.
+/// Serves a number of connections, each on its own thread. Returns the address of the listener.
 fn serve(
     connections: usize,
     serve: fn(std::net::TcpStream),
@@ -34,7 +33,7 @@ fn serve(
     (address, server)
 }
 
-/// A future of tokio's that is pending is dropped, and others go on.
+/// A context drops a pending future of tokio's, and other futures go on.
 #[test]
 fn a_context_ends_what_waits() {
     in_both(|| {
@@ -76,7 +75,7 @@ fn timers_and_tasks() {
     });
 }
 
-/// Goroutines that are in polls at the same time on one thread, and end in any order.
+/// Goroutines may be in polls at the same time on one thread, and end them in any order.
 #[test]
 #[ignore = "run by with_several_gomaxprocs"]
 fn polls_that_park_may_overlap() {
@@ -117,7 +116,7 @@ fn a_context_that_is_there_is_kept() {
             let _entered = own.enter();
             assert_eq!(context(), id);
         }
-        // A thread is not left in the context; a worker may be.
+        // A thread leaves the context, while a worker may stay in it.
         assert!(Handle::try_current().is_err());
         assert_eq!(context(), shared);
         assert_eq!(
@@ -126,7 +125,7 @@ fn a_context_that_is_there_is_kept() {
                 .unwrap(),
             shared
         );
-        // In the runtime's own `block_on`, and in one that comes after ours.
+        // Inside the other runtime's `block_on`, and in one that follows ours.
         assert_eq!(
             own.block_on(async move { block_on(async { Handle::current().id() }) }),
             id
@@ -135,7 +134,7 @@ fn a_context_that_is_there_is_kept() {
     });
 }
 
-/// A worker that is in the context for good lets goroutines use other runtimes.
+/// Goroutines may use other runtimes on a worker that stays in the context for good.
 #[test]
 fn other_runtimes_work_on_workers() {
     in_goroutine(|| {
@@ -152,8 +151,9 @@ fn other_runtimes_work_on_workers() {
     });
 }
 
-/// A guard of another runtime that a goroutine holds over a park is not inherited by its siblings.
-/// (Nothing drives that runtime: what waited for it would hang, and panic when it is shut down.)
+/// A goroutine that parks while it has entered another runtime does not pass that context on to
+/// others of its worker. (That runtime is never driven: a future that relied on it would hang, and
+/// panic at its shutdown.)
 #[test]
 fn contexts_of_other_goroutines_do_not_count() {
     async fn context() -> tokio::runtime::Id {
@@ -163,14 +163,14 @@ fn contexts_of_other_goroutines_do_not_count() {
     in_goroutine(|| {
         let own = Builder::new_current_thread().enable_all().build().unwrap();
         let foreign = own.handle().id();
-        // On a worker in no context and on one in ours.
+        // First on a worker outside of any context, then on one in ours.
         for _ in 0..2 {
             let (leave, left) = channel::bounded::<()>(0);
             let handle = own.handle().clone();
             let holder = go!(local; {
                 let _entered = handle.enter();
                 left.recv().unwrap();
-                // That of a sibling has not come in between.
+                // No other goroutine's context has replaced it.
                 assert_eq!(Handle::current().id(), handle.id());
             });
             support::settle();
@@ -178,7 +178,7 @@ fn contexts_of_other_goroutines_do_not_count() {
             assert_ne!(before.join().unwrap(), foreign);
             let shared = go!(local; { block_on(context()) }).join().unwrap();
             assert_ne!(shared, foreign);
-            // The guard goes while a sibling waits.
+            // The guard is dropped while another goroutine waits.
             let (go_on, wait) = channel::bounded::<()>(0);
             let waiting = go!(local; {
                 block_on(async {
@@ -213,7 +213,7 @@ fn in_a_destructor() {
     }
     let (done, said) = std::sync::mpsc::channel();
     on_thread(move || {
-        // It is destroyed after tokio's, which comes later.
+        // Thread-locals of tokio are made later, and so destroyed before this one.
         FLUSH.with(|flush| flush.set(Flush(done)).ok().unwrap());
         block_on(async { tokio::task::yield_now().await });
     });
@@ -226,7 +226,7 @@ fn in_destructors_of_thread_locals() {
     child::succeed("in_a_destructor", &[]);
 }
 
-/// The last poll is not the end: what the future holds is dropped in the context as well.
+/// The future's values are dropped in the context as well, after the last poll.
 #[test]
 fn futures_are_dropped_in_the_context() {
     struct Last(std::sync::mpsc::Sender<bool>);
@@ -306,7 +306,7 @@ fn reqwest_gets() {
     });
 }
 
-/// A hundred goroutines write into one SQLite file, each through a connection of its own.
+/// A hundred goroutines write into one SQLite file, each through its own connection.
 #[test]
 #[ignore = "run by with_several_gomaxprocs"]
 fn sqlite() {
@@ -316,7 +316,7 @@ fn sqlite() {
         let open = || {
             let connection = rusqlite::Connection::open(&path)?;
             connection.busy_timeout(support::NET)?;
-            // Nothing has to survive a loss of power.
+            // The file need not survive a loss of power.
             connection.pragma_update(None, "synchronous", "OFF")?;
             Ok::<_, rusqlite::Error>(connection)
         };
@@ -328,7 +328,7 @@ fn sqlite() {
             for n in 0..100_i64 {
                 let open = &open;
                 go!(s; move || {
-                    // It is made, used and dropped on whatever threads.
+                    // The connection is made, used and dropped on any threads of the pool.
                     let connection = blocking(open).unwrap();
                     let mut connection = Some(connection);
                     let added = blocking(|| {
@@ -350,7 +350,7 @@ fn sqlite() {
     });
 }
 
-/// No file descriptor is to be had for the runtime, and then there is one.
+/// The tokio runtime cannot start without a file descriptor, and starts once there are some.
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "run by a_runtime_that_cannot_start"]
@@ -358,16 +358,17 @@ fn no_descriptors() {
     use std::mem::MaybeUninit;
 
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();
-    // SAFETY: asks only, and writes the answer.
+    // SAFETY: `getrlimit` writes a whole `rlimit` to the pointer, which is valid for that, and the
+    // assertion checks that it succeeded.
     let limit = unsafe {
         assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()), 0);
         limit.assume_init()
     };
     let set = |limit: &libc::rlimit| {
-        // SAFETY: reads the limit only.
+        // SAFETY: `setrlimit` only reads the limit, to which `limit` is a valid reference.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) }, 0);
     };
-    // The goroutines' own runtime is there before.
+    // The goroutines' own runtime has started before.
     go!({}).join().unwrap();
     set(&libc::rlimit {
         rlim_cur: 0,

@@ -1,4 +1,4 @@
-//! What happens when the system has no more memory to give.
+//! The system has no more memory to give.
 #![cfg(target_os = "linux")]
 
 mod settings;
@@ -18,7 +18,7 @@ use go_tests::support::child;
 fn under_a_limit() {
     let (stop, done) = bounded::<()>(0);
     let mut blocked = Vec::new();
-    // Until the refusal.
+    // Spawn until a spawn is refused.
     let error = loop {
         let done = done.clone();
         match Builder::new().spawn(move || done.recv().is_err()) {
@@ -26,7 +26,7 @@ fn under_a_limit() {
             Err(error) => break error,
         }
         assert!(blocked.len() < 1_000_000, "the limit is none");
-        // The refusal comes when some have been tried, so let them start.
+        // A spawn is refused only after earlier goroutines have failed to start, so let them try.
         go_runtime::time::sleep(std::time::Duration::from_micros(1));
     };
     assert!(error.to_string().contains("ulimit -v"), "{error}");
@@ -34,7 +34,7 @@ fn under_a_limit() {
     let message = refused.downcast_ref::<String>().unwrap();
     assert!(message.contains("ulimit -v"), "{message}");
 
-    // Nobody is lost: those who have no stack yet get those of the ones that end.
+    // No goroutine is lost: those without a stack yet get the stacks of those that end.
     let count = blocked.len();
     assert!(count > 100, "{count}");
     drop(stop);
@@ -53,8 +53,8 @@ fn exhausted_stacks() {
     }
 }
 
-/// Who waits for a stack gets it though two others, who yield to each other all the time, never let
-/// the worker run dry.
+/// A goroutine gets its stack though two others, which always yield to each other, keep the worker
+/// busy.
 #[test]
 #[ignore = "run by a_busy_worker_serves_those_without_a_stack"]
 fn beside_yielding_ones() {
@@ -90,8 +90,8 @@ fn a_busy_worker_serves_those_without_a_stack() {
     child::succeed_within(500_000, "beside_yielding_ones", &[("GOMAXPROCS", "1")]);
 }
 
-/// Again and again there are fewer stacks than goroutines, which sleep and end: all get their turn,
-/// and no worker sleeps over them.
+/// Rounds with more goroutines than stacks, which sleep and end: all of them run, and no worker
+/// sleeps meanwhile.
 #[test]
 #[ignore = "run by rounds_of_too_many"]
 fn too_many_large_stacks() {
@@ -122,14 +122,14 @@ fn rounds_of_too_many() {
     }
 }
 
-/// One goroutine waits for a stack that this process can never have: the others go on, and only its
-/// like are refused.
+/// One goroutine waits for a stack that this process can never have: the others go on, and only
+/// stacks of this size are refused.
 #[test]
 #[ignore = "run by a_stack_too_large_for_the_system"]
 fn beside_a_huge_stack() {
     let huge = 1 << 30;
     drop(go!(stack_size = huge; {}));
-    // It is tried when a worker comes to it.
+    // A worker has to try it first.
     let refusal = loop {
         match Builder::new().stack_size(huge).spawn(|| ()) {
             Ok(_) => go_runtime::time::sleep(std::time::Duration::from_micros(1)),
@@ -142,7 +142,7 @@ fn beside_a_huge_stack() {
         let smaller = Builder::new().stack_size(1 << 20).spawn(move || n);
         assert_eq!(smaller.unwrap().join().unwrap(), n);
     }
-    // The waiting one costs nothing but a try now and then.
+    // Further ones are still refused.
     assert!(Builder::new().stack_size(huge).spawn(|| ()).is_err());
 }
 
@@ -156,7 +156,7 @@ fn a_stack_too_large_for_the_system() {
     }
 }
 
-/// Workers that cannot be made are an error with advice, not an abort.
+/// If the workers cannot be made there is an error with advice, not an abort.
 #[test]
 fn no_memory_for_workers() {
     let ended = child::run_within(300_000, "many_workers", &[("GOMAXPROCS", "1024")]);

@@ -9,7 +9,7 @@ use go_tests::support::child;
 #[test]
 #[ignore = "run by settings"]
 fn settings_win_over_variables() {
-    // What is wrong is told, and the runtime can still be started.
+    // A wrong setting is reported, and the runtime can still be started.
     for (config, text) in [
         (Config::new().workers(0), "`workers` is 0"),
         (Config::new().stack_size(1), "`stack_size` is 1"),
@@ -27,7 +27,7 @@ fn settings_win_over_variables() {
     config.clone().start().unwrap();
     let line = line!() - 1;
     assert_eq!(gomaxprocs(), 3);
-    // More than the default of 256 KiB.
+    // Too large for the default of 256 KiB.
     assert_eq!(
         go!({ std::hint::black_box([1_u8; 500_000]).len() })
             .join()
@@ -78,7 +78,7 @@ fn with_another_stack_size() {}
 fn settings_of_main() {
     let failure = format!("{:?}", ExitCode::FAILURE);
     assert_eq!(format!("{:?}", program()), failure);
-    // The runtime runs already: with these settings, and so not with others.
+    // The runtime runs already, with these settings, so others are refused.
     assert_eq!(format!("{:?}", program()), failure);
     let refused = format!("{:?}", ExitCode::from(2));
     assert_eq!(format!("{:?}", with_other_workers()), refused);

@@ -1,5 +1,5 @@
 //! Contexts and groups that come and go do not make memory grow: an allocator counts the bytes in
-//! use. A parent that lives on keeps no entry, a clock no alarm, of those that are gone.
+//! use. A parent that lives on keeps no entry of those that are gone, and a clock no alarm.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -16,12 +16,12 @@ const TIMES: usize = if cfg!(debug_assertions) {
 } else {
     200_000
 };
-/// What the runtime, the test harness and other threads may use more or less of.
+/// Bytes by which the runtime, the test harness and other threads may change the count.
 const BOUND: isize = 32 << 10;
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// Compares what is in use after a tenth of the rounds, half-way from there, and at the end: what
-/// leaks does so in both halves.
+/// Compares the bytes in use after a tenth of the rounds, halfway from there, and at the end: a
+/// leak grows in both halves.
 fn grows_not(name: &str, times: usize, mut round: impl FnMut(usize)) {
     let warm_up = times / 10;
     let middle = warm_up.midpoint(times);
@@ -52,7 +52,7 @@ fn all_of(parent: &Context) {
         }
     });
     grows_not("deadlines, called off", TIMES, |i| {
-        // Each before the one above, so each has an alarm.
+        // Each deadline is before the parent's, so each context has an alarm.
         let (ctx, cancel) = parent.with_timeout_cause(LONG / 2, "slow");
         let (_below, _cancel) = ctx.with_timeout(LONG / 3);
         match i % 3 {
@@ -84,7 +84,7 @@ fn all_of(parent: &Context) {
         assert_eq!(group.wait(), Err(i));
         assert!(ctx.err().is_some());
     });
-    // Very many at once leave no room behind for as many.
+    // A large crowd leaves no room for its like behind.
     grows_not("crowds", 10, |_| {
         let crowd: Vec<_> = (0..TIMES / 4).map(|_| parent.with_cancel()).collect();
         drop(crowd);
@@ -96,7 +96,7 @@ fn all_of(parent: &Context) {
     assert!(kept < BOUND, "a crowd leaves {kept} bytes");
 }
 
-/// One after the other, for they are measured by the same number.
+/// Runs the checks one after the other, because all are measured by the same number.
 #[test]
 fn what_comes_and_goes_leaves_nothing() {
     let _alone = crate::alone();

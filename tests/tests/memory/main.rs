@@ -1,7 +1,7 @@
-//! What comes and goes leaves no memory behind: an allocator counts the bytes in use.
+//! Operations leave no memory behind: an allocator counts the bytes in use.
 //!
-//! The number is that of the whole process, so one test at a time measures ([`alone`]), and these
-//! tests are a program of their own.
+//! The count is that of the whole process, so only one test at a time measures ([`alone`]), and
+//! these tests are a program of their own.
 
 mod context_memory;
 mod select_memory;

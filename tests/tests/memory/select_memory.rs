@@ -1,6 +1,6 @@
 //! Go's `test/chan`, select2: selects do not make memory grow. An allocator counts the bytes in
-//! use: after a warm-up, many selects on busy channels, each with an idle arm that leaves its queue
-//! again, change nothing. And no waiter is left behind in the idle channel.
+//! use: after a warm-up the count stays, through many selects on busy channels, each with an idle
+//! arm that leaves its queue again. No waiter is left in the idle channel either.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -18,10 +18,10 @@ const SELECTS: usize = if cfg!(debug_assertions) {
 } else {
     1_000_000
 };
-/// What the runtime, the test harness and other threads may use more or less of.
+/// Bytes by which the runtime, the test harness and other threads may change the count.
 const BOUND: isize = 16 << 10;
 
-/// A busy channel, and an idle one in which nothing ever happens.
+/// The ends of a busy channel, of an idle one without messages, and of a full one.
 struct Ends {
     times: usize,
     /// Whether the partner is on the same worker.
@@ -34,14 +34,14 @@ struct Ends {
     full_rx: Receiver<usize>,
 }
 
-/// Runs `round` `times` times, and compares what is in use after a tenth of them, half-way from
-/// there, and at the end. What leaks does so in both halves; what the runtime needs once (another
-/// worker, say, beside one that computes for long) comes in one of them.
+/// Runs `round` `times` times, and compares the bytes in use after a tenth of them, halfway from
+/// there, and at the end. A leak grows in both halves; memory that the runtime needs once (another
+/// worker, say, if one computes for long) is allocated in only one of them.
 fn grows(name: &str, times: usize, ends: &Ends, round: impl FnMut(usize)) {
     grows_by(BOUND, name, times, ends, round);
 }
 
-/// [`grows`] where the runtime may use `bound` more or less.
+/// As [`grows`], with `bound` bytes of tolerance.
 fn grows_by(bound: isize, name: &str, times: usize, ends: &Ends, mut round: impl FnMut(usize)) {
     let warm_up = times / 10;
     let middle = warm_up.midpoint(times);
@@ -59,7 +59,7 @@ fn grows_by(bound: isize, name: &str, times: usize, ends: &Ends, mut round: impl
         grown < most,
         "{name}: {grown} bytes more, at least, in each half of {times} selects"
     );
-    // Nobody waits where nothing happens, in whatever way one looks.
+    // No waiter is left in the idle channel, in whichever way one checks.
     assert_eq!(
         ends.idle_tx.try_send(0),
         Err(TrySendError::Full(0)),
@@ -69,7 +69,7 @@ fn grows_by(bound: isize, name: &str, times: usize, ends: &Ends, mut round: impl
     let mut select = Select::new();
     select.send(&ends.idle_tx);
     assert_eq!(select.try_ready(), Err(TryReadyError), "{name}");
-    // The place that becomes free is for nobody.
+    // No waiter is left to take the place that becomes free.
     assert_eq!(
         (ends.full_rx.try_recv(), ends.full_rx.len()),
         (Ok(0), 0),
@@ -78,7 +78,7 @@ fn grows_by(bound: isize, name: &str, times: usize, ends: &Ends, mut round: impl
     ends.full.try_send(0).unwrap();
 }
 
-/// Runs `test` alone: in a goroutine and on a thread. Only one test at a time counts.
+/// Runs `test` in a goroutine and on a thread, while no other test measures.
 fn alone(test: fn(&Ends)) {
     let _alone = crate::alone();
     let run = move |capacity, times, local| {
@@ -98,7 +98,7 @@ fn alone(test: fn(&Ends)) {
     };
     for capacity in [0, 1] {
         in_goroutine(move || run(capacity, SELECTS, true));
-        // Threads that wake each other take many times as long.
+        // Threads take many times as long to wake each other.
         in_goroutine(move || run(capacity, SELECTS / 20, false));
         on_thread(move || run(capacity, SELECTS / 20, false));
     }
@@ -113,7 +113,7 @@ fn start(ends: &Ends, partner: impl FnOnce() + Send + 'static) -> JoinHandle<()>
     }
 }
 
-/// Sends `times` messages, so that each receive may have to wait.
+/// Sends `times` messages, one at a time, so that each receive may have to wait.
 fn feed(ends: &Ends, times: usize) {
     let tx = ends.tx.clone();
     start(ends, move || (0..times).for_each(|n| tx.send(n).unwrap()));
@@ -219,7 +219,7 @@ fn lists_used_again() {
         list.recv(&ends.idle);
         list.recv(&ends.rx);
         grows("Select", ends.times, ends, |n| {
-            // More arms than one needs, and one taken out again.
+            // One arm more than needed, which is removed again.
             let more = list.recv(&ends.idle);
             list.remove(more);
             assert_eq!(list.select().recv(&ends.rx), Ok(n));
@@ -242,7 +242,7 @@ fn lists_that_look_what_is_ready() {
     });
 }
 
-/// Whose time is over leaves as well.
+/// A select whose timeout has passed leaves the queue as well.
 #[test]
 fn those_whose_time_is_over() {
     const SOON: Duration = Duration::from_nanos(1);
@@ -272,10 +272,10 @@ fn those_whose_time_is_over() {
     });
 }
 
-/// Channels, their messages and the goroutines that use them give back everything.
+/// Channels, their messages and the goroutines that use them give all their memory back.
 #[test]
 fn channels_that_come_and_go() {
-    /// Memory of goroutines that have ended, kept for those to come: some 32 KiB a worker.
+    /// Bytes of ended goroutines that are kept for later ones: some 32 KiB for each worker.
     const KEPT: isize = 128 << 10;
     const TIMES: usize = 20_000;
     alone(|ends| {

@@ -1,4 +1,5 @@
-//! `GODEBUG=nesting=1`: parks over code that takes for granted that calls on its thread nest.
+//! `GODEBUG=nesting=1`: reports goroutines that park inside code which relies on its calls nesting
+//! on the thread.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use go_runtime::{Builder, go, time, without_parking};
 
 use go_tests::support::child;
 
-/// With the name of a crate's that the runtime knows.
+/// A type with the path of one from a crate that the runtime knows.
 mod scoped_tls {
     pub(super) struct ScopedKey;
 
@@ -35,7 +36,7 @@ fn parks_over_code_that_nests() {
     thread_local! {
         static VALUE: u32 = waits();
     }
-    // A park that lies over nothing of the kind.
+    // This park is not inside such code.
     go!(waits()).join().unwrap();
     go!(name = "initializes"; { VALUE.with(|value| *value) })
         .join()
@@ -66,7 +67,8 @@ fn parks_over_code_that_nests_are_told() {
     ]);
     let reports = told.err.lines();
     let reports = reports.filter(|line| line.starts_with("go-runtime: "));
-    // The initializer, the scope (once for its place), and the scope on the small stack.
+    // One report each for the initializer, the scope (although used twice), and the scope on the
+    // small stack.
     assert_eq!(reports.count(), 3, "{}", told.err);
     assert_eq!(child::succeed(test, &[]).err, "");
 }

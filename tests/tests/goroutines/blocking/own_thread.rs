@@ -1,4 +1,4 @@
-//! Goroutines with a thread of their own.
+//! Goroutines with their own threads.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -163,7 +163,7 @@ fn deep(n: usize) -> u8 {
 
 #[test]
 fn stacks_are_a_threads_or_of_the_size_that_was_asked_for() {
-    // (Unoptimized code takes some more than what it declares.)
+    // (Unoptimized code uses more than it declares.)
     on_own_thread(|| deep(200)).join().unwrap();
     let large = Builder::new().thread().stack_size(64 << 20);
     large.spawn(|| deep(5_000)).unwrap().join().unwrap();
@@ -194,7 +194,7 @@ fn a_guard_of_stds_may_be_held_over_a_wait() {
     });
 }
 
-/// Nothing else runs on such a goroutine's thread while it waits.
+/// No other goroutine runs on the thread while its goroutine waits.
 #[test]
 fn no_sibling_shares_the_thread() {
     thread_local! {
@@ -222,7 +222,8 @@ fn no_sibling_shares_the_thread() {
     });
 }
 
-/// In a process of its own, so that nothing else is counted and no other threads are made.
+/// Runs in a process of its own, where no other goroutines are counted and no other threads are
+/// made.
 #[test]
 #[ignore = "run by counts_and_threads"]
 fn alone_counted_and_used_again() {
@@ -240,12 +241,12 @@ fn alone_counted_and_used_again() {
         .into_iter()
         .for_each(|goroutine| assert!(goroutine.join().unwrap().is_err()));
     assert_eq!(num_goroutines(), before);
-    // A thread that is idle again is used again. (No other thread ever has its number.)
+    // An idle thread is used again. (The ids of threads are never reused.)
     let mut ids = HashSet::new();
     eventually(|| !ids.insert(on_own_thread(|| thread::current().id()).join().unwrap()));
 }
 
-/// At a ceiling of three: the fourth starts when another one has ended.
+/// At a ceiling of three threads the fourth goroutine starts when another has ended.
 #[test]
 #[ignore = "run by counts_and_threads"]
 fn alone_at_the_ceiling() {
@@ -262,7 +263,7 @@ fn alone_at_the_ceiling() {
     };
     let first: Vec<_> = (0..3).map(|_| waiting(Builder::new())).collect();
     eventually(|| started.load(Ordering::Relaxed) == 3);
-    // (The pool for blocking calls is another one.)
+    // (The pool for blocking calls has its own threads.)
     assert_eq!(in_goroutine(|| blocking(|| 1)), 1);
     let special = waiting(Builder::new().stack_size(1 << 20));
     let usual = waiting(Builder::new());
@@ -306,7 +307,7 @@ fn counts_and_threads() {
 
 #[test]
 fn values_that_are_not_send_stay_out() {
-    // A worker's goroutine beside one with a thread: `Rc`s stay on their threads.
+    // A worker's goroutine beside one with its own thread: each `Rc` stays on its thread.
     in_goroutine(|| {
         let here = Rc::new(Cell::new(0));
         let same = Rc::clone(&here);
@@ -317,7 +318,7 @@ fn values_that_are_not_send_stay_out() {
     });
 }
 
-/// The result may be dropped by the goroutine, with a `Drop` that waits.
+/// The goroutine itself may drop its result, whose `Drop` waits.
 #[test]
 fn a_result_that_nobody_takes_is_dropped_there() {
     struct Waits(

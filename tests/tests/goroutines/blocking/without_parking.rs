@@ -1,4 +1,4 @@
-//! Regions in which a goroutine does not park.
+//! Regions of code in which a goroutine does not park.
 
 use std::cell::Cell;
 use std::io::{Read, Write};
@@ -18,8 +18,8 @@ use go_runtime::{
 
 use go_tests::support::{child, in_both, in_goroutine, settle};
 
-/// Runs `f` in a region, beside a goroutine of the same worker that is ready all the time, and
-/// checks that it does not run meanwhile.
+/// Runs `f` in a region, and checks that a goroutine of the same worker, which is always ready,
+/// does not run meanwhile.
 fn alone<T>(f: impl FnOnce() -> T) -> T {
     let turns = Rc::new(Cell::new(0));
     let end = Rc::new(Cell::new(false));
@@ -38,13 +38,13 @@ fn alone<T>(f: impl FnOnce() -> T) -> T {
     let result = without_parking(f);
     assert_eq!(turns.get(), before, "a sibling ran in the region");
     end.set(true);
-    // The goroutine parks again.
+    // After the region the goroutine parks again.
     sibling.join().unwrap();
     result
 }
 
-/// Has a thread run `f` once the caller has most likely begun to wait. (If it has not, the wait is
-/// shorter, and that is all.)
+/// Lets a thread run `f` when the caller has probably begun to wait. (If it has not, its wait is
+/// only shorter.)
 fn later<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
     thread::spawn(|| {
         thread::sleep(Duration::from_millis(2));
@@ -132,7 +132,7 @@ fn locks_and_counters() {
                 move || drop(semaphore.acquire().unwrap())
             });
             drop(permit);
-            // (Another worker, which the runtime adds if need be, runs that goroutine.)
+            // (Another worker runs that goroutine; the runtime adds one if necessary.)
             wg.wait();
             assert_eq!(go!({ 5 }).join().unwrap(), 5);
             let sum = scope(|s| s.spawn(|| 6).join().unwrap());
@@ -198,7 +198,7 @@ fn nested_and_left_by_panics() {
     in_goroutine(|| {
         alone(|| {
             without_parking(|| time::sleep(Duration::from_millis(1)));
-            // The outer one still counts.
+            // The outer region still counts.
             yield_now();
             let failed = panic::catch_unwind(|| without_parking(|| panic!("expected")));
             assert!(failed.is_err());
@@ -206,7 +206,7 @@ fn nested_and_left_by_panics() {
         });
         let failed = panic::catch_unwind(AssertUnwindSafe(alone_and_fail));
         assert!(failed.is_err());
-        // It parks again.
+        // The goroutine parks again.
         let ran = Rc::new(Cell::new(false));
         let same = Rc::clone(&ran);
         spawn_local(move || same.set(true)).join().unwrap();
@@ -221,7 +221,7 @@ fn alone_and_fail() {
     })
 }
 
-/// Begun in a `Drop` while the goroutine unwinds, and ended there.
+/// A region may begin and end in a `Drop` while the goroutine unwinds.
 #[test]
 fn while_unwinding() {
     struct Region(channel::Receiver<u32>, Arc<AtomicUsize>);
@@ -257,7 +257,8 @@ fn elsewhere_it_just_runs() {
     });
 }
 
-/// A goroutine keeps its name, and what it spawns on its own worker starts afterwards.
+/// The region runs in the same goroutine; goroutines that it spawns on its own worker start
+/// afterwards.
 #[test]
 fn it_is_the_same_goroutine() {
     in_goroutine(|| {
@@ -274,7 +275,7 @@ fn it_is_the_same_goroutine() {
     });
 }
 
-/// With one worker: what has not started is started by a worker that the runtime adds.
+/// With one worker, the runtime adds another, which starts the new goroutines.
 #[test]
 #[ignore = "run by others_go_on"]
 fn alone_with_few_workers() {
@@ -290,8 +291,8 @@ fn alone_with_few_workers() {
     });
 }
 
-/// Closures that have to nest on their thread, as those of scoped thread-locals, by many
-/// goroutines.
+/// Many goroutines call closures that have to nest on their thread, as those of scoped
+/// thread-locals do.
 #[test]
 #[ignore = "run by others_go_on"]
 fn alone_closures_nest() {
@@ -312,7 +313,7 @@ fn alone_closures_nest() {
         wg.go(move || {
             for i in 0..20 {
                 if n % 2 == 0 {
-                    // Its partner is on a thread of its own, so both go on.
+                    // The receiver has its own thread, so both go on.
                     without_parking(|| nested(|| nested(|| tx.send(i).unwrap())));
                 } else {
                     let got =

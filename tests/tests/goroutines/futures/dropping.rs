@@ -1,4 +1,4 @@
-//! Futures that are dropped at whatever point: nothing is lost, nothing is left behind.
+//! Futures may be dropped at any point: no message is lost, and no waiter is left behind.
 
 use std::collections::HashSet;
 use std::future::IntoFuture;
@@ -12,7 +12,7 @@ use go_runtime::{go, select, yield_now};
 
 use super::{Count, poll, support};
 
-/// A future that has been handed a message and is dropped gives it back, to who waits or else into
+/// A dropped future gives back the message that it has been handed, to another waiter or else to
 /// the channel.
 #[test]
 fn what_a_dropped_future_was_given_comes_back() {
@@ -26,7 +26,8 @@ fn what_a_dropped_future_was_given_comes_back() {
             tx.try_send(2 + n).unwrap();
         }
         drop(receiving);
-        // It is the first, though there is no place left for it, and keeps the order of the others.
+        // The message is the first again, although the buffer has no room left for it, and the
+        // others keep their order.
         assert!(rx.is_full() && tx.try_send(9).is_err());
         assert_eq!(rx.len(), capacity + 1);
         tx.close();
@@ -67,7 +68,7 @@ fn a_dropped_future_that_waits_leaves_nothing() {
     assert_eq!(count.get(), 0);
 }
 
-/// Leaked futures leak, and nothing else: their waiters stay where they are.
+/// Leaked futures stay in the queue as waiters, and do no other harm.
 #[test]
 fn leaked_futures_stay_in_the_queue() {
     let count = Arc::new(Count::default());
@@ -75,7 +76,8 @@ fn leaked_futures_stay_in_the_queue() {
     let mut receiving = rx.recv_async();
     assert!(poll(&mut receiving, &count).is_pending());
     std::mem::forget(receiving);
-    // The leaked one was first, and gets the message; the next arrives.
+    // The leaked future was the first waiter, and gets the first message; the second message
+    // arrives.
     tx.try_send(1).unwrap();
     assert!(tx.try_send(2).is_err());
     let mut sending = tx.send_async(3);
@@ -84,8 +86,8 @@ fn leaked_futures_stay_in_the_queue() {
     assert_eq!(rx.recv(), Ok(3));
 }
 
-/// While others send, futures are polled a few times and dropped. Every message arrives once, at
-/// whoever asks in the end.
+/// Futures are polled a few times and dropped while others send. Every message is received once in
+/// the end.
 fn drop_in_the_middle(capacity: Option<usize>) {
     const MESSAGES: usize = 20_000;
     let (tx, rx) = match capacity {
@@ -136,7 +138,7 @@ fn drop_in_the_middle(capacity: Option<usize>) {
     for fickle in fickle {
         got.extend(fickle.join().unwrap());
     }
-    // What came back after the others had seen the end.
+    // Messages that were given back after the other receivers had seen the end.
     got.extend(rx.try_iter());
     assert_eq!(got.len(), MESSAGES);
     assert_eq!(got.into_iter().collect::<HashSet<_>>().len(), MESSAGES);
@@ -149,8 +151,7 @@ fn dropped_receives_lose_nothing() {
     }
 }
 
-/// Sends that are dropped in the middle have happened, or not: the message arrives once, or is
-/// dropped.
+/// A send that is dropped has happened or not: the message arrives once, or is dropped.
 #[test]
 fn dropped_sends_happen_or_not() {
     struct Message(usize, Arc<AtomicUsize>);
@@ -190,8 +191,8 @@ fn dropped_sends_happen_or_not() {
     }
 }
 
-/// The partner is a `send` arm of a `select!` that takes its time for the value. The task does not
-/// block meanwhile, and its future may go.
+/// The partner is a `send` arm of a `select!` that takes its time to make the value. The task does
+/// not block meanwhile, and its future may be dropped.
 fn while_a_select_makes_its_value(keeps: bool, drops: bool) {
     let (tx, rx) = channel::bounded(0);
     let (open, gate) = channel::bounded::<()>(0);
@@ -244,7 +245,7 @@ fn promises_to_futures() {
     }
 }
 
-/// Messages that borrow, and a future that is dropped while its message is on the way.
+/// A message may borrow, also if a future is dropped that it was handed to.
 #[test]
 fn messages_may_borrow() {
     let text = String::from("borrowed");
@@ -257,7 +258,7 @@ fn messages_may_borrow() {
     assert_eq!(rx.recv(), Ok("borrowed"));
 }
 
-/// A goroutine ends while the future that waits for it goes.
+/// A goroutine ends while the future that waits for it is dropped.
 #[test]
 fn an_await_that_is_dropped_detaches() {
     let message = Arc::new(());
@@ -278,7 +279,7 @@ fn an_await_that_is_dropped_detaches() {
             thread::yield_now();
         }
     }
-    // The last goroutines may still be ending.
+    // The last goroutines may not have ended yet.
     support::eventually(|| Arc::strong_count(&message) == 1);
     support::eventually(|| Arc::strong_count(&dropped) == 1);
 }

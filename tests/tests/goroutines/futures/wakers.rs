@@ -1,4 +1,4 @@
-//! Wakers: which one is woken, and what happens if they do as they like.
+//! Wakers: which of them is called, and what happens if they panic, wait, or use the channel.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,7 +27,8 @@ fn the_newest_waker_is_woken() {
     assert_eq!(poll(&mut receiving, &new), Poll::Ready(Ok(7)));
 }
 
-/// A waker that panics is its task's affair: everybody else is woken, and the channel works.
+/// A panic of a waker concerns only its own task: all other waiters are woken, and the channel
+/// works.
 #[test]
 fn a_waker_that_panics() {
     struct Bomb;
@@ -54,7 +55,7 @@ fn a_waker_that_panics() {
     assert_eq!(poll(&mut second, &count), Poll::Ready(Err(RecvError)));
 }
 
-/// A waker that panics when it is cloned or dropped costs no message.
+/// A waker that panics when it is cloned or dropped loses no message.
 #[test]
 fn a_waker_that_panics_when_cloned_or_dropped() {
     use std::task::{RawWaker, RawWakerVTable};
@@ -62,9 +63,10 @@ fn a_waker_that_panics_when_cloned_or_dropped() {
         RawWakerVTable::new(|_| panic!("expected"), |_| {}, |_| {}, |_| {});
     static DROPPED: RawWakerVTable = RawWakerVTable::new(
         |sender| {
-            // SAFETY: `sender` is what the waker below was made of.
+            // SAFETY: `sender` is the pointer to `tx` that the waker below was made from, and `tx`
+            // lives as long as the waker.
             let tx = unsafe { &*sender.cast::<Sender<i32>>() };
-            // The message comes between the two looks of the receiver.
+            // The message arrives between the two polls of the channel by the receiver.
             tx.try_send(5).unwrap();
             RawWaker::new(sender, &DROPPED)
         },
@@ -73,7 +75,8 @@ fn a_waker_that_panics_when_cloned_or_dropped() {
         |_| panic!("expected"),
     );
     let (tx, rx) = channel::bounded::<i32>(1);
-    // SAFETY: the functions do nothing but what is seen above; `tx` outlives the waker.
+    // SAFETY: the functions of `CLONED` never use the data pointer, and cloning never returns a
+    // waker.
     let cloned = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &CLONED)) };
     tx.send(1).unwrap();
     let mut sending = tx.send_async(2);
@@ -87,7 +90,8 @@ fn a_waker_that_panics_when_cloned_or_dropped() {
     assert_eq!(rx.recv(), Ok(2));
 
     let data = std::ptr::from_ref(&tx).cast();
-    // SAFETY: as above.
+    // SAFETY: the functions of `DROPPED` use `data` only as the `&Sender<i32>` that it was made
+    // from; `tx` outlives the waker and its clones, and `Sender` may be used from any thread.
     let dropped =
         std::mem::ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(data, &DROPPED)) });
     let mut receiving = rx.recv_async();
@@ -95,7 +99,7 @@ fn a_waker_that_panics_when_cloned_or_dropped() {
     assert_eq!(got, Poll::Ready(Ok(5)));
 }
 
-/// A waker may use the channel itself: it is not called under a lock.
+/// A waker may use the channel, as it is not called under a lock.
 #[test]
 fn a_waker_that_uses_the_channel() {
     struct Again(Sender<i32>, AtomicBool);
@@ -117,7 +121,7 @@ fn a_waker_that_uses_the_channel() {
     assert_eq!(rx.recv(), Ok(2));
 }
 
-/// A waker that waits for a goroutine which the same close has woken before.
+/// A waker may wait for a goroutine that the same close has woken before.
 #[test]
 fn a_waker_may_wait_for_who_was_woken_before() {
     struct Waits(Mutex<mpsc::Receiver<()>>);
@@ -135,7 +139,7 @@ fn a_waker_may_wait_for_who_was_woken_before() {
             assert!(first.recv().is_err());
             answer.send(()).unwrap();
         });
-        // Until it waits.
+        // Lets the goroutine begin to wait.
         settle();
     }
     .join()

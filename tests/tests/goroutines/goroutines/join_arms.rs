@@ -105,7 +105,7 @@ fn joins_with_a_deadline() {
     });
 }
 
-/// The goroutine ends at about the time at which the select gives up, or the handle goes.
+/// The goroutine ends at about the time at which the select gives up, or the handle is dropped.
 #[test]
 fn races_with_the_end() {
     support::in_both(|| {
@@ -133,7 +133,7 @@ fn races_with_the_end() {
     });
 }
 
-/// Two wait for one handle, which both may.
+/// Two goroutines may wait for one handle.
 #[test]
 fn one_of_two_gets_the_result() {
     support::in_both(|| {
@@ -180,8 +180,8 @@ fn a_send_arm_that_is_switched_off() {
     });
 }
 
-/// Go's idiom of the nil channel: a queue of no bound between two channels, each arm of which is
-/// switched off while it makes no sense.
+/// Go's idiom of the nil channel: a queue without bound between two channels switches off each arm
+/// that cannot proceed.
 #[test]
 fn a_queue_between_two_channels() {
     support::in_both(|| {

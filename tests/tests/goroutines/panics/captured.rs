@@ -1,4 +1,5 @@
-//! libtest captures what a test prints. What goroutines print belongs to no test: it is shown.
+//! libtest captures the output of a test, but not that of goroutines, which belong to no test: it
+//! is shown.
 
 use std::env;
 use std::process::Command;
@@ -7,7 +8,7 @@ use go_runtime::{blocking, go};
 
 use go_tests::support;
 
-/// The test that starts the runtime, and passes.
+/// Starts the runtime, prints, and passes.
 #[test]
 #[ignore = "run by what_goroutines_print_is_shown"]
 fn prints() {

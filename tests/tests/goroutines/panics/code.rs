@@ -1,5 +1,5 @@
-//! Code of the user's that panics in the midst of an operation: values, bodies, clones, iterations;
-//! and drops that use the channel.
+//! The user's code panics in the middle of an operation: in values, bodies, clones and iterations,
+//! and in drops that use the channel.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,7 +40,7 @@ fn a_value_for_a_place() {
     });
 }
 
-/// A part of the value has been made, and the other arms are as they were.
+/// The part of the value that has been made is dropped, and the other arms are unchanged.
 #[test]
 fn a_value_that_is_half_made() {
     in_both(|| {
@@ -74,7 +74,7 @@ fn a_value_for_a_closed_channel() {
     });
 }
 
-/// Whoever waited for the message goes on waiting, and is served by the next sender.
+/// A receiver that waited for the message goes on waiting, and is served by the next sender.
 #[test]
 fn a_value_for_one_who_waits() {
     in_goroutine(|| {
@@ -88,7 +88,7 @@ fn a_value_for_one_who_waits() {
                 }
             });
             settle();
-            // Once for an arm that is ready, then for one that has to wait as well.
+            // First with an arm that is ready, and below with one that has to wait as well.
             panics("no value", || select! { send(tx, fails()) -> _ => {} });
             settle();
             assert!(!receiving.is_finished());
@@ -104,7 +104,7 @@ fn a_value_for_one_who_waits() {
     });
 }
 
-/// A place that a value's panic gives back goes to whoever waits for one.
+/// When making a value panics, its place goes to the next waiter.
 #[test]
 fn a_value_for_a_place_that_others_wait_for() {
     in_goroutine(|| {
@@ -131,7 +131,7 @@ fn a_value_for_a_place_that_others_wait_for() {
     });
 }
 
-/// A message whose clone panics: the original stays where it is.
+/// A message whose clone panics stays in the channel.
 #[test]
 fn a_clone_that_panics() {
     struct Fragile(Message, Cell<u32>);
@@ -166,7 +166,7 @@ fn a_clone_that_panics() {
 
 // --- Bodies ---
 
-/// The message that the body has been given goes with it, and no other.
+/// A panic of the body drops the message that the body has received, and no other.
 #[test]
 fn a_body_that_panics() {
     in_both(|| {
@@ -179,7 +179,7 @@ fn a_body_that_panics() {
         assert_eq!((drops.of(), rx.len()), (vec![0], 2));
         panics("body", || select! { recv(rx) -> _ => panic!("body") });
         assert_eq!((drops.of(), rx.len()), (vec![0, 1], 1));
-        // What has been sent stays sent.
+        // A message that has been sent stays sent.
         panics(
             "body",
             || select! { send(tx, drops.plain(3)) -> _ => panic!("body") },
@@ -194,7 +194,7 @@ fn a_body_that_panics() {
     });
 }
 
-/// The same in goroutines that end by it: the partners of their rendezvous have been served.
+/// The panic of a body ends its goroutine: the partner of its rendezvous has been served.
 #[test]
 fn a_body_that_ends_its_goroutine() {
     in_both(|| {
@@ -230,7 +230,7 @@ fn an_iteration_that_panics() {
                 .for_each(|message| assert_ne!(message.id, 3, "loop"))
         });
         assert_eq!((drops.of(), rx.len()), (vec![0, 1, 2, 3], 2));
-        // This one owns the receiver, so the rest goes with it.
+        // This loop owns the receiver, so the other messages are dropped with it.
         panics("loop", || {
             for message in rx {
                 assert_ne!(message.id, 4, "loop");
@@ -241,8 +241,8 @@ fn an_iteration_that_panics() {
     });
 }
 
-/// A goroutine that panics drops its ends, as any other way out does: whoever waits for it learns
-/// of it.
+/// A goroutine that panics drops its ends of channels, as it does on any other way out, and waiters
+/// learn of it.
 #[test]
 fn a_panic_closes_what_it_held() {
     in_both(|| {
@@ -269,8 +269,8 @@ fn a_panic_closes_what_it_held() {
 
 // --- Drops that use the channel ---
 
-/// A message that, when dropped, looks at its own channel, sends to it and closes it: nothing of
-/// the user's runs under the lock.
+/// A message whose drop inspects its own channel, sends to it and closes it: the user's code never
+/// runs under the lock.
 #[test]
 fn a_drop_that_uses_its_own_channel() {
     struct Nosy(Sender<Nosy>, Sender<&'static str>);
@@ -281,7 +281,7 @@ fn a_drop_that_uses_its_own_channel() {
             self.1
                 .send(if refused.is_ok() { "sent" } else { "refused" })
                 .unwrap();
-            // It would be dropped for ever.
+            // Each of them would send another one when it is dropped, without end.
             std::mem::forget(refused);
             self.0.close();
         }
@@ -298,10 +298,10 @@ fn a_drop_that_uses_its_own_channel() {
 
             let (tx, rx) = capacity.map_or_else(unbounded, bounded);
             assert!(tx.send(Nosy(tx.clone(), told.clone())).is_ok());
-            // Dropped by an arm that discards it.
+            // An arm that discards the message drops it.
             select! { recv(rx) -> _ => {} }
             assert_eq!(said.try_recv(), Ok("sent"));
-            // And dropped by a closed send.
+            // So does a send on the closed channel.
             assert!(tx.send(Nosy(tx.clone(), told.clone())).is_err());
             assert_eq!(said.try_recv(), Ok("refused"));
             std::mem::forget(rx.recv());
@@ -310,8 +310,8 @@ fn a_drop_that_uses_its_own_channel() {
     });
 }
 
-/// A receiver that is dropped by a drop of a message of another channel, and so on along a chain of
-/// channels; one of them panics.
+/// Dropping a message drops the receiver of another channel, and so on along a chain of channels;
+/// one message panics.
 #[test]
 fn a_chain_of_channels_in_messages() {
     enum Link {
@@ -337,7 +337,7 @@ fn a_chain_of_channels_in_messages() {
             assert!(
                 tx.send(Link::Last(drops.plain(2)))
                     .is_err_and(|SendError(message)| {
-                        // Counted once at the end.
+                        // Counted once, at the end.
                         std::mem::forget(message);
                         true
                     })
@@ -346,8 +346,8 @@ fn a_chain_of_channels_in_messages() {
     });
 }
 
-/// From another worker's or thread's side: partners of goroutines that panic in all kinds of ways
-/// lose nothing.
+/// The partners, on other workers and threads, of goroutines that panic in all kinds of ways lose
+/// nothing.
 #[test]
 fn many_panic_at_once() {
     const EACH: usize = 300;

@@ -1,5 +1,5 @@
 //! Results whose `Drop` panics: if a result is not taken, its panic goes no further, whether the
-//! goroutine or the owner of the handle drops it. And what is said of a goroutine's panic.
+//! goroutine or the owner of the handle drops it. Also what is printed for a goroutine's panic.
 
 use std::future::IntoFuture;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind, set_hook, take_hook};
@@ -14,7 +14,7 @@ use go_tests::support::{child, eventually, in_goroutine};
 
 type Count = Arc<AtomicUsize>;
 
-/// Its drop panics, with a payload whose drop panics too.
+/// Panics when it is dropped, with a payload whose drop panics too.
 struct Bad(Count);
 
 impl Drop for Bad {
@@ -37,7 +37,7 @@ fn bad(dropped: &Count) -> impl FnOnce() -> Bad + Send + 'static {
     move || Bad(dropped)
 }
 
-/// A handle whose goroutine has ended.
+/// Returns a handle whose goroutine has ended.
 fn ended<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     let handle = spawn(f);
     while !handle.is_finished() {
@@ -46,7 +46,8 @@ fn ended<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandl
     handle
 }
 
-/// Runs `drops`, which leaves so many results behind, as it is and while its thread unwinds.
+/// Runs `drops`, which leaves `results` results behind, once normally and once while its thread
+/// unwinds.
 #[track_caller]
 fn never_in_the_dropper(results: usize, drops: fn(&Count)) {
     struct OnDrop(Count, fn(&Count));
@@ -88,7 +89,7 @@ fn a_set_that_is_dropped() {
         set.spawn(bad(dropped));
         set.spawn(bad(dropped));
         set.spawn(bad(dropped));
-        // The others come before it or after it.
+        // Other results are dropped before this call or after it.
         let taken = set.join_next().unwrap().unwrap();
         std::mem::forget(taken);
     });
@@ -102,7 +103,7 @@ fn a_group_that_is_dropped() {
     });
 }
 
-/// Whether the goroutine drops its result or the owner of the handle, the scope tells of it.
+/// The scope reports the panic, whether the goroutine or the owner of the handle drops the result.
 #[test]
 fn a_scoped_handle_that_is_dropped() {
     for early in [true, false] {
@@ -175,7 +176,8 @@ fn with_a_hook_of_the_programs() {
     fails();
 }
 
-/// Only std's own hook, which would name nothing but the thread, is told the goroutine's name.
+/// The goroutine's name is added only to the message of std's own hook, which would name nothing
+/// but the thread.
 #[test]
 fn hooks() {
     let run = |test: &str| child::succeed(&format!("results::{test}"), &[]);
