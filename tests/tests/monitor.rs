@@ -1,7 +1,7 @@
-//! Goroutines that hold their worker: what has not started goes on elsewhere, and workers come and
-//! go.
+//! Goroutines that hold their worker: goroutines that have not started go on elsewhere, and workers
+//! come and go.
 //!
-//! Each test runs in a process of its own, for others would keep its few workers busy.
+//! Each test runs in a process of its own, because other tests would keep its few workers busy.
 #![cfg(target_os = "linux")]
 
 use std::hint;
@@ -16,7 +16,7 @@ use go_runtime::{JoinHandle, go};
 
 use go_tests::support::{self, child, eventually, on_thread};
 
-/// A goroutine that computes until it is told to stop. It runs when this returns.
+/// A goroutine that computes until it is told to stop. It runs when `start` returns.
 struct Hog {
     stop: Arc<AtomicBool>,
     running: JoinHandle<String>,
@@ -32,7 +32,7 @@ fn compute_until(stop: &AtomicBool) {
     }
 }
 
-/// Computes for so much of the thread's own time.
+/// Computes until the thread has used this much CPU time.
 fn compute_for(time: Duration) {
     let start = thread_time();
     while thread_time() - start < time {
@@ -45,7 +45,7 @@ fn thread_time() -> Duration {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: writes `time`.
+    // SAFETY: `clock_gettime` only writes to `time`, which is valid for that.
     let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     assert_eq!(result, 0);
     Duration::new(
@@ -67,14 +67,14 @@ impl Hog {
         Hog { stop, running }
     }
 
-    /// Returns the name of the worker that it has held.
+    /// Stops the goroutine, and returns the name of the worker that it has held.
     fn stop(self) -> String {
         self.stop.store(true, Ordering::Relaxed);
         self.running.join().unwrap()
     }
 }
 
-/// Goroutines that spawn others and talk to them.
+/// Runs goroutines that spawn others and talk to them.
 fn many_do_their_work() {
     let sums = (0..50_u64).map(|i| {
         go!({
@@ -104,7 +104,7 @@ fn beside_hogs() {
     });
 }
 
-/// What the hog itself has spawned waits in the queue of the worker that it holds.
+/// The goroutines that a hog itself has spawned wait in the queue of the worker that it holds.
 #[test]
 #[ignore = "run by what_has_not_started_goes_on"]
 fn children_of_a_hog() {
@@ -124,7 +124,7 @@ fn children_of_a_hog() {
     });
 }
 
-/// Blocked in the system, each waits for what only a later one can bring.
+/// Goroutines that block in the system each wait for something that only a later one provides.
 #[test]
 #[ignore = "run by what_has_not_started_goes_on"]
 fn a_chain_of_blocked_threads() {
@@ -153,8 +153,8 @@ fn what_has_not_started_goes_on() {
     ]);
 }
 
-/// With one worker: an extra one comes, retires when it is not needed, goes on with what has
-/// started there, and comes again.
+/// With one worker an extra one is started. It retires when it is not needed, but goes on with the
+/// goroutines that have started there, and is used again.
 #[test]
 #[ignore = "run by an_extra_worker_retires"]
 fn extra_worker() {
@@ -176,8 +176,8 @@ fn extra_worker() {
             let (place, child) = answer();
             let held = hog.stop();
             assert!(place != held && child != held, "{place}, {child}, {held}");
-            // The extra one goes on with what it has, and when it has retired, all that is new is
-            // the first one's.
+            // The extra worker goes on with its goroutine; when it has retired, the first worker
+            // starts all new ones.
             eventually(|| (0..200).all(|_| answer() == (place.clone(), "go-worker-0".into())));
             drop(ask);
             started_meanwhile.join().unwrap();
@@ -197,7 +197,8 @@ fn culprits() {
         let (stop, done) = bounded::<()>(0);
         let parked = go!(done.recv());
         for _ in 0..3 {
-            // One that blocks, and is seen to: only then is what waits for it started elsewhere.
+            // The monitor notices a goroutine that blocks, and only then is the one that it waits
+            // for started elsewhere.
             let (tx, rx) = mpsc::channel();
             let blocked = go!(move || rx.recv().unwrap());
             go!(tx.send(()).unwrap()).join().unwrap();
@@ -207,7 +208,7 @@ fn culprits() {
         assert!(parked.join().unwrap().is_err());
         many_do_their_work();
         for _ in 0..2 {
-            // Held for as long as it takes to be noticed several times over.
+            // Long enough for the monitor to notice several times.
             go!(compute_for(Duration::from_millis(60))).join().unwrap();
         }
     });
@@ -233,19 +234,19 @@ fn culprits_are_named_once() {
     let count = sites.len();
     sites.sort();
     sites.dedup();
-    // (A loaded machine may have held others.)
+    // (On a loaded machine other goroutines may have held their worker too.)
     assert!(sites.len() >= 2 && count == sites.len(), "{said}");
     let silent = child::succeed("culprits", &[("GOMAXPROCS", "1")]).err;
     assert_eq!(silent, "");
 }
 
-/// Blocks the thread until `told` says so.
+/// Blocks the thread until a message comes from `told`.
 fn block_and_wait(told: &mpsc::Receiver<()>) {
     told.recv().unwrap();
 }
 
-/// A goroutine that keeps its worker's timers and queues in use: something waits for it all the
-/// time.
+/// Starts a goroutine that keeps its worker's timers and queues in use, so that something always
+/// waits for the worker.
 fn ticker(stop: &Arc<AtomicBool>) -> JoinHandle<()> {
     let stop = Arc::clone(stop);
     go!({
@@ -255,12 +256,14 @@ fn ticker(stop: &Arc<AtomicBool>) -> JoinHandle<()> {
     })
 }
 
-/// Reads what this process writes on stderr from here on, line by line, and passes it on.
+/// Replaces this process's stderr by a pipe, and passes its lines on to the real one and to the
+/// returned channel.
 fn stderr_lines() -> mpsc::Receiver<String> {
     use std::io::{BufRead, BufReader, PipeReader, Write};
     use std::os::fd::{AsRawFd, FromRawFd};
     let (reader, writer): (PipeReader, _) = std::io::pipe().unwrap();
-    // SAFETY: both are open; the copy is ours, and the other one stays stderr's.
+    // SAFETY: both descriptors are open. This file owns the copy, which nothing else closes; the
+    // replaced descriptor stays stderr's.
     let mut real = unsafe {
         let copy = libc::dup(libc::STDERR_FILENO);
         assert!(libc::dup2(writer.as_raw_fd(), libc::STDERR_FILENO) >= 0);
@@ -296,7 +299,7 @@ fn blocks() {
         reported(&lines);
         tell.send(()).unwrap();
         blocked.join().unwrap();
-        // From another place: a read.
+        // Blocks in another place, a read.
         let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let reading = go!({
             use std::io::Read;
@@ -336,7 +339,7 @@ fn blocks_in_ways_of_ours() {
     });
 }
 
-/// With the report switched off.
+/// Blocks with the report switched off.
 #[test]
 #[ignore = "run by a_blocked_worker_says_so"]
 fn blocks_silently() {
@@ -355,7 +358,8 @@ fn blocks_silently() {
 #[ignore = "run by a_blocked_worker_says_so"]
 fn blocks_nobody() {
     on_thread(|| {
-        // Parked for good: it does not wait for the worker. Nor does one whose timer was removed.
+        // Neither a goroutine that is parked for good nor one whose timer was removed waits for the
+        // worker.
         let (stop, done) = bounded::<()>(0);
         let (first, is_first) = mpsc::channel();
         let parked = go!(move || {
@@ -391,7 +395,7 @@ fn a_blocked_worker_says_so() {
         ("blocks_nobody", vec![one]),
         ("blocks_silently", vec![one, ("GODEBUG", "slow=0")]),
     ];
-    // Side by side, since each waits for seconds.
+    // At the same time, since each takes seconds.
     let children = children
         .map(|(test, variables)| thread::spawn(move || child::succeed(test, &variables).err));
     let said = children.map(|child| child.join().unwrap());
@@ -418,14 +422,14 @@ fn a_blocked_worker_says_so() {
     assert_eq!((said[2].as_str(), said[3].as_str()), ("", ""));
 }
 
-/// Lets the worker go to sleep: for a different time in each round, up to some tens of µs, so that
-/// rounds meet the worker in each step on its way. The pause only computes: a thread that yielded
-/// to the system would wait in each round for other processes, where those keep the machine busy.
+/// Gives the worker time to fall asleep, up to some tens of µs and different in each round, so that
+/// spawns meet it at each step on its way. The loop only computes: a thread that yielded to the
+/// system would wait for other processes on a busy machine.
 fn pause_as_long_as(round: u32) {
     (0..round % 50 * 40).for_each(|_| hint::spin_loop());
 }
 
-/// What is spawned when a worker has just been let go, and sleeps, is started all the same.
+/// A goroutine that is spawned when a worker has just been released, and sleeps, is started.
 #[test]
 #[ignore = "run by a_worker_that_was_held_is_called"]
 fn after_a_hold() {
@@ -442,7 +446,7 @@ fn after_a_hold() {
     });
 }
 
-/// The same without an extra worker: nothing has waited while the worker was held.
+/// The same without an extra worker, as nothing has waited while the worker was held.
 #[test]
 #[ignore = "run by a_worker_that_was_held_is_called"]
 fn after_a_quiet_hold() {
@@ -462,8 +466,8 @@ fn a_worker_that_was_held_is_called() {
     child::succeed_with_few_and_many(&["after_a_hold", "after_a_quiet_hold"]);
 }
 
-/// Goroutines that each spawn their successor keep a worker's own queue from ever being empty: the
-/// others have their turn all the same.
+/// Goroutines that each spawn their successor never let a worker's own queue become empty: other
+/// goroutines run all the same.
 #[test]
 #[ignore = "run by chains_keep_nobody_out"]
 fn beside_a_chain() {
@@ -477,7 +481,8 @@ fn beside_a_chain() {
         for _ in 0..4 {
             go!(link(Arc::clone(&stop)));
         }
-        // From a thread, and more than fit into a worker's own queue from a goroutine.
+        // One goroutine from a thread, and more than fit into a worker's own queue from a
+        // goroutine.
         go!({}).join().unwrap();
         let (tx, rx) = unbounded::<i32>();
         go! {
@@ -487,8 +492,8 @@ fn beside_a_chain() {
         }
         .join()
         .unwrap();
-        // The oldest is started once in a millisecond, so only some of them are awaited beside
-        // chains.
+        // The oldest goroutine is started once in a millisecond, so the test awaits only some of
+        // them beside the chains.
         let beside_chains: i32 = rx.iter().take(500).sum();
         stop.store(true, Ordering::Relaxed);
         assert_eq!(beside_chains + rx.iter().sum::<i32>(), (0..6000).sum());

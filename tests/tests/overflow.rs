@@ -1,7 +1,8 @@
-//! Stack overflows: who ran into the end of its stack is named, and no other fault is taken for
-//! one.
+//! Stack overflows: the report names the goroutine whose stack has overflowed, and no other fault
+//! is reported as an overflow.
 //!
-//! Each case ends its process, so each is an ignored test that another one runs in a child.
+//! Each case ends its process, so each is an ignored test that another test runs in a child
+//! process.
 #![cfg(target_os = "linux")]
 
 use std::hint::black_box;
@@ -17,11 +18,11 @@ use go_runtime::{blocking, go};
 
 use go_tests::support::child::{Ended, run};
 
-/// What our message has that no other one has.
+/// A part of the runtime's report that no other message contains.
 const OURS: &str = "\ngoroutine '";
-/// Rust's own message, for threads.
+/// A part of Rust's own message, for threads.
 const RUSTS: &str = "has overflowed its stack\n";
-/// The exit code of the handlers that the programs here install.
+/// The exit code of the handlers that these programs install.
 const HANDLED: i32 = 42;
 
 // --- what the children do ---
@@ -31,7 +32,7 @@ const HANDLED: i32 = 42;
 fn overflow(depth: u64) -> u64 {
     let mut frame = [depth; 32];
     black_box(&mut frame);
-    // Nobody knows that this never ends, so it is not an error, and not turned into a loop.
+    // Hides that this never ends, so that the compiler neither warns nor turns it into a loop.
     if black_box(false) {
         return depth;
     }
@@ -39,15 +40,15 @@ fn overflow(depth: u64) -> u64 {
     below + black_box(&frame)[0]
 }
 
-/// Reads where nothing is.
+/// Reads from a null pointer.
 fn fault() {
-    // A C function, because Rust itself looks for null pointers in debug builds; and its result is
-    // wanted, or it would not be called. SAFETY: it is not safe at all: the fault is what the test
-    // is about.
+    // SAFETY: none: the fault is the subject of the test. (A C function, because Rust checks for
+    // null pointers in debug builds; its result is used, because the call would be removed
+    // otherwise.)
     black_box(unsafe { libc::strlen(black_box(ptr::null())) });
 }
 
-/// Tells the parent where the goroutine is spawned: one line below the call.
+/// Tells the parent where the goroutine is spawned: one line below this call.
 #[track_caller]
 fn site_is_next_line() {
     let here = Location::caller();
@@ -105,7 +106,7 @@ fn while_a_thread_prints() {
     without_a_name();
 }
 
-/// The message must not wait for a lock that its goroutine holds.
+/// The report must not wait for a lock that its goroutine holds.
 #[test]
 #[ignore = "run by while_others_print"]
 fn while_it_prints_itself() {
@@ -152,7 +153,7 @@ fn in_a_drop() {
     let _ = deep.join();
 }
 
-/// A goroutine that has been parked since it started, and goes on deep.
+/// A goroutine overflows its stack after it was parked.
 #[test]
 #[ignore = "run by after_a_wait"]
 fn after_it_was_parked() {
@@ -166,7 +167,7 @@ fn after_it_was_parked() {
 #[test]
 #[ignore = "run by threads_are_left_to_rust"]
 fn in_a_thread() {
-    // The runtime runs, and with it its handler.
+    // Starts the runtime, which installs its handler.
     go!({}).join().unwrap();
     let thread = thread::Builder::new().name("a thread".into());
     let _ = thread.spawn(|| overflow(0)).unwrap().join();
@@ -191,7 +192,8 @@ extern "C" fn handler_with_info(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // SAFETY: the kernel's word, or the runtime's, which passes it on.
+    // SAFETY: the kernel passes a valid `info` to the handler, and so does the runtime, which
+    // passes the kernel's on.
     let address = unsafe { (*info).si_addr() };
     if signal == libc::SIGSEGV && address.is_null() && !context.is_null() {
         end_with("handled, with info\n");
@@ -204,18 +206,19 @@ extern "C" fn plain_handler(signal: libc::c_int) {
     }
 }
 
-/// As a signal handler may.
+/// Writes `text` and ends the process, by functions that a signal handler may call.
 fn end_with(text: &str) {
-    // SAFETY: writes bytes that are there, and ends the process.
+    // SAFETY: `write` reads `text`, which is valid for its length; `_exit` has no conditions.
     unsafe {
         libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
         libc::_exit(HANDLED);
     }
 }
 
-/// As a program does that has a handler of its own before it starts the first goroutine.
+/// Installs a handler as a program may do before it starts its first goroutine.
 fn install(handler: libc::sighandler_t, flags: libc::c_int) {
-    // SAFETY: all zeroes is an action without a handler; the handlers here fit their flags.
+    // SAFETY: all zeroes is a valid `sigaction`; the handlers here have the signatures that their
+    // flags ask for.
     unsafe {
         let mut action: libc::sigaction = mem::zeroed();
         action.sa_sigaction = handler;
@@ -232,7 +235,7 @@ fn install_with_info() {
 
 fn install_plain() {
     let handler: extern "C" fn(_) = plain_handler;
-    // Without SA_ONSTACK too: it is the runtime that brings the signal stack.
+    // Even without SA_ONSTACK, as the runtime provides the signal stack.
     install(handler as *const () as libc::sighandler_t, 0);
 }
 
@@ -284,7 +287,7 @@ fn an_overflow_by_default() {
 
 // --- what the parents see ---
 
-/// The child aborted, and said of whom and what to do.
+/// Asserts that the child aborted, and that its report names the goroutine and says what to do.
 #[track_caller]
 fn is_reported(ended: &Ended, name: &str, size: usize) {
     let who = format!("{OURS}{name}', spawned at ");
@@ -295,7 +298,7 @@ fn is_reported(ended: &Ended, name: &str, size: usize) {
     assert_eq!(ended.err.matches(OURS).count(), 1, "{}", ended.all());
 }
 
-/// And where that one was spawned.
+/// Also asserts that the report names the place of the `go!`.
 #[track_caller]
 fn is_reported_with_site(ended: &Ended, name: &str, size: usize) {
     is_reported(ended, name, size);
@@ -307,7 +310,7 @@ const DEFAULT: usize = 256 << 10;
 #[test]
 fn a_name_and_a_size() {
     let ended = run("with_a_name_and_a_size", &[]);
-    // The size that it really has: a power of two.
+    // The stack's real size: a power of two.
     is_reported_with_site(&ended, "deep thought", 64 << 10);
     ended.says(&["stack_size = 262144", "GOSTACK=262144"]);
 }
@@ -370,7 +373,7 @@ fn among_parked_ones() {
 #[test]
 fn during_unwinding() {
     let ended = run("in_a_drop", &[]);
-    // The panic is reported too, in the same words.
+    // The panic's message names the goroutine in the same words.
     let who = format!("goroutine 'unnamed', spawned at {}", ended.line("site: "));
     assert_eq!(ended.err.matches(&who).count(), 2, "{}", ended.all());
     ended.died_of(libc::SIGABRT).says(&[

@@ -1,7 +1,7 @@
-//! Mistakes, made on purpose in goroutines: `sanitizers.sh` runs them to see that its tools find
-//! such a thing where stacks are switched.
+//! Deliberate mistakes in goroutines: `sanitizers.sh` runs them to check that its tools find
+//! mistakes where stacks are switched.
 //!
-//! Ignored, for they mean nothing without the tools.
+//! Ignored, because they mean nothing without the tools.
 
 use std::hint::black_box;
 
@@ -13,15 +13,15 @@ fn freed_memory_is_read() {
     let read = go! {
         let freed = Box::into_raw(Box::new([1_u8; 64]));
         yield_now();
-        // SAFETY: it comes from `into_raw`.
+        // SAFETY: the pointer comes from `into_raw`, and is freed only here.
         drop(unsafe { Box::from_raw(freed) });
-        // SAFETY: there is none, which is what the tool has to say.
+        // SAFETY: none: this is the mistake that the tool must report.
         unsafe { freed.cast::<u8>().read_volatile() }
     };
     black_box(read.join().unwrap());
 }
 
-/// Only AddressSanitizer knows what lies on a stack.
+/// Only AddressSanitizer knows the limits of values on a stack.
 #[test]
 #[ignore = "a mistake, run by sanitizers.sh"]
 fn a_frame_is_overrun() {
@@ -29,7 +29,7 @@ fn a_frame_is_overrun() {
         let frame = black_box([1_u8; 64]);
         yield_now();
         let end = black_box(&frame).as_ptr().wrapping_add(black_box(64));
-        // SAFETY: there is none, which is what the tool has to say.
+        // SAFETY: none: this is the mistake that the tool must report.
         unsafe { end.read_volatile() }
     };
     black_box(read.join().unwrap());

@@ -1,4 +1,4 @@
-//! The short version of the `soak` command: nothing is lost, and everybody ends.
+//! A short run of the `soak` command: no message is lost, and all goroutines end.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Feature `tracing`: the spans that a goroutine has entered are its own.
 //!
-//! The process has one subscriber, `tracing_subscriber::Registry` with a layer that notes which
-//! spans each event is in, and that waits or panics where a span's name asks for it.
+//! The process has one subscriber: `tracing_subscriber::Registry` with a layer that records the
+//! spans of each event, and that waits or panics if a span's name says so.
 #![cfg(target_os = "linux")]
 
 use std::cell::RefCell;
@@ -23,12 +23,12 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 
 use go_tests::support::{NET, child, in_goroutine, settle};
 
-/// The events so far: what each said, and the spans that it was in, from the outermost on.
+/// The events so far: the text of each, and the spans that it was in, outermost first.
 static SEEN: Mutex<Vec<(String, Vec<&str>)>> = Mutex::new(Vec::new());
-/// How often spans have been entered more often than exited.
+/// The number of entered spans that have not been exited.
 static ENTERED: AtomicIsize = AtomicIsize::new(0);
 
-/// Told of each exit of a span "reports its exit", and whether that was in a goroutine.
+/// Receives, for each exit of a span "reports its exit", whether that was in a goroutine.
 static EXITS: Mutex<Option<mpsc::Sender<bool>>> = Mutex::new(None);
 
 struct Notes;
@@ -59,7 +59,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Notes {
     }
 }
 
-/// Does as the span's name says what a subscriber had better not do.
+/// Does what the span's name says, and what a subscriber should not do.
 fn misbehave<S: Subscriber + for<'a> LookupSpan<'a>>(id: &Id, context: &Context<'_, S>) {
     match context.span(id).map(|span| span.name()) {
         Some("panics") => panic!("a subscriber's panic"),
@@ -86,7 +86,7 @@ fn subscribe() {
     });
 }
 
-/// The spans of the event that said this.
+/// Returns the spans of the event with this text.
 #[track_caller]
 fn spans_of(text: &str) -> Vec<&'static str> {
     let seen = SEEN.lock().unwrap();
@@ -109,7 +109,7 @@ fn spans_stay_with_their_goroutine() {
             {
                 let inner = info_span!("inner of a");
                 let _inner = inner.enter();
-                // Entered for the second time.
+                // The span is entered for the second time.
                 let _outer = outer.enter();
                 wait.recv().unwrap();
                 info!("a, innermost");
@@ -124,7 +124,7 @@ fn spans_stay_with_their_goroutine() {
         info!("b, in its own");
         a.join().unwrap();
         info!("b, after a");
-        // A goroutine starts in no span.
+        // A goroutine starts outside of all spans.
         go!(local; { info!("c") }).join().unwrap();
     });
     assert_eq!(spans_of("a, innermost"), ["outer of a", "inner of a"]);
@@ -135,7 +135,7 @@ fn spans_stay_with_their_goroutine() {
     assert_eq!(spans_of("c"), [""; 0]);
 }
 
-/// Goroutines that enter and exit spans to all depths, and park, yield and sleep in between.
+/// Goroutines enter and exit spans to all depths, and park, yield and sleep in between.
 #[test]
 #[ignore = "run by with_one_worker_and_several"]
 fn spans_of_many_goroutines() {
@@ -235,15 +235,15 @@ fn forgotten_spans_end_with_their_goroutine() {
     assert_eq!(spans_of("after the forgotten one"), [""; 0]);
 }
 
-/// When the subscriber is told, the goroutine is over, and its task may have been freed; on a
-/// worker, and on a thread of the goroutine's own, which others use afterwards.
+/// When the subscriber hears of the exit the goroutine has ended, and its task may have been freed.
+/// This holds on a worker and on a goroutine's own thread, which others use afterwards.
 #[test]
 fn forgotten_spans_are_exited_in_no_goroutine() {
     subscribe();
     let (exited, exits) = mpsc::channel();
     *EXITS.lock().unwrap() = Some(exited);
     let forget = || {
-        // (The subscriber is told of the entry as well.)
+        // (The subscriber also hears of the entry.)
         mem::forget(info_span!("reports its exit").entered());
     };
     drop(go!(forget()));
@@ -254,8 +254,8 @@ fn forgotten_spans_are_exited_in_no_goroutine() {
     assert_eq!(exits.recv_timeout(NET), Ok(false));
 }
 
-/// Neither breaks the scheduler: what a subscriber waits for blocks the thread, and its panics end
-/// where it was called.
+/// A subscriber that misbehaves does not break the scheduler: its waits block the thread, and its
+/// panics stay with the caller.
 #[test]
 #[ignore = "run by subscribers_that_misbehave"]
 fn waits_and_panics() {
@@ -271,7 +271,7 @@ fn waits_and_panics() {
             .map(|name| {
                 let ((ping, pinged), (pong, ponged)) = (bounded(0), bounded(0));
                 let one = go!(local; {
-                    // The subscriber panics here as well, which is the goroutine's own affair.
+                    // The subscriber panics here as well, which concerns only this goroutine.
                     let span = match name {
                         "waits" => info_span!("waits"),
                         _ => info_span!("panics"),
@@ -304,8 +304,8 @@ fn subscribers_that_misbehave() {
     ended.says(&["hook"]);
 }
 
-/// A subscriber that a goroutine has to itself (`with_default`) is the thread's; but spans are
-/// entered again at the subscriber that knows them.
+/// A goroutine's own subscriber (`with_default`) is set for the thread, but each span is entered
+/// again at the subscriber that knows it.
 #[test]
 fn spans_of_two_subscribers() {
     subscribe();

@@ -80,7 +80,7 @@ fn directories() {
             fs::remove_dir(at("a")).unwrap_err().kind(),
             ErrorKind::DirectoryNotEmpty
         );
-        // As many as are fetched at once, one more, and several times that.
+        // Entries are fetched 64 at a time: fewer, just as many, one more, and several times that.
         for count in [1, 63, 64, 65, 128, 300] {
             for n in 0..count {
                 fs::write(at(&format!("a/b/{n}")), "").unwrap();
@@ -135,7 +135,7 @@ fn open_files() {
         file.sync_all().unwrap();
         assert_eq!(file.metadata().unwrap().len(), 12);
 
-        // One byte at a time, from the caller's stack.
+        // Reads one byte at a time, into the caller's stack.
         file.rewind().unwrap();
         let mut byte = [0];
         for expected in b"hello" {
@@ -186,14 +186,15 @@ fn open_files() {
             .open(&other)
             .unwrap();
         assert_eq!(made.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        // There and back.
+        // Converted to std's file and back.
         let std: std::fs::File = made.into();
         File::from(std).write_all(b"x").unwrap();
         assert_eq!(fs::read(&other).unwrap(), b"x");
     });
 }
 
-/// Readers of a pipe that nobody writes to yet: each would hold the only worker, and so the writer.
+/// Readers open a pipe before its writer does: if they did not park, each would hold the only
+/// worker, and so the writer.
 #[test]
 #[ignore = "run by with_several_gomaxprocs"]
 fn a_read_parks() {
@@ -212,7 +213,7 @@ fn a_read_parks() {
             BufReader::new(File::open(&path)?).lines().collect::<Result<Vec<_>, _>>()
         });
         let writing = go! {
-            // From here on it runs on its worker only.
+            // From here on this goroutine can run only on its own worker.
             start.send(()).unwrap();
             rx.recv().unwrap();
             let mut pipe = BufWriter::new(OpenOptions::new().write(true).open(&path)?);
@@ -253,7 +254,7 @@ fn many_goroutines_share_a_file() {
     });
 }
 
-/// In a `Drop` while a panic unwinds.
+/// Files can be used in a `Drop` while a panic unwinds.
 #[test]
 fn it_works_while_unwinding() {
     struct Last(std::path::PathBuf, mpsc::Sender<Vec<u8>>);
@@ -275,7 +276,7 @@ fn it_works_while_unwinding() {
     });
 }
 
-/// Copies its input, in several ways; others go on while nothing comes.
+/// Reads its input in several ways; other goroutines go on while it waits.
 #[test]
 #[ignore = "a child of the_standard_input"]
 fn the_child_that_reads() {
@@ -287,7 +288,7 @@ fn the_child_that_reads() {
         println!("ready");
     };
     let reading = go! {
-        // What has started runs on its worker only, which a read that does not park would hold.
+        // A started goroutine runs only on its worker, which a read that does not park would hold.
         starts.recv().unwrap();
         tx.send(()).unwrap();
         let mut line = String::new();

@@ -22,8 +22,8 @@ fn pair() -> (TcpStream, TcpStream) {
     (client, listener.accept().unwrap().0)
 }
 
-/// A server that sends back what comes, a goroutine a connection; it ends when the sender is
-/// dropped.
+/// Starts a server that echoes its input, with a goroutine for each connection; it ends when the
+/// sender is dropped.
 fn echo_server() -> (SocketAddr, go_runtime::channel::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -153,7 +153,7 @@ fn much_data_both_ways_at_once() {
     }
 }
 
-/// Used by a goroutine of another worker than the one where it was waited for first.
+/// A stream may be used by a goroutine on another worker than the one that first waited for it.
 #[test]
 fn a_stream_goes_from_hand_to_hand() {
     let (client, server) = pair();
@@ -179,7 +179,8 @@ fn a_stream_goes_from_hand_to_hand() {
     assert_eq!(got, (0..100).collect::<Vec<u8>>());
 }
 
-/// All wait for the same direction; each wake-up is for one, and none is left behind.
+/// All wait for the same direction; each wake-up is for one goroutine, and none of them is left
+/// behind.
 #[test]
 fn many_accept_on_one_listener() {
     let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
@@ -256,7 +257,7 @@ fn to_std_and_back() {
     let client = std::net::TcpStream::from(client);
     let reader = thread::spawn(move || {
         let mut byte = [0];
-        // Blocking again: it waits in the system.
+        // The stream blocks again, in the system.
         (&client).read_exact(&mut byte).unwrap();
         (client, byte)
     });
@@ -295,14 +296,14 @@ fn a_drop_reads_during_a_panic() {
     assert!(unwinding.join().is_err());
 }
 
-/// What is registered with a worker that computes is still waited for elsewhere.
+/// A stream that is registered with a worker that computes is still waited for elsewhere.
 #[test]
 fn a_held_worker_holds_no_stream_of_others() {
     let (client, server) = pair();
     let client = Arc::new(client);
     let (tx, rx) = bounded(0);
     let (free, held) = bounded::<()>(0);
-    // It registers the stream with its worker, and then blocks that.
+    // This goroutine registers the stream with its worker, and then blocks the worker.
     let holder = go!(clone(client) {
         client.set_read_deadline(Some(Instant::now() + Duration::from_millis(1))).unwrap();
         (&*client).read(&mut [0]).unwrap_err();
@@ -318,7 +319,7 @@ fn a_held_worker_holds_no_stream_of_others() {
     holder.join().unwrap();
 }
 
-/// Where it is a read ends, though there is more behind it.
+/// A read ends at urgent data, even if more bytes follow.
 #[test]
 fn urgent_data() {
     for _ in 0..20 {
@@ -343,7 +344,7 @@ fn urgent_data() {
     }
 }
 
-/// Connections come and go in crowds; each message is answered.
+/// Crowds of connections come and go, and each message is answered.
 #[test]
 fn connections_come_and_go() {
     let (address, _stop) = echo_server();
@@ -358,7 +359,7 @@ fn connections_come_and_go() {
     });
 }
 
-/// Channels, timers and sockets on the same workers.
+/// Channels, timers and sockets share the same workers.
 #[test]
 fn all_kinds_of_waiting_together() {
     let (address, _stop) = echo_server();

@@ -24,7 +24,7 @@ fn socket() -> (UdpSocket, SocketAddr) {
     (socket, address)
 }
 
-/// Two that are connected with each other.
+/// Makes two sockets that are connected with each other.
 fn pair() -> (UdpSocket, UdpSocket) {
     let ((one, at_one), (other, at_other)) = (socket(), socket());
     one.connect(at_other).unwrap();
@@ -32,7 +32,8 @@ fn pair() -> (UdpSocket, UdpSocket) {
     (one, other)
 }
 
-/// Sends back what comes, with `receivers` goroutines; they end when the sender is dropped.
+/// Starts a server that echoes its input in `receivers` goroutines; they end when the sender is
+/// dropped.
 fn echo_server(receivers: usize) -> (SocketAddr, go_runtime::channel::Sender<()>) {
     let (server, address) = socket();
     let server = Arc::new(server);
@@ -51,7 +52,7 @@ fn echo_server(receivers: usize) -> (SocketAddr, go_runtime::channel::Sender<()>
     (address, stop)
 }
 
-/// One message at a time: so nothing overflows.
+/// Sends and receives one message at a time, so that no buffer overflows.
 fn talk(address: SocketAddr, messages: u32) {
     let (client, _) = socket();
     client.connect(address).unwrap();
@@ -80,7 +81,7 @@ fn goroutines_and_threads_talk() {
     }
 }
 
-/// A burst is taken by all who wait: one event may stand for several datagrams.
+/// All waiting goroutines share a burst: one event may stand for several datagrams.
 #[test]
 fn many_wait_on_one_socket() {
     let (server, address) = socket();
@@ -103,7 +104,7 @@ fn many_wait_on_one_socket() {
     assert_eq!(got, (0..20).collect::<Vec<u8>>());
 }
 
-/// Used by a goroutine of another worker than the one where it was waited for first.
+/// A socket may be used by a goroutine on another worker than the one that first waited for it.
 #[test]
 fn a_socket_goes_from_hand_to_hand() {
     let (client, server) = pair();
@@ -142,11 +143,11 @@ fn datagrams_keep_their_bounds() {
         let mut buf = [0; 6];
         assert_eq!(server.recv(&mut buf).unwrap(), 6);
         assert_eq!(&buf, b"a long");
-        // The rest of it is lost; an empty one is one too.
+        // The rest of the datagram is lost; an empty datagram is received too.
         assert_eq!(server.recv(&mut buf).unwrap(), 0);
         assert_eq!(server.recv(&mut buf).unwrap(), 5);
         assert_eq!(&buf[..5], b"short");
-        // The longest that UDP has is 65507 bytes.
+        // A UDP datagram has at most 65507 bytes.
         assert!(client.send(&[0; 65_508]).is_err());
     });
 }
@@ -190,7 +191,8 @@ fn only_the_peer_is_received() {
     });
 }
 
-/// Nobody receives there: the system tells the next who sends, or the one who waits.
+/// If the peer's address has no socket, the system reports that to the next send, or to a waiting
+/// receive.
 #[test]
 fn a_connected_socket_is_refused() {
     in_both(|| {
@@ -202,7 +204,7 @@ fn a_connected_socket_is_refused() {
         client.send(b"x").unwrap();
         let refused = client.recv(&mut [0]).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
-        // It goes on.
+        // The socket can still be used.
         assert!(client.take_error().unwrap().is_none());
         let (server, address) = socket();
         client.connect(address).unwrap();
@@ -245,7 +247,7 @@ fn timeouts() {
         assert_eq!(late.kind(), ErrorKind::TimedOut);
         let late = client.peek(&mut [0]).unwrap_err();
         assert_eq!(late.kind(), ErrorKind::TimedOut);
-        // It can be used again.
+        // The socket can be used again.
         client.set_read_timeout(None).unwrap();
         server.send(b"x").unwrap();
         assert_eq!(client.recv(&mut [0]).unwrap(), 1);
@@ -279,7 +281,7 @@ fn a_deadline_ends_what_waits() {
         assert_eq!(receiver.join().unwrap(), ErrorKind::TimedOut);
     }
     assert_eq!(client.send(b"x").unwrap_err().kind(), ErrorKind::TimedOut);
-    // It may be put off while one waits.
+    // The deadline may be extended during a wait.
     client
         .set_deadline(Some(Instant::now() + Duration::from_millis(20)))
         .unwrap();
@@ -322,7 +324,7 @@ fn a_done_channel_ends_what_waits() {
     assert!(net::is_done(
         &with_done.send_to(b"x", at_server).unwrap_err()
     ));
-    // Nothing is lost: neither what was not received nor the place of who receives.
+    // Nothing is lost: the datagram stays until it is received without the done channel.
     server.send(b"here").unwrap();
     assert!(net::is_done(&with_done.recv(&mut [0]).unwrap_err()));
     let mut buf = [0; 8];
@@ -347,7 +349,7 @@ fn clones_share_everything() {
     assert_eq!(clone.recv(&mut [0]).unwrap(), 1);
 }
 
-/// The address can be bound anew.
+/// The address can be bound again.
 #[test]
 fn the_last_clone_closes() {
     in_goroutine(|| {
@@ -371,7 +373,7 @@ fn to_std_and_back() {
     let (client, server) = pair();
     let client = std::net::UdpSocket::from(client);
     let receiver = thread::spawn(move || {
-        // Blocking again: it waits in the system.
+        // The socket blocks again, in the system.
         client.recv(&mut [0]).unwrap();
         client
     });

@@ -28,7 +28,7 @@ fn place() -> (Scratch, PathBuf) {
     (directory, path)
 }
 
-/// Used by a goroutine of another worker than the one where it was waited for first.
+/// A socket may be used by a goroutine on another worker than the one that first waited for it.
 #[test]
 fn sockets_go_from_hand_to_hand() {
     let (client, stream) = UnixStream::pair().unwrap();
@@ -208,7 +208,7 @@ fn shutdown_ends_what_waits() {
     assert_eq!(broken.kind(), ErrorKind::BrokenPipe);
 }
 
-/// All who wait to write.
+/// A shutdown ends all writes that wait.
 #[test]
 fn shutdown_ends_writes_that_wait() {
     let (client, _server) = UnixStream::pair().unwrap();
@@ -235,7 +235,7 @@ fn shutdown_ends_writes_that_wait() {
     }
 }
 
-/// The system does not tell when that happens: a write looks for itself.
+/// The system does not report this event, so a write checks for it.
 #[test]
 fn writes_fail_when_the_peer_has_ended_reading() {
     in_both(|| {
@@ -251,7 +251,8 @@ fn writes_fail_when_the_peer_has_ended_reading() {
     });
 }
 
-/// The other side sees the end when the last handle has gone, also of one that was waited for.
+/// The peer sees the end when the last handle has been dropped, even if a goroutine had waited for
+/// that handle.
 #[test]
 fn the_last_clone_closes() {
     in_goroutine(|| {
@@ -276,7 +277,7 @@ fn the_last_clone_closes() {
         clone.send(b"x").unwrap();
         drop(clone);
         let gone = other.send(b"x").unwrap_err();
-        // What was sent before can still be received.
+        // Datagrams that were sent before can still be received.
         assert!(
             matches!(
                 gone.kind(),
@@ -305,7 +306,7 @@ fn to_std_and_back() {
     let stream = std_net::UnixStream::from(stream);
     let datagram = std_net::UnixDatagram::from(datagram);
     let waits = thread::spawn(move || {
-        // Blocking again: they wait in the system.
+        // The sockets block again, in the system.
         listener.accept().unwrap();
         (&stream).read_exact(&mut [0]).unwrap();
         datagram.recv(&mut [0]).unwrap();

@@ -1,5 +1,5 @@
-//! The programs of `examples/by_example/`: what they print, with one worker, some, and as many as
-//! there are CPUs.
+//! The output of the programs in `examples/by_example/`, with one worker, with several, and with
+//! one for each CPU.
 #![cfg(unix)]
 
 use go_tests::support::programs::{

@@ -1,4 +1,4 @@
-//! The example programs, in processes of their own, and what they print.
+//! The example programs, in processes of their own, and their output.
 
 mod by_example;
 mod programs;

@@ -1,5 +1,5 @@
-//! The example programs that lie directly in `examples/`: exit codes, what they print. (`wordcount`
-//! has its own tests.)
+//! Exit codes and output of the example programs directly in `examples/`. (`wordcount` has its own
+//! tests.)
 #![cfg(unix)]
 
 use go_tests::support::programs::{has_lines, program, refuses, run, succeeds};

@@ -1,5 +1,5 @@
-//! The programs of `examples/talks/`: what they print, with one worker, some, and as many as there
-//! are CPUs.
+//! The output of the programs in `examples/talks/`, with one worker, with several, and with one for
+//! each CPU.
 #![cfg(unix)]
 
 use std::fs;
@@ -58,7 +58,7 @@ programs_of! { "talks", tested below: bounded_pipeline;
 fn bounded_pipeline() {
     let folder = Folder::create();
     fs::create_dir(folder.path().join("deep")).unwrap();
-    // (The sums are zlib's.)
+    // (The checksums are zlib's.)
     let texts = [
         ("a", "", "00000001"),
         ("deep/b", "abc", "024d0127"),
@@ -73,7 +73,7 @@ fn bounded_pipeline() {
     succeeds("bounded_pipeline", &[folder.text()], |ended| {
         assert_eq!((&*ended.errors, &ended.out), ("", &expected));
     });
-    // By itself it reads its own folder.
+    // Without an argument it reads its own folder.
     succeeds("bounded_pipeline", &[], |ended| {
         assert_eq!(ended.errors, "");
         assert!(ended.out.contains("/talks/bounded_pipeline.rs\n"));

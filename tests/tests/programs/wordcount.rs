@@ -1,4 +1,4 @@
-//! The example program `wordcount`: its counts beside plain ones, what it cannot read, Ctrl-C.
+//! The example program `wordcount`: its counts compared with plain ones, unreadable files, Ctrl-C.
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::process::Command;
 
 use go_tests::support::programs::{Folder, Running, program, refuses, succeeds};
 
-/// A tree of text files, and what is in it.
+/// A tree of text files, and the counts of its words.
 struct Tree {
     folder: Folder,
     files: u64,
@@ -22,7 +22,7 @@ struct Tree {
 
 impl Tree {
     fn new(files: u64) -> Tree {
-        // As written in the files, and as counted.
+        // Each word as written in the files, and as counted.
         const WORDS: [(&str, &str); 6] = [
             ("Goroutine", "goroutine"),
             ("CHANNEL", "channel"),
@@ -76,14 +76,14 @@ impl Tree {
         tree
     }
 
-    /// Files and others that need care.
+    /// Adds files and other entries that need care.
     fn with_oddities(mut self) -> Tree {
         let root = self.folder.path().to_owned();
         fs::write(root.join("image"), b"not\0text").unwrap();
         fs::write(root.join("late"), [&[b'x'; 1023][..], b"\0"].concat()).unwrap();
         self.skipped += 2;
-        // A NUL that comes late, a byte that is no UTF-8, no end of line, and a name that is no
-        // UTF-8.
+        // A NUL late in the file, a byte that is not UTF-8, no final newline, and a name that is
+        // not UTF-8.
         let text = [&[b' '; 1024][..], b"\0odd\xff1"].concat();
         fs::write(root.join(OsStr::from_bytes(b"n\xffme")), &text).unwrap();
         self.files += 1;
@@ -100,10 +100,10 @@ impl Tree {
         self
     }
 
-    /// What the program prints of the tree if it reads it once.
+    /// Returns the output that the program should print if it reads the tree once.
     fn report(&self, unreadable: u64) -> String {
         let mut all: Vec<_> = self.counts.iter().collect();
-        // A stable sort: words that are equally frequent stay in the order of the alphabet.
+        // The sort is stable, so words that are equally frequent stay in alphabetical order.
         all.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
         let top: String = all
             .iter()
@@ -126,7 +126,7 @@ impl Tree {
     }
 }
 
-/// The number after `name=` in a line.
+/// Returns the number after `name=` in a line.
 fn number(line: &str, name: &str) -> u64 {
     line.split_whitespace()
         .find_map(|field| field.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
@@ -179,8 +179,8 @@ fn wordcount_refuses_bad_arguments() {
     refuses("wordcount", &["--jobs"], "--jobs");
 }
 
-/// Starts a count that has everything of the tree but never comes to an end, since its list of
-/// paths stays open.
+/// Starts a count that finishes all files of the tree but never ends, because its list of paths
+/// stays open.
 fn endless_wordcount(tree: &Tree, workers: &str) -> Running {
     let mut command = program("wordcount");
     command.env("GOMAXPROCS", workers).args(["--progress", "-"]);

@@ -53,12 +53,12 @@ fn files(path: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The place of an item.
+/// The surroundings of an item.
 #[derive(Clone, Copy)]
 struct Place<'a> {
-    /// The public module.
+    /// The name of its public module.
     module: &'a str,
-    /// The `impl`, the trait or the macro around the item.
+    /// The `impl`, the trait or the macro that contains the item.
     owner: &'a str,
     /// Whether the file is that of a public module, so that its items and `pub use`s are public.
     exports: bool,
@@ -135,7 +135,7 @@ impl List {
                 let is_known = self.items.len() > before;
                 self.known.extend(is_known.then(|| format!("{defined}!")));
             }
-            // The arguments are perhaps items, as those of `const_fn!`.
+            // The arguments may be items, as those of `const_fn!` are.
             TokenTree::Group(group) => self.items_of(place.owner, group, place),
             _ => {}
         }
@@ -187,7 +187,8 @@ impl List {
         }
     }
 
-    /// Reads an `impl`, and returns whether the list shows it: it is that of a trait.
+    /// Reads an `impl`, and returns whether the list shows it, as it does for implementations of
+    /// traits.
     fn is_shown_impl(&mut self, head: &Tokens, body: Option<&Group>, place: Place) -> bool {
         let head = text(head);
         let (of_trait, of_type) = head.split_once(" for ").unwrap_or(("", &head));
@@ -207,7 +208,7 @@ impl List {
 /// Splits off the attributes, and returns those that the list shows, or `None` for a hidden item.
 fn take_attributes(mut item: &Tokens) -> Option<(String, &Tokens)> {
     let mut shown = String::new();
-    // A sign without a group is the `*` after a `$(...)`, or the `!` of an inner attribute.
+    // A sign without a group is the `*` after `$(...)`, or the `!` of an inner attribute.
     while let [TokenTree::Punct(_), rest @ ..] = item {
         item = rest;
         if let [TokenTree::Group(group), rest @ ..] = item {
@@ -216,7 +217,7 @@ fn take_attributes(mut item: &Tokens) -> Option<(String, &Tokens)> {
             let words = names(&tokens);
             match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
                 ["doc", "hidden"] | ["cfg", "test" | "doctest"] => return None,
-                // Without the reason.
+                // The list leaves out the reason.
                 ["must_use"] => shown += "#[must_use] ",
                 [name, ..] if SHOWN.contains(&name) => shown += &format!("#[{}] ", text(&tokens)),
                 _ => {}

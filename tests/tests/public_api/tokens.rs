@@ -1,4 +1,4 @@
-//! Small questions about tokens of Rust.
+//! Functions that inspect tokens of Rust code.
 
 use proc_macro2::{Delimiter, Group, TokenTree};
 

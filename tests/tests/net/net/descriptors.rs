@@ -1,4 +1,4 @@
-//! Descriptors that are no sockets of ours: pipes.
+//! Descriptors that are not this crate's sockets: pipes.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
@@ -28,7 +28,7 @@ fn a_pipe() {
     assert_eq!(text.join().unwrap(), b"through a pipe");
 }
 
-/// `as_fd` is the user's, and may let others run: no lock is held meanwhile.
+/// `as_fd` is the user's code, and may let other goroutines run: no lock is held meanwhile.
 #[test]
 fn a_descriptor_whose_as_fd_waits() {
     struct Slow(io::PipeReader);
@@ -55,7 +55,7 @@ fn a_descriptor_whose_as_fd_waits() {
     });
 }
 
-/// It may have been woken in the place of another one.
+/// A reader that panics may have been woken in place of another, and so passes the wake-up on.
 #[test]
 fn who_panics_leaves_to_others_what_there_is() {
     let (reader, mut writer) = io::pipe().unwrap();
@@ -67,7 +67,7 @@ fn who_panics_leaves_to_others_what_there_is() {
             assert!(!tried, "on purpose");
             tried = true;
             let found = pipe.read(&mut [0]);
-            // Only now: the writer must not be first.
+            // Sent only now, because the writer must not come first.
             waits.send(()).unwrap();
             found
         })
@@ -113,14 +113,15 @@ fn a_plain_file_cannot_be_waited_for() {
     assert!(never.join().unwrap().is_err());
 }
 
-/// Each on a worker of its own, of which one alone has a poller: the others can make none.
+/// Each goroutine is on its own worker, and only one worker has a poller: the others can make none.
 #[test]
 #[ignore = "run by `no_descriptors_for_a_poller`"]
 fn workers_without_a_poller() {
     let mut pipes: Vec<_> = (0..=gomaxprocs()).map(|_| io::pipe().unwrap()).collect();
     let (first, _writer) = pipes.pop().unwrap();
     let first = Fd::new(first).unwrap();
-    // Tried again, it has waited, and not only come too late.
+    // A second attempt shows that the goroutine has waited, and has not just begun after the
+    // deadline.
     let waits = go!(move || {
         let mut tries = 0;
         while tries < 2 {
@@ -146,7 +147,7 @@ fn workers_without_a_poller() {
         .map(|(reader, writer)| {
             writers.push(writer);
             go!(clone(running, waits) {
-                // As long as one runs, its worker has no other.
+                // A goroutine holds its worker until all of them run, so each is on another one.
                 running.fetch_add(1, Ordering::Relaxed);
                 while running.load(Ordering::Relaxed) < gomaxprocs() {
                     thread::yield_now();
@@ -168,14 +169,15 @@ fn workers_without_a_poller() {
     }
 }
 
-/// How many descriptors the process may have, until it is dropped.
+/// A limit on the number of the process's descriptors, until it is dropped.
 struct DescriptorLimit(libc::rlimit);
 
 impl DescriptorLimit {
-    /// No more than there are.
+    /// Allows no more descriptors than there are.
     fn none() -> DescriptorLimit {
         let mut limit = MaybeUninit::<libc::rlimit>::uninit();
-        // SAFETY: asks only, and writes the answer.
+        // SAFETY: `getrlimit` writes a whole `rlimit` to the pointer, which is valid for that, and
+        // the assertion checks that it succeeded.
         let limit = unsafe {
             assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()), 0);
             limit.assume_init()
@@ -188,7 +190,7 @@ impl DescriptorLimit {
     }
 
     fn set(limit: &libc::rlimit) {
-        // SAFETY: reads the limit only.
+        // SAFETY: `setrlimit` only reads the limit, to which the argument is a valid reference.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) }, 0);
     }
 }
@@ -213,7 +215,7 @@ fn no_descriptors_for_a_poller() {
 fn a_descriptor_is_given_away() {
     let (reader, mut writer) = io::pipe().unwrap();
     let raw = Fd::new(reader).unwrap().into_raw_fd();
-    // SAFETY: the descriptor was just given to us, and nothing else closes it.
+    // SAFETY: `into_raw_fd` has just given the descriptor away, and nothing else closes it.
     let owned = unsafe { OwnedFd::from_raw_fd(raw) };
     let owned = OwnedFd::from(Fd::new(owned).unwrap());
     let reader = Fd::new(io::PipeReader::from(owned)).unwrap();

@@ -12,7 +12,7 @@ use go_tests::support::in_both;
 
 const LONG: Duration = Duration::from_secs(100);
 
-/// A listener whose queue is full: the system drops whatever asks to connect, as a firewall does.
+/// A listener whose queue is full: the system drops requests to connect, as a firewall does.
 struct BlackHole {
     _listener: socket2::Socket,
     _queued: Vec<TcpStream>,
@@ -27,7 +27,7 @@ fn black_hole() -> BlackHole {
     listener.listen(0).unwrap();
     let address = listener.local_addr().unwrap().as_socket().unwrap();
     let mut queued = Vec::new();
-    // Twice, as it may be the machine that is slow.
+    // Two attempts must hang, as one may do so only because the machine is slow.
     let mut hung = 0;
     while hung < 2 {
         match TcpStream::connect_timeout(&address, Duration::from_millis(10)) {
@@ -45,7 +45,7 @@ fn black_hole() -> BlackHole {
     }
 }
 
-/// An address at which connections are refused.
+/// Returns an address at which connections are refused.
 fn refused() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
@@ -74,7 +74,7 @@ fn names_and_addresses() {
             for stream in streams {
                 let mut accepted = listener.accept().unwrap().0;
                 accepted.write_all(b"x").unwrap();
-                // The limits were for connecting.
+                // The limits were for connecting only.
                 stream.unwrap().read_exact(&mut [0]).unwrap();
             }
         }
@@ -110,7 +110,7 @@ fn each_address_has_its_share() {
         let hole = black_hole();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addresses = [hole.address, listener.local_addr().unwrap()];
-        // Longer and longer, in case that the machine is slow.
+        // With longer and longer timeouts, in case the machine is slow.
         let connects = |ms| {
             let dialer = Dialer::new().timeout(Duration::from_millis(ms));
             dialer.connect(&addresses[..]).is_ok()
@@ -145,7 +145,7 @@ fn a_done_channel_ends_it() {
     in_both(|| {
         let hole = black_hole();
         let address = hole.address;
-        // Of any type; a message ends it, and stays.
+        // A done channel may have any type; a message ends the call, and stays.
         let (messages, done) = bounded::<String>(1);
         let dialing = go!(clone(done) {
             Dialer::new().with_done(&done).connect(&[address; 3][..])
@@ -167,7 +167,7 @@ fn a_done_channel_ends_it() {
     });
 }
 
-/// As in Go, small writes are sent at once; what was std's stays as it was.
+/// As in Go, small writes are sent at once; std's streams keep their setting.
 #[test]
 fn nodelay_is_on() {
     in_both(|| {

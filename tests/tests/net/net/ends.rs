@@ -1,4 +1,4 @@
-//! What ends a call that waits: timeouts, deadlines, done channels, and what the other side does.
+//! The ends of a wait: timeouts, deadlines, done channels, and what the peer does.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ fn timeouts() {
             .unwrap();
         let error = (&client).read(&mut [0]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
-        // Nothing is lost, and it can be used again.
+        // Nothing is lost, and the stream can be used again.
         (&server).write_all(b"x").unwrap();
         let mut byte = [0];
         (&client).read_exact(&mut byte).unwrap();
@@ -42,15 +42,15 @@ fn timeouts() {
     go!(check()).join().unwrap();
 }
 
-/// Its worker is held until the time is over, so nobody has told it that something has come, or has
-/// done so too late.
+/// A byte that came in time is read although the reader's worker was held, so that the reader is
+/// told of it only after its time, or not at all.
 #[test]
 fn what_has_come_in_time_is_read() {
     /// Too short for the monitor to poll in the worker's place.
     const SHORT: Duration = Duration::from_millis(2);
     const LONG: Duration = Duration::from_millis(30);
 
-    /// `None`: it did not come in time.
+    /// Returns `None` if the byte did not come in time.
     fn round(limit: Duration, by_deadline: bool) -> Option<io::Result<usize>> {
         let (client, server) = pair();
         if !by_deadline {
@@ -90,7 +90,7 @@ fn what_has_come_in_time_is_read() {
     }
 }
 
-/// As in Go: a deadline also concerns those who wait already, all of them.
+/// As in Go, a new deadline also ends all waits that have begun.
 #[test]
 fn a_deadline_ends_what_waits() {
     let (client, _server) = pair();
@@ -222,7 +222,7 @@ fn connections_that_come_may_be_kept() {
     });
 }
 
-/// A goroutine that tries again what fails at once lets those run who share its worker.
+/// A goroutine that repeats a call that fails at once lets others of its worker run.
 #[test]
 fn failures_at_once_do_not_keep_others_out() {
     fn until_another_runs(mut attempt: impl FnMut() -> bool) {

@@ -1,4 +1,4 @@
-//! Options of sockets, groups of multicast, and addresses that are refused.
+//! Options of sockets, multicast groups, and addresses that are refused.
 
 use std::io::ErrorKind;
 
@@ -20,7 +20,7 @@ fn options() {
     socket.set_multicast_ttl_v4(3).unwrap();
     assert_eq!(socket.multicast_ttl_v4().unwrap(), 3);
     assert!(socket.take_error().unwrap().is_none());
-    // Without leave the system does not send to a broadcast address.
+    // By default the system does not send to a broadcast address.
     let all = SocketAddr::from((Ipv4Addr::BROADCAST, address.port()));
     assert!(socket.send_to(b"x", all).is_err());
     let none: &[SocketAddr] = &[];
@@ -45,7 +45,7 @@ fn options_of_ipv6() {
         socket.set_multicast_loop_v6(yes).unwrap();
         assert_eq!(socket.multicast_loop_v6().unwrap(), yes);
     }
-    // No multicast address: the system says so.
+    // The system reports that this is no multicast address.
     let wrong = Ipv6Addr::LOCALHOST;
     assert!(socket.join_multicast_v6(&wrong, 0).is_err());
     assert!(socket.leave_multicast_v6(&wrong, 0).is_err());

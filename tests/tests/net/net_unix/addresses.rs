@@ -1,4 +1,4 @@
-//! Addresses: paths, names that are no paths, and those that are refused.
+//! Addresses: paths, abstract names, and addresses that are refused.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net as std_net;
@@ -28,7 +28,7 @@ fn addresses() {
         assert_eq!(server.local_addr().unwrap().as_pathname(), Some(&*path));
         assert!(client.take_error().unwrap().is_none());
         assert!(listener.take_error().unwrap().is_none());
-        // The path stays.
+        // The path stays after the listener is gone.
         drop(listener);
         let gone = UnixStream::connect(&path).unwrap_err();
         assert_eq!(gone.kind(), ErrorKind::ConnectionRefused);
@@ -65,7 +65,7 @@ fn bad_addresses() {
     let ours = UnixStream::connect_addr(&unnamed).unwrap_err();
     let theirs = std_net::UnixStream::connect_addr(&unnamed).unwrap_err();
     assert_eq!(ours.kind(), theirs.kind());
-    // As std has it too.
+    // The same error as std's.
     assert_eq!(
         UnixStream::connect("").unwrap_err().kind(),
         std_net::UnixStream::connect("").unwrap_err().kind()

@@ -1,4 +1,4 @@
-//! Datagrams: their bounds, answers to who has sent them, and senders that wait for room.
+//! Datagrams: their bounds, answers to the sender, and senders that wait for room.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ fn datagrams_keep_their_bounds() {
         let mut buf = [0; 6];
         assert_eq!(server.recv(&mut buf).unwrap(), 6);
         assert_eq!(&buf, b"a long");
-        // The rest of it is lost; an empty one is one too.
+        // The rest of the datagram is lost; an empty datagram is received too.
         assert_eq!(server.recv(&mut buf).unwrap(), 0);
         assert_eq!(server.recv(&mut buf).unwrap(), 5);
         server.set_nonblocking(true).unwrap();
@@ -59,7 +59,7 @@ fn datagrams_are_answered() {
     });
 }
 
-/// Sending waits for room, by either way of sending, and nothing is lost or out of order.
+/// Both ways of sending wait for room, and no datagram is lost or out of order.
 #[test]
 pub(crate) fn a_full_queue_holds_the_sender() {
     const MESSAGES: u32 = 3000;
@@ -92,7 +92,7 @@ pub(crate) fn a_full_queue_holds_the_sender() {
     }
 }
 
-/// All ways of sending a datagram end by a timeout, a deadline, and a done channel.
+/// A timeout, a deadline and a done channel end each way of sending a datagram.
 #[test]
 fn sends_that_wait_end() {
     in_both(|| {
@@ -160,7 +160,7 @@ fn sends_that_wait_end() {
             let kind = sender.join().unwrap().kind();
             assert_eq!(kind, ErrorKind::TimedOut);
         }
-        // None of them has sent.
+        // The waiting senders have sent nothing: only older datagrams are left.
         receiver.set_nonblocking(true).unwrap();
         while receiver.recv(&mut [0]).is_ok() {}
         sender.set_deadline(None).unwrap();

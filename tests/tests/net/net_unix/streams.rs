@@ -17,8 +17,8 @@ use crate::net_unix::place;
 
 use go_tests::support::{eventually, in_both};
 
-/// A server that sends back what comes, a goroutine a connection; it ends when the sender is
-/// dropped.
+/// Starts a server that echoes its input, with a goroutine for each connection; it ends when the
+/// sender is dropped.
 fn echo_server(path: &Path) -> Sender<()> {
     let listener = UnixListener::bind(path).unwrap();
     let (stop, done) = bounded::<()>(0);
@@ -58,11 +58,11 @@ pub(crate) fn goroutines_and_threads_talk() {
     });
 }
 
-/// Who connects waits while the listener's queue is full, without holding a worker.
+/// While the listener's queue is full connecting waits, without holding a worker.
 #[test]
 pub(crate) fn connecting_waits_for_the_queue() {
     let (_directory, path) = place();
-    // A queue for one or two, which std's does not offer.
+    // A queue for one or two connections, which std cannot set.
     let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
     socket
         .bind(&socket2::SockAddr::unix(&path).unwrap())
@@ -74,7 +74,7 @@ pub(crate) fn connecting_waits_for_the_queue() {
     for _ in 0..clients {
         go!(clone(tx, path) { tx.send(UnixStream::connect(&path).unwrap()).unwrap() });
     }
-    // The workers are free for others.
+    // The workers can run other goroutines.
     for _ in 0..20 {
         go!(time::sleep(Duration::from_millis(1))).join().unwrap();
     }
@@ -115,7 +115,8 @@ fn much_data_both_ways_at_once() {
     });
 }
 
-/// Descriptors that are sent along end a read early: what comes after them is read nevertheless.
+/// A read ends early at descriptors that were sent along; the bytes after them are read
+/// nevertheless.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_read_that_ends_early_leaves_more() {
@@ -148,8 +149,8 @@ fn send_descriptor(stream: &UnixStream, bytes: &[u8]) {
         iov_len: bytes.len(),
     };
     let mut control = [0u64; 8];
-    // SAFETY: all zero is a valid header; the pointers in it are to locals that live until the call
-    // has ended, with their lengths; `control` is aligned and has room for one descriptor.
+    // SAFETY: all zeroes is a valid header; its pointers are to locals that outlive the call, with
+    // their lengths; `control` is aligned and has room for one descriptor.
     let sent = unsafe {
         let mut header: libc::msghdr = std::mem::zeroed();
         header.msg_iov = &mut iov;
