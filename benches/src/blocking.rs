@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::rt::*;
 
 fn spawn_join(name: &str, count: usize, rounds: usize) {
-    // Shared by reference, as in Go: counting references would be most of the work.
+    // Shared by reference, as in Go, because counting references would be most of the work.
     let hits: &AtomicUsize = Box::leak(Box::default());
     let per = count / rounds;
     let clock = Clock::start();
@@ -198,7 +198,7 @@ fn ring(hops: usize) {
             }
         }));
     }
-    // By then all wait for the token.
+    // By then all goroutines wait for the token.
     sleep(Duration::from_millis(200));
     let clock = Clock::start();
     outputs[0].send(hops).unwrap();
@@ -258,8 +258,8 @@ fn sieve(count: usize) {
     clock.report("sieve", count);
 }
 
-/// Reports the time until all wait for one channel, or with `wake` the time to wake them by closing
-/// it.
+/// Reports the time until all goroutines wait for one channel or, with `wake`, the time to wake
+/// them by closing it.
 fn parked(name: &str, count: usize, wake: bool) {
     let (stop, done) = bounded::<()>(0);
     let started: &AtomicUsize = Box::leak(Box::default());

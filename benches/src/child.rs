@@ -1,4 +1,4 @@
-//! Programs that are run for what they print.
+//! Runs programs, and collects their output.
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
@@ -6,10 +6,10 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// As much of what a program has complained about as a note needs.
+/// Maximum number of characters of a program's error output in a note.
 const COMPLAINT: usize = 200;
 
-/// What a command prints, if it ends in time and well.
+/// Returns the output of a command that ends in time and successfully.
 pub fn output(command: &mut Command, limit: Duration) -> Result<String, String> {
     let mut child = command
         .stdin(Stdio::null())
@@ -17,19 +17,19 @@ pub fn output(command: &mut Command, limit: Duration) -> Result<String, String> 
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| error.to_string())?;
-    // Threads that block read both, so that nothing of ours runs beside what is measured.
+    // Blocking threads read both, so that this program uses no CPU time beside what is measured.
     let errors = reader(child.stderr.take());
     let lines = reader(child.stdout.take());
     let (ended, end) = mpsc::channel();
     let lines = thread::spawn(move || {
         let text = lines.join().unwrap_or_default();
-        // Nobody waits any more if the time is over.
+        // If the time is over, the receiver no longer waits.
         let _ = ended.send(());
         text
     });
     let in_time = end.recv_timeout(limit).is_ok();
     if !in_time {
-        // It may have ended this moment.
+        // An error means that the child has just ended.
         let _ = child.kill();
     }
     finish(child, in_time, limit)
@@ -43,15 +43,15 @@ pub fn output(command: &mut Command, limit: Duration) -> Result<String, String> 
         })
 }
 
-/// The beginning of what a program has said, on one line.
+/// Returns the beginning of a program's error output, on one line.
 fn complaint(errors: &str) -> String {
-    // What Rust says after a panic is of no use in a note.
+    // Rust's hint after a panic is of no use in a note.
     let errors = errors.split("note: run with").next().unwrap_or_default();
     let words: Vec<&str> = errors.split_whitespace().map(without_registry).collect();
     words.join(" ").chars().take(COMPLAINT).collect()
 }
 
-/// Of the place of a panic in a crate, the part that is the same on every machine.
+/// Returns the part of a panic's location that is the same on every machine.
 fn without_registry(word: &str) -> &str {
     let in_registry = word.split_once("/registry/src/");
     let in_crate = in_registry.and_then(|(_, path)| path.split_once('/'));
@@ -71,7 +71,7 @@ fn reader(stream: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut stream) = stream {
-            // What came before an error is all that there is.
+            // After an error, what was read before it is used.
             let _ = stream.read_to_end(&mut bytes);
         }
         String::from_utf8_lossy(&bytes).into_owned()

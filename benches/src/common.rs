@@ -13,13 +13,13 @@ pub fn arguments() -> (String, usize) {
     (args[1].clone(), count.unwrap_or(1))
 }
 
-/// Returns the number of workers that `GOMAXPROCS` asks for, 2 without it.
+/// Returns the number of workers that `GOMAXPROCS` asks for, or 2 if it is not set.
 pub fn workers() -> usize {
     let workers = env::var("GOMAXPROCS").ok().and_then(|n| n.parse().ok());
     workers.unwrap_or(2)
 }
 
-/// (CPU time of all threads in ms, highest resident memory in KiB).
+/// Returns the CPU time of all threads in ms, and the highest resident memory in KiB.
 pub fn rusage() -> (f64, i64) {
     // SAFETY: a `rusage` is made of integers only, of which zero is a value.
     let mut ru: libc::rusage = unsafe { std::mem::zeroed() };
@@ -30,7 +30,7 @@ pub fn rusage() -> (f64, i64) {
     (cpu, ru.ru_maxrss)
 }
 
-/// A field of `/proc/self/status`, in KiB.
+/// Returns a field of `/proc/self/status`, in KiB.
 pub fn status_kb(key: &str) -> i64 {
     let s = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     s.lines()
@@ -39,7 +39,7 @@ pub fn status_kb(key: &str) -> i64 {
         .unwrap_or(0)
 }
 
-/// Wall and CPU time since the start of a workload.
+/// Measures wall and CPU time since the start of a workload.
 pub struct Clock {
     pub t: Instant,
     cpu: f64,
@@ -54,7 +54,7 @@ impl Clock {
         }
     }
 
-    /// Nanoseconds that the process has computed.
+    /// Returns the CPU time of the process in nanoseconds.
     pub fn cpu_ns(&self) -> f64 {
         (rusage().0 - self.cpu) * 1e6
     }
@@ -68,7 +68,7 @@ impl Clock {
     }
 }
 
-/// Flush stdout and leave without destructors or other threads' teardown.
+/// Flushes stdout and ends the process without running destructors or ending other threads.
 pub fn exit_now(code: i32) -> ! {
     use std::io::Write;
     let _ = std::io::stdout().flush();
@@ -76,12 +76,12 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// (resident memory, page tables), in KiB.
+/// Returns the resident memory and the page tables of the process, in KiB.
 pub fn mem() -> (i64, i64) {
     (status_kb("VmRSS"), status_kb("VmPTE"))
 }
 
-/// Ends the process unless `ok`: a workload that does other work than it should has no time.
+/// Ends the process unless `ok`: the time of a workload that has done the wrong work means nothing.
 pub fn check(ok: bool, msg: &str) {
     if !ok {
         eprintln!("CHECK FAILED: {msg}");
@@ -100,7 +100,7 @@ pub fn spin(mut x: u64) -> u64 {
     x
 }
 
-/// splitmix64, same as Go's side.
+/// splitmix64, as in the Go program.
 pub fn rng_next(s: &mut u64) -> u64 {
     *s = s.wrapping_add(0x9E3779B97F4A7C15);
     let mut z = *s;
@@ -109,7 +109,7 @@ pub fn rng_next(s: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The sum of the numbers below `k`.
+/// Returns the sum of the numbers below `k`.
 pub fn sum_to(k: usize) -> u64 {
     k as u64 * (k as u64 - 1) / 2
 }

@@ -1,4 +1,4 @@
-//! What a child process has measured: it prints lines "key value".
+//! The figures that a child process has measured, and printed as lines "key value".
 
 use std::collections::HashMap;
 use std::env;
@@ -8,14 +8,14 @@ use std::time::Duration;
 use crate::child::output;
 use crate::numbers::median;
 
-/// A child that takes longer hangs.
+/// Time limit of a child; a child that takes longer counts as hanging.
 const LIMIT: Duration = Duration::from_secs(120);
 
 #[derive(Clone)]
 pub struct Figures(HashMap<String, f64>);
 
 impl Figures {
-    /// Lines that are no figures are left out.
+    /// Parses the figures, and ignores all other lines.
     pub fn parse(text: &str) -> Figures {
         let pairs = text.lines().filter_map(|line| {
             let (key, value) = line.split_once(' ')?;
@@ -24,12 +24,12 @@ impl Figures {
         Figures(pairs.collect())
     }
 
-    /// NaN if there is no such figure.
+    /// Returns the figure, or NaN if it is missing.
     pub fn get(&self, key: &str) -> f64 {
         self.0.get(key).copied().unwrap_or(f64::NAN)
     }
 
-    /// Those under `key_0`, `key_1` and so on.
+    /// Returns the figures `key_0`, `key_1` and so on.
     pub fn list(&self, key: &str) -> Vec<f64> {
         (0..)
             .map_while(|i| self.0.get(&format!("{key}_{i}")).copied())
@@ -40,7 +40,7 @@ impl Figures {
         self.0.insert(key.into(), value);
     }
 
-    /// Of each figure the median.
+    /// Returns the median of each figure.
     pub fn medians(runs: &[Figures]) -> Option<Figures> {
         let all = |key: &String| runs.iter().map(|run| run.get(key)).collect();
         let keys = runs.first()?.0.keys();
@@ -49,14 +49,14 @@ impl Figures {
     }
 }
 
-/// This program, to be told what to measure.
+/// Returns a command that runs this program for one measurement.
 pub fn child() -> Result<Command, String> {
     let mut command = Command::new(env::current_exe().map_err(|error| error.to_string())?);
     command.arg("child");
     Ok(command)
 }
 
-/// Runs a child for its figures.
+/// Runs a child, and returns its figures.
 pub fn measure(command: &mut Command) -> Result<Figures, String> {
     Ok(Figures::parse(&output(command, LIMIT)?))
 }

@@ -1,14 +1,14 @@
-//! How long requests took: collected as they end, printed as figures, lines "key value".
+//! Collects how long requests took, and prints the figures as lines "key value".
 
 use std::time::Duration;
 
-/// The times of the requests of one client, in nanoseconds. Four bytes each, as there are millions:
-/// 4.3 s is the most that one may take.
+/// The times of one client's requests, in nanoseconds. Since there are millions, each takes four
+/// bytes, which is enough for 4.3 s.
 #[derive(Clone, Default)]
 pub struct Latencies(Vec<u32>);
 
 impl Latencies {
-    /// Room for as many, so that growing does not disturb what is measured.
+    /// Makes room for this number of requests, so that growing does not disturb the measurement.
     pub fn with_capacity(requests: usize) -> Latencies {
         Latencies(Vec::with_capacity(requests))
     }
@@ -18,13 +18,13 @@ impl Latencies {
             .push(u32::try_from(time.as_nanos()).unwrap_or(u32::MAX));
     }
 
-    /// Takes up another client's.
+    /// Adds the times of another client.
     pub fn extend(&mut self, other: Latencies) {
         self.0.extend(other.0);
     }
 
-    /// The figures of all requests that ended within `wall`. No request at all is an error: the
-    /// server has answered no client.
+    /// Returns the figures of all requests that ended within `wall`. If there is no request at all,
+    /// returns an error, because the server has answered no client.
     pub fn figures(mut self, wall: Duration) -> Result<String, String> {
         self.0.sort_unstable();
         let Some(&slowest) = self.0.last() else {

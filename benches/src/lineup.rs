@@ -1,4 +1,4 @@
-//! Servers that are compared: each run in turn, and ours beside each in the tables.
+//! Compares servers: runs each in turn, and prints tables that set ours beside each of the others.
 
 use std::env;
 use std::path::PathBuf;
@@ -8,12 +8,12 @@ use crate::figures::Figures;
 use crate::numbers::{count, median, short};
 use crate::peers::{load, machine, versions};
 
-/// What the servers are told of workers if `GOMAXPROCS` does not say.
+/// Number of workers of each server if `GOMAXPROCS` is not set.
 const WORKERS: &str = "2";
-/// The name of ours, which goes first.
+/// The name of our server, which is first in the tables.
 pub const OURS: &str = "ours";
 
-/// One of those that are compared.
+/// One of the servers that are compared.
 #[derive(Clone)]
 pub struct Peer {
     pub name: &'static str,
@@ -25,7 +25,7 @@ impl Peer {
         Peer { name, program }
     }
 
-    /// Its program, with the number of workers that all have.
+    /// Returns a command that runs its program with the number of workers that all peers have.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         if env::var_os("GOMAXPROCS").is_none() {
@@ -35,7 +35,7 @@ impl Peer {
     }
 }
 
-/// Those that could be built; a note for each that could not.
+/// Returns the peers that could be built, and prints a note for each that could not.
 pub fn built(all: impl IntoIterator<Item = (&'static str, Result<PathBuf, String>)>) -> Vec<Peer> {
     let built = all.into_iter().filter_map(|(name, program)| {
         program
@@ -46,7 +46,7 @@ pub fn built(all: impl IntoIterator<Item = (&'static str, Result<PathBuf, String
     built.collect()
 }
 
-/// Says what it all runs on.
+/// Prints the machine and the versions on which everything runs.
 pub fn print_machine(crates: &[&str]) -> Result<(), String> {
     println!(
         "{}, {} workers each, load {}",
@@ -58,8 +58,9 @@ pub fn print_machine(crates: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs each peer in turn, as often as planned; another goes first each time, as the first may find
-/// the machine cooler. A peer that fails is left out from then on, with a note, unless it is ours.
+/// Runs each peer in turn, as often as planned. Each time another peer goes first, because the
+/// first one may find the machine cooler. A peer that fails is left out from then on, with a note,
+/// unless it is ours.
 pub fn interleave(
     peers: &[Peer],
     runs: usize,
@@ -85,7 +86,7 @@ pub fn interleave(
     Ok(all)
 }
 
-/// Of the ratios of ours to a peer's in each run the median.
+/// Returns the median, over the runs, of the ratio of our figure to a peer's.
 fn ratio(ours: &[Figures], peer: &[Figures], key: &str) -> String {
     let pairs = ours.iter().zip(peer);
     let ratio = median(pairs.map(|(us, it)| us.get(key) / it.get(key)).collect());
@@ -101,8 +102,8 @@ pub fn table(title: &str, heads: &[&str], lines: impl IntoIterator<Item = Vec<St
     }
 }
 
-/// The table of `requests_per_s`, `p50_us` and `p99_us`, and of more figures under heads of their
-/// own.
+/// Prints the table of `requests_per_s`, `p50_us` and `p99_us`, and of further figures in columns
+/// of their own.
 pub fn requests(peers: &[Peer], all: &[Vec<Figures>], title: &str, more: &[(&str, &str)]) {
     let mut heads = vec![
         "server",

@@ -1,6 +1,6 @@
-//! Medians and the like, and how numbers are written.
+//! Medians and quantiles, and the formatting of numbers.
 
-/// The middle number, or the mean of the two in the middle.
+/// Returns the middle number, or the mean of the two in the middle.
 pub fn median(mut numbers: Vec<f64>) -> Option<f64> {
     numbers.sort_by(f64::total_cmp);
     let upper = *numbers.get(numbers.len() / 2)?;
@@ -8,13 +8,14 @@ pub fn median(mut numbers: Vec<f64>) -> Option<f64> {
     Some(lower + (upper - lower) / 2.0)
 }
 
-/// The number that the part `q` of them does not exceed; `sorted` they must be.
+/// Returns the `q`-quantile of numbers that are sorted: the number that the fraction `q` of them
+/// does not exceed.
 pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     let rank = (q * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.max(1) - 1).copied()
 }
 
-/// As many digits as mean something.
+/// Formats a number with as many digits as are significant.
 pub fn short(number: f64) -> String {
     if number < 99.95 {
         format!("{number:.1}")
@@ -23,7 +24,7 @@ pub fn short(number: f64) -> String {
     }
 }
 
-/// With commas between the thousands.
+/// Formats a number with commas between the thousands.
 pub fn count(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();

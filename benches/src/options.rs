@@ -1,7 +1,7 @@
 //! The command lines of the benches.
 
-/// Takes `--name N` and `--flag` off a command line, into where they belong; the words between them
-/// are left.
+/// Takes `--name N` and `--flag` off a command line and stores their values. The other words are
+/// left.
 pub fn parse(
     mut args: impl Iterator<Item = String>,
     usage: &str,

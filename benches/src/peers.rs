@@ -1,4 +1,4 @@
-//! What the binaries that run others need: those others, built; the machine.
+//! Builds the programs that the benches run, and describes the machine.
 
 use std::env;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-/// Where the release builds lie, beside this program's own.
+/// Returns the directory of the release builds, beside this program's own.
 pub fn target() -> Result<PathBuf, String> {
     let this = env::current_exe().map_err(|error| error.to_string())?;
     let target = this.parent().and_then(Path::parent);
@@ -14,13 +14,14 @@ pub fn target() -> Result<PathBuf, String> {
     Ok(target.join("release"))
 }
 
-/// The command that `variable` names, else the one of that name in the `PATH`.
+/// Returns the command that `variable` names, or else the command of that name in the `PATH`.
 fn tool(variable: &str, name: &str) -> Command {
     Command::new(env::var_os(variable).unwrap_or_else(|| name.into()))
 }
 
-/// Runs a command for what it prints. In the error is the line of its own that says most. Where the
-/// command lies is left out, as notes end up in results that are published.
+/// Runs a command, and returns its output. The error contains the most informative line that the
+/// command printed. It does not contain the command's path, because notes end up in published
+/// results.
 fn output(command: &mut Command) -> Result<String, String> {
     let program = Path::new(command.get_program()).file_name();
     let program = program.unwrap_or_default().to_string_lossy().into_owned();
@@ -82,7 +83,7 @@ pub fn build_ours() -> Result<PathBuf, String> {
     Ok(release.join("ours"))
 }
 
-/// Builds one program of the crate in `peers/`, and of its dependencies those of this program.
+/// Builds one program of the crate in `peers/`, with only the dependencies that it needs.
 pub fn build_peer(name: &str) -> Result<PathBuf, String> {
     let target = target()?.join("../peers");
     output(
@@ -95,7 +96,7 @@ pub fn build_peer(name: &str) -> Result<PathBuf, String> {
     Ok(target.join("release").join(name))
 }
 
-/// A file or directory of this crate's.
+/// Returns the path of a file or directory of this crate.
 pub fn manifest(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
@@ -104,7 +105,7 @@ pub fn read(path: &str) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))
 }
 
-/// The processor, memory and system that it all runs on.
+/// Describes the processor, the memory and the system.
 pub fn machine() -> Result<String, String> {
     let (cpus, memory) = (read("/proc/cpuinfo")?, read("/proc/meminfo")?);
     let field = |text: &str, name: &str| {
@@ -124,13 +125,14 @@ pub fn machine() -> Result<String, String> {
     ))
 }
 
-/// How many threads would have liked to run lately.
+/// Returns how many threads have lately been running or waiting for a processor.
 pub fn load() -> Result<String, String> {
     let load = read("/proc/loadavg")?;
     Ok(load.split(' ').next().unwrap_or_default().to_string())
 }
 
-/// The compilers, as far as they are there, and these crates as `peers/` is locked to them.
+/// Returns the versions of the compilers that are installed, and of these crates as `peers/` locks
+/// them.
 pub fn versions(crates: &[&str]) -> Result<String, String> {
     let mut versions: Vec<String> = [
         output(tool("RUSTC", "rustc").arg("--version")),

@@ -1,5 +1,5 @@
-//! Servers under load: processes of their own, which say `listening on ADDR` and are ended when
-//! they are dropped.
+//! Servers under load: each is a process of its own, prints `listening on ADDR`, and is killed when
+//! its [`Server`] is dropped.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use crate::peers::read;
 
-/// A server that has not said by then what it is to say never will.
+/// Time limit for a line that a server should print.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Server {
     child: Child,
     address: String,
-    /// What it prints after that. A thread reads it, so that the server never blocks on a full
-    /// pipe.
+    /// The lines that the server prints after its address. A thread reads them, so that the server
+    /// never blocks on a full pipe.
     lines: Receiver<String>,
 }
 
 impl Server {
-    /// Starts one that is to listen on a port of the system's choice: its first line says where.
+    /// Starts a server that listens on a port of the system's choice, which its first line names.
     pub fn start(command: &mut Command) -> Result<Server, String> {
         let mut child = command
             .stdin(Stdio::null())
@@ -33,11 +33,11 @@ impl Server {
         thread::spawn(move || {
             let out = out.into_iter().map(BufReader::new);
             for line in out.flat_map(|out| out.lines().map_while(Result::ok)) {
-                // Nobody may want any more of them.
+                // An error means that the `Server` has been dropped, so no more lines are needed.
                 let _ = sender.send(line);
             }
         });
-        // From here on the process ends with this value.
+        // From here on, dropping this value ends the process.
         let mut server = Server {
             child,
             address: String::new(),
@@ -56,7 +56,7 @@ impl Server {
         line.map_err(|_| format!("the server did not say {what}"))
     }
 
-    /// What it prints from now on, up to the line `last`.
+    /// Returns what the server prints from now on, up to the line `last`.
     pub fn output(&self, last: &str) -> Result<String, String> {
         let mut text = String::new();
         loop {
@@ -78,13 +78,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // An error means that it has ended by itself.
+        // An error means that the server has ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The CPU time that a process has taken so far, in ms.
+/// Returns the CPU time that a process has used so far, in ms.
 pub fn cpu_ms(process: u32) -> Result<f64, String> {
     // SAFETY: the call only asks for a constant of the system.
     let ticks_per_s = unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64;
@@ -93,14 +93,15 @@ pub fn cpu_ms(process: u32) -> Result<f64, String> {
     Ok(ticks * 1e3 / ticks_per_s)
 }
 
-/// User and system time. The name, which is in brackets, may hold anything.
+/// The fields are the user and the system time. The name, which is in brackets, may contain
+/// anything.
 fn ticks(stat: &str) -> Option<f64> {
     let fields = stat.rsplit_once(')')?.1.split_whitespace();
     let times: Vec<f64> = fields.skip(11).take(2).flat_map(str::parse).collect();
     (times.len() == 2).then(|| times.iter().sum())
 }
 
-/// The memory of a process that is resident, in bytes.
+/// Returns the resident memory of a process, in bytes.
 pub fn resident(process: u32) -> Result<f64, String> {
     let status = read(&format!("/proc/{process}/status"))?;
     let kb = status

@@ -16,13 +16,13 @@
 /// A workload of `compare`.
 pub struct Workload {
     pub name: &'static str,
-    /// Operations of one run.
+    /// Number of operations of one run.
     pub count: usize,
-    /// Operations of one run with plain threads, which are too slow for some counts.
+    /// Number of operations of one run with plain threads, which are too slow for some counts.
     pub with_threads: usize,
-    /// Peers that do not have it.
+    /// The peers that lack the workload.
     pub without: &'static [&'static str],
-    /// Peers, and the part of each one's time that ours should take at most.
+    /// Peers, and for each the maximum ratio of our time to its time.
     pub goals: &'static [(&'static str, f64)],
 }
 

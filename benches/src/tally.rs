@@ -1,15 +1,15 @@
-//! How much each worker has done: a counter for each thread, as a goroutine never changes its
-//! thread.
+//! Counts how much each worker has done. There is a counter for each thread, because a goroutine
+//! never changes its thread.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crate::check;
 
-/// More threads than the runtime ever has workers for.
+/// Maximum number of threads, which is more than the runtime ever has workers.
 const MOST: usize = 2048;
 
-/// On cache lines of its own.
+/// A counter on cache lines of its own.
 #[repr(align(128))]
 struct Counter(AtomicU64);
 
@@ -20,7 +20,8 @@ thread_local! {
     static MINE: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// Which thread this is: 0 for the first that has asked or counted, and so on.
+/// Returns the number of the calling thread: 0 for the first thread that calls this or [`add`], and
+/// so on.
 pub fn thread() -> usize {
     if let Some(mine) = MINE.get() {
         return mine;
@@ -31,14 +32,14 @@ pub fn thread() -> usize {
     mine
 }
 
-/// This thread has done `n` more.
+/// Adds `n` to the counter of the calling thread.
 pub fn add(n: u64) {
     let counter = &COUNTERS[thread()].0;
-    // Nobody else writes it.
+    // No other thread writes this counter.
     counter.store(counter.load(Relaxed) + n, Relaxed);
 }
 
-/// What each thread has done, of those that have a counter.
+/// Returns the counter of each thread that has one.
 pub fn each() -> impl Iterator<Item = u64> {
     let counters = &COUNTERS[..TAKEN.load(Relaxed).min(MOST)];
     counters.iter().map(|counter| counter.0.load(Relaxed))

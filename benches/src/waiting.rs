@@ -1,4 +1,4 @@
-//! Until goroutines have come to some point, seen from a plain thread.
+//! Waits, on a plain thread, until goroutines have reached some point.
 
 use std::fs;
 use std::thread;
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use crate::peers::read;
 
-/// The pause between looks where little is to be lost.
+/// Pause between two checks where precision does not matter.
 pub const LOOK: Duration = Duration::from_micros(200);
 
-/// Waits until `count` gives `n` or more, with a look after each pause. Gives up if nothing changes
-/// for 10 seconds: where there is no memory for more stacks, new goroutines wait for others to end,
-/// and in these benchmarks no goroutine ends before the count is reached.
+/// Waits until `count` returns `n` or more, and checks after each pause. Gives up if nothing
+/// changes for 10 seconds: where there is no memory for more stacks, new goroutines wait for others
+/// to end, and in these benchmarks no goroutine ends before the count is reached.
 pub fn wait_for(count: impl Fn() -> u64, n: u64, pause: Duration) -> Result<(), String> {
     let (mut last, mut changed) = (0, Instant::now());
     loop {
@@ -28,7 +28,7 @@ pub fn wait_for(count: impl Fn() -> u64, n: u64, pause: Duration) -> Result<(), 
     }
 }
 
-/// Waits until all workers sleep, at two looks in a row: then all goroutines are blocked.
+/// Waits until all workers sleep at two checks in a row: then all goroutines are blocked.
 pub fn wait_for_sleep() -> Result<(), String> {
     let mut looks = 0;
     for _ in 0..2000 {
@@ -44,7 +44,7 @@ pub fn wait_for_sleep() -> Result<(), String> {
 fn workers_sleep() -> Result<bool, String> {
     let tasks = fs::read_dir("/proc/self/task").map_err(|error| error.to_string())?;
     for task in tasks.flatten() {
-        // "ID (NAME) STATE ..."; the name may have blanks and brackets of its own.
+        // The format is "ID (NAME) STATE ..."; the name may itself contain blanks and brackets.
         let stat = read(&format!("{}/stat", task.path().display()))?;
         if let Some((name, rest)) = stat.rsplit_once(')')
             && name.contains("(go-worker")

@@ -1,4 +1,4 @@
-//! What the peers share with this runtime's own workloads: the same file, compiled in both crates.
+//! Code that the peers share with this runtime's own workloads: one file, compiled in both crates.
 
 #[path = "../../src/common.rs"]
 mod common;

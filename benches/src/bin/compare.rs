@@ -28,7 +28,7 @@ const USAGE: &str = "usage: compare [--rounds N] [--workers N] [--peers go,may,t
                      [--save] [WORKLOAD...]";
 const PEERS: [&str; 4] = ["go", "may", "tokio", "threads"];
 const CSV_HEAD: &str = "workload,peer,workers,median_ns,best,worst,rounds,unit\n";
-/// A run that takes longer has failed.
+/// Time limit of a run; a run that takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(40);
 
 fn main() -> ExitCode {
@@ -111,8 +111,8 @@ fn compare() -> Result<(), String> {
     Ok(())
 }
 
-/// Runs the workload on every program, round by round. Returns the times of each; none if a run
-/// failed.
+/// Runs the workload on every program, round by round. Returns the times of each program, which are
+/// empty if a run failed.
 fn measure(
     workload: &Workload,
     programs: &[(&'static str, PathBuf)],

@@ -1,7 +1,8 @@
-//! The floor: what the parts that every runtime is made of take on this machine, and ours beside
-//! them, in ns: `cargo run --release -p go-benches --bin floor`.
+//! The floor: how long the basic steps that every runtime is made of take on this machine, and our
+//! operations beside them, in ns: `cargo run --release -p go-benches --bin floor`.
 //!
-//! Medians of many rounds. `GOMAXPROCS=1` is set, so nothing of ours crosses from CPU to CPU.
+//! The figures are medians of many rounds. `GOMAXPROCS=1` is set, so none of our operations crosses
+//! from CPU to CPU.
 
 use std::hint::{self, black_box};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,7 +20,7 @@ const ROUNDS: usize = 31;
 const COUNT: u32 = 20_000;
 
 fn main() {
-    // SAFETY: no other thread has been started.
+    // SAFETY: no other thread has been started that could read or write the environment.
     unsafe { std::env::set_var("GOMAXPROCS", "1") };
     println!("| part | ns |\n|---|---:|");
     show("an atomic exchange and a store, nobody else at it", lock());
@@ -65,12 +66,12 @@ fn show(part: &str, ns: f64) {
     println!("| {part} | {ns:.1} |");
 }
 
-/// The median of many rounds.
+/// Returns the median of many rounds.
 fn median_of(round: impl FnMut() -> f64) -> f64 {
     median(std::iter::repeat_with(round).take(ROUNDS).collect()).unwrap_or(f64::NAN)
 }
 
-/// How long one of `count` operations takes.
+/// Returns how long one of `count` operations takes.
 fn time(count: u32, all: impl FnOnce()) -> f64 {
     let start = Instant::now();
     all();
@@ -100,8 +101,7 @@ fn coroutine() -> f64 {
         }
     });
     let ns = per_call(|| assert!(matches!(coroutine.resume(()), CoroutineResult::Yield(()))));
-    // It does not end by itself.
-    // SAFETY: nothing on its stack needs to be dropped.
+    // The coroutine does not end by itself. SAFETY: nothing on its stack needs to be dropped.
     unsafe { coroutine.force_reset() };
     ns
 }

@@ -2,10 +2,11 @@
 //! machine, loaded or not: `cargo run --release -p go-benches --bin instructions
 //! [-- --check | --save]`.
 //!
-//! With `--save` it writes `instructions.txt`; with `--check` it compares with that file, and fails
-//! if an operation takes over 5 % more (or less: then the file wants to be written again, or what
-//! has been won could be lost unseen). Counts depend on the compiler and the processor's
-//! architecture, so the file says which they are for, and another one's are not compared.
+//! With `--save` it writes `instructions.txt`. With `--check` it compares the counts with that
+//! file, and fails if an operation takes over 5 % more, or over 5 % less: an improvement has to be
+//! saved, or else losing it again would go unnoticed. Counts depend on the compiler and on the
+//! processor's architecture. The file names both, and is compared only with counts for the same
+//! ones.
 
 use std::env;
 use std::fmt::Write;
@@ -16,7 +17,7 @@ use std::process::{Command, ExitCode};
 use go_benches::peers::build_ours;
 use go_benches::table::workload;
 
-/// What is counted: the workload of `ours`, and what one operation of it is.
+/// The operations that are counted: a workload of `ours`, and what one operation of it is.
 const OPERATIONS: [(&str, &str); 7] = [
     (
         "spawn_join",
@@ -32,10 +33,10 @@ const OPERATIONS: [(&str, &str); 7] = [
     ("select3", "a message through a select over three channels"),
     ("mutex8", "lock and unlock, among eight"),
 ];
-/// Divisors of the table's count. Each operation runs with both counts; the difference is free of
-/// what a start costs.
+/// Divisors of the table's count. Each operation runs with both counts, and the difference does not
+/// include the cost of the start.
 const DIVISORS: [usize; 2] = [100, 50];
-/// More than this, in either direction, is a change.
+/// Deviation in percent, in either direction, from which on a count has changed.
 const TOLERANCE: f64 = 0.05;
 
 fn main() -> ExitCode {
@@ -108,7 +109,7 @@ fn check() -> Result<(), String> {
     ))
 }
 
-/// The counts by name.
+/// Parses the counts by name.
 fn parse(text: &str) -> Vec<(String, f64)> {
     let lines = text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
@@ -117,7 +118,7 @@ fn parse(text: &str) -> Vec<(String, f64)> {
     lines.collect()
 }
 
-/// What the counts depend on.
+/// Returns what the counts depend on.
 fn build() -> Result<String, String> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let version = Command::new(rustc).arg("--version").output();
@@ -126,7 +127,7 @@ fn build() -> Result<String, String> {
     Ok(format!("# {}, {}", version.trim(), env::consts::ARCH))
 }
 
-/// The text of the file.
+/// Returns the text of the file.
 fn count() -> Result<String, String> {
     let ours = build_ours()?;
     let mut text = format!(

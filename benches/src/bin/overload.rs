@@ -15,8 +15,8 @@ use go_runtime::channel::{bounded, tick};
 use go_runtime::sync::WaitGroup;
 use go_runtime::{blocking, go, select};
 
-/// A thousand goroutines block a thread each for 100 ms, while another one's ticker ticks every
-/// millisecond.
+/// Has a thousand goroutines block a thread each for 100 ms, while another goroutine's ticker ticks
+/// every millisecond.
 fn blocked() {
     const CALLS: usize = 1000;
     let (stop, done) = bounded::<()>(0);
@@ -59,7 +59,7 @@ fn blocked() {
     );
 }
 
-/// How long what has not started waits beside a goroutine that computes without end.
+/// Measures how long goroutines wait to start beside a goroutine that computes without end.
 fn held() {
     let (stop, starts) = (
         Arc::new(AtomicBool::new(false)),
@@ -91,7 +91,7 @@ fn held() {
     hog.join().expect("the hog");
 }
 
-/// What the process computes while all its goroutines are parked.
+/// Measures the CPU time of the process while all its goroutines are parked.
 fn idle() {
     const PARKED: usize = 100_000;
     let (stop, done) = bounded::<()>(0);
@@ -108,7 +108,7 @@ fn idle() {
     while parked.load(Relaxed) < PARKED {
         thread::yield_now();
     }
-    // What is being trimmed, and the monitor's last looks, belong to the time before.
+    // By then trimming is over, and the monitor sleeps.
     thread::sleep(Duration::from_secs(1));
     let seconds = 5;
     let (before, _) = rusage();

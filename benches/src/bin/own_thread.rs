@@ -1,8 +1,9 @@
-//! The cost of a hand-over between a goroutine and a goroutine with a thread of its own, beside one
-//! between a goroutine and a plain thread: `cargo run --release -p go-benches --bin own_thread`.
+//! Compares a hand-over between a goroutine and a goroutine with a thread of its own with a
+//! hand-over between a goroutine and a plain thread: `cargo run --release -p go-benches --bin
+//! own_thread`.
 //!
 //! Both are measured in turn, as round trips over two unbuffered channels; the medians and their
-//! ratio are printed. The ratio should be 1, since both take the same way.
+//! ratio are printed. The ratio should be 1, since both run the same code.
 
 use std::thread;
 use std::time::Instant;
@@ -44,8 +45,8 @@ fn echo(pings: &Receiver<u32>, pong: &Sender<u32>) {
     }
 }
 
-/// Nanoseconds of a round trip between a goroutine and what `start` starts, which returns the wait
-/// for its end.
+/// Returns the nanoseconds of a round trip between a goroutine and the goroutine or thread that
+/// `start` starts. `start` returns a function that waits for its end.
 fn round_trip<W>(start: impl FnOnce(Receiver<u32>, Sender<u32>) -> W) -> f64
 where
     W: FnOnce(),

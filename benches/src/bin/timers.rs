@@ -1,9 +1,10 @@
-//! What timers cost, and how late they are: `cargo run --release -p go-benches --bin timers`.
+//! Measures what timers cost, and how late they fire:
+//! `cargo run --release -p go-benches --bin timers`.
 //!
 //! *set and stop*: the life of most timeouts, none of which ever fires. *pending*: a million
-//! functions that wait for their moments, spread over a second: memory, the cost of each, and how
-//! late they run while they all do. *late*: how long after its moment a lone one comes, the process
-//! otherwise asleep. `timers N` has N wait.
+//! functions that wait to run at moments spread over a second: their memory, the cost of each, and
+//! how late they run. *late*: how long after its moment a single timer fires in a process that is
+//! otherwise asleep. `timers N` has N functions wait.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -56,7 +57,8 @@ fn run(waiting: usize) {
         cancel.cancel();
         assert!(context.err().is_some());
     });
-    // Before the crowd, whose memory is given back for a while afterwards.
+    // Measured before the million functions, because their memory is given back for a while
+    // afterwards.
     lone();
     pending(waiting);
 }
@@ -77,7 +79,7 @@ fn pending(waiting: usize) {
     let ran = Arc::new(AtomicUsize::new(0));
     let (latest, all) = (Arc::new(AtomicUsize::new(0)), WaitGroup::new());
     all.add(waiting);
-    // Made within the first seconds, due in the one after.
+    // The functions are made within the first seconds, and run in the second after.
     let begin = Instant::now();
     let first = begin + Duration::from_secs(3);
     for n in 0..waiting {
@@ -158,7 +160,7 @@ fn late(what: &str, wait: impl Fn(Instant) -> Duration) {
     println!("  {what:<36} {:>8} {:>8} {:>9}", of(0.5), of(0.99), of(1.0));
 }
 
-/// Of this process, in bytes.
+/// Returns the memory of this process in bytes.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = status

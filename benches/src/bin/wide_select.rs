@@ -1,9 +1,9 @@
-//! What a select costs by the number of its channels: `cargo run --release -p go-benches --bin
-//! wide_select`.
+//! Measures the cost of a select by the number of its channels: `cargo run --release -p go-benches
+//! --bin wide_select`.
 //!
-//! *ready*: one channel, the last or the first, has a message; the select finds it. *parked*: none
-//! has, so the select waits in all the queues for another goroutine of the same worker, and takes
-//! itself out again.
+//! *ready*: one channel, the last or the first, has a message; the select finds it. *parked*: no
+//! channel has one, so the select waits in all queues for another goroutine of the same worker, and
+//! then takes its waiters out again.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ const OPERATIONS: usize = 4_000_000;
 
 fn main() {
     println!("channels   ready ns  a channel   parked ns  a channel");
-    // The least of five runs: what disturbs only ever adds.
+    // The minimum of five runs, because disturbances only add to the time.
     for channels in [1, 4, 16, 64, 250, 1_000, 4_000] {
         let rounds = (OPERATIONS / channels).clamp(1_000, 200_000);
         let least = |run: fn(usize, usize) -> f64| {

@@ -1,4 +1,4 @@
-//! HTTP hello with hyper on tokio: `hyper ADDR`. As many workers as `GOMAXPROCS` says.
+//! HTTP hello with hyper on tokio: `hyper ADDR`. `GOMAXPROCS` sets the number of workers.
 
 use std::convert::Infallible;
 use std::env;

@@ -1,5 +1,5 @@
-//! The workloads of `compare` on may, with its own channels. All of them are unbounded: a send
-//! never waits, which other peers' sends do. Usage: GOMAXPROCS=2 may WORKLOAD COUNT
+//! The workloads of `compare` on may, with its own channels. All of its channels are unbounded, so
+//! a send never waits, while the other peers' sends do. Usage: GOMAXPROCS=2 may WORKLOAD COUNT
 
 #[path = "../../../src/blocking.rs"]
 mod blocking;
@@ -34,7 +34,7 @@ mod rt {
     pub struct Group(WaitGroup);
 
     impl Group {
-        /// The members count themselves: each has a clone.
+        /// Each member holds a clone, so the group counts its members.
         pub fn new(_: usize) -> Group {
             Group(WaitGroup::new())
         }
@@ -48,15 +48,15 @@ mod rt {
 
     static SUM: AtomicU64 = AtomicU64::new(0);
 
-    /// Waits until `sum_of_two` has received so much: sends do not wait for it.
+    /// Waits until `sum_of_two` has received this much, because sends do not wait for it.
     pub fn all_received(sum: u64) {
         while SUM.load(Relaxed) < sum {
             yield_now();
         }
     }
 
-    /// Adds up by `cqueue`, may's select: one coroutine for each arm. Arms that stay and loop are
-    /// its best case.
+    /// Adds up with `cqueue`, may's select, which runs a coroutine for each arm. It does best with
+    /// arms that stay and loop.
     pub fn sum_of_two(
         a: mpsc::Receiver<u64>,
         b: mpsc::Receiver<u64>,

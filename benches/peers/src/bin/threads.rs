@@ -28,7 +28,7 @@ mod rt {
     pub struct Group(WaitGroup);
 
     impl Group {
-        /// The members count themselves: each has a clone.
+        /// Each member holds a clone, so the group counts its members.
         pub fn new(_: usize) -> Group {
             Group(WaitGroup::new())
         }

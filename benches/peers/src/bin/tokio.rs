@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, Notify};
 use tokio::task::yield_now;
 use tokio::{spawn, time::sleep};
 
-/// Go's WaitGroup: one counter and one notification.
+/// Go's `WaitGroup`: a counter and a notification.
 #[derive(Clone)]
 struct Group(Arc<(AtomicUsize, Notify)>);
 

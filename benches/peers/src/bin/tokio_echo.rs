@@ -1,4 +1,4 @@
-//! The echo server on tokio: `serve ADDR BUFFER`. As many workers as `GOMAXPROCS` says.
+//! The echo server on tokio: `serve ADDR BUFFER`. `GOMAXPROCS` sets the number of workers.
 
 use std::env;
 

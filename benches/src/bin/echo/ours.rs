@@ -23,7 +23,7 @@ fn accept_all(address: SocketAddr, buffer: usize) -> io::Result<()> {
         });
         match stream {
             Ok(stream) => drop(go!(echo(stream, buffer))),
-            // A missing connection would change the figures: the client must notice.
+            // A missing connection would change the figures, so the client must notice it.
             Err(error) => check(false, &format!("accept: {error}")),
         }
     }

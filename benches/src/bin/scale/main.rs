@@ -1,4 +1,5 @@
-//! Whether the cost of an operation grows with the number of goroutines: yields, messages, spawns.
+//! Measures whether the cost of an operation (a yield, a message, a spawn) grows with the number of
+//! goroutines.
 //!
 //! `cargo run --release -p go-benches --bin scale -- [--most N] [--runs N] [--workers N] [--save]
 //! [OPERATION...]`: each operation among 10, 1,000, 100,000 and 1,000,000 goroutines, or up to
@@ -22,15 +23,16 @@ const USAGE: &str = "usage: scale [--most N] [--runs N] [--workers N] [--save] \
                      [yield|ring|spawn]...";
 const SIZES: [usize; 4] = [10, 1_000, 100_000, 1_000_000];
 
-/// Measures an operation in this process, among so many goroutines.
+/// A function that measures an operation in this process, among this number of goroutines.
 type Measure = fn(usize) -> Result<(), String>;
 
 static OPERATIONS: [(&str, Measure); 3] = [
     // All goroutines yield in turn.
     ("yield", workloads::yields),
-    // Four tokens go round a ring over unbuffered channels; a hop.
+    // Four tokens go round a ring over unbuffered channels; an operation is one hop.
     ("ring", workloads::ring),
-    // 100,000 empty goroutines and a WaitGroup beside parked ones; the first size is beside none.
+    // 100,000 empty goroutines and a `WaitGroup` beside parked goroutines, of which there are none
+    // at the first size.
     ("spawn", workloads::spawns),
 ];
 

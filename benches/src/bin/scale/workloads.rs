@@ -9,9 +9,9 @@ use go_runtime::channel::{Sender, bounded};
 use go_runtime::sync::WaitGroup;
 use go_runtime::{go, yield_now};
 
-/// A measurement takes this long at least.
+/// Minimum duration of a measurement.
 const LEAST: Duration = Duration::from_millis(500);
-/// The pause between two looks at the tally, long enough not to disturb the workers.
+/// Pause between two readings of the tally, long enough not to disturb the workers.
 const SELDOM: Duration = Duration::from_millis(5);
 const TOKENS: usize = 4;
 const SPAWNS: usize = 100_000;
@@ -52,7 +52,7 @@ pub(crate) fn ring(n: usize) -> Result<(), String> {
     window(n, 2 * n, LEAST)
 }
 
-/// Beside `n` goroutines that stay parked; 10 of them stand for none.
+/// Measures spawns beside `n` goroutines that stay parked. A size of 10 stands for none.
 pub(crate) fn spawns(n: usize) -> Result<(), String> {
     let parked = if n == 10 { 0 } else { n };
     let gate = crowd(parked, |_| || {})?;
@@ -100,7 +100,7 @@ where
                 drop(open);
                 work();
             });
-            // A goroutine that holds its worker for long would have another worker added.
+            // If a goroutine held its worker for long, the runtime would add a worker.
             if i % 256 == 255 {
                 yield_now();
             }
@@ -111,8 +111,8 @@ where
     Ok(gate)
 }
 
-/// Measures what is tallied: after the first `warm` operations, for as many as `least` and as long
-/// as `time` at least.
+/// Measures the operations that are tallied: after the first `warm` operations, for at least
+/// `least` operations and at least as long as `time`.
 fn window(warm: usize, least: usize, time: Duration) -> Result<(), String> {
     wait_for(tally::total, warm as u64, SELDOM)?;
     let (clock, before) = (Clock::start(), tally::total());
