@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// A done channel was closed, or had a message, before what was waited for had happened.
+/// The error of a wait whose done channel was closed, or had a message, before the awaited event.
 ///
 /// [`block_on_with`](crate::block_on_with) and
 /// [`WaitGroup::wait_with`](crate::sync::WaitGroup::wait_with) return it. Sockets say the same by

@@ -10,10 +10,10 @@ use std::panic::Location;
 /// `#[go_runtime::main(workers = 2)]`.
 ///
 /// A setting in code takes precedence over its [environment variable](crate#settings), which then
-/// is not read; so it is in Go, where `runtime.GOMAXPROCS(n)` takes precedence over the variable,
-/// and in std with `RUST_MIN_STACK`. A setting that is not made here has the value of its variable,
-/// or else the default. So leave out the settings that users of the program should be able to
-/// choose, or make them only where the variable is missing.
+/// is not read. It is the same in Go, where `runtime.GOMAXPROCS(n)` takes precedence over the
+/// variable, and in std with `RUST_MIN_STACK`. A setting that is not made here has the value of its
+/// variable, or else the default. So leave out the settings that users of the program should be
+/// able to choose, or make them only where the variable is missing.
 ///
 /// ```
 /// use go_runtime::{Config, StartError, go, gomaxprocs};
@@ -114,7 +114,7 @@ impl fmt::Display for StartError {
     }
 }
 
-/// As [`Display`](fmt::Display), for a `main` that returns it.
+/// Formats the error as [`Display`](fmt::Display) does, for a `main` that returns it.
 impl fmt::Debug for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

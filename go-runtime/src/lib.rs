@@ -342,7 +342,7 @@ pub use goroutine::{
 pub use join_set::JoinSet;
 pub use scope::{Scope, ScopedJoinHandle, scope};
 
-/// What the macros expand to. Not for direct use: it changes without notice.
+/// The items that the macros expand to. They are not for direct use, and change without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::goroutine::{Cloned, run_main, spawn_local_with, spawn_with, started};

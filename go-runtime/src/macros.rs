@@ -60,12 +60,13 @@
 /// `unwrap`, `expect`, `unwrap_err`, `expect_err`, `unwrap_or`, `unwrap_or_else`,
 /// `unwrap_or_default`, `ok`, `err`, `is_ok`, `is_err`, `is_some`, `is_none`, `is_ok_and`,
 /// `is_err_and`, `is_some_and`, `is_none_or`, `map`, `map_err`, `map_or`, `map_or_else`,
-/// `and_then`, `or_else`, `inspect`, `inspect_err`. And what is called on a view of a value, by
-/// methods of these names without arguments, is one call on the value, since no goroutine could
-/// keep a borrow of the caller's variables: `iter`, `iter_mut`, `try_iter`, `lock`, `borrow`,
-/// `borrow_mut`, `as_ref`, `as_mut`, `as_str`, `as_bytes`, `as_slice`, `chars`, `lines`. So all of
-/// `rx.iter().map(|n| n + 1).sum::<i32>()` runs in the goroutine. Closures among the last arguments
-/// stay in the call, and statics, which are told by their capital letters, are not moved.
+/// `and_then`, `or_else`, `inspect`, `inspect_err`. Some methods without arguments only return a
+/// view of a value: `iter`, `iter_mut`, `try_iter`, `lock`, `borrow`, `borrow_mut`, `as_ref`,
+/// `as_mut`, `as_str`, `as_bytes`, `as_slice`, `chars`, `lines`. A view, and everything that is
+/// called on it, counts as one call on the value, since no goroutine could keep a borrow of the
+/// caller's variables. So all of `rx.iter().map(|n| n + 1).sum::<i32>()` runs in the goroutine.
+/// Closures among the last arguments stay in the call, and statics, which are recognized by their
+/// capital letters, are not moved.
 ///
 /// A macro cannot see its own brackets: a call alone in braces is a call, not a block. Write
 /// `go!({ f(rx.recv()) })`, or a `;` after it, to have the goroutine do all of it.
@@ -105,14 +106,14 @@
 ///
 /// # What the compiler says
 ///
-/// - *Borrowed data escapes outside of method*, of `go!(self.step())` with `&self`: the goroutine
+/// - *Borrowed data escapes outside of method*, for `go!(self.step())` with `&self`: the goroutine
 ///   may outlive the borrow. Let it share the value, by an `Arc`: `let this = Arc::clone(&machine);
 ///   go!(this.step())`, or in a method with `self: &Arc<Self>`. Or start it in a [scope](#scopes).
 /// - *Use of moved value*, in a loop: each goroutine has to have its own. Write
 ///   `go!(clone(tx) { ... })`.
-/// - Nothing at all, of `go!(fetch())` where `fetch` is an `async fn`: the goroutine makes a future
-///   and ends, and the future is what `join` returns. To run it write `go!(block_on(fetch()))`,
-///   with [`block_on`](crate::block_on).
+/// - Nothing at all, for `go!(fetch())` where `fetch` is an `async fn`: the goroutine makes a
+///   future and ends, and the future is what `join` returns. To run it write
+///   `go!(block_on(fetch()))`, with [`block_on`](crate::block_on).
 ///
 /// # Panics
 ///

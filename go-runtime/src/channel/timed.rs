@@ -1,5 +1,5 @@
-//! The channels that no sender feeds: one message at a moment ([`At`]), and one every so often
-//! ([`Tick`]).
+//! The channels that no sender feeds: one message at a given moment ([`At`]), or one message in
+//! each period ([`Tick`]).
 //!
 //! No timer runs for them: a receiver computes when the message is due and waits until then. Each
 //! channel is a few atomic words, shared by its receivers without a lock.

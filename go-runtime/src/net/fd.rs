@@ -254,14 +254,14 @@ impl<T: AsFd> AsRawFd for Fd<T> {
     }
 }
 
-/// As [`into_inner`](Fd::into_inner): the descriptor stays non-blocking.
+/// Converts like [`into_inner`](Fd::into_inner): the descriptor stays non-blocking.
 impl<T: AsFd + Into<OwnedFd>> From<Fd<T>> for OwnedFd {
     fn from(fd: Fd<T>) -> OwnedFd {
         fd.into_inner().into()
     }
 }
 
-/// As [`into_inner`](Fd::into_inner): the descriptor stays non-blocking.
+/// Converts like [`into_inner`](Fd::into_inner): the descriptor stays non-blocking.
 impl<T: AsFd + IntoRawFd> IntoRawFd for Fd<T> {
     fn into_raw_fd(self) -> RawFd {
         self.into_inner().into_raw_fd()

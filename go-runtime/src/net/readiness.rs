@@ -24,8 +24,8 @@
 //! returns at once if the count has changed since.
 //!
 //! What an attempt left is remembered together with the count, so the system is not asked again for
-//! a descriptor that is known to be drained: a server that answers a request makes one read and one
-//! write, and shares a poll.
+//! a descriptor that is known to be drained: for a request and its answer a server makes one read,
+//! one write, and its share of one poll.
 
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};

@@ -179,7 +179,7 @@ macro_rules! convert {
         }
 
         impl IntoRawFd for $name {
-            /// As into std's type.
+            /// Converts the socket as into std's type.
             fn into_raw_fd(self) -> RawFd {
                 OwnedFd::from(self).into_raw_fd()
             }

@@ -24,8 +24,8 @@ const TICK_SHIFT: u32 = 6;
 /// Number of ticks after which a woken waiter is late: about a millisecond.
 const MOST_TICKS: u16 = 16;
 
-/// A stopwatch for the woken waiter. Small, because every mutex contains one. Used by the holder of
-/// the mutex only.
+/// A stopwatch for the woken waiter. It is small because every mutex contains one. Only the holder
+/// of the mutex uses it.
 pub(super) struct Patience {
     /// The tick at which a waiter was woken last, or was found late last.
     since: Cell<u16>,

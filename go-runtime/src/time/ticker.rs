@@ -9,7 +9,7 @@ use crate::channel::Receiver;
 use crate::channel::timer::TimerCore;
 use crate::clock;
 
-/// A message on a channel once in every period, which may be changed. Go's `time.Ticker`.
+/// A message on a channel once in every period; the period may be changed. Go's `time.Ticker`.
 ///
 /// The ticks stay in step: they come at whole periods from the start. A tick that no receiver takes
 /// before the next is due is left out, as in Go. No background timer runs: a waiting receiver

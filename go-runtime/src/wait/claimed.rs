@@ -1,4 +1,4 @@
-//! Many waiters that have been taken out of their queues for one and the same event.
+//! Waiters that have been taken out of their queues, all for the same event.
 
 use std::ptr;
 
@@ -47,12 +47,12 @@ impl Claimed {
         self.last = waiter;
     }
 
-    /// Ends all waits: what was waited for can no longer happen.
+    /// Ends all waits, because the awaited event can no longer happen.
     pub(crate) fn close(self) {
         self.end(Verdict::Closed);
     }
 
-    /// Ends all waits: what was waited for has happened.
+    /// Ends all waits, because the awaited event has happened.
     pub(crate) fn finish(self) {
         self.end(Verdict::Done);
     }
@@ -65,7 +65,7 @@ impl Claimed {
         }
     }
 
-    /// Ends all waits, each with the verdict on its number.
+    /// Ends all waits, each with the verdict that `verdict` returns for the waiter's number.
     fn end(self, verdict: impl Fn(usize) -> Verdict) {
         let mut waiter = self.first;
         let mut unparker = Unparker::new();

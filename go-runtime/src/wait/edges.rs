@@ -5,8 +5,9 @@
 //! waiting operation. An operation that would block waits for the count to differ from what the
 //! count was before the attempt.
 //!
-//! No edge is missed: the count is raised before the queue is looked into, and it is read under the
-//! queue's lock before a waiter goes into the queue (see [`WaitList`]).
+//! No edge is missed: the thread that counts an edge raises the count before it looks into the
+//! queue, and a waiting operation reads the count, under the queue's lock, before it puts its
+//! waiter into the queue (see [`WaitList`]).
 
 use std::time::Instant;
 
@@ -60,7 +61,8 @@ impl Edges {
         self.count.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Wakes the first waiter. If that operation leaves anything over, it has to wake the next.
+    /// Wakes the first waiter. If its operation does not use up everything, it has to wake the next
+    /// one.
     pub(crate) fn wake_one(&self) {
         self.waiting.wake_one();
     }
@@ -72,7 +74,7 @@ impl Edges {
 
     /// Waits for an edge after `at`, for `done` to be ready, or until `limit`, which is called
     /// under the queue's lock: it must neither block nor panic. If `done` is ready from the
-    /// beginning, the wait ends by that, whatever else has come.
+    /// beginning, the wait ends for that reason, even if there has been an edge.
     pub(crate) fn wait(
         &self,
         at: Edge,

@@ -1,11 +1,11 @@
-//! Waiting for an event that a deadline or a done channel may forestall: an edge of a descriptor,
-//! the end of a group.
+//! Waiting for an event, such as an edge of a descriptor or the end of a group, until a deadline
+//! has passed or a done channel is ready.
 //!
 //! While a done channel is observed, two waiters share one parker: one in the list's queue, and an
-//! [observer](Observable) in the channel's. So one of the two ends the wait, and the other is
-//! passed over. The observer is queued before the lock of the list is given back. A list's lock is
-//! taken before a channel's, and never the other way round: a channel tells its waiters only after
-//! it has given its own lock back.
+//! [observer](Observable) in the channel's. So one of the two waiters ends the wait, and the other
+//! one is passed over. The observer is queued before the lock of the list is given back. A list's
+//! lock is taken before a channel's, and never the other way round: a channel tells its waiters
+//! only after it has given its own lock back.
 
 use std::ptr;
 use std::time::Instant;
@@ -28,19 +28,19 @@ pub(crate) enum Woken {
     TimedOut,
 }
 
-/// How a wait with a done channel begins.
+/// The beginning of a wait with a done channel.
 enum Begun {
     Happened,
     Done,
-    /// Both waiters are queued; the clock ends the wait at that moment.
+    /// Both waiters are queued, and the clock ends the wait at that moment.
     Queued(Option<Instant>),
 }
 
 impl<T> WaitList<T> {
-    /// Waits to be woken, for `done` to be ready, or until `limit`. Returns at once if `still` says
-    /// that the event is not outstanding. Both closures run under the lock: they must neither block
-    /// nor panic. If `done` is ready from the beginning the wait ends by that, whatever else has
-    /// happened.
+    /// Waits until another thread wakes this operation, `done` is ready, or the moment that `limit`
+    /// returns has come. Returns at once if `still` returns `false`, because the event has happened
+    /// already. Both closures run under the lock: they must neither block nor panic. If `done` is
+    /// ready from the beginning, the wait ends for that reason, even if the event has happened.
     #[inline]
     pub(crate) fn wait_for_event(
         &self,

@@ -17,8 +17,8 @@
 
 use crate::primitives::atomic::{AtomicBool, AtomicU8, Ordering};
 
-/// The blocked operation has left its thread, or will have before its worker looks into its inbox:
-/// the waker has to make it runnable.
+/// The blocked operation has left its thread, or will have done so before its worker looks into the
+/// inbox. The waker has to make it runnable.
 const PARKED: u8 = 0;
 /// The blocked operation polls this word.
 const SPINNING: u8 = 1;
@@ -38,13 +38,14 @@ impl Handshake {
         }
     }
 
-    /// Takes the right to end this wait. The right is given once; the caller that gets it must call
-    /// [`finish`](Self::finish) (for a future: end its wake-up).
+    /// Takes the right to end this wait, and returns whether the caller has got it. Only one caller
+    /// gets the right, and it must then call [`finish`](Self::finish) (for a future, end its
+    /// wake-up).
     #[inline]
     #[must_use]
     pub(crate) fn claim(&self) -> bool {
-        // The load comes first, as a queue often holds waits that have been claimed (those of
-        // selects), and a load leaves their cache line shared.
+        // The load comes first because a queue often holds waits of selects that have been claimed
+        // already, and a load leaves their cache lines shared.
         !self.claimed.load(Ordering::Relaxed)
             && self
                 .claimed
@@ -64,8 +65,7 @@ impl Handshake {
     #[must_use]
     pub(crate) fn finish(&self) -> bool {
         // A parked operation never goes back to spinning, so it needs no exchange. Nor may `DONE`
-        // be stored for one: an operation that polls again would go on, and be made runnable as
-        // well.
+        // be stored for a parked operation, which could then both see `DONE` and be made runnable.
         self.state.load(Ordering::Acquire) == PARKED
             || self
                 .state
@@ -73,9 +73,9 @@ impl Handshake {
                 .is_err()
     }
 
-    /// Ends the wait of a blocked thread, which loads this word whenever the thread wakes up. The
-    /// caller wakes the thread, with a handle cloned before this call: afterwards the blocked
-    /// operation, and this handshake with it, may be gone.
+    /// Ends the wait of a blocked thread, which reads this word whenever it wakes up. The caller
+    /// wakes the thread, with a handle cloned before this call: afterwards the blocked operation,
+    /// and this handshake with it, may be gone.
     #[inline]
     pub(crate) fn finish_thread(&self) {
         self.state.store(DONE, Ordering::Release);

@@ -60,11 +60,11 @@ pub(crate) struct WaitList<T = ()> {
     lock: RawSpinLock,
 }
 
-// SAFETY: `guarded` is used by the thread only that holds `lock` (point 1 at the head of this
+// SAFETY: `guarded` is used only by the thread that holds `lock` (point 1 at the head of this
 // file), so a list that is shared hands its state from thread to thread, hence `T: Send`.
 unsafe impl<T: Send> Sync for WaitList<T> {}
 
-/// What a look at the state, under the lock, has shown.
+/// The decision of an operation that has examined the state, under the lock.
 pub(crate) enum Decision<R> {
     /// There is nothing to wait for.
     Go(R),
@@ -76,10 +76,10 @@ pub(crate) enum Decision<R> {
     WaitInFront,
 }
 
-/// How a call of [`WaitList::wait`] has ended.
+/// The result of a call of [`WaitList::wait`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Waited<R> {
-    /// At once: there was nothing to wait for.
+    /// The call returned at once, because there was nothing to wait for.
     Not(R),
     /// Another thread has taken the waiter out of the queue, and ended the wait.
     Woken,
@@ -121,8 +121,8 @@ impl<T> WaitList<T> {
         self.view().wait(decide)
     }
 
-    /// Waits as [`wait`](Self::wait) does until `deadline`, in any case, and calls `before_park`
-    /// once the waiter is in the queue and the lock has been given back.
+    /// Waits like [`wait`](Self::wait), but without a decision, until `deadline`, and calls
+    /// `before_park` once the waiter is in the queue and the lock has been given back.
     ///
     /// # Safety
     /// `before_park` neither unwinds nor parks.
@@ -173,8 +173,7 @@ pub(crate) struct View<'a, T> {
 
 impl<'a, T> View<'a, T> {
     /// # Safety
-    /// `lock` is what guards `guarded`, for all who use the one or the other. It guards nothing
-    /// else.
+    /// All code that uses `guarded` holds `lock`, and `lock` guards nothing else.
     #[inline(always)]
     pub(crate) unsafe fn new(
         guarded: &'a UnsafeCell<Guarded<T>>,
@@ -252,8 +251,8 @@ impl<'a, T> View<'a, T> {
     }
 }
 
-/// What the lock of a wait list guards, for as long as the lock is held: the state, which this
-/// derefs to, and the queue.
+/// Access to what the lock of a wait list guards, for as long as the lock is held: the state, to
+/// which this dereferences, and the queue.
 pub(crate) struct Held<'a, T>(&'a mut Guarded<T>);
 
 impl<T> Held<'_, T> {
@@ -276,7 +275,7 @@ impl<T> Held<'_, T> {
         self.0.queue.take_all_into(claimed);
     }
 
-    /// Puts a waiter at the end of the queue that the caller has made itself.
+    /// Puts a waiter that the caller has made at the end of the queue.
     ///
     /// # Safety
     /// The contract of [`WaitQueue::push`].

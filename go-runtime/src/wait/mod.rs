@@ -1,4 +1,4 @@
-//! How something waits: a goroutine, a plain thread, or an async task.
+//! How goroutines, plain threads and async tasks wait.
 //!
 //! A blocking operation makes a [`Parker`], and a [`Waiter`] for each queue that it stands in. The
 //! thread that makes the wait unnecessary takes a waiter out of its queue, claims the wait, and
@@ -34,12 +34,11 @@
 //!      `park` returns the verdict; the waiter leaves each queue that it is still in
 //! ```
 //!
-//! *Queued* means: in the run queue of the goroutine's worker, if code on that worker or its clock
-//! ends the wait; in the worker's inbox, if another thread does. A claim may come before the park,
-//! and even the unpark may: the goroutine is then queued while it still runs, and the worker finds
-//! it there once the goroutine has left its stack. A plain thread spins on nothing and is queued
-//! nowhere: `done` and std's `unpark` wake it. An async task never parks: its [`Wakeup`] calls its
-//! waker.
+//! A *queued* goroutine is in the run queue of its worker, if code on that worker or the worker's
+//! clock ended the wait, or in the worker's inbox, if another thread did. The claim, and even the
+//! unpark, may come before the park: the goroutine is then queued while it still runs, and the
+//! worker finds it there once it has left its stack. A plain thread neither spins nor is queued:
+//! `done` and std's `unpark` wake it. An async task never parks: its [`Wakeup`] calls its waker.
 //!
 //! # The files
 //!
@@ -47,7 +46,8 @@
 //!   `wakeup`: what the parker of a future shares with the thread that ends its wait; `unparker`:
 //!   many at once.
 //! - [`waiter`](Waiter) and [`queue`](WaitQueue): the places of blocked operations in line;
-//!   [`taken`](Taken) and [`claimed`](Claimed): the waiters that have been taken out to be told.
+//!   [`taken`](Taken) and [`claimed`](Claimed): waiters that have been taken out, and whose waits
+//!   are to be ended.
 //! - [`list`](WaitList): a spin lock, what it guards, and the queue of the operations that wait for
 //!   that to change. Locks, descriptors and timers use one each. A channel has queues of its own;
 //!   `join`, `sleep` and `blocking` need a parker only.
@@ -55,8 +55,9 @@
 //!   for the other goroutines of its worker.
 //! - `event`, [`observable`](Observable) and [`edges`]: waits that a done channel may end too.
 //!
-//! Arrows point one way: what blocks -> `wait` -> `sched`. The scheduler knows of a wait only what
-//! `sched::parking` says; channels are known here as an [`Observable`].
+//! Dependencies go one way: blocking operations use `wait`, and `wait` uses `sched`. The scheduler
+//! knows of a wait only what `sched::parking` says, and this module knows channels only as
+//! [`Observable`]s.
 
 mod claimed;
 pub(crate) mod edges;

@@ -1,10 +1,10 @@
-//! Something that a wait observes besides what it waits for: as a rule, a done channel.
+//! A second event that may end a wait: as a rule, that a done channel is ready.
 
 use std::time::Instant;
 
 use super::waiter::Waiter;
 
-/// Something whose readiness a wait can observe without taking part in it: a channel from which a
+/// A channel whose readiness a wait can observe without receiving from it. It is ready when a
 /// receive need not wait.
 ///
 /// No method parks, panics or wakes anything: a wait list calls them under its own lock.
@@ -31,7 +31,7 @@ pub(crate) unsafe trait Observable {
     unsafe fn stop_observing(&self, waiter: &Waiter);
 }
 
-/// What [`Observable::observe`] has found.
+/// The result of [`Observable::observe`].
 pub(crate) enum Look {
     /// A receive need not wait; the waiter is not queued.
     Ready,

@@ -6,14 +6,14 @@
 //! plain thread it blocks the thread.
 //!
 //! The parker belongs to the blocked operation: only the thread that has claimed it writes to it,
-//! and only until its `unpark` has made the operation go on. Whatever holds a pointer to a parker
-//! (a queue, a timer) must have dropped the pointer before the operation's frame ends.
+//! and only until its `unpark` has made the operation go on. A queue or a timer that holds a
+//! pointer to a parker must have dropped the pointer before the operation's frame ends.
 //!
 //! A goroutine never changes its worker, so a wake-up may overtake the park: the wake-up lies in
 //! the worker's inbox, or in its run queue, until the goroutine has left its stack, because the
 //! worker looks there only then.
 //!
-//! An async task does neither: its parker is in memory that the future owns, `park` is not called,
+//! An async task neither parks nor blocks a thread: its parker lies in memory that the future owns,
 //! and the future reads the verdict when its [`Wakeup`] says that the wait is over.
 //!
 //! A goroutine that is unwinding does not switch, since the other goroutines of its worker would
@@ -39,7 +39,7 @@ use crate::clock;
 use crate::primitives::prefetch::LINE;
 use crate::sched::{self, Fiber, Home, InboxNode, Sleeper, Worker, fork};
 
-/// What is blocked, and so how it is made to go on.
+/// The kind of the blocked operation, which determines how it is made to go on.
 pub(super) enum Blocked {
     Goroutine(Home),
     Thread(Thread),
@@ -64,7 +64,7 @@ pub(crate) struct Parker {
     node: InboxNode,
 }
 
-// The worker's clock fetches so much of a parker before it ends the wait.
+// Number of bytes of a parker that the worker's clock prefetches before it ends the wait.
 const _: () = assert!(size_of::<Parker>() <= LINE);
 
 impl Parker {
@@ -207,7 +207,7 @@ impl Parker {
     }
 
     /// Blocks until the wait has been ended, or until `deadline`, and returns the verdict.
-    // Inlined for the sake of the switch; see the head of this file.
+    // Inlined because it contains the switch; see the head of this file.
     #[inline(always)]
     pub(crate) fn park(&self, deadline: Option<Instant>) -> Verdict {
         if let Some(fiber) = self.begin_park(deadline) {

@@ -1,14 +1,15 @@
-//! A queue of waiters for the same thing, first come first served.
+//! A queue of waiters for the same event, first come, first served.
 //!
 //! A queue is part of what some lock guards, and is used under that lock only. An operation that
 //! has put its waiter into the queue does not end before the waiter is out of the queue again, and
 //! that happens under the same lock. So under the lock every waiter in the queue, and its parker,
 //! is valid.
 //!
-//! A place in a queue gives no right yet: a select stands in many queues at once, and a deadline
-//! may pass. A thread that takes a waiter out to serve it claims the waiter first. A waiter that
-//! cannot be claimed no longer waits, and is dropped from the queue. A waiter that stands in one
-//! queue only, without a deadline, is claimed by being taken out: the queue's lock decides.
+//! A place in a queue does not yet give the right to be served: a select has a place in many queues
+//! at once, and a deadline may pass. A thread that takes a waiter out to serve it claims the waiter
+//! first. A waiter that cannot be claimed no longer waits, and is dropped from the queue. A waiter
+//! that stands in one queue only, without a deadline, is claimed by being taken out: the queue's
+//! lock decides.
 
 use std::ptr::{self, NonNull};
 
@@ -208,7 +209,8 @@ impl WaitQueue {
             let Some(waiter) = self.take() else {
                 return;
             };
-            // Where very many wait, each is cold. (`pop` fetches the first line of the next.)
+            // Where very many waiters are queued, each is cold in the caches. (`pop` fetches the
+            // first line of the next.)
             prefetch(self.first.cast::<u8>().wrapping_add(LINE));
             claimed.add(waiter);
         }

@@ -1,4 +1,4 @@
-//! Waits that only the clock ends. What users call is in `time`.
+//! Waits that only the clock ends. The public functions are in `time`.
 
 use std::thread;
 use std::time::Instant;
@@ -7,7 +7,8 @@ use super::parker::Parker;
 use super::yielding::polled_in_vain;
 use crate::clock;
 
-/// Parks the calling goroutine, or blocks the calling thread, until `when`; `None` is for ever.
+/// Parks the calling goroutine, or blocks the calling thread, until `when`, or for ever if that is
+/// `None`.
 pub(crate) fn sleep_until(when: Option<Instant>) {
     if when.is_some_and(|when| when <= clock::now()) {
         polled_in_vain();
@@ -17,7 +18,7 @@ pub(crate) fn sleep_until(when: Option<Instant>) {
     Parker::new().park_quietly(when);
 }
 
-/// Parks for ever. Other goroutines go on.
+/// Parks the caller for ever. Other goroutines go on.
 pub fn park_forever() -> ! {
     loop {
         sleep_until(None);

@@ -24,7 +24,7 @@ impl Taken {
         Taken(waiter)
     }
 
-    /// Ends the wait: what was waited for has happened.
+    /// Ends the wait, because the awaited event has happened.
     #[inline]
     pub(crate) fn finish(self) {
         let verdict = Verdict::Done(self.index());
@@ -36,7 +36,7 @@ impl Taken {
         self.end(Verdict::Retry);
     }
 
-    /// Leaves it to the caller to end the wait, in place of this value.
+    /// Leaves the duty to end the wait to the caller.
     #[inline]
     pub(crate) fn into_raw(self) -> NonNull<Waiter> {
         self.0

@@ -1,4 +1,4 @@
-//! Unparking of many: the goroutines of one worker are put into its inbox together.
+//! Ending many waits at once: the goroutines of one worker are put into its inbox together.
 
 use super::parker::{Delivery, Parker};
 use super::verdict::Verdict;
@@ -25,8 +25,8 @@ impl Unparker {
     pub(crate) unsafe fn unpark(&mut self, parker: *const Parker, verdict: Verdict) {
         // SAFETY: the caller says that the parker is valid, and the reference ends here.
         if unsafe { (*parker).is_future() } {
-            // The waker of a future is a user's code, which may wait for one of the goroutines that
-            // have been woken before.
+            // The waker of a future is user code, which may wait for one of the goroutines that
+            // have been woken before it.
             self.deliver();
         }
         // SAFETY: the caller says that the parker is valid and claimed, and ended by this call. A

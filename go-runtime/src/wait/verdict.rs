@@ -1,14 +1,14 @@
-//! How a wait ends.
+//! The outcome of a wait.
 
-/// How a wait has ended, written by the thread that claimed the wait. The number is the waiter's
-/// own (the arm of a select).
+/// The outcome of a wait, written by the thread that claimed the wait. The number identifies the
+/// waiter (the arm of a select).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
     /// The wait has not ended.
     Pending,
-    /// What was waited for has happened.
+    /// The awaited event has happened.
     Done(usize),
-    /// What was waited for can no longer happen: the other side is gone.
+    /// The awaited event can no longer happen, because the other side is gone.
     Closed(usize),
     /// The partner took its offer back, or an observed channel has changed: try again.
     Retry,

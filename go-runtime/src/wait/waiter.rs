@@ -30,7 +30,7 @@ pub(crate) enum Offer {
     Promise,
 }
 
-/// How a wait is claimed by the thread that ends it.
+/// How the thread that ends a wait claims it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Claim {
     /// By taking the waiter out of the only queue that the waiter is in.
@@ -58,8 +58,8 @@ pub(crate) struct Waiter {
     pub(super) prev: Cell<*const Waiter>,
     pub(super) queued: Cell<bool>,
     parker: Cell<*const Parker>,
-    /// Where the message lies, or is to be put. For a promise: null, or the receiver that waits for
-    /// the promise to be kept.
+    /// The address of the message, or of the place for it. For a promise it is null, or the address
+    /// of the receiver that waits for the promise to be kept.
     slot: Cell<*mut ()>,
     /// The number by which the blocked operation knows this waiter (the arm of a select).
     index: Cell<usize>,
@@ -82,7 +82,8 @@ impl Waiter {
         }
     }
 
-    /// Sets which operation waits, by which number it knows this waiter, and where the message is.
+    /// Sets the parker of the waiting operation, the number by which the operation knows this
+    /// waiter, and the address of the message.
     pub(crate) fn set_up(&self, parker: &Parker, index: usize, slot: *mut ()) {
         self.parker.set(parker);
         self.index.set(index);

@@ -1,11 +1,11 @@
 //! How the wait of an async task ends: the part that the future shares with the thread that ends
-//! its wait, and that outlives whichever of the two is gone first.
+//! the wait. It lives until both are done with it.
 //!
 //! The [`Parker`](super::Parker) of a future lies in memory that the future owns. Once its wait has
 //! been ended the future may be dropped at any moment, so the thread that ends the wait holds on to
-//! the [`Wakeup`], by an `Arc`, and no longer to the parker. And a future that is dropped after a
-//! thread has claimed its wait, but before that thread has ended it, leaves behind what is to be
-//! done in its place: neither waits for the other.
+//! the [`Wakeup`], by an `Arc`, and no longer to the parker. If a future is dropped after a thread
+//! has claimed its wait, but before that thread has ended the wait, the future leaves behind a
+//! closure with what is still to be done, so neither waits for the other.
 
 use std::any::Any;
 use std::mem;
@@ -51,14 +51,14 @@ impl Wakeup {
     pub(crate) fn poll(&self, waker: &Waker) -> bool {
         let known = match &*self.lock() {
             State::Ended => return true,
-            // (This compares two pointers, and runs no user's code.)
+            // (This compares two pointers, and runs no user code.)
             State::Waiting(known) => known.will_wake(waker),
             State::Abandoned(_) => unreachable!("a future that is gone is not polled"),
         };
         if known {
             return false;
         }
-        // Wakers are cloned and dropped outside of the lock, as that runs a user's code.
+        // Wakers are cloned and dropped outside of the lock, because that runs user code.
         let new = waker.clone();
         let mut state = self.lock();
         if let State::Waiting(known) = &mut *state {

@@ -1,8 +1,8 @@
-//! How an operation that does not park treats the other goroutines of its worker: when they run
-//! first, and how long to spin or to block the thread instead.
+//! What an operation that does not park does for the other goroutines of its worker: when it lets
+//! them run first, and how long it spins or blocks the thread instead of parking.
 //!
-//! All of it is about the calling goroutine and its worker; on a plain thread the functions do what
-//! a thread does.
+//! The functions concern the calling goroutine and its worker. On a plain thread they have no
+//! effect, or spin or sleep as any thread may.
 
 use std::hint;
 use std::thread;
@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use crate::sched::{self, Worker};
 
-/// Rounds in which an operation spins for a lock before it queues, and spins in each round, as in
-/// Go: a holder that is running will mostly be done by then.
+/// Number of rounds in which an operation spins for a lock before it queues, and number of spins in
+/// each round, as in Go. A holder that is running has mostly released the lock by then.
 const LOCK_ROUNDS: u32 = 4;
 const LOCK_SPINS: u32 = 30;
 /// How long an operation that may not switch blocks its thread between two polls.
 const DOZE: Duration = Duration::from_micros(20);
 
-/// Notes that the caller has asked for something that is not there, and will not wait. If it does
-/// so all the time, the other goroutines of the worker run first after a while.
+/// Notes that the caller has polled in vain and will not wait. If it does so all the time, after a
+/// while the other goroutines of its worker run first.
 pub(crate) fn polled_in_vain() {
     if let Some(worker) = Worker::current() {
         worker.note_vain_poll();
@@ -43,7 +43,7 @@ fn end_slice() {
     }
 }
 
-/// Lets goroutines run first that have been woken and wait behind the calling one.
+/// Lets the goroutines that have been woken, and wait behind the calling one, run first.
 #[cold]
 pub(crate) fn give_way() {
     if let Some(worker) = Worker::current()
@@ -53,8 +53,8 @@ pub(crate) fn give_way() {
     }
 }
 
-/// Returns whether the caller can wait without keeping goroutines off its thread: it is a thread
-/// that is no worker's, or a goroutine that neither unwinds nor is in `without_parking`.
+/// Returns whether the caller can wait without keeping goroutines from running: whether it is a
+/// plain thread, or a goroutine that neither unwinds nor is in `without_parking`.
 pub(crate) fn may_switch() -> bool {
     Worker::current()
         .is_none_or(|worker| worker.is_in_its_loop() || worker.may_park() && !thread::panicking())
@@ -63,7 +63,7 @@ pub(crate) fn may_switch() -> bool {
 /// Spins for a moment, for a caller that waits for a lock and has polled it `rounds` times. Returns
 /// `false`, and does not spin, if the caller should queue instead.
 pub(crate) fn spin_for_lock(rounds: u32) -> bool {
-    // A thread that is no worker does not know what else could run.
+    // A plain thread does not know what else could run, so it spins.
     let worth_it = rounds < LOCK_ROUNDS && Worker::current().is_none_or(Worker::may_spin);
     if worth_it {
         for _ in 0..LOCK_SPINS {
@@ -73,7 +73,7 @@ pub(crate) fn spin_for_lock(rounds: u32) -> bool {
     worth_it
 }
 
-/// Blocks the thread for a moment, for a caller that may not switch and polls for what others do.
+/// Blocks the thread for a moment, for a caller that may not switch and polls instead.
 pub(crate) fn doze() {
     let doze = || thread::sleep(DOZE);
     match Worker::current() {

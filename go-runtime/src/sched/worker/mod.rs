@@ -217,7 +217,7 @@ impl Worker {
     }
 
     /// Lets the other goroutines that are ready run first; where nothing can park, other threads.
-    // Always inlined for the sake of the switch (see `wait::parker`).
+    // Always inlined because it contains the switch (see `wait::parker`).
     #[inline(always)]
     pub(crate) fn yield_now(&self) {
         if let Some(fiber) = self.begin_yield() {

@@ -16,7 +16,7 @@ use crate::wait::Woken;
 use crate::wait::polled_in_vain;
 use crate::{Canceled, clock};
 
-/// A counter of goroutines, which a caller can wait for to finish.
+/// A counter of goroutines, which lets a caller wait until all of them have ended.
 ///
 /// The counter starts at 0. [`go`](WaitGroup::go) starts a goroutine that is counted, and
 /// [`wait`](WaitGroup::wait) waits until the counter is 0. Clones share the counter.
