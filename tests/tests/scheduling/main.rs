@@ -1,4 +1,4 @@
-//! What the scheduler decides: where goroutines run, and how soon.
+//! The scheduler's decisions: where goroutines run, and how soon.
 
 mod many_workers;
 mod placement;

@@ -1,6 +1,6 @@
-//! Everything at once, with few workers and with many, on a quiet and on a loaded machine: trees
+//! All features at once, with few workers and with many, on a quiet and on a loaded machine: trees
 //! of goroutines, pools, pipelines, timers, selects, locks, sockets, threads that spawn, and
-//! goroutines that hold their worker. Every message and every goroutine is accounted for.
+//! goroutines that hold their worker. Every message and every goroutine is counted.
 //!
 //! Each activity goes on until the time is over, then ends by itself, and checks its own counts.
 #![cfg(target_os = "linux")]
@@ -22,19 +22,19 @@ use go_runtime::{
 
 use go_tests::support::{busy, child, eventually};
 
-/// How long each activity begins new rounds.
+/// The time during which each activity begins new rounds.
 const TIME: Duration = Duration::from_millis(1200);
 /// Longer than a goroutine may hold a worker before others are started elsewhere.
 const HOLD: Duration = Duration::from_millis(15);
 
-/// Goroutines that were started and that have ended.
+/// The numbers of started and ended goroutines.
 #[derive(Default)]
 struct Goroutines {
     started: AtomicUsize,
     ended: AtomicUsize,
 }
 
-/// What all activities share.
+/// The state that all activities share.
 #[derive(Clone)]
 struct World {
     goroutines: Arc<Goroutines>,
@@ -46,7 +46,7 @@ impl World {
         Instant::now() < self.end
     }
 
-    /// Counts a goroutine that is about to be spawned, and its end.
+    /// Counts a goroutine that is about to be spawned; the returned closure counts its end.
     fn counted<T, F: FnOnce() -> T>(&self, body: F) -> impl FnOnce() -> T + use<T, F> {
         self.goroutines.started.fetch_add(1, Ordering::SeqCst);
         let goroutines = Arc::clone(&self.goroutines);
@@ -67,7 +67,7 @@ impl World {
     }
 }
 
-/// An activity, which returns how many rounds it has made.
+/// An activity, which returns the number of its rounds.
 type Activity = fn(&World) -> usize;
 
 const ACTIVITIES: [(&str, Activity); 15] = [
@@ -93,7 +93,7 @@ fn rounds(world: &World, round: impl Fn(&World)) -> usize {
     while world.goes_on() {
         round(world);
         count += 1;
-        // Some rounds find the workers awake, and some find them asleep.
+        // Pauses of different lengths, so that some rounds find the workers awake, and some asleep.
         time::sleep(Duration::from_micros(500 * (count as u64 % 8)));
     }
     count
@@ -117,7 +117,7 @@ fn tree_of_some(world: &World) {
     assert_eq!(tree(world, 7), 128);
 }
 
-/// A pool of as many members as there are workers, which take jobs from one channel.
+/// A pool with as many members as there are workers takes jobs from one channel.
 fn pool(world: &World) {
     const JOBS: usize = 300;
     let (jobs, todo) = bounded(0);
@@ -144,7 +144,7 @@ fn pipeline(world: &World) {
     assert_eq!(all, (8..MESSAGES + 8).collect::<Vec<_>>());
 }
 
-/// Many that sleep, a ticker, and channels that get one message each.
+/// Many goroutines sleep or wait for a ticker or a timed channel.
 fn timers(world: &World) {
     let micros = |n: u64| Duration::from_micros(100 * (n % 20));
     let sleepers: Vec<_> = (0..50)
@@ -168,7 +168,7 @@ fn timers(world: &World) {
         .for_each(|sleeper| sleeper.join().unwrap());
 }
 
-/// Receivers that select over two channels, a done channel and a time limit.
+/// Receivers select over two channels, a done channel and a timeout.
 fn selects(world: &World) {
     const EACH: usize = 100;
     let (a_tx, a) = bounded(0);
@@ -241,7 +241,7 @@ fn locks(world: &World) {
     assert_eq!(*halves.read().unwrap(), (8 * EACH, 8 * EACH));
 }
 
-/// A queue of few places, of a mutex and condition variables.
+/// A queue with few places, built from a mutex and condition variables.
 fn queue(world: &World) {
     const EACH: usize = 50;
     struct Places {
@@ -307,7 +307,7 @@ fn compute(time: Duration) {
     }
 }
 
-/// One that computes and one that blocks its thread, each for longer than a goroutine may hold a
+/// One goroutine computes and one blocks its thread, each for longer than a goroutine may hold a
 /// worker, beside some that end at once.
 fn holds(world: &World) {
     let computing = world.spawn(|| compute(HOLD));
@@ -317,7 +317,7 @@ fn holds(world: &World) {
     assert_eq!(sum, 190);
     computing.join().unwrap();
     blocked.join().unwrap();
-    // Most of the time nothing is held.
+    // A long pause, so that most of the time no worker is held.
     time::sleep(Duration::from_millis(60));
 }
 
@@ -357,7 +357,7 @@ fn scopes(world: &World) {
     assert_eq!(count.load(Ordering::SeqCst), 20);
 }
 
-/// A server of a few connections that sends back what it reads.
+/// A server echoes what it reads, on a few connections.
 fn sockets(world: &World) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -395,7 +395,7 @@ fn sockets(world: &World) {
     assert_eq!(server.join().unwrap(), 4 * 20 * 4);
 }
 
-/// Threads that spawn goroutines in bursts, and wait for the last burst.
+/// Threads spawn goroutines in bursts, and wait for each burst.
 fn threads(world: &World) {
     let count = Arc::new(AtomicUsize::new(0));
     let threads = [(); 2].map(|()| {
@@ -423,7 +423,7 @@ fn threads(world: &World) {
     assert_eq!(count.load(Ordering::SeqCst), 300);
 }
 
-/// Goroutines that stay on the worker of the one that spawns them.
+/// Local goroutines stay on their spawner's worker.
 fn locals(world: &World) {
     let home = thread::current().id();
     let (tx, rx) = bounded(0);
@@ -490,7 +490,7 @@ fn with_workers(workers: &[&str]) {
     }
 }
 
-/// Both in one test, for the quiet ones must not run beside the loaded ones.
+/// One test for both, because the quiet runs must not be beside the loaded ones.
 #[test]
 fn with_few_and_many_workers_on_a_quiet_and_a_loaded_machine() {
     with_workers(&["1", "2", "3", "4", "8", "16", "64"]);

@@ -1,9 +1,9 @@
 //! Which worker starts a goroutine, and how soon.
 //!
-//! The tests that look at places run in processes of their own, for goroutines of other tests would
-//! change the workers' loads. The places are told by the threads' names and ids and never by a
-//! measured time, so that a loaded machine changes nothing; where a time is limited, the limit is
-//! one that only a starving goroutine exceeds.
+//! The tests of places run in processes of their own, because goroutines of other tests would
+//! change the workers' loads. They find places by the threads' names and ids, never by a measured
+//! time, so a loaded machine changes nothing; where a time is limited, only a starving goroutine
+//! exceeds the limit.
 #![cfg(target_os = "linux")]
 
 use std::fmt::Debug;
@@ -24,8 +24,8 @@ mod starved;
 /// processes keep the runtime's monitor from counting the time.
 const FORGOTTEN: Duration = Duration::from_millis(260);
 
-/// Checks what holds when all parked goroutines are forgotten: at the first attempt, but for a
-/// machine that is so loaded that it takes longer.
+/// Checks a property that holds once the parked goroutines no longer count. Retries, because that
+/// takes longer on a loaded machine.
 #[track_caller]
 fn once_forgotten<E: Debug>(mut attempt: impl FnMut() -> Result<(), E>) {
     let mut errors = Vec::new();
@@ -56,7 +56,7 @@ fn with_workers(workers: &[&str], tests: &[&str]) {
     }
 }
 
-/// The name of the worker that the caller runs on.
+/// Returns the name of the worker that the caller runs on.
 fn worker_name() -> String {
     thread::current().name().unwrap_or_default().to_owned()
 }

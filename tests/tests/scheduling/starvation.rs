@@ -1,6 +1,6 @@
-//! Nobody waits for ever for its turn on a worker, whatever goes on there: the oldest that have not
-//! started, those whose time has come, those that let others run by asking in vain. Each test was
-//! made for one that did wait, for seconds or for ever.
+//! No goroutine waits for ever for its turn on a worker: neither the oldest that has not started,
+//! nor one whose timer has rung, nor one beside a goroutine that polls in vain. In each of these
+//! cases a goroutine once waited for seconds or for ever.
 
 #[cfg(target_os = "linux")]
 mod real_time;
@@ -21,7 +21,7 @@ use go_runtime::{go, select, yield_now};
 
 use go_tests::support::{NET, child, in_goroutine};
 
-/// Spawns its like for ever, until it is told to stop.
+/// Spawns its successor, and so on, until it is told to stop.
 fn chain(stop: &Arc<AtomicBool>, local: bool) {
     if stop.load(Ordering::SeqCst) {
         return;
@@ -34,8 +34,8 @@ fn chain(stop: &Arc<AtomicBool>, local: bool) {
     }
 }
 
-/// The newest are started first; and those that only this worker may start take turns with the
-/// others.
+/// The oldest goroutines start beside chains of new ones, although the newest are started first,
+/// and the local ones take turns with the others.
 #[test]
 #[ignore = "run by another with a GOMAXPROCS of its own"]
 fn oldest_beside_chains() {
@@ -66,8 +66,8 @@ fn compute(duration: Duration) {
     }
 }
 
-/// Hundreds of sleepers whose time comes at once, beside one whose turns are long: it has had 64
-/// turns for 16 of them.
+/// Hundreds of sleepers whose time comes at once get their turn beside a goroutine with long turns.
+/// (It once had 64 turns for every 16 of them.)
 #[test]
 #[ignore = "run by another with a GOMAXPROCS of its own"]
 fn sleepers_beside_long_turns() {
@@ -91,7 +91,7 @@ fn sleepers_beside_long_turns() {
     });
 }
 
-/// Asking with no time left, or sleeping for none, is asking in vain.
+/// A poll with no time left, or a sleep of zero, counts as a poll in vain.
 #[test]
 #[ignore = "run by another with a GOMAXPROCS of its own"]
 fn those_who_ask_with_no_time_left_let_others_run() {
@@ -133,7 +133,7 @@ fn repeat_beside_a_sleeper(what: &str, mut operation: impl FnMut()) {
     }
 }
 
-/// Operations that may wait, and never need to, let others run all the same.
+/// Operations that may wait, but never need to, also let others run.
 #[test]
 #[ignore = "run by another with a GOMAXPROCS of its own"]
 fn those_who_never_need_to_wait() {
@@ -187,8 +187,8 @@ fn those_who_never_need_to_wait() {
     });
 }
 
-/// What gives, what only tries and what unlocks never lets others run when it succeeds: it may be
-/// called under a lock of std's.
+/// Sends, tries and unlocks never let others run when they succeed, because they may be called
+/// under one of std's locks.
 #[test]
 fn those_who_must_not_switch() {
     in_goroutine(|| {

@@ -1,4 +1,5 @@
-//! The example `chat`: who reads what, who is dropped, and how it stops. Clients are plain sockets.
+//! The example `chat`: which client reads which lines, which clients are dropped, and how the
+//! server stops. Clients are plain sockets.
 #![cfg(target_os = "linux")]
 
 use go_tests::support::{client::Client, programs, server, server::Server};
@@ -7,8 +8,8 @@ fn with_server(test: impl Fn(&Server)) {
     server::with_one_and_four("chat", &[], test);
 }
 
-/// One who has come in under this name, and has read all of it; nobody else is told yet what he has
-/// not read.
+/// Connects a client, which joins under this name and reads all lines for it. The other clients may
+/// not have been sent them yet.
 fn enter(server: &Server, name: &str) -> Client {
     let mut client = Client::new(server.address);
     let hello = client.line();
@@ -22,7 +23,7 @@ fn enter(server: &Server, name: &str) -> Client {
     client
 }
 
-/// Reads until this line has come.
+/// Reads lines until this one.
 fn skip_to(client: &mut Client, line: &str) {
     while client.line() != line {}
 }
@@ -78,7 +79,7 @@ fn names_and_commands() {
         assert_eq!(bob.send("/name grüße-1_\n").line(), "* bob is now grüße-1_");
         assert_eq!(bob.send("/quit\n").line(), "* good bye");
         bob.is_at_its_end();
-        // Only what is for all has come to the other.
+        // The other client has got only the lines for all.
         assert_eq!(ann.line(), "* bob is now grüße-1_");
         assert_eq!(ann.line(), "* grüße-1_ has left");
         assert_eq!(enter(server, "bob").send("x\n").line(), "bob: x");
@@ -98,14 +99,14 @@ fn lines_of_all_kinds() {
             (ann.line(), ann.line()),
             ("ann: two".into(), "ann: lines".into())
         );
-        // An empty line is none, and what is no text does nobody any harm.
+        // Empty lines are left out, and bytes that are not text do no harm.
         ann.send(b"\n\xff\x1b[2J\n");
         assert_eq!(ann.line(), "ann: \u{fffd}\u{fffd}[2J");
         ann.send("x".repeat(1 << 20)).send("\nafter\n");
         let refusal = ann.line();
         assert!(refusal.ends_with("that one was thrown away"), "{refusal}");
         assert_eq!(ann.line(), "ann: after");
-        // The last line needs no end.
+        // The last line may lack its newline.
         ann.send("good bye").close_half();
         assert_eq!(ann.line(), "ann: good bye");
     });
@@ -133,7 +134,7 @@ fn those_who_go_without_a_word() {
     });
 }
 
-/// One who does not read is dropped, and holds up nobody.
+/// A client that does not read is dropped, and does not hold up the others.
 #[test]
 fn a_slow_client_is_dropped() {
     with_server(|server| {
@@ -160,8 +161,8 @@ fn a_slow_client_is_dropped() {
     });
 }
 
-/// Returns whether the next line, if it has come with the last, says that `name` was dropped; then
-/// the line is read.
+/// Returns whether the next line, if it has arrived already, says that `name` was dropped, and
+/// reads that line.
 fn has_dropped(client: &mut Client, name: &str) -> bool {
     let said = format!("* {name} was too slow, and has been dropped\n");
     let has = client.unread.starts_with(said.as_bytes());

@@ -1,4 +1,5 @@
-//! The example `crawler`, on the pages of the example `http_server`, and on sites that are none.
+//! The example `crawler`, on the pages of the example `http_server`, and on servers with wrong
+//! answers.
 #![cfg(target_os = "linux")]
 
 use std::io::{Read, Write};
@@ -23,7 +24,7 @@ fn crawls(args: &[&str], workers: &str) -> Ended {
     programs::run(crawler(args, workers))
 }
 
-/// A server that gives each connection this answer.
+/// Starts a server that gives each connection this answer.
 fn site(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -36,7 +37,7 @@ fn site(answer: &'static [u8]) -> String {
     format!("http://{address}/")
 }
 
-/// The site is a tree of 200 pages that lead forth and back, of which every tenth has a dead end.
+/// The site is a tree of 200 pages with links in both directions; every tenth page has a dead link.
 #[test]
 fn a_whole_site() {
     let server = Server::start("http_server", &[], "2");
@@ -50,7 +51,7 @@ fn a_whole_site() {
     }
     assert!(outputs.iter().all(|out| *out == outputs[0]), "{outputs:?}");
     let lines: Vec<_> = outputs[0].lines().collect();
-    // 199 links forth, as many back, and the dead ends.
+    // 199 links down, as many up, and the dead ones.
     let (last, broken) = lines.split_last().unwrap();
     assert!(last.starts_with("200 pages with "), "{last}");
     assert!(last.ends_with(" bytes and 418 links, 20 broken"), "{last}");
@@ -60,7 +61,7 @@ fn a_whole_site() {
     server.stop();
 }
 
-/// No more connections at once than are allowed, and as many.
+/// The crawler makes exactly as many connections at once as are allowed.
 #[test]
 fn so_many_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -83,7 +84,7 @@ fn so_many_at_once() {
     answer(next(), &links);
     for _ in 0..3 {
         let three = [next(), next(), next()];
-        // A fourth one would be here already, or come any moment: it has had the time of three.
+        // A fourth connection would be here already, or soon: it has had as much time as the three.
         listener.set_nonblocking(true).unwrap();
         assert!(listener.accept().is_err());
         listener.set_nonblocking(false).unwrap();
@@ -96,7 +97,7 @@ fn so_many_at_once() {
     assert!(ended.out.starts_with("10 pages "), "{}", ended.out);
 }
 
-/// A server that says nothing is waited for until the time is up, or Ctrl-C comes.
+/// The crawler waits for a silent server until its timeout, or until Ctrl-C.
 #[test]
 fn it_ends_early() {
     let server = Server::start("http_server", &[], "2");
@@ -117,7 +118,7 @@ fn it_ends_early() {
         let (mut stream, _) = listener.accept().unwrap();
         let _ = stream.read(&mut [0; 1024]);
         asked.send(()).unwrap();
-        // Until the crawler has gone.
+        // Waits until the crawler has gone.
         let _ = stream.read(&mut [0; 1024]);
     });
     was_asked.recv().unwrap();
@@ -150,7 +151,7 @@ fn answers_that_are_none() {
         let line = format!("broken: {url}: {reason}\n");
         assert!(ended.out.starts_with(&line), "{line}{}", ended.out);
     }
-    // Nobody listens there.
+    // No server listens at this address.
     let gone = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", gone.local_addr().unwrap());
     drop(gone);

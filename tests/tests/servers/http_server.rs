@@ -1,5 +1,5 @@
-//! The example `http_server`: what it answers, whom it refuses, and how it stops. Clients are
-//! threads with plain sockets, curl, and wrk.
+//! The example `http_server`: its answers, the clients that it refuses, and how it stops. Clients
+//! are threads with plain sockets, curl, and wrk.
 #![cfg(target_os = "linux")]
 
 mod clients;
@@ -115,8 +115,8 @@ fn connections_are_kept() {
 #[test]
 fn pipelined_requests_are_answered_in_order_and_at_once() {
     with_server(&[], |server| {
-        // All in one write: one read has it all, since a packet of the loopback device holds 64
-        // KiB.
+        // One write with everything, which one read gets whole, as a packet of the loopback device
+        // holds 64 KiB.
         let mut client = Client::new(server.address);
         for _ in 0..20 {
             let got = client.send(GET.repeat(20)).read_once();
@@ -136,7 +136,7 @@ fn pipelined_requests_are_answered_in_order_and_at_once() {
             let body = client.answer().body;
             assert_eq!(String::from_utf8(body).unwrap(), format!("{:05}", n / 2));
         }
-        // One that is answered before one that takes its time does not wait for it.
+        // An answer does not wait for the slow one after it.
         client.send(format!(
             "{GET}GET /slow?ms=600000 HTTP/1.1\r\nHost: x\r\n\r\n"
         ));
@@ -177,7 +177,7 @@ fn expect_100_continue() {
             assert_eq!(client.send(post("/echo", 5)).head().status, 100);
             assert_eq!(client.send("hello").answer().body, b"hello");
         }
-        // Who has sent it need not be told to go on.
+        // A client that has sent the body need not be told to continue.
         let answer = client.send(post("/echo", 5) + "hello").answer();
         assert_eq!((answer.status, &*answer.body), (200, &b"hello"[..]));
         for (path, length, status) in [
@@ -193,7 +193,7 @@ fn expect_100_continue() {
     });
 }
 
-/// The body of a request that is not for its page is passed over.
+/// A body that its page does not use is skipped.
 #[test]
 fn bodies_that_nobody_wants() {
     with_server(&[], |server| {
@@ -229,10 +229,10 @@ fn a_stop_lets_requests_end() {
         let answer = slow.answer();
         assert!(answer.status == 503 && answer.closes(), "{answer:?}");
         slow.is_at_its_end();
-        // Nobody is let in, while the request that has begun is waited for.
+        // While the server waits for the request that has begun it accepts no connection.
         let refused = loop {
             match TcpStream::connect(server.address) {
-                // It came just before the end.
+                // This connection came just before the end.
                 Ok(_) => thread::yield_now(),
                 Err(error) => break error.kind(),
             }
@@ -247,7 +247,7 @@ fn a_stop_lets_requests_end() {
     }
 }
 
-/// Requests that came before the signal, or with it, are answered: the last ones of their
+/// Requests that came before the signal, or with it, are answered, as the last ones of their
 /// connections.
 #[test]
 fn a_stop_answers_what_has_come() {
@@ -298,7 +298,7 @@ fn curl_gets_along_with_it() {
         let (root, echo) = (server.url("/"), server.url("/echo"));
         assert_eq!(curl(&[&root], b""), b"hello, gopher\n");
         let body: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
-        // (It asks for a 100 first, as the body is large.)
+        // (curl asks for a 100 first, as the body is large.)
         assert!(curl(&["--data-binary", "@-", &echo], &body) == body);
         let chunked = [
             "-X",

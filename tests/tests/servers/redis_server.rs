@@ -1,5 +1,5 @@
-//! The example `redis_server`: what it answers, whom it refuses, and how it stops. Clients are
-//! threads with plain sockets, redis-cli, and redis-benchmark.
+//! The example `redis_server`: its replies, the clients that it refuses, and how it stops. Clients
+//! are threads with plain sockets, redis-cli, and redis-benchmark.
 #![cfg(target_os = "linux")]
 
 mod commands;
@@ -10,8 +10,8 @@ use std::thread;
 
 use go_tests::support::{client::Client, programs, server::Server, tools::is_installed};
 
-/// Tries it with 1 worker and with as many as there are CPUs. The server ends well each time, and
-/// complains about nothing.
+/// Runs the test with 1 worker and with one for each CPU. The server must end well each time, and
+/// print no error.
 fn with_server(test: impl Fn(&Server)) {
     for workers in ["1", ""] {
         let server = Server::start("redis_server", &[], workers);
@@ -20,7 +20,7 @@ fn with_server(test: impl Fn(&Server)) {
     }
 }
 
-/// A request as clients write it.
+/// Returns a request as clients write it.
 fn request<W: AsRef<[u8]>>(words: &[W]) -> Vec<u8> {
     let mut request = format!("*{}\r\n", words.len()).into_bytes();
     for word in words.iter().map(AsRef::as_ref) {
@@ -31,13 +31,13 @@ fn request<W: AsRef<[u8]>>(words: &[W]) -> Vec<u8> {
     request
 }
 
-/// The request of these words, without spaces in them.
+/// Returns the request of these words, which contain no spaces.
 fn words(text: &str) -> Vec<u8> {
     request(&text.split(' ').collect::<Vec<_>>())
 }
 
-/// The next reply, as it is written but for `|` in place of the ends of lines. Only for strings
-/// without them.
+/// Reads the next reply, and returns its text with `|` in place of each line's end. The reply's
+/// strings must not contain such ends.
 fn reply(client: &mut Client) -> String {
     let line = client.line();
     let (kind, rest) = line.split_at(1);
@@ -81,7 +81,7 @@ fn values_are_bytes() {
             let expected = [format!("${}\r\n", value.len()).as_bytes(), value, b"\r\n"].concat();
             assert!(client.bytes(expected.len()) == expected);
         }
-        // An error that quotes them is one line all the same, and no more than that.
+        // An error that quotes line ends is still one line.
         client.send(request(&["\r\n+OK\r\n"]));
         assert_eq!(reply(&mut client), "-ERR unknown command '  +OK  '");
         client.send(request(&["x".repeat(100_000)]));
@@ -90,7 +90,7 @@ fn values_are_bytes() {
     });
 }
 
-/// Bytes that come one by one, and in two parts split at every place.
+/// The bytes come one by one, and in two parts split at every place.
 #[test]
 fn requests_may_come_in_pieces() {
     let bytes = [
@@ -118,8 +118,8 @@ fn a_batch_is_answered_in_order_and_at_once() {
     with_server(|server| {
         let mut client = Client::new(server.address);
         for round in 0..20 {
-            // All in one write: one read has it all, since a packet of the loopback device holds 64
-            // KiB.
+            // One write with everything, which one read gets whole, as a packet of the loopback
+            // device holds 64 KiB.
             let batch: Vec<_> = (0..100).map(|n| format!("ECHO {round}.{n}\r\n")).collect();
             let got = client.send(batch.concat()).read_once();
             let texts: Vec<_> = (0..100).map(|n| format!("{round}.{n}")).collect();
@@ -129,7 +129,7 @@ fn a_batch_is_answered_in_order_and_at_once() {
                 .collect();
             assert_eq!(String::from_utf8(got).unwrap(), expected);
         }
-        // More than fits anywhere, from a client that reads meanwhile.
+        // More than all buffers hold, from a client that reads meanwhile.
         let many = words("INCR n").repeat(20_000);
         let mut sender = Client {
             stream: client.stream.try_clone().unwrap(),
@@ -172,7 +172,7 @@ fn what_cannot_be_understood_is_refused() {
         lives(server);
         let before = server.sockets();
         for (bytes, why) in cases {
-            // What was asked before is answered, and what follows is not looked at.
+            // The requests before the error are answered, and those after it are not read.
             let mut client = Client::new(server.address);
             client.try_send(format!("PING\r\n{bytes}PING\r\n"));
             assert_eq!(reply(&mut client), "+PONG");
@@ -180,7 +180,7 @@ fn what_cannot_be_understood_is_refused() {
             assert_eq!(reply(&mut client), error, "{bytes:?}");
             client.is_at_its_end();
         }
-        // Arrays of nothing ask for nothing.
+        // Empty arrays are no requests.
         let mut client = Client::new(server.address);
         client.send("*0\r\n*-1\r\n\r\n");
         assert_eq!(ask(&mut client, "PING"), "+PONG");
@@ -189,7 +189,7 @@ fn what_cannot_be_understood_is_refused() {
     });
 }
 
-/// What clients say that they will send costs no memory before they have.
+/// A length that a client has announced takes no memory before the data comes.
 #[test]
 fn promises_cost_nothing() {
     with_server(|server| {
@@ -212,7 +212,7 @@ fn promises_cost_nothing() {
     });
 }
 
-/// A short request can ask for more than there is memory.
+/// A short request can ask for a reply larger than the memory.
 #[test]
 fn a_reply_has_a_limit() {
     let server = Server::start("redis_server", &[], "2");
@@ -236,7 +236,7 @@ fn clients_that_go() {
     with_server(|server| {
         lives(server);
         let before = server.sockets();
-        // Half of it: there are answers to what was complete.
+        // The client shuts down only its writing side: complete requests are answered.
         let mut client = Client::new(server.address);
         client.send([words("PING"), b"*1\r\n$4\r\nPI".to_vec()].concat());
         assert_eq!(reply(client.close_half()), "+PONG");

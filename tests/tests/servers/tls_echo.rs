@@ -1,4 +1,4 @@
-//! The example `tls_echo`: whom it sends back what they send, whom it refuses, and how it stops.
+//! The example `tls_echo`: which clients get their bytes back, which it refuses, and how it stops.
 //! Clients are `openssl s_client`, and rustls on threads and in goroutines.
 #![cfg(target_os = "linux")]
 
@@ -23,7 +23,7 @@ use go_tests::support::{
     tools::is_installed,
 };
 
-/// The server's certificate and key, and the certificate as the clients know it.
+/// The server's certificate and key, and a configuration for clients that trust them.
 struct Identity {
     cert: String,
     key: String,
@@ -43,7 +43,7 @@ fn identity() -> &'static Identity {
     })
 }
 
-/// The certificate and the key in files, which are there as long as the first of these.
+/// Writes the certificate and the key into files, which exist as long as the returned `Scratch`.
 fn files() -> (Scratch, String, String) {
     let scratch = scratch("tls_echo");
     let file = |name: &str, text: &str| {
@@ -64,13 +64,13 @@ fn trusting(cert: CertificateDer<'static>) -> Arc<ClientConfig> {
 }
 
 fn start(args: &[&str], workers: &str) -> Server {
-    // Once it listens it has read them.
+    // A server that listens has read the files.
     let (_scratch, cert, key) = files();
     let files = ["--cert", &cert, "--key", &key];
     Server::start("tls_echo", &[&files, args].concat(), workers)
 }
 
-/// Tries it with 1 worker and with 4. The server ends well each time, and complains about nothing.
+/// Runs the test with 1 worker and with 4. The server must end well each time, and print no error.
 fn with_server(args: &[&str], test: impl Fn(&Server)) {
     for workers in ["1", "4"] {
         let server = start(args, workers);
@@ -86,7 +86,7 @@ fn session() -> ClientConnection {
     ClientConnection::new(Arc::clone(&identity().client), name).unwrap()
 }
 
-/// A client on a thread, with its handshake yet to come.
+/// Connects a client on a thread; its handshake is yet to come.
 fn tls(address: SocketAddr) -> Tls<TcpStream> {
     StreamOwned::new(session(), connect(address))
 }
@@ -98,7 +98,7 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// What a client says first.
+/// Returns the first bytes that a client sends.
 fn hello() -> Vec<u8> {
     let mut bytes = Vec::new();
     session().write_tls(&mut bytes).unwrap();
@@ -121,7 +121,7 @@ fn some_bytes(n: u32) -> Vec<u8> {
     (0..n).map(|n| (n % 251) as u8).collect()
 }
 
-/// What `s_client` prints on stdout while it sends `input`.
+/// Returns the output of `s_client` while it sends `input`.
 fn s_client(address: SocketAddr, args: &[&str], input: &[u8]) -> Vec<u8> {
     let mut child = Command::new("openssl")
         .args(["s_client", "-quiet", "-connect", &address.to_string()])
@@ -135,8 +135,8 @@ fn s_client(address: SocketAddr, args: &[&str], input: &[u8]) -> Vec<u8> {
     let mut stdout = child.stdout.take().unwrap();
     let mut back = vec![0; input.len()];
     let read = thread::scope(|s| {
-        // What it has in hand when its input ends it does not wait for: so the input ends when all
-        // is back.
+        // At the end of its input `s_client` does not wait for outstanding bytes, so the input ends
+        // only when all have come back.
         let writer = s.spawn(move || stdin.write_all(input).map(|()| stdin));
         let read = stdout.read_exact(&mut back);
         drop(writer.join());
@@ -166,7 +166,7 @@ fn openssl_gets_along_with_it() {
             }
         }
     });
-    // With the certificate that it makes, which nobody knows.
+    // A server without arguments makes its own certificate, which clients do not know.
     server::with_one_and_four("tls_echo", &[], |server| {
         assert_eq!(s_client(server.address, &[], b"hello\n"), b"hello\n");
     });
@@ -187,7 +187,7 @@ fn many_clients_in_goroutines() {
                     }
                     tls.conn.send_close_notify();
                     tls.flush().unwrap();
-                    // The server's, not just the end of the connection.
+                    // The end of the TLS session, not only that of the connection.
                     assert_eq!(tls.read(&mut [0]).unwrap(), 0);
                 })
             })
@@ -199,7 +199,7 @@ fn many_clients_in_goroutines() {
     });
 }
 
-/// A client may send up to what the buffers of both sides hold before it reads.
+/// A client may send as much as the buffers of both sides hold before it reads.
 #[test]
 fn a_mebibyte_comes_back() {
     let all = some_bytes(1 << 20);
@@ -219,7 +219,7 @@ fn a_mebibyte_comes_back() {
     });
 }
 
-/// Each byte of the client's is a write of its own.
+/// A stream that writes each byte by itself.
 struct ByteByByte(TcpStream);
 
 impl Read for ByteByByte {
@@ -274,7 +274,7 @@ fn what_is_no_handshake_is_refused() {
     });
 }
 
-/// A client that trusts others says so, and goes.
+/// A client that does not trust the certificate says so, and disconnects.
 #[test]
 fn clients_that_do_not_trust_it() {
     let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -300,13 +300,13 @@ fn slow_handshakes_are_cut_off() {
         Client::new(server.address).is_at_its_end();
         let mut client = Client::new(server.address);
         client.send(&hello()[..40]).is_at_its_end();
-        // One that sends a byte now and then is cut off all the same.
+        // A client that sends a byte now and then is cut off all the same.
         let mut client = Client::new(server.address);
         client.send(&hello()[..5]);
         while !client.has_news(Duration::from_millis(10)) {
             client.try_send([0]);
         }
-        // It has had its handshake, and has time.
+        // A client that has completed its handshake has more time.
         let mut client = tls(server.address);
         echoes(&mut client, b"in time");
         Client::new(server.address).is_at_its_end();
@@ -325,7 +325,7 @@ fn clients_that_do_nothing_or_do_not_read() {
         drop(client);
         let mut client = tls(server.address);
         echoes(&mut client, b"hello");
-        // Until the server has hung up: more than the buffers of both sides hold.
+        // Until the server has closed the connection, when the buffers of both sides are full.
         while client.write_all(&[b'a'; 10_000]).is_ok() {}
         server.wait_for_sockets(before);
     });
@@ -345,8 +345,8 @@ fn half_of_a_connection() {
         let mut back = Vec::new();
         client.read_to_end(&mut back).expect("close_notify");
         assert!(back == text);
-        // Who does not say that there is no more may have been cut short, by somebody else: he is
-        // not told that all is well.
+        // If the client does not end its session, an attacker may have cut it short, so the server
+        // does not end its own session properly either.
         let mut client = tls(server.address);
         client.write_all(&text).unwrap();
         client.flush().unwrap();
@@ -412,7 +412,7 @@ fn there_are_so_many_connections_at_most() {
     });
 }
 
-/// What is written is sent, and nothing is there to be read.
+/// A stream that passes writes on, and has nothing to read.
 struct Unread<'a>(&'a TcpStream);
 
 impl Read for Unread<'_> {

@@ -1,5 +1,6 @@
-//! The example `websocket`: what it sends back, whom it refuses, and how it stops. Clients are
-//! tungstenite's on threads and in goroutines, curl, and some that write their frames by hand.
+//! The example `websocket`: the messages that it sends back, the clients that it refuses, and how
+//! it stops. Clients are tungstenite's on threads and in goroutines, curl, and some that write
+//! their frames by hand.
 #![cfg(target_os = "linux")]
 
 use std::io::{Read, Write};
@@ -20,12 +21,12 @@ use go_tests::support::{
     tools::{curl, is_installed},
 };
 
-/// Tries it with 1 worker and with 4. The server ends well each time, and complains about nothing.
+/// Runs the test with 1 worker and with 4. The server must end well each time, and print no error.
 fn with_server(args: &[&str], test: impl Fn(&Server)) {
     server::with_one_and_four("websocket", args, test);
 }
 
-/// A client on a thread.
+/// Connects a client on a thread.
 fn client(address: SocketAddr) -> WebSocket<TcpStream> {
     let stream = TcpStream::connect(address).expect("the server listens");
     stream.set_read_timeout(Some(LIMIT)).unwrap();
@@ -46,7 +47,7 @@ fn echoes<S: Read + Write>(socket: &mut WebSocket<S>, message: Message) {
     assert!(socket.read().expect("it comes back") == message);
 }
 
-/// The server closes the connection, and says why.
+/// Asserts that the server closes the connection with this code.
 fn is_closed<S: Read + Write>(socket: &mut WebSocket<S>, code: CloseCode) {
     match socket.read().expect("a close frame") {
         Message::Close(Some(frame)) => assert_eq!(frame.code, code, "{frame}"),
@@ -73,7 +74,7 @@ fn some_bytes(n: u32) -> Vec<u8> {
     (0..n).map(|n| (n % 251) as u8).collect()
 }
 
-/// All that a client may say, and the end as it should be.
+/// Sends messages of all kinds, and ends the connection properly.
 fn converses<S: Read + Write>(socket: &mut WebSocket<S>) {
     for text in [
         "",
@@ -89,7 +90,8 @@ fn converses<S: Read + Write>(socket: &mut WebSocket<S>) {
     let ping = Bytes::from_static(b"are you there?");
     socket.send(Message::Ping(ping.clone())).unwrap();
     assert_eq!(socket.read().unwrap(), Message::Pong(ping.clone()));
-    // In pieces, with a ping between them, which is answered first. A character may be torn.
+    // A message in several frames, with a ping in between, which is answered first. A frame may end
+    // inside a character.
     let pieces = [&b"Gr\xc3"[..], b"\xbc", b"", b"\xc3\x9fe"];
     for (n, piece) in pieces.into_iter().enumerate() {
         let kind = if n == 0 { Data::Text } else { Data::Continue };
@@ -102,7 +104,7 @@ fn converses<S: Read + Write>(socket: &mut WebSocket<S>) {
         }
     }
     assert_eq!(socket.read().unwrap(), Message::text("Gr\u{fc}\u{df}e"));
-    // Several at once.
+    // Several messages at once.
     for n in 0..50 {
         socket.write(Message::text(format!("{n}"))).unwrap();
     }
@@ -161,7 +163,7 @@ fn messages_that_are_too_large() {
         echoes(&mut socket, Message::binary(some_bytes(1000)));
         socket.send(Message::binary(some_bytes(1001))).unwrap();
         is_closed(&mut socket, CloseCode::Size);
-        // The pieces are small, the message is not; it is all sent before the client reads.
+        // The frames are small, but the message is not; all of it is sent before the client reads.
         let mut socket = client(server.address);
         for n in 0..10 {
             let kind = if n == 0 { Data::Binary } else { Data::Continue };
@@ -169,7 +171,7 @@ fn messages_that_are_too_large() {
             socket.send(Message::Frame(frame)).unwrap();
         }
         is_closed(&mut socket, CloseCode::Size);
-        // One that is only said to be large: nobody makes room for it.
+        // A frame that only announces a large size: no memory is reserved for it.
         let mut raw = raw_client(server);
         raw.send([
             0x82, 0xff, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0,
@@ -181,10 +183,10 @@ fn messages_that_are_too_large() {
 
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-/// What RFC 6455 has for this key, in section 1.3.
+/// The answer to this key, from RFC 6455, section 1.3.
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// One that has had its handshake, and writes its frames by hand.
+/// Connects a client that has completed its handshake, and writes its frames by hand.
 fn raw_client(server: &Server) -> Client {
     let mut raw = Client::new(server.address);
     let head = raw
@@ -195,7 +197,7 @@ fn raw_client(server: &Server) -> Client {
     raw
 }
 
-/// The code in the close frame that comes, with which the connection ends.
+/// Returns the code of the close frame with which the connection ends.
 fn close_code(raw: &mut Client) -> u16 {
     let frame = raw.read_once();
     assert!(frame.len() >= 4 && frame[0] == 0x88, "{frame:?}");
@@ -204,7 +206,7 @@ fn close_code(raw: &mut Client) -> u16 {
     u16::from_be_bytes([frame[2], frame[3]])
 }
 
-/// 126 bytes: one more than it may have.
+/// A ping of 126 bytes, one more than allowed.
 const TOO_LARGE_A_PING: [u8; 8 + 126] = {
     let mut frame = [0; 8 + 126];
     (frame[0], frame[1], frame[3]) = (0x89, 0xfe, 126);
@@ -213,7 +215,7 @@ const TOO_LARGE_A_PING: [u8; 8 + 126] = {
 
 #[test]
 fn frames_that_are_refused() {
-    // With a mask of zeros, which changes nothing.
+    // The masks are zeros, which change nothing.
     let cases = [
         ("no mask", &b"\x81\x05hello"[..], 1002),
         ("a reserved bit", b"\xc1\x80\0\0\0\0", 1002),
@@ -247,7 +249,7 @@ fn frames_may_come_byte_by_byte() {
             raw.send([*byte]);
         }
         assert_eq!(raw.read_once(), b"\x81\x05hello");
-        // A close frame without a reason is answered with such a one.
+        // A close frame without a reason is answered by another one.
         raw.send(b"\x88\x80\0\0\0\0");
         assert_eq!(raw.read_once(), b"\x88\x00");
         raw.is_at_its_end();
@@ -272,7 +274,7 @@ fn requests_that_are_refused() {
                 format!("GET /other HTTP/1.1\r\nHost: x\r\n{UPGRADE}\r\n"),
                 404,
             ),
-            // Frames before there is an answer.
+            // A frame before the answer.
             (
                 format!("GET /echo HTTP/1.1\r\nHost: x\r\n{UPGRADE}\r\n\x01"),
                 400,
@@ -284,7 +286,7 @@ fn requests_that_are_refused() {
             assert_eq!(head.status, status, "{request:?}");
             assert!(head.closes(), "{head:?}");
         }
-        // A header without end.
+        // A header that never ends.
         let mut raw = Client::new(server.address);
         raw.send("GET /echo HTTP/1.1\r\n");
         while raw.try_send("a: b\r\n".repeat(1000)) {}
@@ -301,7 +303,7 @@ fn slow_clients_are_cut_off() {
         let mut raw = Client::new(server.address);
         raw.send("GET /echo HTTP/1.1\r\n").is_at_its_end();
         is_closed(&mut client(server.address), CloseCode::Policy);
-        // A message that does not come to its end, though something comes all the time.
+        // A message that never ends, although bytes keep coming.
         let mut raw = raw_client(server);
         raw.send([0x82, 0xfe, 0xff, 0xff, 0, 0, 0, 0]);
         while !raw.has_news(Duration::from_millis(10)) {
@@ -312,7 +314,7 @@ fn slow_clients_are_cut_off() {
     });
 }
 
-/// Who reads no answers is not waited for.
+/// The server does not wait for a client that reads no answers.
 #[test]
 fn clients_that_do_not_read() {
     with_server(&["--write-timeout-ms", "200"], |server| {
@@ -320,7 +322,8 @@ fn clients_that_do_not_read() {
         let before = server.sockets();
         let mut socket = client(server.address);
         let large = Bytes::from(some_bytes(1 << 20));
-        // Until the server has hung up: more than the buffers of both sides hold.
+        // Until the server has closed the connection; the messages are larger than the buffers of
+        // both sides.
         while socket.send(Message::Binary(large.clone())).is_ok() {}
         server.wait_for_sockets(before);
     });
@@ -365,7 +368,7 @@ fn a_stop_is_told() {
         }
         let mut fresh = Client::new(server.address);
         fresh.send("GET /echo HTT");
-        // In the midst of a message.
+        // In the middle of a message.
         let mut half = raw_client(&server);
         half.send(b"\x81\x85\0\0\0\0he");
         server.signal(signal);
@@ -400,7 +403,7 @@ fn curl_gets_along_with_it() {
         let accepted = text.to_lowercase();
         let accept = format!("sec-websocket-accept: {}\r\n", ACCEPT.to_lowercase());
         assert!(accepted.contains(&accept), "{text}");
-        // And the close frame, after it has been silent for long.
+        // The close frame too, after a long silence.
         assert!(text.ends_with("too slow"), "{text}");
         let refused = curl(&["-o", "/dev/null", "-w", "%{http_code}", &url], b"");
         assert_eq!(refused, b"400");

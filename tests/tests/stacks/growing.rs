@@ -1,4 +1,5 @@
-//! Crates that grow the stack: `stacker`, on which `recursive`, `serde_stacker` and others stand.
+//! Crates that grow the stack: `stacker`, on which `recursive`, `serde_stacker` and others are
+//! built.
 
 use std::hint::black_box;
 
@@ -9,8 +10,8 @@ use crate::{KIB, MIB};
 
 use go_tests::support::child;
 
-/// Goes down `levels` levels of some 600 bytes and more, growing the stack where less than 32 KiB
-/// are left, and counts them on the way back.
+/// Descends `levels` levels of some 600 bytes or more, grows the stack where less than 32 KiB are
+/// left, and counts the levels on the way back.
 #[inline(never)]
 fn descend(levels: u64) -> u64 {
     stacker::maybe_grow(32 * KIB, MIB, || {
@@ -23,7 +24,7 @@ fn descend(levels: u64) -> u64 {
     })
 }
 
-/// Wherever a stack lies, the limit of the worker's thread leaves no room on it.
+/// On any goroutine's stack the limit of the worker's thread leaves no room.
 #[test]
 #[ignore = "run by stacks_grow_with_any_number_of_workers"]
 fn no_room_is_seen_and_stacks_grow() {
@@ -44,7 +45,7 @@ fn no_room_is_seen_and_stacks_grow() {
 }
 
 /// While a goroutine is parked on a stack that it has grown, and afterwards, the limit is that
-/// stack's; there is no room for siblings by that limit either.
+/// stack's; by that limit its siblings have no room either.
 #[test]
 #[ignore = "run by stacks_grow_with_any_number_of_workers"]
 fn siblings_see_no_room_beside_a_grown_stack() {

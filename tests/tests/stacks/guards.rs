@@ -1,15 +1,15 @@
-//! The guards of old kernels, which are counted, and of locked memory.
+//! Guard pages on old kernels, whose number is limited, and in locked memory.
 
 use super::process::*;
 use super::*;
 
-/// How many mappings a process may have.
+/// Returns the maximum number of mappings of a process.
 fn most_mappings() -> usize {
     let text = fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
     text.trim().parse().unwrap()
 }
 
-/// Blocked goroutines, as many as there can be.
+/// Blocked goroutines, up to as many as possible.
 struct Blocked {
     handles: Vec<JoinHandle<bool>>,
     started: Arc<AtomicUsize>,
@@ -23,9 +23,10 @@ impl Blocked {
         }
     }
 
-    /// Spawns more of them until that is refused.
+    /// Spawns goroutines until a spawn is refused.
     fn spawn_until_refused(&mut self, done: &Receiver<()>) -> io::Error {
-        /// The refusal comes when some have been tried, so they are not left far behind.
+        /// A spawn is refused only after earlier goroutines have failed to start, so the loop does
+        /// not get further ahead of them than this.
         const AHEAD: usize = 64;
         loop {
             let (done, count) = (done.clone(), Arc::clone(&self.started));
@@ -44,9 +45,9 @@ impl Blocked {
         }
     }
 
-    /// The same until `attempt`, which spawns one that ends by itself, is refused too. Not at once:
-    /// the first shortages may pass, as each worker makes stacks in advance, and gives some back
-    /// where it gets fewer than it has asked for.
+    /// Spawns goroutines until `attempt`, which spawns one that ends by itself, is refused too.
+    /// Several rounds may be necessary: the first shortages pass, as each worker makes stacks in
+    /// advance, and gives some back when it gets fewer than it has asked for.
     fn refuse<T, E>(
         &mut self,
         done: &Receiver<()>,
@@ -65,7 +66,7 @@ impl Blocked {
         self.started.load(Ordering::Relaxed)
     }
 
-    /// All of them have seen that `done` is closed.
+    /// Waits for all goroutines, and returns whether all have seen that `done` is closed.
     fn all_end(self) -> bool {
         let mut handles = self.handles.into_iter();
         handles.all(|handle| handle.join().unwrap())
@@ -89,20 +90,20 @@ fn counted_guards() {
         assert!(message.contains("vm.max_map_count"), "{message}");
         assert!(started < most_mappings() / 2, "{started}");
         assert!(started > most_mappings() / 4, "{started}");
-        // The rest of the process has mappings to live on.
+        // The rest of the process still has mappings.
         assert_eq!(thread::spawn(|| 6 * 7).join().unwrap(), 42);
         assert_eq!(black_box(vec![1_u8; 64 * MIB])[64 * MIB - 1], 1);
 
-        // Nobody is lost, and nobody is refused any more.
+        // No goroutine is lost, and none is refused any more.
         drop(stop);
         assert!(blocked.all_end());
         assert_eq!(num_goroutines(), 0);
         assert_eq!(go!({ 6 * 7 }).join().unwrap(), 42);
         Crowd::gather(100, Builder::new, 100 * KIB).disperse();
         start.comes_back(Usage {
-            // The few stacks that are kept keep the slab they lie in: 2,048 mappings, 512 KiB of
-            // page tables for each worker, of which there may be more than GOMAXPROCS on a loaded
-            // machine. All slabs had 15 MiB of tables.
+            // The few stacks that are kept keep their slabs: 2,048 mappings and 512 KiB of page
+            // tables for each worker, of which there may be more than GOMAXPROCS on a loaded
+            // machine. All slabs together had 15 MiB of tables.
             mappings: most_mappings() / 5,
             resident_kib: 20 * KIB,
             tables_kib: 3 * KIB,
@@ -129,7 +130,7 @@ fn guards_of_old_kernels_are_counted() {
     }
 }
 
-/// One size must not keep the guards of another one that nobody uses.
+/// Unused stacks of one size must not keep the guards that another size needs.
 #[test]
 #[ignore = "run by guards_go_from_size_to_size"]
 fn guards_of_two_sizes() {
@@ -150,7 +151,8 @@ fn guards_go_from_size_to_size() {
     ended.does_not_say(&["no memory for a stack"]);
 }
 
-/// All guards are taken by stacks of one size: another size is refused, and had again afterwards.
+/// When stacks of one size have taken all guards another size is refused, and works again
+/// afterwards.
 #[test]
 #[ignore = "run by another_size_when_guards_have_run_out"]
 fn no_guard_for_another_size() {
@@ -161,10 +163,11 @@ fn no_guard_for_another_size() {
     assert_eq!(refused.kind(), ErrorKind::OutOfMemory);
     drop(stop);
     assert!(blocked.all_end());
-    // Those of the first size are idle, and make room.
+    // The idle stacks of the first size make room.
     eventually(|| large().is_ok_and(|handle| handle.join().unwrap() == 42));
 
-    // The first of another size is not refused, but waits, like those that are refused after it.
+    // The first goroutine of another size is not refused, but waits, and so do those that are
+    // spawned after it.
     let (stop, done) = bounded::<()>(0);
     let few = most_mappings() / 2 - 4096 / 2 - 200;
     let blocked: Vec<_> = (0..few)
@@ -194,12 +197,12 @@ fn another_size_when_guards_have_run_out() {
     }
 }
 
-/// Memory that is locked takes no guard marks: guards are made in the other way then.
+/// Locked memory takes no guard marks, so guards are made by protecting pages.
 #[test]
 #[ignore = "run by stacks_in_locked_memory"]
 fn locked_memory() {
     assert_eq!(go!({ 6 * 7 }).join().unwrap(), 42);
-    // SAFETY: changes no memory.
+    // SAFETY: `mlockall` changes no memory, and takes no pointers.
     if unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) } != 0 {
         println!("skipped: {}", io::Error::last_os_error());
         return;

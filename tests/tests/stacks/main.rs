@@ -1,6 +1,6 @@
-//! Stacks: their sizes, how deep they really are, and what becomes of their memory.
+//! Stacks: their sizes, their real depths, and their memory.
 //!
-//! What measures a whole process is an ignored test that another one runs in a child.
+//! A test that measures the whole process is ignored, and another test runs it in a child process.
 #![cfg(target_os = "linux")]
 
 mod growing;
@@ -37,7 +37,7 @@ const DEFAULT: usize = 256 * KIB;
 
 // --- values on the stack ---
 
-/// A closure and a result that are such a value, in goroutines of each kind.
+/// Passes the value through goroutines of each kind, in the closure and as the result.
 fn values<V: Copy + Send + 'static>(stack_size: usize, value: V) {
     let builder = || Builder::new().stack_size(stack_size);
     builder().spawn(move || value).unwrap().join().unwrap();
@@ -62,8 +62,8 @@ struct Aligned8(#[expect(dead_code, reason = "it has a size")] [u8; 8 * KIB]);
 #[repr(align(65536))]
 struct Aligned64(#[expect(dead_code, reason = "it has a size")] [u8; 64 * KIB]);
 
-/// What passes over a stack is counted in its size, with the gaps that its alignment makes. (An
-/// overflow would end the process.)
+/// A stack has room for the closure and the result besides its size, including the gaps that their
+/// alignment makes. (An overflow would end the process.)
 #[test]
 fn large_closures_and_results() {
     fn all() {
@@ -78,14 +78,14 @@ fn large_closures_and_results() {
             values(stack_size, Aligned64([1; 64 * KIB]));
         }
     }
-    // Those who spawn and join have copies of their own.
+    // On a large stack, because the thread that spawns and joins holds copies of the values.
     let outside = thread::Builder::new().stack_size(64 * MIB).spawn(all);
     outside.unwrap().join().unwrap();
 }
 
 // --- going deep ---
 
-/// What a descent brings back.
+/// The result of a descent.
 #[derive(Debug, PartialEq, Eq)]
 struct Found {
     levels: u64,
@@ -99,8 +99,8 @@ fn next_seed(seed: u64) -> u64 {
         .wrapping_add(1_442_695_040_888_963_407)
 }
 
-/// Goes down until a local lies `depth` bytes below `top`, runs `there`, and comes back with the
-/// sum of what the frames held.
+/// Descends until a local lies `depth` bytes below `top`, runs `there`, and returns with the sum of
+/// the words in the frames.
 #[inline(never)]
 fn descend(top: usize, depth: usize, seed: u64, there: &mut dyn FnMut()) -> Found {
     let mut frame = [seed; WORDS];
@@ -118,7 +118,7 @@ fn descend(top: usize, depth: usize, seed: u64, there: &mut dyn FnMut()) -> Foun
     found
 }
 
-/// Uses `depth` bytes of the stack that it is called on, and runs `there` when it is that deep.
+/// Uses `depth` bytes of the caller's stack, and runs `there` at that depth.
 #[inline(never)]
 fn go_deep(depth: usize, mut there: impl FnMut()) {
     let top = 0_u8;
@@ -139,7 +139,8 @@ fn the_default_stack_is_deep_enough() {
     go!(go_deep(200 * KIB, || ())).join().unwrap();
 }
 
-/// All are deep at the same time, so that one that runs into another one's stack is seen.
+/// All goroutines are deep at the same time, so that the test sees one that overwrites another's
+/// stack.
 #[test]
 fn many_deep_stacks_at_once() {
     let crowd = Crowd::gather(200, Builder::new, 200 * KIB);
@@ -167,7 +168,7 @@ fn deep_stacks_of_local_goroutines() {
 
 #[test]
 fn stacks_of_many_sizes() {
-    // What is rounded up can be used up to there.
+    // A rounded size can be used as a whole.
     let sizes = [
         (32 * KIB, 32 * KIB),
         (64 * KIB, 64 * KIB),
@@ -190,7 +191,7 @@ fn the_largest_stack() {
     go!(stack_size = GIB; go_deep(64 * MIB, || ()))
         .join()
         .unwrap();
-    // Several: only what is touched takes memory.
+    // Several goroutines: only touched pages take memory.
     let few = Crowd::gather(4, || Builder::new().stack_size(GIB), 4 * MIB);
     few.disperse();
 }

@@ -1,4 +1,4 @@
-//! What becomes of the memory of stacks.
+//! The memory of stacks that are no longer used.
 
 use super::process::*;
 use super::*;
@@ -18,8 +18,8 @@ fn deep_memory() {
         );
         deep.disperse();
         start.comes_back(Usage {
-            // Few stacks stay, but their neighbours' guards do as well, and each may be two
-            // mappings.
+            // Few stacks are kept, but the guards of their neighbors are kept too, each of which
+            // may be two mappings.
             mappings: 3 * COUNT,
             resident_kib: COUNT * DEEP_KIB / 10,
             tables_kib: KIB,
@@ -36,23 +36,24 @@ fn deep_memory_goes_back() {
     }
 }
 
-/// Whether this kernel marks a page as a guard without a mapping of its own.
+/// Returns whether this kernel marks a page as a guard without a mapping of its own.
 fn has_guard_marks() -> bool {
     const MADV_GUARD_INSTALL: libc::c_int = 102;
     let len = 4 * KIB;
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    // SAFETY: a new mapping, at a place of the system's choice.
+    // SAFETY: a new anonymous mapping, at an address that the system chooses, touches no other
+    // memory.
     let page = unsafe { libc::mmap(ptr::null_mut(), len, access, flags, -1, 0) };
     assert_ne!(page, libc::MAP_FAILED);
-    // SAFETY: our own page.
+    // SAFETY: the page is this function's own mapping, and holds no value.
     let accepted = unsafe { libc::madvise(page, len, MADV_GUARD_INSTALL) } == 0;
-    // Emulators accept what they do not know. The kernel says whether the page can be read.
+    // Emulators accept unknown advice, so the kernel has to tell whether the page can be read.
     let (_reader, writer) = io::pipe().unwrap();
     let writer = std::os::fd::AsRawFd::as_raw_fd(&writer);
-    // SAFETY: the kernel checks the address.
+    // SAFETY: the kernel checks the address, and fails if it cannot be read.
     let readable = unsafe { libc::write(writer, page, 1) } == 1;
-    // SAFETY: our own page, and its last use.
+    // SAFETY: the page is this function's own mapping, which is not used again.
     unsafe { libc::munmap(page, len) };
     accepted && !readable
 }
@@ -66,14 +67,14 @@ fn many_stacks() {
         let crowd = Crowd::gather(COUNT, Builder::new, 0);
         let most = Usage::now();
         assert!(most.mappings < 1000, "{most:?}");
-        // A page each, at least: else they are not what this test takes them for.
+        // Each stack has touched at least a page, as this test assumes.
         assert!(most.resident_kib >= 4 * COUNT, "{most:?}");
         crowd.disperse();
         start.comes_back(Usage {
             mappings: 40,
-            // A tenth of what there was; the allocator keeps some for itself.
+            // A tenth of the memory: the allocator keeps some for itself.
             resident_kib: (most.resident_kib - start.resident_kib) / 10,
-            // Each of the few stacks that are kept may keep the tables of a thousand.
+            // Each of the few stacks that are kept may keep the page tables of a thousand.
             tables_kib: (most.tables_kib - start.tables_kib) / 5,
         });
     }
@@ -90,8 +91,8 @@ fn many_stacks_take_few_mappings() {
     }
 }
 
-/// No worker sleeps for longer than 5 ms at a time, and none is at work for long either. What goes
-/// back in a second, some 200 sleeps, took thousands of them.
+/// No worker sleeps for longer than 5 ms at a time, and none works for long. Memory is given back
+/// within a second, or some 200 sleeps; it once took thousands of sleeps.
 #[test]
 #[ignore = "run by memory_goes_back_beside_one_that_is_woken_all_the_time"]
 fn beside_short_sleeps() {
@@ -152,7 +153,8 @@ fn short_goroutines() {
     for _ in 0..ROUNDS {
         run_all(&[DEFAULT]);
     }
-    // Sizes that are not kept for the next one, and the smallest that has a reservation of its own.
+    // Sizes whose stacks are not kept for later use, and the smallest size with its own
+    // reservation.
     for _ in 0..10 {
         run_all(&[32 * KIB, MIB, 4 * MIB]);
     }
@@ -175,7 +177,8 @@ fn stacks_are_used_again() {
     }
 }
 
-/// A large frame is parked while what lies below it is given back: it keeps what is in it.
+/// While a large frame is parked the memory below it is given back, but the frame keeps its
+/// contents.
 #[test]
 #[ignore = "run by large_frames_of_parked_goroutines_are_kept"]
 fn large_frames() {
@@ -197,7 +200,7 @@ fn large_frames() {
     let parked: Vec<_> = (0..COUNT)
         .map(|n| {
             go!(clone(done, started) {
-                // Deep first, so that there is something to give back.
+                // Descends first, so that there is memory to give back.
                 go_deep(120 * KIB, || ());
                 started.fetch_add(1, Ordering::Relaxed);
                 with_large_frame(n, &done)
@@ -205,8 +208,8 @@ fn large_frames() {
         })
         .collect();
     eventually(|| started.load(Ordering::Relaxed) == COUNT);
-    // They have touched more than 180 KiB each (the large frame lies above the deep ones), and need
-    // 64 and a bit.
+    // Each goroutine has touched more than 180 KiB (the large frame lies above the deep ones), and
+    // needs a little more than 64 KiB.
     start.comes_back(Usage {
         mappings: COUNT,
         resident_kib: COUNT * 100,

@@ -1,8 +1,8 @@
-//! What needs much stack: std's own code.
+//! std's own code that needs much stack.
 
 use super::*;
 
-/// As deep as what people print.
+/// A value nested as deeply as real ones that are printed.
 #[derive(Debug)]
 #[expect(dead_code, reason = "printed only")]
 enum Tree {

@@ -1,15 +1,16 @@
-//! Crowds of goroutines with deep stacks, and what the process takes for them.
+//! Crowds of goroutines with deep stacks, and the memory that the process uses for them.
 
 use super::*;
 
-/// Goroutines that are all blocked, until they are let go.
+/// Goroutines that are blocked until they are released.
 pub(super) struct Crowd {
     stop: Sender<()>,
     handles: Vec<JoinHandle<()>>,
 }
 
 impl Crowd {
-    /// So many goroutines, each blocked as deep in its stack. Returns when all are.
+    /// Starts `count` goroutines, each blocked `depth` bytes deep in its stack, and waits until all
+    /// of them are.
     #[track_caller]
     pub(super) fn gather(count: usize, builder: impl Fn() -> Builder, depth: usize) -> Crowd {
         let (stop, done) = bounded::<()>(0);
@@ -27,7 +28,7 @@ impl Crowd {
         Crowd { stop, handles }
     }
 
-    /// Lets all go, and sees that all end well.
+    /// Releases all goroutines, and asserts that all end well.
     #[track_caller]
     pub(super) fn disperse(self) {
         drop(self.stop);
@@ -37,7 +38,7 @@ impl Crowd {
     }
 }
 
-/// A line of this process's status, in KiB.
+/// Returns a line of this process's status, in KiB.
 pub(super) fn status(field: &str) -> usize {
     let text = fs::read_to_string("/proc/self/status").unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(field));
@@ -68,13 +69,14 @@ impl Usage {
         }
     }
 
-    /// What a process takes whose runtime has started, and has run a few goroutines.
+    /// Returns the usage of the process after the runtime has started, and has run a few
+    /// goroutines.
     pub(super) fn at_start() -> Usage {
         Crowd::gather(8, Builder::new, 4 * KIB).disperse();
         Usage::now()
     }
 
-    /// Waits until the process takes at most as much as this, and `more`.
+    /// Waits until the process uses at most as much as this, plus `more`.
     #[track_caller]
     pub(super) fn comes_back(self, more: Usage) {
         let mut now = Usage::now();
@@ -83,7 +85,7 @@ impl Usage {
             || now.resident_kib > self.resident_kib + more.resident_kib
             || now.tables_kib > self.tables_kib + more.tables_kib
         {
-            // Sooner than the parent loses its patience, so that this is seen.
+            // Sooner than the parent's timeout, so that this message is seen.
             assert!(
                 begun.elapsed() < NET / 3,
                 "it stays: {self:?} at the start, {more:?} more is allowed, but {now:?}"

@@ -1,4 +1,4 @@
-//! `process`: children that goroutines wait for.
+//! `process`: child processes that goroutines wait for.
 #![cfg(unix)]
 
 use std::env;
@@ -28,7 +28,7 @@ fn shell(script: &str) -> Command {
     command
 }
 
-/// A goroutine calls `fork` and goes on in the child, where it says what it gets.
+/// A goroutine calls `fork` and goes on in the child, where it prints the errors that it gets.
 #[test]
 #[ignore = "run by forks in a process of its own"]
 fn forks_in_a_goroutine() {
@@ -36,7 +36,7 @@ fn forks_in_a_goroutine() {
         let sibling = go!(local; { time::sleep(Duration::from_millis(20)); eprintln!("sibling") });
         let (_tx, never) = bounded::<()>(0);
         time::sleep(Duration::from_millis(1));
-        // SAFETY: the child does what this test is about, and ends by `_exit`, or by a signal.
+        // SAFETY: the child does only what this test is about, and ends by `_exit` or a signal.
         let child = unsafe { libc::fork() };
         if child == 0 {
             let spawned = catch_unwind(|| go!({ 3 }));
@@ -44,7 +44,7 @@ fn forks_in_a_goroutine() {
             let local = catch_unwind(|| go!(local; { 3 }));
             eprintln!("local: {}", panic_message(&*local.unwrap_err()));
             eprintln!("builder: {}", Builder::new().spawn(|| 3).unwrap_err());
-            // What takes no goroutine works as on a thread.
+            // Operations that start no goroutine work as on a thread.
             time::sleep(Duration::from_millis(50));
             go_runtime::yield_now();
             assert_eq!(go_runtime::blocking(|| 5), 5);
@@ -60,7 +60,7 @@ fn forks_in_a_goroutine() {
             unreachable!("nothing can end that");
         }
         let mut status = 0;
-        // SAFETY: plain calls; the child is ours, and not waited for yet.
+        // SAFETY: plain system calls; the child is this process's, and has not been waited for yet.
         unsafe {
             if env::var_os("RETURNS").is_none() {
                 time::sleep(Duration::from_millis(300));
@@ -90,7 +90,7 @@ fn forks() {
             "worked",
             last,
         ]);
-        // It has gone on in the parent only.
+        // The other goroutine has gone on only in the parent.
         assert_eq!(ended.err.matches("sibling").count(), 1, "{}", ended.all());
     }
 }
@@ -140,7 +140,7 @@ fn what_the_child_gets() {
         let whole = directory.path().canonicalize().unwrap();
         let expected = format!("{}\nabd\nzero one\n", whole.display());
         assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
-        // By std's own extensions, and from std's own command.
+        // With std's own extensions, and from std's own command.
         let mut command = shell("echo $0");
         command.as_mut().arg0("other");
         assert_eq!(command.as_mut().get_program(), OsStr::new("sh"));
@@ -174,7 +174,7 @@ fn pipes_there_and_back() {
         errors.read_to_string(&mut said).unwrap();
         assert_eq!(said, "end\n");
         assert!(child.wait().unwrap().success());
-        // Again the same, as std's.
+        // A further wait returns the same status, as std's does.
         assert!(child.wait().unwrap().success());
         assert!(child.try_wait().unwrap().unwrap().success());
     });
@@ -194,7 +194,7 @@ fn one_child_feeds_another() {
             .unwrap();
         assert_eq!(sort.wait_with_output().unwrap().stdout, b"a\nb\nc\n");
         assert!(first.wait().unwrap().success());
-        // Its input is closed by the wait, or it would not end.
+        // The wait closes the child's input; the child would not end otherwise.
         let cat = Command::new("cat")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -243,7 +243,7 @@ fn children_are_killed() {
     });
 }
 
-/// A child that lives until its standard input is closed, and the other end of that.
+/// Starts a child that lives until its standard input is closed, and returns the other end of that.
 fn cat() -> (Child, go_runtime::process::ChildStdin) {
     let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
     let input = child.stdin.take().unwrap();
@@ -264,9 +264,9 @@ fn waits_with_a_limit() {
                 .is_none()
         );
         drop(input);
-        // The limits of waits that are over do not count.
+        // The limits of earlier waits do not count.
         assert!(child.wait().unwrap().success());
-        // What has ended has, however little time there is.
+        // A child that has ended is reported even for a deadline that has passed.
         let long_ago = Instant::now();
         assert!(child.wait_deadline(long_ago).unwrap().unwrap().success());
         assert!(child.wait_timeout(Duration::ZERO).unwrap().is_some());
@@ -281,7 +281,7 @@ fn waits_with_a_limit() {
 fn waits_with_a_done_channel() {
     in_both(|| {
         let (mut child, input) = cat();
-        // Of any type; a message ends the wait, and stays.
+        // A done channel may have any type; a message ends the wait, and stays.
         let (messages, done) = bounded::<String>(1);
         messages.send("enough".into()).unwrap();
         assert!(child.wait_with(&done).unwrap().is_none());
@@ -293,15 +293,15 @@ fn waits_with_a_done_channel() {
         drop(messages);
         let (mut child, ended) = waiting.join().unwrap();
         assert!(ended.is_none());
-        // The wait closed no pipe that was taken out before.
+        // The wait has not closed the pipe that was taken out before.
         assert!(child.try_wait().unwrap().is_none());
         drop(input);
         assert!(child.wait_with(&never::<()>()).unwrap().unwrap().success());
     });
 }
 
-/// As the number may be another process's by now, nothing is sent to a child that has been waited
-/// for.
+/// A child that has been waited for gets no signal, because another process may have its number by
+/// now.
 #[test]
 fn children_are_ended_from_elsewhere() {
     in_both(|| {
@@ -330,7 +330,7 @@ fn children_are_ended_from_elsewhere() {
     });
 }
 
-/// More than a pipe holds, on both: the child waits until both are read.
+/// The child writes more than a pipe holds to both, and waits until both are read.
 #[test]
 fn both_pipes_are_read_at_once() {
     in_both(|| {
@@ -351,21 +351,21 @@ fn both_pipes_are_read_at_once() {
 }
 
 /// `PR_SET_PDEATHSIG` ends a child when the thread that forked it ends, as idle threads of the pool
-/// do. Until its `exec` a child has the name of that thread.
+/// do. Until its `exec` a child has that thread's name, which shows the thread.
 #[test]
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 fn children_are_started_by_a_thread_that_lasts() {
     in_goroutine(|| {
         let mut command = Command::new("true");
-        // SAFETY: two system calls, on memory of the closure's own.
+        // SAFETY: two system calls that use only the closure's own memory.
         let write_name = || unsafe {
             let mut name = [0u8; 16];
             libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr());
             libc::write(1, name.as_ptr().cast(), name.len());
             Ok(())
         };
-        // SAFETY: the closure may run between fork and exec, by what is said of it.
+        // SAFETY: the closure only makes system calls, so it may run between fork and exec.
         unsafe { command.as_mut().pre_exec(write_name) };
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut name = String::new();
@@ -380,8 +380,8 @@ fn children_are_started_by_a_thread_that_lasts() {
     });
 }
 
-/// Starts that wait, more than there are threads at first, do not keep the one that they wait for
-/// from being started.
+/// Starts that block, more than there are threads at first, do not keep another child from being
+/// started.
 #[test]
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
@@ -395,18 +395,19 @@ fn a_slow_start_holds_up_no_other() {
             for _ in 0..slow {
                 go!(s; move || {
                     let mut command = Command::new("true");
-                    // SAFETY: a system call, on memory of the closure's own.
+                    // SAFETY: a system call that uses only the closure's own memory.
                     let wait = move || unsafe {
                         let mut byte = 0u8;
                         libc::read(fd, (&raw mut byte).cast(), 1);
                         Ok(())
                     };
-                    // SAFETY: the closure may run between fork and exec, by what is said of it.
+                    // SAFETY: the closure only makes a system call, so it may run between fork and
+                    // exec.
                     unsafe { command.as_mut().pre_exec(wait) };
                     assert!(command.status().unwrap().success());
                 });
             }
-            // Those come first.
+            // Lets the slow starts come first.
             support::settle();
             assert!(Command::new("true").status().unwrap().success());
             writer.write_all(&vec![0; slow]).unwrap();
@@ -415,13 +416,13 @@ fn a_slow_start_holds_up_no_other() {
     });
 }
 
-/// Whoever waits for a child's end holds no worker: the one that the child waits for runs on the
+/// Waiting for a child's end holds no worker: the goroutine that the child waits for runs on the
 /// only one.
 #[test]
 #[ignore = "run by with_several_gomaxprocs"]
 fn a_wait_parks() {
     in_goroutine(|| {
-        // Where the system has pidfds, waits take no thread either. (No other test runs in this
+        // On a system with pidfds waits take no thread either. (No other test runs in this
         // process.)
         let children: Vec<_> = (0..20).map(|_| cat()).collect();
         let waiting: Vec<_> = children
@@ -461,7 +462,7 @@ fn a_wait_parks() {
     });
 }
 
-/// How many threads for blocking calls there are, where pidfds are expected.
+/// Returns the number of threads for blocking calls, or 0 on systems where pidfds are not expected.
 fn pool_threads() -> usize {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
         return 0;

@@ -1,7 +1,7 @@
-//! `signal`: who gets which signals, and what they do when nobody asks for them.
+//! `signal`: which receiver gets which signals, and what a signal does without receivers.
 //!
-//! Signals are the whole process's, so each case is an ignored test that another one runs in a
-//! child, which sends signals to itself.
+//! A signal goes to the whole process, so each case is an ignored test that another test runs in a
+//! child process, which sends signals to itself.
 #![cfg(target_os = "linux")]
 
 use std::env;
@@ -21,22 +21,24 @@ use go_tests::support::{
     child::{Ended, run, succeed_with_one_and_two},
 };
 
-/// Sends a signal to this thread: the handler has run when it returns.
+/// Sends a signal to this thread; its handler has run on return.
 fn send(signal: Signal) {
-    // SAFETY: sends a signal only.
+    // SAFETY: `raise` only sends a signal.
     assert_eq!(unsafe { libc::raise(signal.as_raw()) }, 0);
 }
 
-/// Sends a signal to this process, as another one would: any thread may handle it, at some time.
+/// Sends a signal to this process, as another process would: any thread may handle it, at some
+/// time.
 fn send_from_outside(signal: Signal) {
-    // SAFETY: sends a signal only.
+    // SAFETY: `kill` only sends a signal.
     assert_eq!(unsafe { libc::kill(libc::getpid(), signal.as_raw()) }, 0);
 }
 
-/// The flags and the handler of a signal.
+/// Returns the flags and the handler of a signal.
 fn action(signal: Signal) -> libc::sigaction {
     let mut action = MaybeUninit::uninit();
-    // SAFETY: asks only, and writes the answer.
+    // SAFETY: `sigaction` without a new action only writes the old one to `action`, which is
+    // initialized if the call succeeds.
     unsafe {
         let asked = libc::sigaction(signal.as_raw(), ptr::null(), action.as_mut_ptr());
         assert_eq!(asked, 0);
@@ -44,15 +46,15 @@ fn action(signal: Signal) -> libc::sigaction {
     }
 }
 
-/// Nothing that the process does will end it; the signal that is on its way will.
+/// Waits for ever: the signal that is on its way ends the process.
 fn wait_for_the_end() -> ! {
     loop {
         thread::park();
     }
 }
 
-/// What was sent before has been dealt with when a later one comes: of those that wait the lower
-/// number is first.
+/// Waits until earlier signals have been handled, by sending a later one: of several pending
+/// signals the lower number comes first.
 fn settled(marks: &Receiver<Signal>) {
     send(SIGWINCH);
     assert_eq!(marks.recv(), Ok(SIGWINCH));
@@ -79,7 +81,7 @@ fn signals_come_as_messages() {
         });
         send(SIGUSR1);
         assert_eq!(got.join().unwrap(), SIGUSR1);
-        // One that is left of two clones, or of two channels, gets them all the same.
+        // The clone and the other channel go on receiving when one handle is dropped.
         let (other, another) = (both.clone(), notify(&[SIGUSR1]).unwrap());
         drop(both);
         send(SIGUSR1);
@@ -90,7 +92,7 @@ fn signals_come_as_messages() {
     });
 }
 
-/// Nobody waits for a channel that is full, and no other channel loses anything by it.
+/// A full channel loses signals without holding up the others, which lose none.
 #[test]
 #[ignore = "run by the_channels_get_what_they_ask_for"]
 fn a_full_channel_drops() {
@@ -101,13 +103,13 @@ fn a_full_channel_drops() {
             assert_eq!(read.recv(), Ok(SIGUSR1));
         }
         assert_eq!(full.try_iter().count(), 64);
-        // And there is room again.
+        // There is room again.
         send(SIGUSR1);
         assert_eq!((full.recv(), read.recv()), (Ok(SIGUSR1), Ok(SIGUSR1)));
     });
 }
 
-/// Channels come and go while signals rain; one that stays gets some, and the process lives.
+/// Channels come and go while many signals arrive; one that stays gets some, and the process lives.
 #[test]
 #[ignore = "run by the_channels_get_what_they_ask_for"]
 fn channels_come_and_go() {
@@ -134,7 +136,7 @@ fn channels_come_and_go() {
                 });
             }
             go!(s; {
-                // Enough for all of these.
+                // The number of signals that the goroutines above receive.
                 while got.load(Ordering::Relaxed) < 4 * 67 {
                     yield_now();
                     let _ = stays.try_recv();
@@ -148,7 +150,7 @@ fn channels_come_and_go() {
     });
 }
 
-/// Thousands of channels that nobody has any more are no burden.
+/// Thousands of dropped channels are no burden.
 #[test]
 #[ignore = "run by the_channels_get_what_they_ask_for"]
 fn nothing_is_left_of_dropped_channels() {
@@ -169,7 +171,7 @@ fn handlers_have_a_stack_of_their_own() {
     let signals = notify(&[SIGUSR1]).unwrap();
     assert!(action(SIGUSR1).sa_flags & libc::SA_ONSTACK != 0);
     assert!(action(SIGUSR1).sa_flags & libc::SA_RESTART != 0);
-    // The signal comes while a goroutine is on its last bytes, and on this very thread.
+    // The signal comes while a goroutine uses the last bytes of its stack, on this very thread.
     fn deep(left: usize) -> usize {
         let here = std::hint::black_box([left as u8; 512]);
         match left {
@@ -189,8 +191,8 @@ fn handlers_have_a_stack_of_their_own() {
     });
 }
 
-/// Signals that come together are handled one after the other: the signal stack of a thread has no
-/// room for all of them at once.
+/// Signals that come together are handled one after the other, because a thread's signal stack has
+/// no room for all of them at once.
 #[test]
 #[ignore = "run by the_channels_get_what_they_ask_for"]
 fn signals_that_come_together() {
@@ -201,8 +203,8 @@ fn signals_that_come_together() {
         let signals = notify(&ALL).unwrap();
         let mut set = MaybeUninit::uninit();
         let mut before = MaybeUninit::uninit();
-        // SAFETY: the set is written before it is read, and nobody else sees it. This thread's mask
-        // is put back (in between nothing is done that a goroutine might switch in).
+        // SAFETY: the sets are locals that are written before they are read. The thread's mask is
+        // restored before anything could switch goroutines.
         unsafe {
             libc::sigemptyset(set.as_mut_ptr());
             for signal in ALL {
@@ -235,11 +237,11 @@ fn what_is_ignored_by_default_harms_nobody() {
     });
 }
 
-/// A program that was told to ignore a signal (by `nohup`, say) ignores it again.
+/// A program that was started with a signal ignored (by `nohup`, say) ignores it again.
 #[test]
 #[ignore = "run by the_channels_get_what_they_ask_for"]
 fn what_was_ignored_is_ignored_again() {
-    // SAFETY: nothing is called.
+    // SAFETY: `SIG_IGN` is no function, so nothing is called.
     unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
     let marks = notify(&[SIGWINCH]).unwrap();
     let signals = notify(&[SIGHUP]).unwrap();
@@ -250,7 +252,7 @@ fn what_was_ignored_is_ignored_again() {
     settled(&marks);
 }
 
-/// A handler that was there goes on being called, with receivers and without.
+/// A handler that was installed before is still called, with receivers and without.
 #[test]
 #[ignore = "run by the_channels_get_what_they_ask_for"]
 fn a_handler_that_was_there_is_kept() {
@@ -259,7 +261,7 @@ fn a_handler_that_was_there_is_kept() {
         CALLS.fetch_add(1, Ordering::SeqCst);
     }
     let handler: extern "C" fn(libc::c_int) = count;
-    // SAFETY: an atomic addition is allowed in a handler.
+    // SAFETY: the handler only makes an atomic addition, which is allowed in a handler.
     unsafe { libc::signal(libc::SIGUSR1, handler as libc::sighandler_t) };
     let marks = notify(&[SIGWINCH]).unwrap();
     let signals = notify(&[SIGUSR1]).unwrap();
@@ -287,7 +289,7 @@ fn dropped_receivers_give_the_signal_back() {
     wait_for_the_end()
 }
 
-/// One receiver's signal is given back, another's is not.
+/// Dropping a receiver restores its own signal, but not one that another receiver still has.
 #[test]
 #[ignore = "run by nobody_asks_any_more"]
 fn each_signal_is_given_back_by_itself() {
@@ -302,7 +304,8 @@ fn each_signal_is_given_back_by_itself() {
     wait_for_the_end()
 }
 
-/// Signals reach a context, and are given back by it, whatever its only worker does.
+/// A signal ends a context, and has its default effect again after the context, although the only
+/// worker computes.
 #[test]
 #[ignore = "run by nobody_asks_any_more"]
 fn a_second_signal_ends_one_that_computes() {
@@ -320,7 +323,7 @@ fn a_second_signal_ends_one_that_computes() {
     })
 }
 
-/// Every signal that ends a process does so again. Which one is in a variable.
+/// Each signal that ends a process by default does so again. A variable selects the signal.
 #[test]
 #[ignore = "run by nobody_asks_any_more"]
 fn what_ends_the_process_ends_it_again() {
@@ -328,7 +331,7 @@ fn what_ends_the_process_ends_it_again() {
     let signal = Signal::from_raw(number);
     drop(notify(&[signal]).unwrap());
     send(signal);
-    // (By this time the thread has dealt with it, if it is to live.)
+    // (If the thread survives the signal it has handled it by now.)
     settled(&notify(&[SIGWINCH]).unwrap());
     settled(&notify(&[SIGWINCH]).unwrap());
 }
@@ -344,18 +347,19 @@ fn a_failed_call_leaves_nothing() {
     wait_for_the_end()
 }
 
-/// No file descriptor is to be had, and then there is one.
+/// The call fails without file descriptors, and works when there are some.
 #[test]
 #[ignore = "run by the_channels_get_what_they_ask_for"]
 fn a_call_that_the_system_refuses() {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();
-    // SAFETY: asks only, and writes the answer.
+    // SAFETY: `getrlimit` writes a whole `rlimit` to the pointer, which is valid for that, and the
+    // assertion checks that it succeeded.
     let limit = unsafe {
         assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()), 0);
         limit.assume_init()
     };
     let set = |limit: &libc::rlimit| {
-        // SAFETY: reads the limit only.
+        // SAFETY: `setrlimit` only reads the limit, to which `limit` is a valid reference.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) }, 0);
     };
     set(&libc::rlimit {
@@ -371,7 +375,7 @@ fn a_call_that_the_system_refuses() {
     assert_eq!(signals.recv(), Ok(SIGUSR1));
 }
 
-/// The signal that the context has ended for.
+/// Returns the signal that has ended the context.
 fn ended_by(ctx: &Context) -> Option<Signal> {
     Some(ctx.cause()?.downcast_ref::<SignalError>()?.signal())
 }
@@ -394,14 +398,14 @@ fn signals_end_contexts() {
         );
         let cause = ctx.cause().unwrap().to_string();
         assert_eq!(cause, "user defined signal 2 signal received");
-        // It is caught still, and changes nothing.
+        // The signal is still caught, and changes nothing.
         let marks = notify(&[SIGWINCH]).unwrap();
         send(SIGUSR1);
         settled(&marks);
         assert_eq!(ended_by(&ctx), Some(SIGUSR2));
         drop(stop);
 
-        // What ends by other means says so.
+        // A context that ends for another reason reports that one.
         let (parent, cancel_parent) = background.with_cancel_cause();
         let (ctx, _stop) = notify_context(&parent, &[SIGUSR1]).unwrap();
         cancel_parent.cancel("dinner");
@@ -412,14 +416,14 @@ fn signals_end_contexts() {
             (ctx.err(), ended_by(&ctx)),
             (Some(ContextError::Canceled), None)
         );
-        // One that has ended already.
+        // A context whose parent has ended already.
         let (ctx, _stop) = notify_context(&ctx, &[SIGUSR1]).unwrap();
         assert!(ctx.err().is_some());
         assert!(notify_context(&background, &[SIGKILL]).is_err());
     });
 }
 
-/// The goroutine that waits ends with the contexts, whoever keeps what.
+/// The waiting goroutine ends with its context, whether the handle is used, detached or dropped.
 #[test]
 #[ignore = "run by the_channels_get_what_they_ask_for"]
 fn contexts_leave_no_goroutine() {
@@ -442,7 +446,7 @@ fn contexts_leave_no_goroutine() {
     assert_eq!(stays.recv(), Ok(SIGUSR1));
 }
 
-/// The first signal ends the context, and after `stop` the second one the process.
+/// The first signal ends the context, and after `stop` the second one ends the process.
 #[test]
 #[ignore = "run by nobody_asks_any_more"]
 fn a_second_signal_ends_the_process() {

@@ -13,8 +13,8 @@ use go_tests::support::eventually;
 
 /// Spawns a hundred goroutines that sleep for 10 ms, and waits for nearly all of them.
 ///
-/// A few may have started on a worker that a goroutine blocked right after: started goroutines
-/// never move, so these end when that goroutine does.
+/// A few may have started on a worker just before a goroutine blocked it. Started goroutines never
+/// move, so these end only when that goroutine does.
 fn most_of_a_hundred_end() -> Vec<JoinHandle<()>> {
     let ended = Arc::new(AtomicUsize::new(0));
     let sleepers = (0..100).map(|_| {

@@ -14,7 +14,7 @@ use go_tests::support::{NET, busy, in_goroutine};
 
 const ROUNDS: usize = 5;
 
-/// Computes for a millisecond or so.
+/// Computes for about a millisecond.
 fn compute() {
     for n in 0..100_000_u64 {
         hint::black_box(n);
@@ -22,7 +22,7 @@ fn compute() {
 }
 
 /// Starts a goroutine that computes, and lets others of its worker run now and then, until
-/// `running` of them do so at the same time. It returns the name of its worker.
+/// `running` such goroutines run at the same time. It returns the name of its worker.
 fn computing(count: Arc<AtomicUsize>, running: usize) -> JoinHandle<String> {
     go!({
         count.fetch_add(1, Ordering::SeqCst);
@@ -36,7 +36,7 @@ fn computing(count: Arc<AtomicUsize>, running: usize) -> JoinHandle<String> {
     })
 }
 
-/// Returns the places of two that compute at the same time, in each of a few rounds.
+/// Returns the places of two goroutines that compute at the same time, for each of a few rounds.
 fn places_of_two() -> Vec<[String; 2]> {
     let round = |_| {
         let count = Arc::new(AtomicUsize::new(0));
@@ -56,7 +56,7 @@ enum Parked {
     Local,
 }
 
-/// Parks so many goroutines, all spawned by the one that then spawns those that compute.
+/// Parks `count` goroutines. Their spawner then spawns the goroutines that compute.
 fn beside(count: usize, how: Parked) {
     in_goroutine(move || {
         let (stop, done) = bounded::<()>(0);
@@ -104,7 +104,7 @@ fn beside_ten_thousand_local_ones() {
     beside(10_000, Parked::Local);
 }
 
-/// A goroutine and the one that it spawns compute a message each, over and over.
+/// A goroutine and its child each compute for every message, over and over.
 #[test]
 #[ignore = "run by two_that_compute_run_side_by_side"]
 fn a_goroutine_and_its_child() {

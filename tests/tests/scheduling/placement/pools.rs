@@ -10,11 +10,12 @@ use crate::placement::{alone, once_forgotten, with_workers};
 
 use go_tests::support::{busy, child};
 
-/// Pools made in one run of `rounds_off`, half of them from a thread and half from a goroutine.
+/// The number of pools in one run of `rounds_off`, half of them made from a thread and half from a
+/// goroutine.
 const ROUNDS: usize = 400;
 
-/// Makes GOMAXPROCS goroutines that wait on one channel, and returns how many are on each worker
-/// that has any.
+/// Makes GOMAXPROCS goroutines that wait on one channel, and returns the number on each worker that
+/// has any.
 fn places_of_a_pool() -> Vec<usize> {
     let (jobs, todo) = bounded::<()>(0);
     let (here, places) = unbounded();
@@ -62,7 +63,7 @@ fn rounds_off() {
     println!("\noff by one: {one}\noff by more: {more}");
 }
 
-/// Runs `rounds_off`, and returns what it prints.
+/// Runs `rounds_off`, and returns the two numbers that it prints.
 #[track_caller]
 fn count_rounds_off(workers: &str) -> (usize, usize) {
     let ended = child::succeed("pools::rounds_off", &[("GOMAXPROCS", workers)]);
@@ -74,7 +75,7 @@ fn count_rounds_off(workers: &str) -> (usize, usize) {
 fn one_on_each_worker() {
     let _alone = alone();
     for workers in ["1", "2", "3", "4", "8", "16"] {
-        // Where other processes compute, a run may be disturbed, and the next one may not be.
+        // Three runs at most, as other processes may disturb one of them.
         let mut runs = Vec::new();
         while runs.len() < 3 && !runs.contains(&(0, 0)) {
             runs.push(count_rounds_off(workers));
@@ -83,7 +84,7 @@ fn one_on_each_worker() {
     }
 }
 
-/// Where the kernel stops a worker at any time, some members start on another one.
+/// If the kernel may stop a worker at any time, some members start on another one.
 #[test]
 fn one_on_each_worker_beside_busy_processes() {
     let _alone = alone();
@@ -97,8 +98,8 @@ fn one_on_each_worker_beside_busy_processes() {
     }
 }
 
-/// A worker reads the loads of 16 others only, so the pool is not spread exactly, but no more than
-/// three members meet on a worker.
+/// A worker reads the loads of only 16 others, so the pool is not spread exactly, but at most three
+/// members share a worker.
 #[test]
 #[ignore = "run by few_on_each_of_64_workers"]
 fn few_on_each() {
@@ -112,13 +113,13 @@ fn few_on_each_of_64_workers() {
     with_workers(&["64"], &["pools::few_on_each"]);
 }
 
-/// Goroutines that have been parked for long do not count, whatever made them.
+/// Goroutines that have been parked for long do not count, however they were made.
 #[test]
 #[ignore = "run by one_on_each_worker_beside_parked_goroutines"]
 fn beside_parked() {
     let (stop, done) = bounded::<()>(0);
     let (parked, counted) = unbounded();
-    // A goroutine that makes a hundred local ones, which all stay on its worker.
+    // Each of these goroutines makes a hundred local ones, which all stay on its worker.
     for _ in 0..gomaxprocs().div_ceil(2) {
         go!(clone(done, parked) {
             for _ in 0..100 {
@@ -131,7 +132,7 @@ fn beside_parked() {
         });
     }
     let locals = 100 * gomaxprocs().div_ceil(2);
-    // Those that any worker may start, spawned from a goroutine and from this thread.
+    // Goroutines that any worker may start, spawned from this thread and from a goroutine.
     let spawn_some = |count: usize| {
         for _ in 0..count {
             go!(clone(done, parked) {

@@ -1,7 +1,7 @@
-//! A new goroutine starts soon, though some others wake up again and again for a few microseconds.
+//! A new goroutine starts soon, even if others wake up again and again for a few microseconds.
 //!
-//! What keeps all workers awake now and then, and none of them busy, once kept new goroutines
-//! waiting for seconds. The limits are far above what a loaded machine takes.
+//! Goroutines that keep all workers awake now and then, and none of them busy, once kept new
+//! goroutines waiting for seconds. The limits are far above the times on a loaded machine.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,7 +16,7 @@ use go_runtime::{go, select, spawn, time};
 
 use crate::placement::with_workers;
 
-/// Times what is done again and again, and checks that it was never far too slow.
+/// Prints the median and the worst of the times, and checks that neither is far too long.
 #[track_caller]
 fn check(mut times: Vec<Duration>, what: &str) {
     times.sort();
@@ -33,7 +33,7 @@ fn starts() -> Vec<Duration> {
         let (tx, rx) = bounded(1);
         let spawned = Instant::now();
         go!(tx.send(spawned.elapsed()).unwrap());
-        // The limit on the worst start, and a little more.
+        // Well above the limit on the worst start.
         rx.recv_timeout(Duration::from_secs(5))
             .unwrap_or(Duration::MAX)
     };
@@ -76,7 +76,7 @@ fn a_new_goroutine_starts_soon() {
     with_workers(&["2", "4", "8", "16"], &["starved::beside_sleepers"]);
 }
 
-/// Starts a server that sends back what it reads.
+/// Starts a server that echoes what it reads.
 fn echo_server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -146,9 +146,9 @@ fn a_new_connection_is_answered_soon() {
     with_workers(&["4", "8"], &["starved::beside_connections"]);
 }
 
-/// Four consumers poll two channels, of which one is closed and therefore always ready, in vain.
-/// The sender of the other one shares their workers, and must get its turn far sooner than after
-/// the 10 ms for which a goroutine may hold a worker.
+/// Four consumers poll two channels in vain, one of which is closed and therefore always ready. The
+/// sender of the other channel shares their workers, and must run far sooner than after the 10 ms
+/// for which a goroutine may hold a worker.
 #[test]
 #[ignore = "run by a_sender_is_not_kept_waiting_by_vain_polls"]
 fn beside_vain_polls() {
@@ -178,7 +178,7 @@ fn beside_vain_polls() {
     assert_eq!(got, MESSAGES);
     let time = begin.elapsed();
     println!("\ntime: {time:?}");
-    // With 10 ms a turn it takes over a minute.
+    // If each turn took 10 ms this would take over a minute.
     assert!(time < Duration::from_secs(30), "{time:?}");
 }
 

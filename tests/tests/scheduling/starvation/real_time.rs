@@ -12,37 +12,37 @@ use go_runtime::channel::unbounded;
 
 use go_tests::support::on_thread;
 
-/// How often the real-time thread comes in between. Some of these times the other one holds the
-/// lock. A thread that spins then is kept off the CPU only after a second (`sched_rt_runtime_us`),
-/// so that all of them take many minutes.
+/// The number of times that the real-time thread interrupts the ordinary one, which sometimes holds
+/// the lock then. If the real-time thread only spun, the kernel would take the CPU from it after a
+/// second (`sched_rt_runtime_us`), and the test would take many minutes.
 const TIMES: usize = 2_000;
 
 /// Binds the calling thread to the first CPU that it may use.
 fn bind() {
-    // SAFETY: a set of CPUs is made of integers.
+    // SAFETY: a set of CPUs consists of integers, for which zero is a valid value.
     let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
-    // SAFETY: the call fills in the set, whose size it is told.
+    // SAFETY: the call writes at most as many bytes to the set as its size, which it is told.
     let got = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &mut set) };
     assert_eq!(got, 0);
     let first = (0..libc::CPU_SETSIZE as usize)
-        // SAFETY: the number is below the size of the set.
+        // SAFETY: the number is below `CPU_SETSIZE`, and so inside the set.
         .find(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) })
         .unwrap();
-    // SAFETY: as above.
+    // SAFETY: a set of CPUs consists of integers, for which zero is a valid value.
     let mut one: libc::cpu_set_t = unsafe { mem::zeroed() };
-    // SAFETY: as above.
+    // SAFETY: the number is below `CPU_SETSIZE`, and so inside the set.
     unsafe { libc::CPU_SET(first, &mut one) };
-    // SAFETY: the call reads the set, whose size it is told.
+    // SAFETY: the call reads at most as many bytes of the set as its size, which it is told.
     let bound = unsafe { libc::sched_setaffinity(0, size_of_val(&one), &one) };
     assert_eq!(bound, 0);
 }
 
 /// Gives the calling thread the policy `SCHED_FIFO`.
 fn become_real_time() -> io::Result<()> {
-    // SAFETY: the parameters are made of integers.
+    // SAFETY: the parameters consist of integers, for which zero is a valid value.
     let mut parameters: libc::sched_param = unsafe { mem::zeroed() };
     parameters.sched_priority = 1;
-    // SAFETY: the call reads the parameters. (`0` is the calling thread.)
+    // SAFETY: the call only reads the parameters, which are valid. (`0` is the calling thread.)
     match unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &parameters) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),

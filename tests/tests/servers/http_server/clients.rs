@@ -1,5 +1,5 @@
-//! Clients that go, or stall, or are too many, or do nothing at all: the server goes on, and has
-//! lost nothing to them.
+//! Clients that disappear, stall, are too many, or do nothing at all: the server goes on, and loses
+//! no resources to them.
 
 use std::thread;
 use std::time::Duration;
@@ -13,7 +13,7 @@ fn clients_that_go() {
     with_server(&[], |server| {
         lives(server);
         let before = server.sockets();
-        // Half of it: there is an answer.
+        // The client shuts down only its writing side, so there is an answer.
         let mut client = Client::new(server.address);
         assert_eq!(client.send(GET).close_half().answer().status, 200);
         client.is_at_its_end();
@@ -44,7 +44,7 @@ fn clients_that_go() {
     });
 }
 
-/// One that sends a byte now and then is cut off all the same.
+/// A client that sends a byte now and then is cut off all the same.
 #[test]
 fn slow_clients_are_cut_off() {
     let limits = [
@@ -77,7 +77,7 @@ fn slow_clients_are_cut_off() {
             assert!(answer.status == 408 && answer.closes(), "{answer:?}");
             client.is_at_its_end();
         }
-        // One that sends nothing is owed nothing.
+        // A client that has sent nothing gets no answer.
         Client::new(server.address).is_at_its_end();
         let mut client = Client::new(server.address);
         assert_eq!(client.send(GET).answer().status, 200);
@@ -86,7 +86,7 @@ fn slow_clients_are_cut_off() {
     });
 }
 
-/// Who reads no answers is not waited for.
+/// The server does not wait for a client that reads no answers.
 #[test]
 fn clients_that_do_not_read() {
     with_server(&["--write-timeout-ms", "200"], |server| {
@@ -96,7 +96,8 @@ fn clients_that_do_not_read() {
         let body = "b".repeat(1 << 20);
         let post =
             format!("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n{body}");
-        // Until the server has hung up: more than the buffers of both sides hold.
+        // Until the server has closed the connection; a body is larger than the buffers of both
+        // sides.
         while client.try_send(&post) {}
         server.wait_for_sockets(before);
     });
@@ -115,7 +116,8 @@ fn without_file_descriptors_it_waits_for_some() {
         server.signal(libc::SIGINT);
         let stopped = server.ended();
         assert_eq!(stopped.status.code(), Some(0));
-        // One burst, one line. (On a machine that stands still for seconds it may look like two.)
+        // One burst is reported in one line. (If the machine stalls for seconds it may look like
+        // two bursts.)
         assert!(stopped.errors.len() <= 2, "{:?}", stopped.errors);
     }
 }
@@ -128,16 +130,16 @@ fn idle_connections_cost_no_time() {
         assert_eq!(client.send(GET).answer().status, 200);
     }
     let before = server.cpu_time();
-    // Nothing is waited for: this is the time that is measured.
+    // Not a wait: this second is the measured time.
     thread::sleep(Duration::from_secs(1));
     let used = server.cpu_time() - before;
     assert!(used < Duration::from_millis(500), "{used:?} of a second");
     server.stop();
 }
 
-/// Twenty thousand clients that have had an answer and say nothing more, or as many as the system
-/// has descriptors for: each is there still when the last one has come, others are served beside
-/// them, and when they go nothing of them stays.
+/// Twenty thousand clients, or as many as the system has descriptors for, each get an answer and
+/// then stay silent. All of them are still connected when the last one has come, others are served
+/// beside them, and no trace of them is left afterwards.
 #[test]
 fn very_many_idle_connections() {
     const CLIENTS: u64 = 20_000;
@@ -163,33 +165,33 @@ fn very_many_idle_connections() {
     for client in clients.iter_mut().step_by(97) {
         assert_eq!(client.send(GET).answer().status, 200);
     }
-    // No address is kept for a while after it was used.
+    // A reset, so that the system does not keep the addresses in use for a while.
     clients.into_iter().for_each(Client::reset);
     server.wait_for_sockets(before);
     lives(&server);
     server.stop();
 }
 
-/// Lets this process, and those that it starts, have so many files, if the system does. How many
-/// they may have.
+/// Raises the limit of open files of this process, and of those that it starts, to `wanted` if the
+/// system permits that. Returns the limit.
 fn raise_limit_of_files(wanted: u64) -> u64 {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
-    // SAFETY: it writes `limit`.
+    // SAFETY: `getrlimit` only writes to `limit`, which is valid for that.
     let asked = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
     assert_eq!(asked, 0);
     if limit.rlim_cur >= wanted {
         return limit.rlim_cur;
     }
-    // Beyond the hard limit only a privileged process gets.
+    // Only a privileged process may exceed the hard limit.
     for most in [limit.rlim_max.max(wanted), limit.rlim_max] {
         let raised = libc::rlimit {
             rlim_cur: wanted.min(most),
             rlim_max: most,
         };
-        // SAFETY: it reads `raised`.
+        // SAFETY: `setrlimit` only reads `raised`, which is valid.
         if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) } == 0 {
             return raised.rlim_cur;
         }

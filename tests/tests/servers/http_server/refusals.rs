@@ -1,5 +1,5 @@
-//! What it does not serve: requests that could be read in two ways, bodies that are too large,
-//! arguments that make no sense.
+//! Refused requests: those that could be read in two ways, bodies that are too large, and arguments
+//! without a meaning.
 
 use crate::http_server::{GET, lives, with_server};
 
@@ -86,7 +86,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
     ];
     with_server(&[], |server| {
         for (request, status) in cases {
-            // Whatever follows is not taken for a request.
+            // The bytes that follow are not taken for a request.
             let mut client = Client::new(server.address);
             client.try_send(format!("{request}{GET}"));
             let answer = client.answer();
@@ -99,7 +99,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
     });
 }
 
-/// A client that sends all of a body which is too large gets the answer all the same, not a reset.
+/// A client that sends the whole of a body that is too large gets the answer, not a reset.
 #[test]
 fn bodies_that_are_too_large() {
     with_server(&["--max-body-bytes", "1000"], |server| {

@@ -1,4 +1,4 @@
-//! The commands that it knows, in one long dialogue.
+//! The server's commands, in one long dialogue.
 
 use std::thread;
 
@@ -54,7 +54,7 @@ fn commands() {
         ("EXISTS a b a nothing", ":3"),
         ("DEL a b nothing", ":2"),
         ("DBSIZE", ":4"),
-        // Times.
+        // Expiry times.
         ("TTL c", ":-1"),
         ("TTL nothing", ":-2"),
         ("EXPIRE nothing 100", ":0"),
@@ -120,7 +120,7 @@ fn commands() {
         ("HGET h f", "$1|3"),
         ("HGET h nothing", "$-1"),
         ("HGET s a", WRONG_TYPE),
-        // What is not there.
+        // Wrong arguments and unknown commands.
         ("GET", "-ERR wrong number of arguments for 'get' command"),
         (
             "GET a b",
@@ -135,20 +135,20 @@ fn commands() {
         for (text, expected) in dialogue {
             assert_eq!(ask(&mut client, text), expected, "{text}");
         }
-        // What is popped last takes its key with it.
+        // When the last member is popped the key is removed.
         ask(&mut client, "SADD s a b");
         let mut popped = [ask(&mut client, "SPOP s"), ask(&mut client, "SPOP s")];
         popped.sort();
         assert_eq!(popped, ["$1|a", "$1|b"]);
         assert_eq!(ask(&mut client, "EXISTS s"), ":0");
-        // A time that passes.
+        // A key expires.
         assert_eq!(ask(&mut client, "SET t 1 PX 20"), "+OK");
         while ask(&mut client, "EXISTS t") == ":1" {
             thread::yield_now();
         }
         assert_eq!(ask(&mut client, "TTL t"), ":-2");
         assert_eq!(ask(&mut client, "SET t 1 NX"), "+OK");
-        // People type.
+        // Commands as a person types them.
         client.send("set a  b\r\nGET\ta\n\r\nquit\r\n");
         let replies: Vec<_> = (0..3).map(|_| reply(&mut client)).collect();
         assert_eq!(replies, ["+OK", "$1|b", "+OK"]);

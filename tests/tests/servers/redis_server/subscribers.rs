@@ -11,7 +11,7 @@ fn subscribers() {
         assert_eq!(ask(&mut publisher, "PUBLISH a x"), ":0");
         let before = server.sockets();
         let mut both = Client::new(server.address);
-        // What was asked before comes before.
+        // Earlier requests are answered first.
         both.send([words("PING"), words("SUBSCRIBE a b"), words("PING")].concat());
         let replies: Vec<_> = (0..4).map(|_| reply(&mut both)).collect();
         assert_eq!(
@@ -35,7 +35,7 @@ fn subscribers() {
             assert_eq!(reply(&mut both), message("a"));
             assert_eq!(reply(&mut both), message("b"));
         }
-        // Other commands have to wait.
+        // Other commands are refused while a subscription lasts.
         let error = ask(&mut both, "GET a");
         assert!(error.starts_with("-ERR Can't execute 'get'"), "{error}");
         assert_eq!(ask(&mut both, "SUBSCRIBE a"), "*3|$9|subscribe|$1|a|:2");
@@ -64,7 +64,7 @@ fn subscribers() {
     });
 }
 
-/// Nobody waits for a subscriber that does not read.
+/// The server does not wait for a subscriber that does not read.
 #[test]
 fn slow_subscribers_are_dropped() {
     with_server(|server| {

@@ -9,7 +9,7 @@ use go_runtime::{go, process, time};
 
 use go_tests::support::child;
 
-/// The last thing that its thread does, and not at once.
+/// Waits and prints in its destructor, the last that its thread runs.
 struct Flush;
 
 impl Drop for Flush {
@@ -19,7 +19,7 @@ impl Drop for Flush {
     }
 }
 
-/// What it lends must not be seen after it has been destroyed.
+/// A lent value that must not be seen after it has been destroyed.
 struct Lent(Cell<u64>);
 
 impl Drop for Lent {
@@ -33,16 +33,16 @@ thread_local! {
     static LENT: Lent = const { Lent(Cell::new(7)) };
 }
 
-/// A goroutine that borrows from a thread-local for as long as there are goroutines, and one on the
-/// same worker that ends the process by `exit`.
+/// Runs a goroutine that borrows from a thread-local for as long as there are goroutines, and one
+/// on the same worker that ends the process by `exit`.
 fn exit_beside_a_borrower(exit: fn() -> !) {
     let (ready, is_ready) = bounded::<()>(0);
     let borrower = go! {
-        // Destroyed in the reverse order.
+        // Thread-locals are destroyed in the reverse order.
         FLUSH.with(|_| ());
         LENT.with(|lent| {
             go!(local; {
-                // Without an end of line, so it lies in the buffer.
+                // Without a newline, so the text stays in the buffer.
                 print!("to be flushed");
                 ready.send(()).unwrap();
                 exit()
@@ -72,8 +72,8 @@ fn exits_by_std() {
     exit_beside_a_borrower(|| std::process::exit(7));
 }
 
-/// The destructor that waits is of a thread-local that comes later, in the turn that ends the
-/// process: it may park, and others run, but what they borrow from is still there.
+/// The destructor that waits belongs to a later thread-local, made in the turn that ends the
+/// process. It may park, and others run, but the values that they borrow are still there.
 #[test]
 #[ignore = "run by nothing_parks_in_exit_of_std"]
 fn exits_by_std_with_a_later_thread_local() {
@@ -83,8 +83,8 @@ fn exits_by_std_with_a_later_thread_local() {
     exit_beside_a_borrower(|| LATER.with(|_| std::process::exit(7)));
 }
 
-/// std's `exit` runs the destructors of the worker's thread-locals on the goroutine: what would
-/// park it there blocks the thread.
+/// std's `exit` runs the destructors of the worker's thread-locals on the goroutine's stack:
+/// operations that would park there block the thread.
 #[test]
 #[cfg(target_env = "gnu")]
 fn nothing_parks_in_exit_of_std() {
@@ -103,7 +103,7 @@ fn exits_on_a_thread() {
     thread::spawn(|| process::exit(7)).join().unwrap();
 }
 
-/// Where nothing parks, and where the goroutine unwinds.
+/// Exits where a goroutine must not park, and while it unwinds.
 #[test]
 #[ignore = "run by exit_ends_the_process"]
 fn exits_where_nothing_parks() {
