@@ -16,8 +16,8 @@ pub(crate) fn each(figures: &Figures, key: &str, n: usize) -> f64 {
     figures.get(key) / n as f64
 }
 
-/// Returns the bytes that each of `n` goroutines takes: what the process had gained when all were
-/// blocked.
+/// Returns the bytes that each of `n` goroutines takes, from the growth of the process until all
+/// were blocked.
 pub(crate) fn bytes_each(figures: &Figures, kind: &str, n: usize) -> f64 {
     let kb = |when| figures.get(&format!("{kind}_{when}_kb"));
     (kb("blocked") - kb("before")) * 1024.0 / n as f64
