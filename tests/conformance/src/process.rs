@@ -1,8 +1,8 @@
 //! Runs tests in their own processes.
 //!
-//! `GOMAXPROCS` is read once in the life of a process, one test counts the allocations of the whole
+//! `GOMAXPROCS` is read only once in a process, one test counts the allocations of the whole
 //! process, and a test that hangs or aborts its process should be one failure and not end all
-//! tests. So a test starts its own program again, for itself alone.
+//! tests. So a test starts its own program again, to run only itself.
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};

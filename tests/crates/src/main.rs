@@ -14,7 +14,7 @@ use go_runtime::{go, spawn, time::sleep};
 
 const GOROUTINES: usize = 8;
 const TICK: Duration = Duration::from_millis(1);
-/// The row that is no case.
+/// The row that is not a case.
 const POOLS: &str = "pools";
 /// Number of measurements of a row.
 const RUNS: usize = 5;

@@ -215,7 +215,7 @@ fn mlua(region: Region) {
     let lua = ::mlua::Lua::new();
     let pause = lua
         .create_function(|_, number: usize| {
-            // Out of step: the first goroutine to enter a call of Lua is not the last to leave it.
+            // The goroutines leave their calls of Lua in another order than they have entered them.
             (0..=number % 3).for_each(|_| wait());
             Ok(number + 1)
         })

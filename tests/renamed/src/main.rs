@@ -1,4 +1,4 @@
-//! A program that knows the runtime by another name.
+//! A program that depends on the runtime under another name.
 
 #[goroutines::main(crate = goroutines)]
 fn main() {

@@ -1,9 +1,9 @@
-//! The macros find the runtime under whatever name the user gave it, and through the crates of
-//! others; `#[main]`, which is an attribute and has no `$crate`, is told the name.
+//! The macros find the runtime under any name that the user gives it, and through other crates.
+//! `#[main]` is an attribute without `$crate`, so it has to be told the name.
 
 use std::process::Command;
 
-/// Nothing here has the crate's own name.
+/// Uses of the macros without the name `go_runtime`.
 mod renamed {
     use goroutines::channel::{bounded, unbounded};
     use goroutines::{go, golang, select, select_biased};
@@ -55,7 +55,7 @@ mod renamed {
     }
 }
 
-/// Through a crate that re-exports them.
+/// Uses of the macros through a crate that re-exports them.
 mod reexported {
     use framework::go_runtime::channel::unbounded;
 
@@ -84,7 +84,7 @@ mod reexported {
 
     #[test]
     fn main_with_a_path() {
-        // `main` of a library's user: it returns what the function's value says of success.
+        // The `main` of a library's user returns the exit code for the function's value.
         let _code: std::process::ExitCode = another_main();
     }
 }

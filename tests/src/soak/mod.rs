@@ -3,9 +3,10 @@
 //!
 //! Some hundred thousand goroutines live at any time. Most wait on a channel for a partner; the
 //! others start children, talk, sleep, select, panic, use much of their stacks, or run blocking
-//! calls in the pool. In the end counters show that no message and no goroutine was lost, and the
-//! process's memory and mappings have to be as they were soon after the start.
-//! `cargo run --release -p go-tests --bin soak` does this for minutes, the tests for a moment.
+//! calls in the pool. In the end counters show that no message and no goroutine was lost; the
+//! process must use no more memory and mappings than soon after the start.
+//! `cargo run --release -p go-tests --bin soak` does this for minutes, the tests do it for a
+//! moment.
 
 mod counts;
 mod expected;

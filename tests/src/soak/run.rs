@@ -136,8 +136,8 @@ fn check_crowd(world: &World) -> Result<(), String> {
     Ok(())
 }
 
-/// Waits for the number of goroutines to fall back: one that was not joined is counted out a moment
-/// after its last action.
+/// Waits for the number of goroutines to fall back. A goroutine that was not joined leaves the
+/// count a moment after its last action.
 fn goroutines_are_back_at(before: usize) -> Result<String, String> {
     let start = Instant::now();
     while num_goroutines() != before {

@@ -1,10 +1,10 @@
-//! Processes that keep the machine's processors busy, for tests that have to hold where others
-//! compute.
+//! Processes that keep the machine's processors busy, for tests that must also pass beside other
+//! programs.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-/// Processes that compute until this is dropped.
+/// Child processes that compute until this is dropped.
 pub struct Busy(Vec<Child>);
 
 /// Starts `count` processes that compute.
@@ -18,7 +18,7 @@ fn start() -> Child {
         .args(["-c", "while :; do :; done"])
         .stdin(Stdio::null())
         .stdout(Stdio::null());
-    // A test that is killed drops nothing: the kernel then kills the process (prctl(2)).
+    // If this test is killed the kernel kills the process (prctl(2)), as nothing is dropped then.
     // SAFETY: between fork and exec, the closure makes one system call and nothing else.
     #[cfg(target_os = "linux")]
     unsafe {

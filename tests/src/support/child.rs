@@ -12,24 +12,24 @@ use std::thread;
 
 use super::{FEW_AND_MANY, NET};
 
-/// A child that has ended, and what it said.
+/// A child that has ended, and its output.
 pub struct Ended {
     /// How the child ended.
     pub status: ExitStatus,
-    /// What the child wrote to its standard output.
+    /// The child's standard output.
     pub out: String,
-    /// What the child wrote to its standard error.
+    /// The child's standard error.
     pub err: String,
 }
 
-/// Runs the ignored test with these environment variables, and none of the runtime's else. One that
-/// hangs is a failure.
+/// Runs the ignored test with these environment variables, and none of the runtime's others. Panics
+/// if it hangs.
 #[track_caller]
 pub fn run(test: &str, variables: &[(&str, &str)]) -> Ended {
     start(Command::new(env::current_exe().unwrap()), test, variables)
 }
 
-/// The same with so much address space only.
+/// As [`run`], with a limit of address space.
 #[track_caller]
 pub fn run_within(kib: usize, test: &str, variables: &[(&str, &str)]) -> Ended {
     let mut command = Command::new("sh");
@@ -60,8 +60,9 @@ fn start(mut command: Command, test: &str, variables: &[(&str, &str)]) -> Ended 
     ] {
         command.env_remove(variable);
     }
-    // A shell has its background jobs ignore some signals, which they inherit.
-    // SAFETY: between fork and exec it calls what a handler of signals may call.
+    // A shell lets its background jobs ignore some signals, and children inherit that.
+    // SAFETY: between fork and exec the closure only calls `signal`, which a signal handler may
+    // call.
     unsafe {
         command.pre_exec(|| {
             for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
@@ -75,8 +76,8 @@ fn start(mut command: Command, test: &str, variables: &[(&str, &str)]) -> Ended 
     let (done, result) = mpsc::channel();
     let waiter = thread::spawn(move || done.send(child.wait_with_output()));
     let Ok(output) = result.recv_timeout(NET) else {
-        // SAFETY: a signal touches nothing of ours. (Should the child have ended in this very
-        // moment, its number is hardly another one's yet.)
+        // SAFETY: `kill` touches no memory of this process. (If the child ended just now, its
+        // number is hardly another process's yet.)
         unsafe { libc::kill(pid.cast_signed(), libc::SIGKILL) };
         panic!("{test}, {variables:?}: it hangs");
     };
@@ -123,7 +124,7 @@ pub fn succeed_with(workers: &[&str], tests: &[&str]) {
     }
 }
 
-/// The same with so much address space only.
+/// As [`succeed`], with a limit of address space.
 #[track_caller]
 pub fn succeed_within(kib: usize, test: &str, variables: &[(&str, &str)]) -> Ended {
     run_within(kib, test, variables).succeeded(test, variables)
@@ -140,7 +141,7 @@ impl Ended {
         self
     }
 
-    /// For the message of an assertion.
+    /// Returns the status and the whole output, for the message of an assertion.
     pub fn all(&self) -> String {
         format!(
             "{}\n--- stdout\n{}\n--- stderr\n{}",
@@ -148,7 +149,7 @@ impl Ended {
         )
     }
 
-    /// What the child printed on a line that starts with `mark`.
+    /// Returns the rest of the output line that starts with `mark`.
     #[track_caller]
     pub fn line(&self, mark: &str) -> &str {
         let mut rest = self.out.lines().filter_map(|line| line.strip_prefix(mark));
@@ -163,7 +164,7 @@ impl Ended {
         self
     }
 
-    /// Each of `parts` is on stderr.
+    /// Checks that each of `parts` is on stderr.
     #[track_caller]
     pub fn says(&self, parts: &[&str]) -> &Ended {
         for part in parts {
@@ -176,7 +177,7 @@ impl Ended {
         self
     }
 
-    /// None of `parts` is on stderr.
+    /// Checks that none of `parts` is on stderr.
     #[track_caller]
     pub fn does_not_say(&self, parts: &[&str]) -> &Ended {
         for part in parts {

@@ -1,4 +1,4 @@
-//! A client that writes what it likes, and reads what comes.
+//! A client that sends any bytes, and reads the answers.
 
 use std::io::{ErrorKind, Read, Write};
 use std::mem;
@@ -12,7 +12,7 @@ use crate::support::server::LIMIT;
 pub struct Client {
     /// The connection.
     pub stream: TcpStream,
-    /// What has been read, but not yet taken by a method.
+    /// The bytes that have been read, but not yet taken by a method.
     pub unread: Vec<u8>,
 }
 
@@ -35,12 +35,13 @@ impl Client {
         self
     }
 
-    /// Sends as far as somebody reads.
+    /// Sends these bytes. Returns `false` if the server has closed the connection, or does not
+    /// read.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.stream.write_all(bytes.as_ref()).is_ok()
     }
 
-    /// What one read gives.
+    /// Returns the bytes of one read.
     pub fn read_once(&mut self) -> Vec<u8> {
         assert!(self.unread.is_empty());
         let mut bytes = vec![0; 1 << 16];
@@ -49,7 +50,7 @@ impl Client {
         bytes
     }
 
-    /// Something has come, or the end, within this time.
+    /// Returns whether bytes, or the end, come within this time.
     pub fn has_news(&mut self, within: Duration) -> bool {
         self.stream.set_read_timeout(Some(within)).unwrap();
         let peeked = self.stream.peek(&mut [0]);
@@ -58,7 +59,7 @@ impl Client {
             .is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
-    /// Reads more, which has to come.
+    /// Reads more bytes, which have to come.
     pub fn more(&mut self) {
         let mut bytes = vec![0; 1 << 16];
         let n = self.stream.read(&mut bytes).expect("something comes");
@@ -68,7 +69,7 @@ impl Client {
         self.unread.extend(bytes);
     }
 
-    /// As many bytes as that.
+    /// Reads this number of bytes.
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
         while self.unread.len() < length {
             self.more();
@@ -77,7 +78,7 @@ impl Client {
         mem::replace(&mut self.unread, rest)
     }
 
-    /// The next line, without its end.
+    /// Reads the next line, and returns it without its end.
     pub fn line(&mut self) -> String {
         let mut seen = 0;
         let length = loop {
@@ -91,8 +92,8 @@ impl Client {
         line.trim_end_matches(['\r', '\n']).to_owned()
     }
 
-    /// The server has closed the connection, and nothing else comes. (It may be reset, if the
-    /// server has not read all that was sent.)
+    /// Checks that the server has closed the connection without sending more. (It may be reset, if
+    /// the server has not read all bytes.)
     pub fn is_at_its_end(&mut self) {
         assert_eq!(String::from_utf8_lossy(&self.unread), "");
         let mut rest = Vec::new();
@@ -104,20 +105,19 @@ impl Client {
         assert_eq!(String::from_utf8_lossy(&rest), "");
     }
 
-    /// There will be no more of the client.
+    /// Shuts down the writing side: the client sends no more.
     pub fn close_half(&mut self) -> &mut Client {
         self.stream.shutdown(Shutdown::Write).unwrap();
         self
     }
 
-    /// Ends as a crashed client does.
+    /// Resets the connection, as that of a crashed client.
     pub fn reset(self) {
         let now = libc::linger {
             l_onoff: 1,
             l_linger: 0,
         };
-        // SAFETY: the option's value lives until the call has returned, and has the size that is
-        // said.
+        // SAFETY: the call only reads the option's value, which is valid, and has the given size.
         let set = unsafe {
             libc::setsockopt(
                 self.stream.as_raw_fd(),

@@ -1,4 +1,4 @@
-//! What a client reads from an HTTP server.
+//! The answers of an HTTP server, as a client reads them.
 
 use crate::support::client::Client;
 
@@ -9,12 +9,12 @@ pub struct Answer {
     pub status: u16,
     /// The status line and the headers.
     pub head: String,
-    /// The body; empty where only the head was read.
+    /// The body; empty if only the head was read.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// The header of this name.
+    /// Returns the header of this name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (this, value) = line.split_once(": ")?;
@@ -29,7 +29,8 @@ impl Answer {
 }
 
 impl Client {
-    /// The next answer's head alone: of one to HEAD, or that goes before another.
+    /// Reads only the head of the next answer: one to HEAD, or one that comes before another
+    /// answer.
     pub fn head(&mut self) -> Answer {
         let end = loop {
             if let Some(at) = self.unread.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -48,7 +49,7 @@ impl Client {
         }
     }
 
-    /// The next answer.
+    /// Reads the next answer.
     pub fn answer(&mut self) -> Answer {
         let mut answer = self.head();
         let length = answer.header("Content-Length").expect("a length");

@@ -5,15 +5,16 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 
 static IN_USE: AtomicIsize = AtomicIsize::new(0);
 
-/// The system's allocator, which counts. A test program that measures makes it its global one.
+/// The system's allocator with a counter. A test program that measures makes it its global one.
 pub struct Counting;
 
-// SAFETY: each method hands its arguments to the system's allocator and returns what that returns;
+// SAFETY: each method passes its arguments to the system's allocator and returns that one's result;
 // the counter beside it allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         IN_USE.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller keeps `GlobalAlloc::alloc`'s contract, which is `System`'s.
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`, which is `System`'s as
+        // well.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
@@ -24,7 +25,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Bytes in use, in the whole process.
+/// Returns the number of bytes in use, in the whole process.
 pub fn in_use() -> isize {
     IN_USE.load(Ordering::Relaxed)
 }

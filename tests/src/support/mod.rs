@@ -1,5 +1,5 @@
-//! What the test programs share: bodies that end or fail, in a goroutine and on a thread, and
-//! waits for events.
+//! Functions that the test programs share: they run tests in a goroutine, on a thread or in child
+//! processes, and wait for events.
 
 #[cfg(unix)]
 pub mod busy;
@@ -28,11 +28,10 @@ use std::time::{Duration, Instant};
 use go_runtime::sync::{Mutex, MutexGuard};
 use go_runtime::{go, yield_now};
 
-/// A net only: what takes longer is taken for a deadlock.
+/// A safety limit: a test that takes longer counts as deadlocked.
 pub const NET: Duration = Duration::from_secs(180);
 
-/// Runs `test` in a goroutine, from a thread. A deadlock is a failure and not a test run that
-/// hangs.
+/// Runs `test` in a goroutine, from a thread. A deadlock makes the test fail, and not hang.
 #[track_caller]
 pub fn in_goroutine<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, result) = mpsc::channel();
@@ -63,7 +62,7 @@ pub fn in_both<T: Send + 'static>(test: fn() -> T) {
     on_thread(test);
 }
 
-/// Lets others run until `condition` holds.
+/// Yields until `condition` holds.
 #[track_caller]
 pub fn eventually(mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -73,23 +72,23 @@ pub fn eventually(mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Lets everybody else on this worker run until they block: for goroutines that were started with
+/// Lets all other goroutines of this worker run until they block, if they were started with
 /// `local`.
 pub fn settle() {
-    // (Those that are ready and those that have not started take turns, and so do those that only
-    // this worker may start and others.)
+    // (Often, because runnable goroutines and unstarted ones take turns, and so do local goroutines
+    // and others.)
     for _ in 0..100 {
         yield_now();
     }
 }
 
-/// Numbers of workers for tests of what the scheduler decides: one, as many as most machines that
-/// test this have processors, and more than they have.
+/// Numbers of workers for tests of the scheduler's decisions: one, as many as most machines have
+/// processors, and more.
 pub const FEW_AND_MANY: [&str; 5] = ["1", "2", "4", "8", "16"];
 
-/// Returns the module of the calling test: the one directly under the root of its test program, as
-/// the path of the caller's file has it. `tests/tests/sync/mutex/fairness.rs` is in `mutex`; a
-/// program's `main.rs`, or a program of one file, is in none.
+/// Returns the module of the calling test, directly under the root of its test program, by the path
+/// of the caller's file. `tests/tests/sync/mutex/fairness.rs` is in `mutex`; a program's `main.rs`,
+/// or a program of one file, is in none.
 #[track_caller]
 #[must_use]
 pub fn module_of() -> Option<&'static str> {
@@ -124,15 +123,15 @@ pub fn at_several_gomaxprocs(filters: &[&str]) {
     );
 }
 
-/// Runs the tests of the [caller's module](module_of), but no ignored ones, whose names contain one
-/// of `filters`, in a process of its own for each of these numbers of workers.
+/// Runs the tests of the [caller's module](module_of) that are not ignored and whose names contain
+/// one of `filters`, in a process of its own for each of these numbers of workers.
 #[track_caller]
 pub fn run_with(workers: &[&str], filters: &[&str]) {
     let tests = tests_of(&full_name(""), false);
     run_tests(workers, &those_that_contain(filters, tests), &[]);
 }
 
-/// Keeps the names that contain one of `filters`, each of which has to be in one.
+/// Keeps the names that contain one of `filters`. Panics if one of the filters fits no name.
 #[track_caller]
 fn those_that_contain(filters: &[&str], mut tests: Vec<String>) -> Vec<String> {
     for filter in filters {
@@ -143,8 +142,8 @@ fn those_that_contain(filters: &[&str], mut tests: Vec<String>) -> Vec<String> {
     tests
 }
 
-/// Runs all tests of the [caller's module](module_of) but the ignored ones and the caller, whose
-/// name is `caller`, in processes of their own with each of these numbers of workers.
+/// Runs the tests of the [caller's module](module_of), except the ignored ones and `caller` itself,
+/// in processes of their own with each of these numbers of workers.
 #[track_caller]
 pub fn whole_module_with(workers: &[&str], caller: &str) {
     let caller = full_name(caller);
@@ -155,8 +154,8 @@ pub fn whole_module_with(workers: &[&str], caller: &str) {
     run_tests(workers, &tests, &[]);
 }
 
-/// Returns the full names of this program's tests that begin with `prefix`: of those that are
-/// ignored, or of those that are not.
+/// Returns the full names of this program's tests that begin with `prefix`: either the ignored
+/// ones, or the others.
 fn tests_of(prefix: &str, ignored: bool) -> Vec<String> {
     let list = |args: &[&str]| -> Vec<String> {
         let output = Command::new(env::current_exe().unwrap())
@@ -209,18 +208,18 @@ fn run_tests(workers: &[&str], tests: &[String], args: &[&str]) {
     }
 }
 
-/// While this is held, [`run_with`] starts no process. A new process has copies of all descriptors
-/// until it has become its program, so a socket that is dropped meanwhile is closed later: tests of
-/// what dropping the last handle of a socket does hold this.
+/// Returns a guard during whose life [`run_with`] starts no process. A new process has copies of
+/// all descriptors until its `exec`, so a socket that is dropped meanwhile is closed later; a test
+/// that needs the last drop of a socket to close it holds this guard.
 pub fn no_process_starts() -> MutexGuard<'static, ()> {
     static STARTS: Mutex<()> = Mutex::new(());
     STARTS.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 
-/// A directory of the test's own, which goes with all that is in it when this is dropped.
+/// A directory for one test, which is removed with its contents when this is dropped.
 pub struct Scratch(PathBuf);
 
-/// Makes one; `name` is the test's.
+/// Makes the directory; `name` is the test's.
 #[track_caller]
 pub fn scratch(name: &str) -> Scratch {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -239,7 +238,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What is left over is a temporary directory's.
+        // On an error the remains stay in the system's temporary directory.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

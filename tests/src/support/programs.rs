@@ -1,4 +1,4 @@
-//! The example programs, built once and run as people run them.
+//! The example programs, built once and run as a user runs them.
 
 use std::env;
 use std::ffi::OsStr;
@@ -12,10 +12,10 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Far longer than any of the programs takes: who needs more hangs.
+/// Far longer than any of the programs takes: a program that takes longer counts as hanging.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Builds the programs as this test was built, once, and says where they are.
+/// Builds the programs once, with the profile of this test, and returns their folder.
 fn programs() -> &'static Path {
     static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
@@ -29,16 +29,17 @@ fn programs() -> &'static Path {
             None => panic!("no profile in {}", this.display()),
         };
         let mut cargo = Command::new(env!("CARGO"));
-        // A build script that looks at what cargo says of its package (ring's does) would find this
-        // test's there, and all that depends on it would be built again.
+        // A build script that reads cargo's variables about its package (ring's does) would see
+        // this test's, and that package and its dependents would be built again.
         for (name, _) in env::vars_os() {
             let name = name.to_string_lossy();
             if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
                 cargo.env_remove(&*name);
             }
         }
-        // Of the whole workspace, with a test that needs what only tests do: only so are their
-        // dependencies those, with those features, that `cargo test --workspace` has built already.
+        // Builds the whole workspace, with a test that depends on what only tests do: only then do
+        // the dependencies have the features with which `cargo test --workspace` has built them
+        // already.
         let output = cargo
             .args(["build", "--workspace", "--examples", "--test=ui"])
             .args(["--profile", profile, "--target-dir"])
@@ -75,13 +76,13 @@ pub struct Running {
     deadline: Instant,
 }
 
-/// A program that has ended, and what it wrote.
+/// A program that has ended, and its output.
 pub struct Ended {
     /// The exit code; `None` if a signal ended the program.
     pub code: Option<i32>,
-    /// What the program wrote to its standard output.
+    /// The program's standard output.
     pub out: String,
-    /// What the program wrote to its standard error.
+    /// The program's standard error.
     pub errors: String,
 }
 
@@ -124,7 +125,7 @@ impl Running {
         stdin.write_all(text).expect("the program reads");
     }
 
-    /// Waits for a line on stderr.
+    /// Waits for a line on stderr that `wanted` accepts.
     pub fn wait_for(&mut self, wanted: impl Fn(&str) -> bool) -> String {
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());
@@ -210,7 +211,7 @@ pub fn succeeds(name: &str, args: &[&str], check: impl Fn(&Ended)) {
     }
 }
 
-/// Checks that a program refuses its arguments, and says why.
+/// Checks that a program refuses its arguments, and gives the reason.
 pub fn refuses(name: &str, args: &[&str], reason: &str) {
     let mut command = program(name);
     let ended = run({
@@ -226,7 +227,7 @@ pub fn refuses(name: &str, args: &[&str], reason: &str) {
     assert_eq!(ended.out, "", "{name} {args:?}");
 }
 
-/// Checks that a program says how it is used when it is asked.
+/// Checks that a program explains its use when it is asked.
 pub fn helps(name: &str) {
     let ended = run({
         let mut command = program(name);
@@ -249,12 +250,12 @@ pub fn has_lines(ended: &Ended, wanted: &[&str]) {
     }
 }
 
-/// A check of the whole output, line by line.
+/// Returns a check of the whole output, line by line.
 pub fn exactly(lines: &[&str]) -> impl Fn(&Ended) {
     move |ended| assert_eq!(ended.out.lines().collect::<Vec<_>>(), lines)
 }
 
-/// The same where goroutines print as their turn comes.
+/// Returns the same check for lines in any order, as goroutines may print them.
 pub fn in_any_order(lines: &[&str]) -> impl Fn(&Ended) {
     let sorted = |mut lines: Vec<&str>| {
         lines.sort_unstable();
@@ -264,8 +265,8 @@ pub fn in_any_order(lines: &[&str]) -> impl Fn(&Ended) {
     move |ended| assert_eq!(sorted(ended.out.lines().collect()), wanted)
 }
 
-/// Makes a test of each program of a folder, with a check of what it prints; it prints no errors.
-/// One more test finds programs that have none.
+/// Makes a test for each program of a folder, which checks its output, and that it prints no
+/// errors. Another test finds programs without a test.
 #[macro_export]
 macro_rules! programs_of {
     ($folder:literal $(, tested below: $($own:ident),+)?; $($name:ident => $check:expr,)*) => {
@@ -312,7 +313,7 @@ pub fn are_all_of(folder: &str, tested: &[&str]) {
     );
 }
 
-/// A directory of its own, gone at the end of the test.
+/// A directory for one test, removed at its end.
 pub struct Folder(PathBuf);
 
 impl Folder {

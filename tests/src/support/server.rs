@@ -1,4 +1,4 @@
-//! An example that serves, in a process of its own, and what the system knows about that process.
+//! An example server in a process of its own, and the system's information about that process.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use crate::support::programs;
 
-/// Far longer than anything here takes: who needs more hangs.
+/// Far longer than anything here takes: a server that takes longer counts as hanging.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// A server in a process of its own, which is killed when this is dropped.
 pub struct Server {
     child: Child,
-    /// Where the server listens.
+    /// The address at which the server listens.
     pub address: SocketAddr,
     stderr: mpsc::Receiver<String>,
 }
@@ -31,7 +31,7 @@ pub struct Stopped {
     pub errors: Vec<String>,
 }
 
-/// Tries it with 1 worker and with 4. The server ends well each time, and complains about nothing.
+/// Runs the test with 1 worker and with 4. The server must end well each time, and print no error.
 pub fn with_one_and_four(name: &str, args: &[&str], test: impl Fn(&Server)) {
     for workers in ["1", "4"] {
         let server = Server::start(name, args, workers);
@@ -41,14 +41,14 @@ pub fn with_one_and_four(name: &str, args: &[&str], test: impl Fn(&Server)) {
 }
 
 impl Server {
-    /// Starts it at a port of its own, and waits until it listens.
+    /// Starts the server at a free port, and waits until it listens.
     pub fn start(name: &str, args: &[&str], workers: &str) -> Server {
         let mut command = programs::program(name);
         command.arg("127.0.0.1:0").args(args);
         Server::start_command(command, workers)
     }
 
-    /// The same with so many file descriptors at most.
+    /// As [`start`](Server::start), with a limit of file descriptors.
     pub fn start_with_fds(name: &str, fds: u32, workers: &str) -> Server {
         let program = programs::program(name);
         let mut command = Command::new("sh");
@@ -60,8 +60,8 @@ impl Server {
     }
 
     fn start_command(mut command: Command, workers: &str) -> Server {
-        // What the test has open (other tests' sockets: they are closed on exec) is not the
-        // server's.
+        // The server does not inherit the test's descriptors (other tests' sockets), as they are
+        // closed on exec.
         let mut child = command
             .env("GOMAXPROCS", workers)
             .stdin(Stdio::null())
@@ -103,13 +103,13 @@ impl Server {
 
     /// Sends a signal to the server.
     pub fn signal(&self, signal: i32) {
-        // SAFETY: a signal touches nothing of ours, and the child has not been waited for: the
-        // number is its own.
+        // SAFETY: `kill` touches no memory of this process, and the child has not been waited for,
+        // so its number is still its own.
         let sent = unsafe { libc::kill(self.child.id().cast_signed(), signal) };
         assert_eq!(sent, 0);
     }
 
-    /// Waits for a line on stderr.
+    /// Waits for a line on stderr that contains `part`.
     pub fn says(&self, part: &str) {
         let deadline = Instant::now() + LIMIT;
         loop {
@@ -121,7 +121,7 @@ impl Server {
         }
     }
 
-    /// Waits for its end.
+    /// Waits for the server's end.
     pub fn ended(mut self) -> Stopped {
         let deadline = Instant::now() + LIMIT;
         let status = loop {
@@ -137,7 +137,7 @@ impl Server {
         }
     }
 
-    /// Stops it as Ctrl-C does; it ends well, and has had nothing to complain about.
+    /// Stops the server as Ctrl-C does, and checks that it ends well and has printed no error.
     pub fn stop(self) {
         self.signal(libc::SIGINT);
         let stopped = self.ended();
@@ -149,7 +149,7 @@ impl Server {
         format!("/proc/{}/{what}", self.child.id())
     }
 
-    /// The bytes of memory that it uses.
+    /// Returns the bytes of memory that the server uses.
     pub fn memory(&self) -> usize {
         let status = fs::read_to_string(self.proc("status")).expect("it lives");
         let kib = status
@@ -159,18 +159,18 @@ impl Server {
         kib.expect("a number") << 10
     }
 
-    /// How many sockets it has. (Other descriptors are the runtime's, which has more of them when
-    /// more workers have come to wait.)
+    /// Returns the number of the server's sockets. (Its other descriptors are the runtime's, whose
+    /// number grows with that of its waiting workers.)
     pub fn sockets(&self) -> usize {
         fs::read_dir(self.proc("fd"))
             .expect("it lives")
-            // One that is closed in this moment is none.
+            // A descriptor that is closed in this moment does not count.
             .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
             .filter(|link| link.as_os_str().as_bytes().starts_with(b"socket:"))
             .count()
     }
 
-    /// Waits until it has no more sockets than that.
+    /// Waits until the server has at most this number of sockets.
     pub fn wait_for_sockets(&self, most: usize) {
         let deadline = Instant::now() + LIMIT;
         while self.sockets() > most {
@@ -180,11 +180,11 @@ impl Server {
         }
     }
 
-    /// The CPU time that it has used.
+    /// Returns the CPU time that the server has used.
     pub fn cpu_time(&self) -> Duration {
         let stat = fs::read_to_string(self.proc("stat")).expect("it lives");
-        // The name, in brackets, may have spaces in it. After it come the state, as the third
-        // field, and the times as 14th and 15th.
+        // The name, in brackets, may contain spaces. It is followed by the state, which is the
+        // third field; the times are the 14th and the 15th.
         let (_, fields) = stat.rsplit_once(')').expect("a name");
         let ticks: u64 = fields
             .split_whitespace()
@@ -192,7 +192,7 @@ impl Server {
             .take(2)
             .map(|ticks| ticks.parse::<u64>().expect("a number"))
             .sum();
-        // SAFETY: asks only.
+        // SAFETY: `sysconf` only returns a number.
         let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
         Duration::from_secs_f64(ticks as f64 / per_second as f64)
     }

@@ -1,10 +1,10 @@
-//! Programs that others made, where they are installed.
+//! Programs of others, which may be installed or not.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::thread;
 
-/// Whether there is such a program; CI installs those that are used here.
+/// Returns whether this program is installed. CI installs all that are used here.
 pub fn is_installed(name: &str) -> bool {
     let found = Command::new(name)
         .arg(if name == "openssl" {
@@ -22,7 +22,7 @@ pub fn is_installed(name: &str) -> bool {
     found
 }
 
-/// What curl prints.
+/// Returns the output of curl.
 pub fn curl(args: &[&str], input: &[u8]) -> Vec<u8> {
     let mut child = Command::new("curl")
         .args(["-sS", "--noproxy", "*", "--max-time", "60"])

@@ -105,7 +105,8 @@ fn closing_comes_before_who_sees_it<C: Caller>() {
             }
         }
     }
-    // Not a test of Go, whose channels have no ends: a sender sees that the receivers are gone.
+    // Not one of Go's tests, as Go's channels have no ends: a sender sees that the receivers are
+    // gone.
     for round in 0..ROUNDS {
         let (tx, rx) = make(Some(0));
         in_order::<C>(
@@ -146,8 +147,8 @@ fn the_end_of_a_select_comes_after_its_partner<C: Caller>() {
     }
 }
 
-/// Several callers load and then store; no update is lost if only one of them is in there at a
-/// time.
+/// Several callers load and then store; no update is lost if only one of them is between the two at
+/// a time.
 fn a_channel_is_a_lock<C: Caller>() {
     const CALLERS: usize = 4;
     // The slot of the buffer is the lock: it is held from the send to the receive, or the other way

@@ -28,7 +28,7 @@ crate::for_all_callers!(
 enum Outcome {
     /// It would wait.
     Waits,
-    /// It receives this message, or sends the one that it was given.
+    /// It receives this message, or sends the given one.
     Goes(i32),
     /// The channel is closed.
     Closed,
@@ -228,7 +228,7 @@ fn sending<C: Caller>() {
             (tx, rx)
         };
         check_sending("closed", closed, Closed);
-        // Go's channels have no ends, so Go has no such case.
+        // Not one of Go's cases, as Go's channels have no ends.
         check_sending("without receivers", || (open(capacity, &[]).0, ()), Closed);
     }
     let full_and_closed = || {

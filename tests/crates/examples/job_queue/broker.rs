@@ -60,7 +60,7 @@ const END: &str = "
 /// A job in a worker's hands.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
-    /// The stream's name for it.
+    /// The entry's id in the stream.
     pub(crate) entry: String,
     pub(crate) job: Job,
     /// The number of this attempt, from 1 on.

@@ -88,7 +88,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Adds jobs, and prints a line for each one that the broker has stored durably.
+/// Adds jobs, and prints a line for each job that the broker has stored durably.
 fn enqueue(options: &Options) -> io::Result<()> {
     let mut broker = Broker::new(&options.address)?;
     for id in options.first..options.first + options.jobs {

@@ -1,4 +1,4 @@
-//! A worker: goroutines that take jobs, one at a time each, and one that renews their leases.
+//! A worker: goroutines that take one job at a time each, and a goroutine that renews their leases.
 
 use std::collections::HashMap;
 use std::io::{self, Write};

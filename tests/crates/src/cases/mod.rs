@@ -33,11 +33,11 @@ pub enum Way {
     Plain,
     /// In a goroutine, in [`blocking`].
     Blocking,
-    /// In a goroutine with a thread of its own.
+    /// In a goroutine with its own thread.
     Thread,
     /// In a goroutine, in [`without_parking`], and the call blocks the worker.
     WithoutParking,
-    /// In a goroutine, which the call parks by means of this API.
+    /// In a goroutine, which parks because the call uses this API.
     Parks(&'static str),
 }
 

@@ -1,5 +1,5 @@
-//! The example `job_queue`: workers and the broker are killed in the middle of their work, and
-//! every job is accounted for.
+//! The example `job_queue`: workers and the broker are killed in the middle of their work, and no
+//! job is lost.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
