@@ -1,6 +1,6 @@
 //! Compares a hand-over between a goroutine and a goroutine with a thread of its own with a
-//! hand-over between a goroutine and a plain thread: `cargo run --release -p go-benches --bin
-//! own_thread`.
+//! hand-over between a goroutine and a plain thread:
+//! `cargo run --release -p go-benches --bin own_thread`.
 //!
 //! Both are measured in turn, as round trips over two unbuffered channels; the medians and their
 //! ratio are printed. The ratio should be 1, since both run the same code.

@@ -1,5 +1,5 @@
-//! Measures what the feature `tracing` adds to the cost of a switch: `cargo run --release -p
-//! go-benches --features tracing --bin tracing`.
+//! Measures what the feature `tracing` adds to the cost of a switch:
+//! `cargo run --release -p go-benches --features tracing --bin tracing`.
 //!
 //! Two goroutines on one worker yield to each other: without a subscriber, with
 //! tracing-subscriber's `Registry`, and in one and three spans of that.

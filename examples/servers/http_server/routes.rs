@@ -28,7 +28,7 @@ pub(crate) enum Route {
     /// `/links`, with the number of its page.
     Links(Option<u64>),
     Unknown,
-    /// The page exists, for other methods.
+    /// The page exists, but only for these methods.
     NotFor(&'static str),
 }
 

@@ -14,7 +14,7 @@ use go_runtime::sync;
 use crate::connection::write_all;
 use crate::reply;
 
-/// Maximum number of pending bytes; more drop the client.
+/// Maximum number of pending bytes; a client with more is dropped.
 const MAX_PENDING: usize = 8 << 20;
 
 /// The bytes that are to be written; `None` once the client is dropped.

@@ -321,9 +321,9 @@ impl Context {
         error
     }
 
-    /// Returns the cause of the end, or `None` while this context is live. The cause is what was
-    /// given to [`CancelCause::cancel`], or with the deadline, by the first to end this context or
-    /// one of its ancestors; without such a cause it is the [`ContextError`].
+    /// Returns the cause of the end, or `None` while this context is live. The first cancellation
+    /// or deadline that ended this context or one of its ancestors determines the cause: the one
+    /// given to [`CancelCause::cancel`] or with the deadline, or else the [`ContextError`].
     ///
     /// ```
     /// use go_runtime::context::{self, ContextError};

@@ -103,8 +103,8 @@ impl Joiner {
     }
 }
 
-/// The end of a goroutine as a channel, which is closed when the goroutine ends. A select, or a
-/// wait with a deadline, makes it when it first waits for the goroutine.
+/// The end of a goroutine as a channel, which is closed when the goroutine ends. It is made when a
+/// select, or a join with a deadline, first waits for the goroutine.
 ///
 /// A future's parker stands in the goroutine's word, and its waker closes the channel.
 pub(super) struct Ending {

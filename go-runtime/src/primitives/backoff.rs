@@ -4,7 +4,7 @@
 //! It sleeps because yielding is not enough to let the other thread run: a thread with a real-time
 //! policy (`SCHED_FIFO`) that yields continues before all ordinary threads (sched(7)).
 //!
-//! It is a module of its own also so that the model checker can substitute its own yield.
+//! This is a separate module so that the model checker can substitute its own yield.
 
 use std::cell::Cell;
 use std::thread;

@@ -1,14 +1,15 @@
 //! Tasks that are to be queued at a given moment. Until then a task is an entry in a heap, and has
 //! no stack.
 //!
-//! Each worker has a heap of them. Goroutines add to that of their own worker, threads to that of
-//! any worker; any thread may remove a task, and the monitor queues what is due in the heap of a
-//! worker that a goroutine holds. So the heap has a lock, under which no user's code runs. `next`
-//! says when the earliest task is due, which saves the worker the lock while none is.
+//! Each worker has such a heap. A goroutine adds a task to the heap of its own worker, and a plain
+//! thread to the heap of any worker. Any thread may remove a task, and while a goroutine holds a
+//! worker, the monitor queues the tasks that are due in that worker's heap. So the heap has a lock,
+//! under which no user code runs. `next` says when the earliest task is due, so that the worker
+//! need not take the lock before then.
 //!
 //! A worker does not oversleep: the thread that adds the earliest task writes `next`, and then
-//! looks whether the worker sleeps; a worker says that it sleeps, and then reads `next`. Both have
-//! a full fence in between, so one of the two sees the other's write.
+//! checks whether the worker sleeps; the worker announces its sleep, and then reads `next`. Both
+//! have a full fence in between, so at least one of the two sees the other's write.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -112,7 +113,7 @@ impl Delayed {
         due
     }
 
-    /// Gives memory back that a larger heap has left.
+    /// Gives back memory that a larger heap needed.
     pub(super) fn shrink(&self) {
         self.timers().shrink();
     }

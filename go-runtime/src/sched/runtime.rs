@@ -44,7 +44,7 @@ pub(crate) struct Runtime {
     pub(super) reputation: Reputation,
     pub(super) shortage: Shortage,
     pub(super) depot: Depot,
-    /// Number of the monitor's ticks: a clock that costs nothing to read.
+    /// Number of the monitor's ticks: a clock that is cheap to read.
     tick: AtomicU32,
     settings: Settings,
     /// The call that first used the runtime, or the call of `Config::start`.

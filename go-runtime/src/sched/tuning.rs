@@ -11,26 +11,27 @@ use crate::primitives::prefetch::LINE;
 
 // --- rounds and fairness: `worker::rounds`, `worker::fairness` ---
 
-/// Turns in a round at most. Every round reads the clock and asks the system for events, which
-/// together take about as long as ten turns (rows `yield1000`, `http`).
+/// Maximum number of turns in a round. Every round reads the clock and asks the system for events,
+/// which together take about as long as ten turns (rows `yield1000`, `http`).
 pub(super) const ROUND: usize = 64;
-/// Timers that are fired, and delayed tasks that are queued, at a time. Where very many wait, each
-/// is cold: the fewer lie between the fetch of one and its turn, the more of it is still in the
-/// caches (row `timers20k`).
+/// Maximum number of timers that are fired, and of delayed tasks that are queued, at a time. Where
+/// very many goroutines wait, each is cold in the caches: the fewer others are fetched between its
+/// own fetch and its turn, the more of it is still cached (row `timers20k`).
 pub(super) const TIMERS_AT_A_TIME: usize = 16;
-/// Ticks of the monitor in a slice: 5 to 10 ms. After a slice one poll in vain, or, once the
-/// monitor has seen it too, one operation that may wait, lets the other goroutines run first. Go
-/// preempts a goroutine after 10 ms (tests of starvation).
+/// Number of the monitor's ticks in a slice, which so lasts 5 to 10 ms. After a slice one poll in
+/// vain, or, once the monitor has seen it too, one operation that may wait, lets the other
+/// goroutines run first. Go preempts a goroutine after 10 ms (tests of starvation).
 pub(super) const SLICE: MonitorTick = 2;
-/// Polls in vain, of some 0.1 us each, after which the other goroutines of the worker run first.
-/// With many more, consumers that poll a closed channel keep the senders of an open one waiting
-/// (tests of starvation).
+/// Number of polls in vain, of some 0.1 us each, after which the other goroutines of the worker run
+/// first. With many more, consumers that poll a closed channel keep the senders of an open one
+/// waiting (tests of starvation).
 pub(super) const VAIN_POLLS: u32 = 16;
 
 // --- which task starts next: `worker::unstarted` ---
 
-/// Tasks that a worker's own queue may hold; more go to the injector. A longer queue would keep the
-/// memory of its greatest length, and a queue that thieves have emptied cannot even give it back.
+/// Maximum number of tasks in a worker's own queue; further tasks go to the injector. A longer
+/// queue would keep the memory of its greatest length, and a queue that thieves have emptied cannot
+/// even give it back.
 pub(super) const QUEUE_CAPACITY: usize = 4096;
 /// Time after which the oldest task is preferred to the newest, so that none starves (tests of
 /// starvation). It should not be shorter: the oldest task may be the root of a tree, and the more
@@ -43,9 +44,9 @@ pub(super) const FEW_TASKS: usize = 8;
 
 // --- where a task starts: `placement`, `load` ---
 
-/// Ticks of the monitor in a period of `load`: 100 ms. If a period is much shorter, the first
-/// members of a pool are forgotten before the last one has started, where many threads share few
-/// processors (tests of placement).
+/// Number of the monitor's ticks in a period of `load`, which lasts 100 ms. If a period is much
+/// shorter, the first members of a pool are forgotten before the last one has started, where many
+/// threads share few processors (tests of placement).
 pub(super) const PERIOD: MonitorTick = 20;
 /// How long a task waits for a busy worker while another one is idle: some ten times what a wake-up
 /// of a thread takes at best, and a tenth of the latest start that is acceptable, a millisecond
@@ -114,7 +115,8 @@ pub(super) const BLOCKED_FOR_LONG: Duration = Duration::from_secs(1);
 pub(super) const SPARE_WORKERS: usize = 8;
 /// Maximum number of spawn sites with a reputation; a further one replaces the oldest.
 pub(super) const SITES: usize = 16;
-/// Ticks of the monitor without another hold after which a spawn site is forgiven: a second.
+/// Number of the monitor's ticks (a second) without another hold after which a spawn site is
+/// forgiven.
 pub(super) const FORGIVEN_AFTER: MonitorTick = 200;
 
 // --- memory: `worker::stacks`, `worker::trim`, `blocks` ---

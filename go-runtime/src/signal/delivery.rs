@@ -10,9 +10,9 @@
 //!              write(wake)                 notifies the listeners
 //! ```
 //!
-//! A goroutine in place of the thread might be queued behind one that computes. The thread and the
-//! handlers are never removed. When a signal arrives and no listener asks for it any more, the
-//! thread carries out the default action.
+//! A goroutine in place of the thread might be queued behind another goroutine, which computes. The
+//! thread and the handlers are never removed. When a signal arrives and no listener asks for it any
+//! more, the thread carries out the default action.
 //!
 //! The lock guards the list of listeners. They are notified without it, because that runs wakers.
 

@@ -266,8 +266,8 @@ impl Slabs {
     /// Reserves `len` bytes for a slab: in the [`lowlands`], after the slab that was made last, or
     /// else in the next gap. The system chooses the address only if the window is full.
     fn reserve(&mut self, len: usize) -> io::Result<NonNull<u8>> {
-        /// Maximum number of places to try that turn out to be taken by other mappings than slabs,
-        /// and the distance in bytes between two of them.
+        /// Maximum number of places to try if mappings that are not slabs occupy them, and the
+        /// distance in bytes between two such places.
         const TRIES: usize = 64;
         const STEP: usize = 1 << 30;
         let Some(window) = lowlands::window() else {

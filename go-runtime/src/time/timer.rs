@@ -19,7 +19,7 @@ use crate::clock;
 /// deadline.
 ///
 /// For a wait that is never put off, `default(duration)` of a [`select!`](crate::select) or
-/// [`after`](super::after) does.
+/// [`after`](super::after) is enough.
 ///
 /// ```
 /// use std::time::Duration;

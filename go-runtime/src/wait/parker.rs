@@ -53,7 +53,7 @@ impl Blocked {
     }
 }
 
-/// A woken goroutine's place in the inbox of its worker, and that worker.
+/// A goroutine: its node for the inbox of its worker, and that worker.
 pub(super) type Delivery = (Home, *const InboxNode);
 
 #[repr(C)]
@@ -168,8 +168,8 @@ impl Parker {
         }
     }
 
-    /// Ends the wait, up to a last step that is returned if there is one: to deliver that node into
-    /// the inbox of that worker.
+    /// Ends the wait, except for a last step that may remain for the caller: to deliver the
+    /// returned node into the inbox of the returned worker.
     ///
     /// # Safety
     /// The contract of [`unpark`](Self::unpark). If a delivery is returned, the parker stays valid

@@ -1,5 +1,5 @@
-//! The workloads of `compare` on tokio, with kanal's channels. Usage: GOMAXPROCS=2 tokio WORKLOAD
-//! COUNT
+//! The workloads of `compare` on tokio, with kanal's channels. Usage:
+//! `GOMAXPROCS=2 tokio WORKLOAD COUNT`
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::*};

@@ -51,7 +51,7 @@ impl VainPolls {
         self.0.set(0);
     }
 
-    /// Counts one, and returns whether the goroutine should let others run.
+    /// Counts a poll in vain, and returns whether the goroutine should let others run.
     pub(super) fn add(&self) -> bool {
         let polls = self.0.get().saturating_add(1);
         self.0.set(polls);

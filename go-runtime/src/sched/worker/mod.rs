@@ -216,7 +216,8 @@ impl Worker {
         self.run_queue.push(fiber);
     }
 
-    /// Lets the other goroutines that are ready run first; where nothing can park, other threads.
+    /// Lets the other goroutines that are ready run first. Where nothing can park, lets other
+    /// threads run instead.
     // Always inlined because it contains the switch (see `wait::parker`).
     #[inline(always)]
     pub(crate) fn yield_now(&self) {

@@ -21,7 +21,7 @@ use crate::sched::tuning::TIMERS_AT_A_TIME;
 pub(super) struct Timers {
     shared: &'static WorkerShared,
     heap: RefCell<TimerHeap<Sleeper>>,
-    /// Whether more timers were due than have been fired the last time.
+    /// Whether more timers were due than the last call of `fire` has fired.
     left: Cell<bool>,
 }
 
@@ -61,7 +61,7 @@ impl Timers {
         self.heap.borrow_mut().next()
     }
 
-    /// Returns whether more timers were due than have been fired the last time.
+    /// Returns whether more timers were due than the last call of `fire` has fired.
     #[inline]
     pub(super) fn are_left(&self) -> bool {
         self.left.get()
@@ -96,7 +96,7 @@ impl Timers {
         more
     }
 
-    /// Gives memory back that more timers have left.
+    /// Gives back memory that a larger heap needed.
     pub(super) fn shrink(&self) {
         self.heap.borrow_mut().shrink();
     }

@@ -302,7 +302,7 @@ impl Unstarted {
         task
     }
 
-    /// Gives memory back that a longer queue has left.
+    /// Gives back memory that a longer queue needed.
     pub(super) fn shrink(&self) {
         let mut pinned = self.pinned.borrow_mut();
         let length = pinned.len();

@@ -183,7 +183,7 @@ impl Workload {
         }
     }
 
-    /// A group of a goroutine that spawns another one and waits for it, and of that one.
+    /// A group of two goroutines: the first one spawns the second, and waits for it.
     pub(super) fn couple(&mut self, at: Nanos) {
         let (done, group) = (self.channel(), self.groups);
         self.groups += 1;
