@@ -105,9 +105,9 @@ impl Bindings {
     fn function(&mut self, call: ExprCall) -> Result<TokenStream> {
         refuse_attributes(&call.attrs)?;
         let function = strip(*call.func);
-        // Moved into the goroutine, a path means what it means here; and only in the call do the
-        // bounds of a generic function help to infer its arguments. Unless it is a variable that
-        // the arguments may assign to.
+        // A path stays in the call, unless it is a variable that the arguments may assign to: it
+        // means the same in the goroutine, and only in the call do the bounds of a generic function
+        // help to infer its arguments.
         let stays = match &function {
             Expr::Path(path) => match path.path.get_ident() {
                 Some(variable) => !mentions(call.args.to_token_stream(), variable),

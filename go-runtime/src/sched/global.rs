@@ -90,7 +90,8 @@ pub(crate) fn runs_with(config: &Config) -> bool {
 /// Starts the runtime with `config`.
 ///
 /// # Errors
-/// It has been started before, or cannot start. After wrong settings it still can.
+/// The runtime has been started before, or cannot start. If only the settings were wrong, it can
+/// still be started.
 #[track_caller]
 pub(crate) fn start_with(config: &Config) -> Result<(), StartError> {
     let at = Location::caller();

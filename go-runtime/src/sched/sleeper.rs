@@ -34,7 +34,7 @@ impl Sleeper {
     /// Tells the wait that its deadline has come.
     ///
     /// # Safety
-    /// What the contract of `time_out` asks for the address.
+    /// The caller upholds the contract of `time_out` for the address.
     pub(super) unsafe fn time_out(self) -> Option<NonNull<Fiber>> {
         // SAFETY: the caller upholds the contract of the function for this address.
         unsafe { (self.time_out)(self.address) }

@@ -18,8 +18,8 @@ pub(super) const ROUND: usize = 64;
 /// very many goroutines wait, each is cold in the caches: the fewer others are fetched between its
 /// own fetch and its turn, the more of it is still cached (row `timers20k`).
 pub(super) const TIMERS_AT_A_TIME: usize = 16;
-/// Number of the monitor's ticks in a slice, which so lasts 5 to 10 ms. After a slice one poll in
-/// vain, or, once the monitor has seen it too, one operation that may wait, lets the other
+/// Number of the monitor's ticks in a slice, which therefore lasts 5 to 10 ms. After a slice one
+/// poll in vain, or, once the monitor has seen it too, one operation that may wait, lets the other
 /// goroutines run first. Go preempts a goroutine after 10 ms (tests of starvation).
 pub(super) const SLICE: MonitorTick = 2;
 /// Number of polls in vain, of some 0.1 us each, after which the other goroutines of the worker run
@@ -69,15 +69,15 @@ pub(super) const SURVEYED_WORKERS: usize = 16;
 
 /// How long an idle worker spins before it sleeps, if work has not been coming soon.
 pub(super) const SPIN: Duration = Duration::from_micros(20);
-/// If work comes within this time after the worker has become idle, spinning would have been better
-/// than the sleep. It is about the time that two workers need if they wake each other alternately
-/// and sleep in between; with a shorter time they would never learn that they need not sleep (rows
-/// `pingpong`, `spsc128`, with two workers).
+/// Longest wait for work for which spinning would have been better than a sleep. It is about the
+/// time that two workers need if they wake each other alternately and sleep in between; with a
+/// shorter time they would never learn that they need not sleep (rows `pingpong`, `spsc128`, with
+/// two workers).
 pub(super) const SPIN_WORTH: Duration = Duration::from_micros(250);
 /// How long an idle worker spins before it lets other threads have the processor: on a machine with
 /// more threads than processors one of them may be the thread that it waits for.
 pub(super) const SPIN_ALONE: Duration = Duration::from_micros(3);
-/// If `yield_now` takes this time or longer, another thread has had the processor.
+/// Duration of a `yield_now` from which on another thread has had the processor.
 pub(super) const YIELDED: Duration = Duration::from_micros(1);
 /// How often a goroutine that is about to park, on a worker that has nothing else to run, spins and
 /// checks whether its wait has ended: about 1 us, or some round trips between two processors.
@@ -130,15 +130,15 @@ pub(super) const STACK_TRIES: usize = 8;
 pub(super) const STACK_RETRY: Duration = Duration::from_millis(20);
 /// Minimum time between two shortages of memory that are both reported.
 pub(super) const SHORTAGE_QUIET: Duration = Duration::from_secs(10);
-/// Idle fibers that a worker keeps.
+/// Number of idle fibers that a worker keeps.
 pub(super) const TRIM_KEPT: usize = 16;
-/// Fibers that one step of the trim looks at; it takes some 10 us, or more if there is much to give
-/// back.
+/// Number of fibers that one step of a trim looks at. A step takes some 10 us, or more if there is
+/// much to give back.
 pub(super) const TRIM_STEP: usize = 64;
-/// What has not been needed for this time is given back.
+/// Time after which memory that has not been needed is given back.
 pub(super) const TRIM_AFTER: Duration = Duration::from_millis(100);
-/// The same for a worker that does not sleep: it may soon need again what it has not needed for a
-/// moment.
+/// The same for a worker that does not sleep, which may soon need again what it has not needed for
+/// a moment.
 pub(super) const TRIM_AFTER_AT_WORK: Duration = Duration::from_secs(1);
 /// How long a worker sleeps before it gives memory back. A worker that is woken all the time is
 /// busy, though with short breaks, and giving memory back costs it time (and, where many threads
@@ -147,8 +147,8 @@ pub(super) const TRIM_AFTER_AT_WORK: Duration = Duration::from_secs(1);
 /// `memory_goes_back_beside_one_that_is_woken_all_the_time`).
 pub(super) const TRIM_QUIET: Duration = Duration::from_millis(10);
 pub(super) const TRIM_NO_QUIET: Duration = Duration::from_secs(1);
-/// Steps that a worker that does not sleep takes each time that the monitor asks, every tenth of a
-/// second: at most a few hundredths of its time.
+/// Maximum number of steps that a worker that does not sleep takes each time that the monitor asks,
+/// which is every tenth of a second: they take a few hundredths of its time at most.
 pub(super) const TRIM_STEPS: usize = 20;
 /// Sizes of blocks for tasks, in bytes; larger tasks come from the allocator. Most goroutines'
 /// closures fit into the first (row `spawn`).
@@ -169,7 +169,8 @@ pub(super) const QUEUE_LENGTH: usize = 64;
 /// caches. Where very many goroutines wait, each is cold (row `million`).
 pub(super) const FIBER_AHEAD: usize = 8;
 pub(super) const STACK_AHEAD: usize = 4;
-/// Bytes of a suspended stack that are fetched: those needed as soon as it goes on.
+/// Number of bytes of a suspended stack that are fetched: those that the goroutine needs as soon as
+/// it goes on.
 pub(super) const STACK_HOT: usize = 5 * LINE;
 
 // --- the system ---

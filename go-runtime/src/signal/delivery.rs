@@ -49,7 +49,7 @@ struct Delivery {
     wake: Option<RawFd>,
     /// The signals that have this module's handler.
     caught: u64,
-    /// Those of `caught` that had neither a handler nor `SIG_IGN` before.
+    /// The signals in `caught` that had neither a handler nor `SIG_IGN` before.
     default_actions: u64,
     /// The listeners, each with the set of its signals.
     listeners: Vec<(u64, Listener)>,

@@ -106,7 +106,7 @@ impl<T> WaitList<T> {
             // SAFETY: this is the only queue that the waiter has been in.
             self.with(|held| unsafe { held.remove(&waiter) });
         }
-        // A channel that has told the observer to look again has taken it out.
+        // If the channel has told the observer to look again, it has also taken the observer out.
         if verdict != Verdict::Retry {
             // SAFETY: the observer was queued there, by `observe` above, and nowhere else.
             unsafe { done.stop_observing(&observer) };

@@ -16,8 +16,8 @@ pub(crate) unsafe trait Observable {
     /// Returns whether a receive need not wait.
     fn is_ready(&self) -> bool;
 
-    /// Queues `waiter`, unless a receive need not wait: the waiter is told to look again when that
-    /// has changed.
+    /// Queues `waiter`, unless a receive need not wait. A queued waiter is told to look again once
+    /// a receive need not wait.
     ///
     /// # Safety
     /// The waiter is set up, and in no queue. Before it or its parker ends, the waiter has been

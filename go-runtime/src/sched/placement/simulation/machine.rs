@@ -114,7 +114,7 @@ pub(super) struct Machine {
     pub(super) injector: VecDeque<TaskId>,
     /// Number of tasks that no worker has placed.
     pub(super) waiting: usize,
-    /// As in `sched::idle`.
+    /// The counts of `sched::idle`.
     pub(super) sleepers: usize,
     pub(super) searching: usize,
     pub(super) tick: MonitorTick,
