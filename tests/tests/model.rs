@@ -1,4 +1,4 @@
-//! Model checks of the protocols on which every wake-up depends: loom runs these tests in every
+//! Model checks of the protocols on which every wake-up depends. loom runs these tests in every
 //! order of the threads' steps (up to a number of preemptions), and with every result that the
 //! memory orderings allow.
 //!
@@ -81,7 +81,7 @@ mod goroutine {
     }
 }
 
-/// Alarms that may ring at any time, and before the model ends if it waits for them.
+/// Alarms, each of which is a thread that may ring at any time. A model can wait for all of them.
 mod time {
     use std::cell::RefCell;
     use std::time::Instant;

@@ -1,5 +1,5 @@
-//! Goroutines that hold their worker: goroutines that have not started go on elsewhere, and workers
-//! come and go.
+//! Goroutines that hold their worker: unstarted goroutines are started on other workers, and
+//! workers come and go.
 //!
 //! Each test runs in a process of its own, because other tests would keep its few workers busy.
 #![cfg(target_os = "linux")]
@@ -124,7 +124,7 @@ fn children_of_a_hog() {
     });
 }
 
-/// Goroutines that block in the system each wait for something that only a later one provides.
+/// Goroutines block in the system, each waiting for a message that only a later goroutine sends.
 #[test]
 #[ignore = "run by what_has_not_started_goes_on"]
 fn a_chain_of_blocked_threads() {
@@ -153,8 +153,8 @@ fn what_has_not_started_goes_on() {
     ]);
 }
 
-/// With one worker an extra one is started. It retires when it is not needed, but goes on with the
-/// goroutines that have started there, and is used again.
+/// With one worker, an extra worker is started. When it is not needed it retires, but continues
+/// with the goroutines that have started there. It is used again later.
 #[test]
 #[ignore = "run by an_extra_worker_retires"]
 fn extra_worker() {
@@ -176,7 +176,7 @@ fn extra_worker() {
             let (place, child) = answer();
             let held = hog.stop();
             assert!(place != held && child != held, "{place}, {child}, {held}");
-            // The extra worker goes on with its goroutine; when it has retired, the first worker
+            // The extra worker continues with its goroutine. When it has retired the first worker
             // starts all new ones.
             eventually(|| (0..200).all(|_| answer() == (place.clone(), "go-worker-0".into())));
             drop(ask);
@@ -197,8 +197,8 @@ fn culprits() {
         let (stop, done) = bounded::<()>(0);
         let parked = go!(done.recv());
         for _ in 0..3 {
-            // The monitor notices a goroutine that blocks, and only then is the one that it waits
-            // for started elsewhere.
+            // Only when the monitor notices that a goroutine blocks is the other goroutine, for
+            // which it waits, started elsewhere.
             let (tx, rx) = mpsc::channel();
             let blocked = go!(move || rx.recv().unwrap());
             go!(tx.send(()).unwrap()).join().unwrap();
@@ -422,14 +422,14 @@ fn a_blocked_worker_says_so() {
     assert_eq!((said[2].as_str(), said[3].as_str()), ("", ""));
 }
 
-/// Gives the worker time to fall asleep, up to some tens of µs and different in each round, so that
-/// spawns meet it at each step on its way. The loop only computes: a thread that yielded to the
-/// system would wait for other processes on a busy machine.
+/// Gives the worker time to fall asleep: up to some tens of µs, and different in each round, so
+/// that spawns meet the worker at each step on its way. The loop only computes: a thread that
+/// yielded to the system would wait for other processes on a busy machine.
 fn pause_as_long_as(round: u32) {
     (0..round % 50 * 40).for_each(|_| hint::spin_loop());
 }
 
-/// A goroutine that is spawned when a worker has just been released, and sleeps, is started.
+/// A goroutine is started if it is spawned just after a worker was released and has fallen asleep.
 #[test]
 #[ignore = "run by a_worker_that_was_held_is_called"]
 fn after_a_hold() {
@@ -446,7 +446,7 @@ fn after_a_hold() {
     });
 }
 
-/// The same without an extra worker, as nothing has waited while the worker was held.
+/// The same without an extra worker, because nothing waits while the worker is held.
 #[test]
 #[ignore = "run by a_worker_that_was_held_is_called"]
 fn after_a_quiet_hold() {
@@ -466,8 +466,8 @@ fn a_worker_that_was_held_is_called() {
     child::succeed_with_few_and_many(&["after_a_hold", "after_a_quiet_hold"]);
 }
 
-/// Goroutines that each spawn their successor never let a worker's own queue become empty: other
-/// goroutines run all the same.
+/// Chains of goroutines, each of which spawns its successor, never let a worker's own queue become
+/// empty. Other goroutines run all the same.
 #[test]
 #[ignore = "run by chains_keep_nobody_out"]
 fn beside_a_chain() {

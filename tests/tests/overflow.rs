@@ -32,7 +32,8 @@ const HANDLED: i32 = 42;
 fn overflow(depth: u64) -> u64 {
     let mut frame = [depth; 32];
     black_box(&mut frame);
-    // Hides that this never ends, so that the compiler neither warns nor turns it into a loop.
+    // Hides the endless recursion from the compiler, which would warn of it, or turn it into a
+    // loop.
     if black_box(false) {
         return depth;
     }

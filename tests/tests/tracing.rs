@@ -235,8 +235,8 @@ fn forgotten_spans_end_with_their_goroutine() {
     assert_eq!(spans_of("after the forgotten one"), [""; 0]);
 }
 
-/// When the subscriber hears of the exit the goroutine has ended, and its task may have been freed.
-/// This holds on a worker and on a goroutine's own thread, which others use afterwards.
+/// When the subscriber learns of the exit, the goroutine has ended and its task may have been
+/// freed. This holds on a worker and on a goroutine's own thread, which others use afterwards.
 #[test]
 fn forgotten_spans_are_exited_in_no_goroutine() {
     subscribe();
@@ -271,7 +271,7 @@ fn waits_and_panics() {
             .map(|name| {
                 let ((ping, pinged), (pong, ponged)) = (bounded(0), bounded(0));
                 let one = go!(local; {
-                    // The subscriber panics here as well, which concerns only this goroutine.
+                    // The subscriber panics here too, but only this goroutine is affected.
                     let span = match name {
                         "waits" => info_span!("waits"),
                         _ => info_span!("panics"),
@@ -304,7 +304,7 @@ fn subscribers_that_misbehave() {
     ended.says(&["hook"]);
 }
 
-/// A goroutine's own subscriber (`with_default`) is set for the thread, but each span is entered
+/// A goroutine's own subscriber (`with_default`) is the thread's default, but each span is entered
 /// again at the subscriber that knows it.
 #[test]
 fn spans_of_two_subscribers() {

@@ -38,7 +38,7 @@ fn arms_on_one_channel_are_served_alike() {
         }
     }
     for hits in [hits, receiver.join().unwrap()] {
-        // Each arm's share is right within a half, which is some 28 standard deviations.
+        // Each arm's share is right to within a half, which is some 28 standard deviations.
         let share = ROUNDS / 3;
         assert!(
             hits.iter()
@@ -72,7 +72,7 @@ fn messages_that_panic_when_dropped() {
 }
 
 /// An arm that was chosen to send keeps its place in the buffer while it makes its message. Waiters
-/// behind it are served meanwhile, whether the arm then sends or not.
+/// behind it are served meanwhile, whether the arm sends in the end or not.
 fn around_a_promise(keeps: bool) {
     // All goroutines share one worker, so `yield_now` determines the order of their steps.
     go!({
@@ -104,7 +104,7 @@ fn around_a_promise(keeps: bool) {
     .unwrap();
 }
 
-/// Receives with a timeout that passes, or without waiting, in one of several ways. No message may
+/// Receives in one of several ways, with a timeout that passes or without waiting. No message may
 /// come.
 fn receive_in_time(way: usize, rx: &Receiver<u32>) {
     let time = Duration::from_millis(1);
@@ -134,7 +134,7 @@ fn receive_in_time(way: usize, rx: &Receiver<u32>) {
 }
 
 /// A `send` arm that is slow to make its value holds a place in the buffer, but holds up no
-/// receiver, neither one that waits already nor one that comes meanwhile.
+/// receiver, whether the receiver waits already or comes later.
 #[test]
 fn a_slow_arm_keeps_no_receiver_beyond_its_time() {
     for capacity in [Some(1), Some(2), None] {
@@ -253,7 +253,7 @@ fn polls_in_vain_do_not_keep_others_out() {
                 drop(stop);
                 ends.running.join().unwrap();
             });
-            // It waits behind the polling goroutine, on the same worker.
+            // This goroutine waits behind the polling one, on the same worker.
             let stopping = go!(local; move || over.set(true));
             polling.join().unwrap();
             stopping.join().unwrap();

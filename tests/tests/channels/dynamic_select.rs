@@ -1,5 +1,5 @@
-//! `Select` lists that are sent to another thread although their messages must not be, and timeouts
-//! of such lists.
+//! `Select` lists that are sent to another thread although their messages must not be, and
+//! timeouts, iterators and futures in rare cases.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -47,8 +47,8 @@ fn abandon(list: &mut Select<'_>) {
     catch_unwind(AssertUnwindSafe(|| drop(operation))).unwrap_err();
 }
 
-/// A list that was sent to another thread can be chosen to receive such a message there, but has no
-/// receiver to take it out with.
+/// A list that was sent to another thread may choose to receive such a message there, but has no
+/// receiver to take the message out with.
 #[test]
 fn what_is_not_send_is_dropped_at_home_or_leaked() {
     let dropped = AtomicUsize::new(0);
@@ -71,8 +71,8 @@ fn what_is_not_send_is_dropped_at_home_or_leaked() {
     assert_eq!(dropped.load(Ordering::Relaxed), 1, "leaked");
 }
 
-/// A list on another thread breaks its promise to a future that has been dropped, as has the last
-/// receiver: that thread must not drop the messages in the buffer.
+/// A list on another thread breaks its promise to a future, after the future and the last receiver
+/// were dropped. That thread must not drop the messages in the buffer.
 #[test]
 fn a_foreign_list_and_a_future_that_has_gone() {
     let dropped = AtomicUsize::new(0);
@@ -102,8 +102,8 @@ fn a_foreign_list_and_a_future_that_has_gone() {
     assert_eq!(dropped.load(Ordering::Relaxed), 1);
 }
 
-/// When its time is over a select checks its arms once more: an arm that has become ready counts,
-/// however late the select is woken.
+/// When its timeout passes, a select checks its arms once more: an arm that has become ready
+/// counts, however late the select is woken.
 #[test]
 fn a_late_timeout_sees_what_is_ready() {
     support::in_goroutine(|| {

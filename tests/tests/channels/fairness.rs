@@ -1,4 +1,4 @@
-//! Of several ready arms each is chosen equally often, or the first if the select is biased; of
+//! Of several ready arms each is chosen equally often, or the first if the select is biased. Of
 //! several waiters the first to come is served first.
 
 use go_runtime::channel::{Receiver, Select, Sender, bounded, unbounded};
@@ -127,7 +127,7 @@ fn send_operations_are_chosen_alike() {
     in_both(|| [2, 3, 5, 16].map(|k| count(k, choose, take_again)));
 }
 
-/// `ready` names an operation without carrying it out; it names each equally often.
+/// `ready` returns an operation without carrying it out, and returns each equally often.
 #[test]
 fn ready_operations_are_named_alike() {
     fn choose((txs, rxs): &Channels) -> usize {
@@ -146,8 +146,9 @@ fn ready_operations_are_named_alike() {
 
 // --- Biased ---
 
-/// Makes five channels. Those in `ready` have a message, and the others have no room for one, so
-/// that an arm is ready to receive on a `full` channel, and to send on another.
+/// Makes five channels with room for one message. If `full` is set those in `ready` hold a message,
+/// and can be received from. Otherwise the others hold one, and only those in `ready` can be sent
+/// to.
 fn channels_with(ready: usize, full: bool) -> Channels {
     let (txs, rxs): Channels = (0..5).map(|_| bounded(1)).unzip();
     for (i, tx) in txs.iter().enumerate() {
@@ -223,7 +224,7 @@ fn biased_lists_take_the_first_that_is_ready() {
 
 const WAITING: usize = 100;
 
-/// Sends in one of four ways to wait.
+/// Sends, waiting in one of four ways.
 fn send_somehow(tx: &Sender<usize>, n: usize) {
     let ((_stop, stopped), far) = (bounded::<()>(0), std::time::Duration::from_secs(3_600));
     match n % 4 {

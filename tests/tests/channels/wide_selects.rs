@@ -89,8 +89,8 @@ fn a_list_takes_a_thousand_channels() {
     });
 }
 
-/// Two lists of a thousand arms on the same channels, in opposite orders, one sending and one
-/// receiving, on two threads and in goroutines.
+/// Two lists of a thousand arms, one sending and one receiving, meet on the same channels in
+/// opposite orders, on two threads and in goroutines.
 #[test]
 fn two_wide_lists_meet() {
     const COUNT: usize = 1_000;

@@ -1,5 +1,5 @@
-//! `context`: which context ends which others, for which reason, and what is left behind. The tests
-//! of Go's package are covered too.
+//! `context`: which contexts a cancel or a deadline ends, the cause that they report, and what is
+//! left behind. Covers the tests of Go's package too.
 
 mod after_func;
 mod as_go;
@@ -19,7 +19,7 @@ use go_tests::support::{child, in_both, in_goroutine};
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// Asserts, in all ways to ask, that the context has not ended.
+/// Asserts in every way that the context has not ended.
 #[track_caller]
 fn goes_on(ctx: &Context) {
     assert_eq!(ctx.err(), None);
@@ -27,7 +27,7 @@ fn goes_on(ctx: &Context) {
     assert_eq!(ctx.done().try_recv(), Err(TryRecvError::Empty));
 }
 
-/// Asserts, in all ways to ask, that the context has ended for this reason.
+/// Asserts in every way that the context has ended for this reason.
 #[track_caller]
 fn has_ended(ctx: &Context, error: ContextError, cause: &str) {
     assert_eq!(ctx.err(), Some(error));
@@ -78,7 +78,7 @@ fn the_types_go_everywhere() {
     everywhere::<ContextError>();
     fn not_cloned<T: Send + Sync + UnwindSafe + RefUnwindSafe + 'static>() {}
     not_cloned::<StopFunc>();
-    // A context, and an optional one, is as small as two pointers.
+    // A context is as small as two pointers, and so is an optional one.
     assert_eq!(size_of::<Context>(), 2 * size_of::<usize>());
 }
 
@@ -169,7 +169,7 @@ fn a_detached_context_ends_otherwise() {
         let other = cancel.clone();
         cancel.detach();
         goes_on(&ctx);
-        // A detached handle cancels when it is told to, but not when it is dropped.
+        // A detached handle cancels when its `cancel` is called, but not when it is dropped.
         drop(other.clone());
         goes_on(&ctx);
         let (late, cancel) = ctx.with_timeout_cause(Duration::from_millis(1), "slow");
@@ -284,7 +284,7 @@ fn the_earliest_deadline_counts() {
     });
 }
 
-/// A goroutine that computes sees the deadline, although the alarm's goroutine need not have run.
+/// A goroutine that computes sees the deadline even if the alarm's goroutine has not run.
 #[test]
 fn one_that_computes_sees_the_deadline_itself() {
     in_both(|| {
@@ -304,7 +304,7 @@ fn one_that_computes_sees_the_deadline_itself() {
     });
 }
 
-/// A goroutine that computes, and only asks for the error, lets the canceling goroutine run on its
+/// A goroutine that only computes and asks for the error lets the canceling goroutine run on its
 /// worker.
 #[test]
 fn one_that_computes_lets_others_cancel() {

@@ -1,5 +1,5 @@
-//! `time`: timers, tickers, functions that run later, timeouts. The tests wait for events, and
-//! never measure how long they take.
+//! `time`: timers, tickers, functions that run later, timeouts. The tests wait for events, and do
+//! not measure how long these take.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -127,8 +127,8 @@ fn a_reset_is_seen_by_who_waits() {
     }
 }
 
-/// A message that is put off again and again arrives once after the last reset, whichever goroutine
-/// waits.
+/// A message that is postponed again and again arrives once, after the last reset, whichever
+/// goroutine receives it.
 #[test]
 fn resets_race_with_receivers() {
     support::in_both(|| {
@@ -191,7 +191,7 @@ fn a_ticker_keeps_in_step() {
     });
 }
 
-/// With `tick`, as in Go, a late receiver does not shift the later ticks.
+/// With `tick`, as in Go, a late receiver does not delay later ticks.
 #[test]
 fn the_ticks_of_tick_keep_in_step() {
     support::in_both(|| {
@@ -284,7 +284,7 @@ fn a_panic_passes_through_a_timeout() {
     });
 }
 
-/// Very many goroutines wait for a timer, and half of them are called off.
+/// Very many goroutines wait for timers, and half of them are released early.
 #[test]
 fn a_hundred_thousand_sleep() {
     support::in_goroutine(|| {

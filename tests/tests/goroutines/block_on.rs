@@ -16,7 +16,7 @@ use go_runtime::{Canceled, block_on, block_on_with, channel, go, scope, yield_no
 
 use go_tests::support::{at_several_gomaxprocs, in_both, in_goroutine};
 
-/// A future that is pending a number of times; each time `give` gets its waker.
+/// A future that is pending the given number of times, and passes its waker to `give` each time.
 struct Pending<F>(usize, F);
 
 impl<F: FnMut(Waker) + Unpin> Future for Pending<F> {
@@ -32,7 +32,7 @@ impl<F: FnMut(Waker) + Unpin> Future for Pending<F> {
     }
 }
 
-/// Returns a future that is pending once, and has called its waker by then.
+/// Returns a future that is pending once, but has already called its waker.
 fn yielding() -> impl Future<Output = &'static str> {
     Pending(1, Waker::wake)
 }
@@ -128,7 +128,7 @@ fn a_goroutine_is_awaited_and_messages_are() {
     });
 }
 
-/// A goroutine keeps its thread, and other goroutines run there meanwhile.
+/// Each goroutine keeps its thread, which runs other goroutines meanwhile.
 #[test]
 #[ignore = "run by with_several_gomaxprocs"]
 fn many_goroutines_wait_and_the_worker_goes_on() {
@@ -155,7 +155,7 @@ fn many_goroutines_wait_and_the_worker_goes_on() {
     });
 }
 
-/// A goroutine that waits by waking itself lets the goroutine run that it waits for.
+/// A goroutine that waits by waking itself lets the goroutine that it waits for run.
 #[test]
 #[ignore = "run by with_several_gomaxprocs"]
 fn one_that_wakes_itself_lets_others_run() {

@@ -132,7 +132,7 @@ fn one_worker() {
     echo.join().unwrap();
 }
 
-/// A hundred calls wait for each other, and so need a hundred threads at once, but no worker.
+/// A hundred calls wait for each other, so a hundred threads are needed at once, but no worker.
 #[test]
 #[ignore = "run by the_worker_goes_on"]
 fn a_hundred_at_once() {
@@ -196,8 +196,8 @@ fn a_bad_ceiling_is_an_error() {
     ended.says(&["GOBLOCKING=\"many\"", "from 1 to"]);
 }
 
-/// Without memory for another thread the call fails with advice, and the goroutine and the runtime
-/// go on.
+/// Without memory for another thread a call fails with advice, and the goroutine and the runtime go
+/// on.
 #[test]
 #[ignore = "run by no_thread_to_be_had"]
 fn without_threads() {
@@ -226,7 +226,7 @@ fn without_threads() {
         message.contains("ulimit -u") && message.contains("no thread can be made"),
         "{message}"
     );
-    // A function that returns errors returns one here too.
+    // A function that returns a `Result` returns that error.
     let error = go!(go_runtime::fs::metadata("/"))
         .join()
         .unwrap()
@@ -245,7 +245,7 @@ fn no_thread_to_be_had() {
     child::succeed_within(600_000, "without_threads", &[("GOMAXPROCS", "1")]);
 }
 
-/// Many goroutines make calls at once, on few threads, while they use channels.
+/// Many goroutines make calls on few threads, while they use channels.
 #[test]
 #[ignore = "run by calls_race"]
 fn racing_calls() {

@@ -286,7 +286,7 @@ fn a_wait_group_says_when_it_is_misused() {
     );
 }
 
-/// A single call in braces follows Go's rule, and yet does what the same block would.
+/// A single call in braces follows Go's rule, and does what the same block would do.
 #[test]
 fn a_lone_chain_on_a_view_runs_in_the_goroutine() {
     let (tx, rx) = unbounded();
@@ -320,7 +320,7 @@ fn a_result_that_spawns_when_dropped() {
     assert_eq!(rx.iter().count(), 100);
 }
 
-/// Workers that always have goroutines to run also start those that plain threads spawn.
+/// Workers that always have goroutines to run also start goroutines that plain threads spawn.
 #[test]
 fn busy_workers_start_what_threads_spawn() {
     let stop = Arc::new(AtomicUsize::new(0));

@@ -121,8 +121,7 @@ fn nothing_of_the_closure_is_left() {
     });
 }
 
-/// Dropping a set ends no goroutine, and drops every result, both those that are there and those
-/// that come later.
+/// Dropping a set ends no goroutine. All results are dropped, including later ones.
 #[test]
 fn a_dropped_set_lets_its_goroutines_go_on() {
     struct Counted(Arc<AtomicUsize>);
@@ -157,7 +156,7 @@ fn a_dropped_set_lets_its_goroutines_go_on() {
     });
 }
 
-/// If a result that is not taken panics when it is dropped, nothing else is affected.
+/// A result that is not taken may panic when it is dropped, and affects nothing else.
 #[test]
 fn a_result_that_panics_when_dropped() {
     struct Bomb;
@@ -182,7 +181,7 @@ fn a_result_that_panics_when_dropped() {
     });
 }
 
-/// No goroutine is made or counted.
+/// A refused spawn makes no goroutine, and counts none.
 #[test]
 fn a_refused_goroutine_is_not_counted() {
     support::in_both(|| {

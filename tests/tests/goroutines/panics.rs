@@ -1,6 +1,6 @@
-//! Panics in values that a channel drops, and in code that it calls. The channel is as usable
-//! afterwards as before; only messages that the panic took with it are lost, none is duplicated,
-//! and each is dropped once.
+//! Panics in values that a channel drops, and in code that it calls. Afterwards the channel is as
+//! usable as before. No message is lost except those that the panic took with it, none is
+//! duplicated, and each is dropped once.
 
 mod captured;
 mod code;
@@ -128,8 +128,8 @@ fn is_usable(tx: &Sender<Message>, rx: &Receiver<Message>, drops: &Drops) {
 
 // --- Messages whose drop panics ---
 
-/// The last receiver is dropped while there are messages: those after the one that panics are
-/// leaked, as in crossbeam-channel. Senders learn that the channel is closed.
+/// The last receiver is dropped while there are messages. One of them panics, and the messages
+/// after it are leaked, as in crossbeam-channel. Senders learn that the channel is closed.
 #[test]
 fn a_message_in_the_buffer() {
     in_both(|| {
@@ -156,7 +156,7 @@ fn a_message_in_the_buffer() {
     });
 }
 
-/// The senders are dropped first, and then the receiver by its owning iterator.
+/// The senders are dropped first, then the receiver, inside an owning iterator.
 #[test]
 fn a_message_in_the_buffer_of_an_iterator() {
     in_both(|| {
@@ -227,8 +227,8 @@ fn a_message_for_a_closed_channel() {
     });
 }
 
-/// Dropping a chosen operation without completing it panics; the message or the place that it had
-/// taken is dropped.
+/// Dropping a chosen operation without completing it panics, and drops the message that it has
+/// taken or frees its place.
 #[test]
 fn an_operation_that_is_not_completed() {
     const DROPPED: &str = "without completing";
@@ -272,7 +272,7 @@ fn an_operation_that_is_not_completed() {
     });
 }
 
-/// The same on a rendezvous channel with a waiting partner: a sender has been served, while a
+/// The same on a rendezvous channel, where a partner waits: a sender has been served, while a
 /// receiver goes on waiting.
 #[test]
 fn an_operation_that_is_not_completed_has_a_partner() {

@@ -25,7 +25,7 @@ fn goroutines_borrow_and_give_back() {
     });
 }
 
-/// Goroutines of the scope start more of them, as a tree.
+/// Goroutines of the scope start more goroutines of it, in a tree.
 #[test]
 fn goroutines_of_a_scope_start_more() {
     fn grow<'scope>(s: &'scope Scope<'scope, '_>, depth: u32, leaves: &'scope AtomicUsize) {
@@ -65,7 +65,7 @@ fn scopes_nest() {
     });
 }
 
-/// A panic in the scope's own body does not end the scope before its goroutines.
+/// After a panic in its own body a scope still waits for its goroutines.
 #[test]
 fn a_panic_in_the_body_waits() {
     support::in_both(|| {
@@ -110,7 +110,7 @@ fn a_panic_that_nobody_took_goes_on() {
             let message = payload.downcast_ref::<&str>();
             assert_eq!(message, Some(&"a scoped goroutine panicked"));
         }
-        // A panic that `join` has returned does not end the scope with a panic.
+        // If `join` has returned a panic, the scope does not panic.
         scope(|s| assert!(s.spawn(|| panic!("expected")).join().is_err()));
     });
 }
@@ -131,7 +131,7 @@ fn results_are_dropped_inside() {
     struct Touch<'a>(&'a AtomicUsize, usize);
     impl Drop for Touch<'_> {
         fn drop(&mut self) {
-            // Gives a scope that ends too early a chance to be seen.
+            // Makes it likely that a scope that ends too early is noticed.
             yield_now();
             self.0.fetch_add(self.1, Ordering::Relaxed);
         }
@@ -175,8 +175,7 @@ fn a_result_that_panics_when_dropped() {
     });
 }
 
-/// The spawn is refused, and its closure panics when it is dropped: the scope does not wait for a
-/// goroutine.
+/// A refused spawn drops its closure, which panics: the scope does not wait for that goroutine.
 #[test]
 fn a_refused_closure_that_panics_when_dropped() {
     struct Bomb;
@@ -220,7 +219,7 @@ fn go_blocks_borrow() {
     });
 }
 
-/// As in Go the caller evaluates the arguments in each iteration; they may be borrows.
+/// As in Go, the caller evaluates the arguments in each iteration. They may be borrows.
 #[test]
 fn go_calls_take_their_arguments_now() {
     fn add(total: &AtomicUsize, n: usize) -> usize {
@@ -409,7 +408,7 @@ fn golang_takes_a_spawner() {
     }
 }
 
-/// The panic of a goroutine that `go!` has started is passed on as any other.
+/// The panic of a goroutine that `go!` has started is passed on like any other.
 #[test]
 fn go_in_a_scope_passes_panics_on() {
     support::in_both(|| {

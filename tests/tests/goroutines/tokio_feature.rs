@@ -1,4 +1,4 @@
-//! Feature `tokio`: tokio's futures in goroutines. Also C code that blocks, called through
+//! Feature `tokio`: tokio's futures in goroutines, and C code that blocks, called through
 //! `blocking`.
 
 use std::cell::Cell;
@@ -33,7 +33,7 @@ fn serve(
     (address, server)
 }
 
-/// A context drops a pending future of tokio's, and other futures go on.
+/// A context ends the wait for a pending tokio future, which is dropped.
 #[test]
 fn a_context_ends_what_waits() {
     in_both(|| {
@@ -75,7 +75,7 @@ fn timers_and_tasks() {
     });
 }
 
-/// Goroutines may be in polls at the same time on one thread, and end them in any order.
+/// Goroutines on one thread may be inside polls at the same time, and leave them in any order.
 #[test]
 #[ignore = "run by with_several_gomaxprocs"]
 fn polls_that_park_may_overlap() {
@@ -125,7 +125,7 @@ fn a_context_that_is_there_is_kept() {
                 .unwrap(),
             shared
         );
-        // Inside the other runtime's `block_on`, and in one that follows ours.
+        // Inside the other runtime's `block_on`, and in a later one.
         assert_eq!(
             own.block_on(async move { block_on(async { Handle::current().id() }) }),
             id
@@ -151,9 +151,9 @@ fn other_runtimes_work_on_workers() {
     });
 }
 
-/// A goroutine that parks while it has entered another runtime does not pass that context on to
-/// others of its worker. (That runtime is never driven: a future that relied on it would hang, and
-/// panic at its shutdown.)
+/// A goroutine parks while it has entered another runtime. That context does not apply to other
+/// goroutines of its worker. (That runtime is never driven: a future that relied on it would hang,
+/// and panic at its shutdown.)
 #[test]
 fn contexts_of_other_goroutines_do_not_count() {
     async fn context() -> tokio::runtime::Id {

@@ -34,7 +34,7 @@ fn under_a_limit() {
     let message = refused.downcast_ref::<String>().unwrap();
     assert!(message.contains("ulimit -v"), "{message}");
 
-    // No goroutine is lost: those without a stack yet get the stacks of those that end.
+    // No goroutine is lost: those that wait for a stack get the stacks of goroutines that end.
     let count = blocked.len();
     assert!(count > 100, "{count}");
     drop(stop);
@@ -53,8 +53,8 @@ fn exhausted_stacks() {
     }
 }
 
-/// A goroutine gets its stack though two others, which always yield to each other, keep the worker
-/// busy.
+/// A goroutine gets its stack even if two others, which yield to each other all the time, keep the
+/// worker busy.
 #[test]
 #[ignore = "run by a_busy_worker_serves_those_without_a_stack"]
 fn beside_yielding_ones() {
@@ -90,8 +90,8 @@ fn a_busy_worker_serves_those_without_a_stack() {
     child::succeed_within(500_000, "beside_yielding_ones", &[("GOMAXPROCS", "1")]);
 }
 
-/// Rounds with more goroutines than stacks, which sleep and end: all of them run, and no worker
-/// sleeps meanwhile.
+/// In each round there are more goroutines than stacks. The goroutines sleep and end: all of them
+/// run, and no worker sleeps while they wait.
 #[test]
 #[ignore = "run by rounds_of_too_many"]
 fn too_many_large_stacks() {
@@ -122,7 +122,7 @@ fn rounds_of_too_many() {
     }
 }
 
-/// One goroutine waits for a stack that this process can never have: the others go on, and only
+/// One goroutine waits for a stack that this process can never have. The others go on, and only
 /// stacks of this size are refused.
 #[test]
 #[ignore = "run by a_stack_too_large_for_the_system"]
@@ -142,7 +142,7 @@ fn beside_a_huge_stack() {
         let smaller = Builder::new().stack_size(1 << 20).spawn(move || n);
         assert_eq!(smaller.unwrap().join().unwrap(), n);
     }
-    // Further ones are still refused.
+    // Further stacks of this size are still refused.
     assert!(Builder::new().stack_size(huge).spawn(|| ()).is_err());
 }
 
@@ -156,7 +156,7 @@ fn a_stack_too_large_for_the_system() {
     }
 }
 
-/// If the workers cannot be made there is an error with advice, not an abort.
+/// If the workers cannot be made the program gets an error with advice, and does not abort.
 #[test]
 fn no_memory_for_workers() {
     let ended = child::run_within(300_000, "many_workers", &[("GOMAXPROCS", "1024")]);

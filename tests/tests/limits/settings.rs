@@ -9,7 +9,7 @@ use go_tests::support::child;
 #[test]
 #[ignore = "run by settings"]
 fn settings_win_over_variables() {
-    // A wrong setting is reported, and the runtime can still be started.
+    // A wrong setting is reported, and the runtime can still be started afterwards.
     for (config, text) in [
         (Config::new().workers(0), "`workers` is 0"),
         (Config::new().stack_size(1), "`stack_size` is 1"),

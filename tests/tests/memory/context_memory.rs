@@ -1,5 +1,6 @@
 //! Contexts and groups that come and go do not make memory grow: an allocator counts the bytes in
-//! use. A parent that lives on keeps no entry of those that are gone, and a clock no alarm.
+//! use. A parent that lives on keeps no entries of dropped children, and the clock keeps none of
+//! their alarms.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -84,7 +85,7 @@ fn all_of(parent: &Context) {
         assert_eq!(group.wait(), Err(i));
         assert!(ctx.err().is_some());
     });
-    // A large crowd leaves no room for its like behind.
+    // A large crowd does not leave its memory allocated.
     grows_not("crowds", 10, |_| {
         let crowd: Vec<_> = (0..TIMES / 4).map(|_| parent.with_cancel()).collect();
         drop(crowd);

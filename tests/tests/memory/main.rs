@@ -1,7 +1,7 @@
 //! Operations leave no memory behind: an allocator counts the bytes in use.
 //!
-//! The count is that of the whole process, so only one test at a time measures ([`alone`]), and
-//! these tests are a program of their own.
+//! The count includes the whole process, so only one test at a time measures ([`alone`]), and these
+//! tests are a program of their own.
 
 mod context_memory;
 mod select_memory;

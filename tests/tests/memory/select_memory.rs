@@ -1,6 +1,6 @@
 //! Go's `test/chan`, select2: selects do not make memory grow. An allocator counts the bytes in
-//! use: after a warm-up the count stays, through many selects on busy channels, each with an idle
-//! arm that leaves its queue again. No waiter is left in the idle channel either.
+//! use. After a warm-up many selects run on busy channels, each with an idle arm that leaves its
+//! queue again, and the count must not grow. No waiter may be left in the idle channel either.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -35,13 +35,13 @@ struct Ends {
 }
 
 /// Runs `round` `times` times, and compares the bytes in use after a tenth of them, halfway from
-/// there, and at the end. A leak grows in both halves; memory that the runtime needs once (another
-/// worker, say, if one computes for long) is allocated in only one of them.
+/// there, and at the end. A leak grows in both halves. Memory that the runtime needs once (say, for
+/// another worker beside a goroutine that computes for long) is allocated in only one of them.
 fn grows(name: &str, times: usize, ends: &Ends, round: impl FnMut(usize)) {
     grows_by(BOUND, name, times, ends, round);
 }
 
-/// As [`grows`], with `bound` bytes of tolerance.
+/// Does the same as [`grows`], with a tolerance of `bound` bytes.
 fn grows_by(bound: isize, name: &str, times: usize, ends: &Ends, mut round: impl FnMut(usize)) {
     let warm_up = times / 10;
     let middle = warm_up.midpoint(times);
@@ -59,7 +59,7 @@ fn grows_by(bound: isize, name: &str, times: usize, ends: &Ends, mut round: impl
         grown < most,
         "{name}: {grown} bytes more, at least, in each half of {times} selects"
     );
-    // No waiter is left in the idle channel, in whichever way one checks.
+    // No waiter is left in the idle channel, by any way to check.
     assert_eq!(
         ends.idle_tx.try_send(0),
         Err(TrySendError::Full(0)),
@@ -98,7 +98,7 @@ fn alone(test: fn(&Ends)) {
     };
     for capacity in [0, 1] {
         in_goroutine(move || run(capacity, SELECTS, true));
-        // Threads take many times as long to wake each other.
+        // With threads as partners, which take many times as long to wake each other.
         in_goroutine(move || run(capacity, SELECTS / 20, false));
         on_thread(move || run(capacity, SELECTS / 20, false));
     }

@@ -1,5 +1,5 @@
-//! The waker of `block_on`: no call of it is lost, and the next poll sees what was done before the
-//! call.
+//! The waker of `block_on`: no call of the waker is lost, and the next poll sees the effects of
+//! everything before the call.
 
 #[path = "../../../go-runtime/src/block_on/signal.rs"]
 mod signal;

@@ -1,5 +1,5 @@
-//! Channels: hand-over, close, deadlines. The models count every message, also those that come back
-//! to the sender.
+//! Channels: hand-over, close, deadlines. The models count all messages, including those that are
+//! returned to the sender.
 
 use std::time::Duration;
 

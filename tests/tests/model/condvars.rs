@@ -101,8 +101,8 @@ fn two_take_turns() {
     });
 }
 
-/// A notification is never lost to a waiter whose deadline has passed: either that waiter reports
-/// it, or the other one gets it.
+/// A notification is never lost to a waiter whose deadline passes: either that waiter reports it,
+/// or the other waiter gets it.
 #[test]
 fn a_notification_goes_to_one_whose_time_is_not_over() {
     check("condvar, a deadline against a notification", 3, || {

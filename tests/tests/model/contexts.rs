@@ -1,5 +1,5 @@
-//! The tree of contexts: every descendant is told, no function runs twice, and the error is set
-//! exactly if the done channel is closed.
+//! The tree of contexts: every descendant is told, no function runs twice, and the error is set if
+//! and only if the done channel is closed.
 
 #[path = "../../../go-runtime/src/context/cancellation.rs"]
 mod cancellation;
@@ -83,8 +83,7 @@ fn a_child_goes_while_its_parent_ends() {
         has_ended_for(&sibling, "over");
         assert!(done.recv().is_err());
         going.join().unwrap();
-        // The freed places are used again: a new child of another parent is its only one, and has
-        // not ended.
+        // Freed places in the tree are used again: the new child of a new parent has not ended.
         assert!(below(&root()).err().is_none());
     });
 }
@@ -114,8 +113,8 @@ fn the_channel_and_the_error_are_one() {
     }
 }
 
-/// A function runs, or is taken out before, or finds that the context has ended: exactly one of the
-/// three.
+/// Exactly one of three things happens: the function runs, or it is removed before, or its
+/// registration finds that the context has ended.
 #[test]
 fn a_function_is_run_or_stopped() {
     check("contexts, a function, its stop and a cancel", 5, || {
@@ -150,8 +149,8 @@ fn with_a_second() -> Arc<Cancellation> {
     Cancellation::new(None, Some(own))
 }
 
-/// A context ends either for its deadline or for a cancel, and its child for the same reason. (The
-/// alarm is a thread that may run at any time: see `time` in `model.rs`.)
+/// A context ends either because of its deadline or because it is canceled, and its child ends for
+/// the same reason. (The alarm is a thread that may run at any time: see `time` in `model.rs`.)
 #[test]
 fn the_deadline_or_a_cancel() {
     check("contexts, a deadline and a cancel", 5, || {

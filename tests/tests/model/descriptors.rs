@@ -1,5 +1,5 @@
-//! The edges of a descriptor: a reader misses no edge, whether it comes before the reader waits or
-//! after, and sees a changed limit.
+//! The edges of a descriptor: a reader misses no edge, before or during its wait, and sees a
+//! changed limit.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -49,7 +49,7 @@ impl Descriptor {
         self.read_until(None)
     }
 
-    /// As [`read`](Self::read); also returns `false` if `done` is ready.
+    /// Reads a byte, like [`read`](Self::read). Also returns `false` if `done` is ready.
     fn read_until(&self, done: Option<&Receiver<()>>) -> bool {
         let done = done.map(|done| done as &dyn Observable);
         let read = loop {
@@ -96,7 +96,7 @@ fn one_edge_is_for_all_who_wait() {
     });
 }
 
-/// A byte and the end of the time come together: one reader at least hears of the byte, and a
+/// A byte arrives while the readers' deadline passes: at least one reader learns of the byte, and a
 /// reader that gives up leaves it to the others.
 #[test]
 fn a_limit_that_is_set_ends_all_waits() {
@@ -115,8 +115,8 @@ fn a_limit_that_is_set_ends_all_waits() {
     });
 }
 
-/// A byte arrives and the done channel is closed: one of the two readers reads the byte, or both
-/// are ended by the close and the byte stays.
+/// A byte arrives while the done channel is closed: either one of the two readers reads the byte,
+/// or the close ends both waits and the byte stays.
 #[test]
 fn a_done_channel_ends_all_waits() {
     check("edges, a done channel and a byte", 2, || {
@@ -134,7 +134,7 @@ fn a_done_channel_ends_all_waits() {
     });
 }
 
-/// While the done channel is open the byte is read, however the wait for both begins.
+/// While the done channel is open, the byte is read however the wait for both begins.
 #[test]
 fn an_edge_is_not_missed_beside_a_done_channel() {
     check("edges, two bytes beside a done channel", 3, || {
@@ -151,8 +151,8 @@ fn an_edge_is_not_missed_beside_a_done_channel() {
     });
 }
 
-/// A message in the done channel ends a wait, and stays there; if it is received meanwhile the wait
-/// goes on to the byte.
+/// A message in the done channel ends a wait, and stays in the channel. If another receiver takes
+/// it, the wait goes on until the byte comes.
 #[test]
 fn a_message_ends_a_wait_beside_one_who_takes_it() {
     check("edges, a message for two", 3, || {

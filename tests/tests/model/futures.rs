@@ -133,7 +133,8 @@ fn a_dropped_send_has_happened_or_not() {
     });
 }
 
-/// The partner is an arm of a select, which makes its message, or fails to, after it was chosen.
+/// The partner is an arm of a select, which makes its message, or fails to make it, after it was
+/// chosen.
 #[test]
 fn a_future_and_a_promise() {
     for kept in [true, false] {

@@ -1,6 +1,6 @@
 //! The lock of `Mutex`: one thread at a time holds it, and no waiter waits for ever.
 //!
-//! Time stands still in a model. So each model chooses by its `Mode` whether a waiter that was
+//! Time stands still in a model. So the `Mode` of each model determines whether a waiter that was
 //! woken in vain starves at once or never, whether a woken waiter is late, and whether a thread
 //! polls the lock before it queues.
 

@@ -1,8 +1,8 @@
-//! A stand-in for the runtime's parker, on loom's threads: the same claim, and the same order of
-//! verdict and wake-up.
+//! A stand-in for the runtime's parker, on loom's threads. The claim, and the order of verdict and
+//! wake-up, are the same.
 //!
-//! It blocks on loom's `Notify`, because loom cannot see that a spinning thread will never go on: a
-//! lost wake-up becomes a deadlock, which loom reports. `wakeups` checks the ordering of the
+//! A wait blocks on loom's `Notify`, because loom cannot see that a spinning thread will never go
+//! on: a lost wake-up becomes a deadlock, which loom reports. `wakeups` checks the ordering of the
 //! handshake itself. `Wakeup`, which futures use, is the real one.
 
 use std::cell::Cell;

@@ -40,8 +40,8 @@ pub(crate) mod backoff {
 #[path = "../../../go-runtime/src/primitives/spin_lock.rs"]
 pub(crate) mod real_spin_lock;
 
-/// A stand-in for the runtime's lock in the other models: loom knows which threads wait for it, and
-/// so need not explore how often they might spin.
+/// A stand-in for the runtime's lock in the other models. loom knows which threads wait for it, and
+/// so need not explore how often they spin.
 pub(crate) mod spin_lock {
     use std::cell::RefCell;
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -101,7 +101,7 @@ impl Counter {
         self.count.with_mut(|count| unsafe { *count += 1 });
     }
 
-    /// Does it, and returns how often it has counted up.
+    /// Performs the operation, and returns how often it has counted up.
     fn run(&self, does: Does) -> usize {
         let lock = &self.lock;
         match does {
@@ -160,7 +160,7 @@ impl Counter {
     }
 }
 
-/// Does `here` on the test's own thread, and each of `others` on its own thread.
+/// Performs `here` on the test's own thread, and each of `others` on a new thread.
 fn race<const N: usize>(
     name: &str,
     preemptions: usize,
@@ -188,7 +188,7 @@ fn readers_and_writers_keep_each_other_out() {
     race("a reader and two writers", 3, &[Write], [&[Read], &[Write]]);
 }
 
-/// The state that one round leaves behind is right for the next.
+/// A round also works in the state that the previous one has left behind.
 #[test]
 fn round_after_round() {
     race(
@@ -241,8 +241,7 @@ fn trying_neither_waits_nor_breaks_in() {
     race("trying both", 2, &[TryWrite], [&[TryRead, Write], &[Read]]);
 }
 
-/// A reader that is unwinding goes in before a writer that waits, which then waits for this reader
-/// too.
+/// A reader that is unwinding enters before a waiting writer, which then waits for this reader too.
 #[test]
 fn who_unwinds_reads_before_a_writer_that_waits() {
     race(

@@ -158,7 +158,7 @@ fn a_close_ends_a_select_once() {
             let ((ta, a), (tb, b)) = (bounded::<usize>(0), bounded(0));
             let closer = thread::spawn(move || ta.close());
             let sender = thread::spawn(move || send(&tb, 2));
-            // If the select saw the closed channel first, the message still comes.
+            // If the select saw the closed channel first, the message is still to come.
             let mut got = recv_either(&a, &b, Timeout::Forever);
             if got == 0 {
                 got = recv(&b);
@@ -195,7 +195,7 @@ fn a_promised_place_is_kept() {
 }
 
 /// An arm that holds a place in the buffer, and has yet to make its message, does not hold up a
-/// receiver: the receiver's time runs out meanwhile.
+/// receiver beyond its deadline.
 #[test]
 fn an_arm_with_a_place_keeps_no_receiver() {
     check("a deadline on a buffer, an arm", 4, || {
@@ -212,7 +212,7 @@ fn an_arm_with_a_place_keeps_no_receiver() {
     });
 }
 
-/// There are more arms than places, and a receiver waits: when a message is handed over, or a
+/// There are more arms than places, and a receiver waits. When a message is handed over, or a
 /// promise is broken, the place goes to the next arm.
 #[test]
 fn arms_wait_for_a_place_beside_a_receiver() {
@@ -239,7 +239,7 @@ fn arms_wait_for_a_place_beside_a_receiver() {
     }
 }
 
-/// A receiver serves a plain sender that waits behind an arm that has the only place.
+/// A receiver serves a plain sender that waits behind an arm with the only place.
 #[test]
 fn a_sender_passes_an_arm_that_waits() {
     check("two arms and a sender, a buffer of 1", 2, || {

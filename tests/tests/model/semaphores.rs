@@ -72,8 +72,8 @@ impl Counted {
     }
 }
 
-/// Lets each thread take as many permits as `wants` says for it; the test's own thread does so
-/// `times`.
+/// Lets each thread take as many permits as its entry in `wants`; the test's own thread takes them
+/// `times` times.
 fn race(name: &str, preemptions: usize, permits: usize, wants: &'static [usize], times: usize) {
     check(name, preemptions, move || {
         let counted = Counted::new(permits);
@@ -102,7 +102,7 @@ fn who_wants_many_is_served_and_holds_nobody_up() {
     race("semaphore, two permits for 2, 1 and 1", 2, 2, &[2, 1, 1], 1);
 }
 
-/// A waiter that wants many gives up: either the waiters behind it are served, or its permits have
+/// A waiter for many permits gives up: either the waiters behind it are served, or its permits have
 /// come just then.
 #[test]
 fn giving_up_loses_nothing() {

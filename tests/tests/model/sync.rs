@@ -1,4 +1,4 @@
-//! What is built on the wait queue besides channels.
+//! The types that are built on the wait queue, apart from channels.
 
 #[path = "../../../go-runtime/src/sync/barrier.rs"]
 mod barrier;
@@ -62,8 +62,8 @@ fn a_wait_beside_a_done_channel() {
     });
 }
 
-/// A `done` too many panics and has no other effect: of two for one announced task exactly one is
-/// refused.
+/// A `done` too many panics and has no other effect: if one task was announced and two threads call
+/// `done`, exactly one call is refused.
 #[test]
 fn a_done_too_many_leaves_the_group_usable() {
     check("wait group, a done too many", 3, || {
@@ -82,7 +82,7 @@ fn a_done_too_many_leaves_the_group_usable() {
     });
 }
 
-/// A number that is made once; loom reports a read of it that is not ordered after its making.
+/// A number that is made once. loom reports a read that is not ordered after the making.
 struct Made {
     once: Once,
     number: UnsafeCell<usize>,
@@ -128,8 +128,8 @@ fn of_those_who_call_at_once_one_runs_and_all_see_it() {
     });
 }
 
-/// A caller that waits for an initializer that panics is told, and goes on: one of the callers that
-/// ignore poisoning runs, and the others wait for it.
+/// When an initializer panics, a waiting caller is told, and does not wait on. One of the callers
+/// that ignore poisoning runs its own initializer, and the others wait for that one.
 #[test]
 fn a_panic_leaves_nobody_waiting() {
     check(
@@ -146,8 +146,8 @@ fn a_panic_leaves_nobody_waiting() {
                 let refused = minds.once.run(false, |_| minds.make()).is_err();
                 assert!(refused || minds.is_made_once());
             });
-            // It may come too late. (`resume_unwind` skips the panic hook, which would print a
-            // message in each run.)
+            // The call may come too late. (`resume_unwind` skips the panic hook, which would print
+            // a message in each run.)
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 made.once
                     .call_once(|| resume_unwind(Box::new("on purpose")));

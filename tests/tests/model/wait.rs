@@ -1,4 +1,4 @@
-//! The runtime's waits, with a parker for loom's threads in place of the runtime's.
+//! The wait protocols, with the stand-in parker on loom's threads in place of the runtime's.
 
 #[path = "../../../go-runtime/src/wait/claimed.rs"]
 mod claimed;

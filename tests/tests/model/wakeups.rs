@@ -68,7 +68,7 @@ fn inbox_loses_no_wake_up() {
     });
 }
 
-/// A sleeping owner is called, gets mail, and may get up by itself, all at the same time: at most
+/// A sleeping owner is called, gets mail, and may wake up by itself, all at the same time. At most
 /// one thread is told that it woke the owner, and the owner learns whether that was the caller.
 #[test]
 fn inbox_says_who_woke_the_owner() {
@@ -100,8 +100,8 @@ fn inbox_says_who_woke_the_owner() {
     });
 }
 
-/// Two threads want to end the wait of one blocked goroutine: one of them claims it; the goroutine,
-/// spinning or parked, goes on once and sees what that thread has written.
+/// Two threads try to end the wait of one blocked goroutine, and one of them claims it. The
+/// goroutine, spinning or parked, continues once, and sees what that thread has written.
 fn claim_and_wake(spinning: bool, quietly: bool) {
     struct Shared {
         handshake: Handshake,
@@ -168,9 +168,9 @@ fn a_spinning_goroutine_is_woken_once() {
     check("handshake, spinning", 3, || claim_and_wake(true, false));
 }
 
-/// A goroutine may spin but does not want to: it parks and is made runnable, or the wait is over
-/// before, but never both. (It was both once: a goroutine whose spinning was given up in the middle
-/// of `finish` went on by itself, and its node was in the inbox all the same.)
+/// A goroutine may spin but does not want to: either it parks and is made runnable, or its wait is
+/// over before, but never both. (Both happened once: a goroutine whose spinning was given up in the
+/// middle of `finish` continued by itself, and its node was in the inbox all the same.)
 #[test]
 fn a_goroutine_that_does_not_spin_is_woken_once() {
     check("handshake, spinning given up", 3, || {
@@ -178,13 +178,13 @@ fn a_goroutine_that_does_not_spin_is_woken_once() {
     });
 }
 
-/// Tasks that have not started, one in each bit. It stands for one of crossbeam's queues: checking
-/// that one for emptiness, and stealing, order no more than here.
+/// Unstarted tasks, one in each bit. They stand for one of crossbeam's queues, whose emptiness
+/// check and steals order no more memory accesses than these.
 struct Tasks(Option<AtomicUsize>);
 
 impl Tasks {
-    /// Makes a queue. No thread reads a queue that is not `used` in this model, or there would be
-    /// too many orders.
+    /// Makes a queue. In a model where it is not `used`, no thread reads it, or there would be too
+    /// many orders.
     fn new(used: bool) -> Tasks {
         Tasks(used.then(|| AtomicUsize::new(0)))
     }
@@ -264,17 +264,17 @@ impl WorkerShared {
     }
 }
 
-/// The state that the workers, the threads that queue work and the monitor share, as in
-/// `runtime::Runtime`. The model is over when no thread has anything left to do, and then every
-/// task must have found a worker.
+/// The state that the workers, the monitor and the threads that queue work share, as in
+/// `runtime::Runtime`. The model is over when no thread has anything left to do; by then every task
+/// must have found a worker.
 struct Pool {
     idle: Idle,
     injector: Tasks,
     /// The first ones belong to workers that go to sleep; a busy worker is a thread that only
     /// queues tasks.
     seats: Vec<WorkerShared>,
-    /// The number of threads that are awake; the model's own counts until all have started. It is
-    /// no part of the protocol, so loom does not see it.
+    /// The number of threads that are awake, including the model's own thread until all have
+    /// started. It is no part of the protocol, so loom does not see it.
     awake: std::sync::atomic::AtomicUsize,
     /// The threads that are not workers.
     others: std::sync::Mutex<Vec<thread::JoinHandle<()>>>,
@@ -400,8 +400,8 @@ impl Pool {
         self.call(&self.seats[seat]);
     }
 
-    /// Lets the workers and the other threads come to an end. `tasks` is the number of tasks
-    /// queued; a worker must watch those that have not started, unless no worker sleeps.
+    /// Lets the workers and the other threads come to an end. `tasks` are the bits of all queued
+    /// tasks. A worker must watch the tasks that have not started, unless no worker sleeps.
     fn end(&self, tasks: usize, workers: Vec<thread::JoinHandle<End>>) -> Vec<End> {
         self.count_asleep();
         let ends: Vec<End> = workers
@@ -461,7 +461,7 @@ enum Survey {
 }
 
 /// A worker's own side, as in `worker::Worker`. A goroutine that it runs never ends, so other
-/// workers have to take what else waits there or relies on this worker.
+/// workers have to take the tasks that wait there.
 struct Worker {
     pool: SharedPool,
     index: usize,
@@ -725,8 +725,8 @@ fn queued_work_finds_a_worker() {
     });
 }
 
-/// A worker is retired and taken back while it goes to sleep and a thread queues work: it gets the
-/// work afterwards.
+/// A worker is retired and taken back while it goes to sleep and a thread queues work: afterwards
+/// the worker gets the work.
 #[test]
 fn queued_work_finds_a_worker_that_was_retired() {
     check("rest, a worker, the monitor and a spawner", 2, || {
@@ -747,8 +747,8 @@ fn queued_work_finds_a_worker_that_was_retired() {
     });
 }
 
-/// A goroutine that has held its worker returns while another thread queues work: the monitor's
-/// mark on the worker does not keep the spawner from calling the worker when it sleeps.
+/// A goroutine that has held its worker returns while another thread queues work. The monitor has
+/// marked the worker as held; the spawner must still call the worker when it sleeps.
 #[test]
 fn queued_work_finds_a_worker_that_was_held() {
     check("books, a held worker, the monitor and a spawner", 2, || {
@@ -766,7 +766,7 @@ fn queued_work_finds_a_worker_that_was_held() {
     });
 }
 
-/// A task that is sent to a worker that goes to sleep is started.
+/// A worker that is falling asleep starts a task that is sent to it.
 #[test]
 fn a_sent_task_finds_its_worker() {
     check("send, to a worker that falls asleep", 2, || {
@@ -779,8 +779,8 @@ fn a_sent_task_finds_its_worker() {
     });
 }
 
-/// A task is sent to a worker that sleeps, or is falling asleep, while another idle worker takes
-/// the tasks that it finds, or leaves them: the task is started once.
+/// A task is sent to a worker that sleeps or is falling asleep. Another idle worker takes tasks
+/// that it finds, or leaves them. The task is started exactly once.
 #[test]
 fn a_sent_task_is_started_once() {
     for (asleep, survey) in [
@@ -805,7 +805,7 @@ fn a_sent_task_is_started_once() {
     }
 }
 
-/// A worker is retired while another worker sends it a task: it starts the task, or leaves it to a
+/// A worker is retired while another worker sends it a task. It starts the task, or leaves it to a
 /// worker that has not retired.
 #[test]
 fn a_task_sent_to_a_worker_that_retires_is_started() {
@@ -861,8 +861,8 @@ fn a_task_sent_to_a_busy_worker_is_seen() {
     }
 }
 
-/// An idle worker watches a task that a busy worker does not start, and then has a goroutine of its
-/// own to run: another idle worker takes over the watch.
+/// An idle worker watches a task that a busy worker does not start. When it gets a goroutine of its
+/// own to run, another idle worker takes over the watch.
 #[test]
 fn a_watch_is_handed_over() {
     check("watch, two sleepers, a wake-up", 1, || {
@@ -900,8 +900,8 @@ fn one_searcher_and_one_sleeper_see_all_tasks() {
     }
 }
 
-/// The monitor begins a pause while the two sleeping workers get up: the pause does not last while
-/// a worker is awake and has checked.
+/// The monitor begins a pause while two sleeping workers wake up: the pause ends if a worker is
+/// awake and has checked for it.
 #[test]
 fn the_monitor_does_not_nap_while_a_worker_is_awake() {
     check("nap, two workers", 4, || {

@@ -1,4 +1,5 @@
-//! What an operation does for loom's other threads where the runtime's version lets goroutines run.
+//! The operations that let other goroutines run in the runtime, and let loom's other threads run
+//! here.
 
 use std::cell::Cell;
 use std::time::Instant;

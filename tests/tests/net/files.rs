@@ -193,8 +193,8 @@ fn open_files() {
     });
 }
 
-/// Readers open a pipe before its writer does: if they did not park, each would hold the only
-/// worker, and so the writer.
+/// Readers open a pipe before its writer does. If they did not park, one of them would hold the
+/// only worker, which the writer needs.
 #[test]
 #[ignore = "run by with_several_gomaxprocs"]
 fn a_read_parks() {

@@ -179,7 +179,7 @@ fn a_stream_goes_from_hand_to_hand() {
     assert_eq!(got, (0..100).collect::<Vec<u8>>());
 }
 
-/// All wait for the same direction; each wake-up is for one goroutine, and none of them is left
+/// All goroutines wait for the same direction; each wake-up is for one of them, and none is left
 /// behind.
 #[test]
 fn many_accept_on_one_listener() {

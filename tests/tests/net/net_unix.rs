@@ -235,7 +235,7 @@ fn shutdown_ends_writes_that_wait() {
     }
 }
 
-/// The system does not report this event, so a write checks for it.
+/// The system does not report this event, so a write has to check for it.
 #[test]
 fn writes_fail_when_the_peer_has_ended_reading() {
     in_both(|| {

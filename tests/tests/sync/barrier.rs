@@ -60,7 +60,7 @@ fn round_after_round() {
             come.fetch_add(1, Ordering::Relaxed);
             led.fetch_add(usize::from(MEET.wait().is_leader()), Ordering::Relaxed);
             let come = come.load(Ordering::Relaxed);
-            // Up to all other participants may have arrived for the next round already.
+            // All other participants may have arrived for the next round already.
             assert!((round * N..(round + 1) * N).contains(&come), "{come}");
         }
     };

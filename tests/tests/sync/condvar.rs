@@ -122,7 +122,7 @@ fn a_time_that_is_over() {
     });
 }
 
-/// A condition that is false at once is no timeout, even if the timeout is zero.
+/// A condition that is false from the start does not time out, even with a timeout of zero.
 #[test]
 fn a_condition_that_does_not_hold() {
     in_both(|| {
@@ -379,7 +379,7 @@ impl Queue {
     }
 }
 
-/// Each notification is for one waiter, so a lost one would leave a waiter behind.
+/// Each notification is for one waiter, so a lost notification would leave a waiter behind.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn a_bounded_queue() {

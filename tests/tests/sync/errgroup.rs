@@ -1,5 +1,5 @@
 //! `errgroup`: the first error counts, all goroutines are waited for, and no more run at once than
-//! the limit. After golang.org/x/sync's own tests, and more.
+//! the limit. Covers golang.org/x/sync's own tests, and more.
 
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -184,7 +184,8 @@ fn go_waits_for_a_place() {
                 told.send("started").unwrap();
             })
         };
-        // The call counts its goroutine before it waits, so the group's `wait` includes it.
+        // The call counts its goroutine before it waits for a slot, so the group's `wait` includes
+        // it.
         eventually(|| format!("{group:?}").contains("active: 2"));
         assert_eq!(tell.try_recv(), Err(TryRecvError::Empty));
         drop(release);
@@ -290,13 +291,13 @@ fn one_of_those_who_wait_gets_the_error() {
         drop(release);
         let results = waiting.into_iter().map(|w| w.join().unwrap());
         let errors: Vec<_> = results.filter_map(Result::err).collect();
-        // (A waiter that begins before the others may have the error already; no two get it.)
+        // (A waiter that begins before the others may have the error already; no two waiters get
+        // it.)
         assert_eq!(errors, ["once"]);
     });
 }
 
-/// Dropping the last handle cancels the group's context, as no wait for the group is possible any
-/// more.
+/// Dropping the last handle cancels the group's context, because no handle is left to wait with.
 #[test]
 fn dropping_the_last_handle_cancels() {
     in_both(|| {
@@ -317,7 +318,7 @@ fn dropping_the_last_handle_cancels() {
     });
 }
 
-/// An error's type needs neither `Clone` nor `Error`; errors that do not count are dropped.
+/// An error's type needs neither `Clone` nor `Error`. Errors that do not count are dropped.
 #[test]
 fn each_error_is_dropped_once() {
     struct Counted(Arc<AtomicUsize>);

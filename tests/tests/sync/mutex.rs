@@ -90,7 +90,7 @@ fn one_at_a_time() {
     child::succeed_with_few_and_many(&["a_crowd", "a_million"]);
 }
 
-/// The holder waits for a channel; the lock's waiters are parked meanwhile, and their workers run
+/// The holder waits for a channel. The lock's waiters are parked meanwhile, and their workers run
 /// other goroutines.
 #[test]
 fn a_holder_may_park() {
@@ -115,7 +115,8 @@ fn a_holder_may_park() {
     });
 }
 
-/// A thread and goroutines hold the lock in turn, parked or blocked, and so are its waiters.
+/// A thread and goroutines wait for each other: the holder is parked or blocked, and so are the
+/// waiters.
 #[test]
 fn threads_and_goroutines_wait_for_each_other() {
     in_both(|| {
@@ -137,7 +138,7 @@ fn threads_and_goroutines_wait_for_each_other() {
     });
 }
 
-/// The mutex stays locked, and nothing else happens.
+/// Forgetting a guard leaves the mutex locked, and has no other effect.
 #[test]
 fn a_forgotten_guard_keeps_it_locked() {
     in_both(|| {
@@ -217,7 +218,7 @@ fn unwinding_goroutines_lock_and_unlock() {
     });
 }
 
-/// While one goroutine is parked with a guard another one of its worker panics: that does not
+/// A goroutine is parked with a guard, and another goroutine of its worker panics: that does not
 /// poison the mutex.
 #[test]
 fn a_panic_next_door_poisons_nothing() {

@@ -190,7 +190,7 @@ fn poisoning() {
     });
 }
 
-/// Callers that wait during the run that follows a panic learn of its success.
+/// Callers that wait while a run after a panic is under way learn of its success.
 #[test]
 fn wait_for_force_to_finish() {
     in_both(|| {
@@ -249,7 +249,7 @@ fn who_waits_learns_of_the_panic() {
     });
 }
 
-/// A closure that uses its own `Once` panics rather than wait for itself for ever.
+/// A closure that uses its own `Once` panics instead of waiting for itself for ever.
 #[test]
 fn who_would_wait_for_itself_panics() {
     in_both(|| {
@@ -275,7 +275,8 @@ fn who_would_wait_for_itself_panics() {
     });
 }
 
-/// A goroutine is not its thread: other goroutines on it wait, and do not panic.
+/// A goroutine is not the same as its thread: other goroutines on the thread wait, and do not
+/// panic.
 #[test]
 fn another_goroutine_of_the_worker_waits() {
     in_goroutine(|| {
@@ -289,7 +290,7 @@ fn another_goroutine_of_the_worker_waits() {
     });
 }
 
-/// A goroutine that unwinds may call, as the first or later; that does not poison.
+/// Goroutines that unwind may call a `Once`, first or later; that does not poison.
 #[test]
 fn unwinding_goroutines_call() {
     struct Calls<'a>(&'a Once);

@@ -65,7 +65,7 @@ fn a_value_can_be_kept_and_another_given() {
     });
 }
 
-/// A pool drops values beyond its bound, and the kept ones when it is dropped itself.
+/// A pool drops values beyond its bound at once, and the others when it is dropped itself.
 #[test]
 fn the_bound_holds() {
     support::in_both(|| {
@@ -212,7 +212,7 @@ fn panics_leave_the_pool_usable() {
         }
         catch_unwind(AssertUnwindSafe(|| pool.put(Bomb(true)))).unwrap_err();
         assert_values(&pool, bound());
-        // A value that is dropped by a panic does not return to the pool.
+        // A value that is dropped during a panic does not return to the pool.
         catch_unwind(AssertUnwindSafe(|| {
             let _held = pool.get();
             panic!("expected");

@@ -123,7 +123,7 @@ fn readers_are_in_together() {
     });
 }
 
-/// The writer waits for a channel; the lock's waiters are parked meanwhile, and their worker runs
+/// The writer waits for a channel. The lock's waiters are parked meanwhile, and their worker runs
 /// other goroutines.
 #[test]
 fn a_writer_may_park() {
@@ -157,7 +157,7 @@ fn a_writer_may_park() {
     });
 }
 
-/// Readers wait for a channel; the writer is parked until the last of them has unlocked.
+/// Readers wait for a channel. The writer is parked until the last of them has unlocked.
 #[test]
 fn readers_may_park() {
     in_goroutine(|| {
@@ -186,7 +186,8 @@ fn readers_may_park() {
     });
 }
 
-/// A thread and goroutines hold the lock in turn, parked or blocked, and so are its waiters.
+/// A thread and goroutines wait for each other: the holder is parked or blocked, and so are the
+/// waiters.
 #[test]
 fn threads_and_goroutines_wait_for_each_other() {
     in_both(|| {
@@ -211,7 +212,7 @@ fn threads_and_goroutines_wait_for_each_other() {
     });
 }
 
-/// The lock stays locked, and nothing else happens.
+/// Forgetting a guard leaves the lock locked, and has no other effect.
 #[test]
 fn a_forgotten_guard_keeps_it_locked() {
     in_both(|| {
@@ -258,7 +259,8 @@ fn unwinding_goroutines_lock_and_unlock() {
 }
 
 /// A writer of this worker waits for a reader, or has just been told that the reader has gone, and
-/// cannot run: a goroutine that unwinds reads before it, and the writer waits for that too.
+/// cannot run. A goroutine that unwinds reads before this writer, which then waits for that
+/// goroutine too.
 #[test]
 fn who_unwinds_reads_before_a_writer_of_its_worker() {
     struct Reads<'a>(&'a RwLock<u32>, u32);
@@ -290,7 +292,8 @@ fn who_unwinds_reads_before_a_writer_of_its_worker() {
     });
 }
 
-/// The writer is on another worker, or a thread, and unlocks by itself.
+/// A goroutine that unwinds waits for a writer on another worker or a thread, which unlocks by
+/// itself.
 #[test]
 fn who_unwinds_waits_for_a_writer_elsewhere() {
     struct Reads<'a>(&'a RwLock<u32>);
@@ -324,8 +327,8 @@ fn who_unwinds_waits_for_a_writer_elsewhere() {
     });
 }
 
-/// While one goroutine is parked with a writer's guard another one of its worker panics: that does
-/// not poison the lock.
+/// A goroutine is parked with a writer's guard, and another goroutine of its worker panics: that
+/// does not poison the lock.
 #[test]
 fn a_panic_next_door_poisons_nothing() {
     in_goroutine(|| {

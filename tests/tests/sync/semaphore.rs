@@ -1,5 +1,5 @@
-//! `Semaphore`: no more permits than there are, first come, first served; none is lost by
-//! deadlines, done channels, panics or a close.
+//! `Semaphore`: never more permits are out than it has, waiters are served first come, first
+//! served, and no permit is lost by deadlines, done channels, panics or a close.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use go_tests::support;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Waits until a goroutine or thread waits for a permit of `semaphore`, all others of which are
-/// free.
+/// Waits until `semaphore` has a waiter. All its permits are free otherwise, so `try_acquire` fails
+/// only then.
 fn somebody_waits(semaphore: &Semaphore) {
     support::eventually(|| semaphore.try_acquire().is_err());
 }

@@ -28,14 +28,14 @@ fn assert_calls<K, V>(group: &Group<K, V>, running: usize, waiting: usize) {
     assert_eq!(format!("{group:?}"), expected);
 }
 
-/// Waits until so many calls run, and so many callers wait.
+/// Waits until these numbers of calls run, and of callers wait.
 #[track_caller]
 fn until_calls<K, V>(group: &Group<K, V>, running: usize, waiting: usize) {
     let expected = format!("Group {{ running: {running}, waiting: {waiting} }}");
     support::eventually(|| format!("{group:?}") == expected);
 }
 
-/// Starts a call, which runs until the sender is dropped, and waits until it runs.
+/// Starts a call that runs until the sender is dropped, and waits until it has begun.
 fn held<V: Clone + Send + 'static>(
     group: &Group<&'static str, V>,
     f: impl FnOnce() -> V + Send + 'static,
@@ -91,7 +91,7 @@ fn those_who_come_meanwhile_share() {
 }
 
 /// Goroutines and threads call for few keys, many times: no two calls for one key overlap, and each
-/// result is one that a call has made.
+/// result comes from a call.
 #[test]
 fn stress() {
     const KEYS: usize = 3;
@@ -228,8 +228,8 @@ fn a_panic_in_run_chan_closes_the_channels() {
     });
 }
 
-/// A clone panics: the caller that made it gets the panic, and the callers without a value get an
-/// error.
+/// A clone of the result panics: the caller that made it gets the panic, and the callers without a
+/// value get an error.
 #[test]
 fn a_clone_that_panics() {
     #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! `sync::WaitGroup`: what it counts, and until when.
+//! `sync::WaitGroup`: which goroutines it counts, and when a wait ends.
 
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -55,7 +55,8 @@ fn results_and_panics_are_the_handles() {
     });
 }
 
-/// What `f` has captured is dropped before `wait` returns, whether `f` returns or panics.
+/// The values that `f` has captured are dropped before `wait` returns, whether `f` returns or
+/// panics.
 #[test]
 fn nothing_of_the_closure_is_left() {
     struct Slow(Arc<AtomicUsize>);
@@ -198,7 +199,7 @@ fn waits_with_a_limit() {
         yield_now();
         group.done();
         assert_eq!(waiting.join().unwrap(), Ok(()));
-        // A group that is done is done, even for a deadline that has passed.
+        // A wait for a finished group succeeds, even if its deadline has passed.
         assert_eq!(group.wait_deadline(Instant::now() - soon), Ok(()));
     });
 }

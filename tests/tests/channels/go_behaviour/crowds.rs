@@ -49,8 +49,8 @@ fn select_stress() {
     });
 }
 
-/// Sends `each` messages to each of the four channels, as senders 4 to 7. A channel that has had
-/// its share is replaced by one without receivers.
+/// Sends `each` messages to each of the four channels, as senders 4 to 7. When a channel has had
+/// its share, one without receivers takes its place.
 fn select_to_all(txs: &[Sender<Message>], each: usize) {
     let (off, _nobody) = bounded(0);
     let mut done = [0; 4];
@@ -193,9 +193,9 @@ fn multi_consumer() {
 
 // --- TestChanSendSelectBarrier and TestChanSendBarrier ---
 
-/// Go's garbage collector has to hear of pointers that a send writes into another goroutine's
-/// stack. Here the messages own memory, and the tests check that it arrives whole and is freed
-/// once, however it is sent.
+/// Go's garbage collector has to be told of pointers that a send writes into another goroutine's
+/// stack. Here the messages own memory. The tests check that it arrives whole and is freed once,
+/// however it is sent.
 fn owned_messages(in_select: bool) {
     const GOROUTINES: usize = 50;
     const REQUESTS: usize = 100;

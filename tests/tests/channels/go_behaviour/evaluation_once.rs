@@ -1,5 +1,5 @@
-//! Go's `test/chan`, select5, apart from the order: each expression of a select is evaluated once
-//! even if the select retries, and may panic, or be a select itself.
+//! Go's `test/chan`, select5, apart from the order: each expression of a select is evaluated once,
+//! even if the select retries. It may panic, or be a select itself.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,8 +11,7 @@ use go_runtime::{go, select};
 
 use go_tests::support::{in_both, in_goroutine, settle};
 
-/// A select that retries, because the arm that it was to receive from has left, evaluates nothing
-/// again.
+/// A select that retries, because a partner has left, evaluates nothing again.
 #[test]
 fn select5_evaluates_once() {
     in_goroutine(|| {
@@ -68,7 +67,7 @@ fn select5_entering_panics() {
     });
 }
 
-/// Every expression of a select may be a select: the outer one's are evaluated on entering, and
+/// Every expression of a select may itself be a select. The outer ones are evaluated on entering,
 /// then those of the chosen arm.
 #[test]
 fn select5_nested() {

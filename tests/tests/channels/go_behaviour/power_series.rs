@@ -55,8 +55,8 @@ impl fmt::Debug for Rational {
 
 // --- Series ---
 
-/// The reader's end of a series. The goroutines of the series, and of all that it is made from,
-/// hold its `life`.
+/// The reader's end of a series. The goroutines of the series, and of all series that it is made
+/// from, hold its `life`.
 struct Series {
     demand: Sender<()>,
     terms: Receiver<Rational>,

@@ -167,7 +167,8 @@ fn goroutines_in_a_daisy_chain() {
         for _ in 0..LINKS {
             let (left, next) = bounded(0);
             let right = std::mem::replace(&mut rx, next);
-            // A block, because the argument of a single call would be received by the caller.
+            // A block: if this were a single call, the caller would evaluate its argument, and
+            // receive.
             go!({ left.send(right.recv().unwrap() + 1).unwrap() });
         }
         last.send(5).unwrap();
@@ -323,8 +324,8 @@ fn nonblock_on_channels_of_all_kinds() {
     nonblock(|_| ());
 }
 
-/// The partner blocks on another thread at an unknown time: an attempt succeeds once it waits, and
-/// only once.
+/// The partner blocks on another thread at an unknown time: an attempt succeeds once the partner
+/// waits, and only once.
 #[test]
 fn nonblock_with_a_thread_as_partner() {
     in_both(|| {

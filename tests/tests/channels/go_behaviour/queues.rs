@@ -61,8 +61,8 @@ fn has(bits: usize, place: usize) -> bool {
     bits >> place & 1 == 1
 }
 
-/// Lets the waiters in `leaving` leave, the last or the first of them first, and returns the
-/// others.
+/// Lets the waiters in `leaving` leave, beginning with the last or the first of them, and returns
+/// the others.
 fn leave(waiting: Vec<Waiting>, leaving: usize, last_first: bool) -> Vec<Waiting> {
     let (mut gone, stay): (Vec<_>, Vec<_>) = waiting
         .into_iter()

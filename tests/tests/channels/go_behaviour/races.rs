@@ -15,7 +15,7 @@ fn races_with_several_numbers_of_workers() {
     at_several_gomaxprocs(&["::races::", "::crowds::"]);
 }
 
-/// The number of the sender, and of the message among the sender's.
+/// The numbers of a sender, and of one of its messages.
 pub(super) type Message = (usize, usize);
 
 /// Checks the messages that several receivers got: each message came once, and no message overtook
@@ -151,8 +151,8 @@ fn nonblock_recv_race() {
 
 // --- TestNonblockSelectRace ---
 
-/// At any time one of two channels is ready: first the one, and then, before that changes, the
-/// other.
+/// At any time one of two channels is ready: first one, and then, before that changes, the other
+/// too.
 fn one_is_always_ready(ready: fn(Sender<i32>) -> Option<Sender<i32>>) {
     for _ in 0..5_000 {
         let ((one, from_one), (two, from_two)) = (bounded(1), bounded(1));
@@ -197,8 +197,7 @@ fn nonblock_select_race_2() {
 
 // --- TestSelfSelect ---
 
-/// Sends and receives on one channel in one select. Returns the message that it received as an
-/// error.
+/// Sends and receives on one channel in one select. Returns a received message as an error.
 fn either(
     tx: &Sender<Message>,
     rx: &Receiver<Message>,

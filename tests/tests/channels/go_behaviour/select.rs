@@ -13,7 +13,7 @@ use go_tests::support::{in_both, in_goroutine, settle};
 
 // --- select ---
 
-/// A queue without bound between two rendezvous channels sends and receives in one select, and
+/// An unbounded queue between two rendezvous channels sends and receives in one select, and
 /// switches arms off.
 #[test]
 fn select_sends_and_receives() {
@@ -323,7 +323,7 @@ fn select8_break_leaves_the_loop_around() {
     in_both(|| {
         let (tx, rx) = unbounded();
         (0..10).for_each(|n| tx.send(n).unwrap());
-        // A Rust `match` is no loop, so, unlike in Go, a `break` in an arm leaves the loop around
+        // A Rust `match` is not a loop. So, unlike in Go, `break` in an arm leaves the loop around
         // the select.
         let found = loop {
             select! {

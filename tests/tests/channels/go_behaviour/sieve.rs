@@ -1,5 +1,5 @@
 //! Go's `test/chan`: sieve1, a chain of filters, and sieve2, which merges the multiples of all
-//! primes by a heap.
+//! primes in a heap.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,7 +9,7 @@ use go_runtime::go;
 
 use go_tests::support::in_both;
 
-/// The first primes, found without goroutines.
+/// Returns the first primes, found without goroutines.
 fn first_primes(count: usize) -> Vec<u64> {
     let mut primes: Vec<u64> = Vec::new();
     let is_next = |primes: &[u64], n: u64| primes.iter().all(|prime| !n.is_multiple_of(*prime));
@@ -90,7 +90,7 @@ fn composites(primes: Receiver<u64>, tx: Sender<u64>) {
     let mut coming = multiples(primes.recv().unwrap());
     coming.head = coming.rest.recv().unwrap();
     loop {
-        // A stream is of use from its prime's square on; later streams begin with larger squares.
+        // A stream is needed from its prime's square on; later streams begin with larger squares.
         while heap
             .peek()
             .is_none_or(|Reverse((head, _))| coming.head <= *head)

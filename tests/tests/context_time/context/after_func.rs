@@ -81,7 +81,7 @@ fn all_of_them_run_once() {
     });
 }
 
-/// Places are used again: an old handle must not stop a new function.
+/// The place of a function is used again, so an old handle must not stop a new function.
 #[test]
 fn a_handle_stops_its_own_only() {
     in_both(|| {
@@ -159,7 +159,7 @@ fn a_function_may_do_everything() {
     });
 }
 
-/// A panic of a function ends its own goroutine; the other functions run.
+/// A function's panic ends its own goroutine; the other functions run.
 #[test]
 fn a_panic_in_it_is_nobody_elses() {
     in_both(|| {
@@ -182,8 +182,8 @@ fn a_panic_in_it_is_nobody_elses() {
     });
 }
 
-/// A value inside may panic when it is dropped: the caller gets the panic, and nothing else is
-/// affected.
+/// A value that a function owns may panic when it is dropped: the caller gets the panic, and
+/// nothing else is affected.
 #[test]
 fn a_drop_that_panics() {
     struct Bomb(Arc<AtomicUsize>);

@@ -151,7 +151,7 @@ fn goes_on_or_not(ctx: &Context) {
     assert!(matches!(ctx.err(), None | Some(ContextError::Canceled)));
 }
 
-/// TestLayersCancel, TestLayersTimeout: one of many layers of all kinds ends.
+/// TestLayersCancel, TestLayersTimeout: there are many layers of all kinds, and one of them ends.
 #[test]
 fn layers() {
     struct Layer<const N: usize>(u64);
@@ -223,7 +223,7 @@ fn causes() {
     cancel.cancel("too late");
     canceled(&ctx, CANCELED);
 
-    // The parent is canceled first, then the child, and the other way round.
+    // The parent is canceled first and then the child, and the other way round.
     let (parent, cancel_parent) = background.with_cancel_cause();
     let (child, cancel_child) = parent.with_cancel_cause();
     cancel_parent.cancel("parent");
@@ -276,7 +276,7 @@ fn causes() {
     cancel.cancel();
     canceled(&inner, "inner");
 
-    // No cause passes a `without_cancel`.
+    // No cause gets past a `without_cancel`.
     let (ctx, cancel) = background.with_cancel_cause();
     let free = ctx.without_cancel();
     let (child, cancel_child) = free.with_cancel_cause();
@@ -287,7 +287,7 @@ fn causes() {
     canceled(&child, "child");
 }
 
-/// TestCauseRace: as soon as the end is seen the cause is too.
+/// TestCauseRace: when the end is seen, so is the cause.
 #[test]
 fn the_cause_is_there_with_the_end() {
     in_both(|| {

@@ -25,7 +25,7 @@ impl fmt::Display for Token {
 
 impl Error for Token {}
 
-/// Asserts that no token is left from what `make` does with them.
+/// Asserts that all tokens that `make` has made are dropped.
 #[track_caller]
 fn leaves_none(make: impl FnOnce(&dyn Fn() -> Token)) {
     let tokens = Arc::new(());

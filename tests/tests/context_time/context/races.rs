@@ -1,4 +1,4 @@
-//! Races of two operations: each thing happens once, and no waiter or child is forgotten.
+//! Races of two operations: each effect happens once, and no waiter or child is forgotten.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -25,7 +25,7 @@ fn rounds(test: fn(usize)) {
     on_thread(move || (0..ROUNDS).for_each(test));
 }
 
-/// A child that is derived while its parent ends has ended when both are done.
+/// A child that is derived while its parent ends has ended when both goroutines are done.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn round_cancel_and_children() {
@@ -56,7 +56,7 @@ fn round_cancel_and_children() {
     });
 }
 
-/// Contexts are dropped while a cancel ends them; their waiters are told by the one or the other.
+/// Contexts are dropped while a cancel ends them; either tells the waiters.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn round_cancel_and_drop() {
@@ -87,7 +87,8 @@ fn round_cancel_and_drop() {
     });
 }
 
-/// The deadline or the cancel ends the context for good, and its descendants for the same reason.
+/// Either the deadline or the cancel ends the context for good, and its descendants for the same
+/// reason.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn round_deadline_and_cancel() {
@@ -139,7 +140,7 @@ fn round_deadline_and_those_who_ask() {
     });
 }
 
-/// A function runs once, or its handle reports that it stopped it, but not both.
+/// Either a function runs once, or its handle reports that it was stopped, but not both.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn round_stop_and_fire() {
@@ -206,7 +207,7 @@ fn round_clones_of_a_handle() {
                     for _ in 0..8 {
                         drop(cancel.clone());
                     }
-                    // The test's handle is still there, or the context may have ended.
+                    // The test still holds a handle, or the context may have ended.
                     assert!(ctx.err().is_none() || !holding.load(Ordering::Relaxed));
                 })
             })
@@ -227,7 +228,7 @@ fn round_all_have_ended_when_cancel_returns() {
         let (root, cancel) = context::background().with_cancel();
         let (ctx, _cancel) = root.with_cancel();
         let stop = Arc::new(AtomicBool::new(false));
-        // Other contexts come and go beside them.
+        // Other contexts are made and dropped meanwhile.
         let beside = go!(clone(root, stop) {
             while !stop.load(Ordering::Relaxed) {
                 let (other, cancel) = root.with_cancel();
@@ -258,7 +259,7 @@ fn round_done_and_cancel() {
             .map(|_| {
                 go!(clone(ctx) {
                     let had_ended = ctx.err().is_some();
-                    // The channel is closed exactly if the error is set.
+                    // The channel is closed if and only if the error is set.
                     let closed = ctx.done().try_recv().is_err_and(|e| e.is_disconnected());
                     assert!(closed || !had_ended);
                     assert!(ctx.err().is_some() || !closed);

@@ -57,8 +57,8 @@ fn it_is_called_off_and_set_anew() {
     });
 }
 
-/// The function is dropped once: with its handle if it was stopped or can never run, or else when
-/// it has run.
+/// The function is dropped once: with its handle if it was stopped or can never run, otherwise
+/// after it has run.
 #[test]
 fn what_it_holds_is_dropped() {
     support::in_both(|| {
@@ -102,8 +102,7 @@ fn its_panic_is_its_own() {
     });
 }
 
-/// At most one of two simultaneous calls of `stop` reports success, and then the function does not
-/// run.
+/// At most one of two simultaneous calls of `stop` succeeds, and then the function does not run.
 #[test]
 fn stopping_races_with_the_clock() {
     support::in_both(|| {
@@ -185,7 +184,7 @@ fn a_crowd_of_pending_ones() {
     support::eventually(|| num_goroutines() <= before);
 }
 
-/// A function runs even though the goroutine that has set it computes until then.
+/// A function runs even while the goroutine that has scheduled it computes.
 #[test]
 #[ignore = "run by the_count_and_a_held_worker"]
 fn a_held_worker_does_not_delay_it_for_ever() {
@@ -201,7 +200,7 @@ fn a_held_worker_does_not_delay_it_for_ever() {
     });
 }
 
-/// A new alarm wakes workers that sleep for a long time.
+/// A new alarm wakes workers that were going to sleep for a long time.
 #[test]
 #[ignore = "run by the_count_and_a_held_worker"]
 fn a_thread_gets_sleeping_workers_up() {

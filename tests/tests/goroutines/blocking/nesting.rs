@@ -1,5 +1,5 @@
-//! `GODEBUG=nesting=1`: reports goroutines that park inside code which relies on its calls nesting
-//! on the thread.
+//! `GODEBUG=nesting=1` reports goroutines that park inside code which relies on nested calls on its
+//! thread.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use go_runtime::{Builder, go, time, without_parking};
 
 use go_tests::support::child;
 
-/// A type with the path of one from a crate that the runtime knows.
+/// A type with the same path as one that the runtime knows, from another crate.
 mod scoped_tls {
     pub(super) struct ScopedKey;
 

@@ -18,8 +18,8 @@ use go_runtime::{
 
 use go_tests::support::{child, in_both, in_goroutine, settle};
 
-/// Runs `f` in a region, and checks that a goroutine of the same worker, which is always ready,
-/// does not run meanwhile.
+/// Runs `f` in a region. Checks that another goroutine of the worker, which is always ready, does
+/// not run meanwhile.
 fn alone<T>(f: impl FnOnce() -> T) -> T {
     let turns = Rc::new(Cell::new(0));
     let end = Rc::new(Cell::new(false));
@@ -43,8 +43,8 @@ fn alone<T>(f: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Lets a thread run `f` when the caller has probably begun to wait. (If it has not, its wait is
-/// only shorter.)
+/// Lets a thread run `f` after the caller has probably begun to wait. (If the caller has not, its
+/// wait is only shorter.)
 fn later<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
     thread::spawn(|| {
         thread::sleep(Duration::from_millis(2));
@@ -275,7 +275,7 @@ fn it_is_the_same_goroutine() {
     });
 }
 
-/// With one worker, the runtime adds another, which starts the new goroutines.
+/// With one worker the runtime adds another, which starts the new goroutines.
 #[test]
 #[ignore = "run by others_go_on"]
 fn alone_with_few_workers() {
@@ -291,7 +291,7 @@ fn alone_with_few_workers() {
     });
 }
 
-/// Many goroutines call closures that have to nest on their thread, as those of scoped
+/// Many goroutines call closures that have to nest on their thread, as closures of scoped
 /// thread-locals do.
 #[test]
 #[ignore = "run by others_go_on"]

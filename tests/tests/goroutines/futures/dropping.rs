@@ -12,8 +12,8 @@ use go_runtime::{go, select, yield_now};
 
 use super::{Count, poll, support};
 
-/// A dropped future gives back the message that it has been handed, to another waiter or else to
-/// the channel.
+/// A dropped future returns the message that it was given, either to another waiter or to the
+/// channel.
 #[test]
 fn what_a_dropped_future_was_given_comes_back() {
     let count = Arc::new(Count::default());
@@ -26,7 +26,7 @@ fn what_a_dropped_future_was_given_comes_back() {
             tx.try_send(2 + n).unwrap();
         }
         drop(receiving);
-        // The message is the first again, although the buffer has no room left for it, and the
+        // The message is the first one again, even though the buffer has no room for it, and the
         // others keep their order.
         assert!(rx.is_full() && tx.try_send(9).is_err());
         assert_eq!(rx.len(), capacity + 1);
@@ -76,8 +76,8 @@ fn leaked_futures_stay_in_the_queue() {
     let mut receiving = rx.recv_async();
     assert!(poll(&mut receiving, &count).is_pending());
     std::mem::forget(receiving);
-    // The leaked future was the first waiter, and gets the first message; the second message
-    // arrives.
+    // The leaked future was the first waiter and gets the first message; the second message is
+    // received.
     tx.try_send(1).unwrap();
     assert!(tx.try_send(2).is_err());
     let mut sending = tx.send_async(3);
@@ -151,7 +151,7 @@ fn dropped_receives_lose_nothing() {
     }
 }
 
-/// A send that is dropped has happened or not: the message arrives once, or is dropped.
+/// A send that is dropped either happens or does not: the message arrives once, or is dropped.
 #[test]
 fn dropped_sends_happen_or_not() {
     struct Message(usize, Arc<AtomicUsize>);
@@ -245,7 +245,7 @@ fn promises_to_futures() {
     }
 }
 
-/// A message may borrow, also if a future is dropped that it was handed to.
+/// A message may be a borrow, even if the future that was given it is dropped.
 #[test]
 fn messages_may_borrow() {
     let text = String::from("borrowed");

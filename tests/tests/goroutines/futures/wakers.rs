@@ -1,4 +1,4 @@
-//! Wakers: which of them is called, and what happens if they panic, wait, or use the channel.
+//! Wakers: which of them is called, and what happens if one panics, waits, or uses the channel.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -66,7 +66,8 @@ fn a_waker_that_panics_when_cloned_or_dropped() {
             // SAFETY: `sender` is the pointer to `tx` that the waker below was made from, and `tx`
             // lives as long as the waker.
             let tx = unsafe { &*sender.cast::<Sender<i32>>() };
-            // The message arrives between the two polls of the channel by the receiver.
+            // The message arrives after the receiver's first check of the channel, and before its
+            // second.
             tx.try_send(5).unwrap();
             RawWaker::new(sender, &DROPPED)
         },

@@ -180,7 +180,7 @@ fn a_send_arm_that_is_switched_off() {
     });
 }
 
-/// Go's idiom of the nil channel: a queue without bound between two channels switches off each arm
+/// Go's idiom of the nil channel: an unbounded queue between two channels switches off each arm
 /// that cannot proceed.
 #[test]
 fn a_queue_between_two_channels() {

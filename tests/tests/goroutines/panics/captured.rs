@@ -1,5 +1,5 @@
-//! libtest captures the output of a test, but not that of goroutines, which belong to no test: it
-//! is shown.
+//! libtest captures the output of a test. The output of goroutines belongs to no test, so it is
+//! shown.
 
 use std::env;
 use std::process::Command;

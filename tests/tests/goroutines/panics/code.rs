@@ -1,5 +1,5 @@
-//! The user's code panics in the middle of an operation: in values, bodies, clones and iterations,
-//! and in drops that use the channel.
+//! User code that panics in the middle of an operation: in values, bodies, clones and iterations.
+//! Also drops that use the channel.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -88,7 +88,7 @@ fn a_value_for_one_who_waits() {
                 }
             });
             settle();
-            // First with an arm that is ready, and below with one that has to wait as well.
+            // First with an arm that is ready, then with one that has to wait too.
             panics("no value", || select! { send(tx, fails()) -> _ => {} });
             settle();
             assert!(!receiving.is_finished());
@@ -104,7 +104,7 @@ fn a_value_for_one_who_waits() {
     });
 }
 
-/// When making a value panics, its place goes to the next waiter.
+/// If making the value panics, its place goes to the next waiter.
 #[test]
 fn a_value_for_a_place_that_others_wait_for() {
     in_goroutine(|| {
@@ -194,7 +194,7 @@ fn a_body_that_panics() {
     });
 }
 
-/// The panic of a body ends its goroutine: the partner of its rendezvous has been served.
+/// A body's panic ends its goroutine; the partner of its rendezvous has been served.
 #[test]
 fn a_body_that_ends_its_goroutine() {
     in_both(|| {
@@ -241,8 +241,8 @@ fn an_iteration_that_panics() {
     });
 }
 
-/// A goroutine that panics drops its ends of channels, as it does on any other way out, and waiters
-/// learn of it.
+/// A goroutine that panics drops its ends of channels, as any other exit does, and waiters learn of
+/// it.
 #[test]
 fn a_panic_closes_what_it_held() {
     in_both(|| {
@@ -269,8 +269,8 @@ fn a_panic_closes_what_it_held() {
 
 // --- Drops that use the channel ---
 
-/// A message whose drop inspects its own channel, sends to it and closes it: the user's code never
-/// runs under the lock.
+/// A message's drop inspects the message's own channel, sends to it and closes it. User code never
+/// runs under the channel's lock.
 #[test]
 fn a_drop_that_uses_its_own_channel() {
     struct Nosy(Sender<Nosy>, Sender<&'static str>);
@@ -281,7 +281,7 @@ fn a_drop_that_uses_its_own_channel() {
             self.1
                 .send(if refused.is_ok() { "sent" } else { "refused" })
                 .unwrap();
-            // Each of them would send another one when it is dropped, without end.
+            // Leaked, because each of them sends another one when it is dropped.
             std::mem::forget(refused);
             self.0.close();
         }
@@ -346,8 +346,8 @@ fn a_chain_of_channels_in_messages() {
     });
 }
 
-/// The partners, on other workers and threads, of goroutines that panic in all kinds of ways lose
-/// nothing.
+/// Goroutines panic in all kinds of ways. Their partners on other workers and threads lose no
+/// message.
 #[test]
 fn many_panic_at_once() {
     const EACH: usize = 300;

@@ -1,5 +1,6 @@
-//! Results whose `Drop` panics: if a result is not taken, its panic goes no further, whether the
-//! goroutine or the owner of the handle drops it. Also what is printed for a goroutine's panic.
+//! Results whose `Drop` panics. If such a result is not taken its panic goes no further, whether
+//! the goroutine or the owner of the handle drops it. Also the message that is printed for a
+//! goroutine's panic.
 
 use std::future::IntoFuture;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind, set_hook, take_hook};
@@ -46,8 +47,7 @@ fn ended<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandl
     handle
 }
 
-/// Runs `drops`, which leaves `results` results behind, once normally and once while its thread
-/// unwinds.
+/// Runs `drops`, which drops `results` results, once normally and once while its thread unwinds.
 #[track_caller]
 fn never_in_the_dropper(results: usize, drops: fn(&Count)) {
     struct OnDrop(Count, fn(&Count));
@@ -176,8 +176,8 @@ fn with_a_hook_of_the_programs() {
     fails();
 }
 
-/// The goroutine's name is added only to the message of std's own hook, which would name nothing
-/// but the thread.
+/// The runtime prints the goroutine's name only beside the message of std's own hook, which names
+/// nothing but the thread.
 #[test]
 fn hooks() {
     let run = |test: &str| child::succeed(&format!("results::{test}"), &[]);

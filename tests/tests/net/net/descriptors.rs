@@ -55,7 +55,8 @@ fn a_descriptor_whose_as_fd_waits() {
     });
 }
 
-/// A reader that panics may have been woken in place of another, and so passes the wake-up on.
+/// A reader that panics may have been woken instead of another reader, and so passes the wake-up
+/// on.
 #[test]
 fn who_panics_leaves_to_others_what_there_is() {
     let (reader, mut writer) = io::pipe().unwrap();

@@ -42,8 +42,8 @@ fn timeouts() {
     go!(check()).join().unwrap();
 }
 
-/// A byte that came in time is read although the reader's worker was held, so that the reader is
-/// told of it only after its time, or not at all.
+/// A byte that came in time is read even if the reader's worker was held, so that the reader learns
+/// of the byte after its deadline.
 #[test]
 fn what_has_come_in_time_is_read() {
     /// Too short for the monitor to poll in the worker's place.

@@ -139,7 +139,7 @@ fn get_mut_poison() {
 #[test]
 fn lock_arc_nested() {
     in_both(|| {
-        // A mutex in a mutex; a receiver waits until it has been locked.
+        // A mutex inside a mutex; the receiver waits until both have been locked.
         let inner = Arc::new(Mutex::new(1));
         let outer = Arc::new(Mutex::new(inner));
         let (tx, rx) = bounded(0);

@@ -31,8 +31,8 @@ impl Wanted {
         self.had.load(Ordering::SeqCst)
     }
 
-    /// Locks and unlocks until the waiter has had the lock; does not wait for anything else, and
-    /// does not yield.
+    /// Locks and unlocks until the waiter has had the lock, without ever waiting for anything else
+    /// or yielding.
     fn hog(&self) {
         let end = Instant::now() + NET;
         while !self.had.load(Ordering::SeqCst) {
@@ -60,8 +60,8 @@ fn beside_a_hog() {
     });
 }
 
-/// Many waiters get past a goroutine that locks in a loop. (One of them was forgotten once in
-/// thirty rounds: two had been woken, and counted as one.)
+/// Many waiters get the lock beside a goroutine that locks in a loop. (Once in thirty rounds one of
+/// them was forgotten: two had been woken, and counted as one.)
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn many_beside_a_hog() {
@@ -95,10 +95,9 @@ fn crowd_beside_a_hog(many: usize) {
     });
 }
 
-/// A waiter that comes while a woken one is late lets the late one run first, and is not forgotten
-/// meanwhile. (It was not counted once, and so a goroutine that locks in a loop did not let it
-/// run.) Which of the two runs first changes from round to round, and so does which of them was
-/// affected.
+/// A waiter arrives while a woken waiter is late: it lets the late one run first, and is not
+/// forgotten meanwhile. (It was once not counted, and so a goroutine that locks in a loop did not
+/// let it run.) The order of the two changes from round to round, and so does the affected one.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn behind_one_who_is_late() {
@@ -124,7 +123,7 @@ fn behind_one_who_is_late() {
     });
 }
 
-/// Threads lock in a loop, and do not park either.
+/// A waiter gets the lock beside threads that lock in a loop and never park.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn beside_hogs_on_threads() {
@@ -161,7 +160,7 @@ fn a_thread_among_goroutines() {
 }
 
 /// The first waiter cannot run when it is woken, because a goroutine that computes holds its
-/// worker; that keeps the lock neither from its last holder nor from the waiters behind.
+/// worker. Meanwhile both the lock's last holder and the waiters behind can get the lock.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn behind_one_who_cannot_run() {
@@ -234,7 +233,7 @@ fn first_come_first_served() {
     });
 }
 
-/// Calls `then` while the lock is reserved for a waiter on this worker that has waited for long,
+/// Calls `then` while the lock is reserved for a waiter on this worker, which has waited for long
 /// and been woken, but has not run yet.
 fn with_the_lock_kept_for_another(then: impl FnOnce(&Wanted) + Send + 'static) {
     in_goroutine(|| {
@@ -248,8 +247,7 @@ fn with_the_lock_kept_for_another(then: impl FnOnce(&Wanted) + Send + 'static) {
     });
 }
 
-/// Returns `None` if the machine was so slow that the waiter has starved, and got the lock, too
-/// early.
+/// Returns `None` if the machine was so slow that the waiter starved, and got the lock, too early.
 fn keep_the_lock_for_another() -> Option<(Arc<Wanted>, JoinHandle<()>)> {
     let wanted = Arc::new(Wanted::default());
     let guard = wanted.lock.lock().unwrap();
@@ -278,8 +276,8 @@ fn keep_the_lock_for_another() -> Option<(Arc<Wanted>, JoinHandle<()>)> {
 }
 
 /// The last holder may lock again before a woken waiter does, until the waiter has waited for a
-/// millisecond: then the lock is handed over to it, and neither `try_lock` nor `lock` gets in
-/// before.
+/// millisecond. Then the lock is handed over to the waiter, and neither `try_lock` nor `lock` gets
+/// in before it.
 #[test]
 fn who_has_waited_for_long_is_handed_the_lock() {
     with_the_lock_kept_for_another(|wanted| {
@@ -290,8 +288,8 @@ fn who_has_waited_for_long_is_handed_the_lock() {
     });
 }
 
-/// A goroutine that unwinds takes the lock that is reserved for a waiter on its worker, as that
-/// cannot run before.
+/// A goroutine that unwinds takes the lock that is reserved for a waiter on its worker, because the
+/// waiter cannot run before.
 #[test]
 fn who_unwinds_takes_the_lock_that_is_kept() {
     struct Locks<'a>(&'a Wanted);

@@ -1,5 +1,4 @@
-//! `OnceLock` and `LazyLock`: what std's own tests ask for, and values that are made by closures
-//! that park.
+//! `OnceLock` and `LazyLock`: std's own tests, and values that are made by closures that park.
 
 use std::cell::Cell;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -166,7 +165,7 @@ fn once_lock_is_not_poisoned() {
     });
 }
 
-/// The closure waits for a goroutine of its own worker; callers that want the value meanwhile are
+/// The closure waits for a goroutine of its own worker. Callers that want the value meanwhile are
 /// parked, and one of them takes over after a panic.
 #[test]
 fn what_makes_the_value_may_park() {

@@ -196,7 +196,7 @@ fn get_mut() {
     });
 }
 
-/// The guard is covariant, as `&T` is.
+/// The guard is covariant, like `&T`.
 #[test]
 fn read_guard_covariance() {
     fn both<'a>(guard: RwLockReadGuard<'_, &'a i32>, other: &'a i32) -> i32 {
@@ -311,7 +311,8 @@ fn readers_do_not_poison() {
     });
 }
 
-/// Neither a guard that was locked during the panic nor a panic that was caught before poisons.
+/// Neither a guard that was locked during the panic, nor a panic that was caught before, poisons
+/// the lock.
 #[test]
 fn what_does_not_poison() {
     struct InDrop<'a>(&'a RwLock<i32>);

@@ -1,4 +1,4 @@
-//! Neither readers nor writers wait for ever, whatever else locks in a loop.
+//! Neither readers nor writers wait for ever, even if others lock in a loop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use go_runtime::{go, yield_now};
 use go_tests::support::{NET, child, in_goroutine, settle};
 
 /// A lock, and whether the waiter that wants it has had it. Until then all others lock in loops,
-/// neither waiting for anything else nor yielding.
+/// without waiting for anything else or yielding.
 #[derive(Default)]
 struct Wanted {
     lock: RwLock<()>,
@@ -169,7 +169,7 @@ fn readers_and_writers_take_turns() {
                     log.lock().unwrap().push(name);
                 }
             }));
-            // Each has queued when the next comes.
+            // Each goroutine has queued when the next one starts.
             settle();
         }
         assert!(log.lock().unwrap().is_empty());
