@@ -2,7 +2,7 @@
 //! random choices, an elastic pool of threads, hints to the processor and the allocator.
 //!
 //! The protocols above take their atomics from `primitives::atomic`, so that the model checker
-//! (`tests/tests/model`) can compile the same source files with its own atomics instead.
+//! (`tests/model`) can compile the same source files with its own atomics instead.
 
 pub(crate) mod backoff;
 pub(crate) mod prefetch;

@@ -146,7 +146,7 @@ fn three_lock_at_once() {
 
 /// A starving waiter returns to the front of the queue, and the next unlock hands it the lock.
 #[test]
-#[ignore = "a minute: MODEL_MORE=0 cargo test --release -p go-tests --test model -- \
+#[ignore = "a minute: MODEL_MORE=0 cargo test --release -p go-tests-model -- \
             --include-ignored"]
 fn three_lock_again_and_again() {
     for mode in Mode::all().filter(|mode| mode.patient != mode.late && !mode.looks) {
