@@ -29,7 +29,7 @@ pub fn run(test: &str, variables: &[(&str, &str)]) -> Ended {
     start(Command::new(env::current_exe().unwrap()), test, variables)
 }
 
-/// As [`run`], with a limit of address space.
+/// Runs the test as [`run`] does, with a limited address space.
 #[track_caller]
 pub fn run_within(kib: usize, test: &str, variables: &[(&str, &str)]) -> Ended {
     let mut command = Command::new("sh");
@@ -124,7 +124,7 @@ pub fn succeed_with(workers: &[&str], tests: &[&str]) {
     }
 }
 
-/// As [`succeed`], with a limit of address space.
+/// Runs the test as [`succeed`] does, with a limited address space.
 #[track_caller]
 pub fn succeed_within(kib: usize, test: &str, variables: &[(&str, &str)]) -> Ended {
     run_within(kib, test, variables).succeeded(test, variables)

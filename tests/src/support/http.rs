@@ -29,8 +29,8 @@ impl Answer {
 }
 
 impl Client {
-    /// Reads only the head of the next answer: one to HEAD, or one that comes before another
-    /// answer.
+    /// Reads only the head of the next answer. Use it for an answer to HEAD, and for one that comes
+    /// before another answer.
     pub fn head(&mut self) -> Answer {
         let end = loop {
             if let Some(at) = self.unread.windows(4).position(|four| four == b"\r\n\r\n") {

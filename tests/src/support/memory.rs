@@ -1,4 +1,4 @@
-//! An allocator that counts the bytes in use, for tests of what makes memory grow.
+//! An allocator that counts the bytes in use, for tests of growing memory.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicIsize, Ordering};

@@ -37,9 +37,9 @@ fn programs() -> &'static Path {
                 cargo.env_remove(&*name);
             }
         }
-        // Builds the whole workspace, with a test that depends on what only tests do: only then do
-        // the dependencies have the features with which `cargo test --workspace` has built them
-        // already.
+        // Builds the whole workspace, and a test that depends on packages only for tests: so the
+        // dependencies have the same features as in `cargo test --workspace`, and are not built
+        // again.
         let output = cargo
             .args(["build", "--workspace", "--examples", "--test=ui"])
             .args(["--profile", profile, "--target-dir"])

@@ -48,7 +48,7 @@ impl Server {
         Server::start_command(command, workers)
     }
 
-    /// As [`start`](Server::start), with a limit of file descriptors.
+    /// Starts the server as [`start`](Server::start) does, with at most `fds` file descriptors.
     pub fn start_with_fds(name: &str, fds: u32, workers: &str) -> Server {
         let program = programs::program(name);
         let mut command = Command::new("sh");
@@ -159,8 +159,8 @@ impl Server {
         kib.expect("a number") << 10
     }
 
-    /// Returns the number of the server's sockets. (Its other descriptors are the runtime's, whose
-    /// number grows with that of its waiting workers.)
+    /// Returns the number of the server's sockets. (Other descriptors are the runtime's, whose
+    /// number grows with the number of its waiting workers.)
     pub fn sockets(&self) -> usize {
         fs::read_dir(self.proc("fd"))
             .expect("it lives")

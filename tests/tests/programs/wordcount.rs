@@ -82,8 +82,8 @@ impl Tree {
         fs::write(root.join("image"), b"not\0text").unwrap();
         fs::write(root.join("late"), [&[b'x'; 1023][..], b"\0"].concat()).unwrap();
         self.skipped += 2;
-        // A NUL late in the file, a byte that is not UTF-8, no final newline, and a name that is
-        // not UTF-8.
+        // A NUL late in the file, a byte that is not UTF-8, no final newline, and a file name that
+        // is not UTF-8.
         let text = [&[b' '; 1024][..], b"\0odd\xff1"].concat();
         fs::write(root.join(OsStr::from_bytes(b"n\xffme")), &text).unwrap();
         self.files += 1;
@@ -179,8 +179,8 @@ fn wordcount_refuses_bad_arguments() {
     refuses("wordcount", &["--jobs"], "--jobs");
 }
 
-/// Starts a count that finishes all files of the tree but never ends, because its list of paths
-/// stays open.
+/// Starts a count that reads all files of the tree but never ends, because the standard input with
+/// the paths stays open.
 fn endless_wordcount(tree: &Tree, workers: &str) -> Running {
     let mut command = program("wordcount");
     command.env("GOMAXPROCS", workers).args(["--progress", "-"]);

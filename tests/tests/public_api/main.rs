@@ -1,12 +1,11 @@
 //! The public interface of `go-runtime` as a list, so that each change to it shows in the diff.
 //!
-//! `public-api.txt` has a line for each public item and each implementation of a trait, with the
-//! text of the source, after the name of the public module. Three rules make the list complete and
-//! free of other items:
+//! `public-api.txt` has a line for each public item and each implementation of a trait: the name of
+//! the public module, and the text of the source. Three rules decide what the list contains:
 //!
 //! - `pub` means public: the workspace's lint `unreachable_pub` upholds that.
-//! - An item that a `macro_rules` macro of the crate defines stands in the list once, under the
-//!   macro's name, and each use of the macro has a line of its own.
+//! - An item that a `macro_rules` macro of the crate defines is listed once, under the macro's
+//!   name, and each use of the macro has a line of its own.
 //! - Items with `#[doc(hidden)]` are left out, and so are items that only `__private` exports.
 
 mod items;

@@ -40,7 +40,7 @@ pub(crate) fn last_name(path: &str) -> String {
     name
 }
 
-/// Returns the group in braces that this token is.
+/// Returns the group, if this token is one in braces.
 pub(crate) fn body(token: &TokenTree) -> Option<&Group> {
     match token {
         TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Some(group),

@@ -1,9 +1,9 @@
 //! Which worker starts a goroutine, and how soon.
 //!
 //! The tests of places run in processes of their own, because goroutines of other tests would
-//! change the workers' loads. They find places by the threads' names and ids, never by a measured
-//! time, so a loaded machine changes nothing; where a time is limited, only a starving goroutine
-//! exceeds the limit.
+//! change the workers' loads. They tell places apart by the threads' names and ids, and never by a
+//! measured time, so a loaded machine changes nothing. Where a time is limited, only a starving
+//! goroutine exceeds the limit.
 #![cfg(target_os = "linux")]
 
 use std::fmt::Debug;

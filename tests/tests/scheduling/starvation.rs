@@ -1,5 +1,5 @@
-//! No goroutine waits for ever for its turn on a worker: neither the oldest that has not started,
-//! nor one whose timer has rung, nor one beside a goroutine that polls in vain. In each of these
+//! No goroutine waits for ever for its turn on a worker: neither the oldest unstarted goroutine,
+//! nor one whose timer has fired, nor one beside a goroutine that polls in vain. In each of these
 //! cases a goroutine once waited for seconds or for ever.
 
 #[cfg(target_os = "linux")]
@@ -34,8 +34,8 @@ fn chain(stop: &Arc<AtomicBool>, local: bool) {
     }
 }
 
-/// The oldest goroutines start beside chains of new ones, although the newest are started first,
-/// and the local ones take turns with the others.
+/// The oldest unstarted goroutines start, even beside chains of new ones, which are started first,
+/// and of local ones, which take turns with the others.
 #[test]
 #[ignore = "run by another with a GOMAXPROCS of its own"]
 fn oldest_beside_chains() {
@@ -187,8 +187,8 @@ fn those_who_never_need_to_wait() {
     });
 }
 
-/// Sends, tries and unlocks never let others run when they succeed, because they may be called
-/// under one of std's locks.
+/// Sends, attempts and unlocks that succeed never let other goroutines run, because they may be
+/// called under one of std's locks.
 #[test]
 fn those_who_must_not_switch() {
     in_goroutine(|| {

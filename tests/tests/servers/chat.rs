@@ -8,8 +8,8 @@ fn with_server(test: impl Fn(&Server)) {
     server::with_one_and_four("chat", &[], test);
 }
 
-/// Connects a client, which joins under this name and reads all lines for it. The other clients may
-/// not have been sent them yet.
+/// Connects a client that joins under this name, and reads all lines up to that. The other clients
+/// may not have been sent these lines yet.
 fn enter(server: &Server, name: &str) -> Client {
     let mut client = Client::new(server.address);
     let hello = client.line();
@@ -79,7 +79,7 @@ fn names_and_commands() {
         assert_eq!(bob.send("/name grüße-1_\n").line(), "* bob is now grüße-1_");
         assert_eq!(bob.send("/quit\n").line(), "* good bye");
         bob.is_at_its_end();
-        // The other client has got only the lines for all.
+        // The other client has received only the lines that are for all clients.
         assert_eq!(ann.line(), "* bob is now grüße-1_");
         assert_eq!(ann.line(), "* grüße-1_ has left");
         assert_eq!(enter(server, "bob").send("x\n").line(), "bob: x");

@@ -84,7 +84,7 @@ fn so_many_at_once() {
     answer(next(), &links);
     for _ in 0..3 {
         let three = [next(), next(), next()];
-        // A fourth connection would be here already, or soon: it has had as much time as the three.
+        // A fourth connection would have come by now, in the time of the first three.
         listener.set_nonblocking(true).unwrap();
         assert!(listener.accept().is_err());
         listener.set_nonblocking(false).unwrap();

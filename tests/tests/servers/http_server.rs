@@ -71,7 +71,8 @@ fn pages() {
         for to in [15, 16, 3] {
             assert!(links.contains(&format!("\"/links?n={to}\"")), "{links}");
         }
-        // HEAD: the head of GET's answer, and the next answer right after it.
+        // A HEAD request is answered by the head of GET's answer, and the next answer follows at
+        // once.
         let head = client
             .send(format!("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n{GET}"))
             .head();
@@ -115,7 +116,7 @@ fn connections_are_kept() {
 #[test]
 fn pipelined_requests_are_answered_in_order_and_at_once() {
     with_server(&[], |server| {
-        // One write with everything, which one read gets whole, as a packet of the loopback device
+        // A single write, which one read returns whole, because a packet of the loopback device
         // holds 64 KiB.
         let mut client = Client::new(server.address);
         for _ in 0..20 {
@@ -229,7 +230,7 @@ fn a_stop_lets_requests_end() {
         let answer = slow.answer();
         assert!(answer.status == 503 && answer.closes(), "{answer:?}");
         slow.is_at_its_end();
-        // While the server waits for the request that has begun it accepts no connection.
+        // While the server waits for the request that has begun, it accepts no new connection.
         let refused = loop {
             match TcpStream::connect(server.address) {
                 // This connection came just before the end.

@@ -118,8 +118,8 @@ fn a_batch_is_answered_in_order_and_at_once() {
     with_server(|server| {
         let mut client = Client::new(server.address);
         for round in 0..20 {
-            // One write with everything, which one read gets whole, as a packet of the loopback
-            // device holds 64 KiB.
+            // A single write, which one read returns whole, because a packet of the loopback device
+            // holds 64 KiB.
             let batch: Vec<_> = (0..100).map(|n| format!("ECHO {round}.{n}\r\n")).collect();
             let got = client.send(batch.concat()).read_once();
             let texts: Vec<_> = (0..100).map(|n| format!("{round}.{n}")).collect();

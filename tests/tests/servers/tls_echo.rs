@@ -1,5 +1,5 @@
-//! The example `tls_echo`: which clients get their bytes back, which it refuses, and how it stops.
-//! Clients are `openssl s_client`, and rustls on threads and in goroutines.
+//! The example `tls_echo`: which clients get their bytes back, which clients are refused, and how
+//! the server stops. Clients are `openssl s_client`, and rustls on threads and in goroutines.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -345,8 +345,8 @@ fn half_of_a_connection() {
         let mut back = Vec::new();
         client.read_to_end(&mut back).expect("close_notify");
         assert!(back == text);
-        // If the client does not end its session, an attacker may have cut it short, so the server
-        // does not end its own session properly either.
+        // A client that does not end its session may have been cut short by an attacker, so the
+        // server does not end the session properly either.
         let mut client = tls(server.address);
         client.write_all(&text).unwrap();
         client.flush().unwrap();

@@ -403,7 +403,7 @@ fn curl_gets_along_with_it() {
         let accepted = text.to_lowercase();
         let accept = format!("sec-websocket-accept: {}\r\n", ACCEPT.to_lowercase());
         assert!(accepted.contains(&accept), "{text}");
-        // The close frame too, after a long silence.
+        // The close frame is there too, after a long silence.
         assert!(text.ends_with("too slow"), "{text}");
         let refused = curl(&["-o", "/dev/null", "-w", "%{http_code}", &url], b"");
         assert_eq!(refused, b"400");

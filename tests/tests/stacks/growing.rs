@@ -24,7 +24,7 @@ fn descend(levels: u64) -> u64 {
     })
 }
 
-/// On any goroutine's stack the limit of the worker's thread leaves no room.
+/// On every goroutine's stack, the limit of the worker's thread says that no room is left.
 #[test]
 #[ignore = "run by stacks_grow_with_any_number_of_workers"]
 fn no_room_is_seen_and_stacks_grow() {
@@ -44,8 +44,8 @@ fn no_room_is_seen_and_stacks_grow() {
     assert_eq!(go!({ descend(20_000) }).join().unwrap(), 20_000);
 }
 
-/// While a goroutine is parked on a stack that it has grown, and afterwards, the limit is that
-/// stack's; by that limit its siblings have no room either.
+/// While a goroutine is parked on a stack that it has grown, and afterwards, the thread's limit is
+/// that of the grown stack. By this limit its siblings have no room left either.
 #[test]
 #[ignore = "run by stacks_grow_with_any_number_of_workers"]
 fn siblings_see_no_room_beside_a_grown_stack() {

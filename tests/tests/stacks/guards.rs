@@ -1,4 +1,4 @@
-//! Guard pages on old kernels, whose number is limited, and in locked memory.
+//! Guard pages on old kernels, where their number is limited, and in locked memory.
 
 use super::process::*;
 use super::*;
@@ -45,8 +45,8 @@ impl Blocked {
         }
     }
 
-    /// Spawns goroutines until `attempt`, which spawns one that ends by itself, is refused too.
-    /// Several rounds may be necessary: the first shortages pass, as each worker makes stacks in
+    /// Spawns goroutines until `attempt` is refused too; it spawns a goroutine that ends by itself.
+    /// That may take several rounds: the first shortages pass, because each worker makes stacks in
     /// advance, and gives some back when it gets fewer than it has asked for.
     fn refuse<T, E>(
         &mut self,
@@ -101,9 +101,9 @@ fn counted_guards() {
         assert_eq!(go!({ 6 * 7 }).join().unwrap(), 42);
         Crowd::gather(100, Builder::new, 100 * KIB).disperse();
         start.comes_back(Usage {
-            // The few stacks that are kept keep their slabs: 2,048 mappings and 512 KiB of page
-            // tables for each worker, of which there may be more than GOMAXPROCS on a loaded
-            // machine. All slabs together had 15 MiB of tables.
+            // The few stacks that are kept also keep their slabs: 2,048 mappings and 512 KiB of
+            // page tables for each worker. On a loaded machine there may be more workers than
+            // GOMAXPROCS. At the peak the page tables took 15 MiB.
             mappings: most_mappings() / 5,
             resident_kib: 20 * KIB,
             tables_kib: 3 * KIB,
@@ -151,7 +151,7 @@ fn guards_go_from_size_to_size() {
     ended.does_not_say(&["no memory for a stack"]);
 }
 
-/// When stacks of one size have taken all guards another size is refused, and works again
+/// When stacks of one size have taken all guards, another size is refused. It works again
 /// afterwards.
 #[test]
 #[ignore = "run by another_size_when_guards_have_run_out"]
@@ -166,8 +166,8 @@ fn no_guard_for_another_size() {
     // The idle stacks of the first size make room.
     eventually(|| large().is_ok_and(|handle| handle.join().unwrap() == 42));
 
-    // The first goroutine of another size is not refused, but waits, and so do those that are
-    // spawned after it.
+    // The first goroutine of another size is not refused but waits, and so do the goroutines that
+    // are spawned after it.
     let (stop, done) = bounded::<()>(0);
     let few = most_mappings() / 2 - 4096 / 2 - 200;
     let blocked: Vec<_> = (0..few)

@@ -62,8 +62,8 @@ struct Aligned8(#[expect(dead_code, reason = "it has a size")] [u8; 8 * KIB]);
 #[repr(align(65536))]
 struct Aligned64(#[expect(dead_code, reason = "it has a size")] [u8; 64 * KIB]);
 
-/// A stack has room for the closure and the result besides its size, including the gaps that their
-/// alignment makes. (An overflow would end the process.)
+/// Besides its requested size, a stack has room for the closure and the result, including the gaps
+/// for their alignment. (An overflow would end the process.)
 #[test]
 fn large_closures_and_results() {
     fn all() {
@@ -139,7 +139,7 @@ fn the_default_stack_is_deep_enough() {
     go!(go_deep(200 * KIB, || ())).join().unwrap();
 }
 
-/// All goroutines are deep at the same time, so that the test sees one that overwrites another's
+/// All goroutines are deep at the same time, so that the test notices if one overwrites another's
 /// stack.
 #[test]
 fn many_deep_stacks_at_once() {

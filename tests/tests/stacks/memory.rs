@@ -18,8 +18,8 @@ fn deep_memory() {
         );
         deep.disperse();
         start.comes_back(Usage {
-            // Few stacks are kept, but the guards of their neighbors are kept too, each of which
-            // may be two mappings.
+            // Few stacks are kept, but so are the guards of their neighbors, each of which may be
+            // two mappings.
             mappings: 3 * COUNT,
             resident_kib: COUNT * DEEP_KIB / 10,
             tables_kib: KIB,
@@ -92,7 +92,7 @@ fn many_stacks_take_few_mappings() {
 }
 
 /// No worker sleeps for longer than 5 ms at a time, and none works for long. Memory is given back
-/// within a second, or some 200 sleeps; it once took thousands of sleeps.
+/// within a second, or some 200 sleeps; once it took thousands of sleeps.
 #[test]
 #[ignore = "run by memory_goes_back_beside_one_that_is_woken_all_the_time"]
 fn beside_short_sleeps() {
@@ -177,7 +177,7 @@ fn stacks_are_used_again() {
     }
 }
 
-/// While a large frame is parked the memory below it is given back, but the frame keeps its
+/// While a large frame is parked, the memory below it is given back, and the frame keeps its
 /// contents.
 #[test]
 #[ignore = "run by large_frames_of_parked_goroutines_are_kept"]

@@ -84,8 +84,8 @@ fn first_come_first_served() {
         for (n, wants) in [7, 1, 10, 2, 3].into_iter().enumerate() {
             let (ten, tx) = (Arc::clone(&ten), tx.clone());
             let (about_to, waits) = bounded(1);
-            // The waiter is the only one that could run on its worker, so it has queued when the
-            // next goroutine there runs.
+            // Nothing else can run on the waiter's worker, so the waiter has queued when the next
+            // goroutine there runs.
             go! {
                 go!(local; {
                     about_to.send(()).unwrap();

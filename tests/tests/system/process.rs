@@ -300,8 +300,8 @@ fn waits_with_a_done_channel() {
     });
 }
 
-/// A child that has been waited for gets no signal, because another process may have its number by
-/// now.
+/// A child that has been waited for is sent no signal, because another process may have its number
+/// by now.
 #[test]
 fn children_are_ended_from_elsewhere() {
     in_both(|| {
@@ -330,7 +330,7 @@ fn children_are_ended_from_elsewhere() {
     });
 }
 
-/// The child writes more than a pipe holds to both, and waits until both are read.
+/// The child writes more than a pipe holds to each of two pipes, and ends only when both are read.
 #[test]
 fn both_pipes_are_read_at_once() {
     in_both(|| {
@@ -350,8 +350,9 @@ fn both_pipes_are_read_at_once() {
     });
 }
 
-/// `PR_SET_PDEATHSIG` ends a child when the thread that forked it ends, as idle threads of the pool
-/// do. Until its `exec` a child has that thread's name, which shows the thread.
+/// `PR_SET_PDEATHSIG` ends a child when the thread that forked it ends, and idle threads of the
+/// pool do end. Until its `exec` a child has the name of the thread that forked it, which this test
+/// reads.
 #[test]
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
@@ -380,8 +381,8 @@ fn children_are_started_by_a_thread_that_lasts() {
     });
 }
 
-/// Starts that block, more than there are threads at first, do not keep another child from being
-/// started.
+/// Children whose start blocks, more of them than there are threads at first, do not keep another
+/// child from being started.
 #[test]
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]

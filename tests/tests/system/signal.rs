@@ -53,8 +53,8 @@ fn wait_for_the_end() -> ! {
     }
 }
 
-/// Waits until earlier signals have been handled, by sending a later one: of several pending
-/// signals the lower number comes first.
+/// Waits until earlier signals have been handled, by sending another one: of several pending
+/// signals the one with the lower number is handled first.
 fn settled(marks: &Receiver<Signal>) {
     send(SIGWINCH);
     assert_eq!(marks.recv(), Ok(SIGWINCH));
@@ -109,7 +109,8 @@ fn a_full_channel_drops() {
     });
 }
 
-/// Channels come and go while many signals arrive; one that stays gets some, and the process lives.
+/// Channels come and go while many signals arrive. One channel stays and gets some of them, and the
+/// process survives.
 #[test]
 #[ignore = "run by the_channels_get_what_they_ask_for"]
 fn channels_come_and_go() {
@@ -136,7 +137,7 @@ fn channels_come_and_go() {
                 });
             }
             go!(s; {
-                // The number of signals that the goroutines above receive.
+                // The goroutines above receive this many signals.
                 while got.load(Ordering::Relaxed) < 4 * 67 {
                     yield_now();
                     let _ = stays.try_recv();
@@ -289,7 +290,8 @@ fn dropped_receivers_give_the_signal_back() {
     wait_for_the_end()
 }
 
-/// Dropping a receiver restores its own signal, but not one that another receiver still has.
+/// Dropping a receiver restores the default effect of its signals, except those that another
+/// receiver still has.
 #[test]
 #[ignore = "run by nobody_asks_any_more"]
 fn each_signal_is_given_back_by_itself() {
@@ -304,14 +306,14 @@ fn each_signal_is_given_back_by_itself() {
     wait_for_the_end()
 }
 
-/// A signal ends a context, and has its default effect again after the context, although the only
+/// A signal ends a context. Afterwards the signal has its default effect again, although the only
 /// worker computes.
 #[test]
 #[ignore = "run by nobody_asks_any_more"]
 fn a_second_signal_ends_one_that_computes() {
     support::in_goroutine(|| {
         let (ctx, stop) = notify_context(&context::background(), &[SIGINT]).unwrap();
-        // (If this takes a goroutine, it starts here.)
+        // (If the restoration needs a goroutine, it starts here.)
         settled(&notify(&[SIGWINCH]).unwrap());
         send(SIGINT);
         let _ = ctx.done().recv();

@@ -309,7 +309,7 @@ fn sending_in_turn<C: Caller>() {
     }
 }
 
-/// A select passes over an arm that would wait for one that is ready.
+/// A select skips an arm that would wait, and takes one that is ready.
 fn selecting_from_several<C: Caller>() {
     let nil = never::<i32>();
     let (_tx, empty) = open(Some(1), &[]);

@@ -58,16 +58,16 @@ impl Server {
     /// Starts PostgreSQL, with a superuser `postgres` that needs no password.
     ///
     /// # Errors
-    /// It is not installed, or does not start.
+    /// Returns an error if PostgreSQL is not installed, or does not start.
     pub fn postgresql() -> io::Result<Server> {
         retry(postgresql::start)
     }
 
     /// Starts Redis, which writes each change to its file before it answers, so that a SIGKILL
-    /// loses nothing that a client has been told.
+    /// loses nothing that was confirmed to a client.
     ///
     /// # Errors
-    /// It is not installed, or does not start.
+    /// Returns an error if Redis is not installed, or does not start.
     pub fn redis() -> io::Result<Server> {
         retry(redis_server::start)
     }
@@ -93,25 +93,25 @@ impl Server {
         Ok(server)
     }
 
-    /// Returns the address that it listens at.
+    /// Returns the server's address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns its folder.
+    /// Returns the server's folder.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
 
-    /// Returns its process id.
+    /// Returns the server's process id.
     pub fn pid(&self) -> Pid {
         self.server
     }
 
-    /// Kills it with SIGKILL.
+    /// Kills the server with SIGKILL.
     ///
     /// # Errors
-    /// It has ended already.
+    /// Returns an error if the server has ended already.
     pub fn kill(&self) -> io::Result<()> {
         // The server may run as another user, but then this process runs as root.
         kill_process(self.server, Signal::KILL)?;
@@ -121,10 +121,10 @@ impl Server {
         Ok(())
     }
 
-    /// Restarts it after [`kill`](Self::kill), with the same files and at the same address.
+    /// Restarts the server after [`kill`](Self::kill), with the same files and at the same address.
     ///
     /// # Errors
-    /// It does not start.
+    /// Returns an error if the server does not start.
     pub fn restart(&mut self) -> io::Result<()> {
         let (supervisor, pid) = supervise(&self.folder, &self.command, self.end)?;
         self.supervisors.push(supervisor);

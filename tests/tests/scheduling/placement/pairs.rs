@@ -21,8 +21,8 @@ fn compute() {
     }
 }
 
-/// Starts a goroutine that computes, and lets others of its worker run now and then, until
-/// `running` such goroutines run at the same time. It returns the name of its worker.
+/// Starts a goroutine that computes, and yields now and then, until `running` such goroutines run
+/// at the same time. It returns the name of its worker.
 fn computing(count: Arc<AtomicUsize>, running: usize) -> JoinHandle<String> {
     go!({
         count.fetch_add(1, Ordering::SeqCst);
@@ -104,7 +104,7 @@ fn beside_ten_thousand_local_ones() {
     beside(10_000, Parked::Local);
 }
 
-/// A goroutine and its child each compute for every message, over and over.
+/// A goroutine and its child take turns to compute, once for each message.
 #[test]
 #[ignore = "run by two_that_compute_run_side_by_side"]
 fn a_goroutine_and_its_child() {

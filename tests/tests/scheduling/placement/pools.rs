@@ -84,7 +84,7 @@ fn one_on_each_worker() {
     }
 }
 
-/// If the kernel may stop a worker at any time, some members start on another one.
+/// While the kernel may stop a worker at any time, some members start on another worker.
 #[test]
 fn one_on_each_worker_beside_busy_processes() {
     let _alone = alone();

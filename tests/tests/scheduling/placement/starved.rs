@@ -1,7 +1,7 @@
 //! A new goroutine starts soon, even if others wake up again and again for a few microseconds.
 //!
-//! Goroutines that keep all workers awake now and then, and none of them busy, once kept new
-//! goroutines waiting for seconds. The limits are far above the times on a loaded machine.
+//! Such goroutines keep all workers awake now and then, but none of them busy. New goroutines once
+//! waited for seconds beside them. The limits are far above the times on a loaded machine.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -146,9 +146,9 @@ fn a_new_connection_is_answered_soon() {
     with_workers(&["4", "8"], &["starved::beside_connections"]);
 }
 
-/// Four consumers poll two channels in vain, one of which is closed and therefore always ready. The
-/// sender of the other channel shares their workers, and must run far sooner than after the 10 ms
-/// for which a goroutine may hold a worker.
+/// Four consumers poll two channels in vain. One channel is closed, and therefore always ready. The
+/// other channel's sender shares the consumers' workers, and must run far sooner than after the 10
+/// ms for which a goroutine may hold a worker.
 #[test]
 #[ignore = "run by a_sender_is_not_kept_waiting_by_vain_polls"]
 fn beside_vain_polls() {

@@ -1,5 +1,5 @@
-//! A thread with a real-time policy waits for a lock of the runtime whose holder, an ordinary
-//! thread on the same CPU, runs only while the first one sleeps.
+//! A thread with a real-time policy waits for a lock of the runtime. The lock's holder, an ordinary
+//! thread on the same CPU, runs only while the real-time thread sleeps.
 
 use std::io;
 use std::mem;
@@ -13,8 +13,8 @@ use go_runtime::channel::unbounded;
 use go_tests::support::on_thread;
 
 /// The number of times that the real-time thread interrupts the ordinary one, which sometimes holds
-/// the lock then. If the real-time thread only spun, the kernel would take the CPU from it after a
-/// second (`sched_rt_runtime_us`), and the test would take many minutes.
+/// the lock at that time. If the real-time thread only spun, the kernel would take the CPU from it
+/// after a second (`sched_rt_runtime_us`), and the test would take many minutes.
 const TIMES: usize = 2_000;
 
 /// Binds the calling thread to the first CPU that it may use.

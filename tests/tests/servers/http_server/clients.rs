@@ -130,7 +130,7 @@ fn idle_connections_cost_no_time() {
         assert_eq!(client.send(GET).answer().status, 200);
     }
     let before = server.cpu_time();
-    // Not a wait: this second is the measured time.
+    // This is not a wait for an event: the test measures the CPU time of this second.
     thread::sleep(Duration::from_secs(1));
     let used = server.cpu_time() - before;
     assert!(used < Duration::from_millis(500), "{used:?} of a second");
@@ -138,8 +138,8 @@ fn idle_connections_cost_no_time() {
 }
 
 /// Twenty thousand clients, or as many as the system has descriptors for, each get an answer and
-/// then stay silent. All of them are still connected when the last one has come, others are served
-/// beside them, and no trace of them is left afterwards.
+/// then stay silent. When the last one has come all are still connected, and others are served
+/// beside them. In the end no trace of them is left.
 #[test]
 fn very_many_idle_connections() {
     const CLIENTS: u64 = 20_000;

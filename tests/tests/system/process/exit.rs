@@ -9,7 +9,7 @@ use go_runtime::{go, process, time};
 
 use go_tests::support::child;
 
-/// Waits and prints in its destructor, the last that its thread runs.
+/// A thread-local whose destructor prints and waits; the last one that its thread runs.
 struct Flush;
 
 impl Drop for Flush {
@@ -33,8 +33,8 @@ thread_local! {
     static LENT: Lent = const { Lent(Cell::new(7)) };
 }
 
-/// Runs a goroutine that borrows from a thread-local for as long as there are goroutines, and one
-/// on the same worker that ends the process by `exit`.
+/// Ends the process by `exit` in a goroutine, while another goroutine of the same worker borrows
+/// from a thread-local and never returns it.
 fn exit_beside_a_borrower(exit: fn() -> !) {
     let (ready, is_ready) = bounded::<()>(0);
     let borrower = go! {
@@ -72,8 +72,9 @@ fn exits_by_std() {
     exit_beside_a_borrower(|| std::process::exit(7));
 }
 
-/// The destructor that waits belongs to a later thread-local, made in the turn that ends the
-/// process. It may park, and others run, but the values that they borrow are still there.
+/// The waiting destructor belongs to a later thread-local, made by the goroutine that ends the
+/// process. The destructor may park and let other goroutines run, because the values that these
+/// borrow have not been destroyed yet.
 #[test]
 #[ignore = "run by nothing_parks_in_exit_of_std"]
 fn exits_by_std_with_a_later_thread_local() {
@@ -103,7 +104,7 @@ fn exits_on_a_thread() {
     thread::spawn(|| process::exit(7)).join().unwrap();
 }
 
-/// Exits where a goroutine must not park, and while it unwinds.
+/// `exit` also works where a goroutine must not park, and while it unwinds.
 #[test]
 #[ignore = "run by exit_ends_the_process"]
 fn exits_where_nothing_parks() {
