@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::done::Done;
-use super::fd::{Fd, Way};
+use super::fd::{Fd, IoDirection};
 use super::retry::sleep_until;
 use crate::clock;
 
@@ -31,7 +31,7 @@ impl Backoff {
         if let Some(end) = self.pause.and_then(clock::after) {
             // A deadline that has passed already is the reason for the pause, and must not end it.
             let now = clock::now();
-            let deadline = fd.limits(Way::Read).deadline();
+            let deadline = fd.limits(IoDirection::Read).deadline();
             let deadline = deadline.filter(|deadline| *deadline > now);
             sleep_until(deadline.map_or(end, |deadline| deadline.min(end)), done);
         }

@@ -14,7 +14,7 @@ macro_rules! datagram {
                 done: $crate::net::done::Done<'_>,
             ) -> io::Result<usize> {
                 self.fd
-                    .drive(Way::Read, done, |io| $recv(io, buf).map(Left::More))
+                    .drive(IoDirection::Read, done, |io| $recv(io, buf).map(Left::More))
             }
 
             fn recv_from_until(
@@ -22,8 +22,9 @@ macro_rules! datagram {
                 buf: &mut [u8],
                 done: $crate::net::done::Done<'_>,
             ) -> io::Result<(usize, $address)> {
-                self.fd
-                    .drive(Way::Read, done, |io| $recv_from(io, buf).map(Left::More))
+                self.fd.drive(IoDirection::Read, done, |io| {
+                    $recv_from(io, buf).map(Left::More)
+                })
             }
 
             fn send_until(
@@ -32,7 +33,7 @@ macro_rules! datagram {
                 done: $crate::net::done::Done<'_>,
             ) -> io::Result<usize> {
                 self.fd
-                    .drive(Way::Write, done, |io| io.send(buf).map(Left::More))
+                    .drive(IoDirection::Write, done, |io| io.send(buf).map(Left::More))
             }
 
             /// Blocks until a datagram arrives, from any sender, and returns its length. If it is

@@ -23,7 +23,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use super::done::{self, Done};
-use super::fd::{Fd, Way};
+use super::fd::{Fd, IoDirection};
 use super::readiness::Direction;
 use crate::clock;
 use crate::wait::Observable;
@@ -69,11 +69,11 @@ impl<T: AsFd> Fd<T> {
     #[inline]
     pub(super) fn drive<R>(
         &self,
-        way: Way,
+        which: IoDirection,
         done: Done<'_>,
         attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
-        in_vain_if_failed(self.drive_quickly(way, done, false, attempt))
+        in_vain_if_failed(self.drive_quickly(which, done, false, attempt))
     }
 
     /// Runs an operation like [`drive`](Self::drive), but always makes the first attempt: the
@@ -82,23 +82,23 @@ impl<T: AsFd> Fd<T> {
     #[inline]
     pub(super) fn drive_unknown<R>(
         &self,
-        way: Way,
+        which: IoDirection,
         done: Done<'_>,
         attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
-        in_vain_if_failed(self.drive_quickly(way, done, true, attempt))
+        in_vain_if_failed(self.drive_quickly(which, done, true, attempt))
     }
 
     #[inline]
     fn drive_quickly<R>(
         &self,
-        way: Way,
+        which: IoDirection,
         done: Done<'_>,
         in_any_case: bool,
         mut attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
-        let direction = self.direction(way);
-        let limits = self.limits(way);
+        let direction = self.direction(which);
+        let limits = self.limits(which);
         if limits.is_over() {
             fail_if_done(done)?;
             return Err(io::ErrorKind::TimedOut.into());
@@ -111,7 +111,7 @@ impl<T: AsFd> Fd<T> {
         }
         // (A write that need not wait never yields to other goroutines, as a channel's `send` does
         // not.)
-        if let Way::Read = way {
+        if let IoDirection::Read = which {
             before_a_wait();
         }
         let edge = direction.edge();
@@ -123,7 +123,7 @@ impl<T: AsFd> Fd<T> {
                 return ended;
             }
         }
-        self.drive_slowly(way, done, attempts, attempt)
+        self.drive_slowly(which, done, attempts, attempt)
     }
 
     /// Makes an attempt. Returns `None` if it would have blocked.
@@ -153,17 +153,17 @@ impl<T: AsFd> Fd<T> {
     /// be checked again before the next one.
     fn drive_slowly<R>(
         &self,
-        way: Way,
+        which: IoDirection,
         done: Done<'_>,
         mut looked: bool,
         mut attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
         self.register()?;
-        let direction = self.direction(way);
+        let direction = self.direction(which);
         // On every exit, by success, error or panic, this wakes the next waiter: the exiting
         // operation may have consumed a wake-up meant for another.
         let _pass_on = PassOn(direction);
-        let limits = self.limits(way);
+        let limits = self.limits(which);
         let by_timeout = limits.timeout().and_then(clock::after);
         loop {
             let edge = direction.edge();

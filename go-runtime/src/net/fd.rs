@@ -65,9 +65,9 @@ pub struct Fd<T> {
     io: T,
 }
 
-/// The two directions of a descriptor's operations.
+/// Which of the two directions of a descriptor an operation belongs to.
 #[derive(Clone, Copy)]
-pub(super) enum Way {
+pub(super) enum IoDirection {
     Read,
     Write,
 }
@@ -119,7 +119,7 @@ impl<T: AsFd> Fd<T> {
     /// [deadline](Self::set_read_deadline); and an error if the system cannot wait for such a
     /// descriptor: for a file or a directory Linux reports that the operation is not permitted.
     pub fn read_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        self.drive(Way::Read, None, |io| operation(io).map(Left::More))
+        self.drive(IoDirection::Read, None, |io| operation(io).map(Left::More))
     }
 
     /// Runs an operation like [`read_with`](Self::read_with), for operations that need the
@@ -129,7 +129,7 @@ impl<T: AsFd> Fd<T> {
     /// The errors of [`read_with`](Self::read_with), with the deadline of
     /// [`set_write_deadline`](Self::set_write_deadline).
     pub fn write_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        self.drive(Way::Write, None, |io| operation(io).map(Left::More))
+        self.drive(IoDirection::Write, None, |io| operation(io).map(Left::More))
     }
 
     /// Sets the moment after which reads fail with [`TimedOut`](io::ErrorKind::TimedOut), including
@@ -160,10 +160,10 @@ impl<T: AsFd> Fd<T> {
         WithDone::new(self, done)
     }
 
-    pub(super) fn limits(&self, way: Way) -> &Limits {
-        match way {
-            Way::Read => &self.read_limits,
-            Way::Write => &self.write_limits,
+    pub(super) fn limits(&self, which: IoDirection) -> &Limits {
+        match which {
+            IoDirection::Read => &self.read_limits,
+            IoDirection::Write => &self.write_limits,
         }
     }
 
@@ -180,10 +180,10 @@ impl<T: AsFd> Fd<T> {
         self.directions.note_shutdown(how);
     }
 
-    pub(super) fn direction(&self, way: Way) -> &Direction {
-        match way {
-            Way::Read => &self.directions.read,
-            Way::Write => &self.directions.write,
+    pub(super) fn direction(&self, which: IoDirection) -> &Direction {
+        match which {
+            IoDirection::Read => &self.directions.read,
+            IoDirection::Write => &self.directions.write,
         }
     }
 
@@ -213,7 +213,8 @@ impl<T: AsFd, D> WithDone<'_, Fd<T>, D> {
     /// The errors of [`Fd::read_with`], and an error if the done channel is closed.
     pub fn read_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         let attempt = |io: &T| operation(io).map(Left::More);
-        self.socket.drive(Way::Read, Some(self.done), attempt)
+        self.socket
+            .drive(IoDirection::Read, Some(self.done), attempt)
     }
 
     /// Runs an operation like [`Fd::write_with`], until the done channel is closed.
@@ -222,14 +223,15 @@ impl<T: AsFd, D> WithDone<'_, Fd<T>, D> {
     /// The errors of [`Fd::write_with`], and an error if the done channel is closed.
     pub fn write_with<R>(&self, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         let attempt = |io: &T| operation(io).map(Left::More);
-        self.socket.drive(Way::Write, Some(self.done), attempt)
+        self.socket
+            .drive(IoDirection::Write, Some(self.done), attempt)
     }
 }
 
 /// Sets a timeout. As in std, a timeout of zero is an error.
 pub(super) fn set_timeout<T: AsFd>(
     fd: &Fd<T>,
-    way: Way,
+    which: IoDirection,
     timeout: Option<Duration>,
 ) -> io::Result<()> {
     if timeout.is_some_and(|timeout| timeout.is_zero()) {
@@ -238,7 +240,7 @@ pub(super) fn set_timeout<T: AsFd>(
             "a timeout of zero: say None for no timeout",
         ));
     }
-    fd.limits(way).set_timeout(timeout);
+    fd.limits(which).set_timeout(timeout);
     Ok(())
 }
 

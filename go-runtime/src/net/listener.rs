@@ -21,7 +21,7 @@ macro_rules! listener {
             ) -> io::Result<($stream, $address)> {
                 let (stream, address) = self
                     .fd
-                    .drive(Way::Read, done, |io| io.accept().map(Left::More))?;
+                    .drive(IoDirection::Read, done, |io| io.accept().map(Left::More))?;
                 stream.set_nonblocking(true)?;
                 Ok(($stream::from_non_blocking(stream), address))
             }

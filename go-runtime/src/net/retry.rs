@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::done::{self, Done};
 use super::drive::in_vain_if_failed;
-use super::fd::{Fd, Way};
+use super::fd::{Fd, IoDirection};
 use crate::wait::Observable;
 use crate::wait::edges::Edges;
 use crate::{clock, time};
@@ -24,11 +24,11 @@ impl<T: AsFd> Fd<T> {
     /// the wake-ups of its direction, which are meant for waiters on the poller's events.
     pub(super) fn retry<R>(
         &self,
-        way: Way,
+        which: IoDirection,
         done: Done<'_>,
         mut attempt: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let limits = self.limits(way);
+        let limits = self.limits(which);
         let by_timeout = limits.timeout().and_then(clock::after);
         let mut pause = FIRST_PAUSE;
         loop {

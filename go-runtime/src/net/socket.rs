@@ -23,7 +23,7 @@ macro_rules! socket {
             /// # Errors
             /// If the timeout is zero.
             pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-                set_timeout(&self.fd, Way::Read, timeout)
+                set_timeout(&self.fd, IoDirection::Read, timeout)
             }
 
             /// Sets how long a write may wait before it fails with
@@ -32,7 +32,7 @@ macro_rules! socket {
             /// # Errors
             /// If the timeout is zero.
             pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-                set_timeout(&self.fd, Way::Write, timeout)
+                set_timeout(&self.fd, IoDirection::Write, timeout)
             }
 
             /// Returns the timeout of [`set_read_timeout`](Self::set_read_timeout).
@@ -40,7 +40,7 @@ macro_rules! socket {
             /// # Errors
             /// None at present. The result type is that of std's setters of timeouts.
             pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-                Ok(self.fd.limits(Way::Read).timeout())
+                Ok(self.fd.limits(IoDirection::Read).timeout())
             }
 
             /// Returns the timeout of [`set_write_timeout`](Self::set_write_timeout).
@@ -48,7 +48,7 @@ macro_rules! socket {
             /// # Errors
             /// None at present. The result type is that of std's setters of timeouts.
             pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
-                Ok(self.fd.limits(Way::Write).timeout())
+                Ok(self.fd.limits(IoDirection::Write).timeout())
             }
 
             /// Sets the moment after which reads and writes fail with

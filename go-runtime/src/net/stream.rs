@@ -12,7 +12,7 @@ macro_rules! stream {
                 done: $crate::net::done::Done<'_>,
             ) -> io::Result<usize> {
                 let len = buf.len();
-                self.fd.drive(Way::Read, done, |mut io| {
+                self.fd.drive(IoDirection::Read, done, |mut io| {
                     io.read(buf).map(|n| $left(n, len))
                 })
             }
@@ -22,7 +22,7 @@ macro_rules! stream {
                 bufs: &mut [IoSliceMut<'_>],
                 done: $crate::net::done::Done<'_>,
             ) -> io::Result<usize> {
-                self.fd.drive(Way::Read, done, |mut io| {
+                self.fd.drive(IoDirection::Read, done, |mut io| {
                     io.read_vectored(bufs).map(Left::More)
                 })
             }
@@ -33,7 +33,7 @@ macro_rules! stream {
                 done: $crate::net::done::Done<'_>,
             ) -> io::Result<usize> {
                 let len = buf.len();
-                self.fd.$drive_write(Way::Write, done, |mut io| {
+                self.fd.$drive_write(IoDirection::Write, done, |mut io| {
                     io.write(buf).map(|n| Left::of_partial(n, len))
                 })
             }
@@ -43,7 +43,7 @@ macro_rules! stream {
                 bufs: &[IoSlice<'_>],
                 done: $crate::net::done::Done<'_>,
             ) -> io::Result<usize> {
-                self.fd.$drive_write(Way::Write, done, |mut io| {
+                self.fd.$drive_write(IoDirection::Write, done, |mut io| {
                     io.write_vectored(bufs).map(Left::More)
                 })
             }

@@ -13,7 +13,7 @@ use super::addresses::{self, ToSocketAddrs};
 use super::backoff::Backoff;
 use super::done::{Done, WithDone, is_done};
 use super::drive::Left;
-use super::fd::{Fd, Way, set_timeout};
+use super::fd::{Fd, IoDirection, set_timeout};
 use super::listener::listener;
 use super::socket::{convert, socket};
 use super::stream::stream;
@@ -96,7 +96,7 @@ impl TcpStream {
         }
         let stream = TcpStream::from_non_blocking(socket.into());
         stream.set_write_deadline(deadline)?;
-        stream.fd.drive(Way::Write, done, |socket| {
+        stream.fd.drive(IoDirection::Write, done, |socket| {
             if let Some(error) = socket.take_error()? {
                 return Err(error);
             }
@@ -137,7 +137,7 @@ impl TcpStream {
 
     fn peek_until(&self, buf: &mut [u8], done: Done<'_>) -> io::Result<usize> {
         self.fd
-            .drive(Way::Read, done, |io| io.peek(buf).map(Left::More))
+            .drive(IoDirection::Read, done, |io| io.peek(buf).map(Left::More))
     }
 
     /// Sets whether small writes are sent at once (`TCP_NODELAY`) or gathered while an earlier one

@@ -11,7 +11,7 @@ use super::addresses::{self, ToSocketAddrs};
 use super::datagram::datagram;
 use super::done::{Done, WithDone};
 use super::drive::Left;
-use super::fd::{Fd, Way, set_timeout};
+use super::fd::{Fd, IoDirection, set_timeout};
 use super::socket::{convert, socket};
 use crate::channel::Receiver;
 
@@ -98,7 +98,7 @@ impl UdpSocket {
         let Some(&address) = addresses::resolve(addresses)?.first() else {
             return Err(addresses::none());
         };
-        self.fd.drive(Way::Write, done, |io| {
+        self.fd.drive(IoDirection::Write, done, |io| {
             io.send_to(buf, address).map(Left::More)
         })
     }
@@ -113,7 +113,7 @@ impl UdpSocket {
 
     fn peek_until(&self, buf: &mut [u8], done: Done<'_>) -> io::Result<usize> {
         self.fd
-            .drive(Way::Read, done, |io| io.peek(buf).map(Left::More))
+            .drive(IoDirection::Read, done, |io| io.peek(buf).map(Left::More))
     }
 
     /// Receives like [`peek`](Self::peek), and also returns the sender's address.
@@ -125,8 +125,9 @@ impl UdpSocket {
     }
 
     fn peek_from_until(&self, buf: &mut [u8], done: Done<'_>) -> io::Result<(usize, SocketAddr)> {
-        self.fd
-            .drive(Way::Read, done, |io| io.peek_from(buf).map(Left::More))
+        self.fd.drive(IoDirection::Read, done, |io| {
+            io.peek_from(buf).map(Left::More)
+        })
     }
 
     /// Sets whether the socket may send to broadcast addresses (`SO_BROADCAST`).

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::datagram::datagram;
 use super::done::{Done, WithDone};
 use super::drive::Left;
-use super::fd::{Fd, Way, set_timeout};
+use super::fd::{Fd, IoDirection, set_timeout};
 use super::socket::{convert, socket};
 use crate::channel::Receiver;
 
@@ -134,7 +134,8 @@ impl UnixDatagram {
     }
 
     fn send_to_until(&self, buf: &[u8], path: &Path, done: Done<'_>) -> io::Result<usize> {
-        self.fd.retry(Way::Write, done, |io| io.send_to(buf, path))
+        self.fd
+            .retry(IoDirection::Write, done, |io| io.send_to(buf, path))
     }
 
     fn send_to_addr_until(
@@ -144,7 +145,7 @@ impl UnixDatagram {
         done: Done<'_>,
     ) -> io::Result<usize> {
         self.fd
-            .retry(Way::Write, done, |io| io.send_to_addr(buf, address))
+            .retry(IoDirection::Write, done, |io| io.send_to_addr(buf, address))
     }
 
     /// Ends receiving, sending or both, for all handles. Datagrams that have arrived can still be

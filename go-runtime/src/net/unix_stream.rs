@@ -14,7 +14,7 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use super::backoff::Backoff;
 use super::done::{WithDone, is_done};
 use super::drive::Left;
-use super::fd::{Fd, Way, set_timeout};
+use super::fd::{Fd, IoDirection, set_timeout};
 use super::listener::listener;
 use super::socket::{convert, socket};
 use super::stream::stream;
@@ -78,9 +78,9 @@ impl UnixStream {
         let address = to_socket2(address)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
         let stream = UnixStream::from_non_blocking(socket.into());
-        stream
-            .fd
-            .retry(Way::Write, None, |io| SockRef::from(io).connect(&address))?;
+        stream.fd.retry(IoDirection::Write, None, |io| {
+            SockRef::from(io).connect(&address)
+        })?;
         Ok(stream)
     }
 
