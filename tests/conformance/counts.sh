@@ -1,10 +1,10 @@
 #!/bin/sh
-# Runs the tests of crossbeam-channel on our channels, and shows how many have passed, by file: on
-# threads, in goroutines with GOMAXPROCS 1 and 8, and examples. What is left out, or fails, is
-# named. Arguments go to `cargo test`: `gomaxprocs_2 -- --include-ignored` runs those with two
-# workers.
+# Runs crossbeam-channel's tests on this crate's channels, and shows how many have passed, by file:
+# on threads, in goroutines with GOMAXPROCS 1 and 8, and the examples. It names the tests that are
+# left out or fail. Arguments are passed to `cargo test`: `gomaxprocs_2 -- --include-ignored` runs
+# the tests with two workers.
 #
-# With `-` for an argument it reads the output of such a run from its input.
+# With the argument `-` it reads the output of such a run from its standard input.
 cd "$(dirname "$0")" || exit 1
 if [ "$1" = - ]; then
     cat

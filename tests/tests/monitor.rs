@@ -299,7 +299,7 @@ fn blocks() {
         reported(&lines);
         tell.send(()).unwrap();
         blocked.join().unwrap();
-        // Blocks in another place, a read.
+        // Blocks in another place: a read.
         let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let reading = go!({
             use std::io::Read;

@@ -38,7 +38,7 @@ static MACHINE: RwLock<()> = RwLock::new(());
 /// running. Standard error reports this, even if the harness captures output.
 ///
 /// # Panics
-/// If the test fails each time, with all that it has printed.
+/// Panics with the output of the test if the test fails each time.
 pub fn run(path: &str, workers: Option<usize>, attempts: usize, body: fn()) {
     // The harness omits the name of the crate.
     let name = path.split_once("::").map_or(path, |(_, name)| name);

@@ -25,7 +25,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 /// an error.
 ///
 /// # Errors
-/// If such a goroutine has panicked.
+/// Returns an error if such a goroutine has panicked.
 pub fn scope<'env, F, R>(f: F) -> Result<R>
 where
     F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,

@@ -45,7 +45,7 @@ impl r2d2::ManageConnection for Manager {
 /// Makes a pool with this number of connections, whose `get` waits for `limit` at most.
 ///
 /// # Panics
-/// Never: these connections cannot fail.
+/// Never panics, because these connections cannot fail.
 pub fn of_r2d2(size: u32, limit: Duration) -> r2d2::Pool<Manager> {
     let builder = r2d2::Pool::builder()
         .max_size(size)
@@ -78,7 +78,7 @@ impl r2d2::ManageConnection for Postgresql {
 /// number of failed and of all requests for a connection.
 ///
 /// # Panics
-/// If a goroutine panics.
+/// Panics if a goroutine panics.
 pub fn r2d2(
     limit: Duration,
     start: fn(Box<dyn FnOnce() -> usize + Send>) -> JoinHandle<usize>,
@@ -94,7 +94,7 @@ pub fn r2d2(
 /// Does the same with the recipe's pool.
 ///
 /// # Panics
-/// If a goroutine panics.
+/// Panics if a goroutine panics.
 pub fn recipe(limit: Duration) -> (usize, usize) {
     let pool = Pool::new(SIZE as usize, || Ok(()), |()| false);
     missed(go_runtime::spawn, move || {

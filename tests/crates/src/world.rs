@@ -95,7 +95,7 @@ impl World {
     /// Finds the servers that the parent process has started, and starts its own HTTP server.
     ///
     /// # Panics
-    /// If a variable is no address, or there is no free port.
+    /// Panics if a variable is not an address, or no port is free.
     pub fn from_env() -> World {
         let address = |name| env::var(name).ok().map(|text| text.parse().expect(name));
         let gates = http::Gates::default();
@@ -120,7 +120,7 @@ impl World {
     /// Returns the configuration of a client of PostgreSQL.
     ///
     /// # Panics
-    /// If the server is missing.
+    /// Panics if the server is missing.
     pub fn postgresql(&self) -> tokio_postgres::Config {
         servers::postgresql_config(self.postgresql.expect("the case needs PostgreSQL"))
     }
@@ -128,7 +128,7 @@ impl World {
     /// Returns a client of the crate postgres.
     ///
     /// # Panics
-    /// If PostgreSQL is missing, or ends.
+    /// Panics if PostgreSQL is missing, or ends.
     pub fn client(&self) -> postgres::Client {
         let config = postgres::Config::from(self.postgresql());
         config.connect(NoTls).expect("PostgreSQL takes a client")
@@ -137,7 +137,7 @@ impl World {
     /// Returns the address of Redis.
     ///
     /// # Panics
-    /// If the server is missing.
+    /// Panics if the server is missing.
     pub fn redis(&self) -> SocketAddr {
         self.redis.expect("the case needs Redis")
     }
@@ -153,7 +153,7 @@ impl World {
     /// Creates a gate that is shut.
     ///
     /// # Panics
-    /// If PostgreSQL is available and ends.
+    /// Panics if PostgreSQL is available, but ends.
     pub fn shut(&self, needs: Needs) -> Wait {
         let mut keeper = self.keeper.lock().unwrap();
         keeper.count += 1;
@@ -170,7 +170,7 @@ impl World {
     /// Opens the gate for the clients of any server that wait for it.
     ///
     /// # Panics
-    /// If the server ends.
+    /// Panics if the server ends.
     pub fn open(&self, wait: &Wait, needs: Needs) {
         let Wait::Gate(number, gate) = wait else {
             return;

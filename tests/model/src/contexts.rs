@@ -150,7 +150,7 @@ fn with_a_second() -> Arc<Cancellation> {
 }
 
 /// A context ends either because of its deadline or because it is canceled, and its child ends for
-/// the same reason. (The alarm is a thread that may run at any time: see `time` in `model.rs`.)
+/// the same reason. (The alarm is a thread that may run at any time: see `time.rs`.)
 #[test]
 fn the_deadline_or_a_cancel() {
     check("contexts, a deadline and a cancel", 5, || {

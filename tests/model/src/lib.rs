@@ -27,7 +27,7 @@ mod primitives;
 mod sched;
 mod wait;
 
-// Stand-ins alone.
+// Files that are only stand-ins.
 mod clock;
 mod goroutine;
 mod time;

@@ -84,7 +84,7 @@ mod reexported {
 
     #[test]
     fn main_with_a_path() {
-        // The `main` of a library's user returns the exit code for the function's value.
+        // `main` turns the result of the function into an exit code.
         let _code: std::process::ExitCode = another_main();
     }
 }

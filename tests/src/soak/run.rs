@@ -30,12 +30,11 @@ pub struct Plan {
 
 const REPORT: Duration = Duration::from_secs(10);
 
-/// Runs the crowd, and reports its progress on standard output. Returns the final account, or what
-/// went wrong.
+/// Runs the crowd, and reports its progress on standard output. Returns the final account.
 ///
 /// # Errors
-/// A loss, growth, or a goroutine that cannot start. If nothing happens for 20 seconds the process
-/// ends, with exit code 1.
+/// Returns an error if something was lost, if the process has grown, or if a goroutine cannot
+/// start. If nothing happens for 20 seconds the process ends, with exit code 1.
 pub fn run(plan: &Plan) -> Result<String, String> {
     let (world, failures) = World::new(plan.live, plan.without.clone());
     expected::install_hook(&world);

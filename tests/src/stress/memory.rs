@@ -8,7 +8,8 @@ use go_runtime::{go, select};
 /// Runs `selects` selects, of each kind in turn, on the same few channels, and checks that the
 /// process has not grown.
 ///
-/// Nothing ever happens on these channels except one: their queues are what would fill up.
+/// Only one of these channels carries messages. The queues of the others would fill up if a select
+/// left a waiter behind.
 pub fn long_lived(selects: usize) -> String {
     let channels: Vec<(Sender<usize>, Receiver<usize>)> = (0..4).map(|_| bounded(0)).collect();
     // Fills the pools of the allocator and the runtime first.

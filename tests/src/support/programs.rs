@@ -265,8 +265,8 @@ pub fn in_any_order(lines: &[&str]) -> impl Fn(&Ended) {
     move |ended| assert_eq!(sorted(ended.out.lines().collect()), wanted)
 }
 
-/// Makes a test for each program of a folder, which checks its output, and that it prints no
-/// errors. Another test finds programs without a test.
+/// Makes a test for each program of a folder. The test checks the program's output, and that it
+/// prints no errors. Another test finds programs that have no test.
 #[macro_export]
 macro_rules! programs_of {
     ($folder:literal $(, tested below: $($own:ident),+)?; $($name:ident => $check:expr,)*) => {

@@ -272,7 +272,7 @@ fn a_panic_passes_through_a_timeout() {
     support::in_both(|| {
         let payload = catch_unwind(|| timeout(HOUR, |_| panic!("no luck"))).unwrap_err();
         assert_eq!(payload.downcast_ref::<&str>(), Some(&"no luck"));
-        // A panic after the timeout is dropped.
+        // A panic that comes after the timeout is ignored.
         let (tx, rx) = bounded::<()>(0);
         let late = timeout(MOMENT, move |done| {
             let _tx = tx;

@@ -129,7 +129,7 @@ fn rounds_of_too_many() {
 fn beside_a_huge_stack() {
     let huge = 1 << 30;
     drop(go!(stack_size = huge; {}));
-    // A worker has to try it first.
+    // The spawn is refused only after a worker has tried to make such a stack.
     let refusal = loop {
         match Builder::new().stack_size(huge).spawn(|| ()) {
             Ok(_) => go_runtime::time::sleep(std::time::Duration::from_micros(1)),

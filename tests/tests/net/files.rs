@@ -186,7 +186,7 @@ fn open_files() {
             .open(&other)
             .unwrap();
         assert_eq!(made.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        // Converted to std's file and back.
+        // The file can be converted to std's and back.
         let std: std::fs::File = made.into();
         File::from(std).write_all(b"x").unwrap();
         assert_eq!(fs::read(&other).unwrap(), b"x");

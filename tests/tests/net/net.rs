@@ -257,7 +257,7 @@ fn to_std_and_back() {
     let client = std::net::TcpStream::from(client);
     let reader = thread::spawn(move || {
         let mut byte = [0];
-        // The stream blocks again, in the system.
+        // The stream blocks again, in the system call.
         (&client).read_exact(&mut byte).unwrap();
         (client, byte)
     });

@@ -373,7 +373,7 @@ fn to_std_and_back() {
     let (client, server) = pair();
     let client = std::net::UdpSocket::from(client);
     let receiver = thread::spawn(move || {
-        // The socket blocks again, in the system.
+        // The socket blocks again, in the system call.
         client.recv(&mut [0]).unwrap();
         client
     });

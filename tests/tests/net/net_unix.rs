@@ -235,7 +235,8 @@ fn shutdown_ends_writes_that_wait() {
     }
 }
 
-/// The system does not report this event, so a write has to check for it.
+/// A write fails when the peer has shut down its reading side, although the system does not report
+/// that.
 #[test]
 fn writes_fail_when_the_peer_has_ended_reading() {
     in_both(|| {
@@ -306,7 +307,7 @@ fn to_std_and_back() {
     let stream = std_net::UnixStream::from(stream);
     let datagram = std_net::UnixDatagram::from(datagram);
     let waits = thread::spawn(move || {
-        // The sockets block again, in the system.
+        // The sockets block again, in the system call.
         listener.accept().unwrap();
         (&stream).read_exact(&mut [0]).unwrap();
         datagram.recv(&mut [0]).unwrap();

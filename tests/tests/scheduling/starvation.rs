@@ -67,7 +67,7 @@ fn compute(duration: Duration) {
 }
 
 /// Hundreds of sleepers whose time comes at once get their turn beside a goroutine with long turns.
-/// (It once had 64 turns for every 16 of them.)
+/// (That goroutine once had 64 turns for every 16 sleepers.)
 #[test]
 #[ignore = "run by another with a GOMAXPROCS of its own"]
 fn sleepers_beside_long_turns() {

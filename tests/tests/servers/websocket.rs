@@ -368,7 +368,7 @@ fn a_stop_is_told() {
         }
         let mut fresh = Client::new(server.address);
         fresh.send("GET /echo HTT");
-        // In the middle of a message.
+        // This client has sent only half of a message.
         let mut half = raw_client(&server);
         half.send(b"\x81\x85\0\0\0\0he");
         server.signal(signal);

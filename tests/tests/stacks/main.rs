@@ -191,7 +191,7 @@ fn the_largest_stack() {
     go!(stack_size = GIB; go_deep(64 * MIB, || ()))
         .join()
         .unwrap();
-    // Several goroutines: only touched pages take memory.
+    // Several goroutines have such stacks: only touched pages take memory.
     let few = Crowd::gather(4, || Builder::new().stack_size(GIB), 4 * MIB);
     few.disperse();
 }

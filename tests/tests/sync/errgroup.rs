@@ -29,13 +29,13 @@ fn the_first_error_counts() {
             &[Err("1"), Ok(())],
             &[Err("1"), Ok(()), Err("2")],
         ] {
-            // Started one after the other, each waited for.
+            // Each goroutine is waited for before the next one starts.
             let group = Group::new();
             for outcome in outcomes {
                 group.go(|| *outcome);
                 assert_eq!(group.wait(), *outcome);
             }
-            // All started, then waited for; they end in this order.
+            // All goroutines end, in this order, before the group is waited for.
             let group = Group::new();
             for outcome in outcomes {
                 group.go(|| *outcome);

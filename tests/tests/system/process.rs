@@ -106,7 +106,7 @@ fn outputs_and_statuses() {
         );
         assert!(shell("exit 0").status().unwrap().success());
         assert_eq!(shell("exit 7").status().unwrap().code(), Some(7));
-        // More than a pipe holds, on both.
+        // The script writes more than a pipe holds, to both.
         let script = "head -c 300000 /dev/zero; head -c 200000 /dev/zero >&2";
         let output = shell(script).output().unwrap();
         assert_eq!(

@@ -35,10 +35,14 @@ pub fn in_process(_: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Makes three tests, `..._gomaxprocs_1`, `2` and `8`, each of which runs in a goroutine, in its
-/// own process. The tests with two workers, which hold what the others hold, run only on request:
-/// `cargo test -p conformance gomaxprocs_2 --
-/// --include-ignored`. An attribute `#[left_out(workers, "why")]` ignores the tests with this many
-/// workers or fewer.
+/// own process. The tests with two workers cover nothing that the others do not, so they run only
+/// on request:
+///
+/// ```sh
+/// cargo test -p conformance gomaxprocs_2 -- --include-ignored
+/// ```
+///
+/// An attribute `#[left_out(workers, "why")]` ignores the tests with this many workers or fewer.
 #[proc_macro_attribute]
 pub fn in_goroutine(_: TokenStream, item: TokenStream) -> TokenStream {
     let ItemFn {

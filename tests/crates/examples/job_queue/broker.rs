@@ -3,7 +3,7 @@
 //!
 //! Every operation may be repeated: the answer to a command may be lost with its connection, and
 //! then the client cannot tell whether the command has run. Operations that change something are
-//! scripts, which Redis runs, and writes to its file, as a whole.
+//! scripts. Redis runs each script, and writes it to its file, as a whole.
 
 use std::io;
 use std::time::Duration;
@@ -85,8 +85,8 @@ impl Broker {
     /// Connects, and creates the group if it does not exist.
     ///
     /// # Errors
-    /// The errors that Redis returns. While Redis cannot be reached there is no error, here and in
-    /// all operations: the goroutine waits until it can.
+    /// Returns the errors of Redis. A broker that cannot be reached is not an error, here and in
+    /// all operations: the goroutine waits until it can be reached.
     pub(crate) fn new(address: &str) -> io::Result<Broker> {
         let mut broker = Broker {
             address: address.to_owned(),

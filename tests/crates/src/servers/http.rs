@@ -27,7 +27,7 @@ impl Gates {
 /// Starts the server, which runs until the process ends.
 ///
 /// # Errors
-/// There is no free port.
+/// Returns an error if no port is free.
 pub fn start(gates: Gates) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;

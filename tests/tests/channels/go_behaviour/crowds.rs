@@ -194,8 +194,8 @@ fn multi_consumer() {
 // --- TestChanSendSelectBarrier and TestChanSendBarrier ---
 
 /// Go's garbage collector has to be told of pointers that a send writes into another goroutine's
-/// stack. Here the messages own memory. The tests check that it arrives whole and is freed once,
-/// however it is sent.
+/// stack. Here the messages own memory. The tests check that this memory arrives whole and is freed
+/// once, however it is sent.
 fn owned_messages(in_select: bool) {
     const GOROUTINES: usize = 50;
     const REQUESTS: usize = 100;

@@ -232,7 +232,7 @@ impl Series {
             let first = self.next();
             let [now, later] = other.split();
             out.give(first.times(now.next()))?;
-            // Only on demand, as this product starts another one.
+            // Waits for demand, because this product starts another one.
             out.wanted()?;
             let rest = self.times(later);
             loop {
@@ -337,7 +337,7 @@ fn powser_sums_products_and_quotients() {
                 whole([1, -1].get(n as usize).copied().unwrap_or(0))
             });
             assert_eq!(one_minus_x.reciprocal().first(15), [whole(1); 15]);
-            // (1-x)^-1 at 2x.
+            // The series (1-x)^-1 at 2x.
             let twice = explicit(life, |n| whole(if n == 1 { 2 } else { 0 }));
             let powers: Vec<_> = (0..10).map(|n| whole(1 << n)).collect();
             assert_eq!(ones().of(twice).first(10), powers);

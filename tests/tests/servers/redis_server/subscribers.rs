@@ -50,7 +50,7 @@ fn subscribers() {
         assert_eq!(reply(&mut both), "$-1");
         assert_eq!(reply(&mut both), "*3|$11|unsubscribe|$-1|:0");
         assert_eq!(ask(&mut both, "SUBSCRIBE c"), "*3|$9|subscribe|$1|c|:1");
-        // A long list, in one batch.
+        // A long list of channels, in one batch.
         let names: Vec<_> = (0..5000).map(|n| format!("c{n}")).collect();
         both.send(words(&format!("SUBSCRIBE {}", names.join(" "))));
         for n in 0..5000 {

@@ -42,7 +42,8 @@ impl Wanted {
     }
 }
 
-/// A goroutine locks in a loop. On one worker the waiter cannot even run before the loop lets it.
+/// A goroutine locks in a loop. With one worker, the waiter cannot even run until that goroutine
+/// waits for the lock.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn beside_a_hog() {

@@ -109,8 +109,8 @@ fn a_reader_among_writers() {
     });
 }
 
-/// A goroutine locks in a loop. On one worker the waiter cannot even run before the loop has to
-/// wait itself.
+/// A goroutine locks in a loop. With one worker, the waiter cannot even run until that goroutine
+/// waits for the lock.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn beside_a_hog() {

@@ -38,7 +38,7 @@ thread_local! {
 fn exit_beside_a_borrower(exit: fn() -> !) {
     let (ready, is_ready) = bounded::<()>(0);
     let borrower = go! {
-        // Thread-locals are destroyed in the reverse order.
+        // Thread-locals are destroyed in the reverse order of their first use.
         FLUSH.with(|_| ());
         LENT.with(|lent| {
             go!(local; {
