@@ -43,8 +43,8 @@ fn overflow(depth: u64) -> u64 {
 
 /// Reads from a null pointer.
 fn fault() {
-    // SAFETY: none: the fault is the subject of the test. (A C function, because Rust checks for
-    // null pointers in debug builds; its result is used, because the call would be removed
+    // SAFETY: none: the fault is the subject of the test. (Rust checks for null pointers in debug
+    // builds, but a C function does not. The result is used, because the call would be removed
     // otherwise.)
     black_box(unsafe { libc::strlen(black_box(ptr::null())) });
 }

@@ -15,7 +15,7 @@ use super::watchdog::Watchdog;
 use super::world::World;
 use super::{expected, keeper, life};
 
-/// The parameters of a run. There may be one run in a process.
+/// The parameters of a run. A process makes at most one run.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Duration of the run, after all goroutines have been started.

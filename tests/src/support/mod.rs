@@ -219,7 +219,7 @@ pub fn no_process_starts() -> MutexGuard<'static, ()> {
 /// A directory for one test, which is removed with its contents when this is dropped.
 pub struct Scratch(PathBuf);
 
-/// Makes the directory; `name` is the test's.
+/// Makes a directory whose name contains `name`.
 #[track_caller]
 pub fn scratch(name: &str) -> Scratch {
     static COUNT: AtomicUsize = AtomicUsize::new(0);

@@ -1,8 +1,10 @@
-//! What Go documents about channels and `select`, and tests in its `test/chan` and
-//! `runtime/chan_test.go`: the same meaning, in our own tests. Each names the corresponding program
-//! or test of Go. Where this crate differs by design (a send on a closed channel is an error, not a
-//! panic; closing twice does nothing; `nil` is [`never`](go_runtime::channel::never); the value of
-//! a `send` arm is evaluated when the arm is chosen) the test says so.
+//! Tests of what Go documents about channels and `select`, with the same meaning as Go's own tests
+//! in `test/chan` and `runtime/chan_test.go`.
+//!
+//! Each test names the corresponding program or test of Go. Where this crate differs by design (a
+//! send on a closed channel is an error, not a panic; closing twice does nothing; `nil` is
+//! [`never`](go_runtime::channel::never); the value of a `send` arm is evaluated when the arm is
+//! chosen), the test says so.
 
 mod crowds;
 mod evaluation_once;

@@ -45,9 +45,9 @@ impl Blocked {
         }
     }
 
-    /// Spawns goroutines until `attempt` is refused too; it spawns a goroutine that ends by itself.
-    /// That may take several rounds: the first shortages pass, because each worker makes stacks in
-    /// advance, and gives some back when it gets fewer than it has asked for.
+    /// Spawns goroutines until `attempt`, which spawns a goroutine that ends by itself, is refused
+    /// too. That may take several rounds: the first shortages pass, because each worker makes
+    /// stacks in advance, and gives some back when it gets fewer than it has asked for.
     fn refuse<T, E>(
         &mut self,
         done: &Receiver<()>,

@@ -237,7 +237,7 @@ fn a_panic_comes_out_of_wait() {
         let panicked = catch_unwind(|| group.wait());
         assert_eq!(message(panicked), "on purpose");
         assert_eq!(ctx.err(), Some(ContextError::Canceled));
-        // The group is as good as new, limit included.
+        // The group can be used again, and keeps its limit.
         group.go(|| Err("again"));
         assert_eq!(group.wait(), Err("again"));
         assert_eq!(group.wait(), Ok(()));

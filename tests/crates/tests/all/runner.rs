@@ -31,7 +31,7 @@ pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
             skipped.push(name);
             continue;
         }
-        // A panic may leave locks or servers in disorder only for the test itself.
+        // Only this test uses the locks and servers that its panic may leave in disorder.
         if panic::catch_unwind(AssertUnwindSafe(run)).is_ok() {
             println!("test {name} ... ok");
             passed += 1;

@@ -131,10 +131,11 @@ fn knot(life: &Sender<()>, define: impl FnOnce(Series) -> Series) -> Series {
     series
 }
 
-/// Passes the terms of `source` to two readers, each at its own pace. It ends with the first of
-/// them, or with both.
+/// Passes the terms of `source` to two readers, each at its own pace. Ends with the first of them,
+/// or with both.
 ///
-/// It must not wait for the source alone: in a knot the source requests an earlier term meanwhile.
+/// The function must not wait only for the source: in a knot the source requests an earlier term
+/// meanwhile.
 fn share(source: Series, outs: [Terms; 2], ends_with_first: bool) -> Result<(), Enough> {
     let (off_demand, off_terms) = (never(), never());
     let mut lag: [VecDeque<Rational>; 2] = Default::default();

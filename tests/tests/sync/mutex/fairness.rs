@@ -97,8 +97,9 @@ fn crowd_beside_a_hog(many: usize) {
 }
 
 /// A waiter arrives while a woken waiter is late: it lets the late one run first, and is not
-/// forgotten meanwhile. (It was once not counted, and so a goroutine that locks in a loop did not
-/// let it run.) The order of the two changes from round to round, and so does the affected one.
+/// forgotten meanwhile. (The new waiter was once not counted, and so a goroutine that locks in a
+/// loop did not let it run. The order of the two waiters changes from round to round, so there are
+/// several rounds.)
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn behind_one_who_is_late() {

@@ -279,7 +279,7 @@ fn printed() {
     assert_eq!(format!("{ours:#?}"), format!("{theirs:#?}"));
 }
 
-/// A value that is being made is not there yet.
+/// While a value is being made, the output is that of a cell without one.
 #[test]
 fn printed_from_within() {
     let cell = OnceLock::new();
