@@ -79,17 +79,18 @@ enum Step<'a, T, R> {
 
 /// How long an operation may wait.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Patience {
-    None,
+pub(crate) enum Timeout {
+    /// The operation does not wait.
+    Poll,
     Until(Instant),
     Forever,
 }
 
-impl Patience {
+impl Timeout {
     pub(crate) fn deadline(self) -> Option<Instant> {
         match self {
-            Patience::Until(deadline) => Some(deadline),
-            Patience::None | Patience::Forever => None,
+            Timeout::Until(deadline) => Some(deadline),
+            Timeout::Poll | Timeout::Forever => None,
         }
     }
 }
@@ -147,12 +148,12 @@ impl<T> Core<T> {
     }
 
     #[inline(always)]
-    pub(crate) fn send(&self, message: T, patience: Patience) -> Sent<T> {
+    pub(crate) fn send(&self, message: T, timeout: Timeout) -> Sent<T> {
         let mut wait = None;
-        match self.begin_send(message, patience, &mut wait) {
+        match self.begin_send(message, timeout, &mut wait) {
             Step::Ended(sent) => sent,
             Step::Waits(wait) => {
-                let verdict = wait.parker.park(patience.deadline());
+                let verdict = wait.parker.park(timeout.deadline());
                 // SAFETY: `begin_send` has queued `wait`, whose `park` has just returned `verdict`.
                 // This is the only call of `end_send` for it.
                 unsafe { self.end_send(wait, verdict) }
@@ -163,7 +164,7 @@ impl<T> Core<T> {
     fn begin_send<'a>(
         &self,
         message: T,
-        patience: Patience,
+        timeout: Timeout,
         wait: &'a mut Option<Wait<T>>,
     ) -> Step<'a, T, Sent<T>> {
         let mut state = self.lock();
@@ -180,10 +181,10 @@ impl<T> Core<T> {
             state.buffer.push_back(message);
             return Step::Ended(Sent::Yes);
         }
-        if matches!(patience, Patience::None) {
+        if matches!(timeout, Timeout::Poll) {
             return Step::Ended(Sent::Full(message));
         }
-        let wait = &*wait.insert(Wait::new(Claim::until(patience.deadline())));
+        let wait = &*wait.insert(Wait::new(Claim::until(timeout.deadline())));
         // SAFETY: the slot is new and so empty, and its waiter is in no queue, so no other thread
         // knows its address.
         unsafe { wait.slot.put(message) };
@@ -220,13 +221,13 @@ impl<T> Core<T> {
     }
 
     #[inline(always)]
-    pub(crate) fn receive(&self, patience: Patience) -> Received<T> {
+    pub(crate) fn receive(&self, timeout: Timeout) -> Received<T> {
         let mut wait = None;
         loop {
-            match self.begin_receive(patience, &mut wait) {
+            match self.begin_receive(timeout, &mut wait) {
                 Step::Ended(received) => return received,
                 Step::Waits(wait) => {
-                    let verdict = wait.parker.park(patience.deadline());
+                    let verdict = wait.parker.park(timeout.deadline());
                     // SAFETY: `begin_receive` has queued `wait`, whose `park` has just returned
                     // `verdict`. This is the only call of `end_receive` for it.
                     if let Some(end) = unsafe { self.end_receive(wait, verdict) } {
@@ -239,7 +240,7 @@ impl<T> Core<T> {
 
     fn begin_receive<'a>(
         &self,
-        patience: Patience,
+        timeout: Timeout,
         wait: &'a mut Option<Wait<T>>,
     ) -> Step<'a, T, Received<T>> {
         loop {
@@ -261,11 +262,11 @@ impl<T> Core<T> {
                     // The arm made no message: look for another one.
                 }
                 Found::Closed => return Step::Ended(Received::Closed),
-                Found::Nothing if matches!(patience, Patience::None) => {
+                Found::Nothing if matches!(timeout, Timeout::Poll) => {
                     return Step::Ended(Received::Empty);
                 }
                 Found::Nothing => {
-                    let wait = &*wait.insert(Wait::new(Claim::until(patience.deadline())));
+                    let wait = &*wait.insert(Wait::new(Claim::until(timeout.deadline())));
                     wait.set_up();
                     // SAFETY: the waiter is set up and in no queue. `wait` lies on the stack of
                     // `receive`, which goes on only after the partner that claimed the wait, or

@@ -5,7 +5,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::core::{Core, Patience, Received};
+use super::core::{Core, Received, Timeout};
 use super::iter::{Iter, TryIter};
 use super::timed::{self, At, Tick};
 use super::timer::TimerCore;
@@ -61,11 +61,11 @@ impl<T> Receiver<T> {
     }
 
     #[inline(always)]
-    fn receive(&self, patience: Patience) -> Received<T> {
-        if !matches!(patience, Patience::None) {
+    fn receive(&self, timeout: Timeout) -> Received<T> {
+        if !matches!(timeout, Timeout::Poll) {
             wait::before_a_wait();
         }
-        let received = self.receive_from_source(patience);
+        let received = self.receive_from_source(timeout);
         if let Received::Empty | Received::Closed = received {
             wait::polled_in_vain();
         }
@@ -73,13 +73,13 @@ impl<T> Receiver<T> {
     }
 
     #[inline(always)]
-    fn receive_from_source(&self, patience: Patience) -> Received<T> {
+    fn receive_from_source(&self, timeout: Timeout) -> Received<T> {
         match &self.source {
-            Source::Core(core) => core.receive(patience),
-            Source::At(at) => timed::receive(patience, || at.due(), || at.try_take()),
-            Source::Tick(tick) => timed::receive(patience, || tick.due(), || tick.try_take()),
-            Source::Timer(timer) => timer.receive(patience),
-            Source::Never => timed::receive(patience, || None, || None),
+            Source::Core(core) => core.receive(timeout),
+            Source::At(at) => timed::receive(timeout, || at.due(), || at.try_take()),
+            Source::Tick(tick) => timed::receive(timeout, || tick.due(), || tick.try_take()),
+            Source::Timer(timer) => timer.receive(timeout),
+            Source::Never => timed::receive(timeout, || None, || None),
         }
     }
 
@@ -103,7 +103,7 @@ impl<T> Receiver<T> {
     /// assert_eq!(rx.try_recv(), Err(TryRecvError::Disconnected));
     /// ```
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        match self.receive(Patience::None) {
+        match self.receive(Timeout::Poll) {
             Received::Message(message) => Ok(message),
             Received::Empty | Received::TimedOut => Err(TryRecvError::Empty),
             Received::Closed => Err(TryRecvError::Disconnected),
@@ -126,7 +126,7 @@ impl<T> Receiver<T> {
     // Inlined so that the context switch is inlined into the caller (see `wait::parker`).
     #[inline(always)]
     pub fn recv(&self) -> Result<T, RecvError> {
-        match self.receive(Patience::Forever) {
+        match self.receive(Timeout::Forever) {
             Received::Message(message) => Ok(message),
             Received::Empty | Received::TimedOut | Received::Closed => Err(RecvError),
         }
@@ -149,7 +149,7 @@ impl<T> Receiver<T> {
     /// assert_eq!(received, Err(RecvTimeoutError::Timeout));
     /// ```
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.receive_patiently(clock::after(timeout).map_or(Patience::Forever, Patience::Until))
+        self.receive_with_timeout(clock::after(timeout).map_or(Timeout::Forever, Timeout::Until))
     }
 
     /// Receives a message, and waits until `deadline` at the latest.
@@ -157,11 +157,11 @@ impl<T> Receiver<T> {
     /// # Errors
     /// The errors of [`recv_timeout`](Receiver::recv_timeout).
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        self.receive_patiently(Patience::Until(deadline))
+        self.receive_with_timeout(Timeout::Until(deadline))
     }
 
-    fn receive_patiently(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
-        match self.receive(patience) {
+    fn receive_with_timeout(&self, timeout: Timeout) -> Result<T, RecvTimeoutError> {
+        match self.receive(timeout) {
             Received::Message(message) => Ok(message),
             Received::Empty | Received::TimedOut => Err(RecvTimeoutError::Timeout),
             Received::Closed => Err(RecvTimeoutError::Disconnected),

@@ -5,7 +5,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::core::{Core, Patience, Sent};
+use super::core::{Core, Sent, Timeout};
 use super::{SendError, SendTimeoutError, TrySendError};
 use crate::clock;
 use crate::wait;
@@ -71,8 +71,8 @@ impl<T> Sender<T> {
     }
 
     #[inline(always)]
-    fn send_with(&self, message: T, patience: Patience) -> Sent<T> {
-        let sent = self.core.send(message, patience);
+    fn send_with(&self, message: T, timeout: Timeout) -> Sent<T> {
+        let sent = self.core.send(message, timeout);
         if let Sent::Full(_) | Sent::Closed(_) = sent {
             wait::polled_in_vain();
         }
@@ -95,7 +95,7 @@ impl<T> Sender<T> {
     /// assert_eq!(tx.try_send(3), Err(TrySendError::Disconnected(3)));
     /// ```
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
-        match self.send_with(message, Patience::None) {
+        match self.send_with(message, Timeout::Poll) {
             Sent::Yes => Ok(()),
             Sent::Full(message) | Sent::TimedOut(message) => Err(TrySendError::Full(message)),
             Sent::Closed(message) => Err(TrySendError::Disconnected(message)),
@@ -118,7 +118,7 @@ impl<T> Sender<T> {
     // Inlined so that the context switch is inlined into the caller (see `wait::parker`).
     #[inline(always)]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
-        match self.send_with(message, Patience::Forever) {
+        match self.send_with(message, Timeout::Forever) {
             Sent::Yes => Ok(()),
             Sent::Full(message) | Sent::TimedOut(message) | Sent::Closed(message) => {
                 Err(SendError(message))
@@ -140,9 +140,9 @@ impl<T> Sender<T> {
     /// assert_eq!(sent, Err(SendTimeoutError::Timeout(1)));
     /// ```
     pub fn send_timeout(&self, message: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        self.send_patiently(
+        self.send_with_timeout(
             message,
-            clock::after(timeout).map_or(Patience::Forever, Patience::Until),
+            clock::after(timeout).map_or(Timeout::Forever, Timeout::Until),
         )
     }
 
@@ -151,11 +151,11 @@ impl<T> Sender<T> {
     /// # Errors
     /// The errors of [`send_timeout`](Sender::send_timeout).
     pub fn send_deadline(&self, message: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
-        self.send_patiently(message, Patience::Until(deadline))
+        self.send_with_timeout(message, Timeout::Until(deadline))
     }
 
-    fn send_patiently(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
-        match self.send_with(message, patience) {
+    fn send_with_timeout(&self, message: T, timeout: Timeout) -> Result<(), SendTimeoutError<T>> {
+        match self.send_with(message, timeout) {
             Sent::Yes => Ok(()),
             Sent::Full(message) | Sent::TimedOut(message) => {
                 Err(SendTimeoutError::Timeout(message))

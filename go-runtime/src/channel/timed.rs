@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::atomic::AtomicCell;
 
-use super::core::{Patience, Received};
+use super::core::{Received, Timeout};
 use crate::clock;
 use crate::primitives::atomic::{AtomicBool, Ordering};
 use crate::wait;
@@ -103,7 +103,7 @@ pub(super) fn next_on_grid(due: Instant, period: Duration, now: Instant) -> Opti
 /// Receives from an [`At`] or a [`Tick`]: waits until the message is due, and waits again if
 /// another receiver took the message first.
 pub(crate) fn receive<T>(
-    patience: Patience,
+    timeout: Timeout,
     due: impl Fn() -> Option<Instant>,
     try_take: impl Fn() -> Option<T>,
 ) -> Received<T> {
@@ -112,16 +112,16 @@ pub(crate) fn receive<T>(
             return Received::Message(message);
         }
         let due = due();
-        match patience {
-            Patience::None => return Received::Empty,
-            Patience::Until(deadline) if due.is_none_or(|due| deadline < due) => {
+        match timeout {
+            Timeout::Poll => return Received::Empty,
+            Timeout::Until(deadline) if due.is_none_or(|due| deadline < due) => {
                 if deadline <= clock::now() {
                     wait::polled_in_vain();
                 }
                 wait::sleep_until(Some(deadline));
                 return Received::TimedOut;
             }
-            Patience::Until(_) | Patience::Forever => wait::sleep_until(due),
+            Timeout::Until(_) | Timeout::Forever => wait::sleep_until(due),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use super::constructors::bounded;
-use super::core::{Patience, Received};
+use super::core::{Received, Timeout};
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::timed::next_on_grid;
@@ -152,14 +152,14 @@ impl<T> TimerCore<T> {
         was_set
     }
 
-    pub(crate) fn receive(&self, patience: Patience) -> Received<T> {
-        let ends = patience.deadline();
+    pub(crate) fn receive(&self, timeout: Timeout) -> Received<T> {
+        let ends = timeout.deadline();
         loop {
             let waited = self.moment.wait(|moment| {
                 if let Some(due) = moment.take_due() {
                     return Decision::Go(Look::Taken(due));
                 }
-                if let Patience::None = patience {
+                if let Timeout::Poll = timeout {
                     return Decision::Go(Look::Empty);
                 }
                 if ends.is_some_and(|end| end <= clock::now()) {

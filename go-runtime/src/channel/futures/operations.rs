@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::pending::{Ended, Pending, Side, Spare};
-use crate::channel::core::{Core, Patience, Sent};
+use crate::channel::core::{Core, Sent, Timeout};
 use crate::channel::state::Found;
 
 /// A receive, or several receives one after the other.
@@ -141,7 +141,7 @@ impl<T> Sending<T> {
             let Some(message) = self.message.take() else {
                 panic!("a future that sends was polled after it had ended");
             };
-            match core.send(message, Patience::None) {
+            match core.send(message, Timeout::Poll) {
                 Sent::Yes => return Poll::Ready(Ok(())),
                 Sent::Closed(message) => return Poll::Ready(Err(message)),
                 Sent::Full(message) | Sent::TimedOut(message) => self.message = Some(message),
