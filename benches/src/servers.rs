@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::peers::read;
 
 /// Time limit for a line that a server should print.
-const PATIENCE: Duration = Duration::from_secs(20);
+const LINE_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub struct Server {
     child: Child,
@@ -52,7 +52,7 @@ impl Server {
     }
 
     fn line(&self, what: &str) -> Result<String, String> {
-        let line = self.lines.recv_timeout(PATIENCE);
+        let line = self.lines.recv_timeout(LINE_TIMEOUT);
         line.map_err(|_| format!("the server did not say {what}"))
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::peers::read;
 
 /// Pause between two checks where precision does not matter.
-pub const LOOK: Duration = Duration::from_micros(200);
+pub const POLL_INTERVAL: Duration = Duration::from_micros(200);
 
 /// Waits until `count` returns `n` or more, and checks after each pause. Gives up if nothing
 /// changes for 10 seconds: where there is no memory for more stacks, new goroutines wait for others
@@ -30,11 +30,11 @@ pub fn wait_for(count: impl Fn() -> u64, n: u64, pause: Duration) -> Result<(), 
 
 /// Waits until all workers sleep at two checks in a row: then all goroutines are blocked.
 pub fn wait_for_sleep() -> Result<(), String> {
-    let mut looks = 0;
+    let mut checks = 0;
     for _ in 0..2000 {
         thread::sleep(Duration::from_millis(5));
-        looks = if workers_sleep()? { looks + 1 } else { 0 };
-        if looks == 2 {
+        checks = if workers_sleep()? { checks + 1 } else { 0 };
+        if checks == 2 {
             return Ok(());
         }
     }

@@ -19,7 +19,7 @@ use crate::Canceled;
 use crate::channel::Receiver;
 use crate::wait::Observable;
 use crate::wait::edges::Edges;
-use crate::wait::polled_in_vain;
+use crate::wait::note_failed_poll;
 
 /// Runs a future to completion, and returns its output. While the future is pending, it parks a
 /// goroutine, and blocks a thread.
@@ -138,7 +138,7 @@ pub fn block_on_with<D, F: IntoFuture>(
         }
         Ok(())
     };
-    fail_if_done().inspect_err(|_| polled_in_vain())?;
+    fail_if_done().inspect_err(|_| note_failed_poll())?;
     let calls = Arc::new(Calls(Edges::new()));
     let waker = Waker::from(Arc::clone(&calls));
     let mut seen = calls.0.now();

@@ -205,7 +205,7 @@ where
         // still the only one that does.
         unsafe { *call.stage.get() = Stage::Ended(outcome) };
         let claimed = call.parker.claim();
-        debug_assert!(claimed, "nobody else knows the parker");
+        debug_assert!(claimed, "no other thread knows the parker");
         // SAFETY: this thread has claimed the parker, and unparks it once. It does not touch the
         // call afterwards.
         unsafe { Parker::unpark(&raw const call.parker, Verdict::Done(0)) };

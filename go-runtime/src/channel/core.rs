@@ -80,7 +80,7 @@ enum Step<'a, T, R> {
 /// How long an operation may wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Timeout {
-    /// The operation does not wait.
+    /// Does not wait.
     Poll,
     Until(Instant),
     Forever,

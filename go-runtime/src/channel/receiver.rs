@@ -67,7 +67,7 @@ impl<T> Receiver<T> {
         }
         let received = self.receive_from_source(timeout);
         if let Received::Empty | Received::Closed = received {
-            wait::polled_in_vain();
+            wait::note_failed_poll();
         }
         received
     }

@@ -74,7 +74,7 @@ impl<T> Sender<T> {
     fn send_with(&self, message: T, timeout: Timeout) -> Sent<T> {
         let sent = self.core.send(message, timeout);
         if let Sent::Full(_) | Sent::Closed(_) = sent {
-            wait::polled_in_vain();
+            wait::note_failed_poll();
         }
         sent
     }

@@ -116,7 +116,7 @@ pub(crate) fn receive<T>(
             Timeout::Poll => return Received::Empty,
             Timeout::Until(deadline) if due.is_none_or(|due| deadline < due) => {
                 if deadline <= clock::now() {
-                    wait::polled_in_vain();
+                    wait::note_failed_poll();
                 }
                 wait::sleep_until(Some(deadline));
                 return Received::TimedOut;

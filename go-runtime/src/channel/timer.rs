@@ -171,7 +171,7 @@ impl<T> TimerCore<T> {
                 Waited::Not(Look::Taken(due)) => return Received::Message((self.make)(due)),
                 Waited::Not(Look::Empty) => return Received::Empty,
                 Waited::Not(Look::TimedOut) => {
-                    wait::polled_in_vain();
+                    wait::note_failed_poll();
                     return Received::TimedOut;
                 }
                 // The moment has changed, or has come.

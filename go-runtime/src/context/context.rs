@@ -316,7 +316,7 @@ impl Context {
     pub fn err(&self) -> Option<ContextError> {
         let error = self.cancellation.as_ref().and_then(Cancellation::err);
         if error.is_none() {
-            wait::polled_in_vain();
+            wait::note_failed_poll();
         }
         error
     }

@@ -406,7 +406,7 @@ impl<T> JoinHandle<T> {
     pub fn is_finished(&self) -> bool {
         let finished = self.has_ended();
         if !finished {
-            crate::wait::polled_in_vain();
+            crate::wait::note_failed_poll();
         }
         finished
     }

@@ -14,7 +14,7 @@ use crate::blocking::blocking_io;
 use crate::channel::{Receiver, Select, bounded};
 use crate::clock;
 use crate::wait::Observable;
-use crate::wait::polled_in_vain;
+use crate::wait::note_failed_poll;
 
 /// Connects to a name or to several addresses, within a time limit, and until a done channel is
 /// closed: Go's `net.Dialer`.
@@ -162,7 +162,7 @@ fn await_lookup<D>(
     done: Option<&Receiver<D>>,
 ) -> io::Result<Vec<SocketAddr>> {
     if done.is_some_and(Observable::is_ready) {
-        polled_in_vain();
+        note_failed_poll();
         return Err(done::error());
     }
     let (tell, found) = bounded(1);

@@ -28,7 +28,7 @@ use super::readiness::Direction;
 use crate::clock;
 use crate::wait::Observable;
 use crate::wait::edges::{Edge, Woken};
-use crate::wait::{before_a_wait, polled_in_vain};
+use crate::wait::{before_a_wait, note_failed_poll};
 
 /// The result of an attempt, with what it says about further data.
 pub(super) enum Left<R> {
@@ -73,7 +73,7 @@ impl<T: AsFd> Fd<T> {
         done: Done<'_>,
         attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
-        in_vain_if_failed(self.drive_quickly(which, done, false, attempt))
+        yield_if_failed(self.drive_quickly(which, done, false, attempt))
     }
 
     /// Runs an operation like [`drive`](Self::drive), but always makes the first attempt: the
@@ -86,7 +86,7 @@ impl<T: AsFd> Fd<T> {
         done: Done<'_>,
         attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
-        in_vain_if_failed(self.drive_quickly(which, done, true, attempt))
+        yield_if_failed(self.drive_quickly(which, done, true, attempt))
     }
 
     #[inline]
@@ -219,9 +219,9 @@ fn fail_if_done(done: Done<'_>) -> io::Result<()> {
 /// Yields after a failed operation, so that a goroutine that repeats an operation which fails at
 /// once (an `accept` without descriptors, a read after the deadline) lets others run.
 #[inline]
-pub(super) fn in_vain_if_failed<R>(result: io::Result<R>) -> io::Result<R> {
+pub(super) fn yield_if_failed<R>(result: io::Result<R>) -> io::Result<R> {
     if result.is_err() {
-        polled_in_vain();
+        note_failed_poll();
     }
     result
 }

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::done::{self, Done};
-use super::drive::in_vain_if_failed;
+use super::drive::yield_if_failed;
 use super::fd::{Fd, IoDirection};
 use crate::wait::Observable;
 use crate::wait::edges::Edges;
@@ -33,14 +33,14 @@ impl<T: AsFd> Fd<T> {
         let mut pause = FIRST_PAUSE;
         loop {
             if done.is_some_and(Observable::is_ready) {
-                return in_vain_if_failed(Err(done::error()));
+                return yield_if_failed(Err(done::error()));
             }
             if limits.is_over() {
-                return in_vain_if_failed(Err(io::ErrorKind::TimedOut.into()));
+                return yield_if_failed(Err(io::ErrorKind::TimedOut.into()));
             }
             match attempt(self.get_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.never_waits() => {}
-                ended => return in_vain_if_failed(ended),
+                ended => return yield_if_failed(ended),
             }
             let now = clock::now();
             let limit = by_timeout.into_iter().chain(limits.deadline()).min();

@@ -94,7 +94,7 @@ impl Child {
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let status = self.process.try_wait()?;
         if status.is_none() {
-            crate::wait::polled_in_vain();
+            crate::wait::note_failed_poll();
         }
         Ok(status)
     }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use crate::channel::{Receiver, Select};
 use crate::clock;
 use crate::wait::Observable;
-use crate::wait::polled_in_vain;
+use crate::wait::note_failed_poll;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use {
@@ -147,7 +147,7 @@ impl Process {
         done: Option<&Receiver<D>>,
     ) -> io::Result<Option<ExitStatus>> {
         if done.is_some_and(Observable::is_ready) {
-            polled_in_vain();
+            note_failed_poll();
             return Ok(None);
         }
         if let Some(status) = self.try_wait()? {
@@ -193,7 +193,7 @@ impl Process {
             }
             let now = clock::now();
             if deadline.is_some_and(|deadline| deadline <= now) {
-                polled_in_vain();
+                note_failed_poll();
                 return Ok(None);
             }
             let next = deadline.map_or(now + pause, |deadline| deadline.min(now + pause));

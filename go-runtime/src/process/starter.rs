@@ -13,7 +13,7 @@
 //! A start may block for long: the program lies on a slow file system, or a `pre_exec` waits. Other
 //! starts must not queue behind it forever, because its `pre_exec` may wait for one of them. So
 //! there are several threads: first as many as workers, created on demand, and then another one
-//! whenever no order has been taken for [`PATIENCE`] while a caller waits, up to the limit of
+//! whenever no order has been taken for [`STALL_TIMEOUT`] while a caller waits, up to the limit of
 //! blocking calls (`GOBLOCKING`). No thread ever ends, so their number stays at what the slowest
 //! starts have needed.
 //!
@@ -35,7 +35,7 @@ use crate::wait::may_switch;
 
 /// How long all threads may be busy with the same starts before another thread is created. A start
 /// usually takes about a millisecond.
-const PATIENCE: Duration = Duration::from_millis(10);
+const STALL_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// A command to start, and the channel for the result.
 struct Order {
@@ -114,7 +114,7 @@ impl Starters {
         }
         loop {
             let seen = self.progress.load(Ordering::Relaxed);
-            order = match self.orders.send_timeout(order, PATIENCE) {
+            order = match self.orders.send_timeout(order, STALL_TIMEOUT) {
                 Ok(()) => return Ok(()),
                 Err(refused) => refused.into_inner(),
             };

@@ -19,13 +19,13 @@ pub(super) const ROUND: usize = 64;
 /// own fetch and its turn, the more of it is still cached (row `timers20k`).
 pub(super) const TIMERS_AT_A_TIME: usize = 16;
 /// Number of the monitor's ticks in a slice, which therefore lasts 5 to 10 ms. After a slice one
-/// poll in vain, or, once the monitor has seen it too, one operation that may wait, lets the other
+/// failed poll, or, once the monitor has seen it too, one operation that may wait, lets the other
 /// goroutines run first. Go preempts a goroutine after 10 ms (tests of starvation).
 pub(super) const SLICE: MonitorTick = 2;
-/// Number of polls in vain, of some 0.1 us each, after which the other goroutines of the worker run
+/// Number of failed polls, of some 0.1 us each, after which the other goroutines of the worker run
 /// first. With many more, consumers that poll a closed channel keep the senders of an open one
 /// waiting (tests of starvation).
-pub(super) const VAIN_POLLS: u32 = 16;
+pub(super) const MAX_FAILED_POLLS: u32 = 16;
 
 // --- which task starts next: `worker::unstarted` ---
 

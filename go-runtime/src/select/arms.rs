@@ -184,7 +184,7 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
             // other goroutines run.
             RecvState::Closed => {
                 self.state.set(RecvState::Closed);
-                wait::polled_in_vain();
+                wait::note_failed_poll();
             }
             RecvState::Open => {}
         }
@@ -355,7 +355,7 @@ unsafe impl<T> Arm for SendArm<'_, T> {
     fn conclude(&self) -> bool {
         let place = self.place.take();
         if let Some(Place::Closed) = place {
-            wait::polled_in_vain();
+            wait::note_failed_poll();
         }
         self.place.set(place);
         true

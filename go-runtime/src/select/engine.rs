@@ -279,7 +279,7 @@ impl<'a> Selecting<'a> {
             if self.last || matches!(self.timeout, Timeout::Poll) {
                 drop(held);
                 if !self.last {
-                    wait::polled_in_vain();
+                    wait::note_failed_poll();
                 }
                 return Look::Chosen(usize::MAX);
             }
@@ -364,7 +364,7 @@ pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usiz
         let is_over = end.is_some_and(|end| end <= clock::now());
         if is_over || matches!(timeout, Timeout::Poll) {
             drop(held);
-            wait::polled_in_vain();
+            wait::note_failed_poll();
             return usize::MAX;
         }
         let parker = Parker::new();

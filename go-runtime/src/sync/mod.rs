@@ -2,11 +2,11 @@
 
 mod barrier;
 mod condvar;
+mod lateness;
 mod lazy_lock;
 mod mutex;
 mod once;
 mod once_lock;
-mod patience;
 mod pool;
 mod raw_condvar;
 mod raw_mutex;

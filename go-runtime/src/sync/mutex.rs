@@ -198,7 +198,7 @@ impl<T: ?Sized> Mutex<T> {
         if self.raw.try_lock() {
             Ok(self.guard()?)
         } else {
-            wait::polled_in_vain();
+            wait::note_failed_poll();
             Err(TryLockError::WouldBlock)
         }
     }

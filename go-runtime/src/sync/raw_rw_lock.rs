@@ -249,7 +249,7 @@ impl RawRwLock {
             .gate
             .with(|gate| gate.take_turn() || self.go_before_writer())
         {
-            wait::doze();
+            wait::sleep_briefly();
         }
     }
 

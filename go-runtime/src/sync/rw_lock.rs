@@ -215,7 +215,7 @@ impl<T: ?Sized> RwLock<T> {
         if self.raw.try_read() {
             Ok(self.read_guard()?)
         } else {
-            wait::polled_in_vain();
+            wait::note_failed_poll();
             Err(TryLockError::WouldBlock)
         }
     }
@@ -262,7 +262,7 @@ impl<T: ?Sized> RwLock<T> {
         if self.raw.try_write() {
             Ok(self.write_guard()?)
         } else {
-            wait::polled_in_vain();
+            wait::note_failed_poll();
             Err(TryLockError::WouldBlock)
         }
     }

@@ -88,5 +88,5 @@ pub(crate) use verdict::Verdict;
 pub(crate) use waiter::{Claim, Offer, Waiter};
 pub(crate) use wakeup::Wakeup;
 pub(crate) use yielding::{
-    before_a_wait, doze, give_way, may_switch, polled_in_vain, spin_for_lock,
+    before_a_wait, may_switch, note_failed_poll, sleep_briefly, spin_for_lock, yield_to_others,
 };

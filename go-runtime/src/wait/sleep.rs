@@ -4,14 +4,14 @@ use std::thread;
 use std::time::Instant;
 
 use super::parker::Parker;
-use super::yielding::polled_in_vain;
+use super::yielding::note_failed_poll;
 use crate::clock;
 
 /// Parks the calling goroutine, or blocks the calling thread, until `when`, or for ever if that is
 /// `None`.
 pub(crate) fn sleep_until(when: Option<Instant>) {
     if when.is_some_and(|when| when <= clock::now()) {
-        polled_in_vain();
+        note_failed_poll();
         return;
     }
     // No other code knows this parker, so only the clock can end the wait.

@@ -15,13 +15,13 @@ use crate::sched::{self, Worker};
 const LOCK_ROUNDS: u32 = 4;
 const LOCK_SPINS: u32 = 30;
 /// How long an operation that may not switch blocks its thread between two polls.
-const DOZE: Duration = Duration::from_micros(20);
+const POLL_INTERVAL: Duration = Duration::from_micros(20);
 
-/// Notes that the caller has polled in vain and will not wait. If it does so all the time, after a
-/// while the other goroutines of its worker run first.
-pub(crate) fn polled_in_vain() {
+/// Notes that the caller has made a failed poll and will not wait. If it does so all the time, the
+/// other goroutines of its worker run first after a while.
+pub(crate) fn note_failed_poll() {
     if let Some(worker) = Worker::current() {
-        worker.note_vain_poll();
+        worker.note_failed_poll();
     }
 }
 
@@ -45,11 +45,11 @@ fn end_slice() {
 
 /// Lets the goroutines that have been woken, and wait behind the calling one, run first.
 #[cold]
-pub(crate) fn give_way() {
+pub(crate) fn yield_to_others() {
     if let Some(worker) = Worker::current()
         && !thread::panicking()
     {
-        worker.give_way();
+        worker.yield_to_others();
     }
 }
 
@@ -74,10 +74,10 @@ pub(crate) fn spin_for_lock(rounds: u32) -> bool {
 }
 
 /// Blocks the thread for a moment, for a caller that may not switch and polls instead.
-pub(crate) fn doze() {
-    let doze = || thread::sleep(DOZE);
+pub(crate) fn sleep_briefly() {
+    let sleep = || thread::sleep(POLL_INTERVAL);
     match Worker::current() {
-        Some(worker) => worker.block_in_place(doze),
-        None => doze(),
+        Some(worker) => worker.block_in_place(sleep),
+        None => sleep(),
     }
 }

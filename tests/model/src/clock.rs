@@ -16,5 +16,5 @@ pub(crate) fn now() -> Instant {
 }
 
 pub(crate) fn after(_: Duration) -> Option<Instant> {
-    (!crate::mutexes::IS_PATIENT.get()).then(now)
+    (!crate::mutexes::NEVER_STARVES.get()).then(now)
 }

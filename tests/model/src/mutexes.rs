@@ -7,17 +7,17 @@
 #[path = "../../../go-runtime/src/sync/raw_mutex/mod.rs"]
 mod raw_mutex;
 
-mod patience {
-    pub(super) struct Patience;
+mod lateness {
+    pub(super) struct LatenessTimer;
 
-    impl Patience {
-        pub(super) fn new() -> Patience {
-            Patience
+    impl LatenessTimer {
+        pub(super) fn new() -> LatenessTimer {
+            LatenessTimer
         }
 
         pub(super) fn start(&self) {}
 
-        pub(super) fn is_over(&self) -> bool {
+        pub(super) fn waiter_is_late(&self) -> bool {
             super::IS_LATE.get()
         }
     }
@@ -35,7 +35,7 @@ use crate::check;
 // Plain thread-locals, because loom runs all threads of a model on the test's own.
 thread_local! {
     pub(crate) static SPINS: Cell<bool> = const { Cell::new(false) };
-    pub(crate) static IS_PATIENT: Cell<bool> = const { Cell::new(false) };
+    pub(crate) static NEVER_STARVES: Cell<bool> = const { Cell::new(false) };
     static IS_LATE: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -84,20 +84,20 @@ impl Counter {
 
 #[derive(Clone, Copy, Debug)]
 struct Mode {
-    patient: bool,
+    never_starves: bool,
     late: bool,
-    looks: bool,
+    spins: bool,
 }
 
 impl Mode {
     fn all() -> impl Iterator<Item = Mode> {
         let both = [false, true];
-        let modes = both.map(|patient| {
+        let modes = both.map(|never_starves| {
             both.map(|late| {
-                both.map(|looks| Mode {
-                    patient,
+                both.map(|spins| Mode {
+                    never_starves,
                     late,
-                    looks,
+                    spins,
                 })
             })
         });
@@ -105,9 +105,9 @@ impl Mode {
     }
 
     fn set(self) {
-        IS_PATIENT.set(self.patient);
+        NEVER_STARVES.set(self.never_starves);
         IS_LATE.set(self.late);
-        SPINS.set(self.looks);
+        SPINS.set(self.spins);
     }
 }
 
@@ -149,7 +149,7 @@ fn three_lock_at_once() {
 #[ignore = "a minute: MODEL_MORE=0 cargo test --release -p go-tests-model -- \
             --include-ignored"]
 fn three_lock_again_and_again() {
-    for mode in Mode::all().filter(|mode| mode.patient != mode.late && !mode.looks) {
+    for mode in Mode::all().filter(|mode| mode.never_starves != mode.late && !mode.spins) {
         race("mutex, three of two", 1, 2, 2, mode);
     }
 }
@@ -158,7 +158,7 @@ fn three_lock_again_and_again() {
 /// the lock is held.
 #[test]
 fn trying_neither_waits_nor_breaks_in() {
-    for mode in Mode::all().filter(|mode| !mode.looks) {
+    for mode in Mode::all().filter(|mode| !mode.spins) {
         mode.set();
         check(
             &format!("mutex, two and one who tries, {mode:?}"),

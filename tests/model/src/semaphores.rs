@@ -28,7 +28,7 @@ struct Counted {
     out: AtomicUsize,
 }
 
-fn patient(granted: &Receiver<()>) -> Result<(), AcquireError> {
+fn wait_for_grant(granted: &Receiver<()>) -> Result<(), AcquireError> {
     granted.recv().map_err(|_| AcquireError::Closed)
 }
 
@@ -49,7 +49,7 @@ impl Counted {
     }
 
     fn take(&self, n: usize) {
-        self.semaphore.take(n, patient).unwrap();
+        self.semaphore.take(n, wait_for_grant).unwrap();
         self.work(n);
     }
 
@@ -160,7 +160,7 @@ fn closing_ends_every_wait() {
         let counted = Counted::new(1);
         counted.semaphore.try_take(1).unwrap();
         let there = counted.clone();
-        let waits = thread::spawn(move || match there.semaphore.take(1, patient) {
+        let waits = thread::spawn(move || match there.semaphore.take(1, wait_for_grant) {
             Ok(()) => there.semaphore.give_back(1),
             Err(error) => assert_eq!(error, AcquireError::Closed),
         });
@@ -171,7 +171,7 @@ fn closing_ends_every_wait() {
         waits.join().unwrap();
         assert_eq!(counted.semaphore.free(), 1);
         assert_eq!(
-            counted.semaphore.take(1, patient),
+            counted.semaphore.take(1, wait_for_grant),
             Err(AcquireError::Closed)
         );
         assert_eq!(counted.semaphore.try_take(0), Err(AcquireError::Closed));

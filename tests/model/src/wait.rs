@@ -40,5 +40,6 @@ pub(crate) use verdict::Verdict;
 pub(crate) use waiter::{Claim, Offer, Waiter};
 pub(crate) use wakeup::Wakeup;
 pub(crate) use yielding::{
-    before_a_wait, doze, give_way, may_switch, polled_in_vain, sleep_until, spin_for_lock, unwind,
+    before_a_wait, may_switch, note_failed_poll, sleep_briefly, sleep_until, spin_for_lock, unwind,
+    yield_to_others,
 };

@@ -17,15 +17,15 @@ pub(crate) fn may_switch() -> bool {
     !UNWINDS.with(Cell::get)
 }
 
-pub(crate) fn polled_in_vain() {}
+pub(crate) fn note_failed_poll() {}
 
 pub(crate) fn before_a_wait() {}
 
-pub(crate) fn doze() {
+pub(crate) fn sleep_briefly() {
     loom::thread::yield_now();
 }
 
-pub(crate) fn give_way() {
+pub(crate) fn yield_to_others() {
     loom::thread::yield_now();
 }
 

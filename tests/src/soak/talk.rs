@@ -141,7 +141,7 @@ pub(super) fn select(world: &Arc<World>, rng: &mut Rng) {
     });
     let (mut next, mut answer) = (first, rng.bool().then(|| rng.u64(..)));
     let said = answer;
-    let patience = moment(rng);
+    let timeout = moment(rng);
     loop {
         // As long as there is an answer to give, one arm sends it.
         let message = if let Some(number) = answer {
@@ -155,14 +155,14 @@ pub(super) fn select(world: &Arc<World>, rng: &mut Rng) {
                     answer = None;
                     continue;
                 }
-                default(patience) => None,
+                default(timeout) => None,
             }
         } else {
             select! {
                 recv(rx) -> message => message.ok(),
                 recv(never) -> _ => unreachable!("nobody sends there"),
                 recv(world.done) -> _ => None,
-                default(patience) => None,
+                default(timeout) => None,
             }
         };
         let Some(message) = message else { break };

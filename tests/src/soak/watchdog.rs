@@ -9,7 +9,8 @@ use super::process::Process;
 use super::report;
 use super::world::World;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the counts may stand still before the watchdog reports a failure.
+const STALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A thread that watches the counts until this is dropped.
 pub(super) struct Watchdog {
@@ -35,11 +36,11 @@ fn watch(world: &World, stopped: &mpsc::Receiver<()>) {
         let now = world.counts.progress();
         if now != last.0 {
             last = (now, Instant::now());
-        } else if last.1.elapsed() > PATIENCE {
+        } else if last.1.elapsed() > STALL_TIMEOUT {
             // Code that waits for the goroutines would wait forever, so only the watchdog can
             // report this.
             eprintln!(
-                "FAILED: nothing has happened for {PATIENCE:?}: {}\n{:?}",
+                "FAILED: nothing has happened for {STALL_TIMEOUT:?}: {}\n{:?}",
                 report::state(world, &Process::read()),
                 world.counts
             );

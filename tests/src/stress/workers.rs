@@ -68,7 +68,7 @@ fn send_one(
 ) -> bool {
     for attempt in 0.. {
         // `Err(Ok(message))` means that the message has not been sent yet.
-        let result = match patient(way, attempt) {
+        let result = match plain_if_late(way, attempt) {
             Way::Plain => tx.send(message).map_err(|error| Err(error.0)),
             Way::Try => tx.try_send(message).map_err(|error| match error {
                 TrySendError::Full(message) => Ok(message),
@@ -140,7 +140,7 @@ fn send_one(
 }
 
 /// On a rendezvous channel, a sender and a receiver that never wait would never meet.
-fn patient(way: Way, attempt: usize) -> Way {
+fn plain_if_late(way: Way, attempt: usize) -> Way {
     match way {
         Way::Try if attempt > 1_000 => Way::Plain,
         way => way,
@@ -171,7 +171,7 @@ fn receive_one(
     idle: &(Sender<Message>, Receiver<Message>),
 ) -> Option<Message> {
     for attempt in 0.. {
-        match patient(way, attempt) {
+        match plain_if_late(way, attempt) {
             Way::Plain => return rx.recv().ok(),
             Way::Try => match rx.try_recv() {
                 Ok(message) => return Some(message),

@@ -7,7 +7,7 @@ use go_benches::child::output;
 use go_benches::figures::Figures;
 
 /// Time that `wrk` may take in addition to the duration of the load.
-const PATIENCE: Duration = Duration::from_secs(60);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 /// More than one thread, so that the client is not the bottleneck.
 const THREADS: &str = "2";
 
@@ -18,7 +18,7 @@ pub(crate) fn run(address: &str, connections: usize, seconds: usize) -> Result<F
     command.args(["--connections", &connections.to_string()]);
     command.args(["--duration", &format!("{seconds}s")]);
     command.arg(format!("http://{address}/"));
-    let limit = Duration::from_secs(seconds as u64) + PATIENCE;
+    let limit = Duration::from_secs(seconds as u64) + EXIT_TIMEOUT;
     let text = output(&mut command, limit).map_err(|error| format!("wrk: {error}"))?;
     parse(&text).ok_or_else(|| format!("wrk said: {text}"))
 }

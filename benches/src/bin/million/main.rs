@@ -22,7 +22,7 @@ use go_benches::figures::Figures;
 use go_benches::numbers::median;
 use go_benches::options::count;
 use go_benches::peers::{build_go, machine};
-use workloads::PATIENCE;
+use workloads::MEMORY_TIMEOUT;
 
 const RUNS: usize = 3;
 const PAIRS: usize = 7;
@@ -123,7 +123,10 @@ fn compare_blocked(n: usize, runs: usize) -> Result<(), String> {
     row("memory and page tables, all blocked, MB", &|f| {
         format!("{:.1}", total_mb(f, "blocked"))
     });
-    let title = format!("back to the start's + 10% within {} s", PATIENCE.as_secs());
+    let title = format!(
+        "back to the start's + 10% within {} s",
+        MEMORY_TIMEOUT.as_secs()
+    );
     row(&title, &memory_returned);
     let lowest = pages.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = pages.iter().copied().fold(0.0, f64::max);

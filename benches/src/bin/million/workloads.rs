@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use go_benches::peers::read;
-use go_benches::waiting::{LOOK, wait_for, wait_for_sleep};
+use go_benches::waiting::{POLL_INTERVAL, wait_for, wait_for_sleep};
 use go_benches::{mem, rusage};
 use go_runtime::channel::{Receiver, Sender, bounded};
 use go_runtime::{go, num_goroutines};
@@ -17,7 +17,8 @@ pub(crate) fn enough(start_kb: f64) -> f64 {
     start_kb * 1.1
 }
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the memory may take to come back down after the end.
+pub(crate) const MEMORY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Has `n` goroutines wait on one channel. The calling thread is not one of the runtime's, so it
 /// sees the process from outside.
@@ -39,7 +40,7 @@ pub(crate) fn blocked(n: usize) -> Result<(), String> {
             });
         }
     }));
-    wait_for(|| BLOCKED.load(Relaxed) as u64, n as u64, LOOK)?;
+    wait_for(|| BLOCKED.load(Relaxed) as u64, n as u64, POLL_INTERVAL)?;
     let (created, created_cpu_ms) = (creating.elapsed(), rusage().0 - cpu_ms);
     wait_for_sleep()?;
 
@@ -54,7 +55,7 @@ pub(crate) fn blocked(n: usize) -> Result<(), String> {
     let end = Instant::now();
     let total = |(rss, pte): (i64, i64)| (rss + pte) as f64;
     let mut left = total(mem());
-    while left > enough(total(before)) && end.elapsed() < PATIENCE {
+    while left > enough(total(before)) && end.elapsed() < MEMORY_TIMEOUT {
         thread::sleep(Duration::from_millis(50));
         left = total(mem());
     }
@@ -95,7 +96,7 @@ pub(crate) fn ring(n: usize) -> Result<(), String> {
         }
         channels[0].0.clone()
     });
-    wait_for(|| STARTED.load(Relaxed) as u64, n as u64, LOOK)?;
+    wait_for(|| STARTED.load(Relaxed) as u64, n as u64, POLL_INTERVAL)?;
     wait_for_sleep()?;
     let first = made.join().map_err(|_| "no ring was made")?;
 
@@ -171,5 +172,9 @@ fn warm_up() -> Result<(), String> {
 
 /// Waits until no goroutine is left.
 fn wait_for_end() -> Result<(), String> {
-    wait_for(|| u64::MAX - num_goroutines() as u64, u64::MAX, LOOK)
+    wait_for(
+        || u64::MAX - num_goroutines() as u64,
+        u64::MAX,
+        POLL_INTERVAL,
+    )
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use go_benches::waiting::{LOOK, wait_for, wait_for_sleep};
+use go_benches::waiting::{POLL_INTERVAL, wait_for, wait_for_sleep};
 use go_benches::{Clock, check, tally};
 use go_runtime::channel::{Sender, bounded};
 use go_runtime::sync::WaitGroup;
@@ -106,7 +106,7 @@ where
             }
         }
     }));
-    wait_for(|| WAITING.load(Relaxed), n as u64, LOOK)?;
+    wait_for(|| WAITING.load(Relaxed), n as u64, POLL_INTERVAL)?;
     wait_for_sleep()?;
     Ok(gate)
 }

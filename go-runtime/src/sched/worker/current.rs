@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 use super::exit_watch::ExitWatch;
-use super::fairness::{SpinCredit, VainPolls};
+use super::fairness::{FailedPolls, SpinCredit};
 use crate::sched::fiber::Fiber;
 use crate::sched::stats::{Wait, WorkerStats};
 
@@ -17,7 +17,7 @@ pub(super) struct Current {
     /// The fiber that runs while it must not park. Then `parkable` is `None`, so that whatever
     /// parks a goroutine blocks the thread instead, as it does in the worker's own loop.
     unparkable: Cell<Option<NonNull<Fiber>>>,
-    pub(super) vain_polls: VainPolls,
+    pub(super) failed_polls: FailedPolls,
     pub(super) spin_credit: SpinCredit,
     /// Ends all parking when a goroutine calls `exit`.
     pub(super) exit_watch: ExitWatch,
@@ -30,7 +30,7 @@ impl Current {
         Current {
             parkable: Cell::new(None),
             unparkable: Cell::new(None),
-            vain_polls: VainPolls::default(),
+            failed_polls: FailedPolls::default(),
             spin_credit: SpinCredit::default(),
             exit_watch: ExitWatch::new(),
             checks_nesting,
@@ -43,7 +43,7 @@ impl Current {
         // The switch to the fiber comes after this, and the compiler has to assume that it reads
         // memory: so a signal handler that interrupts the fiber finds it here.
         self.parkable.set(Some(fiber));
-        self.vain_polls.reset();
+        self.failed_polls.reset();
     }
 
     /// Notes that the fiber has suspended.

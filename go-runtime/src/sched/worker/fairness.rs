@@ -21,7 +21,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::sched::tuning::{SPIN_CREDIT, SPIN_PAUSE, VAIN_POLLS};
+use crate::sched::tuning::{MAX_FAILED_POLLS, SPIN_CREDIT, SPIN_PAUSE};
 
 /// Whether any goroutine has run for a slice, as the monitor saw it last. It is one word for all
 /// workers, so that an operation which need not ask its own worker pays for one load.
@@ -41,21 +41,21 @@ pub(crate) fn may_be_over() -> bool {
     ANY_SLICE_OVER.load(Ordering::Relaxed)
 }
 
-/// Counts the polls in vain since the running goroutine was resumed.
+/// Counts the failed polls since the running goroutine was resumed.
 #[derive(Default)]
-pub(super) struct VainPolls(Cell<u32>);
+pub(super) struct FailedPolls(Cell<u32>);
 
-impl VainPolls {
+impl FailedPolls {
     #[inline]
     pub(super) fn reset(&self) {
         self.0.set(0);
     }
 
-    /// Counts a poll in vain, and returns whether the goroutine should let others run.
+    /// Counts a failed poll, and returns whether the goroutine should let others run.
     pub(super) fn add(&self) -> bool {
         let polls = self.0.get().saturating_add(1);
         self.0.set(polls);
-        polls >= VAIN_POLLS
+        polls >= MAX_FAILED_POLLS
     }
 }
 

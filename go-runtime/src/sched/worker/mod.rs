@@ -348,15 +348,15 @@ impl Worker {
     /// Notes that the current goroutine has asked for something that is not there, and did not
     /// wait. It may be polling all the time for something that only a goroutine behind it can give:
     /// after a while, the other goroutines run first.
-    pub(crate) fn note_vain_poll(&self) {
-        let is_over = self.current.vain_polls.add() || self.has_run_for_a_slice();
+    pub(crate) fn note_failed_poll(&self) {
+        let is_over = self.current.failed_polls.add() || self.has_run_for_a_slice();
         if is_over && !thread::panicking() {
             if self.has_nothing_to_run() || !self.may_park() {
                 // The goroutine that it waits for may be on another worker, whose thread waits for
                 // this processor.
                 thread::yield_now();
             }
-            self.give_way();
+            self.yield_to_others();
         }
     }
 
@@ -364,7 +364,7 @@ impl Worker {
     pub(crate) fn end_slice(&self) {
         // (Where nothing can park there is no fiber to switch from.)
         if self.has_run_for_a_slice() && self.may_park() && !thread::panicking() {
-            self.give_way();
+            self.yield_to_others();
         }
     }
 
@@ -373,7 +373,7 @@ impl Worker {
     }
 
     /// Lets all other goroutines run first, including those woken by other threads or by the clock.
-    pub(crate) fn give_way(&self) {
+    pub(crate) fn yield_to_others(&self) {
         self.collect_mail();
         self.fire_timers();
         while self.timers.are_left() {

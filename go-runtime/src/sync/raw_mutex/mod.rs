@@ -3,7 +3,7 @@
 //! This module owns the word `state` (its bits are defined in `word.rs`), the queue of waiters, and
 //! the policy that decides which waiter is woken and when. The policy is that of Go's `sync.Mutex`.
 //! The bit `LOCKED` says that the lock is taken. Any thread may change `state`; the queue is used
-//! under `queue_lock` only, and `patience` by the holder only.
+//! under `queue_lock` only, and `lateness` by the holder only.
 //!
 //! **Normal mode.** An unlocked mutex is free, and the first waiter is woken to try for it; a
 //! newcomer may take the lock first. That is much faster than to reserve the lock for the woken
@@ -48,7 +48,7 @@ use std::cell::UnsafeCell;
 use std::time::Duration;
 
 use self::word::{Contender, LATE, LOCKED, STARVING, WAITING, WOKEN, is_on_its_way, sent};
-use super::patience::Patience;
+use super::lateness::LatenessTimer;
 use crate::clock;
 use crate::primitives::atomic::{AtomicBool, AtomicU16, Ordering};
 use crate::primitives::const_fn;
@@ -65,7 +65,7 @@ pub(crate) struct RawMutex {
     /// Guarded by `queue_lock`; see [`waiting`](Self::waiting).
     queue: UnsafeCell<Guarded<()>>,
     /// Measures how long a woken waiter has been on its way. Used by the holder only.
-    patience: Patience,
+    lateness: LatenessTimer,
     state: AtomicU16,
     queue_lock: RawSpinLock,
     /// A flag for the type that builds on this lock, in what would be padding. `RawMutex` does not
@@ -73,7 +73,7 @@ pub(crate) struct RawMutex {
     pub(super) flag: AtomicBool,
 }
 
-// SAFETY: `queue` is used through `waiting` only, and so under `queue_lock`. `patience` is used by
+// SAFETY: `queue` is used through `waiting` only, and so under `queue_lock`. `lateness` is used by
 // the holder only, which has set `LOCKED` (or was handed the lock by the thread that set it) and
 // has not cleared it yet; the acquire and release orderings of these changes order one holder's
 // accesses before those of the next. All other fields are `Sync`.
@@ -86,7 +86,10 @@ impl Drop for RawMutex {
         // The mutex may be locked, by a guard that has been forgotten; but no contender may be
         // queued or on its way.
         if !std::thread::panicking() {
-            assert!(state & !LOCKED == 0, "nobody is left: {state:#b}");
+            assert!(
+                state & !LOCKED == 0,
+                "a contender is still queued or on its way: {state:#b}"
+            );
         }
     }
 }
@@ -96,7 +99,7 @@ impl RawMutex {
         pub(crate) fn new() -> RawMutex {
             RawMutex {
                 queue: UnsafeCell::new(Guarded::new(())),
-                patience: Patience::new(),
+                lateness: LatenessTimer::new(),
                 queue_lock: RawSpinLock::new(),
                 state: AtomicU16::new(0),
                 flag: AtomicBool::new(false),
@@ -169,7 +172,7 @@ impl RawMutex {
         self.try_change(from, to).is_ok()
     }
 
-    /// Slow path of `lock`: spins, gives way to late contenders, or queues.
+    /// Slow path of `lock`: spins, yields to late contenders, or queues.
     #[cold]
     fn lock_contended(&self) {
         if !wait::may_switch() {
@@ -185,7 +188,7 @@ impl RawMutex {
                     if self.change(state, sent(state)) {
                         this.is_woken = true;
                         this.is_ahead = true;
-                        wait::give_way();
+                        wait::yield_to_others();
                     }
                 } else if self.change(state, this.take(state)) {
                     return;
@@ -219,7 +222,7 @@ impl RawMutex {
                     return;
                 }
             } else {
-                wait::doze();
+                wait::sleep_briefly();
             }
         }
     }
@@ -230,7 +233,7 @@ impl RawMutex {
         if !this.has_waited {
             this.deadline = clock::after(LONG);
         }
-        let starves = this.has_waited && this.is_out_of_patience();
+        let starves = this.has_waited && this.is_starving();
 
         let waited = self.waiting().wait(|_| {
             let mut state = self.state.load(Ordering::Relaxed);
@@ -261,7 +264,7 @@ impl RawMutex {
     #[cold]
     unsafe fn unlock_contended(&self) {
         let mut state = self.state.load(Ordering::Relaxed);
-        let too_long = is_on_its_way(state) && self.patience.is_over();
+        let too_long = is_on_its_way(state) && self.lateness.waiter_is_late();
         loop {
             if state & WAITING != 0 && state & (WOKEN | STARVING) != WOKEN {
                 // SAFETY: the caller of `unlock_contended` holds the lock and has ended every use
@@ -289,10 +292,10 @@ impl RawMutex {
     /// The caller holds the lock, and has ended every use of what the lock guards. A waiter is in
     /// the queue.
     unsafe fn wake_first(&self) {
-        self.patience.start();
+        self.lateness.start();
         let first = self.waiting().with(|held| {
             let Some(first) = held.take() else {
-                unreachable!("who waits for a lock does so until a holder wakes it");
+                unreachable!("a queued waiter stays in the queue until a holder wakes it");
             };
             let emptied = held.is_empty();
             let mut state = self.state.load(Ordering::Relaxed);

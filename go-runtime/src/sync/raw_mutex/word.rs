@@ -22,7 +22,7 @@ pub(super) const WOKEN: u16 = 4;
 /// Waiters go before newcomers. Set only while a contender is in the queue or on its way.
 pub(super) const STARVING: u16 = 8;
 /// A contender has been on its way for long: it may be in the run queue behind the newcomer, which
-/// therefore gives way before it takes the lock.
+/// therefore yields before it takes the lock.
 pub(super) const LATE: u16 = 16;
 /// A contender that is on its way, but no longer keeps an unlock from waking another waiter. The
 /// bits from this one on count such contenders: the count grows by one each millisecond while the
@@ -74,7 +74,7 @@ fn arrived(state: u16) -> u16 {
 
 impl Contender {
     /// Returns whether the contender has waited for so long that it starves.
-    pub(super) fn is_out_of_patience(&self) -> bool {
+    pub(super) fn is_starving(&self) -> bool {
         self.deadline.is_some_and(|end| clock::now() >= end)
     }
 
@@ -98,7 +98,7 @@ impl Contender {
             // wakes a waiter.
             taken = taken - WOKEN + MISSED;
         }
-        let waited_little = || self.has_waited && !self.is_out_of_patience();
+        let waited_little = || self.has_waited && !self.is_starving();
         if state & STARVING != 0 && (state & WAITING == 0 || waited_little()) {
             taken &= !STARVING;
         }

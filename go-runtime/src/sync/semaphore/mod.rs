@@ -17,7 +17,7 @@ use crate::channel::{Receiver, RecvTimeoutError, Select};
 use crate::clock;
 use crate::primitives::const_fn;
 use crate::wait::Observable;
-use crate::wait::polled_in_vain;
+use crate::wait::note_failed_poll;
 
 /// A number of permits that limits how many goroutines do something at the same time.
 ///
@@ -245,7 +245,7 @@ impl Semaphore {
         done: &Receiver<D>,
     ) -> Result<SemaphorePermit<'_>, AcquireError> {
         if done.is_ready() {
-            polled_in_vain();
+            note_failed_poll();
             return Err(AcquireError::Canceled);
         }
         self.0.take(n, |granted| wait_with(granted, done))?;

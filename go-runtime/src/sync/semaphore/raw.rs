@@ -27,7 +27,7 @@ use crate::channel::{Receiver, Sender, bounded};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::lock::{Mutex, MutexGuard};
-use crate::wait::{before_a_wait, polled_in_vain};
+use crate::wait::{before_a_wait, note_failed_poll};
 
 /// In `permits`: a waiter is queued or the semaphore is closed, so only the holder of the queue's
 /// lock changes the word.
@@ -115,7 +115,7 @@ impl RawSemaphore {
         if self.take_free(n) || n == 0 && !self.is_closed() {
             return Ok(());
         }
-        polled_in_vain();
+        note_failed_poll();
         Err(if self.is_closed() {
             AcquireError::Closed
         } else {
@@ -153,7 +153,7 @@ impl RawSemaphore {
         let mut queue = self.lock();
         if queue.closed {
             drop(queue);
-            polled_in_vain();
+            note_failed_poll();
             return Err(AcquireError::Closed);
         }
         if n == 0 || queue.waiting.is_empty() && self.take_or_mark(n) {

@@ -13,7 +13,7 @@ use crate::channel::Receiver;
 use crate::goroutine::{Builder, JoinHandle, started};
 use crate::time::TimedOut;
 use crate::wait::Woken;
-use crate::wait::polled_in_vain;
+use crate::wait::note_failed_poll;
 use crate::{Canceled, clock};
 
 /// A counter of goroutines, which lets a caller wait until all of them have ended.
@@ -212,7 +212,7 @@ impl WaitGroup {
     fn wait_until(&self, deadline: Option<Instant>) -> Result<(), TimedOut> {
         match self.counter.wait_until(deadline, None) {
             Woken::TimedOut => {
-                polled_in_vain();
+                note_failed_poll();
                 Err(TimedOut)
             }
             Woken::ByEvent | Woken::ByNothing | Woken::ByDone => Ok(()),
@@ -241,7 +241,7 @@ impl WaitGroup {
     pub fn wait_with<D>(&self, done: &Receiver<D>) -> Result<(), Canceled> {
         match self.counter.wait_until(None, Some(done)) {
             Woken::ByDone => {
-                polled_in_vain();
+                note_failed_poll();
                 Err(Canceled)
             }
             Woken::ByEvent | Woken::ByNothing | Woken::TimedOut => Ok(()),

@@ -150,8 +150,8 @@ fn a_new_connection_is_answered_soon() {
 /// other channel's sender shares the consumers' workers, and must run far sooner than after the 10
 /// ms for which a goroutine may hold a worker.
 #[test]
-#[ignore = "run by a_sender_is_not_kept_waiting_by_vain_polls"]
-fn beside_vain_polls() {
+#[ignore = "run by a_sender_is_not_kept_waiting_by_failed_polls"]
+fn beside_failed_polls() {
     const MESSAGES: usize = 10_000;
     let begin = Instant::now();
     let (_, closed) = bounded::<usize>(0);
@@ -183,6 +183,6 @@ fn beside_vain_polls() {
 }
 
 #[test]
-fn a_sender_is_not_kept_waiting_by_vain_polls() {
-    with_workers(&["1", "2"], &["starved::beside_vain_polls"]);
+fn a_sender_is_not_kept_waiting_by_failed_polls() {
+    with_workers(&["1", "2"], &["starved::beside_failed_polls"]);
 }
