@@ -413,7 +413,7 @@ impl<T> Locked<'_, T> {
         // SAFETY: `Core::lock` has acquired the lock, which only the drop of `self` releases, once.
         // References from `deref` borrow `self`, so they have ended.
         unsafe { self.core.lock.unlock() };
-        observers.look_again();
+        observers.retry();
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Instant;
 use super::state::Observed;
 use super::{Receiver, Source};
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::wait::{Look, Observable, Waiter};
+use crate::wait::{Observable, Readiness, Waiter};
 
 // SAFETY: the channel's queue holds a waiter only until the waiter has been taken out to be told,
 // or by `stop_observing`, under the channel's lock. A channel without a lock queues none.
@@ -22,16 +22,16 @@ unsafe impl<T> Observable for Receiver<T> {
         self.with_lock(|| unsafe { self.is_ready_locked() })
     }
 
-    unsafe fn observe(&self, waiter: &Waiter) -> Look {
+    unsafe fn observe(&self, waiter: &Waiter) -> Readiness {
         self.with_lock(|| {
             // SAFETY: `with_lock` runs the closure under the channel's lock. The caller says that
             // the waiter is set up, in no queue, and stays until it has been told or taken out.
             unsafe {
                 if self.is_ready_locked() {
-                    return Look::Ready;
+                    return Readiness::Ready;
                 }
                 self.observe_locked(waiter);
-                Look::Waits(self.due_locked())
+                Readiness::Waits(self.due_locked())
             }
         })
     }

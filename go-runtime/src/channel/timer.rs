@@ -147,7 +147,7 @@ impl<T> TimerCore<T> {
             moment.take_all_into(&mut told);
             (mem::replace(&mut moment.set, set), moment.change.take())
         });
-        told.look_again();
+        told.retry();
         drop(change);
         was_set
     }
@@ -157,20 +157,20 @@ impl<T> TimerCore<T> {
         loop {
             let waited = self.moment.wait(|moment| {
                 if let Some(due) = moment.take_due() {
-                    return Decision::Go(Look::Taken(due));
+                    return Decision::Go(TimerPoll::Taken(due));
                 }
                 if let Timeout::Poll = timeout {
-                    return Decision::Go(Look::Empty);
+                    return Decision::Go(TimerPoll::Empty);
                 }
                 if ends.is_some_and(|end| end <= clock::now()) {
-                    return Decision::Go(Look::TimedOut);
+                    return Decision::Go(TimerPoll::TimedOut);
                 }
                 Decision::WaitUntil([moment.due, ends].into_iter().flatten().min())
             });
             match waited {
-                Waited::Not(Look::Taken(due)) => return Received::Message((self.make)(due)),
-                Waited::Not(Look::Empty) => return Received::Empty,
-                Waited::Not(Look::TimedOut) => {
+                Waited::Not(TimerPoll::Taken(due)) => return Received::Message((self.make)(due)),
+                Waited::Not(TimerPoll::Empty) => return Received::Empty,
+                Waited::Not(TimerPoll::TimedOut) => {
                     wait::note_failed_poll();
                     return Received::TimedOut;
                 }
@@ -181,7 +181,7 @@ impl<T> TimerCore<T> {
     }
 }
 
-enum Look {
+enum TimerPoll {
     Taken(Instant),
     Empty,
     TimedOut,

@@ -149,13 +149,13 @@ impl<T: AsFd> Fd<T> {
     }
 
     /// Waits and attempts in turn, after a first attempt that would have blocked, or is known to.
-    /// `looked` says that `done` was not ready when the first attempt was made, so that it need not
-    /// be checked again before the next one.
+    /// `done_checked` says that `done` was not ready when the first attempt was made, so that it
+    /// need not be checked again before the next one.
     fn drive_slowly<R>(
         &self,
         which: IoDirection,
         done: Done<'_>,
-        mut looked: bool,
+        mut done_checked: bool,
         mut attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
         self.register()?;
@@ -168,7 +168,7 @@ impl<T: AsFd> Fd<T> {
         loop {
             let edge = direction.edge();
             if !direction.is_drained(edge) {
-                if !looked {
+                if !done_checked {
                     fail_if_done(done)?;
                 }
                 if let Some(ended) = self.try_at(edge, direction, &mut attempt) {
@@ -176,7 +176,7 @@ impl<T: AsFd> Fd<T> {
                 }
             }
             let limit = || by_timeout.into_iter().chain(limits.deadline()).min();
-            looked = true;
+            done_checked = true;
             match direction.wait(edge, limit, done) {
                 Woken::ByDone => return Err(done::error()),
                 Woken::ByEdge if !limits.is_over() => {}

@@ -139,7 +139,7 @@ impl<T: AsFd> Fd<T> {
     /// None at present. The result type is that of std's setters of timeouts.
     pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.read_limits.set_deadline(deadline);
-        self.directions.read.look_again();
+        self.directions.read.recheck_deadline();
         Ok(())
     }
 
@@ -150,7 +150,7 @@ impl<T: AsFd> Fd<T> {
     /// None at present. The result type is that of std's setters of timeouts.
     pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.write_limits.set_deadline(deadline);
-        self.directions.write.look_again();
+        self.directions.write.recheck_deadline();
         Ok(())
     }
 

@@ -150,7 +150,7 @@ impl Direction {
     }
 
     /// Wakes all waiters after a change of the deadline, so that they read it again.
-    pub(super) fn look_again(&self) {
+    pub(super) fn recheck_deadline(&self) {
         self.edges.wake_all();
     }
 

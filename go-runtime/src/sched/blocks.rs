@@ -143,11 +143,11 @@ struct Chains {
     firsts: VecDeque<*mut Free>,
     /// The rest of a chain from which other threads take single blocks.
     loose: *mut Free,
-    /// Minimum number of chains since `looked`: the depot did not need that many.
+    /// Minimum number of chains since `checked`: the depot did not need that many.
     least: usize,
     /// Number of unneeded chains that are still to be given back to the allocator.
     surplus: usize,
-    looked: Option<Instant>,
+    checked: Option<Instant>,
 }
 
 // SAFETY: the depot owns every block in its chains; no other thread holds a pointer into them.
@@ -160,7 +160,7 @@ impl Default for Chains {
             loose: ptr::null_mut(),
             least: 0,
             surplus: 0,
-            looked: None,
+            checked: None,
         }
     }
 }
@@ -176,13 +176,13 @@ impl Chains {
 
     /// Determines how many chains to give back, unless that was done less than [`DEPOT_UNUSED`]
     /// ago.
-    fn look(&mut self, now: Instant) {
+    fn note_least(&mut self, now: Instant) {
         if self.surplus == 0
             && self
-                .looked
-                .is_none_or(|looked| now >= looked + DEPOT_UNUSED)
+                .checked
+                .is_none_or(|checked| now >= checked + DEPOT_UNUSED)
         {
-            self.looked = Some(now);
+            self.checked = Some(now);
             self.surplus = self.least;
             self.least = self.firsts.len();
             self.firsts.shrink_to(2 * self.least);
@@ -236,7 +236,7 @@ impl Depot {
     pub(super) fn trim_some(&self, now: Instant) -> bool {
         (0..BLOCK_SIZES.len()).any(|class| {
             let mut chains = self.chains(class);
-            chains.look(now);
+            chains.note_least(now);
             if chains.surplus == 0 {
                 return false;
             }

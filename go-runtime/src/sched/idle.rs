@@ -2,10 +2,10 @@
 //! more workers than it needs.
 //!
 //! Both counts are shared by all workers. A thread that queues work, and then sees no worker
-//! searching and at least one asleep, calls one sleeper ([`Idle::should_call`]). A worker that
-//! goes to sleep announces it, stops counting as searching, and only then checks the queues for
-//! the last time ([`Idle::last_look`]). The two put a full fence between their write and their
-//! read, so at least one of them sees the write of the other.
+//! searching and at least one asleep, calls one sleeper ([`Idle::should_call`]). A worker that goes
+//! to sleep announces it, stops counting as searching, and only then checks the queues for the last
+//! time ([`Idle::begin_final_check`]). The two put a full fence between their write and their read,
+//! so at least one of them sees the write of the other.
 
 use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
 
@@ -77,7 +77,7 @@ impl Idle {
 
     /// Prepares the last check of the queues by a worker whose inbox says that it sleeps. The
     /// worker sees everything queued before this; for work queued later, it will be called.
-    pub(crate) fn last_look(&self, searching: bool) {
+    pub(crate) fn begin_final_check(&self, searching: bool) {
         if searching {
             self.stop_searching();
         }

@@ -149,7 +149,7 @@ impl Watcher {
             unsafe { label::free_names() };
             let mut any_slice_over = false;
             for (index, worker) in self.runtime.workers().enumerate() {
-                any_slice_over |= self.look_at(index, worker, now);
+                any_slice_over |= self.observe(index, worker, now);
             }
             fairness::note_slices(any_slice_over);
             self.adjust_workers(now);
@@ -186,7 +186,7 @@ impl Watcher {
 
     /// Observes a worker and acts on it. Returns whether a goroutine has run there for a whole
     /// slice.
-    fn look_at(&mut self, index: usize, worker: &WorkerShared, now: Instant) -> bool {
+    fn observe(&mut self, index: usize, worker: &WorkerShared, now: Instant) -> bool {
         let turn = worker.stats.turn();
         let running = worker.stats.running();
         if self.workers.len() <= index {

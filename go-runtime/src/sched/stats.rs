@@ -26,9 +26,9 @@ pub(super) struct WorkerStats {
     /// Why the running goroutine cannot park, as a [`Wait`]; 0 if it can, or is not known to wait.
     wait: AtomicU8,
     /// The latest turn in which a goroutine has held the worker. The monitor writes it.
-    held_in: AtomicUsize,
+    held_turn: AtomicUsize,
     /// The latest turn for whose end an idle worker has waited too long. Idle workers write it.
-    long_in: AtomicUsize,
+    long_turn: AtomicUsize,
 }
 
 /// Why a goroutine blocks its thread where other goroutines would be parked.
@@ -115,12 +115,12 @@ impl WorkerStats {
 
     /// Notes that an idle worker, the caller, has waited in vain for the end of the turn `turn`.
     pub(super) fn set_long_turn(&self, turn: usize) {
-        self.long_in.store(turn, Ordering::Relaxed);
+        self.long_turn.store(turn, Ordering::Relaxed);
     }
 
     /// Notes, for the monitor, that the goroutine of the turn `turn` holds the worker.
     pub(super) fn set_held(&self, turn: usize) {
-        self.held_in.store(turn, Ordering::Relaxed);
+        self.held_turn.store(turn, Ordering::Relaxed);
     }
 
     // --- for all threads ---
@@ -148,13 +148,13 @@ impl WorkerStats {
     pub(super) fn is_held(&self) -> bool {
         // A worker that has not run anything is in turn 0, and the mark is 0 as well.
         let turn = self.turn();
-        turn > 0 && self.held_in.load(Ordering::Relaxed) == turn
+        turn > 0 && self.held_turn.load(Ordering::Relaxed) == turn
     }
 
     /// Returns whether an idle worker has waited in vain for the end of the present turn.
     pub(super) fn is_in_long_turn(&self) -> bool {
         let turn = self.turn();
-        turn > 0 && self.long_in.load(Ordering::Relaxed) == turn
+        turn > 0 && self.long_turn.load(Ordering::Relaxed) == turn
     }
 
     /// Returns the number of goroutines that only this worker can run and that could run now,

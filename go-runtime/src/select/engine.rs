@@ -211,11 +211,11 @@ pub(super) fn select_again(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) 
     let mut selecting = Selecting::new(arms, timeout, biased);
     let mut parker = None;
     loop {
-        match selecting.look(&mut parker) {
-            Look::Chosen(index) => return index,
-            Look::Waits(parker, until) => {
+        match selecting.poll(&mut parker) {
+            PollOutcome::Chosen(index) => return index,
+            PollOutcome::Waits(parker, until) => {
                 let verdict = parker.park(until);
-                // SAFETY: `look` returned `Waits`, so it has queued all arms with this parker, and
+                // SAFETY: `poll` returned `Waits`, so it has queued all arms with this parker, and
                 // the parker's wait has just ended with `verdict`.
                 if let Some(index) = unsafe { selecting.wake_up(verdict) } {
                     return index;
@@ -237,7 +237,7 @@ struct Selecting<'a> {
 }
 
 /// What polling all arms has led to.
-enum Look<'a> {
+enum PollOutcome<'a> {
     /// The index of the chosen arm, or `usize::MAX` if the time is over.
     Chosen(usize),
     /// No arm is ready and all are queued: park until the given moment, then call
@@ -257,7 +257,7 @@ impl<'a> Selecting<'a> {
         }
     }
 
-    fn look<'p>(&mut self, parker: &'p mut Option<Parker>) -> Look<'p> {
+    fn poll<'p>(&mut self, parker: &'p mut Option<Parker>) -> PollOutcome<'p> {
         let arms = self.arms;
         loop {
             let order = self.order.next();
@@ -270,9 +270,9 @@ impl<'a> Selecting<'a> {
                 .find(|&index| unsafe { arms[index].0.poll(&mut told) });
             if let Some(index) = found {
                 drop(held);
-                told.look_again();
+                told.retry();
                 if arms[index].0.conclude() {
-                    return Look::Chosen(index);
+                    return PollOutcome::Chosen(index);
                 }
                 continue;
             }
@@ -281,7 +281,7 @@ impl<'a> Selecting<'a> {
                 if !self.last {
                     wait::note_failed_poll();
                 }
-                return Look::Chosen(usize::MAX);
+                return PollOutcome::Chosen(usize::MAX);
             }
             let parker = &*parker.insert(Parker::new());
             let mut until = self.end;
@@ -295,8 +295,8 @@ impl<'a> Selecting<'a> {
                 until = until.into_iter().chain(due).min();
             }
             drop(held);
-            told.look_again();
-            return Look::Waits(parker, until);
+            told.retry();
+            return PollOutcome::Waits(parker, until);
         }
     }
 

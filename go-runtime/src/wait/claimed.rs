@@ -57,9 +57,9 @@ impl Claimed {
         self.end(Verdict::Done);
     }
 
-    /// Tells observers to look again.
+    /// Tells observers to check again.
     #[inline]
-    pub(crate) fn look_again(self) {
+    pub(crate) fn retry(self) {
         if !self.is_empty() {
             self.end(|_| Verdict::Retry);
         }

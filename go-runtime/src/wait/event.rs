@@ -11,7 +11,7 @@ use std::ptr;
 use std::time::Instant;
 
 use super::list::{Decision, WaitList, Waited};
-use super::observable::{Look, Observable};
+use super::observable::{Observable, Readiness};
 use super::parker::Parker;
 use super::verdict::Verdict;
 use super::waiter::{Claim, Offer, Waiter};
@@ -84,8 +84,8 @@ impl<T> WaitList<T> {
             // the observer and its parker, only after the channel has told the observer or
             // `stop_observing` has been called below; nothing in between unwinds.
             match unsafe { done.observe(&observer) } {
-                Look::Ready => Begun::Done,
-                Look::Waits(due) => {
+                Readiness::Ready => Begun::Done,
+                Readiness::Waits(due) => {
                     // SAFETY: the waiter is set up and in no queue. This function returns only
                     // after the waiter has been taken out: by the thread that has ended the wait,
                     // if the verdict is `Done`, else by `remove` below; nothing in between unwinds.
@@ -106,7 +106,7 @@ impl<T> WaitList<T> {
             // SAFETY: this is the only queue that the waiter has been in.
             self.with(|held| unsafe { held.remove(&waiter) });
         }
-        // If the channel has told the observer to look again, it has also taken the observer out.
+        // If the channel has told the observer to check again, it has also taken the observer out.
         if verdict != Verdict::Retry {
             // SAFETY: the observer was queued there, by `observe` above, and nowhere else.
             unsafe { done.stop_observing(&observer) };

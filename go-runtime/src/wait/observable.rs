@@ -16,13 +16,13 @@ pub(crate) unsafe trait Observable {
     /// Returns whether a receive need not wait.
     fn is_ready(&self) -> bool;
 
-    /// Queues `waiter`, unless a receive need not wait. A queued waiter is told to look again once
+    /// Queues `waiter`, unless a receive need not wait. A queued waiter is told to check again once
     /// a receive need not wait.
     ///
     /// # Safety
     /// The waiter is set up, and in no queue. Before it or its parker ends, the waiter has been
     /// told, or [`stop_observing`](Self::stop_observing) is called.
-    unsafe fn observe(&self, waiter: &Waiter) -> Look;
+    unsafe fn observe(&self, waiter: &Waiter) -> Readiness;
 
     /// Takes the waiter out again if it is still queued.
     ///
@@ -32,9 +32,10 @@ pub(crate) unsafe trait Observable {
 }
 
 /// The result of [`Observable::observe`].
-pub(crate) enum Look {
+pub(crate) enum Readiness {
     /// A receive need not wait; the waiter is not queued.
     Ready,
-    /// The waiter is queued. If it has not been told before that moment, it has to look again then.
+    /// The waiter is queued. If it has not been told before that moment, it has to check again
+    /// then.
     Waits(Option<Instant>),
 }

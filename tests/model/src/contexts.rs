@@ -171,7 +171,7 @@ fn the_deadline_or_a_cancel() {
 /// ending it.
 #[test]
 fn all_see_the_deadline() {
-    check("contexts, two who look at the clock", 3, || {
+    check("contexts, two threads that read the clock", 3, || {
         let context = with_a_second();
         let child = below(&below(&context));
         clock::PASSED.set(Duration::from_secs(2));

@@ -32,7 +32,7 @@ mod yielding;
 pub(crate) use claimed::Claimed;
 pub(crate) use event::Woken;
 pub(crate) use list::{Decision, Guarded, Held, View, WaitList, Waited};
-pub(crate) use observable::{Look, Observable};
+pub(crate) use observable::{Observable, Readiness};
 pub(crate) use parker::Parker;
 pub(crate) use queue::WaitQueue;
 pub(crate) use taken::Taken;

@@ -234,7 +234,7 @@ struct WorkerShared {
     sent: Tasks,
     /// As in `stats::WorkerStats`.
     ticks: AtomicUsize,
-    held_in: AtomicUsize,
+    held_turn: AtomicUsize,
     /// The worker's thread sleeps on this, as on std's `park`.
     parker: Notify,
 }
@@ -246,7 +246,7 @@ impl WorkerShared {
             fresh: Tasks::new(used.contains(&Place::Fresh(index))),
             sent: Tasks::new(used.contains(&Place::Sent(index))),
             ticks: AtomicUsize::new(0),
-            held_in: AtomicUsize::new(0),
+            held_turn: AtomicUsize::new(0),
             parker: Notify::new(),
         }
     }
@@ -258,7 +258,7 @@ impl WorkerShared {
     fn takes_on(&self) -> bool {
         let is_held = || {
             let tick = self.ticks.load(Ordering::Relaxed);
-            tick > 0 && self.held_in.load(Ordering::Relaxed) == tick
+            tick > 0 && self.held_turn.load(Ordering::Relaxed) == tick
         };
         !self.rest.is_retired() && !is_held()
     }
@@ -467,10 +467,10 @@ struct Worker {
     index: usize,
     survey: Survey,
     /// How often it searches before it sleeps.
-    looks: usize,
+    spins: usize,
     ready: usize,
     searching: bool,
-    on_duty: bool,
+    searching_or_watching: bool,
     watch: bool,
     /// A task that it has taken from another worker.
     taken: Option<usize>,
@@ -483,10 +483,10 @@ impl Worker {
             pool: pool.clone(),
             index,
             survey,
-            looks: 0,
+            spins: 0,
             ready: 0,
             searching: false,
-            on_duty: false,
+            searching_or_watching: false,
             watch: false,
             taken: None,
             end: End::default(),
@@ -495,7 +495,7 @@ impl Worker {
 
     /// Makes it search once before it sleeps.
     fn searching(mut self) -> Worker {
-        self.looks = 1;
+        self.spins = 1;
         self
     }
 
@@ -520,18 +520,18 @@ impl Worker {
         if asleep && self.stay_asleep() {
             return self.over();
         }
-        let mut looked = 0;
+        let mut spun = 0;
         loop {
             if let Some(task) = self.next() {
-                self.go_off_duty();
+                self.stop_searching_or_watching();
                 self.end.started |= task;
                 self.pool.count_asleep();
                 return self.end;
             }
-            if looked < self.looks && self.start_searching() {
-                looked += 1;
+            if spun < self.spins && self.start_searching() {
+                spun += 1;
             } else {
-                looked = 0;
+                spun = 0;
                 if self.sleep() {
                     return self.over();
                 }
@@ -607,7 +607,7 @@ impl Worker {
                         pool.call(to);
                     }
                     // The less loaded workers have not been busy for long enough.
-                    (self.on_duty, self.watch) = (true, true);
+                    (self.searching_or_watching, self.watch) = (true, true);
                 }
             }
         }
@@ -624,14 +624,14 @@ impl Worker {
         }
         if !self.searching {
             self.pool.idle.start_searching();
-            (self.searching, self.on_duty) = (true, true);
+            (self.searching, self.searching_or_watching) = (true, true);
         }
         true
     }
 
-    /// `Worker::go_off_duty`
-    fn go_off_duty(&mut self) {
-        if self.on_duty {
+    /// `Idling::stop_searching`
+    fn stop_searching_or_watching(&mut self) {
+        if self.searching_or_watching {
             self.stop_searching();
         }
     }
@@ -639,7 +639,7 @@ impl Worker {
     /// `Worker::stop_searching`
     fn stop_searching(&mut self) {
         let was_last = std::mem::take(&mut self.searching) && self.pool.idle.stop_searching();
-        self.on_duty = false;
+        self.searching_or_watching = false;
         if (was_last || self.watch) && self.pool.has_unstarted() {
             self.pool.announce_work();
         }
@@ -657,7 +657,7 @@ impl Worker {
         }
         self.pool
             .idle
-            .last_look(std::mem::take(&mut self.searching));
+            .begin_final_check(std::mem::take(&mut self.searching));
         if self.seat().rest.is_retired() && self.pool.has_unstarted() {
             self.pool.announce_work();
         }
@@ -693,7 +693,7 @@ impl Worker {
         }
         let called = self.drain();
         if called {
-            self.on_duty = true;
+            self.searching_or_watching = true;
             if std::mem::replace(&mut self.searching, true) {
                 self.pool.idle.stop_searching();
             }
@@ -756,7 +756,7 @@ fn queued_work_finds_a_worker_that_was_held() {
         // The worker runs a goroutine in its first tick.
         pool.seats[0].ticks.store(1, Ordering::Relaxed);
         let worker = Worker::new(&pool, 0, Survey::Take).start();
-        pool.spawn(|pool| pool.seats[0].held_in.store(1, Ordering::Relaxed));
+        pool.spawn(|pool| pool.seats[0].held_turn.store(1, Ordering::Relaxed));
         pool.spawn(|pool| {
             pool.injector.push(1);
             pool.announce_work();
@@ -903,8 +903,8 @@ fn one_searcher_and_one_sleeper_see_all_tasks() {
 /// The monitor begins a pause while two sleeping workers wake up: the pause ends if a worker is
 /// awake and has checked for it.
 #[test]
-fn the_monitor_does_not_nap_while_a_worker_is_awake() {
-    check("nap, two workers", 4, || {
+fn the_monitor_does_not_sleep_while_a_worker_is_awake() {
+    check("monitor's sleep, two workers", 4, || {
         let shared = Arc::new((MonitorSleep::new(), [Inbox::<usize>::new(), Inbox::new()]));
         let workers: Vec<_> = (0..2)
             .map(|i| {

@@ -25,18 +25,22 @@ struct Halves {
 
 impl Halves {
     fn add(&mut self, between: impl FnOnce()) {
-        self.look(|| ());
+        self.check(|| ());
         self.left += 1;
         between();
         self.right += 1;
-        self.look(|| ());
+        self.check(|| ());
     }
 
-    fn look(&self, between: impl FnOnce()) {
+    fn check(&self, between: impl FnOnce()) {
         let before = self.left;
-        assert_eq!(before, self.right, "somebody writes");
+        assert_eq!(before, self.right, "a writer writes meanwhile");
         between();
-        assert_eq!((before, before), (self.left, self.right), "somebody wrote");
+        assert_eq!(
+            (before, before),
+            (self.left, self.right),
+            "a writer wrote meanwhile"
+        );
     }
 }
 
@@ -48,24 +52,24 @@ fn turn(halves: &RwLock<Halves>, i: usize) -> usize {
     match i % 16 {
         // Others run while this goroutine holds the lock, and find it locked.
         0 => halves.write().unwrap().add(yield_now),
-        1 => halves.read().unwrap().look(yield_now),
+        1 => halves.read().unwrap().check(yield_now),
         2 => {
             while halves.try_write().map(|mut h| h.add(|| ())).is_err() {
                 yield_now();
             }
         }
         3 => {
-            while halves.try_read().map(|h| h.look(|| ())).is_err() {
+            while halves.try_read().map(|h| h.check(|| ())).is_err() {
                 yield_now();
             }
         }
         4 => {
             let mut guard = halves.write().unwrap();
             guard.add(|| ());
-            RwLockWriteGuard::downgrade(guard).look(yield_now);
+            RwLockWriteGuard::downgrade(guard).check(yield_now);
         }
         5 => halves.write().unwrap().add(|| ()),
-        _ => halves.read().unwrap().look(|| ()),
+        _ => halves.read().unwrap().check(|| ()),
     }
     usize::from(matches!(i % 16, 0 | 2 | 4 | 5))
 }
@@ -90,7 +94,7 @@ fn a_crowd() {
         .for_each(|g| all += g.join().unwrap());
     threads.into_iter().for_each(|t| all += t.join().unwrap());
     let halves = halves.read().unwrap();
-    halves.look(|| ());
+    halves.check(|| ());
     assert_eq!(halves.left, all);
 }
 

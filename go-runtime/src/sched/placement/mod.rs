@@ -296,7 +296,7 @@ impl Watch {
 
     /// Returns when the sleeping worker has to survey again: less and less often, since it may be
     /// waiting for a preempted worker.
-    pub(crate) fn next_look(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn next_survey(&self, now: Instant) -> Option<Instant> {
         let pause = |since: Instant| ((now - since) / 4).clamp(WATCH_FOR, 10 * WATCH_FOR);
         self.since.map(|since| now + pause(since))
     }

@@ -160,7 +160,7 @@ fn thread_locals_beside(address: usize) -> Vec<*const usize> {
         address: usize,
         found: Vec<*const usize>,
     }
-    unsafe extern "C" fn look(
+    unsafe extern "C" fn visit(
         info: *mut libc::dl_phdr_info,
         _: libc::size_t,
         search: *mut c_void,
@@ -194,8 +194,8 @@ fn thread_locals_beside(address: usize) -> Vec<*const usize> {
         address,
         found: Vec::new(),
     };
-    // SAFETY: `look` has the type that the function requires, and uses its argument as the `Search`
-    // that it is.
-    unsafe { libc::dl_iterate_phdr(Some(look), (&raw mut search).cast()) };
+    // SAFETY: `visit` has the type that the function requires, and uses its argument as the
+    // `Search` that it is.
+    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
     search.found
 }

@@ -112,9 +112,11 @@ impl Idling {
         }
     }
 
-    /// Notes that the worker has said that it sleeps, before its last search.
-    pub(super) fn begin_last_search(&self) {
-        self.runtime.idle.last_look(self.searching.replace(false));
+    /// Notes that the worker has said that it sleeps, before its final search.
+    pub(super) fn begin_final_search(&self) {
+        self.runtime
+            .idle
+            .begin_final_check(self.searching.replace(false));
     }
 
     // --- spinning ---

@@ -267,10 +267,10 @@ impl Worker {
             self.get_up();
             return None;
         }
-        self.idling.begin_last_search();
+        self.idling.begin_final_search();
         if poller.is_none() && self.shared.poller.get().is_some() {
-            // Another thread has made the poller, and then looks whether this worker sleeps, while
-            // this worker says that it sleeps and then looks for the poller. One of the two sees
+            // Another thread has made the poller, and then checks whether this worker sleeps, while
+            // this worker says that it sleeps and then checks for the poller. One of the two sees
             // what the other has done.
             self.idling.search_again();
             self.get_up();
@@ -331,7 +331,7 @@ impl Worker {
         [
             self.timers.next(),
             self.shared.delayed.next(),
-            self.idling.stealing.next_look(),
+            self.idling.stealing.next_survey(),
             self.stacks.next_retry(),
         ]
         .into_iter()

@@ -165,8 +165,8 @@ impl Stealing {
     }
 
     /// Returns when the sleeping worker has to search again because of its watch.
-    pub(super) fn next_look(&self) -> Option<Instant> {
-        self.watch.borrow().next_look(clock::now())
+    pub(super) fn next_survey(&self) -> Option<Instant> {
+        self.watch.borrow().next_survey(clock::now())
     }
 
     /// Returns whether this worker may start a task that it has left to less loaded workers.

@@ -51,10 +51,10 @@ struct Channel {
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
 pub(super) enum Event {
-    /// A worker goes on, unless another appointment has replaced this one.
+    /// A worker goes on, unless a later event has replaced this one.
     Worker {
         index: usize,
-        appointment: usize,
+        next_event: usize,
     },
     /// Something happens on a thread that is no worker: an index into `Machine::outside`.
     Outside(usize),
@@ -162,7 +162,7 @@ impl Machine {
         let index = self.workers.len();
         self.workers.push(Worker::default());
         self.note_tick(index);
-        self.appoint(index, 0);
+        self.schedule(index, 0);
     }
 
     /// Plays the workload through, until no event is left.
@@ -180,8 +180,8 @@ impl Machine {
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Worker { index, appointment } => {
-                if self.workers[index].appointment == appointment {
+            Event::Worker { index, next_event } => {
+                if self.workers[index].next_event == next_event {
                     self.go_on(index);
                     self.note_idle(index);
                 }
@@ -207,18 +207,18 @@ impl Machine {
         self.events.push(Reverse((time, self.sequence, event)));
     }
 
-    /// Has the worker go on after this time. An earlier appointment becomes void.
-    pub(super) fn appoint(&mut self, index: usize, after: Nanos) {
+    /// Has the worker go on after this time. An earlier event of the worker becomes void.
+    pub(super) fn schedule(&mut self, index: usize, after: Nanos) {
         let worker = &mut self.workers[index];
-        worker.appointment += 1;
-        let appointment = worker.appointment;
-        self.at(self.now + after, Event::Worker { index, appointment });
+        worker.next_event += 1;
+        let next_event = worker.next_event;
+        self.at(self.now + after, Event::Worker { index, next_event });
     }
 
     /// Has the system run a sleeping worker's thread, soon after this time has passed.
-    pub(super) fn appoint_wake_up(&mut self, index: usize, after: Nanos) {
+    pub(super) fn schedule_wake_up(&mut self, index: usize, after: Nanos) {
         let latency = self.rng.u64(EARLIEST_WAKE_UP..=LATEST_WAKE_UP);
-        self.appoint(index, after + latency);
+        self.schedule(index, after + latency);
     }
 
     pub(super) fn instant(&self) -> Instant {
@@ -314,7 +314,7 @@ impl Machine {
             blocked: false,
         };
         worker.computing_since = Some(now);
-        self.appoint(index, SWITCH);
+        self.schedule(index, SWITCH);
     }
 
     /// Takes the next step of the goroutine that runs.
@@ -366,7 +366,7 @@ impl Machine {
         worker.stop_computing(now);
         worker.computing_since = (!blocked).then_some(now);
         worker.phase = Phase::Running { task, blocked };
-        self.appoint(index, time);
+        self.schedule(index, time);
     }
 
     fn end_turn(&mut self, index: usize, task: TaskId, ended: bool) {

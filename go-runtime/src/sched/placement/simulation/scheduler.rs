@@ -23,13 +23,13 @@ const ROUND: usize = 64;
 const OLDEST_WAIT: Nanos = MS;
 const FEW: usize = 8;
 /// As in `worker::idling`.
-const SHORT_LOOK: Nanos = 20 * US;
+const SPIN: Nanos = 20 * US;
 const SOON: Nanos = 250 * US;
 /// As in `monitor`.
-const LOOK: Nanos = 5 * MS;
+const TICK: Nanos = 5 * MS;
 const SLICE: Nanos = 10 * MS;
-const SURPLUS_PATIENCE: Nanos = 100 * MS;
-const NAP_AFTER: Nanos = 20 * MS;
+const SURPLUS_TIMEOUT: Nanos = 100 * MS;
+const SLEEP_AFTER: Nanos = 20 * MS;
 
 /// Pause between two searches of an idle worker.
 const POLL: Nanos = 2 * US;
@@ -42,7 +42,7 @@ pub(super) enum Phase {
         task: TaskId,
         blocked: bool,
     },
-    Looking,
+    Searching,
     Asleep,
     /// Another thread has woken the worker, and the system is about to run the worker's thread.
     Waking,
@@ -51,7 +51,7 @@ pub(super) enum Phase {
 pub(super) struct Worker {
     pub(super) phase: Phase,
     /// The number of the event at which the worker goes on; earlier events are void.
-    pub(super) appointment: usize,
+    pub(super) next_event: usize,
     pub(super) counts_as_idle: bool,
     /// Tasks that have not started: the worker's own, the ones that other workers have sent to it,
     /// and the ones that no other worker may start.
@@ -73,18 +73,18 @@ pub(super) struct Worker {
     /// The number of the worker's turn, and the latest turn in which a goroutine has held the
     /// worker.
     ticks: usize,
-    held_in: usize,
+    held_turn: usize,
     /// The latest turn for whose end another worker has waited too long.
-    long_in: usize,
+    long_turn: usize,
     retired: bool,
     oldest_started: Option<Nanos>,
     oldest_has_turn: bool,
     searching: bool,
-    on_duty: bool,
+    searching_or_watching: bool,
     batch: usize,
     watch: Watch,
     idle_since: Option<Nanos>,
-    look_for: Nanos,
+    spin_for: Nanos,
     soon: bool,
     /// Processor time that the worker has used, and since when it has been computing.
     computed: Nanos,
@@ -94,8 +94,8 @@ pub(super) struct Worker {
 impl Default for Worker {
     fn default() -> Worker {
         Worker {
-            phase: Phase::Looking,
-            appointment: 0,
+            phase: Phase::Searching,
+            next_event: 0,
             counts_as_idle: false,
             own: VecDeque::new(),
             sent: VecDeque::new(),
@@ -110,17 +110,17 @@ impl Default for Worker {
             period: NEVER,
             is_new_tick: false,
             ticks: 0,
-            held_in: 0,
-            long_in: 0,
+            held_turn: 0,
+            long_turn: 0,
             retired: false,
             oldest_started: None,
             oldest_has_turn: false,
             searching: false,
-            on_duty: false,
+            searching_or_watching: false,
             batch: 1,
             watch: Watch::default(),
             idle_since: None,
-            look_for: SHORT_LOOK,
+            spin_for: SPIN,
             soon: false,
             computed: 0,
             computing_since: None,
@@ -134,7 +134,7 @@ impl Worker {
     }
 
     fn is_held(&self) -> bool {
-        self.ticks > 0 && self.held_in == self.ticks
+        self.ticks > 0 && self.held_turn == self.ticks
     }
 
     fn accepts(&self) -> bool {
@@ -142,7 +142,7 @@ impl Worker {
     }
 
     fn is_surveyed(&self) -> bool {
-        self.accepts() && !(self.ticks > 0 && self.long_in == self.ticks)
+        self.accepts() && !(self.ticks > 0 && self.long_turn == self.ticks)
     }
 
     fn has_unstarted(&self) -> bool {
@@ -223,10 +223,10 @@ impl Worker {
 
     fn note_gap(&mut self, gap: Nanos) {
         self.soon = gap < SOON;
-        self.look_for = if self.soon {
-            SHORT_LOOK.max(gap * 3 / 2)
+        self.spin_for = if self.soon {
+            SPIN.max(gap * 3 / 2)
         } else {
-            SHORT_LOOK
+            SPIN
         };
     }
 }
@@ -245,7 +245,7 @@ impl Machine {
     pub(super) fn go_on(&mut self, index: usize) {
         match self.workers[index].phase {
             Phase::Running { task, .. } => self.resume(index, task),
-            Phase::Looking => self.turn(index),
+            Phase::Searching => self.turn(index),
             Phase::Asleep | Phase::Waking => {
                 self.get_up(index);
                 self.turn(index);
@@ -255,16 +255,16 @@ impl Machine {
 
     /// One pass through the worker's loop.
     fn turn(&mut self, index: usize) {
-        self.workers[index].phase = Phase::Looking;
+        self.workers[index].phase = Phase::Searching;
         if let Some(task) = self.next(index) {
             self.workers[index].idle_since = None;
-            self.go_off_duty(index);
+            self.stop_searching_or_watching(index);
             return self.execute(index, task);
         }
         self.workers[index].was_idle = true;
         let since = *self.workers[index].idle_since.get_or_insert(self.now);
-        if self.now - since < self.look_for(index) && self.start_searching(index) {
-            self.appoint(index, POLL);
+        if self.now - since < self.spin_for(index) && self.start_searching(index) {
+            self.schedule(index, POLL);
         } else {
             self.sleep(index);
         }
@@ -521,7 +521,7 @@ impl Machine {
     }
 
     fn watch_is_over(&mut self, index: usize, survey: &Survey) -> bool {
-        self.workers[index].on_duty = true;
+        self.workers[index].searching_or_watching = true;
         let mut watch = mem::take(&mut self.workers[index].watch);
         let is_over = watch.is_over(
             survey,
@@ -531,7 +531,7 @@ impl Machine {
         );
         if is_over {
             for (other, turn) in watch.long_turns(self.instant()) {
-                self.workers[other].long_in = turn;
+                self.workers[other].long_turn = turn;
             }
         }
         self.workers[index].watch = watch;
@@ -541,12 +541,12 @@ impl Machine {
 
 /// `worker::idling`.
 impl Machine {
-    fn look_for(&self, index: usize) -> Nanos {
+    fn spin_for(&self, index: usize) -> Nanos {
         let worker = &self.workers[index];
         if !worker.soon && self.sleepers + 1 >= self.active {
             0
         } else {
-            worker.look_for
+            worker.spin_for
         }
     }
 
@@ -562,13 +562,13 @@ impl Machine {
             }
             self.searching += 1;
             worker.searching = true;
-            worker.on_duty = true;
+            worker.searching_or_watching = true;
         }
         true
     }
 
-    fn go_off_duty(&mut self, index: usize) {
-        if !mem::take(&mut self.workers[index].on_duty) {
+    fn stop_searching_or_watching(&mut self, index: usize) {
+        if !mem::take(&mut self.workers[index].searching_or_watching) {
             return;
         }
         let was_last = self.stop_searching_itself(index);
@@ -587,14 +587,14 @@ impl Machine {
         if !self.fall_asleep(index) {
             // The worker searches again, but later, because a run would never end otherwise.
             self.workers[index].idle_since = None;
-            return self.appoint(index, POLL);
+            return self.schedule(index, POLL);
         }
         let timer = self.workers[index].timers.peek();
         let timer = timer.map(|Reverse((time, _))| time.saturating_sub(self.now));
-        let next_look = self.workers[index].watch.next_look(self.instant());
-        let next_look = next_look.map(|next| self.nanos_until(next));
-        if let Some(alarm) = timer.into_iter().chain(next_look).min() {
-            self.appoint_wake_up(index, alarm);
+        let next_survey = self.workers[index].watch.next_survey(self.instant());
+        let next_survey = next_survey.map(|next| self.nanos_until(next));
+        if let Some(alarm) = timer.into_iter().chain(next_survey).min() {
+            self.schedule_wake_up(index, alarm);
         }
     }
 
@@ -623,7 +623,7 @@ impl Machine {
     fn wake_up(&mut self, index: usize) {
         let worker = &mut self.workers[index];
         if worker.is_asleep() {
-            worker.phase = Phase::Looking;
+            worker.phase = Phase::Searching;
             self.sleepers -= usize::from(!worker.retired);
         }
     }
@@ -632,18 +632,18 @@ impl Machine {
         self.note_tick(index);
         self.wake_up(index);
         let worker = &mut self.workers[index];
-        worker.phase = Phase::Looking;
+        worker.phase = Phase::Searching;
         worker.collect_mail();
         if let Some(since) = worker.idle_since.take() {
             worker.note_gap(self.now - since);
         }
         if mem::take(&mut worker.called) {
-            worker.on_duty = true;
+            worker.searching_or_watching = true;
             if mem::replace(&mut worker.searching, true) {
                 self.stop_searching();
             }
         }
-        self.end_nap();
+        self.end_monitor_sleep();
     }
 }
 
@@ -695,7 +695,7 @@ impl Machine {
     fn start_waking(&mut self, index: usize) {
         self.wake_up(index);
         self.workers[index].phase = Phase::Waking;
-        self.appoint_wake_up(index, 0);
+        self.schedule_wake_up(index, 0);
     }
 
     fn call(&mut self, index: usize) {
@@ -762,46 +762,46 @@ impl Machine {
 #[derive(Default)]
 pub(super) struct Monitor {
     /// Each worker's turn, and when the monitor first saw that turn.
-    looks: Vec<(usize, Nanos)>,
+    observed: Vec<(usize, Nanos)>,
     surplus_since: Option<Nanos>,
     asleep_since: Option<Nanos>,
-    naps: bool,
+    sleeps: bool,
 }
 
 /// `monitor`.
 impl Machine {
     pub(super) fn monitor_tick(&mut self) {
         self.tick += 1;
-        (0..self.workers.len()).for_each(|index| self.look_at(index));
+        (0..self.workers.len()).for_each(|index| self.observe(index));
         self.adjust_workers();
         let all_asleep = self.workers.iter().all(Worker::is_asleep);
         let since = *self.monitor.asleep_since.get_or_insert(self.now);
         if !all_asleep {
             self.monitor.asleep_since = None;
-        } else if self.now - since >= NAP_AFTER && self.monitor.surplus_since.is_none() {
-            self.monitor.naps = true;
+        } else if self.now - since >= SLEEP_AFTER && self.monitor.surplus_since.is_none() {
+            self.monitor.sleeps = true;
             return;
         }
-        self.at(self.now + LOOK, Event::Monitor);
+        self.at(self.now + TICK, Event::Monitor);
     }
 
-    fn end_nap(&mut self) {
-        if mem::take(&mut self.monitor.naps) {
+    fn end_monitor_sleep(&mut self) {
+        if mem::take(&mut self.monitor.sleeps) {
             self.monitor.asleep_since = None;
-            self.at(self.now + LOOK, Event::Monitor);
+            self.at(self.now + TICK, Event::Monitor);
         }
     }
 
-    fn look_at(&mut self, index: usize) {
-        let looks = &mut self.monitor.looks;
-        looks.resize(looks.len().max(index + 1), (0, 0));
+    fn observe(&mut self, index: usize) {
+        let observed = &mut self.monitor.observed;
+        observed.resize(observed.len().max(index + 1), (0, 0));
         let worker = &mut self.workers[index];
-        let (ticks, since) = looks[index];
+        let (ticks, since) = observed[index];
         let is_running = matches!(worker.phase, Phase::Running { .. });
         if !is_running || ticks != worker.ticks {
-            looks[index] = (worker.ticks, self.now);
+            observed[index] = (worker.ticks, self.now);
         } else if self.now - since >= SLICE {
-            worker.held_in = ticks;
+            worker.held_turn = ticks;
         }
     }
 
@@ -813,7 +813,7 @@ impl Machine {
             .count();
         if accepting <= self.wanted {
             self.monitor.surplus_since = None;
-        } else if self.now - *self.monitor.surplus_since.get_or_insert(self.now) >= SURPLUS_PATIENCE
+        } else if self.now - *self.monitor.surplus_since.get_or_insert(self.now) >= SURPLUS_TIMEOUT
         {
             self.retire_one();
         }
