@@ -88,7 +88,7 @@ pub(super) fn add_worker(
     runtime.publish(index + 1, 1);
     // The worker may have gone to sleep before others could see it.
     if let Some(worker) = runtime.worker(index) {
-        runtime.call(worker);
+        runtime.notify(worker);
     }
     Ok(())
 }

@@ -2,17 +2,17 @@
 //! more workers than it needs.
 //!
 //! Both counts are shared by all workers. A thread that queues work, and then sees no worker
-//! searching and at least one asleep, calls one sleeper ([`Idle::should_call`]). A worker that goes
-//! to sleep announces it, stops counting as searching, and only then checks the queues for the last
-//! time ([`Idle::begin_final_check`]). The two put a full fence between their write and their read,
-//! so at least one of them sees the write of the other.
+//! searching and at least one asleep, notifies one sleeper ([`Idle::should_notify`]). A worker that
+//! goes to sleep announces it, stops counting as searching, and only then checks the queues for the
+//! last time ([`Idle::begin_final_check`]). The two put a full fence between their write and their
+//! read, so at least one of them sees the write of the other.
 
 use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
 
 pub(crate) struct Idle {
     /// Workers that are asleep, or will be after their last check of the queues.
     sleepers: AtomicUsize,
-    /// Workers that are awake and search for work, and workers that have been called to do so.
+    /// Workers that are awake and search for work, and workers that have been notified to do so.
     searching: AtomicUsize,
 }
 
@@ -24,27 +24,27 @@ impl Idle {
         }
     }
 
-    /// Returns whether the caller, which has just queued work, has to call a sleeper.
+    /// Returns whether the caller, which has just queued work, has to notify a sleeper.
     #[inline]
-    pub(crate) fn should_call(&self) -> bool {
+    pub(crate) fn should_notify(&self) -> bool {
         fence(Ordering::SeqCst);
         self.sleepers() > 0 && self.searching() == 0
     }
 
-    /// Calls a sleeper. `wake` wakes one worker, if any sleeps, and takes that worker out of the
-    /// sleepers' count; `in_vain` returns whether work is queued while a worker is asleep.
-    pub(crate) fn call(&self, wake: impl Fn() -> bool, in_vain: impl Fn() -> bool) {
+    /// Notifies a sleeper. `wake` wakes one worker, if any sleeps, and takes that worker out of the
+    /// sleepers' count; `work_waits` returns whether work is queued while a worker is asleep.
+    pub(crate) fn notify_one(&self, wake: impl Fn() -> bool, work_waits: impl Fn() -> bool) {
         loop {
-            // The worker about to be called counts as searching already, so that other threads
-            // don't call more workers meanwhile.
+            // The worker about to be notified counts as searching already, so that other threads
+            // don't notify more workers meanwhile.
             self.start_searching();
             if wake() {
                 return;
             }
             // No worker was asleep. Other threads may have queued work since then and relied on the
-            // worker that we counted, so we have to call again. A worker that is not asleep yet
+            // worker that we counted, so we have to notify again. A worker that is not asleep yet
             // checks the queues for the last time after this.
-            if !self.stop_searching() || !in_vain() {
+            if !self.stop_searching() || !work_waits() {
                 return;
             }
         }
@@ -55,12 +55,12 @@ impl Idle {
     }
 
     /// Stops counting one worker as searching, and returns whether it was the last. Other threads
-    /// relied on that worker to search, so if there is more work, the caller calls the next
+    /// relied on that worker to search, so if there is more work, the caller notifies the next
     /// sleeper.
     pub(crate) fn stop_searching(&self) -> bool {
         let last = self.searching.fetch_sub(1, Ordering::SeqCst) == 1;
-        // Pairs with the fence in `should_call`: a thread that saw us searching had queued its work
-        // before, and we see that work from here on.
+        // Pairs with the fence in `should_notify`: a thread that saw us searching had queued its
+        // work before, and we see that work from here on.
         fence(Ordering::SeqCst);
         last
     }
@@ -76,7 +76,7 @@ impl Idle {
     }
 
     /// Prepares the last check of the queues by a worker whose inbox says that it sleeps. The
-    /// worker sees everything queued before this; for work queued later, it will be called.
+    /// worker sees everything queued before this; for work queued later, it will be notified.
     pub(crate) fn begin_final_check(&self, searching: bool) {
         if searching {
             self.stop_searching();

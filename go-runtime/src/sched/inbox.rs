@@ -12,7 +12,7 @@
 //! +---------------------+
 //! | 1, 3  asleep(Sleep) |  nothing in it; the owner sleeps, or is about to (in one of two ways)
 //! +---------------------+
-//! | 2     CALLED        |  nothing in it; another thread has called the owner to search for work
+//! | 2     NOTIFIED      |  nothing in it; another thread has told the owner to search for work
 //! +---------------------+
 //! | address of a node   |  a list of woken goroutines, newest first, which ends in the word that
 //! +---------------------+  the first push found
@@ -20,12 +20,12 @@
 //!      v
 //!   newest            oldest
 //! +---------+       +---------+
-//! | next  --+-> ... | next  --+--> EMPTY, asleep or CALLED
+//! | next  --+-> ... | next  --+--> EMPTY, asleep or NOTIFIED
 //! | payload |       | payload |
 //! +---------+       +---------+
 //!
-//!          fall_asleep                    push, call, wake_up
-//!  EMPTY ---------------> asleep(Sleep) ----------------------> a node, CALLED, EMPTY
+//!          fall_asleep                   push, notify, wake_up
+//!  EMPTY ---------------> asleep(Sleep) ----------------------> a node, NOTIFIED, EMPTY
 //!    ^                                                               |
 //!    +----------------------------- drain ---------------------------+
 //! ```
@@ -63,14 +63,14 @@ impl<P: Copy> Node<P> {
 /// The result of [`Inbox::drain`], besides the goroutines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Drained {
-    /// Whether another thread has called the owner, and has counted it as searching for work.
-    pub(crate) called: bool,
+    /// Whether another thread has notified the owner, and has counted it as searching for work.
+    pub(crate) notified: bool,
 }
 
 /// How an owner sleeps. The inbox only passes this on to the thread that ends the sleep.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sleep {
-    /// Counted among the sleepers that can be called.
+    /// Counted among the sleepers that can be notified.
     Counted = 1,
     Uncounted = 3,
 }
@@ -91,7 +91,7 @@ const fn empty<P>() -> *mut Node<P> {
 const fn asleep<P>(sleep: Sleep) -> *mut Node<P> {
     ptr::without_provenance_mut(sleep as usize)
 }
-const fn called<P>() -> *mut Node<P> {
+const fn notified<P>() -> *mut Node<P> {
     ptr::without_provenance_mut(2)
 }
 fn is_node<P>(word: *mut Node<P>) -> bool {
@@ -133,7 +133,7 @@ impl<P: Copy> Inbox<P> {
 
     /// Returns whether a drain would find something; the answer may be a moment old.
     #[inline]
-    pub(crate) fn has_mail(&self) -> bool {
+    pub(crate) fn is_nonempty(&self) -> bool {
         self.word.load(Ordering::Relaxed) != empty()
     }
 
@@ -164,7 +164,7 @@ impl<P: Copy> Inbox<P> {
             oldest = next;
         }
         Drained {
-            called: word == called(),
+            notified: word == notified(),
         }
     }
 
@@ -190,11 +190,11 @@ impl<P: Copy> Inbox<P> {
         self.end_sleep(empty())
     }
 
-    /// Calls a sleeping owner to search for work. Returns how the owner slept, if it did: then the
-    /// caller has to wake the owner's thread.
+    /// Notifies a sleeping owner that it should search for work. Returns how the owner slept, if it
+    /// did: then the caller has to wake the owner's thread.
     #[must_use]
-    pub(crate) fn call(&self) -> Option<Sleep> {
-        self.end_sleep(called())
+    pub(crate) fn notify(&self) -> Option<Sleep> {
+        self.end_sleep(notified())
     }
 
     fn end_sleep(&self, new: *mut Node<P>) -> Option<Sleep> {

@@ -250,7 +250,7 @@ impl Watcher {
         } else if now - *self.surplus_since.get_or_insert(now) >= LONG {
             hiring::retire_one(runtime);
         }
-        // A sleeping worker watches the tasks (see `placement`), or has been called.
+        // A sleeping worker watches the tasks (see `placement`), or has been notified.
         if accepting < wanted && runtime.has_unstarted() && !runtime.sleeps_any() {
             // If the system cannot make a thread, the next tick tries again.
             let _ = hiring::add_worker(runtime, false, &mut self.spare);
@@ -270,7 +270,7 @@ impl Watcher {
             .filter(|worker| worker.is_empty())
             .take(waiting)
         {
-            runtime.call(worker);
+            runtime.notify(worker);
         }
         let empty = runtime.workers().filter(|worker| worker.is_empty()).count();
         for _ in empty..waiting {
@@ -285,7 +285,7 @@ impl Watcher {
             self.apart_since = None;
         } else if now - *self.apart_since.get_or_insert(now) >= 3 * HELD_AFTER {
             self.record.pardon(&runtime.reputation, runtime.tick());
-            (0..waiting.min(runtime.active())).for_each(|_| runtime.call_one());
+            (0..waiting.min(runtime.active())).for_each(|_| runtime.notify_one());
         }
     }
 }

@@ -64,8 +64,8 @@ impl Worker {
 
     /// Returns whether the inbox holds anything. The answer may be a moment old.
     #[inline]
-    pub(crate) fn has_mail(&self) -> bool {
-        self.shared().sleep.has_mail()
+    pub(crate) fn inbox_nonempty(&self) -> bool {
+        self.shared().sleep.inbox_nonempty()
     }
 
     /// Leaves the current goroutine's stack until the goroutine is made runnable, by its waker or,

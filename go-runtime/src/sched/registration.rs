@@ -48,7 +48,7 @@ impl Registration {
         let key = poller.register(fd, interest)?;
         if own.is_none_or(|own| !ptr::eq(own, worker)) {
             // That worker may sleep elsewhere than in its poller; see `Worker::sleep`.
-            runtime.call(worker);
+            runtime.notify(worker);
         }
         Ok(Registration { worker, key, fd })
     }

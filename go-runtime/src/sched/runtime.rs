@@ -166,8 +166,8 @@ impl Runtime {
             self.active.fetch_add(1, Ordering::Relaxed);
         }
         // A sleeping worker wakes up; if it has retired, it then sleeps again uncounted, so that it
-        // can no longer be called for new work.
-        self.call(worker);
+        // can no longer be notified of new work.
+        self.notify(worker);
     }
 
     /// Returns whether all workers sleep.
@@ -251,41 +251,41 @@ impl Runtime {
     /// Wakes a sleeping worker, unless a worker is already searching for work.
     #[inline]
     pub(super) fn announce_work(&self) {
-        if self.idle.should_call() {
-            self.call_one();
+        if self.idle.should_notify() {
+            self.notify_one();
         }
     }
 
     /// Wakes the sleeping worker with the least load, if any sleeps, to search for work.
     #[cold]
-    pub(super) fn call_one(&self) {
+    pub(super) fn notify_one(&self) {
         let wake = || {
             let now = self.period();
             let best = self.sleepers().min_by_key(|worker| worker.view(now).rank());
             best.into_iter()
                 .chain(self.sleepers())
-                .any(WorkerShared::call)
+                .any(WorkerShared::notify)
         };
         self.idle
-            .call(wake, || self.has_unstarted() && self.sleeps_any());
+            .notify_one(wake, || self.has_unstarted() && self.sleeps_any());
     }
 
-    /// Returns the workers that sleep and can be called.
+    /// Returns the workers that sleep and can be notified.
     fn sleepers(&self) -> impl Iterator<Item = &WorkerShared> {
         self.workers()
             .filter(|worker| worker.sleep.is_asleep() && worker.accepts())
     }
 
-    /// Returns whether any worker sleeps that can be called.
+    /// Returns whether any worker sleeps that can be notified.
     pub(super) fn sleeps_any(&self) -> bool {
         self.sleepers().next().is_some()
     }
 
     /// Wakes a worker, if it sleeps, to search for work, or to notice that it has retired.
-    pub(super) fn call(&self, worker: &WorkerShared) {
+    pub(super) fn notify(&self, worker: &WorkerShared) {
         self.idle.start_searching();
         // Other threads may have relied on the worker that has just been counted as searching.
-        if !worker.call() && self.idle.stop_searching() && self.has_unstarted() {
+        if !worker.notify() && self.idle.stop_searching() && self.has_unstarted() {
             self.announce_work();
         }
     }
@@ -300,7 +300,7 @@ impl Runtime {
         // at least one of the two threads sees what the other has written.
         fence(Ordering::SeqCst);
         if to.sleep.is_asleep() {
-            self.call(to);
+            self.notify(to);
         } else {
             // The worker may be busy for long, so an idle worker has to watch the tasks.
             self.announce_work();

@@ -27,14 +27,14 @@ use crate::clock::{self, ThreadClock};
 use crate::primitives::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The payload of a worker's inbox: the fiber to make runnable.
-pub(crate) type Mail = Option<NonNull<Fiber>>;
+pub(crate) type InboxPayload = Option<NonNull<Fiber>>;
 
 pub(crate) struct WorkerShared {
     /// The worker's index, which no other worker has.
     index: usize,
     /// The counts of sleeping and searching workers, in which this worker is counted.
     idle: &'static Idle,
-    pub(super) sleep: SleepState<Mail>,
+    pub(super) sleep: SleepState<InboxPayload>,
     /// The end for thieves of the worker's own queue of unstarted tasks.
     pub(super) stealer: Stealer<TaskRef>,
     /// Unstarted tasks that other workers have sent here; any worker may take them.
@@ -148,7 +148,11 @@ impl WorkerShared {
     /// # Safety
     /// Each node is in no inbox, and stays valid until the worker has drained it.
     #[inline]
-    pub(crate) unsafe fn deliver(&self, last: *const Node<Mail>, first: *const Node<Mail>) {
+    pub(crate) unsafe fn deliver(
+        &self,
+        last: *const Node<InboxPayload>,
+        first: *const Node<InboxPayload>,
+    ) {
         // SAFETY: the contract of `SleepState::push` is this function's, which the caller upholds.
         if unsafe { self.sleep.push(last, first, self.idle) } {
             self.wake_thread();
@@ -157,14 +161,14 @@ impl WorkerShared {
 
     // --- the worker's thread ---
 
-    /// Calls the sleeping worker to search for work; the caller has counted it as searching.
-    /// Returns whether the worker was asleep.
-    pub(super) fn call(&self) -> bool {
-        let called = self.sleep.call(self.idle);
-        if called {
+    /// Notifies the sleeping worker that it should search for work; the caller has counted it as
+    /// searching. Returns whether the worker was asleep.
+    pub(super) fn notify(&self) -> bool {
+        let notified = self.sleep.notify(self.idle);
+        if notified {
             self.wake_thread();
         }
-        called
+        notified
     }
 
     /// Says that the calling thread is the worker's.
@@ -204,7 +208,7 @@ impl WorkerShared {
     /// Returns how many goroutines, at least, could run if the running one let them: those that
     /// only this worker can run.
     pub(super) fn waiting(&self, now: Instant) -> usize {
-        let unseen = self.sleep.has_mail() || self.alarm.is_due(now);
+        let unseen = self.sleep.inbox_nonempty() || self.alarm.is_due(now);
         self.stats.runnable() + usize::from(unseen)
     }
 

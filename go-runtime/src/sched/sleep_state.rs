@@ -1,8 +1,8 @@
 //! A worker's sleep state, and whether the worker has retired.
 //!
-//! A sleeping worker is counted among the sleepers that can be called for new work ([`Idle`]),
+//! A sleeping worker is counted among the sleepers that can be notified of new work ([`Idle`]),
 //! unless the worker has *retired*: then only goroutines that have started on it wake it. The
-//! monitor may change `retired` at any time, and calls the worker afterwards; a worker that has
+//! monitor may change `retired` at any time, and notifies the worker afterwards; a worker that has
 //! announced its sleep reads `retired` again. Both have a full fence in between, so at least one
 //! of the two sees the other's write.
 
@@ -31,8 +31,8 @@ impl<P: Copy> SleepState<P> {
 
     /// Returns whether [`drain`](Self::drain) would find something; the answer may be a moment old.
     #[inline]
-    pub(crate) fn has_mail(&self) -> bool {
-        self.inbox.has_mail()
+    pub(crate) fn inbox_nonempty(&self) -> bool {
+        self.inbox.is_nonempty()
     }
 
     /// See [`Inbox::drain`].
@@ -100,12 +100,16 @@ impl<P: Copy> SleepState<P> {
         slept.map(|sleep| woken(sleep, idle)).is_some()
     }
 
-    /// Calls the sleeping worker to search for work; the caller has counted it as searching.
-    /// Returns whether the worker was asleep: then the caller has to wake the worker's thread.
+    /// Notifies the sleeping worker that it should search for work; the caller has counted it as
+    /// searching. Returns whether the worker was asleep: then the caller has to wake the worker's
+    /// thread.
     #[must_use]
-    pub(crate) fn call(&self, idle: &Idle) -> bool {
+    pub(crate) fn notify(&self, idle: &Idle) -> bool {
         fence(Ordering::SeqCst);
-        self.inbox.call().map(|sleep| woken(sleep, idle)).is_some()
+        self.inbox
+            .notify()
+            .map(|sleep| woken(sleep, idle))
+            .is_some()
     }
 
     #[inline]
@@ -114,7 +118,7 @@ impl<P: Copy> SleepState<P> {
     }
 
     /// Sets whether the worker has retired. Only the monitor may call this, and it has to
-    /// [`call`](Self::call) the worker afterwards.
+    /// [`notify`](Self::notify) the worker afterwards.
     pub(crate) fn set_retired(&self, retired: bool) {
         self.retired.store(retired, Ordering::SeqCst);
     }

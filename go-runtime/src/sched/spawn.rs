@@ -37,7 +37,7 @@ pub(crate) fn spawn_at(runtime: &'static Runtime, task: TaskRef, when: Instant) 
         // task is due: at least one of the two threads sees what the other has written.
         fence(Ordering::SeqCst);
         if worker.sleep.is_asleep() {
-            runtime.call(worker);
+            runtime.notify(worker);
         }
     }
     DelayedKey { worker, key }

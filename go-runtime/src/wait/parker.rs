@@ -277,7 +277,7 @@ impl Parker {
                 worker.note_spin(true);
                 return true;
             }
-            if worker.has_mail() {
+            if worker.inbox_nonempty() {
                 break;
             }
             hint::spin_loop();

@@ -1,4 +1,4 @@
-//! Inbox, handshake, and the calling of sleeping workers.
+//! Inbox, handshake, and the notifications to sleeping workers.
 //!
 //! A sleeping thread yields here until the word that it sleeps on has changed: if no thread ever
 //! changes it, loom reports too many branches. (loom's own `park` cannot be mixed with `join`.) The
@@ -68,31 +68,32 @@ fn inbox_loses_no_wake_up() {
     });
 }
 
-/// A sleeping owner is called, gets mail, and may wake up by itself, all at the same time. At most
-/// one thread is told that it woke the owner, and the owner learns whether that was the caller.
+/// A sleeping owner is notified, gets a goroutine, and may wake up by itself, all at the same time.
+/// At most one thread is told that it woke the owner, and the owner learns whether that was the
+/// notifying thread.
 #[test]
 fn inbox_says_who_woke_the_owner() {
-    check("inbox, call, push and alarm", 4, || {
+    check("inbox, notification, push and alarm", 4, || {
         let shared = Arc::new((Inbox::<usize>::new(), Node::new(7)));
         assert!(shared.0.fall_asleep(Sleep::Uncounted));
         let pusher = thread::spawn({
             let shared = shared.clone();
             move || unsafe { shared.0.push(&shared.1, &shared.1) }
         });
-        let caller = thread::spawn({
+        let notifier = thread::spawn({
             let shared = shared.clone();
-            move || shared.0.call()
+            move || shared.0.notify()
         });
         let by_itself = shared.0.wake_up();
         let mut got = 0;
-        let mut called = shared.0.drain(|i| got += i).called;
-        let (pushed_first, call_woke) = (pusher.join().unwrap(), caller.join().unwrap());
-        called |= shared.0.drain(|i| got += i).called;
+        let mut notified = shared.0.drain(|i| got += i).notified;
+        let (pushed_first, notification_woke) = (pusher.join().unwrap(), notifier.join().unwrap());
+        notified |= shared.0.drain(|i| got += i).notified;
         assert_eq!(got, 7);
-        assert_eq!(called, call_woke.is_some());
+        assert_eq!(notified, notification_woke.is_some());
         assert_eq!(
             1,
-            [by_itself, pushed_first, call_woke]
+            [by_itself, pushed_first, notification_woke]
                 .iter()
                 .filter(|woke| **woke == Some(Sleep::Uncounted))
                 .count()
@@ -222,15 +223,15 @@ impl Tasks {
 #[derive(PartialEq)]
 enum Place {
     Injector,
-    Fresh(usize),
+    Own(usize),
     Sent(usize),
 }
 
 /// The part of a worker that other threads see, as in `shared::WorkerShared`.
 struct WorkerShared {
-    rest: SleepState<usize>,
+    sleep: SleepState<usize>,
     /// The tasks that it has not started, and those that were sent to it.
-    fresh: Tasks,
+    own: Tasks,
     sent: Tasks,
     /// As in `stats::WorkerStats`.
     ticks: AtomicUsize,
@@ -242,8 +243,8 @@ struct WorkerShared {
 impl WorkerShared {
     fn new(index: usize, used: &[Place]) -> WorkerShared {
         WorkerShared {
-            rest: SleepState::new(),
-            fresh: Tasks::new(used.contains(&Place::Fresh(index))),
+            sleep: SleepState::new(),
+            own: Tasks::new(used.contains(&Place::Own(index))),
             sent: Tasks::new(used.contains(&Place::Sent(index))),
             ticks: AtomicUsize::new(0),
             held_turn: AtomicUsize::new(0),
@@ -252,7 +253,7 @@ impl WorkerShared {
     }
 
     fn has_unstarted(&self) -> bool {
-        !self.fresh.is_empty() || !self.sent.is_empty()
+        !self.own.is_empty() || !self.sent.is_empty()
     }
 
     fn takes_on(&self) -> bool {
@@ -260,7 +261,7 @@ impl WorkerShared {
             let tick = self.ticks.load(Ordering::Relaxed);
             tick > 0 && self.held_turn.load(Ordering::Relaxed) == tick
         };
-        !self.rest.is_retired() && !is_held()
+        !self.sleep.is_retired() && !is_held()
     }
 }
 
@@ -272,7 +273,7 @@ struct Pool {
     injector: Tasks,
     /// The first ones belong to workers that go to sleep; a busy worker is a thread that only
     /// queues tasks.
-    seats: Vec<WorkerShared>,
+    workers: Vec<WorkerShared>,
     /// The number of threads that are awake, including the model's own thread until all have
     /// started. It is no part of the protocol, so loom does not see it.
     awake: std::sync::atomic::AtomicUsize,
@@ -284,11 +285,11 @@ struct Pool {
 type SharedPool = std::sync::Arc<Pool>;
 
 impl Pool {
-    fn new(seats: usize, used: &[Place]) -> SharedPool {
+    fn new(workers: usize, used: &[Place]) -> SharedPool {
         SharedPool::new(Pool {
             idle: Idle::new(),
             injector: Tasks::new(used.contains(&Place::Injector)),
-            seats: (0..seats)
+            workers: (0..workers)
                 .map(|index| WorkerShared::new(index, used))
                 .collect(),
             awake: std::sync::atomic::AtomicUsize::new(1),
@@ -302,17 +303,19 @@ impl Pool {
 
     fn count_asleep(&self) {
         if self.awake.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.seats.iter().for_each(|seat| seat.parker.notify());
+            self.workers
+                .iter()
+                .for_each(|worker| worker.parker.notify());
         }
     }
 
     /// Calls `end_sleep`, and wakes the worker's thread if that ended its sleep.
-    fn wake(&self, seat: &WorkerShared, end_sleep: impl FnOnce() -> bool) -> bool {
+    fn wake(&self, worker: &WorkerShared, end_sleep: impl FnOnce() -> bool) -> bool {
         // Counted before, because the worker may be asleep again before this thread goes on.
         self.count_awake();
         let slept = end_sleep();
         if slept {
-            seat.parker.notify();
+            worker.parker.notify();
         } else {
             self.count_asleep();
         }
@@ -330,74 +333,76 @@ impl Pool {
         self.others.lock().unwrap().push(thread);
     }
 
-    /// `WorkerShared::call`
-    fn call_seat(&self, seat: &WorkerShared) -> bool {
-        self.wake(seat, || seat.rest.call(&self.idle))
+    /// `WorkerShared::notify`
+    fn notify_worker(&self, worker: &WorkerShared) -> bool {
+        self.wake(worker, || worker.sleep.notify(&self.idle))
     }
 
     /// `WorkerShared::deliver` of a goroutine that belongs to worker `to`.
     fn deliver(&self, to: usize, node: &Node<usize>) {
-        let seat = &self.seats[to];
-        self.wake(seat, || unsafe { seat.rest.push(node, node, &self.idle) });
+        let worker = &self.workers[to];
+        self.wake(worker, || unsafe {
+            worker.sleep.push(node, node, &self.idle)
+        });
     }
 
     /// `Runtime::has_unstarted`
     fn has_unstarted(&self) -> bool {
-        !self.injector.is_empty() || self.seats.iter().any(WorkerShared::has_unstarted)
+        !self.injector.is_empty() || self.workers.iter().any(WorkerShared::has_unstarted)
     }
 
     /// `Runtime::sleeps_any`
     fn sleeps_any(&self) -> bool {
-        self.seats
+        self.workers
             .iter()
-            .any(|seat| seat.rest.is_asleep() && seat.takes_on())
+            .any(|worker| worker.sleep.is_asleep() && worker.takes_on())
     }
 
     /// `Runtime::announce_work`
     fn announce_work(&self) {
-        if self.idle.should_call() {
+        if self.idle.should_notify() {
             let wake = || {
                 let mut asleep = self
-                    .seats
+                    .workers
                     .iter()
-                    .filter(|seat| seat.rest.is_asleep() && seat.takes_on());
-                asleep.any(|seat| self.call_seat(seat))
+                    .filter(|worker| worker.sleep.is_asleep() && worker.takes_on());
+                asleep.any(|worker| self.notify_worker(worker))
             };
             self.idle
-                .call(wake, || self.has_unstarted() && self.sleeps_any());
+                .notify_one(wake, || self.has_unstarted() && self.sleeps_any());
         }
     }
 
-    /// `Runtime::call`
-    fn call(&self, seat: &WorkerShared) {
+    /// `Runtime::notify`
+    fn notify(&self, worker: &WorkerShared) {
         self.idle.start_searching();
-        if !self.call_seat(seat) && self.idle.stop_searching() && self.has_unstarted() {
+        if !self.notify_worker(worker) && self.idle.stop_searching() && self.has_unstarted() {
             self.announce_work();
         }
     }
 
     /// `Runtime::send`
     fn send(&self, to: usize, task: usize) {
-        let to = &self.seats[to];
+        let to = &self.workers[to];
         to.sent.push(task);
         fence(Ordering::SeqCst);
-        if to.rest.is_asleep() {
-            self.call(to);
+        if to.sleep.is_asleep() {
+            self.notify(to);
         } else {
             self.announce_work();
         }
     }
 
     /// `Worker::spawn`, by the busy worker with this number.
-    fn spawn_task(&self, seat: usize, task: usize) {
-        self.seats[seat].fresh.push(task);
+    fn spawn_task(&self, worker: usize, task: usize) {
+        self.workers[worker].own.push(task);
         self.announce_work();
     }
 
     /// `Runtime::retire_one`
-    fn retire(&self, seat: usize) {
-        self.seats[seat].rest.set_retired(true);
-        self.call(&self.seats[seat]);
+    fn retire(&self, worker: usize) {
+        self.workers[worker].sleep.set_retired(true);
+        self.notify(&self.workers[worker]);
     }
 
     /// Lets the workers and the other threads come to an end. `tasks` are the bits of all queued
@@ -415,7 +420,10 @@ impl Pool {
             assert_eq!(started & end.started, 0, "a task was started twice");
             started |= end.started;
         }
-        let queues = self.seats.iter().flat_map(|seat| [&seat.fresh, &seat.sent]);
+        let queues = self
+            .workers
+            .iter()
+            .flat_map(|worker| [&worker.own, &worker.sent]);
         let waiting = queues
             .chain([&self.injector])
             .fold(0, |all, queue| all | queue.all());
@@ -499,8 +507,8 @@ impl Worker {
         self
     }
 
-    fn seat(&self) -> &WorkerShared {
-        &self.pool.seats[self.index]
+    fn shared(&self) -> &WorkerShared {
+        &self.pool.workers[self.index]
     }
 
     /// Starts its thread; the worker is awake.
@@ -511,7 +519,7 @@ impl Worker {
 
     /// Starts its thread; the worker is asleep already.
     fn start_asleep(self) -> thread::JoinHandle<End> {
-        assert!(self.seat().rest.fall_asleep(&self.pool.idle));
+        assert!(self.shared().sleep.fall_asleep(&self.pool.idle));
         thread::spawn(|| self.run(true))
     }
 
@@ -542,20 +550,20 @@ impl Worker {
     /// Ends the worker, asleep, as the model is over.
     fn over(mut self) -> End {
         self.end.asleep = true;
-        self.end.retired = self.seat().rest.is_retired();
+        self.end.retired = self.shared().sleep.is_retired();
         self.end.watches = self.watch;
         self.end
     }
 
     /// `Worker::next`. (A goroutine of its own does not count as a task.)
     fn next(&mut self) -> Option<usize> {
-        let tick = self.seat().ticks.load(Ordering::Relaxed) + 1;
-        self.seat().ticks.store(tick, Ordering::Relaxed);
+        let tick = self.shared().ticks.load(Ordering::Relaxed) + 1;
+        self.shared().ticks.store(tick, Ordering::Relaxed);
         if let Some(task) = self.taken.take().or_else(|| self.next_unstarted()) {
             return Some(task);
         }
-        if self.seat().rest.has_mail() {
-            assert!(!self.drain(), "only a sleeping worker is called");
+        if self.shared().sleep.inbox_nonempty() {
+            assert!(!self.drain(), "only a sleeping worker is notified");
         }
         if std::mem::take(&mut self.ready) > 0 {
             return Some(0);
@@ -565,29 +573,29 @@ impl Worker {
     }
 
     fn next_unstarted(&self) -> Option<usize> {
-        let seat = self.seat();
-        if !seat.has_unstarted() {
+        let worker = self.shared();
+        if !worker.has_unstarted() {
             return None;
         }
-        if seat.rest.is_retired() {
+        if worker.sleep.is_retired() {
             // `Worker::hand_over`
-            while let Some(task) = seat.sent.steal().or_else(|| seat.fresh.steal()) {
+            while let Some(task) = worker.sent.steal().or_else(|| worker.own.steal()) {
                 self.pool.injector.push(task);
             }
             self.pool.announce_work();
             return None;
         }
-        seat.sent.steal().or_else(|| seat.fresh.steal())
+        worker.sent.steal().or_else(|| worker.own.steal())
     }
 
     /// `Worker::search` after a search that found nothing: it takes one task at most.
     fn search(&mut self) -> bool {
-        if self.seat().rest.is_retired() {
+        if self.shared().sleep.is_retired() {
             return false;
         }
         let pool = self.pool.clone();
-        let others = (0..pool.seats.len()).filter(|other| *other != self.index);
-        let theirs = others.flat_map(|other| [&pool.seats[other].fresh, &pool.seats[other].sent]);
+        let others = (0..pool.workers.len()).filter(|other| *other != self.index);
+        let theirs = others.flat_map(|other| [&pool.workers[other].own, &pool.workers[other].sent]);
         let mut found = false;
         for queue in [&pool.injector].into_iter().chain(theirs) {
             if queue.is_empty() {
@@ -602,9 +610,9 @@ impl Worker {
                     }
                 }
                 Survey::Leave { to } => {
-                    let to = to.map(|to| &pool.seats[to]);
-                    if let Some(to) = to.filter(|to| to.rest.is_asleep()) {
-                        pool.call(to);
+                    let to = to.map(|to| &pool.workers[to]);
+                    if let Some(to) = to.filter(|to| to.sleep.is_asleep()) {
+                        pool.notify(to);
                     }
                     // The less loaded workers have not been busy for long enough.
                     (self.searching_or_watching, self.watch) = (true, true);
@@ -619,7 +627,7 @@ impl Worker {
 
     /// `Worker::start_searching`, without the limit on the number of searching workers.
     fn start_searching(&mut self) -> bool {
-        if self.seat().rest.is_retired() {
+        if self.shared().sleep.is_retired() {
             return false;
         }
         if !self.searching {
@@ -647,10 +655,10 @@ impl Worker {
 
     /// `Worker::sleep`. Returns whether the model is over.
     fn sleep(&mut self) -> bool {
-        if !self.seat().rest.fall_asleep(&self.pool.idle) {
-            // (It has mail, or has been retired; only a call can have been counted by another
-            // thread.)
-            if self.get_up() == Some(true) {
+        if !self.shared().sleep.fall_asleep(&self.pool.idle) {
+            // (Its inbox holds something, or it has been retired; only a notification can have been
+            // counted by another thread.)
+            if self.resume_after_sleep() == Some(true) {
                 self.pool.count_asleep();
             }
             return false;
@@ -658,13 +666,13 @@ impl Worker {
         self.pool
             .idle
             .begin_final_check(std::mem::take(&mut self.searching));
-        if self.seat().rest.is_retired() && self.pool.has_unstarted() {
+        if self.shared().sleep.is_retired() && self.pool.has_unstarted() {
             self.pool.announce_work();
         }
-        if self.seat().has_unstarted() || self.search() {
+        if self.shared().has_unstarted() || self.search() {
             // `search_again`
             self.start_searching();
-            if self.get_up().is_some() {
+            if self.resume_after_sleep().is_some() {
                 self.pool.count_asleep();
             }
             return false;
@@ -675,41 +683,45 @@ impl Worker {
 
     /// Waits until another thread wakes it. Returns whether the model is over instead.
     fn stay_asleep(&mut self) -> bool {
-        while self.seat().rest.is_asleep() {
+        while self.shared().sleep.is_asleep() {
             if self.pool.awake.load(Ordering::Relaxed) == 0 {
                 return true;
             }
-            self.seat().parker.wait();
+            self.shared().parker.wait();
         }
-        assert!(self.get_up().is_some(), "it was woken by another thread");
+        assert!(
+            self.resume_after_sleep().is_some(),
+            "it was woken by another thread"
+        );
         false
     }
 
-    /// `Worker::get_up`. Returns whether another thread has called it, or `None` if it got up by
-    /// itself.
-    fn get_up(&mut self) -> Option<bool> {
-        if self.seat().rest.wake_up(&self.pool.idle) {
+    /// `Worker::resume_after_sleep`. Returns whether another thread has notified it, or `None` if
+    /// it woke up by itself.
+    fn resume_after_sleep(&mut self) -> Option<bool> {
+        if self.shared().sleep.wake_up(&self.pool.idle) {
             return None;
         }
-        let called = self.drain();
-        if called {
+        let notified = self.drain();
+        if notified {
             self.searching_or_watching = true;
             if std::mem::replace(&mut self.searching, true) {
                 self.pool.idle.stop_searching();
             }
         }
-        Some(called)
+        Some(notified)
     }
 
     fn drain(&mut self) -> bool {
-        let seat = &self.pool.seats[self.index];
-        seat.rest
+        let worker = &self.pool.workers[self.index];
+        worker
+            .sleep
             .drain(|goroutines| self.ready += goroutines)
-            .called
+            .notified
     }
 }
 
-/// A worker goes to sleep while two threads queue work: it sees the work, or it is called.
+/// A worker goes to sleep while two threads queue work: it sees the work, or it is notified.
 #[test]
 fn queued_work_finds_a_worker() {
     check("idle, one worker and two spawners", 2, || {
@@ -729,14 +741,14 @@ fn queued_work_finds_a_worker() {
 /// the worker gets the work.
 #[test]
 fn queued_work_finds_a_worker_that_was_retired() {
-    check("rest, a worker, the monitor and a spawner", 2, || {
+    check("sleep, a worker, the monitor and a spawner", 2, || {
         let pool = Pool::new(1, &[Place::Injector]);
         let worker = Worker::new(&pool, 0, Survey::Take).searching().start();
         pool.spawn(|pool| {
             pool.retire(0);
             // `Runtime::add_worker`
-            pool.seats[0].rest.set_retired(false);
-            pool.call(&pool.seats[0]);
+            pool.workers[0].sleep.set_retired(false);
+            pool.notify(&pool.workers[0]);
         });
         pool.spawn(|pool| {
             pool.injector.push(1);
@@ -748,15 +760,15 @@ fn queued_work_finds_a_worker_that_was_retired() {
 }
 
 /// A goroutine that has held its worker returns while another thread queues work. The monitor has
-/// marked the worker as held; the spawner must still call the worker when it sleeps.
+/// marked the worker as held; the spawner must still notify the worker when it sleeps.
 #[test]
 fn queued_work_finds_a_worker_that_was_held() {
     check("books, a held worker, the monitor and a spawner", 2, || {
         let pool = Pool::new(1, &[Place::Injector]);
         // The worker runs a goroutine in its first tick.
-        pool.seats[0].ticks.store(1, Ordering::Relaxed);
+        pool.workers[0].ticks.store(1, Ordering::Relaxed);
         let worker = Worker::new(&pool, 0, Survey::Take).start();
-        pool.spawn(|pool| pool.seats[0].held_turn.store(1, Ordering::Relaxed));
+        pool.spawn(|pool| pool.workers[0].held_turn.store(1, Ordering::Relaxed));
         pool.spawn(|pool| {
             pool.injector.push(1);
             pool.announce_work();
@@ -828,11 +840,11 @@ fn a_task_sent_to_a_worker_that_retires_is_started() {
 }
 
 /// A worker that is retired while it falls asleep does not count among the workers that can be
-/// called for new work.
+/// notified of new work.
 #[test]
 fn a_retired_worker_is_not_counted() {
     for asleep in [true, false] {
-        check("rest, a worker that retires", 3, move || {
+        check("sleep, a worker that retires", 3, move || {
             let pool = Pool::new(1, &[]);
             let worker = Worker::new(&pool, 0, Survey::Take);
             let worker = if asleep {
@@ -866,7 +878,7 @@ fn a_task_sent_to_a_busy_worker_is_seen() {
 #[test]
 fn a_watch_is_handed_over() {
     check("watch, two sleepers, a wake-up", 1, || {
-        let pool = Pool::new(3, &[Place::Fresh(2)]);
+        let pool = Pool::new(3, &[Place::Own(2)]);
         let node = Arc::new(Node::new(1));
         let workers = [0, 1].map(|index| {
             let worker = Worker::new(&pool, index, Survey::Leave { to: None });
@@ -888,7 +900,7 @@ fn a_watch_is_handed_over() {
 fn one_searcher_and_one_sleeper_see_all_tasks() {
     for survey in [Survey::Take, Survey::Leave { to: None }] {
         check("idle, a sleeper, a searcher and a spawner", 1, move || {
-            let pool = Pool::new(3, &[Place::Fresh(2)]);
+            let pool = Pool::new(3, &[Place::Own(2)]);
             let sleeper = Worker::new(&pool, 0, survey).start_asleep();
             let searcher = Worker::new(&pool, 1, survey).searching().start();
             pool.spawn(|pool| {

@@ -89,22 +89,22 @@ impl Idling {
 
     /// Counts the worker as searching, although it sleeps: other workers may have relied on its
     /// last search to find all tasks that wait, and it has found only some of them. When it starts
-    /// one, it calls another worker ([`stop_searching`](Self::stop_searching)).
+    /// one, it notifies another worker ([`stop_searching`](Self::stop_searching)).
     pub(super) fn search_again(&self) {
         self.runtime.idle.start_searching();
         self.searching.set(true);
     }
 
-    /// Notes that another thread has called the sleeping worker, and has counted it as searching.
-    pub(super) fn note_called(&self) {
+    /// Notes that another thread has notified the sleeping worker, and has counted it as searching.
+    pub(super) fn note_notified(&self) {
         if self.searching.replace(true) {
             // The worker had counted itself.
             self.runtime.idle.stop_searching();
         }
     }
 
-    /// Calls another worker, if need be, because this one is going to run something: other workers
-    /// may have relied on this one to search, or to watch.
+    /// Notifies another worker, if need be, because this one is going to run something: other
+    /// workers may have relied on this one to search, or to watch.
     pub(super) fn stop_searching(&self) {
         let was_last = self.searching.replace(false) && self.runtime.idle.stop_searching();
         if (was_last || self.stealing.is_watching()) && self.runtime.has_unstarted() {
@@ -148,12 +148,12 @@ impl Idling {
         thread::yield_now();
         if clock::now() - before < YIELDED {
             alone.set(SPIN_ALONE.min(alone.get() + SPIN_ALONE / 16));
-        } else if self.shared.sleep.has_mail() {
+        } else if self.shared.sleep.inbox_nonempty() {
             alone.set(alone.get() / 2);
         }
     }
 
-    /// Notes that the worker, which had gone to sleep, was idle for `gap` before it got up.
+    /// Notes that the worker, which had gone to sleep, was idle for `gap` before it woke up.
     pub(super) fn note_gap(&self, gap: Duration) {
         let soon = gap < SPIN_WORTH;
         self.spin.soon.set(soon);

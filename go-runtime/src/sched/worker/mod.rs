@@ -374,7 +374,7 @@ impl Worker {
 
     /// Lets all other goroutines run first, including those woken by other threads or by the clock.
     pub(crate) fn yield_to_others(&self) {
-        self.collect_mail();
+        self.drain_inbox();
         self.fire_timers();
         while self.timers.are_left() {
             self.fire_timers();
@@ -395,7 +395,7 @@ impl Worker {
     pub(crate) fn may_spin(&self) -> bool {
         self.runtime.active() > 1
             && self.has_nothing_to_run()
-            && !self.shared.sleep.has_mail()
+            && !self.shared.sleep.inbox_nonempty()
             && self.runtime.idle.sleepers() + 1 < self.runtime.active()
     }
 

@@ -92,7 +92,7 @@ impl Worker {
     #[inline(never)]
     fn end_round(&self, turn: usize) -> Option<TaskRef> {
         self.rounds.begin(turn);
-        self.collect_mail();
+        self.drain_inbox();
         self.poll();
         self.fire_timers();
         if self.stacks.has_freed() {
@@ -147,8 +147,8 @@ impl Worker {
 
     /// Checks once the inbox, the timers, and the queues of other workers.
     fn search(&self) -> Option<Next> {
-        if self.shared.sleep.has_mail() {
-            self.collect_mail();
+        if self.shared.sleep.inbox_nonempty() {
+            self.drain_inbox();
         }
         let queued = self.fire_timers();
         if let Some(next) = self.next_ready() {
@@ -166,12 +166,12 @@ impl Worker {
     // --- what comes from elsewhere ---
 
     /// Makes the goroutines runnable that other threads have woken.
-    pub(super) fn collect_mail(&self) {
-        let drained = self.drain_inbox();
-        debug_assert!(!drained.called, "only a sleeping worker is called");
+    pub(super) fn drain_inbox(&self) {
+        let drained = self.make_inbox_ready();
+        debug_assert!(!drained.notified, "only a sleeping worker is notified");
     }
 
-    fn drain_inbox(&self) -> Drained {
+    fn make_inbox_ready(&self) -> Drained {
         self.shared
             .sleep
             .drain(|fiber| fiber.into_iter().for_each(|fiber| self.make_ready(fiber)))
@@ -264,7 +264,7 @@ impl Worker {
         // poller.
         let poller = self.shared.poller.get();
         if !self.shared.sleep.fall_asleep(&self.runtime.idle) {
-            self.get_up();
+            self.resume_after_sleep();
             return None;
         }
         self.idling.begin_final_search();
@@ -273,7 +273,7 @@ impl Worker {
             // this worker says that it sleeps and then checks for the poller. One of the two sees
             // what the other has done.
             self.idling.search_again();
-            self.get_up();
+            self.resume_after_sleep();
             return None;
         }
         if self.shared.sleep.is_retired() && self.runtime.has_unstarted() {
@@ -287,14 +287,14 @@ impl Worker {
         };
         if let Some(found) = found {
             self.idling.search_again();
-            self.get_up();
+            self.resume_after_sleep();
             return match found {
                 Found::Task(task) => Some(task),
                 Found::Queued => None,
             };
         }
         self.sleep_until_woken(poller, self.alarm());
-        self.get_up();
+        self.resume_after_sleep();
         if self.stacks.is_retry_due() {
             self.retry_stackless();
         }
@@ -326,7 +326,7 @@ impl Worker {
         }
     }
 
-    /// Returns when the sleeping worker has to get up by itself.
+    /// Returns when the sleeping worker has to wake up by itself.
     fn alarm(&self) -> Option<Instant> {
         [
             self.timers.next(),
@@ -339,12 +339,12 @@ impl Worker {
         .min()
     }
 
-    fn get_up(&self) {
+    fn resume_after_sleep(&self) {
         self.note_tick();
         let by_itself = self.shared.sleep.wake_up(&self.runtime.idle);
         self.runtime.note_awake();
-        if !by_itself && self.drain_inbox().called {
-            self.idling.note_called();
+        if !by_itself && self.make_inbox_ready().notified {
+            self.idling.note_notified();
         }
     }
 }

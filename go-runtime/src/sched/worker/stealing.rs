@@ -133,7 +133,7 @@ impl Stealing {
                     if let Some(least) = wake.and_then(|index| self.runtime.worker(index))
                         && !mem::replace(&mut has_called, true)
                     {
-                        self.runtime.call(least);
+                        self.runtime.notify(least);
                     }
                     if idle
                         && self.watch_is_over(survey)

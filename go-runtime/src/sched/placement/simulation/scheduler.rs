@@ -61,7 +61,7 @@ pub(super) struct Worker {
     pub(super) ready: VecDeque<TaskId>,
     /// Goroutines that other workers have woken.
     inbox: Vec<TaskId>,
-    called: bool,
+    notified: bool,
     /// Whether the worker has been idle since it last ran a goroutine.
     pub(super) was_idle: bool,
     pub(super) timers: BinaryHeap<Reverse<(Nanos, TaskId)>>,
@@ -102,7 +102,7 @@ impl Default for Worker {
             local: VecDeque::new(),
             ready: VecDeque::new(),
             inbox: Vec::new(),
-            called: false,
+            notified: false,
             was_idle: false,
             timers: BinaryHeap::new(),
             load: Load::default(),
@@ -188,7 +188,7 @@ impl Worker {
             .is_some_and(|Reverse((time, _))| *time <= now)
     }
 
-    fn collect_mail(&mut self) {
+    fn drain_inbox(&mut self) {
         self.ready.extend(self.inbox.drain(..));
     }
 
@@ -247,7 +247,7 @@ impl Machine {
             Phase::Running { task, .. } => self.resume(index, task),
             Phase::Searching => self.turn(index),
             Phase::Asleep | Phase::Waking => {
-                self.get_up(index);
+                self.resume_after_sleep(index);
                 self.turn(index);
             }
         }
@@ -321,7 +321,7 @@ impl Machine {
     fn end_round(&mut self, index: usize) -> Option<TaskId> {
         let now = self.now;
         let worker = &mut self.workers[index];
-        worker.collect_mail();
+        worker.drain_inbox();
         worker.fire_timers(now);
         if !worker.has_unstarted() {
             self.search(index, false);
@@ -348,7 +348,7 @@ impl Machine {
 
     fn next_elsewhere(&mut self, index: usize, tick: usize) -> Option<TaskId> {
         let worker = &mut self.workers[index];
-        worker.collect_mail();
+        worker.drain_inbox();
         worker.fire_timers(self.now);
         let ready = self.next_ready(index);
         if ready.is_none() && self.search(index, true) {
@@ -503,7 +503,7 @@ impl Machine {
             }
             OnSteal::Leave { wake } => {
                 if let Some(least) = wake {
-                    self.call(least);
+                    self.notify(least);
                 }
                 idle && self.watch_is_over(index, survey) && self.take_over(index, queue)
             }
@@ -612,10 +612,10 @@ impl Machine {
         }
         if self.workers[index].has_unstarted() || self.search(index, true) {
             self.wake_up(index);
-            self.get_up(index);
+            self.resume_after_sleep(index);
             return false;
         }
-        // The search may have called this very worker.
+        // The search may have notified this very worker.
         self.workers[index].is_asleep()
     }
 
@@ -628,16 +628,16 @@ impl Machine {
         }
     }
 
-    fn get_up(&mut self, index: usize) {
+    fn resume_after_sleep(&mut self, index: usize) {
         self.note_tick(index);
         self.wake_up(index);
         let worker = &mut self.workers[index];
         worker.phase = Phase::Searching;
-        worker.collect_mail();
+        worker.drain_inbox();
         if let Some(since) = worker.idle_since.take() {
             worker.note_gap(self.now - since);
         }
-        if mem::take(&mut worker.called) {
+        if mem::take(&mut worker.notified) {
             worker.searching_or_watching = true;
             if mem::replace(&mut worker.searching, true) {
                 self.stop_searching();
@@ -667,26 +667,26 @@ impl Machine {
 
     pub(super) fn announce_work(&mut self) {
         if self.sleepers > 0 && self.searching == 0 {
-            self.call_one();
+            self.notify_one();
         }
     }
 
-    fn call_one(&mut self) {
+    fn notify_one(&mut self) {
         let now = self.period();
         let workers = self.workers.iter().enumerate();
         let asleep = workers.filter(|(_, worker)| worker.is_asleep() && worker.accepts());
         let best = asleep.min_by_key(|(index, worker)| worker.view(*index, now).rank());
         if let Some((best, _)) = best {
             self.searching += 1;
-            self.call_sleeper(best);
+            self.notify_sleeper(best);
         }
     }
 
-    /// `WorkerShared::call`: the caller has counted the worker as searching.
-    fn call_sleeper(&mut self, index: usize) -> bool {
+    /// `WorkerShared::notify`: the caller has counted the worker as searching.
+    fn notify_sleeper(&mut self, index: usize) -> bool {
         let was_asleep = self.workers[index].is_asleep();
         if was_asleep {
-            self.workers[index].called = true;
+            self.workers[index].notified = true;
             self.start_waking(index);
         }
         was_asleep
@@ -698,9 +698,9 @@ impl Machine {
         self.schedule_wake_up(index, 0);
     }
 
-    fn call(&mut self, index: usize) {
+    fn notify(&mut self, index: usize) {
         self.searching += 1;
-        if !self.call_sleeper(index) && self.stop_searching() && self.anything_unstarted() {
+        if !self.notify_sleeper(index) && self.stop_searching() && self.anything_unstarted() {
             self.announce_work();
         }
     }
@@ -751,7 +751,7 @@ impl Machine {
             self.workers[to].sent.extend(next);
         }
         if self.workers[to].is_asleep() {
-            self.call(to);
+            self.notify(to);
         } else {
             self.announce_work();
         }
@@ -831,7 +831,7 @@ impl Machine {
                 self.workers[index].retired = false;
                 // The sleep of a retired worker is not counted.
                 self.sleepers += usize::from(self.workers[index].is_asleep());
-                self.call(index);
+                self.notify(index);
             }
             None => self.add_worker(),
         }
@@ -843,7 +843,7 @@ impl Machine {
             self.sleepers -= usize::from(self.workers[index].is_asleep());
             self.workers[index].retired = true;
             self.active -= 1;
-            self.call(index);
+            self.notify(index);
         }
     }
 }
