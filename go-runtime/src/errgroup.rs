@@ -19,7 +19,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::channel::{Receiver, Sender, bounded};
 use crate::context::{Cancel, Context};
-use crate::goroutine::{Builder, Parcel, room_for, started};
+use crate::goroutine::{Builder, DropGuarded, room_for, started};
 use crate::primitives::lock::{Mutex, MutexGuard};
 use crate::sync::WaitGroup;
 
@@ -71,8 +71,8 @@ struct Shared<E> {
 struct State<E> {
     active: usize,
     limit: Option<Limit>,
-    error: Option<Parcel<E>>,
-    panic: Option<Parcel<Payload>>,
+    error: Option<DropGuarded<E>>,
+    panic: Option<DropGuarded<Payload>>,
 }
 
 /// The places of a limit: sending takes one, receiving gives it back.
@@ -221,9 +221,9 @@ impl<E> Group<E> {
         match (panic, error) {
             (Some(payload), error) => {
                 drop(error);
-                panic::resume_unwind(payload.open())
+                panic::resume_unwind(payload.into_inner())
             }
-            (None, Some(error)) => Err(error.open()),
+            (None, Some(error)) => Err(error.into_inner()),
             (None, None) => Ok(()),
         }
     }
@@ -366,11 +366,11 @@ impl<E> Shared<E> {
         let mut state = self.lock();
         let late = match failure {
             Failure::Error(error) if state.error.is_none() => {
-                state.error = Some(Parcel::new(error));
+                state.error = Some(DropGuarded::new(error));
                 None
             }
             Failure::Panic(payload) if state.panic.is_none() => {
-                state.panic = Some(Parcel::new(payload));
+                state.panic = Some(DropGuarded::new(payload));
                 None
             }
             late => Some(late),

@@ -11,7 +11,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
 use crate::channel::{self, Receiver, Sender};
-use crate::goroutine::{Builder, Parcel, room_for, room_for_one, started};
+use crate::goroutine::{Builder, DropGuarded, room_for, room_for_one, started};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 
 /// Number of copies of a result that a stack holds while it is sent, in an unoptimized build.
@@ -55,8 +55,8 @@ const SENDING: usize = 30;
 /// them: the goroutines may outlive the set. For goroutines that borrow there is
 /// [`scope`](crate::scope).
 pub struct JoinSet<T> {
-    results: Receiver<Parcel<thread::Result<T>>>,
-    sender: Sender<Parcel<thread::Result<T>>>,
+    results: Receiver<DropGuarded<thread::Result<T>>>,
+    sender: Sender<DropGuarded<thread::Result<T>>>,
     /// Number of goroutines whose results have not been taken yet.
     left: AtomicUsize,
 }
@@ -119,7 +119,7 @@ impl<T> JoinSet<T> {
             unreachable!("the set itself has a sender");
         };
         self.left.fetch_sub(1, Ordering::Relaxed);
-        Some(result.open())
+        Some(result.into_inner())
     }
 
     /// Takes the result of a goroutine that has ended, without waiting. Returns `None` if all
@@ -139,7 +139,7 @@ impl<T> JoinSet<T> {
     pub fn try_join_next(&mut self) -> Option<thread::Result<T>> {
         let result = self.results.try_recv().ok()?;
         self.left.fetch_sub(1, Ordering::Relaxed);
-        Some(result.open())
+        Some(result.into_inner())
     }
 
     /// Waits for all goroutines, and returns their results in the order in which the goroutines
@@ -197,7 +197,7 @@ impl<T: Send + 'static> JoinSet<T> {
             // for what it shares with others.
             let result = panic::catch_unwind(AssertUnwindSafe(f));
             // If the set is gone, the result is dropped here.
-            drop(sender.send(Parcel::new(result)));
+            drop(sender.send(DropGuarded::new(result)));
         })?;
         // Taking a result needs `&mut self`, so no caller can take one while the set is borrowed
         // here, and the count may be raised after the result is sent.

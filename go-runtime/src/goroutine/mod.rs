@@ -76,22 +76,22 @@ pub(crate) fn contain_panic(f: impl FnOnce()) -> bool {
 
 /// A result on its way to its receiver. If the result is dropped on the way, a panic of its `Drop`
 /// ends there, so that it does not matter which side drops it.
-pub(crate) struct Parcel<T>(Option<T>);
+pub(crate) struct DropGuarded<T>(Option<T>);
 
-impl<T> Parcel<T> {
-    pub(crate) fn new(result: T) -> Parcel<T> {
-        Parcel(Some(result))
+impl<T> DropGuarded<T> {
+    pub(crate) fn new(result: T) -> DropGuarded<T> {
+        DropGuarded(Some(result))
     }
 
-    pub(crate) fn open(mut self) -> T {
+    pub(crate) fn into_inner(mut self) -> T {
         match self.0.take() {
             Some(result) => result,
-            None => unreachable!("it is opened once"),
+            None => unreachable!("the result is taken out once"),
         }
     }
 }
 
-impl<T> Drop for Parcel<T> {
+impl<T> Drop for DropGuarded<T> {
     fn drop(&mut self) {
         if self.0.is_some() {
             contain_panic(|| self.0 = None);

@@ -119,8 +119,8 @@ impl<W: Send> ThreadPool<W> {
             builder = builder.stack_size(size);
         }
         // std drops a closure that it could not run, so the work is passed beside the closure.
-        let parcel = Arc::new(Mutex::new(Some(work)));
-        let theirs = Arc::clone(&parcel);
+        let slot = Arc::new(Mutex::new(Some(work)));
+        let theirs = Arc::clone(&slot);
         let run = move || {
             if let Some(work) = take(&theirs) {
                 self.serve(work);
@@ -128,7 +128,7 @@ impl<W: Send> ThreadPool<W> {
         };
         match uncaptured::spawn(builder, run) {
             Ok(()) => Ok(()),
-            Err(error) => match take(&parcel) {
+            Err(error) => match take(&slot) {
                 Some(work) => Err((error, work)),
                 None => unreachable!("only the thread takes the work, and there is none"),
             },
@@ -177,6 +177,6 @@ impl<W: Send> ThreadPool<W> {
     }
 }
 
-fn take<T>(parcel: &Mutex<Option<T>>) -> Option<T> {
-    parcel.lock().unwrap_or_else(PoisonError::into_inner).take()
+fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }

@@ -49,7 +49,7 @@ pub(crate) struct Fiber {
     /// Where the stack's used part ended when the fiber was last suspended, to within `MARGIN`
     /// bytes; null before the fiber has run.
     end: Cell<*const u8>,
-    /// The fiber's index in its worker's list of fibers that have run since the unused depths of
+    /// The fiber's index in its worker's list of fibers that have run since the unused parts of
     /// their stacks were given back; or `UNLISTED`, or `NEVER_LISTED`.
     place: Cell<u32>,
     /// The period in which the fiber's task last ran (see `load`).
@@ -184,11 +184,11 @@ impl Fiber {
         }
     }
 
-    /// Gives the memory of the stack's unused depths back to the system.
+    /// Gives the memory of the unused part of the stack back to the system.
     ///
     /// # Safety
     /// The fiber is suspended, and the caller is the fiber's worker, outside of any fiber.
-    pub(super) unsafe fn discard_depths(&self) {
+    pub(super) unsafe fn discard_unused_stack(&self) {
         let end = self.end.get().addr();
         // SAFETY: the caller makes sure that the fiber is suspended, so it uses at most `MARGIN`
         // bytes below `end`. (A fiber that has never run has a null `end`, and nothing lies below

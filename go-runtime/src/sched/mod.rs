@@ -61,7 +61,7 @@ mod tuning;
 mod worker;
 
 pub(crate) use fiber::Fiber;
-pub(crate) use parking::{Home, InboxNode};
+pub(crate) use parking::{InboxNode, OwnerWorker};
 #[cfg(unix)]
 pub(crate) use poller::{Interest, Readiness};
 #[cfg(unix)]

@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use super::hiring;
 use super::label;
 use super::load;
-use super::report::{Culprit, Reports};
+use super::report::{HoldingGoroutine, Reports};
 use super::reputation::Record;
 use super::runtime::{Queue, Runtime};
 use super::shared::WorkerShared;
@@ -65,7 +65,7 @@ struct Observation {
     /// CPU time that the worker's thread had used when the monitor saw the same turn a second time.
     computed: Option<Option<Duration>>,
     /// The goroutine, if it is to be reported because it holds its worker.
-    to_report: Option<Culprit>,
+    to_report: Option<HoldingGoroutine>,
 }
 
 impl Observation {
@@ -144,8 +144,8 @@ impl Watcher {
             last = now;
             self.runtime.begin_tick();
             // SAFETY: the monitor is the only thread that reads labels of other threads'
-            // goroutines, and it keeps none from one tick to the next: a `Culprit` has a copy of
-            // the name.
+            // goroutines, and it keeps none from one tick to the next: a `HoldingGoroutine` has a
+            // copy of the name.
             unsafe { label::free_names() };
             let mut any_slice_over = false;
             for (index, worker) in self.runtime.workers().enumerate() {
@@ -196,19 +196,19 @@ impl Watcher {
         let lasted = now - watch.since;
         let (Some(label), true) = (running, watch.turn == turn) else {
             let ended = mem::replace(watch, Observation::new(turn, now));
-            if let Some(culprit) = ended.to_report {
-                self.reports.held(&culprit, lasted, None);
+            if let Some(goroutine) = ended.to_report {
+                self.reports.held(&goroutine, lasted, None);
             }
             return false;
         };
         // SAFETY: the label was read in this tick, after `free_names` freed the names of tasks that
         // were gone; the names of tasks freed since then stay in the list until the next tick.
         let (site, name) = unsafe { label.read() };
-        let culprit = || Culprit::new(site, name);
+        let goroutine = || HoldingGoroutine::new(site, name);
         let slow = self.runtime.debug().slow;
         if !worker.stats.is_held() && watch.is_held(worker, lasted) {
             worker.stats.set_held(turn);
-            watch.to_report = (slow == Some(true)).then(culprit);
+            watch.to_report = (slow == Some(true)).then(goroutine);
         } else if worker.stats.is_held()
             && slow.is_none()
             && lasted >= BLOCKED_FOR_LONG
@@ -216,7 +216,7 @@ impl Watcher {
             && worker.waiting(now) > 0
             && watch.is_blocked(worker, lasted)
         {
-            self.reports.blocked(&culprit(), lasted, worker, now);
+            self.reports.blocked(&goroutine(), lasted, worker, now);
         }
         if worker.stats.is_held() {
             self.record
@@ -233,9 +233,9 @@ impl Watcher {
             }
         }
         if lasted >= LONG
-            && let Some(culprit) = watch.to_report.take()
+            && let Some(goroutine) = watch.to_report.take()
         {
-            self.reports.held(&culprit, lasted, Some(worker));
+            self.reports.held(&goroutine, lasted, Some(worker));
         }
         lasted >= HELD_AFTER
     }

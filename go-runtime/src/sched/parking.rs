@@ -3,7 +3,7 @@
 //!
 //! A waiting goroutine becomes runnable again
 //! - by code on its own worker: [`Worker::make_ready`], without atomics;
-//! - by any other thread, through the inbox of its worker: [`Home::deliver`];
+//! - by any other thread, through the inbox of its worker: [`OwnerWorker::deliver`];
 //! - by its worker's clock: [`Worker::suspend_until`], which calls a [`Sleeper`].
 //!
 //! The scheduler knows no more of a wait than the [`InboxNode`] and the sleeper: a place in a list,
@@ -25,9 +25,9 @@ pub(crate) type InboxNode = Node<Option<NonNull<Fiber>>>;
 
 /// The worker that a goroutine belongs to, as its waker sees the worker from any thread.
 #[derive(Clone, Copy)]
-pub(crate) struct Home(&'static WorkerShared);
+pub(crate) struct OwnerWorker(&'static WorkerShared);
 
-impl Home {
+impl OwnerWorker {
     /// Returns the worker if the calling thread is the worker's own.
     #[inline]
     pub(crate) fn if_here(self) -> Option<&'static Worker> {
@@ -48,9 +48,9 @@ impl Home {
     }
 }
 
-impl PartialEq for Home {
+impl PartialEq for OwnerWorker {
     #[inline]
-    fn eq(&self, other: &Home) -> bool {
+    fn eq(&self, other: &OwnerWorker) -> bool {
         ptr::eq(self.0, other.0)
     }
 }
@@ -58,8 +58,8 @@ impl PartialEq for Home {
 impl Worker {
     /// Returns what the wakers of this worker's goroutines need to know of the worker.
     #[inline]
-    pub(crate) fn home(&self) -> Home {
-        Home(self.shared())
+    pub(crate) fn as_owner(&self) -> OwnerWorker {
+        OwnerWorker(self.shared())
     }
 
     /// Returns whether the inbox holds anything. The answer may be a moment old.

@@ -11,14 +11,14 @@ use super::shared::WorkerShared;
 use super::stats::Wait;
 
 /// A goroutine that has held a worker.
-pub(super) struct Culprit {
+pub(super) struct HoldingGoroutine {
     site: Site,
     name: Option<String>,
 }
 
-impl Culprit {
-    pub(super) fn new(site: Site, name: Option<&str>) -> Culprit {
-        Culprit {
+impl HoldingGoroutine {
+    pub(super) fn new(site: Site, name: Option<&str>) -> HoldingGoroutine {
+        HoldingGoroutine {
             site,
             name: name.map(str::to_owned),
         }
@@ -40,7 +40,7 @@ impl Reports {
     /// worker if `worker` is given; otherwise the hold is over.
     pub(super) fn held(
         &mut self,
-        culprit: &Culprit,
+        goroutine: &HoldingGoroutine,
         lasted: Duration,
         worker: Option<&WorkerShared>,
     ) {
@@ -53,7 +53,7 @@ impl Reports {
                       computations, and hold no lock of std's over a wait";
         let what = "what has started there waits";
         self.report(
-            culprit,
+            goroutine,
             &format!(
                 "has held its worker for {} ms{doing}: {what}. {advice}.",
                 lasted.as_millis()
@@ -65,7 +65,7 @@ impl Reports {
     /// the worker.
     pub(super) fn blocked(
         &mut self,
-        culprit: &Culprit,
+        goroutine: &HoldingGoroutine,
         lasted: Duration,
         worker: &WorkerShared,
         now: Instant,
@@ -100,18 +100,18 @@ impl Reports {
             lasted.as_millis(),
             doing(call, worker),
         );
-        self.report(culprit, &text);
+        self.report(goroutine, &text);
     }
 
-    fn report(&mut self, culprit: &Culprit, text: &str) {
-        if !self.made.insert(culprit.site) {
+    fn report(&mut self, goroutine: &HoldingGoroutine, text: &str) {
+        if !self.made.insert(goroutine.site) {
             return;
         }
         let mut line = String::from("go-runtime: the goroutine ");
-        if let Some(name) = &culprit.name {
+        if let Some(name) = &goroutine.name {
             let _ = write!(line, "'{name}', ");
         }
-        let _ = writeln!(line, "spawned at {} {text}", culprit.site);
+        let _ = writeln!(line, "spawned at {} {text}", goroutine.site);
         // A single write keeps the line in one piece. If stderr is closed, the report is lost.
         let _ = io::stderr().write_all(line.as_bytes());
     }

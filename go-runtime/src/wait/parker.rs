@@ -37,11 +37,11 @@ use super::verdict::Verdict;
 use super::wakeup::Wakeup;
 use crate::clock;
 use crate::primitives::prefetch::LINE;
-use crate::sched::{self, Fiber, Home, InboxNode, Sleeper, Worker, fork};
+use crate::sched::{self, Fiber, InboxNode, OwnerWorker, Sleeper, Worker, fork};
 
 /// The kind of the blocked operation, which determines how it is made to go on.
 pub(super) enum Blocked {
-    Goroutine(Home),
+    Goroutine(OwnerWorker),
     Thread(Thread),
     Future(Arc<Wakeup>),
 }
@@ -54,7 +54,7 @@ impl Blocked {
 }
 
 /// A goroutine: its node for the inbox of its worker, and that worker.
-pub(super) type Delivery = (Home, *const InboxNode);
+pub(super) type Delivery = (OwnerWorker, *const InboxNode);
 
 #[repr(C)]
 pub(crate) struct Parker {
@@ -79,7 +79,7 @@ impl Parker {
         {
             let spinning = worker.worth_spinning();
             let fiber = Some(NonNull::from(fiber));
-            (Blocked::Goroutine(worker.home()), fiber, spinning)
+            (Blocked::Goroutine(worker.as_owner()), fiber, spinning)
         } else {
             (Blocked::this_thread(), None, false)
         };
@@ -135,8 +135,8 @@ impl Parker {
         // operation goes on, which only the caller's one claim allows: the last use of the
         // reference is to make the goroutine ready, and the goroutine runs on this thread, later.
         let parker = unsafe { &*this };
-        if let Blocked::Goroutine(home) = parker.blocked
-            && let Some(worker) = home.if_here()
+        if let Blocked::Goroutine(owner) = parker.blocked
+            && let Some(worker) = owner.if_here()
         {
             return parker.make_ready(worker, verdict);
         }
@@ -160,11 +160,11 @@ impl Parker {
     #[inline(never)]
     unsafe fn unpark_elsewhere(this: *const Parker, verdict: Verdict) {
         // SAFETY: the caller upholds the contract of `unpark`, which is also that of `end`.
-        if let Some((home, node)) = unsafe { Self::end(this, verdict) } {
+        if let Some((owner, node)) = unsafe { Self::end(this, verdict) } {
             // SAFETY: `end` returns a delivery for a parked goroutine only, which stays parked, and
             // its node valid, until its worker takes the node out of the inbox. The wait is claimed
             // once, so the node is in no inbox.
-            unsafe { home.deliver(node, node) };
+            unsafe { owner.deliver(node, node) };
         }
     }
 
@@ -182,13 +182,13 @@ impl Parker {
         let parker = unsafe { &*this };
         parker.verdict.set(verdict);
         match &parker.blocked {
-            Blocked::Goroutine(home) => {
-                let home = *home;
-                match home.if_here() {
+            Blocked::Goroutine(owner) => {
+                let owner = *owner;
+                match owner.if_here() {
                     Some(worker) => parker.make_ready(worker, verdict),
                     None => {
                         if parker.handshake.finish() {
-                            return Some((home, &raw const parker.node));
+                            return Some((owner, &raw const parker.node));
                         }
                     }
                 }

@@ -32,26 +32,26 @@ impl Unparker {
         // SAFETY: the caller says that the parker is valid and claimed, and ended by this call. A
         // goroutine whose delivery is returned stays parked, and its parker valid, until
         // `Self::deliver` makes the delivery, which happens at the latest in `drop`.
-        let Some((home, node)) = (unsafe { Parker::end(parker, verdict) }) else {
+        let Some((owner, node)) = (unsafe { Parker::end(parker, verdict) }) else {
             return;
         };
-        if let Some((_, last)) = self.chain.as_mut().filter(|((to, _), _)| *to == home) {
+        if let Some((_, last)) = self.chain.as_mut().filter(|((to, _), _)| *to == owner) {
             // SAFETY: this node's goroutine, and each in the chain, is parked until its worker
             // takes its node out of the inbox, where none of these nodes is yet.
             unsafe { (*node).link(*last) };
             *last = node;
         } else {
             self.deliver();
-            self.chain = Some(((home, node), node));
+            self.chain = Some(((owner, node), node));
         }
     }
 
     fn deliver(&mut self) {
-        if let Some(((home, first), last)) = self.chain.take() {
+        if let Some(((owner, first), last)) = self.chain.take() {
             // SAFETY: each node of the chain is that of a parked goroutine of this worker, whose
             // wait was claimed once: so the node is in no inbox, and valid until the worker resumes
             // the goroutine.
-            unsafe { home.deliver(last, first) };
+            unsafe { owner.deliver(last, first) };
         }
     }
 }

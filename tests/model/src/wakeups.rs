@@ -637,14 +637,14 @@ impl Worker {
         true
     }
 
-    /// `Idling::stop_searching`
+    /// Stops searching and watching, if the worker does either.
     fn stop_searching_or_watching(&mut self) {
         if self.searching_or_watching {
             self.stop_searching();
         }
     }
 
-    /// `Worker::stop_searching`
+    /// `Idling::stop_searching`
     fn stop_searching(&mut self) {
         let was_last = std::mem::take(&mut self.searching) && self.pool.idle.stop_searching();
         self.searching_or_watching = false;

@@ -13,29 +13,30 @@ use crate::goroutine::DelayedSpawn;
 
 pub(super) struct Alarm {
     due: Option<Instant>,
-    ring: Option<Bell>,
-    change: Option<Bell>,
-    /// The goroutine that rings. It is declared, and so dropped, after the bell: the bell has then
-    /// left the channel's queue before the channel is closed, which would otherwise wake the task.
+    ring: Option<AlarmSignal>,
+    change: Option<AlarmSignal>,
+    /// The goroutine that rings. It is declared, and so dropped, after the signal: the signal has
+    /// then left the channel's queue before the channel is closed, which would otherwise wake the
+    /// task.
     ringer: Option<DelayedSpawn>,
 }
 
 /// A wait for a channel that is closed when the alarm rings.
-struct Bell {
+struct AlarmSignal {
     reception: Reception<()>,
-    rings: Receiver<()>,
+    closed: Receiver<()>,
 }
 
-impl Bell {
-    fn new(rings: Receiver<()>) -> Bell {
-        Bell {
+impl AlarmSignal {
+    fn new(closed: Receiver<()>) -> AlarmSignal {
+        AlarmSignal {
             reception: Reception::new(),
-            rings,
+            closed,
         }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> bool {
-        match self.rings.source() {
+        match self.closed.source() {
             Source::Core(core) => self.reception.poll(core, context).is_ready(),
             Source::At(_) | Source::Tick(_) | Source::Timer(_) | Source::Never => false,
         }
@@ -52,7 +53,7 @@ impl Alarm {
             .map(|due| {
                 let (ringing, ring) = bounded::<()>(0);
                 match DelayedSpawn::new(Some(due), move || drop(ringing)) {
-                    Ok(ringer) => (Bell::new(ring), ringer),
+                    Ok(ringer) => (AlarmSignal::new(ring), ringer),
                     Err(error) => panic!("cannot wait for a moment: {error}"),
                 }
             })
@@ -60,7 +61,7 @@ impl Alarm {
         Alarm {
             due,
             ring,
-            change: change.map(Bell::new),
+            change: change.map(AlarmSignal::new),
             ringer,
         }
     }
@@ -71,8 +72,8 @@ impl Alarm {
 
     /// Polls whether the alarm has rung.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let mut bells = self.ring.iter_mut().chain(&mut self.change);
-        if bells.any(|bell| bell.poll(context)) {
+        let mut signals = self.ring.iter_mut().chain(&mut self.change);
+        if signals.any(|signal| signal.poll(context)) {
             Poll::Ready(())
         } else {
             Poll::Pending

@@ -43,7 +43,7 @@ pub(super) struct Pool {
     pub(super) made: usize,
     /// The least number of idle fibers since the last trim began: that many were not needed.
     pub(super) least: usize,
-    /// Fibers that have run since their depths were given back.
+    /// Fibers that have run since the unused parts of their stacks were given back.
     pub(super) touched: Vec<NonNull<Fiber>>,
     pub(super) trim: Trim,
 }
@@ -56,10 +56,11 @@ pub(super) struct Trim {
     pub(super) going: bool,
     /// Number of idle fibers that are still to be destroyed.
     pub(super) surplus: usize,
-    /// Number of fibers at the start of `touched` whose depths are still to be given back.
+    /// Number of fibers at the start of `touched` whose stacks' unused parts are still to be given
+    /// back.
     pub(super) deep: usize,
-    /// What [`stack::pages_given`] returned when depths were last given back, and how many stacks
-    /// had been made by then.
+    /// What [`stack::pages_given`] returned when unused parts were last given back, and how many
+    /// stacks had been made by then.
     pub(super) pages: usize,
     pub(super) stacks: usize,
     /// The worker's turn when the last trim began: if the worker has run nothing since, there is
@@ -160,7 +161,8 @@ impl Stacks {
         }
     }
 
-    /// Notes that the fiber is going to run, for the first time since its depths were given back.
+    /// Notes that the fiber is going to run, for the first time since the unused part of its stack
+    /// was given back.
     #[cold]
     pub(super) fn note_touched(&self, fiber: NonNull<Fiber>) {
         Fiber::enlist(fiber, &mut self.pool.borrow_mut().touched);

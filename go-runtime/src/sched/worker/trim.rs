@@ -73,7 +73,7 @@ impl Pool {
         some > 0
     }
 
-    /// Gives back the unused depths of some of the stacks that have been used. Returns whether
+    /// Gives back the unused parts of some of the stacks that have been used. Returns whether
     /// there were any.
     ///
     /// # Safety
@@ -95,7 +95,7 @@ impl Pool {
             // of any fiber.
             unsafe {
                 fiber.as_ref().delist(&mut self.touched);
-                fiber.as_ref().discard_depths();
+                fiber.as_ref().discard_unused_stack();
             }
             any = true;
         }
