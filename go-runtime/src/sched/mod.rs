@@ -24,6 +24,7 @@ mod fiber;
 pub(crate) mod fork;
 pub(crate) mod global;
 mod hiring;
+mod holding_sites;
 mod idle;
 mod inbox;
 mod label;
@@ -44,7 +45,6 @@ mod poller;
 #[cfg(unix)]
 mod registration;
 mod report;
-mod reputation;
 mod runtime;
 mod shared;
 mod shortage;

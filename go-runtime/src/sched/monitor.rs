@@ -8,9 +8,9 @@
 //! worker sleeps, the monitor adds a worker, so that GOMAXPROCS workers accept tasks. When there
 //! have been too many for 100 ms, an added worker *retires*: it runs the goroutines that have
 //! started on it, and accepts no new ones. The monitor also notes the spawn sites of goroutines
-//! that hold workers (see `reputation`), and reports goroutines that block a worker for long while
-//! others wait for it (see `report`). When all workers sleep, the monitor sleeps as well, until the
-//! first of them wakes up.
+//! that hold workers (see `holding_sites`), and reports goroutines that block a worker for long
+//! while others wait for it (see `report`). When all workers sleep, the monitor sleeps as well,
+//! until the first of them wakes up.
 //!
 //! ```text
 //!   every tick:  read every worker ---> held? ---> note its spawn site, poll for it, report it
@@ -30,10 +30,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::hiring;
+use super::holding_sites::Record;
 use super::label;
 use super::load;
 use super::report::{HoldingGoroutine, Reports};
-use super::reputation::Record;
 use super::runtime::{Queue, Runtime};
 use super::shared::WorkerShared;
 use super::task::MonitorTick;
@@ -111,8 +111,8 @@ struct Watcher {
     /// When the workers were last asked to give memory back.
     trimmed: Instant,
     record: Record,
-    /// When tasks were first seen apart.
-    apart_since: Option<Instant>,
+    /// When tasks were first seen quarantined.
+    quarantined_since: Option<Instant>,
     /// The queue of a worker whose thread could not be made, to be used for the next worker.
     spare: Option<Queue>,
 }
@@ -127,7 +127,7 @@ impl Watcher {
             asleep_since: None,
             trimmed: clock::now(),
             record: Record::default(),
-            apart_since: None,
+            quarantined_since: None,
             spare: None,
         }
     }
@@ -163,8 +163,9 @@ impl Watcher {
                 // After that many ticks no goroutine counts as active any more: periods do not
                 // advance while the monitor sleeps.
                 if now.wrapping_sub(since) > load::ACTIVE_FOR && self.surplus_since.is_none() {
-                    // (Ticks do not measure the sleep, which may last for long, so forgive now.)
-                    self.record.forgive(&self.runtime.reputation);
+                    // (Ticks do not measure the sleep, which may last for long, so all sites expire
+                    // now.)
+                    self.record.clear(&self.runtime.holding_sites);
                     self.sleep();
                     self.asleep_since = None;
                     last = clock::now();
@@ -220,7 +221,7 @@ impl Watcher {
         }
         if worker.stats.is_held() {
             self.record
-                .note(&self.runtime.reputation, site, self.runtime.tick());
+                .note(&self.runtime.holding_sites, site, self.runtime.tick());
             if let Some(poller) = worker.poller.get() {
                 // Other workers' goroutines may wait for descriptors registered with this worker.
                 poller.poll();
@@ -255,16 +256,16 @@ impl Watcher {
             // If the system cannot make a thread, the next tick tries again.
             let _ = hiring::add_worker(runtime, false, &mut self.spare);
         }
-        self.record.age(&runtime.reputation, runtime.tick());
-        self.serve_apart(now);
+        self.record.expire(&runtime.holding_sites, runtime.tick());
+        self.place_quarantined(now);
     }
 
-    /// Finds workers for the tasks that were put apart, or pardons their sites if that takes too
+    /// Finds workers for the quarantined tasks, or removes all holding sites if that takes too
     /// long.
-    fn serve_apart(&mut self, now: Instant) {
+    fn place_quarantined(&mut self, now: Instant) {
         let runtime = self.runtime;
-        let apart = &runtime.reputation.apart;
-        let waiting = apart.len();
+        let quarantined = &runtime.holding_sites.quarantined;
+        let waiting = quarantined.len();
         for worker in runtime
             .workers()
             .filter(|worker| worker.is_empty())
@@ -282,9 +283,10 @@ impl Watcher {
             }
         }
         if waiting == 0 {
-            self.apart_since = None;
-        } else if now - *self.apart_since.get_or_insert(now) >= 3 * HELD_AFTER {
-            self.record.pardon(&runtime.reputation, runtime.tick());
+            self.quarantined_since = None;
+        } else if now - *self.quarantined_since.get_or_insert(now) >= 3 * HELD_AFTER {
+            self.record
+                .clear_and_pause(&runtime.holding_sites, runtime.tick());
             (0..waiting.min(runtime.active())).for_each(|_| runtime.notify_one());
         }
     }

@@ -14,11 +14,11 @@ use crossbeam_utils::CachePadded;
 use smallvec::SmallVec;
 
 use super::blocks::Depot;
+use super::holding_sites::HoldingSites;
 use super::idle::Idle;
 use super::load::{self, Period};
 use super::monitor_sleep::MonitorSleep;
 use super::placement::Survey;
-use super::reputation::Reputation;
 use super::shared::WorkerShared;
 use super::shortage::Shortage;
 use super::task::{MonitorTick, TaskRef};
@@ -41,7 +41,7 @@ pub(crate) struct Runtime {
     pub(super) monitor_thread: OnceLock<Thread>,
     /// Number of goroutines that threads other than workers have ever spawned.
     spawned_outside: AtomicUsize,
-    pub(super) reputation: Reputation,
+    pub(super) holding_sites: HoldingSites,
     pub(super) shortage: Shortage,
     pub(super) depot: Depot,
     /// Number of the monitor's ticks: a clock that is cheap to read.
@@ -68,7 +68,7 @@ impl Runtime {
             monitor_sleep: MonitorSleep::new(),
             monitor_thread: OnceLock::new(),
             spawned_outside: AtomicUsize::new(0),
-            reputation: Reputation::default(),
+            holding_sites: HoldingSites::default(),
             shortage: Shortage::new(),
             depot: Depot::new(),
             // Not in the first period: `load::NEVER` would count as the period before it.

@@ -87,7 +87,7 @@ pub(super) const SPIN_CREDIT: i32 = 8;
 /// Number of parks without a spin that follow, until one goroutine tries again.
 pub(super) const SPIN_PAUSE: i32 = 32;
 
-// --- workers: `hiring`, `monitor`, `reputation` ---
+// --- workers: `hiring`, `monitor`, `holding_sites` ---
 
 /// Maximum number of workers beyond GOMAXPROCS, which replace workers that a goroutine holds.
 pub(super) const EXTRA_WORKERS: usize = 256;
@@ -109,15 +109,15 @@ pub(super) const HELD_AFTER: Duration = Duration::from_millis(10);
 pub(super) const LONG: Duration = Duration::from_millis(100);
 /// How long a goroutine blocks its worker's thread, while others wait, before that is reported.
 pub(super) const BLOCKED_FOR_LONG: Duration = Duration::from_secs(1);
-/// Maximum number of workers beyond GOMAXPROCS that are not held and were added for tasks of spawn
-/// sites with a reputation. Handlers that hold their worker once, and then park for long, would
+/// Maximum number of workers beyond GOMAXPROCS that are not held and were added for tasks of
+/// holding sites. Handlers that hold their worker once, and then park for long, would
 /// otherwise get a thread each.
 pub(super) const SPARE_WORKERS: usize = 8;
-/// Maximum number of spawn sites with a reputation; a further one replaces the oldest.
+/// Maximum number of holding sites; a further one replaces the oldest.
 pub(super) const SITES: usize = 16;
-/// Number of the monitor's ticks (a second) without another hold after which a spawn site is
-/// forgiven.
-pub(super) const FORGIVEN_AFTER: MonitorTick = 200;
+/// Number of the monitor's ticks (a second) without another hold after which a holding site is
+/// removed.
+pub(super) const SITE_EXPIRY: MonitorTick = 200;
 
 // --- memory: `worker::stacks`, `worker::trim`, `blocks` ---
 

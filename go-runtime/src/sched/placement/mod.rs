@@ -27,7 +27,7 @@
 //! ```
 //!
 //! So while a worker is idle, a task waits for about [`WATCH_FOR`], or up to twice that (unless
-//! its spawn site has a [`reputation`](super::reputation)). A worker counts as busy only by its own
+//! it comes from a [holding site](super::holding_sites)). A worker counts as busy only by its own
 //! CPU time, or when it is blocked in the system: a worker that the system has merely preempted
 //! will soon take its tasks.
 //!

@@ -112,10 +112,10 @@ impl Stealing {
             self.end_watch();
             return None;
         }
-        if let Some(task) = unstarted.next_apart() {
+        if let Some(task) = unstarted.next_quarantined() {
             return Some(Found::Task(task));
         }
-        let (mut survey, mut has_called) = (None, false);
+        let (mut survey, mut has_notified) = (None, false);
         for queue in self.queues_elsewhere() {
             let queued = queue.len();
             if queued == 0 {
@@ -131,7 +131,7 @@ impl Stealing {
                 }
                 OnSteal::Leave { wake } => {
                     if let Some(least) = wake.and_then(|index| self.runtime.worker(index))
-                        && !mem::replace(&mut has_called, true)
+                        && !mem::replace(&mut has_notified, true)
                     {
                         self.runtime.notify(least);
                     }
@@ -139,7 +139,7 @@ impl Stealing {
                         && self.watch_is_over(survey)
                         && let Some(task) = queue.steal()
                     {
-                        // If it is `None`, the task was sent away, or put apart.
+                        // If it is `None`, the task was sent away, or quarantined.
                         let task = unstarted.start_anyway(task);
                         return Some(task.map_or(Found::Queued, Found::Task));
                     }

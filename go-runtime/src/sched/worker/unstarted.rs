@@ -9,11 +9,11 @@
 //! the worker's `sent`     other workers                   any worker, oldest first
 //! the injector            threads; overflow of a queue    any worker, oldest first
 //! the worker's `pinned`   the worker                      the worker, oldest first
-//! `reputation.apart`      any worker                      see `reputation`
+//! the quarantined tasks   any worker                      see `holding_sites`
 //! ```
 //!
 //! A task is *placed* when a worker decides to start it, and once only: tasks in `pinned` and in
-//! `apart` are placed, all others are not.
+//! `holding_sites.quarantined` are placed, all others are not.
 //!
 //! The worker takes tasks that were sent to it first. Of its own queue it starts the newest task,
 //! which keeps trees of goroutines small; once per millisecond it starts the oldest, so that no
@@ -192,7 +192,7 @@ impl Unstarted {
     /// keep them waiting for ever.
     pub(super) fn end_round(&self) -> Option<TaskRef> {
         self.note_the_oldest();
-        self.next_apart().or_else(|| self.next_injected())
+        self.next_quarantined().or_else(|| self.next_injected())
     }
 
     /// Gives the oldest task its turn if none has had it for a while.
@@ -219,16 +219,16 @@ impl Unstarted {
         self.start_or_send(task, 1 + self.queue.len())
     }
 
-    /// Takes a task that was put apart, if no goroutine lives here, or all sites are forgiven.
-    pub(super) fn next_apart(&self) -> Option<TaskRef> {
-        let reputation = &self.runtime.reputation;
+    /// Takes a quarantined task, if no goroutine lives here, or there is no holding site.
+    pub(super) fn next_quarantined(&self) -> Option<TaskRef> {
+        let sites = &self.runtime.holding_sites;
         if self.shared.sleep.is_retired()
-            || reputation.apart.is_empty()
-            || reputation.is_any() && self.shared.load.live() > 0
+            || sites.quarantined.is_empty()
+            || sites.has_any() && self.shared.load.live() > 0
         {
             return None;
         }
-        steal_one(|| reputation.apart.steal())
+        steal_one(|| sites.quarantined.steal())
     }
 
     // --- where a task starts ---
@@ -237,7 +237,7 @@ impl Unstarted {
     /// sends it away.
     #[inline]
     fn start_or_send(&self, task: TaskRef, queued: usize) -> Option<TaskRef> {
-        if self.is_bad(task) {
+        if self.is_from_holding_site(task) {
             return self.start_alone(task);
         }
         let (leaves, parents) = self.shared.load.own();
@@ -264,21 +264,21 @@ impl Unstarted {
 
     /// Returns the task if it starts here, although other workers have less to do.
     pub(super) fn start_anyway(&self, task: TaskRef) -> Option<TaskRef> {
-        if self.is_bad(task) {
+        if self.is_from_holding_site(task) {
             self.start_alone(task)
         } else {
             Some(self.place(task))
         }
     }
 
-    /// Returns whether the task's spawn site has a bad reputation.
+    /// Returns whether the task comes from a holding site.
     #[inline]
-    fn is_bad(&self, task: TaskRef) -> bool {
+    fn is_from_holding_site(&self, task: TaskRef) -> bool {
         // SAFETY: the task has not started, so the scheduler's reference, which only `TaskRef::run`
         // gives back, keeps it alive.
         self.runtime
-            .reputation
-            .is_bad(unsafe { task.get() }.spawned_at())
+            .holding_sites
+            .contains(unsafe { task.get() }.spawned_at())
     }
 
     /// Has a task that may hold its worker start where no goroutine lives.
@@ -291,7 +291,11 @@ impl Unstarted {
             Some(empty) => self.runtime.send(empty, iter::once(task)),
             // Placed at once, because no survey should count a task as waiting that most workers
             // may not take.
-            None => self.runtime.reputation.apart.push(self.place(task)),
+            None => self
+                .runtime
+                .holding_sites
+                .quarantined
+                .push(self.place(task)),
         }
         None
     }
