@@ -43,17 +43,23 @@ pub(crate) struct Debug {
     /// Checks at each park for code that assumes that calls on a thread nest.
     pub(crate) nesting: bool,
     /// Offsets the tops of stacks against each other.
-    pub(crate) colour: bool,
+    pub(crate) color: bool,
     /// Makes guard pages in the way of old kernels, which costs mappings.
     pub(crate) mprotect: bool,
 }
 
 impl Debug {
-    const NAMES: [&str; 4] = ["slow", "nesting", "colour", "mprotect"];
+    const NAMES: [&str; 4] = ["slow", "nesting", "color", "mprotect"];
 
     /// Splits an item into its name and value. An item without a value has the value "1".
     fn split(item: &str) -> (&str, &str) {
-        item.trim().split_once('=').unwrap_or((item.trim(), "1"))
+        let (name, value) = item.trim().split_once('=').unwrap_or((item.trim(), "1"));
+        (Self::canonical(name), value)
+    }
+
+    /// Returns the name `color` for its other spelling, and any other name as it is.
+    fn canonical(name: &str) -> &str {
+        if name == "colour" { "color" } else { name }
     }
 
     fn parse(list: &str) -> Debug {
@@ -69,7 +75,7 @@ impl Debug {
         Debug {
             slow: said("slow"),
             nesting: is_on("nesting", false),
-            colour: is_on("colour", true),
+            color: is_on("color", true),
             mprotect: is_on("mprotect", false),
         }
     }
@@ -77,7 +83,7 @@ impl Debug {
     /// Returns the items of the list that resemble a switch and are not valid, such as `Nesting=1`,
     /// `nesting=on`, and `slow=1 nesting=1`.
     fn mistakes(list: &str) -> impl Iterator<Item = &str> {
-        let is_ours = |name: &str| Self::NAMES.contains(&name);
+        let is_ours = |name: &str| Self::NAMES.contains(&Self::canonical(name));
         list.split(',').map(str::trim).filter(move |item| {
             let (name, value) = Self::split(item);
             let is_right = is_ours(name) && ["0", "1"].contains(&value);
@@ -97,7 +103,7 @@ impl Debug {
             let _ = writeln!(
                 io::stderr(),
                 "go-runtime: `{item}` in GODEBUG is ignored: the settings are slow, nesting, \
-                 colour and mprotect, each with =0 or =1, and commas between them"
+                 color and mprotect, each with =0 or =1, and commas between them"
             );
         }
     }
@@ -253,7 +259,7 @@ mod tests {
         let usual = Debug {
             slow: None,
             nesting: false,
-            colour: true,
+            color: true,
             mprotect: false,
         };
         assert_eq!(Debug::parse(""), usual);
@@ -268,9 +274,10 @@ mod tests {
         let others = Debug {
             slow: Some(false),
             nesting: true,
-            colour: false,
+            color: false,
             mprotect: true,
         };
+        assert_eq!(Debug::parse("color=0,mprotect=1,slow=0,nesting=1"), others);
         assert_eq!(Debug::parse("colour=0,mprotect=1,slow=0,nesting=1"), others);
     }
 
@@ -283,6 +290,7 @@ mod tests {
             "",
             "slow",
             "slow=1, nesting=0",
+            "color=0, colour=1",
             "gctrace=1,,http2debug=2",
             "panicnil",
         ] {
@@ -295,6 +303,7 @@ mod tests {
             "nesting:1",
             "slow=2",
             "slow=",
+            "Colour=0",
         ] {
             let list = format!("gctrace=1, {wrong} ,mprotect=1");
             assert_eq!(mistakes(&list), [wrong]);

@@ -334,8 +334,8 @@ fn guards_of_old_kernels() {
 }
 
 #[test]
-fn stacks_without_colours() {
-    let ended = run("without_a_name", &[("GODEBUG", "colour=0")]);
+fn stacks_without_colors() {
+    let ended = run("without_a_name", &[("GODEBUG", "color=0")]);
     is_reported_with_site(&ended, "unnamed", DEFAULT);
 }
 

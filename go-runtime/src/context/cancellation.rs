@@ -295,7 +295,7 @@ impl Cancellation {
             }
             match &whose.parent {
                 Some(parent) => whose = parent,
-                None => unreachable!("a deadline is somebody's own"),
+                None => unreachable!("a deadline is the context's own or an ancestor's"),
             }
         };
         // Another thread may be canceling the same ancestor, and not have reached this node yet.

@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_look_up_keeps_nobody_waiting() {
+    fn a_slow_look_up_does_not_delay_its_caller() {
         let (end, resolve) = slow();
         let (stop, done) = bounded::<()>(0);
         let waiting = crate::spawn(move || await_lookup(resolve, None, Some(&done)));

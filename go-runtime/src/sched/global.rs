@@ -143,7 +143,7 @@ fn start(
         libc::pthread_atfork(None, None, Some(forget))
     };
     Debug::tell_mistakes();
-    stack::do_without(!settings.debug.colour, settings.debug.mprotect);
+    stack::do_without(!settings.debug.color, settings.debug.mprotect);
     #[cfg(target_os = "linux")]
     overflow::install();
     let workers = settings.workers;

@@ -131,7 +131,7 @@ fn of_those_who_call_at_once_one_runs_and_all_see_it() {
 /// When an initializer panics, a waiting caller is told, and does not wait on. One of the callers
 /// that ignore poisoning runs its own initializer, and the others wait for that one.
 #[test]
-fn a_panic_leaves_nobody_waiting() {
+fn a_panic_leaves_no_caller_waiting() {
     check(
         "once, a panic, one that minds and one that does not",
         1,

