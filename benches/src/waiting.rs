@@ -38,7 +38,7 @@ pub fn wait_for_sleep() -> Result<(), String> {
             return Ok(());
         }
     }
-    Err("the workers do not come to rest".into())
+    Err("the workers do not fall asleep".into())
 }
 
 fn workers_sleep() -> Result<bool, String> {

@@ -82,7 +82,7 @@ fn no_edge_is_missed() {
 }
 
 #[test]
-fn one_edge_is_for_all_who_wait() {
+fn one_edge_is_for_all_waiters() {
     check("edges, two wait for one", 3, || {
         let descriptor = Descriptor::new();
         let readers = [(); 2].map(|()| {
@@ -154,7 +154,7 @@ fn an_edge_is_not_missed_beside_a_done_channel() {
 /// A message in the done channel ends a wait, and stays in the channel. If another receiver takes
 /// it, the wait goes on until the byte comes.
 #[test]
-fn a_message_ends_a_wait_beside_one_who_takes_it() {
+fn a_message_ends_a_wait_beside_a_receiver_that_takes_it() {
     check("edges, a message for two", 3, || {
         let descriptor = Descriptor::new();
         let (stop, done) = bounded(1);

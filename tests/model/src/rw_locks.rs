@@ -137,7 +137,7 @@ impl Counter {
                 self.count_up();
                 let count = self.get();
                 unsafe { lock.downgrade() };
-                assert_eq!(self.get(), count, "somebody has written in between");
+                assert_eq!(self.get(), count, "another thread has written in between");
                 unsafe { lock.done_reading() };
                 1
             }

@@ -97,7 +97,7 @@ fn one_permit_for_all() {
 }
 
 #[test]
-fn who_wants_many_is_served_and_holds_nobody_up() {
+fn a_waiter_for_many_permits_is_served_and_holds_no_other_up() {
     race("semaphore, two permits for 1, 2 and 1", 2, 2, &[1, 2, 1], 1);
     race("semaphore, two permits for 2, 1 and 1", 2, 2, &[2, 1, 1], 1);
 }
@@ -138,7 +138,7 @@ fn giving_up_lets_the_next_one_in() {
 }
 
 #[test]
-fn permits_are_added_for_who_waits() {
+fn permits_are_added_for_waiters() {
     check("semaphore, permits added", 3, || {
         let counted = Arc::new(Counted {
             semaphore: RawSemaphore::new(0),

@@ -109,7 +109,7 @@ impl Made {
 }
 
 #[test]
-fn of_those_who_call_at_once_one_runs_and_all_see_it() {
+fn of_callers_at_the_same_time_one_runs_and_all_see_it() {
     check("once, two call and one waits", 2, || {
         let made = Made::new();
         let (there, waits) = (made.clone(), made.clone());

@@ -72,7 +72,7 @@ fn inbox_loses_no_wake_up() {
 /// At most one thread is told that it woke the owner, and the owner learns whether that was the
 /// notifying thread.
 #[test]
-fn inbox_says_who_woke_the_owner() {
+fn inbox_says_which_thread_woke_the_owner() {
     check("inbox, notification, push and alarm", 4, || {
         let shared = Arc::new((Inbox::<usize>::new(), Node::new(7)));
         assert!(shared.0.fall_asleep(Sleep::Uncounted));

@@ -147,7 +147,7 @@ pub(super) fn select(world: &Arc<World>, rng: &mut Rng) {
         let message = if let Some(number) = answer {
             select! {
                 recv(rx) -> message => message.ok(),
-                recv(never) -> _ => unreachable!("nobody sends there"),
+                recv(never) -> _ => unreachable!("no goroutine sends there"),
                 send(back, Message::new(world, number)) -> sent => {
                     if let Err(error) = sent {
                         error.0.give_up();
@@ -160,7 +160,7 @@ pub(super) fn select(world: &Arc<World>, rng: &mut Rng) {
         } else {
             select! {
                 recv(rx) -> message => message.ok(),
-                recv(never) -> _ => unreachable!("nobody sends there"),
+                recv(never) -> _ => unreachable!("no goroutine sends there"),
                 recv(world.done) -> _ => None,
                 default(timeout) => None,
             }

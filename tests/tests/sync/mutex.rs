@@ -27,11 +27,11 @@ struct Halves {
 
 impl Halves {
     fn add(&mut self, between: impl FnOnce()) {
-        assert_eq!(self.left, self.right, "somebody else is in");
+        assert_eq!(self.left, self.right, "another holder is in");
         self.left += 1;
         between();
         self.right += 1;
-        assert_eq!(self.left, self.right, "somebody else was in");
+        assert_eq!(self.left, self.right, "another holder was in");
     }
 }
 

@@ -76,7 +76,7 @@ fn those_who_come_meanwhile_share() {
         let (stop, leader) = held(&group, || 42);
         // A call of `run_chan` has queued when it returns.
         let channels: Vec<Receiver<_>> = (0..10)
-            .map(|_| group.run_chan("key", || unreachable!("somebody runs")))
+            .map(|_| group.run_chan("key", || unreachable!("another call runs")))
             .collect();
         assert_eq!(group.run("another", || 1), (1, false));
         assert_calls(&group, 1, 10);
@@ -137,9 +137,9 @@ fn a_panic_reaches_everybody() {
     support::in_both(|| {
         let group: Group<&str, i32> = Group::new();
         let (stop, leader) = held(&group, || panic!("expected"));
-        let channel = group.run_chan("key", || unreachable!("somebody runs"));
+        let channel = group.run_chan("key", || unreachable!("another call runs"));
         let waiting: Vec<_> = (0..3)
-            .map(|_| go!(clone(group) { group.run("key", || unreachable!("somebody runs")) }))
+            .map(|_| go!(clone(group) { group.run("key", || unreachable!("another call runs")) }))
             .collect();
         until_calls(&group, 1, 4);
         drop(stop);
@@ -160,12 +160,12 @@ fn a_forgotten_call_goes_on_beside_the_next() {
     support::in_both(|| {
         let group: Group<&str, i32> = Group::new();
         let (stop, leader) = held(&group, || 1);
-        let waiting = group.run_chan("key", || unreachable!("somebody runs"));
+        let waiting = group.run_chan("key", || unreachable!("another call runs"));
         group.forget("another");
         group.forget("key");
         assert_calls(&group, 0, 0);
         let (stop_next, next) = held(&group, || 2);
-        let waiting_next = group.run_chan("key", || unreachable!("somebody runs"));
+        let waiting_next = group.run_chan("key", || unreachable!("another call runs"));
         // The end of the forgotten call does not remove the new one.
         drop(stop);
         assert_eq!(leader.join().unwrap(), (1, true));
@@ -189,8 +189,8 @@ fn dropped_receivers() {
             let _ = done.recv();
             "value".into()
         });
-        let second = group.run_chan(1, || unreachable!("somebody runs"));
-        let third = group.run_chan(1, || unreachable!("somebody runs"));
+        let second = group.run_chan(1, || unreachable!("another call runs"));
+        let third = group.run_chan(1, || unreachable!("another call runs"));
         drop((first, third));
         drop(stop);
         let (value, shared) = second.recv().unwrap();
@@ -218,7 +218,7 @@ fn a_panic_in_run_chan_closes_the_channels() {
                 let _ = done.recv();
                 panic!("expected")
             }),
-            group.run_chan(1, || unreachable!("somebody runs")),
+            group.run_chan(1, || unreachable!("another call runs")),
         ];
         drop(stop);
         for channel in channels {
@@ -245,7 +245,7 @@ fn a_clone_that_panics() {
         let group: Group<&str, Reluctant> = Group::new();
         let (stop, leader) = held(&group, || Reluctant(Cell::new(0)));
         let channels: Vec<_> = (0..3)
-            .map(|_| group.run_chan("key", || unreachable!("somebody runs")))
+            .map(|_| group.run_chan("key", || unreachable!("another call runs")))
             .collect();
         drop(stop);
         let payload = leader.join().unwrap_err();

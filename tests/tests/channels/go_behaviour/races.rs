@@ -72,7 +72,7 @@ fn chan_empty_and_full_ones_block() {
             let in_select = go!(local; clone(rx) { select! { recv(rx) -> n => n.unwrap() } });
             settle();
             assert!(!plain.is_finished() && !in_select.is_finished());
-            assert!(rx.try_recv().is_err(), "nobody has sent");
+            assert!(rx.try_recv().is_err(), "no goroutine has sent");
             (0..2).for_each(|n| tx.send(n).unwrap());
             assert_eq!((plain.join().unwrap(), in_select.join().unwrap()), (0, 1));
 
