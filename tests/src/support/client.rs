@@ -2,9 +2,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::mem;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use crate::support::server::LIMIT;
 
@@ -19,7 +21,25 @@ pub struct Client {
 impl Client {
     /// Connects to a server.
     pub fn new(address: SocketAddr) -> Client {
-        let stream = TcpStream::connect(address).expect("the server listens");
+        Client::of(TcpStream::connect(address).expect("the server listens"))
+    }
+
+    /// Connects to a server on this machine from an address of its own for each thousand clients,
+    /// of which this is client `number`. (The system takes milliseconds to find a free port of an
+    /// address from which there are many connections.)
+    #[cfg(target_os = "linux")]
+    pub fn one_of_many(number: u32, address: SocketAddr) -> Client {
+        // All of 127.0.0.0/8 is this machine.
+        let first = u32::from(Ipv4Addr::new(127, 0, 1, 1));
+        let source = Ipv4Addr::from_bits(first + number / 1000);
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let source = SocketAddr::from((source, 0));
+        socket.bind(&source.into()).expect("a free port");
+        socket.connect(&address.into()).expect("the server listens");
+        Client::of(socket.into())
+    }
+
+    fn of(stream: TcpStream) -> Client {
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         stream.set_write_timeout(Some(LIMIT)).unwrap();
         stream.set_nodelay(true).unwrap();

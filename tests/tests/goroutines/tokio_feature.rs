@@ -306,50 +306,6 @@ fn reqwest_gets() {
     });
 }
 
-/// A hundred goroutines write into one SQLite file, each through its own connection.
-#[test]
-#[ignore = "run by with_several_gomaxprocs"]
-fn sqlite() {
-    in_goroutine(|| {
-        let directory = support::scratch("sqlite");
-        let path = directory.path().join("test.db");
-        let open = || {
-            let connection = rusqlite::Connection::open(&path)?;
-            connection.busy_timeout(support::NET)?;
-            // The file need not survive a loss of power.
-            connection.pragma_update(None, "synchronous", "OFF")?;
-            Ok::<_, rusqlite::Error>(connection)
-        };
-        blocking(|| {
-            open()?.execute_batch("CREATE TABLE numbers (n INTEGER PRIMARY KEY, square INTEGER)")
-        })
-        .unwrap();
-        scope(|s| {
-            for n in 0..100_i64 {
-                let open = &open;
-                go!(s; move || {
-                    // The connection is made, used and dropped on any threads of the pool.
-                    let connection = blocking(open).unwrap();
-                    let mut connection = Some(connection);
-                    let added = blocking(|| {
-                        let connection = connection.as_mut().unwrap();
-                        connection.execute("INSERT INTO numbers VALUES (?1, ?2)", (n, n * n))
-                    });
-                    assert_eq!(added, Ok(1));
-                    blocking(move || drop(connection));
-                });
-            }
-        });
-        let (count, sum): (i64, i64) = blocking(|| {
-            open()?.query_row("SELECT count(*), sum(square) FROM numbers", (), |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-        })
-        .unwrap();
-        assert_eq!((count, sum), (100, 99 * 100 * 199 / 6));
-    });
-}
-
 /// The tokio runtime cannot start without a file descriptor, and starts once there are some.
 #[cfg(target_os = "linux")]
 #[test]
@@ -395,5 +351,5 @@ fn a_runtime_that_cannot_start() {
 
 #[test]
 fn with_several_gomaxprocs() {
-    at_several_gomaxprocs(&["polls_that_park", "sockets", "reqwest_gets", "sqlite"]);
+    at_several_gomaxprocs(&["polls_that_park", "sockets", "reqwest_gets"]);
 }

@@ -135,7 +135,7 @@ fn number(line: &str, name: &str) -> u64 {
 
 #[test]
 fn wordcount_agrees_with_a_plain_count() {
-    let tree = Tree::new(10_000).with_oddities();
+    let tree = Tree::new(2_000).with_oddities();
     let expected = tree.report(0) + "\n";
     for args in [&[][..], &["--serial"], &["--jobs", "7"], &["--progress"]] {
         succeeds(

@@ -9,6 +9,7 @@ mod page;
 mod recipes;
 mod runner;
 mod service;
+mod sqlite;
 mod supervisor;
 
 use std::env;
@@ -92,7 +93,8 @@ fn child(single: bool) -> ExitCode {
     // The programs have their own workers, so they run once.
     let programs = [service::ALL, job_queue::ALL, supervisor::ALL, page::ALL].concat();
     let programs = programs.into_iter().filter(|_| !single);
-    for (name, needs, test) in recipes::ALL.iter().copied().chain(programs) {
+    let goroutines = [recipes::ALL, sqlite::ALL].concat();
+    for (name, needs, test) in goroutines.into_iter().chain(programs) {
         add(name.to_owned(), needs, Box::new(move || test(world)));
     }
     let code = runner::run(tests);
