@@ -161,7 +161,7 @@ fn trying_neither_waits_nor_breaks_in() {
     for mode in Mode::all().filter(|mode| !mode.spins) {
         mode.set();
         check(
-            &format!("mutex, two and one who tries, {mode:?}"),
+            &format!("mutex, two that lock and one that tries, {mode:?}"),
             2,
             || {
                 let counter = Counter::new();
