@@ -23,7 +23,7 @@ fn main() {
     // process.
     println!("cargo::rerun-if-env-changed=RUST_TEST_THREADS");
     if env::var_os("RUST_TEST_THREADS").is_none() {
-        println!("cargo::rustc-env=RUST_TEST_THREADS=6");
+        println!("cargo::rustc-env=RUST_TEST_THREADS=12");
     }
     // The tests of the crate use this condition.
     println!("cargo::rustc-check-cfg=cfg(crossbeam_sanitize)");

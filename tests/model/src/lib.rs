@@ -16,6 +16,12 @@
     clippy::undocumented_unsafe_blocks
 )]
 
+use std::cell::Cell;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{env, thread};
+
 // The runtime's own files.
 #[path = "../../../go-runtime/src/channel/mod.rs"]
 mod channel;
@@ -49,12 +55,24 @@ mod semaphores;
 mod sync;
 mod wakeups;
 
+/// Set in a process that runs one test.
+const CHILD: &str = "MODEL_CHILD";
+
 /// Explores all interleavings with up to `preemptions` preemptions, and `MODEL_MORE` more, and
 /// prints how many there were.
+///
+/// loom maps and unmaps a stack for each thread of each execution, and the threads of one process
+/// stand in each other's way at that: tests that run side by side do so in processes of their own.
 fn check(name: &str, preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    let more = std::env::var("MODEL_MORE").ok();
+    // The harness names a test's thread after the test, unless it uses its main thread.
+    match thread::current().name().filter(|name| *name != "main") {
+        Some(test) if env::var_os(CHILD).is_none() => run_in_a_process(test),
+        _ => explore(name, preemptions, model),
+    }
+}
+
+fn explore(name: &str, preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let more = env::var("MODEL_MORE").ok();
     let preemptions = preemptions + more.and_then(|more| more.parse().ok()).unwrap_or(0);
     let runs = Arc::new(AtomicUsize::new(0));
     let mut builder = loom::model::Builder::new();
@@ -69,4 +87,25 @@ fn check(name: &str, preemptions: usize, model: impl Fn() + Sync + Send + 'stati
         "{name}: {} executions, up to {preemptions} preemptions",
         runs.load(Ordering::Relaxed)
     );
+}
+
+/// Runs all of this test in a process of its own when its first check is reached.
+fn run_in_a_process(test: &str) {
+    thread_local! {
+        static HAS_RUN: Cell<bool> = const { Cell::new(false) };
+    }
+    if HAS_RUN.replace(true) {
+        return;
+    }
+    let child = Command::new(env::current_exe().expect("this program has a path"))
+        .args(["--exact", test, "--include-ignored", "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .expect("this program starts again");
+    let out = String::from_utf8_lossy(&child.stdout);
+    print!("{out}");
+    eprint!("{}", String::from_utf8_lossy(&child.stderr));
+    assert!(child.status.success(), "{test}: {}", child.status);
+    // Not none, because the harness knows it by another name.
+    assert!(out.contains("1 passed"), "{test} was not run");
 }
