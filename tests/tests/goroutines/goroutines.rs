@@ -152,7 +152,7 @@ fn a_send_arm_that_fails_to_make_its_message_leaves_the_channel_usable() {
 
 #[test]
 fn select_loses_and_doubles_nothing() {
-    const EACH: usize = 50_000;
+    const EACH: usize = 10_000;
     let (atx, arx) = bounded(0);
     let (btx, brx) = bounded(3);
     let (stop, done) = bounded::<()>(0);

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use go_runtime::context::Context;
-use go_runtime::{Canceled, block_on, block_on_with, blocking, channel, go, scope};
+use go_runtime::{Canceled, block_on, block_on_with, channel, go, scope};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Handle};
 

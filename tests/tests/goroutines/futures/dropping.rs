@@ -263,7 +263,7 @@ fn messages_may_borrow() {
 fn an_await_that_is_dropped_detaches() {
     let message = Arc::new(());
     let dropped = Arc::new(Count::default());
-    for round in 0..20_000 {
+    for round in 0..3_000 {
         let result = Arc::clone(&message);
         let mut joining = go! {
             if round % 2 == 0 {
