@@ -4,9 +4,10 @@
 #
 # Exit code 0: neither has found anything; 1: one has, or a test failed; 2: a tool is missing.
 #
-# What is run under neither: `limits`, which is about the limit on address space; `model`, where
-# loom switches stacks by itself; `channels/fairness` and `scheduling`, which measure what a tool
-# changes; `programs` and `servers`, which start others that are not built for it.
+# What is run under neither: `limits`, which is about the limit on address space; the models
+# (`tests/model`), where loom switches stacks by itself; `channels/fairness` and `scheduling`, which
+# measure what a tool changes; `programs` and `servers`, which start others that are not built for
+# it.
 #
 # Leaks are looked for. The runtime and its workers live as long as the process and are found from
 # its static, so no suppression is needed. Not so in `panics`, `scopes` and `futures`, which leak on
@@ -100,8 +101,8 @@ leaks_are_meant() {
 
 # --- valgrind ---
 
-# A build without optimisation. Valgrind runs threads one at a time, fairly, or a worker that spins
-# would keep the others out.
+# The dev profile, in which the runtime has opt-level 1. Valgrind runs threads one at a time,
+# fairly, or a worker that spins would keep the others out.
 #
 # Left out: most of `select_memory`, a hundred thousand selects in each of many ways, which would
 # take ten minutes alone, and counts its bytes itself. Waits that are a part of what is tested have

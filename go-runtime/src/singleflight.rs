@@ -1,16 +1,16 @@
 //! One call at a time for each key, whose result all its callers share: Go's
 //! [`golang.org/x/sync/singleflight`].
 //!
-//! The locks here are held for steps on a map and a list only. No user code runs under the locks:
-//! hashes are computed before, keys are compared and dropped outside, on handles that have been
-//! copied out, and a value is cloned by the caller that has made it. So user code cannot deadlock
-//! on these locks, and a value need not be `Sync`.
-//!
-//! Invariant: of the calls in the map no two have the same key. A call is taken out of the map
-//! before its list of waiting callers is closed, so that a caller that finds the list closed will
-//! not find the call again.
-//!
 //! [`golang.org/x/sync/singleflight`]: https://pkg.go.dev/golang.org/x/sync/singleflight
+
+// The locks here are held for steps on a map and a list only. No user code runs under the locks:
+// hashes are computed before, keys are compared and dropped outside, on handles that have been
+// copied out, and a value is cloned by the caller that has made it. So user code cannot deadlock
+// on these locks, and a value need not be `Sync`.
+//
+// Invariant: of the calls in the map no two have the same key. A call is taken out of the map
+// before its list of waiting callers is closed, so that a caller that finds the list closed will
+// not find the call again.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;

@@ -101,7 +101,8 @@ fn coroutine() -> f64 {
         }
     });
     let ns = per_call(|| assert!(matches!(coroutine.resume(()), CoroutineResult::Yield(()))));
-    // The coroutine does not end by itself. SAFETY: nothing on its stack needs to be dropped.
+    // The coroutine does not end by itself.
+    // SAFETY: nothing on the coroutine's stack needs to be dropped.
     unsafe { coroutine.force_reset() };
     ns
 }

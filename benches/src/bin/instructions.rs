@@ -36,7 +36,7 @@ const OPERATIONS: [(&str, &str); 7] = [
 /// Divisors of the table's count. Each operation runs with both counts, and the difference does not
 /// include the cost of the start.
 const DIVISORS: [usize; 2] = [100, 50];
-/// Deviation in percent, in either direction, from which on a count has changed.
+/// Relative deviation, in either direction, above which a count has changed.
 const TOLERANCE: f64 = 0.05;
 
 fn main() -> ExitCode {

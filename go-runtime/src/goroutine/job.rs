@@ -103,8 +103,8 @@ where
             // its parker out of the word first, or else leaves the parker to this unpark.
             unsafe { Parker::unpark(joiner, Verdict::Done(0)) };
         }
-        // The result may be dropped here, which may run user code. SAFETY: this is the scheduler's
-        // reference, which is not used again.
+        // The result may be dropped here, which may run user code.
+        // SAFETY: this is the scheduler's reference, which is not used again.
         unsafe { task.release() }
     }
 
@@ -115,9 +115,9 @@ where
         // SAFETY: the last reference to the job is gone, so this is the only access to the stage,
         // and it ends with the expression.
         let is_closure = matches!(unsafe { &*stage }, Stage::Waiting(_));
-        // The task stays allocated during the drop, as a `Drop` that parks needs it. SAFETY: the
-        // stage is valid and this is the only access. It is overwritten below, and so neither read
-        // nor dropped again.
+        // The task stays allocated during the drop, as a `Drop` that parks needs it.
+        // SAFETY: the stage is valid and this is the only access. It is overwritten below, and so
+        // neither read nor dropped again.
         let drop_stage = || unsafe { stage.drop_in_place() };
         let dropped = panic::catch_unwind(AssertUnwindSafe(drop_stage));
         // SAFETY: `new_job` has allocated this memory for a `Job<F, T>` with the same layout, and

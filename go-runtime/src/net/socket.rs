@@ -179,7 +179,7 @@ macro_rules! convert {
         }
 
         impl IntoRawFd for $name {
-            /// Converts the socket as into std's type.
+            /// Converts the socket as the conversion into std's type does.
             fn into_raw_fd(self) -> RawFd {
                 OwnedFd::from(self).into_raw_fd()
             }

@@ -147,8 +147,9 @@ fn pass_on(
         Some(old) if old.sa_sigaction == libc::SIG_IGN && !is_fault => {}
         _ => {
             // The system's default action: the process ends when the faulting instruction is tried
-            // again, or else when the signal is raised again. SAFETY: both functions may be called
-            // in a signal handler, with a valid signal number (see `signal-safety(7)`).
+            // again, or else when the signal is raised again.
+            // SAFETY: both functions may be called in a signal handler, with a valid signal number
+            // (see `signal-safety(7)`).
             unsafe {
                 libc::signal(signal, libc::SIG_DFL);
                 if !is_fault {

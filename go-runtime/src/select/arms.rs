@@ -194,9 +194,9 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
     unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed) -> Option<Instant> {
         let Some(core) = self.core() else {
             // The receiver of a timed message makes the message itself, so no partner can hand one
-            // over: the arm only observes, and polls again. SAFETY: the caller holds the lock, if
-            // the channel has one, and calls `dequeue`, which ends the observation, before the arm
-            // or the parker ends.
+            // over: the arm only observes, and polls again.
+            // SAFETY: the caller holds the lock, if the channel has one, and calls `dequeue`, which
+            // ends the observation, before the arm or the parker ends.
             return unsafe { self.observe(parker) };
         };
         self.waiter.set_up(parker, index, self.slot.as_ptr());

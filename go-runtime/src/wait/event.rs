@@ -37,8 +37,8 @@ enum Begun {
 }
 
 impl<T> WaitList<T> {
-    /// Waits until another thread wakes this operation, `done` is ready, or the moment that `limit`
-    /// returns has come. Returns at once if `still` returns `false`, because the event has happened
+    /// Waits until a waker ends the wait, `done` is ready, or the moment that `limit` returns has
+    /// come. Returns at once if `still` returns `false`, because the event has happened
     /// already. Both closures run under the lock: they must neither block nor panic. If `done` is
     /// ready from the beginning, the wait ends for that reason, even if the event has happened.
     #[inline]

@@ -53,7 +53,7 @@ impl Blocked {
     }
 }
 
-/// A goroutine: its node for the inbox of its worker, and that worker.
+/// The delivery of a woken goroutine: its worker, and its node for that worker's inbox.
 pub(super) type Delivery = (OwnerWorker, *const InboxNode);
 
 #[repr(C)]
@@ -64,7 +64,8 @@ pub(crate) struct Parker {
     node: InboxNode,
 }
 
-// Number of bytes of a parker that the worker's clock prefetches before it ends the wait.
+// The worker's clock prefetches the first `LINE` bytes of a parker before it ends the wait
+// (`Sleeper::prefetch`), and they have to be all of it.
 const _: () = assert!(size_of::<Parker>() <= LINE);
 
 impl Parker {

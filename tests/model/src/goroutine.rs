@@ -23,6 +23,6 @@ impl DelayedSpawn {
     }
 
     pub(crate) fn stop(&self) -> bool {
-        unreachable!("as above")
+        unreachable!("timed channels are in no model")
     }
 }

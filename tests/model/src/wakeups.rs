@@ -450,7 +450,7 @@ impl Pool {
 /// How a worker ended.
 #[derive(Debug, Default)]
 struct End {
-    /// The number of tasks that it has started.
+    /// The bits of the tasks that it has started.
     started: usize,
     asleep: bool,
     retired: bool,
@@ -763,7 +763,7 @@ fn queued_work_finds_a_worker_that_was_retired() {
 /// marked the worker as held; the spawner must still notify the worker when it sleeps.
 #[test]
 fn queued_work_finds_a_worker_that_was_held() {
-    check("books, a held worker, the monitor and a spawner", 2, || {
+    check("idle, a held worker, the monitor and a spawner", 2, || {
         let pool = Pool::new(1, &[Place::Injector]);
         // The worker runs a goroutine in its first tick.
         pool.workers[0].ticks.store(1, Ordering::Relaxed);
@@ -912,8 +912,8 @@ fn one_searcher_and_one_sleeper_see_all_tasks() {
     }
 }
 
-/// The monitor begins a pause while two sleeping workers wake up: the pause ends if a worker is
-/// awake and has checked for it.
+/// The monitor falls asleep while two sleeping workers wake up: its sleep ends if a worker is awake
+/// and has checked whether the monitor sleeps.
 #[test]
 fn the_monitor_does_not_sleep_while_a_worker_is_awake() {
     check("monitor's sleep, two workers", 4, || {
@@ -933,7 +933,7 @@ fn the_monitor_does_not_sleep_while_a_worker_is_awake() {
             thread::yield_now();
         }
         let wakers = workers.into_iter().map(|worker| worker.join().unwrap());
-        // The worker that ends the pause has to wake the monitor's thread; at most one worker does.
+        // The worker that ends the sleep has to wake the monitor's thread; at most one worker does.
         assert!(wakers.filter(|woke| *woke).count() <= 1);
     });
 }

@@ -137,7 +137,8 @@ pub(crate) fn touch(n: usize) -> Result<(), String> {
         return Err(format!("mmap: {}", std::io::Error::last_os_error()));
     }
     // A huge page would take one fault for all of its small ones. An error means that this system
-    // has none. SAFETY: the range is the mapping made above.
+    // has none.
+    // SAFETY: the range is the mapping made above.
     unsafe { libc::madvise(region, size, libc::MADV_NOHUGEPAGE) };
     let start = Instant::now();
     for slot in 1..=n {

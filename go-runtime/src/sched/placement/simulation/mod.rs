@@ -10,8 +10,8 @@
 //!
 //! What is modeled:
 //! - The system runs a woken thread, or one whose alarm goes off, 5 to 60 us late, at random. A
-//!   switch to a goroutine takes 150 ns, a spawn or a message 200 ns. An idle worker spins for
-//!   work every 2 us.
+//!   switch to a goroutine takes 150 ns, a spawn or a message 200 ns. An idle worker searches
+//!   for work every 2 us.
 //! - The monitor ticks every 5 ms, notices held workers, and adds and retires workers. It sleeps
 //!   while all workers sleep, so the periods of `Load` stand still meanwhile.
 //!
