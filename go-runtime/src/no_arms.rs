@@ -53,9 +53,9 @@ impl<R> Misfit<R> {
     }
 }
 
-/// Makes a module for each hint. The module contains a trait with the methods of arms, which the
-/// types that the hint is about implement, and a bound on these methods. No type satisfies the
-/// bound, so rustc prints the hint.
+/// Makes a module for each hint. The types that cannot be arms implement the trait of their module,
+/// which has the methods of an arm. Each method has a bound that no type satisfies, so a call of
+/// the method makes rustc print the hint.
 ///
 /// The methods are the same in all of these traits. They are written in the call of this macro, and
 /// not in the macro, so that rustc's excerpt of the source is short.

@@ -369,7 +369,8 @@ impl<K, V> Default for Group<K, V> {
 
 impl<K, V> fmt::Debug for Group<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Copied out, as they may be the last handles by the time that they are dropped.
+        // Cloned, so that the lock of the map is free again when they are dropped: a clone may be
+        // the last handle by then, and its drop would run user code.
         let calls: Vec<_> = self.shared.lock().values().flatten().cloned().collect();
         let waiting: usize = calls
             .iter()

@@ -38,11 +38,11 @@ pub(super) fn accept<D>(
                 Err(error) => error,
             },
             Err(error) if net::is_done(&error) => return Ok(()),
-            // The client has gone before its connection was accepted.
+            // The client closed its connection before the server accepted it.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
             Err(error) if is_final(&error) => return Err(error),
-            // Another connection has to release resources first, or the error concerns only the new
-            // connection.
+            // Either resources are short until another connection ends, or the error concerns only
+            // the new connection.
             Err(error) => error,
         };
         if last.is_none_or(|last| last.elapsed() > BURST + pause) {

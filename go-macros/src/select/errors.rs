@@ -176,7 +176,7 @@ pub(super) fn misspelling(head: &[TokenTree]) -> Option<(Span, &'static str)> {
                 "the arrow is one sign: write `<-` without a space in it",
             ));
         }
-        // Of `= < -` the next token tells more.
+        // In `= < -` the fault is the space after `<`; the next token reports it.
         if is_sign(token, '=') && after.is_some_and(|next| !is_sign(next, '<')) {
             return Some((
                 token.span(),

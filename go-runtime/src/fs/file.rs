@@ -1,5 +1,5 @@
-//! Open files, and the options to open them with. Both types wrap std's; each operation is one call
-//! of the blocking pool, also an operation that loops, such as `read_to_end`.
+//! `File` and `OpenOptions`, which wrap std's types. Each operation, even one that loops such as
+//! `read_to_end`, is a single call on a thread of the blocking pool.
 
 use std::fs::{self, FileTimes, Metadata, Permissions};
 use std::io::{self, Seek, SeekFrom};

@@ -74,8 +74,8 @@ const TELLS_OF_URGENT_DATA: bool = cfg!(any(target_os = "linux", target_os = "an
 
 pub(super) struct Direction {
     edges: Edges,
-    /// The count of edges at which an operation has found nothing more to be possible; 0 if none
-    /// has.
+    /// The count of edges at which the last operation found that nothing more was possible; 0 if no
+    /// operation has found that yet.
     drained: AtomicUsize,
     /// Number of goroutines that wait, or are about to.
     waiters: AtomicU32,

@@ -1,4 +1,5 @@
-//! What other threads see of a worker, and how they reach it.
+//! A worker's shared side: the state that other threads read, and the ways in which they reach the
+//! worker.
 //!
 //! A [`WorkerShared`] lasts as long as the process, as its worker does. Any thread may push to the
 //! worker's inbox and to its queues of tasks, read its counters, and wake it. The counters of
@@ -171,9 +172,10 @@ impl WorkerShared {
         notified
     }
 
-    /// Says that the calling thread is the worker's.
+    /// Records the calling thread as the worker's thread. That thread calls this once, when it
+    /// starts.
     pub(super) fn set_thread(&self) {
-        // The slot is empty: each worker has one thread, which says so once.
+        // `set` succeeds: each worker has one thread, and that thread calls this once.
         let _ = self
             .thread
             .set((thread::current(), ThreadClock::of_this_thread()));

@@ -138,7 +138,7 @@ impl WorkerStats {
 
     /// Returns the label of the running goroutine.
     pub(super) fn running(&self) -> Option<Label> {
-        // SAFETY: the word is null, or `run` has stored it, which made it from a label.
+        // SAFETY: the pointer is null, or `run` made it from a `Label` and stored it here.
         unsafe { Label::from_ptr(self.running.load(Ordering::Acquire)) }
     }
 

@@ -104,8 +104,9 @@ pub(super) const TICK: Duration = Duration::from_millis(5);
 /// How long a goroutine may keep a worker from others. Go preempts a goroutine after this time, too
 /// (tests of the monitor).
 pub(super) const HELD_AFTER: Duration = Duration::from_millis(10);
-/// How long a surplus of workers lasts before one retires, and a hold before it is reported while
-/// it goes on. It is also the time between two requests to the workers to give memory back.
+/// A period that the monitor uses for three things: how long a surplus of workers lasts before one
+/// retires; how long a hold lasts before it is reported (with `GODEBUG=slow=1`); and the time
+/// between two requests to the workers to give memory back.
 pub(super) const LONG: Duration = Duration::from_millis(100);
 /// How long a goroutine blocks its worker's thread, while others wait, before that is reported.
 pub(super) const BLOCKED_FOR_LONG: Duration = Duration::from_secs(1);

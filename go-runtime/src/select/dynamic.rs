@@ -62,14 +62,15 @@ struct Operation<'a> {
     thread: ThreadId,
 }
 
-// SAFETY: the ends in the list are neither `Send` nor `Sync` if their messages are not `Send`. A
-// thread that a `Select` was sent to uses of these ends only the state under the channels' locks,
-// and moves messages without access to their contents. It can take a message out only through a
-// typed end (`SelectedOperation::recv`), and it has a reference to a typed end only if the end's
-// type allows that; otherwise `abandon` drops the message on the thread that added the operation,
-// or leaks the message. When this thread ends the wait of a partner (it took a sender's message, or
-// broke a promise to a receiver), the partner's own thread cleans up after the wait; the exception
-// is the wait of a dropped future, which `Pending::cancel` in `channel::futures::pending` proves.
+// SAFETY: the ends in the list are neither `Send` nor `Sync` if their messages are not `Send`.
+// Another thread, to which the `Select` was sent, never touches the contents of such a message:
+// 1. It uses only the state under the channels' locks, and moves messages as bytes.
+// 2. It gets at a message only through a typed end (`SelectedOperation::recv`), and it has a
+//    reference to a typed end only if the end's type allows that. Otherwise `abandon` drops the
+//    message on the thread that added the operation, or leaks the message.
+// 3. When it ends the wait of a partner (it took a sender's message, or broke a promise to a
+//    receiver), the partner's own thread cleans up after the wait. The exception is the wait of a
+//    dropped future, for which `Pending::cancel` in `channel::futures::pending` has its own proof.
 unsafe impl Send for Select<'_> {}
 // SAFETY: the methods that take `&self` (`clone` and the formatting) do not use the existing arms,
 // and of an end they call only `End::arm`, which makes an arm and stores a reference to the end

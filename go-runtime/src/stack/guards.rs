@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::memory::{self, GuardKind};
 
-/// Mappings that a guard of the old kind costs: one for the guard, one for the stack above it.
+/// Mappings that a guard costs if it is a page without access: one for the guard, and one for the
+/// stack above it.
 const MAPPINGS_A_GUARD: usize = 2;
 /// Linux's default for vm.max_map_count.
 const USUAL_MAPPINGS: usize = 65_530;
@@ -23,7 +24,7 @@ const USUAL_MAPPINGS: usize = 65_530;
 const OTHERS: usize = 4096;
 
 static BUDGET: OnceLock<Budget> = OnceLock::new();
-/// Number of guards of the old kind that exist.
+/// Number of existing guards that are pages without access.
 static MADE: AtomicUsize = AtomicUsize::new(0);
 
 struct Budget {
@@ -33,7 +34,7 @@ struct Budget {
 }
 
 impl Budget {
-    /// Returns the maximum number of guards of the old kind.
+    /// Returns the maximum number of guards that are pages without access.
     fn guards(&self) -> usize {
         (self.mappings - OTHERS.min(self.mappings / 4)) / MAPPINGS_A_GUARD
     }

@@ -242,7 +242,7 @@ impl Once {
         }
     }
 
-    /// Returns the first state that need not be waited for.
+    /// Waits until the state is one for which `must_wait` returns `false`, and returns that state.
     #[track_caller]
     fn wait_while(&self, must_wait: impl Fn(u8) -> bool) -> u8 {
         let mut state = self.state.load(Ordering::Acquire);

@@ -10,8 +10,8 @@ use crate::goroutine::DelayedSpawn;
 /// Starts a goroutine that runs `f` after `duration`. Go's `time.AfterFunc`.
 ///
 /// Until then there is no goroutine and no stack: a pending call takes some 200 bytes and the
-/// captures of `f`. Dropping the returned handle changes nothing; [`stop`](AfterFunc::stop) calls
-/// the start off. A duration of 0 starts the goroutine at once. A duration that reaches beyond what
+/// captures of `f`. Dropping the returned handle changes nothing; [`stop`](AfterFunc::stop) cancels
+/// the start. A duration of 0 starts the goroutine at once. A duration that reaches beyond what
 /// [`Instant`] can express never starts it.
 ///
 /// `f` is called once. (In Go a timer that has run its function runs it again after a `Reset`: call
@@ -56,15 +56,15 @@ fn made(delayed: io::Result<DelayedSpawn>) -> AfterFunc {
     }
 }
 
-/// The right to call off or put off a function that is to run later. [`after_func`] and
-/// [`after_func_at`] make it.
+/// A handle to a function that is to run later, which can cancel or postpone the call.
+/// [`after_func`] and [`after_func_at`] return it.
 pub struct AfterFunc(DelayedSpawn);
 
 impl AfterFunc {
-    /// Calls the function off. Returns whether this call has kept it from running: `false` means
-    /// that the function has been started, and perhaps still runs, or had been stopped before.
+    /// Cancels the call. Returns whether the function was still to be called: `false` means that
+    /// its goroutine had started, and may still run, or that the call had been canceled before.
     ///
-    /// The captures of a stopped function are dropped with this handle.
+    /// The captures of a function that is not called are dropped with this handle.
     ///
     /// ```
     /// use std::time::Duration;
@@ -78,8 +78,8 @@ impl AfterFunc {
         self.0.stop()
     }
 
-    /// Makes the function run after `duration` from now instead, even if it had been stopped.
-    /// Returns `false` if the function has been started already: it does not run again.
+    /// Makes the function run after `duration` from now instead, even if the call has been
+    /// canceled. Returns `false` if the function has been started already: it does not run again.
     ///
     /// ```
     /// use std::time::Duration;

@@ -44,8 +44,9 @@ impl Taken {
 
     #[inline]
     fn end(self, verdict: Verdict) {
-        // SAFETY: the waiter is claimed, by the contract of `new`, so its operation stays blocked,
-        // and its parker valid, until this call. It is the only one, as it consumes the only value.
+        // SAFETY: by the contract of `new`, the wait is claimed for this value only, so the
+        // operation stays blocked and its parker valid until this value ends the wait. `end`
+        // consumes the value, so the wait is ended once.
         unsafe { Parker::unpark(self.parker(), verdict) };
     }
 }

@@ -19,13 +19,13 @@ const CRATE: &str = "crossbeam-channel";
 
 fn main() {
     println!("cargo::rerun-if-changed=build");
-    // Cargo also sets this variable for the tests, which sleep most of the time, each in its own
-    // process.
+    // Cargo passes this variable on to the tests. More tests than there are cores run at once,
+    // since each test is a process of its own that sleeps most of the time.
     println!("cargo::rerun-if-env-changed=RUST_TEST_THREADS");
     if env::var_os("RUST_TEST_THREADS").is_none() {
         println!("cargo::rustc-env=RUST_TEST_THREADS=12");
     }
-    // The tests of the crate use this condition.
+    // crossbeam-channel's tests use this condition.
     println!("cargo::rustc-check-cfg=cfg(crossbeam_sanitize)");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let package = find_package();
@@ -39,11 +39,12 @@ fn main() {
     write(&out.join("examples.rs"), &examples::extract(&sources));
 }
 
-/// Finds the package that `Cargo.lock` names.
+/// Finds crossbeam-channel's sources, in the version that `Cargo.lock` names.
 fn find_package() -> Package {
     let manifest = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it") + "/Cargo.toml";
     let target = env::var("TARGET").expect("cargo sets it");
-    // Packages for other platforms may not have been downloaded, and are not needed.
+    // Without the filter, cargo would also ask for packages of other platforms, which may not be on
+    // this machine.
     let metadata = MetadataCommand::new()
         .manifest_path(manifest)
         .other_options(["--locked", "--filter-platform", &target].map(String::from))

@@ -22,10 +22,10 @@ pub enum Region {
 }
 
 impl Region {
-    /// Both regions.
+    /// All regions.
     pub const ALL: [Region; 2] = [Region::Thread, Region::WithoutParking];
 
-    /// Returns the code of the region.
+    /// Returns the call that starts the region, as Rust code.
     pub fn name(self) -> &'static str {
         match self {
             Region::Thread => "`go!(thread; ...)`",

@@ -338,7 +338,7 @@ impl Pool {
         self.wake(worker, || worker.sleep.notify(&self.idle))
     }
 
-    /// `WorkerShared::deliver` of a goroutine that belongs to worker `to`.
+    /// `WorkerShared::deliver`, for a goroutine of the worker `to`.
     fn deliver(&self, to: usize, node: &Node<usize>) {
         let worker = &self.workers[to];
         self.wake(worker, || unsafe {

@@ -164,7 +164,7 @@ impl Server {
     pub fn sockets(&self) -> usize {
         fs::read_dir(self.proc("fd"))
             .expect("it lives")
-            // A descriptor that is closed in this moment does not count.
+            // A descriptor that is closed during the listing does not count.
             .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
             .filter(|link| link.as_os_str().as_bytes().starts_with(b"socket:"))
             .count()

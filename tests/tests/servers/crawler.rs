@@ -51,7 +51,7 @@ fn a_whole_site() {
     }
     assert!(outputs.iter().all(|out| *out == outputs[0]), "{outputs:?}");
     let lines: Vec<_> = outputs[0].lines().collect();
-    // 199 links down, as many up, and the dead ones.
+    // 199 links lead down, 199 lead up, and 20 are dead.
     let (last, broken) = lines.split_last().unwrap();
     assert!(last.starts_with("200 pages with "), "{last}");
     assert!(last.ends_with(" bytes and 418 links, 20 broken"), "{last}");

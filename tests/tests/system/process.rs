@@ -266,7 +266,7 @@ fn waits_with_a_limit() {
         drop(input);
         // The limits of earlier waits do not count.
         assert!(child.wait().unwrap().success());
-        // A child that has ended is reported even for a deadline that has passed.
+        // An ended child is reported even if the deadline lies in the past.
         let long_ago = Instant::now();
         assert!(child.wait_deadline(long_ago).unwrap().unwrap().success());
         assert!(child.wait_timeout(Duration::ZERO).unwrap().is_some());

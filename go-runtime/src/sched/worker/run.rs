@@ -1,7 +1,7 @@
 //! The loop of a worker: which goroutine runs next.
 //!
 //! ```text
-//! end of a round  -> the inbox, the poller, timers; a task that waits elsewhere, or the oldest
+//! end of a round  -> the inbox, the poller, timers; a quarantined task, or one from the injector
 //! ready, tasks    -> alternately a started goroutine that is ready, and a task to start
 //! inbox, timers   -> when both queues are empty
 //! other queues    -> tasks that other workers, or threads, have queued

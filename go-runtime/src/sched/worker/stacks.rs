@@ -29,7 +29,7 @@ pub(super) struct Stacks {
     retry: Cell<Option<Instant>>,
 }
 
-/// Fibers and stacks that are not in use, and what is known of those that may have memory to give
+/// A worker's unused fibers and stacks, and the list of fibers whose stacks may have memory to give
 /// back.
 #[derive(Default)]
 pub(super) struct Pool {
@@ -41,7 +41,7 @@ pub(super) struct Pool {
     pub(super) batch: usize,
     /// Number of stacks that have been made.
     pub(super) made: usize,
-    /// The least number of idle fibers since the last trim began: that many were not needed.
+    /// Minimum number of idle fibers since the last trim began. That many fibers were not needed.
     pub(super) least: usize,
     /// Fibers that have run since the unused parts of their stacks were given back.
     pub(super) touched: Vec<NonNull<Fiber>>,

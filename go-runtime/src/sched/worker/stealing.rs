@@ -1,8 +1,10 @@
-//! How a worker takes tasks from queues that it shares with others, and its watch over tasks that
-//! it leaves to less loaded workers. It takes the oldest tasks of a queue.
-//! [`placement`](crate::sched::placement) decides how many, up to a limit: one task after a sleep,
-//! then two, four, and so on. A worker that ends its watch because it has found something to run
-//! wakes another worker. Only the worker's thread uses this.
+//! Stealing: how a worker takes tasks from the injector and from other workers' queues, and its
+//! watch over tasks that it leaves to less loaded workers.
+//!
+//! A worker steals the oldest tasks of a queue. [`placement`](crate::sched::placement) decides how
+//! many, up to a limit: one task after a sleep, then two, four, and so on. A worker that ends its
+//! watch because it has found something to run notifies another worker, which may watch in its
+//! place. Only the worker's own thread uses this module.
 
 use std::cell::{Cell, RefCell};
 use std::iter;

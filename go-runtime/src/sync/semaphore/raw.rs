@@ -1,4 +1,5 @@
-//! The permits of a [`Semaphore`](super::Semaphore), and the queue of waiters for them.
+//! The raw semaphore: the permits of a [`Semaphore`](super::Semaphore), and the queue of goroutines
+//! and threads that wait for permits.
 //!
 //! This module owns the word `permits` and the queue. `permits` holds the number of free permits
 //! and one bit, `QUEUED`, which says that a waiter is queued or the semaphore is closed:
@@ -11,10 +12,10 @@
 //! While `QUEUED` is clear, any thread takes permits and gives them back by one compare-exchange.
 //! While `QUEUED` is set, the number changes only under the queue's lock, so a newcomer cannot
 //! overtake a waiter. Waiters are numbered in the order in which they come. Each waiter has a
-//! channel of its own, on which it receives a message once the permits are its own; so a deadline
-//! or a done channel ends the wait by the means that channels have for that. A caller that gives
-//! permits back takes them out again for the waiters whose turn it is, and sends the messages after
-//! it has released the lock.
+//! channel of its own, on which it receives a message once it has been granted its permits; so it
+//! waits by a select, which also waits for a deadline or a done channel. A caller that gives
+//! permits back takes permits for the first waiters at once, and sends their messages after it has
+//! released the lock.
 
 use std::collections::BTreeMap;
 use std::mem;

@@ -295,7 +295,7 @@ fn sending_in_turn<C: Caller>() {
             let (tx, rx) = open(Some(capacity), messages);
             let other = tx.clone();
             let waits = C::start(move || form(&other));
-            // Its message comes last, whether or not the send has begun to wait.
+            // The pending send's message arrives last, whether or not the sender is waiting yet.
             for message in messages.iter().copied().chain([MESSAGE]) {
                 assert_eq!(rx.recv(), Ok(message));
             }

@@ -1,5 +1,5 @@
-//! A job queue beyond one machine: jobs travel through a Redis stream to workers in any number of
-//! processes, which are goroutines like any others.
+//! A job queue that spans several machines: a Redis stream carries the jobs to workers, which are
+//! ordinary goroutines in any number of processes.
 //!
 //! ```sh
 //! redis-server --appendonly yes --appendfsync always
@@ -22,7 +22,7 @@
 //! - **Enqueuing is idempotent**: a job whose id was enqueued within a day is not added again.
 //! - **A job that fails runs again** when its lease has lapsed. After so many attempts, those
 //!   that ended with a killed worker included, it is a dead letter, in a stream of its own.
-//! - **Back-pressure**: a worker takes a job only when it has a goroutine for it, and `enqueue`
+//! - **Back-pressure**: a worker takes a job only when a goroutine is free to run it, and `enqueue`
 //!   waits while the backlog is full.
 //!
 //! Ctrl-C or SIGTERM stops a worker: it ends the jobs that it has begun.

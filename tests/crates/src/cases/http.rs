@@ -48,7 +48,7 @@ pub(super) fn reqwest(world: &'static World) -> Task {
     })
 }
 
-/// Tests the server: its accept loop is what waits.
+/// Tests tiny_http's server, whose accept loop waits for a connection.
 pub(super) fn tiny_http(_: &'static World) -> Task {
     let server = ::tiny_http::Server::http("127.0.0.1:0").unwrap();
     let address = server.server_addr().to_ip().unwrap();

@@ -223,7 +223,8 @@ fn first_come_first_served() {
                 })
             })
             .collect();
-        // They share this worker, so each has queued once it has counted itself.
+        // All these goroutines run on this worker, so each one is in the queue once it has counted
+        // itself.
         while come.load(Ordering::SeqCst) < 100 {
             yield_now();
         }
@@ -235,8 +236,8 @@ fn first_come_first_served() {
     });
 }
 
-/// Calls `then` while the lock is reserved for a waiter on this worker, which has waited for long
-/// and been woken, but has not run yet.
+/// Calls `then` while the lock is reserved for a waiter on this worker. The waiter has waited for
+/// long and has been woken, but does not run yet.
 fn with_the_lock_kept_for_another(then: impl FnOnce(&Wanted) + Send + 'static) {
     in_goroutine(|| {
         let (wanted, wants) = loop {
@@ -260,7 +261,7 @@ fn keep_the_lock_for_another() -> Option<(Arc<Wanted>, JoinHandle<()>)> {
     drop(guard);
     let guard = wanted.lock.lock().unwrap();
     assert!(!wanted.is_had(), "the lock was free for all");
-    // The waiter runs and finds it locked.
+    // The waiter runs and finds the mutex locked.
     settle();
     sleep(Duration::from_millis(2));
 

@@ -15,14 +15,16 @@ use smallvec::SmallVec;
 use crate::sched::load::{Load, NEVER, Period};
 use crate::sched::task::MonitorTick;
 
-/// As in `runtime`: the maximum number of other workers whose loads a decision reads.
+/// Maximum number of other workers whose loads a decision reads; as in `tuning`.
 pub(super) const SURVEYED: usize = 16;
-/// As in `worker`: the number of goroutines after which a worker reads its inbox and its timers.
+/// Maximum number of turns in a round, after which a worker reads its inbox and fires its timers;
+/// as in `tuning`.
 const ROUND: usize = 64;
-/// As in `worker::unstarted`.
+/// When the oldest task is preferred, and up to how many tasks the two ends alternate; as in
+/// `tuning`.
 const OLDEST_WAIT: Nanos = MS;
 const FEW: usize = 8;
-/// As in `worker::idling`.
+/// How long an idle worker spins, and up to which wait for work it does; as in `tuning`.
 const SPIN: Nanos = 20 * US;
 const SOON: Nanos = 250 * US;
 /// As in `monitor`.
