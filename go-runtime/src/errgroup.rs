@@ -360,8 +360,8 @@ impl<E> Shared<E> {
         }
     }
 
-    /// Records that a goroutine has failed. A later error or panic, which does not count, is
-    /// dropped here, by the goroutine.
+    /// Records that the calling goroutine has failed. An error or a panic that does not count,
+    /// because there was an earlier one, is dropped here.
     fn fail(&self, failure: Failure<E>) {
         let mut state = self.lock();
         let late = match failure {
@@ -378,7 +378,7 @@ impl<E> Shared<E> {
         drop(state);
         self.cancel();
         if let Some(Failure::Panic(payload)) = late {
-            // The payload is leaked because its `Drop` could panic as well.
+            // The payload of the panic is leaked, because its `Drop` could panic as well.
             mem::forget(payload);
         }
     }
@@ -416,8 +416,8 @@ impl<E> Membership<E> {
         builder.spawn(move || {
             // Declared first, and so dropped last.
             let membership = self;
-            // Unwind safety is asserted because the state of a panicked goroutine is gone, except
-            // for what it shares with others.
+            // Unwind safety is asserted: nothing of a panicked goroutine's state is left, except
+            // for what the goroutine shares with others.
             match panic::catch_unwind(AssertUnwindSafe(f)) {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => membership.shared.fail(Failure::Error(error)),
@@ -431,7 +431,7 @@ impl<E> Membership<E> {
 impl<E> Drop for Membership<E> {
     fn drop(&mut self) {
         if let Some(limit) = &self.limit {
-            // Any message will do, as only their number matters.
+            // Any message will do, because only the number of messages matters.
             let _ = limit.give_back.try_recv();
         }
         self.shared.lock().active -= 1;

@@ -146,7 +146,8 @@ pub fn block_on_with<D, F: IntoFuture>(
         if calls.0.now() != seen {
             crate::yield_now();
         } else {
-            // `fail_if_done` and the next poll check both, whichever of them ended the wait.
+            // What ended the wait does not matter here: `fail_if_done` checks the done channel, and
+            // the next poll checks the future.
             calls.0.wait(seen, || None, Some(done));
         }
         seen = calls.0.now();
@@ -154,7 +155,7 @@ pub fn block_on_with<D, F: IntoFuture>(
     })
 }
 
-/// The waker of a [`block_on_with`]: each call of the waker is an edge.
+/// The waker of a [`block_on_with`], which counts each call as an edge.
 struct Calls(Edges);
 
 impl Wake for Calls {

@@ -40,7 +40,7 @@ impl Signal {
         }
     }
 
-    /// Consumes a call that has come already. Returns whether there was one.
+    /// Consumes a call of the waker that came earlier. Returns whether there was such a call.
     pub(super) fn take(&self) -> bool {
         // Acquire: the next poll sees what the calling thread did before the call.
         self.word
@@ -64,8 +64,8 @@ impl Signal {
         if stands.is_ok() {
             parker.park(None);
         }
-        // The word now holds `called`: either the call came first, or it has ended the park.
-        // Further calls may have come since; one poll answers all of them.
+        // The word now holds `called`: a call came either before the park, or ended it. There may
+        // have been more calls since then; one poll answers all of them.
         self.word.swap(ptr::null_mut(), Ordering::AcqRel);
     }
 
@@ -75,8 +75,8 @@ impl Signal {
             return;
         }
         // SAFETY: a parker in the word waits until it is unparked, so the pointer is valid.
-        // Swapping it out stands for the claim: only one call gets it, its wait has no deadline,
-        // and no other code ends the wait.
+        // Swapping the parker out stands for the claim: only one call gets it, its wait has no
+        // deadline, and no other code ends the wait.
         unsafe { Parker::unpark(waiting, Verdict::Done(0)) };
     }
 }

@@ -139,7 +139,7 @@ where
     }
 }
 
-/// The untyped part of a call, which is all that the pool sees.
+/// The untyped part of a call. The pool knows nothing else of the call.
 struct Header {
     run: unsafe fn(NonNull<Header>),
 }
@@ -148,9 +148,8 @@ struct Header {
 /// call has been run, unless the pool has refused it.
 struct Waiting(NonNull<Header>);
 
-// SAFETY: the thread that receives it uses the closure and its result, which are `Send` by the
-// bounds of `run`, and the parker, which is made to be ended by other threads. It uses nothing else
-// of the call.
+// SAFETY: the pool thread that receives the call uses three parts of it: the closure and its
+// result, which are `Send` by the bounds of `run`, and the parker, which any thread may unpark.
 unsafe impl Send for Waiting {}
 
 static POOL: ThreadPool<Waiting> = ThreadPool::new("go-blocking", run_call, OnFailure::Wait);

@@ -70,7 +70,7 @@ pub(crate) enum Received<T> {
     TimedOut,
 }
 
-/// How far an operation has come.
+/// The state of an operation after its first step.
 enum Step<'a, T, R> {
     Ended(R),
     /// The operation is queued: park.
@@ -259,7 +259,7 @@ impl<T> Core<T> {
                     if let Some(message) = unsafe { receive_promised(sender) } {
                         return Step::Ended(Received::Message(message));
                     }
-                    // The arm made no message: look for another one.
+                    // The arm made no message: look for another partner or message.
                 }
                 Found::Closed => return Step::Ended(Received::Closed),
                 Found::Nothing if matches!(timeout, Timeout::Poll) => {
@@ -340,8 +340,8 @@ impl<T> Core<T> {
         }
     }
 
-    /// Gives back `place`, which this channel gave a chosen `send` arm that has made no message:
-    /// its value expression has panicked, or left the select.
+    /// Gives `place` back, which this channel gave to a chosen `send` arm. The arm made no message,
+    /// because its value expression panicked, or left the select.
     pub(crate) fn break_promise(&self, place: Place) {
         match place {
             Place::Closed => {}
@@ -349,7 +349,7 @@ impl<T> Core<T> {
             Place::Reserved => {
                 let mut state = self.lock();
                 state.reserved -= 1;
-                // The free place goes to the first sender that waits for one.
+                // The free place goes to the first waiting sender.
                 let sender = state.admit_sender(self.capacity);
                 drop(state);
                 if let Some(sender) = sender {
@@ -359,14 +359,14 @@ impl<T> Core<T> {
         }
     }
 
-    /// Takes back a message from a future that was served and has been dropped since. The message
-    /// is the next to be received, and may exceed the capacity. If there is no receiver left, the
-    /// message is dropped.
+    /// Takes a message back from a future that was served, but was dropped before it returned the
+    /// message. The message is the next to be received, and may exceed the capacity. If there is no
+    /// receiver left, the message is dropped.
     pub(crate) fn give_back(&self, message: T) {
         let mut state = self.lock();
-        // (Read under the lock: the last receiver lowers the count before it takes the lock to drop
-        // the messages in the buffer. So either this sees the count 0, or that receiver will find
-        // the message.)
+        // (The count is read under the lock: the last receiver lowers the count before it takes the
+        // lock to drop the messages in the buffer. So either this thread reads 0, or the last
+        // receiver will find the message.)
         if self.receivers.load(Ordering::Acquire) == 0 {
             drop(state);
             drop(message);

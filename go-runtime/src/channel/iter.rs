@@ -10,13 +10,13 @@ use super::receiver::Receiver;
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Iter<'a, T> {
     pub(super) receiver: &'a Receiver<T>,
-    /// Whether the iterator has ended. It then ignores a message that a dropped future gives back
-    /// later, because it is a `FusedIterator`.
+    /// Whether the iterator has ended. An ended iterator ignores a message that a dropped future
+    /// gives back later, because it is a `FusedIterator`.
     pub(super) ended: bool,
 }
 
-/// An iterator over the messages that are there at once, which ends when a receive would have to
-/// wait. [`Receiver::try_iter`] makes it.
+/// An iterator that receives without waiting, and ends when a receive would have to wait.
+/// [`Receiver::try_iter`] makes it.
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct TryIter<'a, T> {
     pub(super) receiver: &'a Receiver<T>,

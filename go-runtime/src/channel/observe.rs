@@ -14,8 +14,8 @@ use super::{Receiver, Source};
 use crate::primitives::spin_lock::RawSpinLock;
 use crate::wait::{Observable, Readiness, Waiter};
 
-// SAFETY: the channel's queue holds a waiter only until the waiter has been taken out to be told,
-// or by `stop_observing`, under the channel's lock. A channel without a lock queues none.
+// SAFETY: a waiter leaves the channel's queue under the channel's lock, either when it is taken out
+// to be woken, or in `stop_observing`. A channel without a lock has no queue.
 unsafe impl<T> Observable for Receiver<T> {
     fn is_ready(&self) -> bool {
         // SAFETY: `with_lock` runs the closure under the channel's lock.
@@ -108,12 +108,12 @@ impl<T> Receiver<T> {
             // SAFETY: the caller holds the lock, and says that the waiter is set up, in no queue,
             // and taken out again before it ends.
             Source::Timer(timer) => unsafe { timer.state().push(waiter) },
-            // These channels become ready with time only, so there is no event to be woken by.
+            // These channels become ready with time only, so no event would wake an observer.
             Source::At(_) | Source::Tick(_) | Source::Never => {}
         }
     }
 
-    /// Takes an observer out if it is still queued.
+    /// Takes an observer out of its queue if it is still queued.
     ///
     /// # Safety
     /// The contract of [`Observable::stop_observing`], and the caller holds the lock.

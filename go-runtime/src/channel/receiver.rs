@@ -226,7 +226,8 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Returns an iterator over the messages that are there at once.
+    /// Returns an iterator that receives without waiting, and ends when a receive would have to
+    /// wait.
     ///
     /// ```
     /// let (tx, rx) = go_runtime::channel::unbounded();

@@ -1,5 +1,5 @@
-//! The [`Slot`] that holds a message while its sender or its receiver is blocked, and how the
-//! message is handed over.
+//! [`Slot`], which holds a message while the sender or the receiver is blocked, and the hand-over
+//! of the message.
 //!
 //! A slot lies on the stack of the blocked operation, or in memory that a future owns; the partner
 //! reaches the slot through the [`Waiter`]. Invariant: while the operation is blocked, only the
@@ -79,7 +79,7 @@ impl<T> Slot<T> {
     }
 }
 
-/// Puts `message` into a receiver's slot and ends its wait.
+/// Puts `message` into a receiver's slot, and ends the receiver's wait.
 ///
 /// # Safety
 /// The receiver waits for a `T`, and its slot is empty.
@@ -101,12 +101,13 @@ pub(crate) unsafe fn receive_promised<T>(sender: Taken) -> Option<T> {
         parker,
         slot,
     } = &wait;
-    // No other thread knows this parker, so the claim succeeds. It is made on the sender's behalf.
+    // Claims the wait on the sender's behalf. The claim succeeds, because no other thread knows
+    // this parker.
     let claimed = parker.claim();
     debug_assert!(claimed);
     wait.set_up();
-    // Through its slot the sender learns of this waiter. The sender then ends this wait in any
-    // case, with a message or without.
+    // Tells the sender of this waiter, through the sender's slot. From now on the sender will end
+    // this wait in any case, with a message or without.
     sender.set_slot(std::ptr::from_ref(waiter).cast_mut().cast());
     sender.finish();
     match parker.park(None) {

@@ -43,8 +43,7 @@ pub(crate) struct State<T> {
     pub(crate) receivers: WaitQueue,
     pub(crate) senders: WaitQueue,
     pub(super) buffer: VecDeque<T>,
-    /// Waiters to be woken when a receive need not wait, or when a send need not wait. They take
-    /// part in no operation.
+    /// Observers, which are woken when a receive need not wait. They take part in no operation.
     receive_observers: WaitQueue,
     send_observers: WaitQueue,
 }
@@ -130,7 +129,7 @@ impl<T> State<T> {
     }
 
     /// Moves the observers whose operation need not wait any more into `told`, after a change of
-    /// the state. The caller wakes them once the lock has been released.
+    /// the state. The caller wakes these observers after it has released the lock.
     #[inline]
     pub(crate) fn take_observers(&mut self, capacity: Option<usize>, told: &mut Claimed) {
         if self.observed {

@@ -26,7 +26,7 @@ pub(crate) struct TimerCore<T> {
     make: Make<T>,
 }
 
-/// When the next message is due. The goroutines in the list's queue wait for the message, or only
+/// The moment of the next message. The waiters in the list's queue wait for that message, or only
 /// for a change of the moment.
 pub(crate) struct Moment {
     /// When there will be a message, or `None` for never.
@@ -34,7 +34,7 @@ pub(crate) struct Moment {
     /// Whether a message is still to come, or to be taken, even if its moment lies beyond all
     /// instants.
     set: bool,
-    /// How long after one message the next is due, if there is a next.
+    /// The period of the messages, or `None` if there is only one message.
     period: Option<Duration>,
     /// A channel that is closed at the next change of the moment, to wake futures. It is made when
     /// the first future asks for it.
@@ -133,8 +133,8 @@ impl<T> TimerCore<T> {
         self.change_to(true, due, period)
     }
 
-    /// Calls off the next message and those after it. Returns whether there was a message to come,
-    /// or to be taken.
+    /// Cancels the next message and those after it. Returns whether there was a message to come, or
+    /// to be taken.
     pub(crate) fn stop(&self) -> bool {
         self.change_to(false, None, None)
     }

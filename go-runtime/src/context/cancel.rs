@@ -120,8 +120,9 @@ impl Cancel {
         self.handle.cancellation.cancel(Reason::canceled());
     }
 
-    /// Drops this handle without canceling the context, which its parent and its deadline can still
-    /// end. Other clones can still cancel it explicitly, but dropping them no longer does.
+    /// Drops this handle without canceling the context. The context can still end by its parent, by
+    /// its deadline, or by a call of `cancel` on another clone; but dropping the other clones no
+    /// longer cancels it.
     ///
     /// ```
     /// use std::time::Duration;

@@ -54,7 +54,7 @@ pub(super) struct Cancellation {
     deadline: Option<Instant>,
     /// This node's own deadline, if it is earlier than the inherited one.
     own: Option<Own>,
-    /// Number of handles; dropping the last one cancels the context.
+    /// Number of [`Cancel`](super::Cancel) handles; dropping the last one cancels the context.
     pub(super) handles: AtomicUsize,
     state: Mutex<State>,
 }
@@ -157,7 +157,7 @@ impl Cancellation {
         if self.status().is_none() {
             state.alarm = Some(alarm);
         } else {
-            // An ancestor has been canceled in the meantime.
+            // An ancestor was canceled in the meantime.
             drop(state);
             alarm.stop();
         }
@@ -172,8 +172,8 @@ impl Cancellation {
 
     #[cold]
     fn make_done(&self) -> &Receiver<()> {
-        // The lock orders this with `end`: either `end` finds the channel and closes it, or this
-        // thread sees the status that `end` has set.
+        // The lock orders this thread with `end`: either `end` finds the channel and closes it, or
+        // this thread sees the status that `end` set.
         let _state = self.lock();
         let (_, done) = self.done.get_or_init(|| {
             let channel = bounded(0);
@@ -265,7 +265,7 @@ impl Cancellation {
         }
     }
 
-    /// Removes a child, unless it has been told of the end or is just being told.
+    /// Removes a child, unless the end of this context has taken it out of the slab already.
     pub(super) fn unregister(&self, place: &Place) -> Option<Child> {
         let place = place.take()?;
         let mut state = self.lock();
@@ -312,7 +312,8 @@ impl Cancellation {
         }
         self.end(&reason, &mut contexts, &mut functions);
         while let Some(child) = contexts.pop() {
-            // If the upgrade fails the child is being dropped, which ends it as well.
+            // If the upgrade fails, another thread is dropping the child, which ends the child as
+            // well.
             if let Some(child) = Weak::upgrade(&child) {
                 child.place.take();
                 child.end(&reason, &mut contexts, &mut functions);

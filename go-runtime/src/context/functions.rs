@@ -58,7 +58,7 @@ pub struct StopFunc {
 enum Pending {
     /// The function is, or was, in the list of this context.
     In(Weak<Cancellation>, Place),
-    /// The context cannot end; `true` until the first call of `stop`.
+    /// The context cannot end. The flag is `true` until the first call of `stop`.
     Idle(AtomicBool),
 }
 
@@ -67,9 +67,9 @@ impl UnwindSafe for StopFunc {}
 impl RefUnwindSafe for StopFunc {}
 
 impl StopFunc {
-    /// Prevents the function from running, and drops it. Returns whether this call has done so:
-    /// `false` means that the function has been started (it may still be running: this does not
-    /// wait for it), or that an earlier call has stopped it.
+    /// Prevents the function from running, and drops it. Returns whether this call did so: `false`
+    /// means that the function was started (it may still be running: `stop` does not wait for it),
+    /// or that an earlier call stopped it.
     ///
     /// ```
     /// use go_runtime::context;

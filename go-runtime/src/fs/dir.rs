@@ -1,5 +1,5 @@
-//! The entries of a directory. They are fetched in batches, because a call of the blocking pool for
-//! each entry would cost more than the system's part.
+//! `read_dir` and its iterator over the entries of a directory. Entries are fetched in batches,
+//! because a call of the blocking pool costs more than the system needs for one entry.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -21,7 +21,7 @@ pub(super) struct Alarm {
     ringer: Option<DelayedSpawn>,
 }
 
-/// A wait for a channel that is closed when the alarm rings.
+/// The future's wait for the alarm: a receive on a channel that is closed when the alarm rings.
 struct AlarmSignal {
     reception: Reception<()>,
     closed: Receiver<()>,

@@ -280,16 +280,16 @@ impl<T> Messages<T> {
                 self.alarm = None;
                 return Poll::Ready(Some(message));
             }
-            // Another receiver may have taken the message that the alarm was set for.
+            // Another receiver may have taken the message for which the alarm was set.
             let alarm = match &mut self.alarm {
                 Some(alarm) if alarm.due() == due() => alarm,
                 old => {
-                    // `change` comes before `due`, so that a change of the moment after `due` has
-                    // read it is noticed.
+                    // `change` is read before `due`: so this future notices a change that comes
+                    // after `due` was read.
                     let change = change();
                     let due = due();
                     if due.is_none() && change.is_none() {
-                        // Another receiver has taken the only message.
+                        // Another receiver took the only message.
                         *old = None;
                         return Poll::Pending;
                     }

@@ -12,7 +12,7 @@ use super::pending::{Ended, Pending, Side, Spare};
 use crate::channel::core::{Core, Sent, Timeout};
 use crate::channel::state::Found;
 
-/// A receive, or several receives one after the other.
+/// The state of a receive, or of several receives one after the other, between polls.
 pub(crate) struct Reception<T> {
     pending: Option<Pending<T>>,
 }
@@ -94,7 +94,7 @@ impl<T> Drop for Reception<T> {
     }
 }
 
-/// The sending of one message.
+/// The state of the send of one message, between polls.
 pub(crate) struct Sending<T> {
     /// The message, unless it is sent or in `pending`.
     message: Option<T>,
@@ -109,7 +109,7 @@ impl<T> Sending<T> {
         }
     }
 
-    /// Returns whether the operation has been ready, and so must not be polled again.
+    /// Returns whether a poll has returned `Ready`, so that there must be no further poll.
     #[cfg(feature = "futures")]
     pub(crate) fn is_over(&self) -> bool {
         self.message.is_none() && self.pending.is_none()
@@ -119,7 +119,7 @@ impl<T> Sending<T> {
     /// `core` must be the same channel in every call.
     ///
     /// # Panics
-    /// If it has been ready before.
+    /// If an earlier poll returned `Ready`.
     pub(crate) fn poll(
         &mut self,
         core: &Arc<Core<T>>,

@@ -50,7 +50,7 @@ pub(super) enum Ended<T> {
     Done(Option<T>),
     /// The channel was closed. A send has its message back.
     Closed(Option<T>),
-    /// The partner of a receive took its offer back.
+    /// The sender, a `send` arm, made no message: the receive begins again.
     Retry,
 }
 
@@ -89,18 +89,18 @@ impl<T> Pending<T> {
         unsafe { self.wait().slot.put(message) };
     }
 
-    /// Has a chosen `send` arm of a select make its message for this receiver.
+    /// Tells a chosen `send` arm of a select to make its message for this receiver.
     ///
     /// # Safety
     /// The waiter has not been queued. `sender` is a promise of this channel.
     pub(super) unsafe fn await_promise(&self, sender: Taken) {
-        // No other thread knows this parker, so the claim succeeds. It is made on the sender's
-        // behalf.
+        // Claims the wait on the sender's behalf. The claim succeeds, because no other thread knows
+        // this parker.
         let claimed = self.wait().parker.claim();
         debug_assert!(claimed);
         let waiter = std::ptr::from_ref(self.waiter());
-        // Through its slot the sender learns of this waiter. The sender then ends this wait in any
-        // case, with a message or without.
+        // Tells the sender of this waiter, through the sender's slot. From now on the sender will
+        // end this wait in any case, with a message or without.
         sender.set_slot(waiter.cast_mut().cast());
         sender.finish();
     }
@@ -171,8 +171,8 @@ impl<T> Pending<T> {
         unsafe { wakeup.abandon(Box::new(move || self.settle())) };
     }
 
-    /// Does what is left to do at the end of the wait of a dropped future: gives back a received
-    /// message.
+    /// Finishes the wait of a dropped future after the wait has ended: gives a received message
+    /// back to the channel.
     fn settle(self) {
         let core = Arc::clone(&self.core);
         // SAFETY: `abandon` runs this when the wait ends, on the thread that ends it, or at once if
@@ -192,8 +192,8 @@ impl<T> Pending<T> {
     }
 }
 
-/// A [`Pending`] that has been made and may turn out not to be needed. It has not been queued, and
-/// holds no message.
+/// A [`Pending`] that is made in advance, and is freed if the operation need not wait. It is not
+/// queued, and holds no message.
 pub(super) struct Spare<T>(Option<Pending<T>>);
 
 impl<T> Spare<T> {
@@ -225,7 +225,7 @@ impl<T> Drop for Spare<T> {
                 // SAFETY: a `Spare` has never been queued, so no other thread knows the wait.
                 unsafe { pending.free() }
             }));
-            // (Neither must a panic in the `Drop` of the payload.)
+            // (A panic in the `Drop` of the payload must not lose the message either.)
             freed.unwrap_or_else(mem::forget);
         }
     }
