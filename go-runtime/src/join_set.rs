@@ -14,7 +14,8 @@ use crate::channel::{self, Receiver, Sender};
 use crate::goroutine::{Builder, DropGuarded, room_for, room_for_one, started};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 
-/// Number of copies of a result that a stack holds while it is sent, in an unoptimized build.
+/// Number of copies of a result that a stack holds in an unoptimized build while the result is
+/// sent.
 const SENDING: usize = 30;
 
 /// Goroutines that all return a `T`, to be joined in the order in which they end.
@@ -196,7 +197,7 @@ impl<T: Send + 'static> JoinSet<T> {
             // Unwind safety is asserted because the state of a panicked goroutine is gone, except
             // for what it shares with others.
             let result = panic::catch_unwind(AssertUnwindSafe(f));
-            // If the set is gone, the result is dropped here.
+            // If the set was dropped, the result is dropped here.
             drop(sender.send(DropGuarded::new(result)));
         })?;
         // Taking a result needs `&mut self`, so no caller can take one while the set is borrowed

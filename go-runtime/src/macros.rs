@@ -137,7 +137,7 @@ macro_rules! go {
 /// | `tx <- value => body` | the same as `send`, without the result |
 /// | `recv(handle) -> res => body`, `res = <-handle => body` | joins a goroutine, by its [`JoinHandle`](crate::JoinHandle); `res` is bound to a [`std::thread::Result<T>`] |
 /// | `default => body` | if no arm is ready, does not wait |
-/// | `default(duration) => body` | waits for no longer than so |
+/// | `default(duration) => body` | waits for at most `duration` |
 ///
 /// Of several ready arms it takes one at random, each with the same chance. An arm whose channel is
 /// closed is ready, with an error. Without any arm it waits for ever.

@@ -20,8 +20,8 @@ use crate::select::AnyArm;
 use crate::sync::{Mutex, RwLock};
 use crate::time::{Ticker, Timer};
 
-/// The arm of a value that cannot be an arm. The result of its operation has whatever type the body
-/// asks for, so that rustc reports nothing about the body.
+/// The arm that is made of a value that cannot be an arm. Its operation has a result of whatever
+/// type the body expects, so that rustc reports nothing about the body.
 pub struct Misfit<R>(R);
 
 impl<R> fmt::Debug for Misfit<R> {
@@ -96,7 +96,8 @@ macro_rules! no_arms {
         }
     };
     (@trait { $($methods:tt)* }) => {
-        /// The methods of an arm, in scope where arms are made, for their error message.
+        /// The methods of an arm, for values that cannot be arms. The trait is in scope where arms
+        /// are made, so that rustc prints the hint.
         pub trait NoArm {
             $($methods)*
         }

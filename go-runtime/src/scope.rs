@@ -21,7 +21,7 @@ use crate::sync::Counter;
 /// A scope for goroutines that borrow from outside of it; see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {
     shared: Arc<Shared>,
-    /// Makes the type invariant in both lifetimes, as std's is: if `'scope` could shrink, a
+    /// Makes the type invariant in both lifetimes, like std's `Scope`: if `'scope` could shrink, a
     /// goroutine could borrow a value that does not outlive the scope.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
@@ -39,9 +39,9 @@ impl Shared {
     }
 }
 
-/// The result of a goroutine, shared by the goroutine and its handle. The later of the two drops a
-/// result that has not been taken. A panic of that drop counts as a panic of the goroutine,
-/// whichever of the two drops it.
+/// The result of a goroutine, shared by the goroutine and its handle. If no caller takes the
+/// result, the later of the two owners drops it; a panic of that drop counts as a panic of the
+/// goroutine in either case.
 struct Packet<T> {
     result: Mutex<Option<thread::Result<T>>>,
     shared: Arc<Shared>,
@@ -229,11 +229,12 @@ impl Builder {
                 shared.note_panic();
             }
             packet.put(result);
-            // If the handle is gone, the result is dropped here, which may run user code.
+            // If the handle was dropped, the result is dropped here, which may run user code.
             drop(packet);
             shared.running.done();
         };
-        /// Counts out a goroutine that could not be started, even if dropping its closure panics.
+        /// Subtracts a goroutine that could not be started from the scope's count, even if dropping
+        /// its closure panics.
         struct Refused<'a>(&'a Counter);
         impl Drop for Refused<'_> {
             fn drop(&mut self) {
@@ -244,8 +245,8 @@ impl Builder {
         let refused = Refused(&scope.shared.running);
         // SAFETY: `scope` waits for the `done` at the end of the closure, or of `refused` if there
         // is no goroutine. Nothing that borrows is left then: `f` has been called, and the
-        // goroutine's share of the packet is gone. (The other is with a handle that cannot outlive
-        // the scope, or has been leaked.)
+        // goroutine's share of the packet is gone. (The handle's share cannot outlive the scope,
+        // unless the handle was leaked.)
         let goroutine = unsafe { self.with_room(room_for::<F, T>()).spawn_unchecked(run) }?;
         mem::forget(refused);
         Ok(ScopedJoinHandle {
@@ -304,7 +305,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Takes the result, once the channel of [`ended`](Self::ended) is closed.
     ///
     /// # Panics
-    /// If the result has been taken before.
+    /// If the result was taken before.
     #[track_caller]
     pub(crate) fn take_ended(&self) -> thread::Result<T> {
         take(self.goroutine.take_ended(), &self.packet)

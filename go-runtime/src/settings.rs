@@ -44,7 +44,7 @@ pub(crate) struct Debug {
     pub(crate) nesting: bool,
     /// Offsets the tops of stacks against each other.
     pub(crate) color: bool,
-    /// Makes guard pages in the way of old kernels, which costs mappings.
+    /// Makes guard pages as on kernels before Linux 6.13, which costs mappings.
     pub(crate) mprotect: bool,
 }
 

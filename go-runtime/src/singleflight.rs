@@ -27,8 +27,8 @@ use crate::goroutine::{caller, spawn};
 /// Keeps calls with the same key from running at the same time: a caller that finds one running
 /// waits for it, and gets a clone of its value.
 ///
-/// Nothing is remembered: when the call is over, the next one with that key runs anew. Clones share
-/// the calls. Values that cannot be cloned, errors for example, go into an `Arc`.
+/// Results are not kept: when the call is over, the next call with that key runs its closure again.
+/// Clones share the calls. Values that cannot be cloned, errors for example, go into an `Arc`.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -62,7 +62,7 @@ type Waiting<V> = Vec<Sender<(V, bool)>>;
 
 struct Shared<K, V> {
     hasher: RandomState,
-    /// By the keys' hashes.
+    /// The running calls, by the hashes of their keys.
     calls: Mutex<HashMap<u64, Bucket<K, V>>>,
 }
 
@@ -77,7 +77,7 @@ struct Call<K, V> {
 
 /// The result of looking a key up.
 enum Found<K, V> {
-    /// No call was running for the key. A new one has been entered.
+    /// No call was running for the key. A new call is in the map now.
     New(Lead<K, V>),
     /// A call is running for the key; the key comes back.
     Running(Arc<Call<K, V>>, K),
@@ -177,7 +177,7 @@ impl<K: Hash + Eq, V> Group<K, V> {
         loop {
             match self.shared.enter(key, vec![sender.clone()]) {
                 Found::New(lead) => {
-                    // Otherwise the channel would stay open.
+                    // The sender is dropped, because the channel would stay open otherwise.
                     drop(sender);
                     spawn(move || lead.run_for_others(f));
                     return value;
@@ -192,7 +192,7 @@ impl<K: Hash + Eq, V> Group<K, V> {
         }
     }
 
-    /// Has the next [`run`](Self::run) of this key run anew, though one may be running. Go's
+    /// Makes the next [`run`](Self::run) of this key start a new call, even if one is running. Go's
     /// `Group.Forget`.
     ///
     /// The callers that wait for the running call go on waiting, and get its value.
@@ -227,7 +227,7 @@ impl<K, V> Shared<K, V> {
             return;
         };
         let at = bucket.iter().position(|other| Arc::ptr_eq(other, call));
-        // (Not the last handle: the caller has one.)
+        // (This drops a handle that is not the last, because the caller has another one.)
         if let Some(at) = at {
             bucket.swap_remove(at);
         }
@@ -240,7 +240,8 @@ impl<K, V> Shared<K, V> {
 impl<K: Hash + Eq, V> Shared<K, V> {
     fn enter(self: &Arc<Self>, key: K, waiting: Waiting<V>) -> Found<K, V> {
         let hash = self.hasher.hash_one(&key);
-        // Dropped after the guard, by which time they may be the last handles.
+        // Declared before the guard, and so dropped after it: these may then be the last handles to
+        // calls whose keys are user values.
         let mut seen: Bucket<K, V> = SmallVec::new();
         loop {
             let unseen: Bucket<K, V> = {
@@ -283,7 +284,8 @@ impl<K, V> Call<K, V> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds `sender` to the channels that the value is sent to. Gives it back if the call is over.
+    /// Adds `sender` to the channels to which the value will be sent. Returns `sender` if the call
+    /// is over.
     fn follow(&self, sender: Sender<(V, bool)>) -> Result<(), Sender<(V, bool)>> {
         match &mut *self.lock() {
             Some(list) => {

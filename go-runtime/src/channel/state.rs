@@ -43,7 +43,8 @@ pub(crate) struct State<T> {
     pub(crate) receivers: WaitQueue,
     pub(crate) senders: WaitQueue,
     pub(super) buffer: VecDeque<T>,
-    /// Observers, which are woken when a receive need not wait. They take part in no operation.
+    /// The observers of receiving and of sending. An observer is woken when its operation need not
+    /// wait, and does not carry the operation out.
     receive_observers: WaitQueue,
     send_observers: WaitQueue,
 }

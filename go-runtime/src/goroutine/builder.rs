@@ -1,5 +1,5 @@
-//! Spawning: [`spawn`], [`spawn_local`] and [`Builder`]. All check the options, make a job, and
-//! hand it to the scheduler or to a thread of its own.
+//! Spawning: [`spawn`], [`spawn_local`] and [`Builder`]. Each of them checks the options, makes a
+//! job, and hands the job to the scheduler or to a thread of its own.
 
 use std::io;
 use std::panic::Location;
@@ -56,8 +56,8 @@ where
 
 /// Starts a goroutine on the caller's own worker. `go!(local; ...)` expands to a call of this.
 ///
-/// The two then share a thread: `f` and its result need not be `Send`, and a message between them
-/// crosses no core; but they never run at the same time.
+/// The caller and the new goroutine then share a thread: `f` and its result need not be `Send`, and
+/// a message between the two crosses no core; but they never run at the same time.
 ///
 /// # Panics
 /// If the caller is no goroutine (a plain thread has no worker to share), and where [`spawn`]
@@ -107,7 +107,7 @@ where
     started(builder.spawn_local(f))
 }
 
-/// Unwraps the handle that `go!` gives, whichever `spawn_with` has made it.
+/// Unwraps the handle that `go!` returns, whichever `spawn_with` made it.
 ///
 /// # Panics
 /// If the goroutine could not be spawned.
@@ -120,8 +120,8 @@ pub fn started<H>(spawned: io::Result<H>) -> H {
     }
 }
 
-/// A clone for a closure that borrows everything else. It is not `Copy`, so that a call of `take`
-/// in the closure moves the clone into the closure.
+/// A cloned variable for a closure that borrows everything else. This type is not `Copy`, so a call
+/// of `take` in the closure moves the clone into the closure.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Cloned<T>(pub T);
@@ -191,7 +191,7 @@ impl Builder {
     /// held over a wait, rayon, OpenSSL, `tracing`'s `enter`, scoped thread-locals, wasmtime, mlua.
     /// [The page on crates](crate::docs::crates) has the recipes.
     ///
-    /// Otherwise it is a goroutine like any other: it has a [`JoinHandle`] and a name, its panics
+    /// Otherwise the goroutine is like any other: it has a [`JoinHandle`] and a name, its panics
     /// are handled alike, and [`num_goroutines`](crate::num_goroutines) counts it. Channels,
     /// `select!`, locks, contexts, timers and [`net`](crate::net) work in it, as they do on any
     /// thread. The differences are:
@@ -206,7 +206,7 @@ impl Builder {
     /// - The thread's own name is `go-thread`, whatever [`name`](Builder::name) the goroutine has.
     ///
     /// `GOMAXPROCS` does not count these threads. A thread is used again by later goroutines, which
-    /// find the thread-locals that earlier ones have left, and ends after two idle seconds; a
+    /// find the thread-locals that earlier goroutines left, and ends after two idle seconds; a
     /// goroutine with a stack size of its own has a new thread. There are up to 1,024 of these
     /// threads, or the value of the environment variable `GOBLOCKING`, beside as many for
     /// [`blocking`](crate::blocking). A goroutine beyond that number starts when another one has
@@ -232,7 +232,8 @@ impl Builder {
         self
     }
 
-    /// Asks for `bytes` of stack beyond those for the closure and its result, if that many matter.
+    /// Asks for `bytes` of stack beyond those for the closure and its result. Small amounts are
+    /// ignored.
     pub(crate) fn with_room(mut self, bytes: usize) -> Builder {
         if bytes > stack::MIN_SIZE / 8 {
             self.options().room = bytes;
@@ -313,8 +314,8 @@ impl Builder {
                  #[go_runtime::main], `main` is one), or leave out `local`",
             ));
         };
-        // SAFETY: the next line queues the task on this worker only, so neither type need be
-        // `Send`. Both are `'static`, so they borrow nothing that could end.
+        // SAFETY: the next line queues the task on this worker only, so neither the closure nor its
+        // result need be `Send`. Both are `'static`, so they borrow nothing that could end.
         let (task, handle) = unsafe { new_job(f, spawned_at, options) };
         worker.spawn_pinned(task);
         Ok(handle)

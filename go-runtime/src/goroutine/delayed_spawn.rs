@@ -1,4 +1,4 @@
-//! [`DelayedSpawn`]: a goroutine that is to start at a given moment, and may be called off until
+//! [`DelayedSpawn`]: a goroutine that is to start at a given moment, and can be canceled until
 //! then.
 //!
 //! The job is made at once, so everything that can fail (allocating memory, starting the runtime)
@@ -17,11 +17,12 @@ use super::job::new_job;
 use crate::clock;
 use crate::sched::{self, DelayedKey, Runtime, TaskRef, global};
 
-/// The right to call off or put off the start of a goroutine. Dropping this changes nothing.
+/// A handle that can cancel or postpone the start of a goroutine. Dropping the handle changes
+/// nothing.
 pub(crate) struct DelayedSpawn(Mutex<State>);
 
 enum State {
-    /// The task is in a worker's timer heap, unless it has been started since.
+    /// The task is in a worker's timer heap, unless the worker has started it meanwhile.
     Set(DelayedKey),
     /// The moment never comes: the task is kept here.
     Kept {
@@ -50,7 +51,7 @@ impl DelayedSpawn {
         Ok(DelayedSpawn(Mutex::new(set(runtime, task, when))))
     }
 
-    /// Calls the start off. Returns whether the goroutine was still to start.
+    /// Cancels the start. Returns whether the goroutine was still to start.
     pub(crate) fn stop(&self) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match *state {
@@ -109,8 +110,8 @@ impl Drop for DelayedSpawn {
     fn drop(&mut self) {
         if let State::Kept { task, .. } = *self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
         {
-            // SAFETY: `Kept` holds the scheduler's reference, which the scheduler has never got or
-            // has given back. This is its last use, as `self` is being dropped.
+            // SAFETY: `Kept` holds the scheduler's reference, which the scheduler either never got
+            // or gave back. This is the last use of the reference, because `self` is being dropped.
             unsafe { task.release() };
         }
     }

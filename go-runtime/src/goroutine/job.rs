@@ -42,10 +42,10 @@ enum Stage<F, T> {
     Ended(Outcome<T>),
 }
 
-/// The functions of `Job<F, T>` for the handle, which does not know `F`.
+/// The functions of a `Job<F, T>` that a handle calls, since the handle does not know `F`.
 struct HandleVTable<T> {
     joiner: unsafe fn(TaskRef) -> *const AtomicPtr<Parker>,
-    /// Takes the result out. It may be called only after the end.
+    /// Takes the result out. May be called only after the goroutine has ended.
     take: unsafe fn(TaskRef) -> Option<Outcome<T>>,
 }
 
@@ -83,8 +83,8 @@ where
         // SAFETY: `new_job` puts this function's vtable only into a `Job<F, T>`, and the
         // scheduler's reference keeps the job alive.
         let job = unsafe { Self::of(task) };
-        // SAFETY: until the end is published the stage is the scheduler's, and `run` is called
-        // once.
+        // SAFETY: until the end of the goroutine is published, the stage belongs to the scheduler,
+        // which calls `run` once.
         let stage = unsafe { mem::replace(&mut *job.stage.get(), Stage::Running) };
         let Stage::Waiting(closure) = stage else {
             unreachable!("a task is started once");
@@ -130,8 +130,7 @@ where
         }
         if let Err(payload) = dropped {
             if is_closure && !std::thread::panicking() {
-                // The goroutine has never started, so this caller is the only one that can see the
-                // panic.
+                // The goroutine never started, so only this caller can see the panic.
                 panic::resume_unwind(payload);
             }
             // Either the goroutine or the handle's owner drops the result, whichever is later, so
@@ -147,8 +146,8 @@ where
     }
 
     unsafe fn take(task: TaskRef) -> Option<Outcome<T>> {
-        // SAFETY: the caller holds the handle's reference, and the goroutine has ended: the stage
-        // is the handle's.
+        // SAFETY: the caller holds the handle's reference, and the goroutine has ended, so the
+        // stage belongs to the handle.
         let stage = unsafe { mem::replace(&mut *Self::of(task).stage.get(), Stage::Running) };
         match stage {
             Stage::Ended(outcome) => Some(outcome),
@@ -230,7 +229,7 @@ where
 pub struct JoinHandle<T> {
     task: TaskRef,
     vtable: HandleVTable<T>,
-    /// The ending, made on demand. `drop` takes its parker out of the goroutine's word.
+    /// The `Ending`, made on demand. `drop` takes the ending's parker out of the goroutine's word.
     ending: LazyEnding,
     result: PhantomData<T>,
 }
@@ -274,8 +273,8 @@ impl<T> JoinHandle<T> {
         if !self.has_ended() {
             let parker = Parker::new();
             let ours = ptr::from_ref(&parker).cast_mut();
-            // If the exchange fails the goroutine has just ended: there is one handle, so no other
-            // parker can be in the word.
+            // If the exchange fails, the goroutine has just ended: there is only one handle, so no
+            // other parker can be in the word.
             if joiner
                 .compare_exchange(ptr::null_mut(), ours, Ordering::AcqRel, Ordering::Acquire)
                 .is_ok()
@@ -357,7 +356,7 @@ impl<T> JoinHandle<T> {
     /// Takes the result, once the channel of [`ended`](Self::ended) is closed.
     ///
     /// # Panics
-    /// If the result has been taken before.
+    /// If the result was taken before.
     #[track_caller]
     pub(crate) fn take_ended(&self) -> std::thread::Result<T> {
         let taking =

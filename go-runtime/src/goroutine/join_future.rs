@@ -83,8 +83,8 @@ impl Joiner {
         drop(unsafe { Box::from_raw(self.parker.as_ptr()) });
     }
 
-    /// Takes the parker out of the word when its owner is dropped, or leaves it to the goroutine's
-    /// end.
+    /// Takes the parker out of the word, because the owner is being dropped. If the goroutine has
+    /// just taken the parker out, leaves it to the goroutine, which ends the wait.
     fn leave(self, word: &AtomicPtr<Parker>) {
         let ours = self.parker.as_ptr();
         let left =
@@ -96,8 +96,8 @@ impl Joiner {
         } else {
             // The goroutine has taken the parker out, and ends the wait.
             let wakeup = Arc::clone(&self.wakeup);
-            // SAFETY: a parker may be dropped anywhere, and borrows nothing. The goroutine does end
-            // the wait.
+            // SAFETY: a parker may be dropped on any thread, and borrows nothing. The goroutine
+            // that took the parker out ends the wait.
             unsafe { wakeup.abandon(Box::new(move || self.free())) };
         }
     }
@@ -144,7 +144,8 @@ impl Ending {
         &self.closed
     }
 
-    /// Takes the parker out of the word that it was made for, or leaves it to the goroutine's end.
+    /// Takes the parker out of `word`, for which it was made, or leaves the parker to the goroutine
+    /// that has just taken it out.
     pub(super) fn leave(self, word: &AtomicPtr<Parker>) {
         if let Some(joiner) = self.joiner {
             joiner.leave(word);
@@ -175,8 +176,8 @@ impl LazyEnding {
         // first one's parker in the word.
         static MAKING: Mutex<()> = Mutex::new(());
         let made = || {
-            // SAFETY: null, or from the box below, which is not freed while `self` is borrowed:
-            // `take` borrows it mutably.
+            // SAFETY: the pointer is null or comes from the box below. The box is not freed while
+            // `self` is borrowed, because `take` borrows `self` mutably.
             unsafe { self.made.load(Ordering::Acquire).as_ref() }
         };
         made().unwrap_or_else(|| {

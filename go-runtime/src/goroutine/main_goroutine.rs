@@ -28,15 +28,15 @@ impl<R: Termination + 'static> MainResult for R {}
 #[doc(hidden)]
 #[track_caller]
 pub fn run_main<R: MainResult>(main: fn() -> R, config: Config) -> ExitCode {
-    // If the runtime runs already, as it may in tests, `main` may still become a goroutine, but not
-    // with other settings.
+    // If the runtime runs already, as it may in tests, `main` still becomes a goroutine, unless it
+    // asks for other settings.
     let started = if config == Config::new() || global::runs_with(&config) {
         Ok(())
     } else {
         config.start()
     };
-    // A closure would hide the caller's location, which is recorded as the one that has started the
-    // runtime.
+    // A closure would hide the caller's location, which is recorded as the place where the runtime
+    // was started.
     let runtime = match started {
         Ok(()) => global::try_get(),
         Err(error) => Err(error),

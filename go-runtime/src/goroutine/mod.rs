@@ -75,7 +75,7 @@ pub(crate) fn contain_panic(f: impl FnOnce()) -> bool {
 }
 
 /// A result on its way to its receiver. If the result is dropped on the way, a panic of its `Drop`
-/// ends there, so that it does not matter which side drops it.
+/// is caught there. So it does not matter whether the goroutine or the receiver drops the result.
 pub(crate) struct DropGuarded<T>(Option<T>);
 
 impl<T> DropGuarded<T> {

@@ -16,8 +16,8 @@ type Hook = dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static;
 
 static INSTALLED: Once = Once::new();
 
-/// Installs the hook, once in the process, unless the program has set one. A hook that the program
-/// sets later replaces it, as with any hook.
+/// Installs the runtime's hook, once in the process, unless the program has set a hook. A hook that
+/// the program sets later replaces the runtime's.
 pub(super) fn install() {
     if INSTALLED.is_completed() {
         return;
@@ -28,7 +28,7 @@ pub(super) fn install() {
     }
     INSTALLED.call_once(|| {
         let previous = panic::take_hook();
-        // After `take_hook` std's own is in place.
+        // After `take_hook`, std's own hook is in place.
         let stds = panic::take_hook();
         if !is_same(&*previous, &*stds) {
             panic::set_hook(previous);
@@ -41,9 +41,10 @@ pub(super) fn install() {
     });
 }
 
-/// Returns whether `one` is std's own hook, as `other` is. That has no data, so its vtable decides;
-/// both were made by the same expression of std's, and so have the same. (Were std to change that,
-/// no panic would be reported as a goroutine's: `--test goroutines panics` would fail.)
+/// Returns whether `one` is std's own hook, as `other` is. std's hook has no data, so the vtables
+/// are compared: both hooks come from the same expression in std, and so have the same vtable. (If
+/// std changed that, no panic would be reported as a goroutine's, and `--test goroutines panics`
+/// would fail.)
 fn is_same(one: &Hook, other: &Hook) -> bool {
     size_of_val(one) == 0 && ptr::eq(one, other)
 }

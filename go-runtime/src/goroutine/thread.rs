@@ -14,8 +14,8 @@ use crate::sched::{Runtime, TaskRef, Worker, fork};
 
 static POOL: ThreadPool<TaskRef> = ThreadPool::new("go-thread", run, OnFailure::Refuse);
 
-/// Numbers of goroutines with a thread of their own that have ever been started, and that have
-/// ended.
+/// Numbers of goroutines with a thread of their own: those started since the process began, and
+/// those that have ended.
 static SPAWNED: AtomicUsize = AtomicUsize::new(0);
 static FINISHED: AtomicUsize = AtomicUsize::new(0);
 
@@ -47,7 +47,7 @@ fn run(task: TaskRef) {
     // of work once.
     unsafe { task.run() };
     CURRENT.set(None);
-    // The thread is used again, by a goroutine that has entered no span.
+    // Another goroutine may use this thread again, and must not be in the spans of this one.
     #[cfg(feature = "tracing")]
     crate::sched::exit_forgotten();
 }
@@ -78,7 +78,8 @@ fn note_finish_of_thread() {
 /// Returns the number of living goroutines with a thread of their own, running or waiting for a
 /// thread.
 pub(super) fn count() -> usize {
-    // The ends are read first: each belongs to a start that the second read then sees too.
+    // `FINISHED` is read first: for each end that this read sees, the read of `SPAWNED` then sees
+    // the start.
     let finished = FINISHED.load(Ordering::Acquire);
     SPAWNED.load(Ordering::Acquire).wrapping_sub(finished)
 }

@@ -14,8 +14,8 @@ use crate::clock;
 const SHORTEST: Duration = Duration::from_millis(5);
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// The pause before the next attempt, if the last one failed in a way that would make the next one
-/// fail at once.
+/// The pause before the next attempt, if the last attempt failed in a way in which the next one
+/// would fail at once, too.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     pause: Option<Duration>,
@@ -29,7 +29,7 @@ impl Backoff {
             return;
         }
         if let Some(end) = self.pause.and_then(clock::after) {
-            // A deadline that has passed already is the reason for the pause, and must not end it.
+            // A deadline in the past is the reason for the pause, and must not end the pause.
             let now = clock::now();
             let deadline = fd.limits(IoDirection::Read).deadline();
             let deadline = deadline.filter(|deadline| *deadline > now);
@@ -49,8 +49,9 @@ impl Backoff {
     }
 }
 
-/// Returns whether the error is a lack of resources that other code has to release first. The
-/// connection then stays in the listener's queue, so the poller reports no new event for it.
+/// Returns whether the error is a lack of resources, which other code has to release first. The
+/// connection then stays in the listener's queue, and the poller reports no new event for that
+/// connection.
 fn is_short_of_something(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),

@@ -63,8 +63,8 @@ impl Dialer {
         }
     }
 
-    /// Limits each `connect` to this time. With a [deadline](Self::deadline) as well, the earlier
-    /// one counts.
+    /// Limits each `connect` to this time. If there is a [deadline](Self::deadline) as well, the
+    /// earlier of the two limits counts.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Dialer {
         self.timeout = Some(timeout);
@@ -155,7 +155,8 @@ impl<D> WithDone<'_, Dialer, D> {
     }
 }
 
-/// Waits for a look-up in its own goroutine, which continues if the wait is given up.
+/// Runs a look-up in a goroutine of its own and waits for its result. The goroutine continues if
+/// the caller gives up.
 fn await_lookup<D>(
     resolve: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
     deadline: Option<Instant>,
@@ -167,7 +168,7 @@ fn await_lookup<D>(
     }
     let (tell, found) = bounded(1);
     Builder::new().name("look-up").spawn(move || {
-        // If the caller has given up, the result is dropped.
+        // If the caller gave up, the result of the look-up is dropped here.
         let _ = tell.send(blocking_io(resolve));
     })?;
     let mut select = Select::new_biased();
@@ -185,7 +186,7 @@ fn await_lookup<D>(
     if ready != by_lookup {
         return Err(done::error());
     }
-    // The channel is closed without a message only if the goroutine has panicked.
+    // The channel is closed without a message only if the goroutine panicked.
     found
         .recv()
         .unwrap_or_else(|_| Err(io::Error::other("the look-up has failed")))

@@ -77,8 +77,8 @@ impl<T: AsFd> Fd<T> {
     }
 
     /// Runs an operation like [`drive`](Self::drive), but always makes the first attempt: the
-    /// operation may succeed or fail although the poller has reported nothing since another one
-    /// would have blocked.
+    /// operation may succeed or fail although another operation would have blocked and the poller
+    /// has reported no event since.
     #[inline]
     pub(super) fn drive_unknown<R>(
         &self,
@@ -105,8 +105,8 @@ impl<T: AsFd> Fd<T> {
         }
         if self.never_waits() {
             fail_if_done(done)?;
-            // The operation never waits, so it is always attempted: what is known of the descriptor
-            // may be slightly out of date.
+            // This operation never waits, so it is always attempted: what the runtime knows of the
+            // descriptor may be slightly out of date.
             return attempt(self.get_ref()).map(Left::into_inner);
         }
         // (A write that need not wait never yields to other goroutines, as a channel's `send` does
@@ -148,9 +148,9 @@ impl<T: AsFd> Fd<T> {
         }
     }
 
-    /// Waits and attempts in turn, after a first attempt that would have blocked, or is known to.
-    /// `done_checked` says that `done` was not ready when the first attempt was made, so that it
-    /// need not be checked again before the next one.
+    /// Waits and attempts in turn, after a first attempt that would have blocked, or that was left
+    /// out because it would block. `done_checked` says that `done` was not ready before the first
+    /// attempt, so that it need not be checked again before the next one.
     fn drive_slowly<R>(
         &self,
         which: IoDirection,
@@ -181,12 +181,12 @@ impl<T: AsFd> Fd<T> {
                 Woken::ByDone => return Err(done::error()),
                 Woken::ByEdge if !limits.is_over() => {}
                 Woken::TimedOut if limit().is_none_or(|limit| limit > clock::now()) => {
-                    // The deadline has been extended meanwhile, or the wait ended at the moment of
-                    // a timed done channel whose message another receiver has taken.
+                    // Either the deadline was extended meanwhile, or the wait ended at the moment
+                    // of a timed done channel, whose message another receiver took.
                 }
                 Woken::ByEdge | Woken::TimedOut => {
-                    // Data that came in time may not have been reported yet, or only just now,
-                    // because the worker was busy: the system would return it.
+                    // Because the worker was busy, the poller may not have reported data that came
+                    // in time. So the operation is attempted once more.
                     return match attempt(self.get_ref()) {
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                             Err(io::ErrorKind::TimedOut.into())
@@ -199,7 +199,8 @@ impl<T: AsFd> Fd<T> {
     }
 }
 
-/// Wakes one of the other waiters when the caller has finished.
+/// Wakes one of the direction's other waiters when it is dropped, at the end of the caller's
+/// operation.
 struct PassOn<'a>(&'a Direction);
 
 impl Drop for PassOn<'_> {

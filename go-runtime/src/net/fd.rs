@@ -29,8 +29,8 @@ use crate::sched::Registration;
 /// expect it; for the standard input there is [`io::stdin`](crate::io::stdin).
 ///
 /// Readiness wakes one goroutine at a time for each direction. Several goroutines may use an `Fd`,
-/// also on different workers, and readers do not wait for writers. It is cheapest on the worker
-/// where it was first waited for.
+/// also on different workers, and readers do not wait for writers. An `Fd` is cheapest on the
+/// worker whose goroutine first waited for it.
 ///
 /// While it is in an `Fd`, `T` must keep the same descriptor: if `T` exchanges it, the new one's
 /// readiness is not reported. A descriptor should be in one `Fd` at a time, shared by reference or
@@ -55,7 +55,7 @@ use crate::sched::Registration;
 /// # }
 /// ```
 pub struct Fd<T> {
-    // The first field, so that it is removed from the poller before the descriptor is closed.
+    // The first field, so that the registration ends before the descriptor is closed.
     registration: Mutex<Option<Registration>>,
     is_registered: AtomicBool,
     directions: Arc<Directions>,
@@ -111,8 +111,8 @@ impl<T: AsFd> Fd<T> {
     /// Runs `operation`, and runs it again whenever the descriptor has become readable, as long as
     /// it returns [`WouldBlock`](io::ErrorKind::WouldBlock).
     ///
-    /// Return `WouldBlock` only if the system has: an operation that returns it although there is
-    /// data waits until more arrives.
+    /// Return `WouldBlock` only if the system returned it: an operation that returns it although
+    /// there is data waits until more data arrives.
     ///
     /// # Errors
     /// The operation's other errors; [`TimedOut`](io::ErrorKind::TimedOut) after the

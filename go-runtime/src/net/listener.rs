@@ -95,8 +95,9 @@ macro_rules! listener {
 
         #[doc = concat!("The connections that a [`", stringify!($name), "`] accepts.")]
         ///
-        /// The iterator never ends. After an error that the next attempt would meet as well (the
-        /// process has no descriptors left, or the deadline has passed) it pauses.
+        /// The iterator over a listener's connections, which never ends. It pauses after an error
+        /// that the next attempt would meet as well (the process has no descriptors left, or the
+        /// deadline has passed).
         #[derive(Debug)]
         pub struct $incoming<'a> {
             listener: &'a $name,

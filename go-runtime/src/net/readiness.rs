@@ -79,10 +79,11 @@ pub(super) struct Direction {
     drained: AtomicUsize,
     /// Number of goroutines that wait, or are about to.
     waiters: AtomicU32,
-    /// The direction has been shut down: there will be no more edges, and every operation completes
-    /// at once.
+    /// Whether the direction has been shut down: there will be no more edges, and every operation
+    /// completes at once.
     closed: AtomicBool,
-    /// An operation may stop before everything is used up, for instance at urgent data.
+    /// Whether an operation may stop before it has used up all data or room, for instance at urgent
+    /// data.
     ends_early: AtomicBool,
 }
 
@@ -108,26 +109,26 @@ impl Direction {
         self.edges.wake_one();
     }
 
-    /// Returns the count of edges; to be read before an attempt.
+    /// Returns the count of edges. A caller reads it before its attempt.
     #[inline]
     pub(super) fn edge(&self) -> Edge {
         self.edges.now()
     }
 
-    /// Returns whether an attempt would be in vain: there has been no edge since an attempt found
-    /// nothing more to be possible.
+    /// Returns whether an attempt would be in vain, because the last attempt found that nothing
+    /// more was possible, and there has been no edge since.
     #[inline]
     pub(super) fn is_drained(&self, at: Edge) -> bool {
         self.drained.load(Ordering::Relaxed) == at.number() && !self.closed.load(Ordering::Relaxed)
     }
 
-    /// Records that an attempt that began at `at` has found nothing more to be possible.
+    /// Records that an attempt that began at `at` found that nothing more was possible.
     #[inline]
     pub(super) fn note_drained(&self, at: Edge) {
         self.drained.store(at.number(), Ordering::Relaxed);
     }
 
-    /// Records that an attempt that began at `at` has done less than it was asked to, which usually
+    /// Records that an attempt that began at `at` did less than it was asked to do, which usually
     /// means that nothing more is possible.
     ///
     /// A read also stops at urgent data. In that case the last event before `at` has reported the

@@ -59,7 +59,7 @@ pub(super) fn sleep_until(when: Instant, done: Done<'_>) {
     if done.is_none() {
         return time::sleep_until(when);
     }
-    // The caller checks both, whichever of them ended the wait.
+    // The result does not matter: the caller checks both the time and `done`.
     let no_edges = Edges::new();
     let _ = no_edges.wait(no_edges.now(), || Some(when), done);
 }

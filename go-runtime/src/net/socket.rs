@@ -140,7 +140,7 @@ macro_rules! convert {
                 match Arc::try_unwrap(socket.fd) {
                     Ok(fd) => {
                         let io = fd.into_inner();
-                        // It cannot fail for an open socket.
+                        // The call cannot fail for an open socket.
                         let _ = io.set_nonblocking(false);
                         io
                     }

@@ -140,8 +140,8 @@ impl TcpStream {
             .drive(IoDirection::Read, done, |io| io.peek(buf).map(Left::More))
     }
 
-    /// Sets whether small writes are sent at once (`TCP_NODELAY`) or gathered while an earlier one
-    /// has not been acknowledged.
+    /// Sets whether small writes are sent at once (`TCP_NODELAY`) or gathered while the peer has
+    /// not acknowledged an earlier write.
     ///
     /// They are sent at once unless this is called with `false`, as in Go and
     /// [unlike std](super#nagles-algorithm).
@@ -213,7 +213,7 @@ impl TcpListener {
     /// The error of the last address, if none is free.
     pub fn bind(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
         let listener = addresses::try_each(&addresses, net::TcpListener::bind)?;
-        // The accepted connections inherit the option.
+        // The listener gets the option, which accepted connections inherit.
         SockRef::from(&listener).set_tcp_nodelay(true)?;
         Ok(listener.into())
     }

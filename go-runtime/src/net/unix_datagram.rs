@@ -164,7 +164,8 @@ impl UnixDatagram {
 fn recv(io: &net::UnixDatagram, buf: &mut [u8]) -> io::Result<usize> {
     match io.recv(buf) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_shut(io)? => {
-            // The last datagram may have arrived in between.
+            // The last datagram may have arrived after the attempt above, so there is one more
+            // attempt.
             io.recv(buf).or_else(|error| at_the_end(error, 0))
         }
         other => other,

@@ -52,8 +52,8 @@ pub struct UnixStream {
 }
 
 socket!(UnixStream, net::UnixStream);
-// `of_any`: a read ends where descriptors were sent along, even if there is more. `drive_unknown`:
-// there is no event when the peer ends reading, after which writes fail.
+// `of_any`, because a read ends where descriptors were sent along, even if there is more data.
+// `drive_unknown`, because there is no event when the peer ends reading, after which writes fail.
 stream!(UnixStream, Left::of_any, drive_unknown);
 convert!(UnixStream, net::UnixStream);
 

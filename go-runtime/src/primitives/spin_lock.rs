@@ -48,8 +48,8 @@ impl RawSpinLock {
     }
 
     /// Locks like [`lock`](Self::lock), but polls less often, so that the holder keeps the lock's
-    /// cache line for several operations. It is for locks that both sides use many times in a row;
-    /// a waiter for the other side's next step would only lose by it.
+    /// cache line for several operations. It is for locks that both sides use many times in a row.
+    /// It would only delay a thread that waits for the other side's next step.
     #[inline]
     pub(crate) fn lock_with_backoff(&self) {
         if !self.try_lock() {

@@ -29,11 +29,11 @@ pub(crate) struct ThreadPool<W> {
     on_failure: OnFailure,
 }
 
-/// What happens to work for which the system cannot create a thread.
+/// What the pool does with work for which the system cannot create a thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnFailure {
-    /// The work waits for another thread of the pool, if there is one. For work that ends by
-    /// itself.
+    /// The work waits for another thread of the pool, if the pool has any. For work that ends
+    /// without the help of other work.
     Wait,
     /// The work is refused. For work that may wait for other work of the pool.
     Refuse,
@@ -48,7 +48,7 @@ struct State<W> {
 
 struct Work<W> {
     work: W,
-    /// Stack size in bytes of the thread that runs it; `None` for std's default.
+    /// Stack size in bytes of the thread that runs the work; `None` for std's default.
     stack_size: Option<usize>,
 }
 
@@ -77,8 +77,8 @@ impl<W: Send> ThreadPool<W> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a thread run `work`. If there are `ceiling` threads and none is idle, the work waits for
-    /// the first thread that finishes its own work.
+    /// Passes `work` to a thread of the pool. If there are `ceiling` threads and none is idle, the
+    /// work waits for the first thread that finishes its own work.
     ///
     /// A thread with its own `stack_size`, in bytes, is not reused.
     ///
@@ -118,7 +118,8 @@ impl<W: Send> ThreadPool<W> {
         if let Some(size) = work.stack_size {
             builder = builder.stack_size(size);
         }
-        // std drops a closure that it could not run, so the work is passed beside the closure.
+        // If std cannot create the thread it drops the closure, so the work is passed beside the
+        // closure.
         let slot = Arc::new(Mutex::new(Some(work)));
         let theirs = Arc::clone(&slot);
         let run = move || {
@@ -167,8 +168,8 @@ impl<W: Send> ThreadPool<W> {
         }
     }
 
-    /// Has a new thread run `work` in place of the calling thread, which then ends. The work has
-    /// been accepted, so this retries until the system can create a thread.
+    /// Starts a new thread for `work`, which replaces the calling thread. Because the pool has
+    /// accepted the work, this retries until the system can create a thread.
     fn replace(&'static self, mut work: Work<W>) {
         while let Err((_, back)) = self.start(work) {
             work = back;

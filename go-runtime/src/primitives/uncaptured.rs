@@ -64,14 +64,14 @@ enum Work<F, R> {
     Panicked(Box<dyn Any + Send>),
 }
 
-/// Runs `make` on a thread that captures nothing, so that the threads that it creates do not
-/// either.
+/// Runs `make` on a thread that captures nothing, so that the threads that `make` creates capture
+/// nothing either.
 ///
 /// # Errors
 /// The system cannot create a thread for running `make`, which is then dropped.
 ///
 /// # Panics
-/// If `make` does.
+/// If `make` panics.
 #[cfg(unix)]
 pub(crate) fn uncaptured<F, R>(make: F) -> io::Result<R>
 where

@@ -200,7 +200,8 @@ fn read_all(pipe: impl Into<std::os::fd::OwnedFd>) -> io::Result<Vec<u8>> {
     use io::Read;
     let pipe = crate::net::Fd::new(io::PipeReader::from(pipe.into()))?;
     let mut all = Vec::new();
-    // Data that was read before the pipe was found empty stays in `all`.
+    // If the pipe is empty before its end, the data read so far stays in `all`, and the next call
+    // appends to it.
     pipe.read_with(|mut pipe| pipe.read_to_end(&mut all))?;
     Ok(all)
 }

@@ -63,7 +63,7 @@ impl Process {
     pub(super) fn new(child: Child) -> Process {
         Process(Arc::new(Shared {
             id: child.id(),
-            // No wait for the child can have begun, so the id still belongs to the child.
+            // No caller can have waited for the child yet, so the id still belongs to the child.
             #[cfg(any(target_os = "linux", target_os = "android"))]
             pidfd: Pid::from_raw(child.id().cast_signed())
                 .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
@@ -202,7 +202,7 @@ impl Process {
                 Some(done) => {
                     let mut select = Select::new();
                     select.recv(done);
-                    // The loop checks both `done` and the child, whichever of them ended the wait.
+                    // The result does not matter: the loop checks both `done` and the child.
                     let _ = select.ready_deadline(next);
                 }
             }
@@ -275,7 +275,7 @@ mod tests {
             }
             let status = process.wait_until::<()>(None, None)?;
             assert_eq!(status.and_then(|status| status.signal()), Some(number));
-            // The id is free, and no signal is sent to a process that may have it now.
+            // The id is free now: no signal is sent, because the id may belong to another process.
             process.signal(crate::signal::SIGTERM)?;
         }
         Ok(())

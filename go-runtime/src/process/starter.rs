@@ -11,11 +11,11 @@
 //! ```
 //!
 //! A start may block for long: the program lies on a slow file system, or a `pre_exec` waits. Other
-//! starts must not queue behind it forever, because its `pre_exec` may wait for one of them. So
-//! there are several threads: first as many as workers, created on demand, and then another one
-//! whenever no order has been taken for [`STALL_TIMEOUT`] while a caller waits, up to the limit of
-//! blocking calls (`GOBLOCKING`). No thread ever ends, so their number stays at what the slowest
-//! starts have needed.
+//! starts must not queue behind a slow one forever, because the slow one's `pre_exec` may wait for
+//! one of them. So there are several threads: first as many as workers, created on demand, and then
+//! another one whenever no order has been taken for [`STALL_TIMEOUT`] while a caller waits, up to
+//! the limit of blocking calls (`GOBLOCKING`). No thread ever ends, so their number stays at the
+//! largest that was ever needed.
 //!
 //! A command moves to the thread and back by value, over the crate's own channels. Nothing is
 //! borrowed across threads, so nothing here is `unsafe`.
@@ -47,7 +47,7 @@ struct Order {
 type Reply = (Command, thread::Result<io::Result<Child>>);
 
 struct Starters {
-    /// A rendezvous channel: an order that has been sent has been taken by a thread.
+    /// A rendezvous channel: when a send returns, a thread has taken the order.
     orders: Sender<Box<Order>>,
     taken: Receiver<Box<Order>>,
     /// Changes whenever an order is taken, and when a caller creates a thread because none was
@@ -69,8 +69,8 @@ static STARTERS: LazyLock<Starters> = LazyLock::new(|| {
 /// Starts the command on a thread that lives as long as the process, and parks the goroutine
 /// meanwhile.
 ///
-/// On a plain thread, and in a goroutine that unwinds, the calling thread starts it, as with std.
-/// (A goroutine's worker also lives as long as the process.)
+/// On a plain thread, and in a goroutine that unwinds, the calling thread starts the child, as with
+/// std. (A goroutine's worker also lives as long as the process.)
 ///
 /// # Errors
 /// The command's error, or that there is no thread and none can be created.
@@ -124,7 +124,8 @@ impl Starters {
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             );
-            // Of all callers that have waited this long, only one creates a thread.
+            // The exchange succeeds for only one of the callers that have waited this long, and
+            // that caller creates a thread.
             if stalled.is_ok()
                 && let Err(error) = self.add_thread(runtime.blocking_threads())
             {

@@ -27,7 +27,8 @@ struct Free {
 }
 
 pub(super) fn class_of(layout: Layout) -> Option<usize> {
-    // A sanitizer has to see each task's memory allocated and freed.
+    // A sanitizer has to see each task's memory allocated and freed, so it comes from the
+    // allocator.
     if cfg!(feature = "sanitizer") || layout.align() > ALIGN {
         return None;
     }
@@ -174,8 +175,8 @@ impl Chains {
         Some(first)
     }
 
-    /// Determines how many chains to give back, unless that was done less than [`DEPOT_UNUSED`]
-    /// ago.
+    /// Determines how many chains to give back. Does nothing if the last call that did so was less
+    /// than [`DEPOT_UNUSED`] ago.
     fn note_least(&mut self, now: Instant) {
         if self.surplus == 0
             && self

@@ -27,8 +27,8 @@ const NEVER: u64 = u64::MAX;
 
 pub(super) struct Delayed {
     start: Instant,
-    /// Nanoseconds from the start to when the earliest task is due, or to some time before. Written
-    /// under the lock.
+    /// When the earliest task is due, or some time before that, in nanoseconds since the start.
+    /// Written under the lock.
     next: AtomicCell<u64>,
     timers: Mutex<TimerHeap<TaskRef>>,
 }
@@ -63,7 +63,7 @@ impl Delayed {
         next != NEVER && next <= self.nanos(now)
     }
 
-    /// Returns when the worker next has to look for due tasks.
+    /// Returns the time at which the worker has to look for due tasks again.
     pub(super) fn next(&self) -> Option<Instant> {
         let next = self.next.load();
         (next != NEVER).then(|| self.start + Duration::from_nanos(next))
@@ -98,8 +98,8 @@ impl Delayed {
         task
     }
 
-    /// Takes out some tasks that are due, the latest first, so that a worker which starts the
-    /// newest of its queue first starts the earliest.
+    /// Takes out some tasks that are due, the latest first. A worker starts the newest task of its
+    /// queue first, and so starts the earliest of these.
     pub(super) fn pop_due(&self, now: Instant) -> SmallVec<[TaskRef; TIMERS_AT_A_TIME]> {
         let mut timers = self.timers();
         let mut due: SmallVec<[TaskRef; TIMERS_AT_A_TIME]> = SmallVec::new();

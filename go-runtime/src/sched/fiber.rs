@@ -41,7 +41,7 @@ type Suspender = Yielder<(), ()>;
 pub(crate) struct Fiber {
     /// The task to run next, or the running one; `None` between tasks, and to make the fiber end.
     task: Cell<Option<TaskRef>>,
-    /// What other threads may read of that task.
+    /// The task's label, which other threads may read.
     label: Cell<Label>,
     /// The handle by which the code on the stack suspends; corosensei keeps it at the base of the
     /// stack.
@@ -139,7 +139,7 @@ impl Fiber {
         self.active_in.set(period);
     }
 
-    /// Returns what other threads may read of the fiber's task.
+    /// Returns the label of the fiber's task, which other threads may read.
     #[inline]
     pub(super) fn label(&self) -> Label {
         self.label.get()

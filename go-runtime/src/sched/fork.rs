@@ -1,11 +1,11 @@
 //! The runtime in a forked child process, where of all its threads only the one that called `fork`
 //! goes on.
 //!
-//! A handler that the system runs in the child, before `fork` returns there, takes the runtime and
-//! the thread's worker away. So the goroutine that called `fork` goes on as a plain thread does,
-//! which blocks where a goroutine parks, and no other goroutine goes on in both processes. The slow
-//! path of [`global::get`](super::global::get) then says why there is no runtime. A child that
-//! calls `exec` (as `std::process::Command` does) is not affected.
+//! A handler, which the system runs in the child before `fork` returns there, clears the references
+//! to the runtime and to the thread's worker. So the goroutine that called `fork` goes on as a
+//! plain thread, which blocks where a goroutine would park. All other goroutines go on in the
+//! parent only. The slow path of [`global::get`](super::global::get) then says why there is no
+//! runtime. A child that calls `exec` (as `std::process::Command` does) is not affected.
 
 use std::io::{self, Write};
 use std::process;
@@ -16,7 +16,8 @@ use crate::config::StartError;
 
 static FORKED: AtomicBool = AtomicBool::new(false);
 
-/// Makes the calling thread a plain one, in the child, before `fork` returns there.
+/// Makes the calling thread a plain thread. The system calls this in the child, before `fork`
+/// returns there.
 #[cfg(unix)]
 pub(super) fn note_forked() {
     FORKED.store(true, Ordering::Relaxed);

@@ -32,7 +32,8 @@ const ADVICE: &str =
 
 #[inline]
 fn running() -> Option<&'static Runtime> {
-    // SAFETY: the word is null, or `try_get` has stored a runtime there, which is never freed.
+    // SAFETY: the word is null, or `try_get` stored the address of a runtime there, which is never
+    // freed.
     unsafe { RUNNING.load(Ordering::Acquire).as_ref() }
 }
 
@@ -73,8 +74,8 @@ fn get_slow() -> &'static Runtime {
     try_get().unwrap_or_else(|error| panic!("the goroutine runtime cannot start: {error}"))
 }
 
-/// Returns the runtime for a caller that has a part of it, such as a task. Unlike [`get`] it does
-/// not fail in a forked child.
+/// Returns the runtime for a caller that has a part of the runtime, such as a task. Unlike [`get`],
+/// this does not fail in a forked child.
 pub(super) fn of_part() -> &'static Runtime {
     match RUNTIME.get_or_init(|| unreachable!("it is being started")) {
         Ok(runtime) => runtime,
@@ -117,7 +118,7 @@ pub(crate) fn start_with(config: &Config) -> Result<(), StartError> {
 pub(crate) fn expected_gomaxprocs() -> usize {
     match RUNTIME.get() {
         Some(Ok(runtime)) => runtime.gomaxprocs(),
-        // Starting the runtime will report what is wrong with the settings.
+        // The settings are wrong, which the start of the runtime will report.
         _ => Settings::new(&Config::new()).map_or(1, |settings| settings.workers),
     }
 }
@@ -153,7 +154,7 @@ fn start(
         .map(|index| runtime.make_worker(index))
         .collect();
     runtime.publish(workers, workers);
-    // Kept free for the text of an error.
+    // Reserves memory for the text of an error.
     #[cfg(target_os = "linux")]
     let mut room = Room::reserve(ERROR_MEMORY).ok();
     let mut error = |what: String| {

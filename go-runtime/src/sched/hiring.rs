@@ -19,8 +19,8 @@ use crate::primitives::uncaptured;
 #[cfg(target_os = "linux")]
 use crate::stack::Room;
 
-/// Starts the thread of a worker that has been made, and waits until the thread is ready. From then
-/// on it needs no more memory, even if there is none for the next worker.
+/// Starts the thread of a worker, and waits until the thread is ready. A ready thread needs no more
+/// memory, so it runs even if there is no memory for the next worker.
 ///
 /// # Errors
 /// The thread cannot be made. The worker's queue comes back.
@@ -51,7 +51,8 @@ pub(super) fn hire(
     };
     match uncaptured::spawn(builder, run) {
         Ok(()) => {
-            // The worker drops its end, and sends nothing.
+            // The new worker sends nothing: when it is ready it drops its end, which ends this
+            // receive.
             let _: Result<(), _> = is_ready.recv();
             Ok(())
         }
@@ -59,8 +60,8 @@ pub(super) fn hire(
     }
 }
 
-/// Adds a worker: a retired one (on which no goroutine lives, if it has to be `empty`), or else a
-/// new one. `spare` keeps the queue of a worker whose thread could not be made.
+/// Adds a worker: a retired worker, or else a new one. With `empty`, a retired worker is taken only
+/// if no goroutine lives on it. `spare` keeps the queue of a worker whose thread could not be made.
 ///
 /// # Errors
 /// The system cannot make a thread, or the maximum number of workers exists.
@@ -86,7 +87,7 @@ pub(super) fn add_worker(
         return Err(error);
     }
     runtime.publish(index + 1, 1);
-    // The worker may have gone to sleep before others could see it.
+    // The new worker may have gone to sleep before other threads could see it.
     if let Some(worker) = runtime.worker(index) {
         runtime.notify(worker);
     }

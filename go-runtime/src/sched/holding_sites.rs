@@ -30,7 +30,8 @@ pub(super) struct HoldingSites {
     /// index `count` on.
     sites: [AtomicPtr<Location<'static>>; SITES],
     count: AtomicUsize,
-    /// Tasks of such sites that wait for a worker on which no goroutine lives. All count as placed.
+    /// Tasks of holding sites that wait for a worker on which no goroutine lives. They count as
+    /// placed.
     pub(super) quarantined: Injector<TaskRef>,
 }
 
@@ -54,7 +55,7 @@ impl HoldingSites {
             .any(|known| ptr::eq(known.load(Ordering::Relaxed), site))
     }
 
-    /// Copies the monitor's record to where the workers read it.
+    /// Copies the monitor's record into the words that the workers read.
     fn publish(&self, sites: &[(Site, MonitorTick)]) {
         for (i, place) in self.sites.iter().enumerate() {
             let site = sites
@@ -72,7 +73,7 @@ impl HoldingSites {
 pub(super) struct Record {
     sites: Vec<(Site, MonitorTick)>,
     /// The tick at which all sites were last removed because tasks had been quarantined for too
-    /// long. For a while after it, no site is added.
+    /// long. No site is added for a while after this tick.
     paused_at: Option<MonitorTick>,
 }
 

@@ -4,15 +4,16 @@
 //! Both counts are shared by all workers. A thread that queues work, and then sees no worker
 //! searching and at least one asleep, notifies one sleeper ([`Idle::should_notify`]). A worker that
 //! goes to sleep announces it, stops counting as searching, and only then checks the queues for the
-//! last time ([`Idle::begin_final_check`]). The two put a full fence between their write and their
-//! read, so at least one of them sees the write of the other.
+//! last time ([`Idle::begin_final_check`]). Both the thread and the worker put a full fence between
+//! their write and their read, so at least one of them sees the write of the other.
 
 use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
 
 pub(crate) struct Idle {
-    /// Workers that are asleep, or will be after their last check of the queues.
+    /// Number of workers that are asleep, or will be after their last check of the queues.
     sleepers: AtomicUsize,
-    /// Workers that are awake and search for work, and workers that have been notified to do so.
+    /// Number of workers that are awake and search for work, and of workers that were notified to
+    /// do so.
     searching: AtomicUsize,
 }
 
@@ -65,8 +66,8 @@ impl Idle {
         last
     }
 
-    /// Counts a worker as a sleeper. The count includes it from before its inbox says that it
-    /// sleeps until the thread that changes the inbox's word back takes it out.
+    /// Counts a worker as a sleeper. The worker calls this before its inbox says that it sleeps;
+    /// the thread that changes the inbox's word back subtracts it again.
     pub(crate) fn add_sleeper(&self) {
         self.sleepers.fetch_add(1, Ordering::SeqCst);
     }

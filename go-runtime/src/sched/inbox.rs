@@ -177,8 +177,8 @@ impl<P: Copy> Inbox<P> {
             .is_ok()
     }
 
-    /// Returns whether the announcement still stands; the owner's thread may sleep as long as it
-    /// does.
+    /// Returns whether the owner's announcement still stands. While it stands, the owner's thread
+    /// may sleep.
     pub(crate) fn is_asleep(&self) -> bool {
         sleep_of(self.word.load(Ordering::Acquire)).is_some()
     }

@@ -44,10 +44,10 @@ pub(super) struct Load {
     /// whether they have spawned others: `[period & 1][parent]`. Of the two periods one is `period`
     /// and the other is the one before it.
     active: [[AtomicUsize; 2]; 2],
-    /// Goroutines that have started here and have not ended.
+    /// Number of goroutines that started here and have not ended.
     live: AtomicUsize,
-    /// Goroutines that this worker has ever spawned, and that it has ever placed: decided to start.
-    /// A goroutine is placed before it counts as active.
+    /// Number of goroutines that this worker spawned since it began, and of those that it placed:
+    /// decided to start. A goroutine is placed before it counts as active.
     spawned: AtomicUsize,
     placed: AtomicUsize,
 }
@@ -79,15 +79,15 @@ impl Load {
         self.period.load(Ordering::Relaxed)
     }
 
-    /// Returns the count that includes a goroutine which was last active in `last`, if there still
-    /// is one.
+    /// Returns the count that includes a goroutine which was last active in `last`, or `None` if no
+    /// count includes it any more.
     fn counted(&self, last: Period, parent: bool) -> Option<&AtomicUsize> {
         (last != NEVER && self.period().wrapping_sub(last) <= 1).then(|| self.slot(last, parent))
     }
 
     // --- for the worker ---
 
-    /// Begins a period. The worker calls this before it counts anything in that period.
+    /// Begins a new period. The worker calls this before it counts anything in that period.
     #[cold]
     pub(super) fn enter(&self, now: Period) {
         let passed = now.wrapping_sub(self.period());
@@ -222,7 +222,7 @@ mod tests {
             [7, 8, 9].map(|now| active(&load, now)),
             [(2, 0), (2, 0), (0, 0)]
         );
-        // One of them goes on: it counts once.
+        // One of the goroutines runs again: it counts once.
         load.enter(8);
         load.activate(7, false);
         assert_eq!(

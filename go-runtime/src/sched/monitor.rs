@@ -5,12 +5,12 @@
 //! worker that has run the same goroutine for 10 ms is *held* if the goroutine computes, or is
 //! blocked in the system; it is not held if the system has merely preempted its thread. A held
 //! worker accepts no tasks until the goroutine suspends or ends. If a task waits meanwhile and no
-//! worker sleeps, the monitor adds a worker, so that GOMAXPROCS workers accept tasks. When there
-//! have been too many for 100 ms, an added worker *retires*: it runs the goroutines that have
-//! started on it, and accepts no new ones. The monitor also notes the spawn sites of goroutines
-//! that hold workers (see `holding_sites`), and reports goroutines that block a worker for long
-//! while others wait for it (see `report`). When all workers sleep, the monitor sleeps as well,
-//! until the first of them wakes up.
+//! worker sleeps, the monitor adds a worker, so that GOMAXPROCS workers accept tasks. When too many
+//! workers have accepted tasks for 100 ms, an added worker *retires*: it runs the goroutines that
+//! have started on it, and accepts no new ones. The monitor also notes the spawn sites of
+//! goroutines that hold workers (see `holding_sites`), and reports goroutines that block a worker
+//! for long while others wait for it (see `report`). When all workers sleep, the monitor sleeps as
+//! well, until the first of them wakes up.
 //!
 //! ```text
 //!   every tick:  read every worker ---> held? ---> note its spawn site, poll for it, report it
@@ -49,7 +49,8 @@ use crate::primitives::uncaptured;
 pub(super) fn start(runtime: &'static Runtime) -> io::Result<()> {
     let builder = thread::Builder::new().name("go-monitor".into());
     uncaptured::spawn(builder, move || {
-        // Set before the monitor's first sleep, from which a worker has to wake this thread.
+        // The thread is stored before the monitor's first sleep, because a worker wakes the monitor
+        // through it.
         let _ = runtime.monitor_thread.set(thread::current());
         Watcher::new(runtime).run();
     })
@@ -85,7 +86,7 @@ impl Observation {
         let Some(before) = *self.computed.get_or_insert(now) else {
             return lasted >= 2 * HELD_AFTER;
         };
-        // A thread that has computed for most of a tick has not been preempted.
+        // A thread that computed for most of a tick was not preempted meanwhile.
         let computing = now.is_some_and(|now| now >= before + TICK * 4 / 5);
         lasted >= HELD_AFTER
             && (computing || worker.is_blocked().unwrap_or(lasted >= 2 * HELD_AFTER))

@@ -30,7 +30,7 @@ struct Rule {
     within: &'static [&'static str],
     /// Last parts of function names, one of which is the function's.
     functions: &'static [&'static str],
-    /// What may happen, as the end of a sentence.
+    /// The consequence of parking there, as the end of a sentence.
     danger: &'static str,
     way_out: &'static str,
 }

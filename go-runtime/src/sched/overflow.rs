@@ -1,5 +1,5 @@
-//! Stack overflows: a goroutine that runs into the guard page of its stack is named, and the
-//! process aborts.
+//! Stack overflows: if a goroutine runs into the guard page of its stack, a message names the
+//! goroutine, and the process aborts.
 //!
 //! The signal handler here comes before the handler that was installed when the runtime started (as
 //! a rule Rust's own, which does the same for threads), and passes every other fault on to it. The
@@ -45,11 +45,11 @@ pub(super) fn install() {
     }
 }
 
-/// Gives the calling thread, a worker's, its signal stack. The signal stack is never freed, because
-/// the thread never ends.
+/// Gives the calling worker's thread a signal stack. The signal stack is never freed, because the
+/// thread never ends.
 pub(super) fn prepare_thread() {
     let Ok(memory) = stack::signal_stack(SIGNAL_STACK) else {
-        // The signal stack that Rust gives every thread has to suffice.
+        // Without memory, the signal stack that Rust gives every thread has to suffice.
         return;
     };
     let stack = libc::stack_t {

@@ -6,9 +6,9 @@
 //! - by any other thread, through the inbox of its worker: [`OwnerWorker::deliver`];
 //! - by its worker's clock: [`Worker::suspend_until`], which calls a [`Sleeper`].
 //!
-//! The scheduler knows no more of a wait than the [`InboxNode`] and the sleeper: a place in a list,
-//! and a function with an address. How the wait is claimed, and how it ended, is known to `wait`
-//! only, which imports this module and is not imported by it.
+//! The scheduler knows only two things of a wait: the [`InboxNode`], a place in a list, and the
+//! sleeper, a function with an address. Only `wait` knows how the wait is claimed and how it ended;
+//! `wait` imports this module, and this module does not import `wait`.
 
 use std::ptr::{self, NonNull};
 use std::time::Instant;
@@ -76,8 +76,8 @@ impl Worker {
     /// call returns.
     #[inline(always)]
     pub(crate) unsafe fn suspend_until(&self, deadline: Instant, sleeper: Sleeper) {
-        // SAFETY: the timer is removed before this function returns, and nothing in between
-        // unwinds: until then, says the caller, the sleeper may be called.
+        // SAFETY: the caller allows calls of the sleeper until this function returns. The timer is
+        // removed before that, and nothing in between unwinds.
         let timer = unsafe { self.add_timer(deadline, sleeper) };
         self.suspend();
         self.remove_timer(timer);

@@ -22,9 +22,9 @@
 //! The worker polls once a round, and when it has nothing to run. The monitor polls while a
 //! goroutine holds the worker. So any thread may call `poll`, and a mutex lets one poll at a time;
 //! only the worker calls `sleep`. Any thread may register and deregister descriptors at any time.
-//! An event that was already on its way may therefore arrive for a descriptor that is gone, or for
-//! another one that has its number or its token now. That does no harm: an event only means "try
-//! again".
+//! An event that was already on its way may therefore arrive for a closed descriptor, or for
+//! another descriptor that has the closed one's number or token now. That does no harm: an event
+//! only means "try again".
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -42,7 +42,7 @@ use crate::primitives::atomic::{AtomicUsize, Ordering};
 
 const WAKE: Token = Token(usize::MAX);
 
-/// What an event says about a descriptor.
+/// The contents of an event: what has become possible on a descriptor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Readiness {
     pub(crate) readable: bool,
@@ -61,7 +61,7 @@ pub(crate) trait Interest: Send + Sync {
 }
 
 pub(super) struct Poller {
-    /// Locked by the polling thread.
+    /// The system's poller, locked by the thread that polls.
     poll: Mutex<(Poll, Events)>,
     registry: Registry,
     waker: Waker,
@@ -148,8 +148,9 @@ impl Poller {
     /// calls `wake`.
     pub(super) fn sleep(&self, until: Option<Instant>, still: impl FnOnce() -> bool) -> bool {
         let mut poll = self.poll.lock().unwrap_or_else(PoisonError::into_inner);
-        // `still` is called only now, under the lock: another thread that polled may have consumed
-        // the event of a wake-up, which arrives once. From here on the next such event is ours.
+        // `still` is called only now, under the lock. Before, another polling thread may have
+        // consumed the event of a wake-up, which arrives once; from here on, this thread gets the
+        // next such event.
         if !still() {
             return false;
         }
@@ -178,7 +179,7 @@ impl Poller {
 
     fn wait(&self, (poll, events): &mut (Poll, Events), timeout: Option<Duration>) -> bool {
         if poll.poll(events, timeout).is_err() {
-            // A signal has interrupted the wait; no other error can occur.
+            // A signal interrupted the wait; no other error can occur.
             return false;
         }
         let mut any = false;
@@ -232,8 +233,8 @@ impl PollerSlot {
 mod tests {
     use super::*;
 
-    /// The case of a monitor that polls for a worker which was held a moment ago and is about to
-    /// sleep.
+    /// Two threads poll at once: the monitor, for a worker that was held a moment ago, and that
+    /// worker, which is about to sleep.
     #[test]
     fn a_wake_up_that_another_thread_has_taken() -> io::Result<()> {
         let poller = Poller::new()?;

@@ -47,7 +47,7 @@ impl Registration {
         };
         let key = poller.register(fd, interest)?;
         if own.is_none_or(|own| !ptr::eq(own, worker)) {
-            // That worker may sleep elsewhere than in its poller; see `Worker::sleep`.
+            // The worker may be asleep, but not in its poller; see `Worker::sleep`.
             runtime.notify(worker);
         }
         Ok(Registration { worker, key, fd })

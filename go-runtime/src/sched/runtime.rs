@@ -39,7 +39,7 @@ pub(crate) struct Runtime {
     pub(super) idle: CachePadded<Idle>,
     pub(super) monitor_sleep: MonitorSleep,
     pub(super) monitor_thread: OnceLock<Thread>,
-    /// Number of goroutines that threads other than workers have ever spawned.
+    /// Number of goroutines that threads other than workers have spawned since the start.
     spawned_outside: AtomicUsize,
     pub(super) holding_sites: HoldingSites,
     pub(super) shortage: Shortage,
@@ -71,7 +71,8 @@ impl Runtime {
             holding_sites: HoldingSites::default(),
             shortage: Shortage::new(),
             depot: Depot::new(),
-            // Not in the first period: `load::NEVER` would count as the period before it.
+            // The clock begins after the first period, because `load::NEVER` would count as the
+            // period before the first.
             tick: AtomicU32::new(MonitorTick::from(u8::MAX)),
             settings,
             started_at,
@@ -203,8 +204,8 @@ impl Runtime {
 
     // --- its goroutines ---
 
-    /// Returns whether there is no memory for a stack of `size` bytes (`None` stands for the
-    /// default size) and goroutines wait for it.
+    /// Returns whether goroutines wait for memory that a new stack of `size` bytes (`None` stands
+    /// for the default size) would need as well.
     #[inline]
     pub(crate) fn is_out_of_stacks(&self, size: Option<usize>) -> bool {
         let size = size.map_or(self.settings.stack_size, stack::round_size);
@@ -213,19 +214,20 @@ impl Runtime {
 
     /// Returns how many goroutines live on workers or wait to be started.
     pub(crate) fn count(&self) -> usize {
-        // The ends are counted first: each belongs to a start that is then counted too.
+        // Ended goroutines are counted first: the second sum then includes the spawn of each of
+        // them.
         let finished = self.sum(|worker| worker.stats.finished());
         self.spawned().wrapping_sub(finished)
     }
 
-    /// Returns how many goroutines have ever been spawned.
+    /// Returns how many goroutines have been spawned since the start.
     fn spawned(&self) -> usize {
         self.sum(|worker| worker.load.spawned())
             .wrapping_add(self.spawned_outside.load(Ordering::Acquire))
     }
 
-    /// Adds up a counter of all workers, and of the worker that is just being made, which may have
-    /// placed tasks already.
+    /// Adds up a counter of all workers, including a worker that is just being made, which may
+    /// already have placed tasks.
     fn sum(&self, counter: fn(&WorkerShared) -> usize) -> usize {
         let workers = self.workers.iter().take(self.made() + 1);
         workers
@@ -284,7 +286,8 @@ impl Runtime {
     /// Wakes a worker, if it sleeps, to search for work, or to notice that it has retired.
     pub(super) fn notify(&self, worker: &WorkerShared) {
         self.idle.start_searching();
-        // Other threads may have relied on the worker that has just been counted as searching.
+        // The worker was awake. It was counted as searching for a moment, and other threads may
+        // have relied on that.
         if !worker.notify() && self.idle.stop_searching() && self.has_unstarted() {
             self.announce_work();
         }

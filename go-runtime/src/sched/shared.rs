@@ -2,9 +2,9 @@
 //! worker.
 //!
 //! A [`WorkerShared`] lasts as long as the process, as its worker does. Any thread may push to the
-//! worker's inbox and to its queues of tasks, read its counters, and wake it. The counters of
-//! [`Load`] and [`WorkerStats`] are written by the worker alone, but for the marks that name their
-//! writers.
+//! worker's inbox and to its queues of tasks, read its counters, and wake it. Only the worker
+//! writes the counters of [`Load`] and [`WorkerStats`], except for the marks whose comments name
+//! other writers.
 
 use std::ptr::NonNull;
 use std::sync::OnceLock;
@@ -36,7 +36,7 @@ pub(crate) struct WorkerShared {
     /// The counts of sleeping and searching workers, in which this worker is counted.
     idle: &'static Idle,
     pub(super) sleep: SleepState<InboxPayload>,
-    /// The end for thieves of the worker's own queue of unstarted tasks.
+    /// The end of the worker's own queue of unstarted tasks from which other workers steal.
     pub(super) stealer: Stealer<TaskRef>,
     /// Unstarted tasks that other workers have sent here; any worker may take them.
     pub(super) sent: Injector<TaskRef>,
@@ -46,7 +46,7 @@ pub(crate) struct WorkerShared {
     /// When the first timer of a parked goroutine is due.
     pub(super) alarm: Alarm,
     pub(super) stats: CachePadded<WorkerStats>,
-    /// Where the worker waits for descriptors.
+    /// The worker's poller, if it has one.
     pub(super) poller: PollerSlot,
     thread: OnceLock<(Thread, ThreadClock)>,
     /// Whether the monitor asks the worker to give back memory.
@@ -57,7 +57,7 @@ pub(crate) struct WorkerShared {
 /// read it.
 pub(super) struct Alarm {
     base: Instant,
-    /// Nanoseconds from `base` on; `u64::MAX` if there is no timer.
+    /// Nanoseconds since `base`; `u64::MAX` if there is no timer.
     due: AtomicU64,
 }
 
@@ -73,7 +73,7 @@ impl Alarm {
         self.base
     }
 
-    /// Sets the moment, in nanoseconds from [`base`](Self::base) on.
+    /// Sets the moment, in nanoseconds since [`base`](Self::base).
     #[inline]
     pub(super) fn set(&self, due: Option<u64>) {
         self.due.store(due.unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -182,8 +182,9 @@ impl WorkerShared {
     }
 
     fn wake_thread(&self) {
-        // The thread is known before the worker first sleeps. It sleeps in its poller, or parked
-        // if there was no poller when it fell asleep; by now there may be one.
+        // `thread` is set before the worker first sleeps. The worker sleeps in its poller, or
+        // parked if it had no poller when it fell asleep; it may have got one since, so this wakes
+        // both.
         if let Some(poller) = self.poller.get() {
             poller.wake();
         }

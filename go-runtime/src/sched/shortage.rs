@@ -46,8 +46,8 @@ impl Shortage {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// Notes that a stack of `size` bytes could not be made. `first` says whether the goroutine
-    /// that needs it has not waited before.
+    /// Notes that a stack of `size` bytes could not be made. `first` says whether this was the
+    /// goroutine's first attempt.
     pub(super) fn begin(&self, size: usize, first: bool, error: &io::Error) {
         if first && self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
             self.size.store(size, Ordering::Relaxed);
@@ -57,8 +57,8 @@ impl Shortage {
         }
     }
 
-    /// Notes that a stack of `size` bytes has been made. `waited` says whether the goroutine that
-    /// needs it has waited for it.
+    /// Notes that a stack of `size` bytes was made. `waited` says whether its goroutine had to wait
+    /// for it.
     pub(super) fn end(&self, size: usize, waited: bool) {
         self.size.fetch_max(size + 1, Ordering::Relaxed);
         if waited {
@@ -105,7 +105,7 @@ mod tests {
         shortage.begin(1 << 20, false, &error);
         shortage.end(1 << 18, false);
         assert!(shortage.refuses(1 << 20) && !shortage.refuses(1 << 18));
-        // Now smaller stacks cannot be made either, until one of them can.
+        // Now smaller stacks cannot be made either. The shortage ends when one of them can.
         shortage.begin(1 << 18, true, &error);
         assert!(shortage.refuses(1 << 18));
         shortage.end(1 << 18, true);

@@ -14,8 +14,8 @@ use crate::primitives::atomic::{AtomicBool, Ordering, fence};
 
 pub(crate) struct SleepState<P> {
     inbox: CachePadded<Inbox<P>>,
-    /// Whether there are enough workers without this one: a retired worker runs the goroutines that
-    /// have started on it, and accepts no new ones. Written by the monitor.
+    /// Whether the worker has retired: it runs the goroutines that have started on it, and accepts
+    /// no new ones. Written by the monitor.
     retired: AtomicBool,
 }
 
@@ -59,7 +59,8 @@ impl<P: Copy> SleepState<P> {
         }
         fence(Ordering::SeqCst);
         if self.is_retired() != retired {
-            // The worker must not sleep, no matter which thread has ended its announced sleep.
+            // The worker must not sleep, whether this thread or another one ends its announced
+            // sleep.
             let _ = self.wake_up(idle);
             return false;
         }
@@ -124,8 +125,8 @@ impl<P: Copy> SleepState<P> {
     }
 }
 
-/// Takes the worker out of the sleepers' count, if it was counted. Only the thread that has ended
-/// the sleep calls this, once.
+/// Takes the worker out of the sleepers' count, if it was counted. Only the thread that ended the
+/// sleep calls this, once.
 fn woken(sleep: Sleep, idle: &Idle) {
     if sleep == Sleep::Counted {
         idle.remove_sleeper();

@@ -1,5 +1,5 @@
-//! What a timer of a parked goroutine calls. The scheduler knows nothing else about the goroutine's
-//! wait.
+//! [`Sleeper`]: the function that a timer of a parked goroutine calls. The scheduler knows nothing
+//! else about the goroutine's wait.
 
 use std::ptr::NonNull;
 
@@ -14,8 +14,8 @@ pub(crate) struct Sleeper {
 }
 
 impl Sleeper {
-    /// `time_out` returns the goroutine that is runnable from now on, or `None` if the wait has
-    /// ended otherwise. It must neither unwind nor come back to the worker's timers.
+    /// `time_out` returns the goroutine that is runnable from now on, or `None` if another event
+    /// ended the wait. It must neither unwind nor call the worker's timers.
     pub(crate) fn new(
         address: NonNull<()>,
         time_out: unsafe fn(NonNull<()>) -> Option<NonNull<Fiber>>,
@@ -23,8 +23,8 @@ impl Sleeper {
         Sleeper { address, time_out }
     }
 
-    /// Fetches what `time_out` is going to read: up to a cache line's worth of bytes, which may lie
-    /// across two lines.
+    /// Prefetches the bytes that `time_out` is going to read: as many as a cache line has, but
+    /// perhaps in two lines.
     pub(super) fn prefetch(&self) {
         let start = self.address.as_ptr().cast::<u8>();
         prefetch(start);

@@ -51,8 +51,8 @@ pub(super) fn enter_again(exited: Option<Box<Exited>>) {
     }
 }
 
-/// Exits the spans whose guards an ended goroutine has forgotten. No task is current at that time,
-/// so the subscriber does not run within a goroutine.
+/// Exits the spans whose guards an ended goroutine leaked by `mem::forget`. No task is current at
+/// that time, so the subscriber does not run within a goroutine.
 pub(crate) fn exit_forgotten() {
     if let Some(exited) = exit_all() {
         call_subscriber(|| drop(exited));
@@ -93,7 +93,7 @@ fn enter_exited(exited: Box<Exited>) {
 fn call_subscriber(call: impl FnOnce()) {
     let caught = || {
         if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(call)) {
-            // The payload's own `Drop` could panic as well.
+            // The payload is leaked, because its own `Drop` could panic as well.
             mem::forget(payload);
         }
     };

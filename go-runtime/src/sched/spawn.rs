@@ -1,4 +1,4 @@
-//! How a new goroutine comes to the scheduler: at once, or at a given moment.
+//! Handing a new goroutine to the scheduler, at once or at a given moment.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use super::worker::Worker;
 use crate::primitives::atomic::{Ordering, fence};
 use crate::primitives::random;
 
-/// Queues a new goroutine, and sees to it that an idle worker learns of it.
+/// Queues a new goroutine, and makes sure that an idle worker learns of it.
 pub(crate) fn spawn(runtime: &Runtime, task: TaskRef) {
     match Worker::current() {
         Some(worker) => worker.spawn(task),
@@ -25,7 +25,7 @@ pub(crate) struct DelayedKey {
     key: TimerKey,
 }
 
-/// Has a new goroutine queued at `when`, unless it is called off before.
+/// Arranges for a new goroutine to be queued at `when`, unless [`call_off`] takes it back before.
 pub(crate) fn spawn_at(runtime: &'static Runtime, task: TaskRef, when: Instant) -> DelayedKey {
     let own = Worker::current().map(Worker::shared);
     let worker = own
@@ -34,7 +34,7 @@ pub(crate) fn spawn_at(runtime: &'static Runtime, task: TaskRef, when: Instant) 
     let (key, is_first) = worker.delayed.add(when, task);
     if is_first && own.is_none() {
         // Pairs with `Worker::sleep`, which announces the sleep and then reads when the earliest
-        // task is due: at least one of the two threads sees what the other has written.
+        // task is due: at least one of the two threads sees the other's write.
         fence(Ordering::SeqCst);
         if worker.sleep.is_asleep() {
             runtime.notify(worker);
@@ -43,7 +43,7 @@ pub(crate) fn spawn_at(runtime: &'static Runtime, task: TaskRef, when: Instant) 
     DelayedKey { worker, key }
 }
 
-/// Takes a goroutine back that has not been queued yet.
+/// Takes a goroutine back that is not queued yet.
 pub(crate) fn call_off(delayed: DelayedKey) -> Option<TaskRef> {
     delayed.worker.delayed.remove(delayed.key)
 }

@@ -23,15 +23,16 @@ pub(super) struct WorkerStats {
     pub(super) run_queue: QueueEnds,
     /// Number of tasks that have not started and that this worker alone may start.
     pinned: AtomicUsize,
-    /// Why the running goroutine cannot park, as a [`Wait`]; 0 if it can, or is not known to wait.
+    /// Why the running goroutine cannot park, as a [`Wait`]; 0 if it can, or if no reason was
+    /// recorded.
     wait: AtomicU8,
-    /// The latest turn in which a goroutine has held the worker. The monitor writes it.
+    /// The latest turn in which a goroutine held the worker. The monitor writes this.
     held_turn: AtomicUsize,
-    /// The latest turn for whose end an idle worker has waited too long. Idle workers write it.
+    /// The latest turn for whose end an idle worker waited too long. Idle workers write this.
     long_turn: AtomicUsize,
 }
 
-/// Why a goroutine blocks its thread where other goroutines would be parked.
+/// The reason why a goroutine blocks its thread where it would otherwise be parked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Wait {
     /// The goroutine panics: a panic hook waits or, while the goroutine unwinds, a `Drop`.
@@ -40,7 +41,7 @@ pub(super) enum Wait {
     WithoutParking = 2,
 }
 
-/// Number of fibers that have ever been pushed to a run queue, and popped from it.
+/// Numbers of fibers that were pushed to a run queue, and popped from it, since the start.
 #[derive(Default)]
 pub(super) struct QueueEnds {
     pushed: AtomicUsize,
@@ -113,7 +114,7 @@ impl WorkerStats {
 
     // --- for other threads ---
 
-    /// Notes that an idle worker, the caller, has waited in vain for the end of the turn `turn`.
+    /// Notes that the caller, an idle worker, waited in vain for the end of the turn `turn`.
     pub(super) fn set_long_turn(&self, turn: usize) {
         self.long_turn.store(turn, Ordering::Relaxed);
     }
@@ -125,7 +126,7 @@ impl WorkerStats {
 
     // --- for all threads ---
 
-    /// Returns the number of the present turn.
+    /// Returns the number of the current turn.
     #[inline]
     pub(super) fn turn(&self) -> usize {
         self.turns.load(Ordering::Relaxed)
@@ -151,7 +152,7 @@ impl WorkerStats {
         turn > 0 && self.held_turn.load(Ordering::Relaxed) == turn
     }
 
-    /// Returns whether an idle worker has waited in vain for the end of the present turn.
+    /// Returns whether an idle worker waited in vain for the end of the current turn.
     pub(super) fn is_in_long_turn(&self) -> bool {
         let turn = self.turn();
         turn > 0 && self.long_turn.load(Ordering::Relaxed) == turn
@@ -163,7 +164,7 @@ impl WorkerStats {
         self.run_queue.len() + self.pinned.load(Ordering::Relaxed)
     }
 
-    /// Returns why the running goroutine cannot park, as far as that has been noted.
+    /// Returns the recorded reason why the running goroutine cannot park, if there is one.
     pub(super) fn wait(&self) -> Option<Wait> {
         match self.wait.load(Ordering::Relaxed) {
             0 => None,

@@ -174,7 +174,7 @@ impl TaskRef {
         let vtable = unsafe { self.get() }.vtable;
         // SAFETY: the caller's reference keeps the header alive until this subtraction.
         if unsafe { self.get() }.refs.fetch_sub(1, Ordering::Release) == 1 {
-            // Makes what other threads did with the task happen before its destruction.
+            // Acquire: what other threads did with the task happens before its destruction.
             fence(Ordering::Acquire);
             // SAFETY: the count has fallen to 0, so no other reference exists, and only the thread
             // that saw it fall gets here: the task is destroyed once.

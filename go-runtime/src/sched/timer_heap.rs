@@ -154,7 +154,7 @@ impl<T> TimerHeap<T> {
         Some(self.live.remove(entry.place as usize).what)
     }
 
-    /// Gives back memory that is no longer needed since there are fewer timers.
+    /// Gives back memory that a larger number of timers needed.
     pub(super) fn shrink(&mut self) {
         if self.live.is_empty() {
             self.heap = QuaternaryHeap::new();

@@ -1,8 +1,8 @@
 //! The scheduler's constants: what each is for, its unit, and what would notice a change.
 //!
-//! Rows are those of `cargo run --release -p go-benches --bin compare`; tests are named by
-//! `cargo test -p go-tests`. A constant without a row or a test is a limit or a size that has not
-//! been found to matter.
+//! Rows are those of `cargo run --release -p go-benches --bin compare`; tests are named by `cargo
+//! test -p go-tests`. A constant without a row or a test is a limit, or a size that made no
+//! difference in measurements.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ pub(super) const SURVEYED_WORKERS: usize = 16;
 
 // --- an idle worker: `worker::idling` ---
 
-/// How long an idle worker spins before it sleeps, if work has not been coming soon.
+/// How long an idle worker spins before it sleeps, if its recent spins found no work.
 pub(super) const SPIN: Duration = Duration::from_micros(20);
 /// Longest wait for work for which spinning would have been better than a sleep. It is about the
 /// time that two workers need if they wake each other alternately and sleep in between; with a
@@ -77,12 +77,12 @@ pub(super) const SPIN_WORTH: Duration = Duration::from_micros(250);
 /// How long an idle worker spins before it lets other threads have the processor: on a machine with
 /// more threads than processors one of them may be the thread that it waits for.
 pub(super) const SPIN_ALONE: Duration = Duration::from_micros(3);
-/// Duration of a `yield_now` from which on another thread has had the processor.
+/// A `yield_now` that takes at least this long has let another thread have the processor.
 pub(super) const YIELDED: Duration = Duration::from_micros(1);
 /// How often a goroutine that is about to park, on a worker that has nothing else to run, spins and
 /// checks whether its wait has ended: about 1 us, or some round trips between two processors.
 pub(crate) const PARK_SPINS: u32 = 100;
-/// Maximum number of spins in vain in a row; see `SpinCredit`.
+/// Maximum number of consecutive spins in vain; see `SpinCredit`.
 pub(super) const SPIN_CREDIT: i32 = 8;
 /// Number of parks without a spin that follow, until one goroutine tries again.
 pub(super) const SPIN_PAUSE: i32 = 32;
@@ -98,11 +98,11 @@ pub(super) const THREAD_MEMORY: usize = 8 << 20;
 /// Memory in bytes that is kept free while the runtime starts, so that an error can be reported.
 #[cfg(target_os = "linux")]
 pub(super) const ERROR_MEMORY: usize = 1 << 20;
-/// Time between two ticks of the monitor. What it does in one takes some 5 us (`overload`), a
-/// thousandth of a processor.
+/// Time between two ticks of the monitor. The monitor's work in one tick takes some 5 us
+/// (`overload`), a thousandth of a processor.
 pub(super) const TICK: Duration = Duration::from_millis(5);
-/// How long a goroutine may keep a worker from others. Go preempts a goroutine after this time, too
-/// (tests of the monitor).
+/// How long a goroutine may run without a switch before its worker counts as held. Go preempts a
+/// goroutine after this time, too (tests of the monitor).
 pub(super) const HELD_AFTER: Duration = Duration::from_millis(10);
 /// A period that the monitor uses for three things: how long a surplus of workers lasts before one
 /// retires; how long a hold lasts before it is reported (with `GODEBUG=slow=1`); and the time
@@ -138,8 +138,8 @@ pub(super) const TRIM_KEPT: usize = 16;
 pub(super) const TRIM_STEP: usize = 64;
 /// Time after which memory that has not been needed is given back.
 pub(super) const TRIM_AFTER: Duration = Duration::from_millis(100);
-/// The same for a worker that does not sleep, which may soon need again what it has not needed for
-/// a moment.
+/// The same time for a worker that does not sleep. It is longer, because such a worker may soon
+/// need the memory again.
 pub(super) const TRIM_AFTER_AT_WORK: Duration = Duration::from_secs(1);
 /// How long a worker sleeps before it gives memory back. A worker that is woken all the time is
 /// busy, though with short breaks, and giving memory back costs it time (and, where many threads
@@ -159,7 +159,7 @@ pub(super) const BLOCK_SIZES: [usize; 2] = [128, 256];
 pub(super) const BLOCK_CHAIN: usize = 64;
 /// Time after which the depot gives back what it has not needed.
 pub(super) const DEPOT_UNUSED: Duration = Duration::from_millis(100);
-/// Number of dead entries in a heap of timers that are not worth clearing away.
+/// Number of dead entries that a heap of timers may have before they are cleared away.
 pub(super) const DEAD_TIMERS: usize = 64;
 
 // --- caches: `worker::run_queue`, `fiber` ---

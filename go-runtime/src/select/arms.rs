@@ -36,13 +36,13 @@ impl<T> fmt::Debug for RecvArm<'_, T> {
 }
 
 enum RecvState {
-    /// Not chosen; the slot is empty.
+    /// The arm has not been chosen, and its slot is empty.
     Open,
-    /// The slot holds the message. If there is a sender, its wait has still to be ended.
+    /// The slot holds the message. If there is a sender, its wait still has to be ended.
     Message(Option<Taken>),
     /// The channel is closed and empty.
     Closed,
-    /// The partner is a chosen `send` arm of another select, which has still to make the message.
+    /// The partner is a chosen `send` arm of another select, which still has to make the message.
     Promised(Taken),
 }
 
@@ -180,8 +180,8 @@ unsafe impl<T> Arm for RecvArm<'_, T> {
                 };
                 self.put(message, None);
             }
-            // A loop around the select would find the channel closed again and again: this lets
-            // other goroutines run.
+            // A loop around the select would find the channel closed again and again, so this
+            // counts as a failed poll, after which other goroutines may run.
             RecvState::Closed => {
                 self.state.set(RecvState::Closed);
                 wait::note_failed_poll();
@@ -446,15 +446,15 @@ impl<T> Reservation<'_, T> {
     pub fn __send(mut self, message: T) -> Result<(), SendError<T>> {
         let core = self.core;
         let place = mem::replace(&mut self.place, Place::Closed);
-        // SAFETY: the arm got the place from this channel, and it has been taken out of the
-        // reservation.
+        // SAFETY: this channel gave the arm the place, and the line above took the place out of the
+        // reservation, so it is used once.
         unsafe { core.keep_promise(place, message) }.map_err(SendError)
     }
 }
 
 impl<T> Drop for Reservation<'_, T> {
     fn drop(&mut self) {
-        // (After `__send` the place is `Closed`, for which `break_promise` does nothing.)
+        // (`__send` leaves a place that is `Closed`, for which `break_promise` does nothing.)
         self.core
             .break_promise(mem::replace(&mut self.place, Place::Closed));
     }

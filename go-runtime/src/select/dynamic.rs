@@ -56,7 +56,7 @@ pub struct Select<'a> {
 struct Operation<'a> {
     index: usize,
     end: &'a dyn End,
-    /// An arm that has not been chosen. Its waiter is in a queue only while a select waits.
+    /// The arm, which has not been chosen. Its waiter is in a queue only while a select waits.
     arm: Box<dyn Dynamic + 'a>,
     /// The thread that added the operation: messages that are not `Send` belong to it.
     thread: ThreadId,

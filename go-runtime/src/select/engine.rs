@@ -80,26 +80,26 @@ pub(super) unsafe trait Arm {
     /// The caller holds the lock.
     unsafe fn poll(&self, told: &mut Claimed) -> bool;
 
-    /// Does what is left to do for an arm whose poll succeeded, once no lock is held. Returns
-    /// `false` if the operation came to nothing after all: the select must then poll again.
+    /// Finishes the operation of an arm whose poll succeeded, once no lock is held. Returns `false`
+    /// if the operation failed after all: the select must then poll again.
     fn conclude(&self) -> bool;
 
-    /// Queues the arm's waiter, and returns when the arm becomes ready with time alone, if it does.
-    /// The caller wakes the observers added to `told` once no lock is held.
+    /// Queues the arm's waiter. If the arm becomes ready with time alone, returns when. The caller
+    /// wakes the observers added to `told` once no lock is held.
     ///
     /// # Safety
     /// The caller holds the lock, and calls [`dequeue`](Self::dequeue) before the parker or the arm
     /// ends.
     unsafe fn enqueue(&self, parker: &Parker, index: usize, told: &mut Claimed) -> Option<Instant>;
 
-    /// Takes the arm's waiter out of the queue if it is still there.
+    /// Takes the arm's waiter out of the queue, if the waiter is still in it.
     ///
     /// # Safety
     /// The caller holds the lock.
     unsafe fn dequeue(&self);
 
-    /// Records that the parker was unparked for this arm: because the channel was closed if
-    /// `closed`, else because a partner served the arm.
+    /// Records that the parker was unparked for this arm. The reason is a close of the channel if
+    /// `closed` is set, and otherwise a partner that served the arm.
     fn won(&self, closed: bool);
 
     /// Returns whether a poll would succeed.
@@ -109,14 +109,14 @@ pub(super) unsafe trait Arm {
     unsafe fn is_ready(&self) -> bool;
 
     /// Queues the arm's waiter as an observer, which is woken to poll again when the operation has
-    /// become possible. Returns when the arm becomes ready with time alone, if it does.
+    /// become possible. If the arm becomes ready with time alone, returns when.
     ///
     /// # Safety
     /// The caller holds the lock, and calls [`stop_observing`](Self::stop_observing) before the
     /// parker or the arm ends.
     unsafe fn observe(&self, parker: &Parker) -> Option<Instant>;
 
-    /// Takes the observing waiter out of the queue if it is still there.
+    /// Takes the observing waiter out of the queue, if the waiter is still in it.
     ///
     /// # Safety
     /// The caller holds the lock.
@@ -225,7 +225,7 @@ pub(super) fn select_again(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) 
     }
 }
 
-/// A select under way.
+/// The state of a running select.
 struct Selecting<'a> {
     arms: &'a [AnyArm<'a>],
     timeout: Timeout,
@@ -236,7 +236,7 @@ struct Selecting<'a> {
     last: bool,
 }
 
-/// What polling all arms has led to.
+/// The outcome of polling all arms.
 enum PollOutcome<'a> {
     /// The index of the chosen arm, or `usize::MAX` if the time is over.
     Chosen(usize),
@@ -285,8 +285,8 @@ impl<'a> Selecting<'a> {
             }
             let parker = &*parker.insert(Parker::new());
             let mut until = self.end;
-            // In the order in which the arms were polled: of several arms on one channel a partner
-            // takes the one that was queued first.
+            // The arms are queued in the order in which they were polled, since a partner takes the
+            // first of several arms on one channel.
             for &index in order {
                 // SAFETY: `held` keeps all locks. `wake_up` dequeues all arms after the wait,
                 // before any step that could unwind or return from the select, so before an arm or
@@ -338,7 +338,7 @@ impl<'a> Selecting<'a> {
                 self.last = self.end.is_some_and(|end| end <= clock::now());
                 None
             }
-            // A partner took its offer back: poll again.
+            // The partner made no message: poll again.
             Verdict::Retry | Verdict::Pending => None,
         }
     }

@@ -2,8 +2,8 @@
 //! regains its type.
 //!
 //! A list holds the ends of channels ([`End`]) and the arms ([`Dynamic`]) without the types of
-//! their messages. The caller that completes the operation passes the typed end; comparing
-//! addresses shows that it is the very end that was added.
+//! their messages. The caller that completes the operation passes a typed end; a comparison of
+//! addresses shows that it is the end that was added.
 
 use std::fmt;
 use std::mem;
@@ -25,8 +25,8 @@ pub(super) trait End {
 pub(super) trait Dynamic: Arm {
     fn as_arm(&self) -> &dyn Arm;
 
-    /// Gives back what the arm was given when it was chosen. A place returns to the channel; a
-    /// message is dropped, or leaked unless `may_drop`.
+    /// Gives up the place or the message that the arm got when it was chosen. A place returns to
+    /// the channel; a message is dropped, or leaked unless `may_drop`.
     fn abandon(self: Box<Self>, may_drop: bool);
 }
 
@@ -82,7 +82,7 @@ pub struct SelectedOperation<'a> {
     /// The address of the end that the operation was added for.
     address: *const (),
     thread: ThreadId,
-    /// `None` once it has been completed.
+    /// The chosen arm; `None` once the operation is completed.
     arm: Option<Box<dyn Dynamic + 'a>>,
 }
 
@@ -134,9 +134,9 @@ impl<'a> SelectedOperation<'a> {
             self.index
         );
         let arm = self.take();
-        // SAFETY: the arm was made from the end at this address, which has been borrowed since, so
-        // `sender` is that very end: the arm is a `SendArm` of its type. (A `Sender` is invariant
-        // in `T`.)
+        // SAFETY: the arm was made from the end at this address, which stays borrowed, so `sender`
+        // is that end, and the arm is a `SendArm` of the sender's type. (A `Sender` is invariant in
+        // `T`.)
         let arm = unsafe { Box::from_raw(Box::into_raw(arm).cast::<SendArm<'_, T>>()) };
         arm.__reserve().__send(message)
     }
@@ -157,9 +157,9 @@ impl<'a> SelectedOperation<'a> {
             self.index
         );
         let arm = self.take();
-        // SAFETY: the arm was made from the end at this address, which has been borrowed since, so
-        // `receiver` is that very end: the arm is a `RecvArm` of its type. (A `Receiver` is
-        // invariant in `T`.)
+        // SAFETY: the arm was made from the end at this address, which stays borrowed, so
+        // `receiver` is that end, and the arm is a `RecvArm` of the receiver's type. (A `Receiver`
+        // is invariant in `T`.)
         let arm = unsafe { Box::from_raw(Box::into_raw(arm).cast::<RecvArm<'_, T>>()) };
         arm.__take()
     }

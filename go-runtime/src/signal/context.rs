@@ -49,7 +49,7 @@ pub fn notify_context(ctx: &Context, signals: &[Signal]) -> io::Result<(Context,
     Ok((inner, cancel))
 }
 
-/// The cause of a context that [`notify_context`] has derived and a signal has ended.
+/// The cause of a context of [`notify_context`] that ended because a signal arrived.
 ///
 /// ```
 /// use go_runtime::{context, signal::{Signal, SignalError}};

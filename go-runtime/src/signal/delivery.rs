@@ -14,7 +14,8 @@
 //! thread and the handlers are never removed. When a signal arrives and no listener asks for it any
 //! more, the thread carries out the default action.
 //!
-//! The lock guards the list of listeners. They are notified without it, because that runs wakers.
+//! The lock guards the list of listeners. The thread notifies them without the lock, because
+//! notifying runs wakers.
 
 use std::io::{self, Read};
 use std::mem::{self, MaybeUninit};
@@ -32,8 +33,8 @@ use super::{Signal, SignalError};
 use crate::channel::{Receiver, Sender};
 use crate::context::WeakCancel;
 
-/// The signals that have arrived and have not been delivered: a bit for each number, all of which
-/// are below 64.
+/// The signals that arrived and are not delivered yet: a bit for each number. All numbers are below
+/// 64.
 static PENDING: AtomicU64 = AtomicU64::new(0);
 
 static DELIVERY: Mutex<Delivery> = Mutex::new(Delivery {
@@ -59,7 +60,8 @@ struct Delivery {
 #[derive(Clone)]
 pub(super) enum Listener {
     Channel(Sender<Signal>),
-    /// A signal ends the context through `end`; `released` is closed when the user has given it up.
+    /// A context, which a signal ends through `end`. The channel `released` is closed when the user
+    /// releases the signals.
     Context {
         end: WeakCancel,
         released: Receiver<()>,
@@ -116,8 +118,8 @@ impl Delivery {
             return Ok(wake);
         }
         let (ours, theirs) = UnixStream::pair()?;
-        // A handler must not block. If the socket is full, it holds enough bytes to wake the
-        // thread.
+        // Non-blocking, because a handler must not block. A full socket holds enough bytes to wake
+        // the thread.
         theirs.set_nonblocking(true)?;
         thread::Builder::new()
             .name("go-signal".into())
@@ -142,8 +144,8 @@ impl Delivery {
             // descriptor.
             unsafe { libc::write(wake, [0_u8].as_ptr().cast(), 1) };
         };
-        // SAFETY: an atomic operation and `write` are async-signal-safe (signal-safety(7)). The
-        // crate (signal-hook) preserves `errno` and calls the previous handler first.
+        // SAFETY: an atomic operation and `write` are async-signal-safe (signal-safety(7)).
+        // signal-hook preserves `errno` and calls the previous handler first.
         unsafe { low_level::register(number, handler) }?;
         self.caught |= bit;
         if before.sa_sigaction == libc::SIG_DFL {
@@ -153,7 +155,7 @@ impl Delivery {
         Ok(())
     }
 
-    /// Removes the listeners that are gone, for the caller to drop without the lock.
+    /// Removes the listeners that no longer want signals, for the caller to drop without the lock.
     fn take_gone(&mut self) -> Vec<(u64, Listener)> {
         let all = mem::take(&mut self.listeners);
         let (gone, there) = all
@@ -257,9 +259,9 @@ fn deliver(signal: Signal) {
     }
 }
 
-/// Does what the system does by default with that signal.
+/// Carries out the system's default action for the signal.
 fn act_by_default(signal: Signal) {
-    // The crate counts SIGIO among the ignored signals, as on the BSDs; on Linux it ends the
+    // signal-hook counts SIGIO among the ignored signals, as on the BSDs; on Linux SIGIO ends the
     // process.
     #[cfg(target_os = "linux")]
     if signal == super::SIGIO {
@@ -276,7 +278,7 @@ fn act_by_default(signal: Signal) {
         }
         return;
     }
-    // (An error would mean that the crate does not know the signal; it knows all signals of
+    // (An error would mean that signal-hook does not know the signal; it knows all signals of
     // `numbers`.)
     let _ = low_level::emulate_default_handler(signal.as_raw());
 }

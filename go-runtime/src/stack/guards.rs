@@ -74,8 +74,8 @@ fn new_budget(old_kind: bool) -> Budget {
     }
 }
 
-/// Makes guards in the old way, whatever the kernel supports. Call it before the first guard is
-/// made.
+/// Makes all guards as pages without access, whatever the kernel supports. Must be called before
+/// the first guard is made.
 pub(super) fn use_mappings() {
     let _ = BUDGET.set(new_budget(true));
 }
@@ -101,7 +101,7 @@ pub(super) unsafe fn make(starts: &[NonNull<u8>]) -> Made {
         // SAFETY: the caller of `make` owns these pages and does not need their contents, which is
         // what `guard` requires.
         let (done, result) = unsafe { memory::guard(GuardKind::Marks, starts) };
-        // Memory that is locked (mlockall(2)) accepts no marks.
+        // `MADV_GUARD_INSTALL` fails for memory that is locked (mlockall(2)).
         let is_locked =
             result.as_ref().err().and_then(io::Error::raw_os_error) == Some(libc::EINVAL);
         if !is_locked {
@@ -121,8 +121,8 @@ pub(super) unsafe fn make(starts: &[NonNull<u8>]) -> Made {
     let (mapped, mut result) = unsafe { memory::guard(GuardKind::Mappings, &starts[..allowed]) };
     MADE.fetch_sub(starts.len() - mapped, Ordering::Relaxed);
     if mapped < starts.len() {
-        // ENOMEM means here that there are no mappings: the rest of the process may use more of
-        // them than the budget left to it.
+        // ENOMEM means here that the process has no mappings left: the rest of it may use more
+        // mappings than the budget reserves for it.
         let error = result.as_ref().err().and_then(io::Error::raw_os_error);
         if matches!(error, None | Some(libc::ENOMEM)) {
             result = Err(budget.exceeded(MADE.load(Ordering::Relaxed)));

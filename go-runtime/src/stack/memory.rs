@@ -25,7 +25,7 @@ pub(super) fn page_size() -> usize {
     *SIZE.get_or_init(|| unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize)
 }
 
-/// Reserves `len` bytes, a multiple of the page size. They take memory only when they are touched.
+/// Reserves `len` bytes, a multiple of the page size. A page takes memory only when it is touched.
 pub(super) fn reserve(len: usize) -> io::Result<NonNull<u8>> {
     map(ptr::null_mut(), len, 0)
 }
@@ -38,8 +38,7 @@ pub(super) fn reserve_at(at: usize, len: usize) -> io::Result<Option<NonNull<u8>
     match map(wish, len, libc::MAP_FIXED_NOREPLACE) {
         Ok(start) if start.addr().get() == at => Ok(Some(start)),
         Ok(start) => {
-            // SAFETY: this function has just mapped the range, and has given its address to no one
-            // else.
+            // SAFETY: this function has just mapped the range, and no other code knows its address.
             unsafe { release(start, len) }?;
             Ok(None)
         }
@@ -178,8 +177,8 @@ fn is_readable(address: NonNull<u8>) -> bool {
         return true;
     };
     let fd = std::os::fd::AsRawFd::as_raw_fd(&writer);
-    // SAFETY: the kernel checks the address of the one byte itself, and returns EFAULT if it cannot
-    // read it; the process does not access it.
+    // SAFETY: the process does not access the byte. The kernel checks the address itself, and
+    // returns EFAULT if the byte cannot be read.
     unsafe { libc::write(fd, address.as_ptr().cast(), 1) == 1 }
 }
 
@@ -214,8 +213,8 @@ pub(super) unsafe fn guard(kind: GuardKind, starts: &[NonNull<u8>]) -> (usize, i
     (done, Ok(()))
 }
 
-/// Commits the memory of these pages, in one call where possible; otherwise they get it when they
-/// are touched.
+/// Commits the memory of these pages, in one call. Where the system lacks that call, each page gets
+/// its memory when it is touched.
 ///
 /// # Safety
 /// The pages are mapped.
@@ -231,8 +230,8 @@ pub(super) unsafe fn populate(pages: &[NonNull<u8>]) {
 /// # Safety
 /// Each of the ranges meets the conditions of the advice.
 unsafe fn advise_all(starts: &[NonNull<u8>], len: usize, advice: libc::c_int) -> usize {
-    /// Set when the call has been refused: old kernels, and filters of system calls, always refuse
-    /// it, so it is not tried again.
+    /// Whether the system has refused the call. Old kernels, and filters of system calls, always
+    /// refuse it, so it is not tried again.
     static REFUSED: AtomicBool = AtomicBool::new(false);
     let mut ranges = [libc::iovec {
         iov_base: ptr::null_mut(),

@@ -71,7 +71,7 @@ static COLORED: AtomicBool = AtomicBool::new(true);
 
 /// A goroutine's stack.
 pub(crate) struct Stack {
-    /// Tells valgrind where a stack is. (Elsewhere corosensei tells it.)
+    /// Tells valgrind where the stack is. (On other systems corosensei does so.)
     #[cfg(target_os = "linux")]
     _known: corosensei::stack::valgrind::ValgrindStackRegistration,
     slot: place::Slot,
@@ -187,10 +187,10 @@ impl Extent {
     }
 }
 
-/// Returns the stack pointer of the calling function, or of the function that it has been inlined
-/// into. That function's own data lies above the pointer; data of functions that it calls lies
-/// below. (The address of a local variable would not say that: once calls have been inlined, it may
-/// lie anywhere in a large frame.)
+/// Returns the stack pointer of the calling function, or of the function into which the caller was
+/// inlined. That function's own data lies above the pointer; data of the functions that it calls
+/// lies below. (The address of a local variable would not say that: once calls have been inlined,
+/// it may lie anywhere in a large frame.)
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(crate) fn pointer() -> *const u8 {
@@ -211,8 +211,8 @@ pub(crate) fn pointer() -> *const u8 {
     std::hint::black_box(&raw const here)
 }
 
-/// Returns how many pages of memory the calling thread has been given by touching them, on stacks
-/// or elsewhere; `None` if the system does not say.
+/// Returns how many pages of memory the calling thread has got from the system by touching them, on
+/// stacks or elsewhere; `None` if the system does not say.
 pub(crate) fn pages_given() -> Option<usize> {
     #[cfg(target_os = "linux")]
     return memory::pages_given();

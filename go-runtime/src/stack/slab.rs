@@ -69,7 +69,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         let ended = slabs().give_back(self.start, self.size);
-        // Without the lock, because releasing much memory takes a while.
+        // The slab is released without the lock, because releasing much memory takes a while.
         if let Some(slab) = ended {
             slab.release();
         }
@@ -82,7 +82,7 @@ struct Slab {
     size: usize,
     slots: usize,
     taken: usize,
-    /// Number of slots that have ever been given out. The slots after them have no guard.
+    /// Number of slots that were given out at least once. The slots after them have no guard.
     begun: u16,
     /// Number of guards that take mappings.
     mapped: u16,
@@ -189,7 +189,7 @@ fn slabs() -> MutexGuard<'static, Slabs> {
     SLABS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Slots of one size that the table has given out; some still have to be guarded.
+/// A batch of slots of one size that the table has given out. Some of them may still need guards.
 #[derive(Default)]
 struct Batch {
     ready: Vec<NonNull<u8>>,
@@ -243,8 +243,8 @@ impl Slabs {
         let slab = loop {
             let made = self.reserve(size * slots);
             match made.map(|start| Slab::new(start, size, slots)) {
-                // Where reservations are limited (ulimit -v), the rest of the process needs some
-                // too.
+                // Where reservations are limited (ulimit -v), some must be left for the rest of the
+                // process.
                 Ok(slab) if Room::reserve(SLACK).is_ok() => break slab,
                 Ok(slab) => {
                     slab.release();

@@ -37,11 +37,11 @@ use crate::wait::{Decision, WaitList, Waited};
 pub struct Barrier {
     /// Number of callers in a round; 0 means the same as 1.
     number: usize,
-    /// Number of callers that have come in this round; all of them wait, until the last one comes.
+    /// Number of callers that have come in this round. They wait until the last caller comes.
     come: WaitList<usize>,
 }
 
-// No code of the user runs in here.
+// Unwind-safe: no user code runs while the barrier changes.
 impl UnwindSafe for Barrier {}
 impl RefUnwindSafe for Barrier {}
 

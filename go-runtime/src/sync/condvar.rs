@@ -48,7 +48,7 @@ pub struct Condvar {
     raw: RawCondvar,
 }
 
-// No code of the user runs while the condvar changes.
+// Unwind-safe: no user code runs while the condvar changes.
 impl UnwindSafe for Condvar {}
 impl RefUnwindSafe for Condvar {}
 

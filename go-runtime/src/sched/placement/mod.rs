@@ -4,8 +4,8 @@
 //! The measure is a worker's load ([`View::load`]): the goroutines that ran on it within the last
 //! 100 to 200 ms and still live. All *parents* of a worker, goroutines that have spawned others,
 //! count together as half a goroutine, since a parent mostly waits for its children. Among workers
-//! with equal load, the one to which fewer tasks were sent comes first ([`View::rank`]). A decision
-//! reads the loads of a limited number of other workers. Two rules follow:
+//! with equal load, the one to which fewer tasks were sent comes first ([`View::rank`]). A worker
+//! that decides reads the loads of a limited number of other workers. Two rules follow:
 //!
 //! 1. **A worker that takes a task from its own queue starts it, or sends it away**
 //!    ([`Survey::on_start`]). The worker starts the task as long as enough other tasks wait, in all
@@ -64,8 +64,7 @@ pub(crate) struct View {
     pub(crate) live: usize,
     /// Whether the worker runs a goroutine at the moment.
     pub(crate) busy: bool,
-    /// The number of the worker's latest search of its queues, which changes when the worker runs
-    /// the next goroutine.
+    /// The number of the worker's turn, which changes when the worker runs the next goroutine.
     pub(crate) turn: usize,
     pub(crate) asleep: bool,
 }
@@ -96,7 +95,7 @@ impl View {
 /// counts as load. So `waiting` is never too high, and in doubt a worker leaves a task to the other
 /// workers.
 pub(crate) struct Survey {
-    /// The surveying worker's own load; a high load is reduced a little.
+    /// The surveying worker's own load, reduced a little if it is high.
     level: usize,
     /// The surveyed workers, out of `total` other workers.
     others: SmallVec<[View; 16]>,
@@ -205,7 +204,7 @@ impl Survey {
         }
     }
 
-    /// Returns the less loaded workers, for which tasks are left.
+    /// Returns the less loaded workers, for which the idle worker leaves tasks.
     fn preferred(&self) -> impl Iterator<Item = &View> {
         self.others
             .iter()
@@ -263,7 +262,8 @@ impl Watch {
         for view in survey.preferred() {
             let known = self.busy.iter().position(|busy| busy.index == view.index);
             all_busy &= match known {
-                // That worker is about to search its queues, or has been woken.
+                // A worker that is not busy is about to search its queues, or was woken and will
+                // search them soon.
                 _ if !view.busy => {
                     known.map(|at| self.busy.swap_remove(at));
                     false
@@ -294,8 +294,8 @@ impl Watch {
         long.map(|busy| (busy.index, busy.turn))
     }
 
-    /// Returns when the sleeping worker has to survey again: less and less often, since it may be
-    /// waiting for a preempted worker.
+    /// Returns when the sleeping worker has to survey again. The surveys become less and less
+    /// frequent, because the worker may be waiting for a preempted worker.
     pub(crate) fn next_survey(&self, now: Instant) -> Option<Instant> {
         let pause = |since: Instant| ((now - since) / 4).clamp(WATCH_FOR, 10 * WATCH_FOR);
         self.since.map(|since| now + pause(since))
@@ -313,9 +313,8 @@ impl Watch {
 }
 
 impl Busy {
-    /// Returns whether the worker has computed for [`WATCH_FOR`] or is blocked, and is not merely
-    /// preempted by the system. If the system does not report CPU times, the worker counts as at
-    /// work.
+    /// Returns whether the worker has computed for [`WATCH_FOR`] or is blocked, rather than merely
+    /// preempted by the system. If the system does not report CPU times, returns `true`.
     fn is_at_work(
         &self,
         computed: impl Fn(usize) -> Option<Duration>,

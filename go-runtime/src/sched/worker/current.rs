@@ -40,8 +40,8 @@ impl Current {
     /// Notes that the worker is about to resume `fiber`.
     #[inline]
     pub(super) fn begin(&self, fiber: NonNull<Fiber>) {
-        // The switch to the fiber comes after this, and the compiler has to assume that it reads
-        // memory: so a signal handler that interrupts the fiber finds it here.
+        // The switch to the fiber follows, and the compiler has to assume that the switch reads
+        // memory. So a signal handler that interrupts the fiber finds the fiber here.
         self.parkable.set(Some(fiber));
         self.failed_polls.reset();
     }
@@ -67,7 +67,8 @@ impl Current {
     /// Keeps the running goroutine from parking until it has ended.
     pub(super) fn forbid_parking(&self) {
         if let Some(fiber) = self.parkable.get() {
-            // In this order: a signal handler finds the fiber in one of the two.
+            // `unparkable` is set first, so that a signal handler always finds the fiber in one of
+            // the two fields.
             self.unparkable.set(Some(fiber));
             self.parkable.set(None);
         }
@@ -75,7 +76,7 @@ impl Current {
 
     /// Runs `f` in the current goroutine so that nothing in it can park.
     pub(super) fn without_parking<T>(&self, stats: &WorkerStats, f: impl FnOnce() -> T) -> T {
-        /// Lets the fiber park again, however the region is left.
+        /// Lets the fiber park again when the region ends, by a return or a panic.
         struct Region<'a>(&'a Current, &'a WorkerStats);
         impl Drop for Region<'_> {
             fn drop(&mut self) {
@@ -85,7 +86,8 @@ impl Current {
             }
         }
         if self.parkable.get().is_none() {
-            // In such a region already, or in the worker's own loop, which never parks.
+            // The caller is in such a region already, or in the worker's own loop, which never
+            // parks.
             return f();
         }
         self.forbid_parking();

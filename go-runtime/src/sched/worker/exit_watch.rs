@@ -25,7 +25,7 @@
 //! No function tells whether a destructor has been registered. But glibc keeps a thread's
 //! destructors in a list, whose head is a thread-local of its own. [`ExitWatch::new`] finds that
 //! word by trial: it is the only word among libc's thread-locals that changes at each of two
-//! consecutive registrations. If there is not exactly one such word, the worker does without marks.
+//! consecutive registrations. If there is not exactly one such word, the worker registers no marks.
 //! (The C library musl does not run destructors of thread-locals in `exit`.)
 //!
 //! An `ExitWatch` belongs to its worker's thread.
@@ -47,7 +47,7 @@ pub(super) struct ExitWatch {
     register: Option<Register>,
 }
 
-/// A word that never changes; it stands for the head of the list if that is not known.
+/// A word that never changes, which stands for the head of the list if the head is not known.
 static UNKNOWN: usize = 0;
 
 /// Maximum number of marks. A thread initializes each of its thread-locals once, and no program has
@@ -128,7 +128,7 @@ impl ExitWatch {
     }
 }
 
-/// Registers the mark. Returns whether that has succeeded.
+/// Registers the mark. Returns whether the registration succeeded.
 fn mark(register: Register) -> bool {
     // The mark belongs to the library that contains this code; any address in that library names
     // it.

@@ -1,6 +1,5 @@
-//! How long a goroutine may keep its worker: a goroutine that polls in vain, a goroutine whose
-//! operations always succeed, and a goroutine that is about to block and may first spin for its
-//! wake-up.
+//! Limits on how long a goroutine may keep its worker: while it polls in vain, while its operations
+//! always succeed, and while it spins for its wake-up before it blocks.
 //!
 //! Which operations yield to the worker's other goroutines although they need not wait:
 //!
@@ -23,8 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::sched::tuning::{MAX_FAILED_POLLS, SPIN_CREDIT, SPIN_PAUSE};
 
-/// Whether any goroutine has run for a slice, as the monitor saw it last. It is one word for all
-/// workers, so that an operation which need not ask its own worker pays for one load.
+/// Whether any goroutine has run for a slice, as the monitor last saw it. All workers share this
+/// word, so an operation pays for one load and need not ask its own worker.
 static ANY_SLICE_OVER: AtomicBool = AtomicBool::new(false);
 
 /// Notes whether any goroutine has run for a slice; the monitor does so at each tick.
@@ -59,7 +58,7 @@ impl FailedPolls {
     }
 }
 
-/// Whether goroutines that were about to block found it worth spinning of late.
+/// Whether spinning paid off recently for goroutines that were about to block.
 ///
 /// Above 0, a goroutine may spin; each spin in vain takes 1, each one that paid adds 2. Below,
 /// each block takes 1, until the pause is over and one goroutine tries again.

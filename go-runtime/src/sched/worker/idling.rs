@@ -1,13 +1,13 @@
-//! What an idle worker does: it searches other workers' queues and spins for a moment, and is
-//! counted among the searching workers meanwhile. How it then goes to sleep is in `run`. Only the
+//! Idling: a worker without work searches other workers' queues and spins for a moment, and is
+//! counted among the searching workers meanwhile. `run` has the sleep that follows. Only the
 //! worker's thread uses this.
 //!
-//! A worker spins because a wake-up of its thread costs much more than a short spin. How long it
-//! spins depends on what it has learned: if work came soon after its last sleep, it spins half as
-//! long again as that took, since two workers that wake each other in turn would otherwise sleep
-//! and be woken all the time; if work has not been coming soon, and all other workers sleep, it
-//! does not spin at all. After the first moment each spin lets other threads have the processor,
-//! because the worker may be waiting for one of them.
+//! A worker spins because a wake-up of its thread costs much more than a short spin. The length of
+//! the spin depends on the worker's last sleep. If work came soon after that sleep began, the
+//! worker spins half as long again as that took, since two workers that wake each other in turn
+//! would otherwise sleep and be woken all the time. If work did not come soon, and all other
+//! workers sleep, the worker does not spin at all. After the first moment each spin lets other
+//! threads have the processor, because the worker may be waiting for one of them.
 
 use std::cell::Cell;
 use std::hint;
@@ -30,14 +30,14 @@ pub(super) struct Idling {
     spin: Spin,
 }
 
-/// What a worker has learned about how soon work comes.
+/// A worker's record of how soon work comes, which determines its next spin.
 struct Spin {
     /// How long to spin before the worker sleeps.
     length: Cell<Duration>,
     /// Whether work came soon when the worker slept last.
     soon: Cell<bool>,
-    /// How long to spin before other threads may have the processor. It shrinks if the work came
-    /// while they had it.
+    /// How long to spin before the worker lets other threads have the processor. It shrinks if work
+    /// came while they had the processor.
     alone: Cell<Duration>,
 }
 
@@ -58,8 +58,8 @@ impl Idling {
 
     // --- searching ---
 
-    /// Searches for a worker that may not count as searching: while it moved tasks, other workers
-    /// may have searched in vain, and gone to sleep.
+    /// Searches for an awake worker that may not count as searching. Other workers may have
+    /// searched in vain, and gone to sleep, while this worker moved tasks.
     pub(super) fn search_awake(&self, unstarted: &Unstarted, idle: bool) -> Option<Found> {
         let found = self.stealing.search(unstarted, idle)?;
         if !self.searching.get() {
@@ -68,15 +68,15 @@ impl Idling {
         Some(found)
     }
 
-    /// Counts the worker as searching. Returns whether it is: not if enough other workers are, or
-    /// if it has retired.
+    /// Counts the worker as searching, unless enough other workers are searching or this worker has
+    /// retired. Returns whether it counts as searching.
     pub(super) fn start_searching(&self) -> bool {
         if self.shared.sleep.is_retired() {
             return false;
         }
         if !self.searching.get() {
             // One of the other searching workers may be searching only because this worker has just
-            // woken it, and is about to wake this one in turn.
+            // woken it. That worker is about to wake this one in turn.
             let others = self.runtime.idle.searching();
             let others = others - usize::from(others > 0 && self.spin.soon.get());
             if others > 0 && others * 2 >= self.runtime.active() {
@@ -95,7 +95,7 @@ impl Idling {
         self.searching.set(true);
     }
 
-    /// Notes that another thread has notified the sleeping worker, and has counted it as searching.
+    /// Notes that another thread notified the sleeping worker, and so counted it as searching.
     pub(super) fn note_notified(&self) {
         if self.searching.replace(true) {
             // The worker had counted itself.
@@ -112,7 +112,7 @@ impl Idling {
         }
     }
 
-    /// Notes that the worker has said that it sleeps, before its final search.
+    /// Notes that the worker has announced its sleep, and makes its final search next.
     pub(super) fn begin_final_search(&self) {
         self.runtime
             .idle
@@ -124,8 +124,8 @@ impl Idling {
     /// Returns how long to spin before sleeping.
     pub(super) fn spin_for(&self) -> Duration {
         if !self.spin.soon.get() && self.is_alone_awake() {
-            // All other workers sleep, so that only threads could have work for this one, and they
-            // have not had any of late.
+            // All other workers sleep, so only threads could have work for this worker, and they
+            // had none recently.
             return Duration::ZERO;
         }
         self.spin.length.get()
@@ -135,7 +135,7 @@ impl Idling {
         self.runtime.idle.sleepers() + 1 >= self.runtime.active()
     }
 
-    /// Lets a moment pass, after the worker has spun for `spun`.
+    /// Lets a moment pass in a spin that has lasted for `spun`.
     pub(super) fn spin(&self, spun: Duration) {
         let alone = &self.spin.alone;
         if spun < alone.get() {

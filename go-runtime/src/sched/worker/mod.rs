@@ -1,8 +1,9 @@
 //! A worker: one thread's loop that runs goroutines, and what it does for them.
 //!
 //! Everything in a [`Worker`] belongs to its thread; what other threads may touch is in its
-//! [`WorkerShared`]. The parts own their state and their rules; `run` is the loop that joins them;
-//! this file is what a running goroutine asks of its worker.
+//! [`WorkerShared`]. Each part of a worker, in a file of its own, owns its state and its rules.
+//! `run` has the loop that joins the parts, and this file has the operations that a running
+//! goroutine calls.
 
 mod current;
 #[cfg(all(
@@ -106,8 +107,8 @@ impl Worker {
     /// this thread.
     #[inline]
     pub(crate) fn current() -> Option<&'static Worker> {
-        // SAFETY: the word is null, or `run` has set it, on the worker's own thread, to a worker
-        // that is never freed.
+        // SAFETY: the word is null, or `run` set it, on the worker's own thread, to a worker that
+        // is never freed.
         unsafe { CURRENT.get().as_ref() }
     }
 
@@ -190,8 +191,9 @@ impl Worker {
     /// Returns the fiber that the calling code runs on, if any, whether it may park or not.
     #[inline]
     fn running_fiber(&self) -> Option<&'static Fiber> {
-        // SAFETY: the fiber that runs is alive as long as its code runs. The caller runs on it, or
-        // is a signal handler that has interrupted it: the reference does not outlive it.
+        // SAFETY: the fiber that runs is alive as long as its code runs. The caller runs on the
+        // fiber, or is a signal handler that interrupted it, so the reference does not outlive the
+        // fiber.
         self.current
             .running()
             .map(|fiber| unsafe { fiber.as_ref() })
@@ -200,8 +202,8 @@ impl Worker {
     /// Returns the fiber that the calling code runs on, if any and if it may park.
     #[inline]
     pub(crate) fn current_fiber(&self) -> Option<&'static Fiber> {
-        // SAFETY: the fiber that runs is alive as long as its code runs, and the caller runs on it:
-        // the reference does not outlive it.
+        // SAFETY: the fiber that runs is alive as long as its code runs. The caller runs on the
+        // fiber, so the reference does not outlive the fiber.
         self.current
             .parkable()
             .map(|fiber| unsafe { fiber.as_ref() })
@@ -237,7 +239,7 @@ impl Worker {
         Some(fiber)
     }
 
-    /// Leaves the current goroutine's stack until it is made runnable.
+    /// Leaves the current goroutine's stack until the goroutine is made runnable.
     #[inline(always)]
     pub(crate) fn suspend(&self) {
         let Some(fiber) = self.current_fiber() else {
@@ -249,7 +251,7 @@ impl Worker {
 
     // --- timers ---
 
-    /// Has the worker call `sleeper` at `deadline`, unless the timer is removed before.
+    /// Arranges for the worker to call `sleeper` at `deadline`, unless the timer is removed before.
     ///
     /// # Safety
     /// The sleeper's function may be called on this thread, with the sleeper's address, until the
@@ -285,7 +287,7 @@ impl Worker {
 
     // --- spawning and ending ---
 
-    /// Queues a new goroutine, and sees to it that an idle worker learns of it.
+    /// Queues a new goroutine, and makes sure that an idle worker learns of it.
     #[inline]
     pub(super) fn spawn(&self, task: TaskRef) {
         self.note_spawn();
@@ -295,7 +297,8 @@ impl Worker {
 
     /// Queues a goroutine that no other worker may start.
     pub(crate) fn spawn_pinned(&self, task: TaskRef) {
-        // Placed first, so that the number of tasks that wait is never too high.
+        // The task is placed before it is counted as spawned, so that the number of waiting tasks
+        // is never too high.
         self.shared.load.place();
         self.note_spawn();
         self.unstarted.pin([task]);
@@ -307,7 +310,7 @@ impl Worker {
         if let Some(fiber) = self.running_fiber()
             && let Some(task) = fiber.task()
             // SAFETY: this runs within the task's run or within the `Drop` of its result, which
-            // comes before the task's memory is freed. `parent` is this worker's own.
+            // comes before the task's memory is freed. Only this worker uses the task's `parent`.
             && !unsafe { task.get() }.parent.replace(true)
         {
             self.shared.load.become_parent(fiber.active_in());
@@ -345,15 +348,15 @@ impl Worker {
 
     // --- fairness ---
 
-    /// Notes that the current goroutine has asked for something that is not there, and did not
-    /// wait. It may be polling all the time for something that only a goroutine behind it can give:
-    /// after a while, the other goroutines run first.
+    /// Notes a failed poll of the current goroutine. The goroutine may be polling all the time for
+    /// something that only a goroutine behind it can give, so after a number of failed polls the
+    /// other goroutines run first.
     pub(crate) fn note_failed_poll(&self) {
         let is_over = self.current.failed_polls.add() || self.has_run_for_a_slice();
         if is_over && !thread::panicking() {
             if self.has_nothing_to_run() || !self.may_park() {
-                // The goroutine that it waits for may be on another worker, whose thread waits for
-                // this processor.
+                // The goroutine that could end the polling may be on another worker, whose thread
+                // waits for this processor.
                 thread::yield_now();
             }
             self.yield_to_others();
@@ -382,8 +385,7 @@ impl Worker {
         self.yield_now();
     }
 
-    /// Returns whether no other goroutine can run here, as far as the worker knows without a look
-    /// into its inbox.
+    /// Returns whether no other goroutine can run here, not counting goroutines in the inbox.
     #[inline]
     fn has_nothing_to_run(&self) -> bool {
         self.run_queue.is_empty() && self.unstarted.is_empty()
@@ -401,7 +403,8 @@ impl Worker {
 
     /// Returns whether a goroutine that is about to block should take the long way, on which it may
     /// spin for its wake-up: nothing else can run here, another worker is awake to wake it, and
-    /// spinning has paid off of late. (With `GODEBUG=nesting=1` all do, and are checked there.)
+    /// spinning paid off recently. (With `GODEBUG=nesting=1` all goroutines take the long way,
+    /// where they are checked.)
     #[inline]
     pub(crate) fn worth_spinning(&self) -> bool {
         self.current.spin_credit.take() && self.may_spin() || self.current.checks_nesting

@@ -2,9 +2,9 @@
 //!
 //! A *turn* is one search of the worker's queues, which as a rule ends in running one goroutine. A
 //! *round* is up to [`ROUND`] turns; it also ends when the worker sees a new tick of the monitor.
-//! At the end of a round the worker sees to everything that could wait for ever otherwise. The
-//! monitor's tick serves as the clock: one load reads it, so no turn asks the system for the time.
-//! Only the worker's thread uses this.
+//! At the end of a round the worker handles everything that could otherwise wait for ever. The
+//! monitor's tick serves as the clock: reading it takes one load, so no turn asks the system for
+//! the time. Only the worker's thread uses this.
 
 use std::cell::Cell;
 
@@ -52,7 +52,7 @@ impl Rounds {
         is_new
     }
 
-    /// Ends the round at the next turn, and begins a period if the tick does.
+    /// Ends the round at the next turn, and begins a period if this tick is the first of a period.
     #[cold]
     fn begin_tick(&self, tick: MonitorTick, shared: &WorkerShared) {
         self.tick.set(tick);

@@ -69,8 +69,9 @@ impl Worker {
         if turn.is_multiple_of(TIMERS_AT_A_TIME) && self.timers.are_left() {
             self.fire_timers();
         }
-        // The two alternate, so that goroutines that yield all the time do not keep new ones from
-        // starting, and goroutines that spawn all the time do not keep ready ones from running.
+        // Ready goroutines and new ones alternate: so goroutines that yield all the time do not
+        // keep new ones from starting, and goroutines that spawn all the time do not keep ready
+        // ones from running.
         if turn.is_multiple_of(2) {
             self.next_ready().or_else(|| self.next_new(turn))
         } else {
@@ -88,7 +89,8 @@ impl Worker {
         self.unstarted.next(turn).map(Next::New)
     }
 
-    /// Sees to everything that could wait for ever otherwise. Returns a task that should start now.
+    /// Ends a round: handles everything that could otherwise wait for ever. Returns a task that
+    /// should start now.
     #[inline(never)]
     fn end_round(&self, turn: usize) -> Option<TaskRef> {
         self.rounds.begin(turn);
@@ -228,7 +230,7 @@ impl Worker {
             spans::exit_forgotten();
             self.stacks.recycle(fiber);
         } else if is_new_tick {
-            // The turn may have reached into another period.
+            // The next period may have begun during the turn.
             self.note_active(this);
         }
     }
@@ -246,7 +248,7 @@ impl Worker {
         if let Some(task) = fiber.task() {
             // SAFETY: the fiber has a task, which it clears when the task's run is over. The task's
             // memory is not freed before the last suspension within that run, which is in the
-            // `Drop` of its result at the latest. `parent` is this worker's own.
+            // `Drop` of its result at the latest. Only this worker uses the task's `parent`.
             let parent = unsafe { task.get() }.parent.get();
             self.shared.load.activate(fiber.active_in(), parent);
             fiber.set_active_in(self.rounds.period());
@@ -256,12 +258,12 @@ impl Worker {
     // --- sleeping ---
 
     /// Sleeps until a thread wakes the worker, a timer is due, or an event comes. Returns a task if
-    /// the last search has found one that this worker has to start.
+    /// the last search found one that this worker has to start.
     fn sleep(&self) -> Option<TaskRef> {
         debug_assert!(self.run_queue.is_empty() && !self.unstarted.has_pinned());
         self.idling.stealing.begin_sleep();
-        // Before the worker says that it sleeps, so that a thread that wakes it sees the same
-        // poller.
+        // Read before the worker announces its sleep, so that a thread that wakes the worker sees
+        // the same poller.
         let poller = self.shared.poller.get();
         if !self.shared.sleep.fall_asleep(&self.runtime.idle) {
             self.resume_after_sleep();
@@ -269,15 +271,15 @@ impl Worker {
         }
         self.idling.begin_final_search();
         if poller.is_none() && self.shared.poller.get().is_some() {
-            // Another thread has made the poller, and then checks whether this worker sleeps, while
-            // this worker says that it sleeps and then checks for the poller. One of the two sees
-            // what the other has done.
+            // Another thread made the poller meanwhile, and then checked whether this worker
+            // sleeps. This worker announced its sleep, and then checked for the poller. So at least
+            // one of the two sees what the other did.
             self.idling.search_again();
             self.resume_after_sleep();
             return None;
         }
         if self.shared.sleep.is_retired() && self.runtime.has_unstarted() {
-            // Other workers may have relied on this one to search, and it does not.
+            // Other workers may have relied on this worker to search, which it no longer does.
             self.runtime.announce_work();
         }
         let found = if self.shared.has_unstarted() {

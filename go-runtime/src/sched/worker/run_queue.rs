@@ -10,13 +10,14 @@
 //! ```
 //!
 //! Only the worker's thread uses the queue, at each switch; other threads may read the counts
-//! `popped` and `pushed` ([`QueueEnds`]), but not the ring. The queue does without the count of a
-//! `RefCell`, because no method lets other code of this runtime run meanwhile. (The ring may grow,
-//! for which it calls the allocator; an allocator does not use this runtime.)
+//! `popped` and `pushed` ([`QueueEnds`]), but not the ring. The queue needs no `RefCell`, because
+//! no method calls other code of this runtime. (The ring may grow, for which it calls the
+//! allocator; an allocator does not use this runtime.)
 //!
 //! Where very many goroutines wait, a woken one is cold in the caches. So a `pop` also prefetches
-//! memory of two goroutines further back: the fiber of the one, and the used end of the other's
-//! stack, which its fiber, fetched by an earlier `pop`, points to.
+//! memory of two goroutines further back in the queue: the fiber of the further one, and the used
+//! end of the nearer one's stack. The nearer one's fiber, which an earlier `pop` prefetched, points
+//! to that end.
 
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -28,10 +29,11 @@ use crate::sched::tuning::{FIBER_AHEAD, QUEUE_LENGTH, STACK_AHEAD};
 type Slot = Cell<Option<NonNull<Fiber>>>;
 
 pub(super) struct RunQueue {
-    /// The ring of `mask + 1` slots, a box that `ring` has leaked.
+    /// The ring of `mask + 1` slots, a box that `ring` leaked.
     slots: Cell<NonNull<Slot>>,
     mask: Cell<usize>,
-    /// Numbers of fibers ever pushed and ever popped, which also say where the next ones are.
+    /// Numbers of fibers pushed and popped since the start, which also give the slots of the next
+    /// ones.
     ends: &'static QueueEnds,
 }
 

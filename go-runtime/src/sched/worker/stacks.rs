@@ -1,4 +1,5 @@
-//! A worker's stacks: where a goroutine gets one when it starts, and what becomes of it afterwards.
+//! A worker's stacks: how a goroutine gets a stack when it starts, and where the stack goes when
+//! the goroutine ends.
 //!
 //! Idle fibers are kept, the hottest last, and so are stacks made in advance; [`trim`](super::trim)
 //! gives back what is not needed. Tasks for which the system has no memory wait here until another
@@ -23,9 +24,9 @@ pub(super) struct Stacks {
     pub(super) pool: RefCell<Pool>,
     /// Tasks that wait for the memory of a stack.
     waiting: RefCell<VecDeque<TaskRef>>,
-    /// Whether a stack of this worker has become free since the waiting tasks tried last.
+    /// Whether a stack of this worker has become free since the waiting tasks last tried.
     freed: Cell<bool>,
-    /// When the waiting tasks try again in any case.
+    /// When the waiting tasks try again even if no stack has become free.
     retry: Cell<Option<Instant>>,
 }
 
@@ -48,7 +49,7 @@ pub(super) struct Pool {
     pub(super) trim: Trim,
 }
 
-/// How far a trim has come.
+/// The state of a trim, which goes on over several steps.
 #[derive(Default)]
 pub(super) struct Trim {
     /// When the last trim began, and whether it still goes on.
@@ -59,8 +60,8 @@ pub(super) struct Trim {
     /// Number of fibers at the start of `touched` whose stacks' unused parts are still to be given
     /// back.
     pub(super) deep: usize,
-    /// What [`stack::pages_given`] returned when unused parts were last given back, and how many
-    /// stacks had been made by then.
+    /// The result of [`stack::pages_given`], and the number of stacks made, when unused parts of
+    /// stacks were last given back.
     pub(super) pages: usize,
     pub(super) stacks: usize,
     /// The worker's turn when the last trim began: if the worker has run nothing since, there is
@@ -128,8 +129,8 @@ impl Stacks {
         Some(fiber)
     }
 
-    /// Returns a new stack, one of those made in advance if it is of the default size. Each time
-    /// that none is left, twice as many are made, up to a limit.
+    /// Returns a new stack. Stacks of the default size are made in advance: each time that none is
+    /// left, twice as many are made as the last time, up to a limit.
     fn new_stack(&self, size: usize) -> io::Result<Stack> {
         let mut pool = self.pool.borrow_mut();
         let made = if size == self.runtime.default_stack_size() {
@@ -155,8 +156,8 @@ impl Stacks {
         if size == self.runtime.default_stack_size() {
             self.pool.borrow_mut().fibers.push_back(fiber);
         } else {
-            // SAFETY: its task has ended, so the fiber is idle; the caller is its worker's loop,
-            // and gives the fiber up.
+            // SAFETY: the fiber's task has ended, so the fiber is idle. The caller is the loop of
+            // the fiber's worker, and does not use the fiber again.
             unsafe { Fiber::destroy(fiber) };
         }
     }
@@ -170,14 +171,14 @@ impl Stacks {
 
     // --- tasks that wait for a stack ---
 
-    /// Returns whether a stack has become free since the waiting tasks tried last.
+    /// Returns whether a stack has become free since the waiting tasks last tried.
     #[inline]
     pub(super) fn has_freed(&self) -> bool {
         self.freed.get()
     }
 
-    /// Takes some of the waiting tasks, which are to try again. If one of them gets a stack, and
-    /// ends, the next ones try.
+    /// Takes some of the waiting tasks out, for another attempt. The next tasks try when one of
+    /// these gets a stack, and ends.
     pub(super) fn take_waiting(&self) -> impl Iterator<Item = TaskRef> {
         self.freed.set(false);
         let mut waiting = self.waiting.borrow_mut();

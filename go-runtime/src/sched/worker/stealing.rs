@@ -24,8 +24,8 @@ pub(super) struct Stealing {
     runtime: &'static Runtime,
     shared: &'static WorkerShared,
     /// Maximum number of tasks to take from another queue at a time: one after a sleep, and twice
-    /// as many each time. So if the first goroutine that the worker starts holds it, no others are
-    /// in its queue.
+    /// as many each time. So if the first goroutine that the worker starts holds the worker, no
+    /// other tasks are stuck in the worker's queue.
     batch: Cell<usize>,
     watch: RefCell<Watch>,
 }
@@ -60,7 +60,7 @@ impl Source<'_> {
     }
 
     /// Moves up to `most` of the oldest tasks in a run, as neighbors often talk to each other.
-    /// Returns whether it has moved any.
+    /// Returns whether it moved any tasks.
     fn steal_into(&self, own: &Queue, most: usize) -> bool {
         let mut left = most;
         // One call takes a few dozen tasks at most. Tasks that other thieves take meanwhile count
@@ -141,7 +141,7 @@ impl Stealing {
                         && self.watch_is_over(survey)
                         && let Some(task) = queue.steal()
                     {
-                        // If it is `None`, the task was sent away, or quarantined.
+                        // `None` means that the task was sent to another worker, or quarantined.
                         let task = unstarted.start_anyway(task);
                         return Some(task.map_or(Found::Queued, Found::Task));
                     }
@@ -154,7 +154,7 @@ impl Stealing {
         None
     }
 
-    /// Notes that the worker goes to sleep.
+    /// Notes that the worker is about to sleep.
     pub(super) fn begin_sleep(&self) {
         self.batch.set(1);
     }
@@ -188,7 +188,8 @@ impl Stealing {
             },
         );
         if is_over {
-            // Other idle workers then leave no task to a worker that is still in such a turn.
+            // These turns are marked as long: other idle workers leave no task to a worker that is
+            // still in such a turn.
             for (index, turn) in watch.long_turns(now) {
                 worker(index)
                     .filter(|worker| worker.stats.turn() == turn)

@@ -1,5 +1,5 @@
-//! The timers of a worker's parked goroutines. Only the worker's thread uses them; other threads
-//! see when the first is due ([`Alarm`](crate::sched::shared::Alarm)).
+//! The timers of a worker's parked goroutines. Only the worker's thread uses the timers; other
+//! threads can read when the first timer is due ([`Alarm`](crate::sched::shared::Alarm)).
 //!
 //! Timers are fired a batch at a time. Where very many goroutines sleep, each is cold in the
 //! caches, so the worker takes a batch out of the heap and prefetches each entry before it calls
@@ -21,7 +21,7 @@ use crate::sched::tuning::TIMERS_AT_A_TIME;
 pub(super) struct Timers {
     shared: &'static WorkerShared,
     heap: RefCell<TimerHeap<Sleeper>>,
-    /// Whether more timers were due than the last call of `fire` has fired.
+    /// Whether the last call of `fire` left timers that were due.
     left: Cell<bool>,
 }
 
@@ -34,7 +34,7 @@ impl Timers {
         }
     }
 
-    /// Has `sleeper` called at `deadline`, unless the timer is removed before.
+    /// Adds a timer that calls `sleeper` at `deadline`, unless the timer is removed before.
     ///
     /// # Safety
     /// The sleeper's function may be called on this thread, with the sleeper's address, until the
@@ -61,7 +61,7 @@ impl Timers {
         self.heap.borrow_mut().next()
     }
 
-    /// Returns whether more timers were due than the last call of `fire` has fired.
+    /// Returns whether the last call of `fire` left timers that were due.
     #[inline]
     pub(super) fn are_left(&self) -> bool {
         self.left.get()
@@ -72,7 +72,7 @@ impl Timers {
     }
 
     /// Fires some of the timers that are due, and gives the goroutines that they wake to
-    /// `make_ready`. Returns whether there may be more.
+    /// `make_ready`. Returns whether more timers may be due.
     pub(super) fn fire(&self, now: Instant, make_ready: impl Fn(NonNull<Fiber>)) -> bool {
         let mut due: SmallVec<[Sleeper; TIMERS_AT_A_TIME]> = SmallVec::new();
         let mut heap = self.heap.borrow_mut();
@@ -86,9 +86,9 @@ impl Timers {
         drop(heap);
         let more = due.len() == TIMERS_AT_A_TIME;
         for sleeper in due {
-            // SAFETY: the contract of `add` lets the sleeper be called until the timer has fired,
-            // which it does now, or been removed. No goroutine runs on this worker between
-            // `pop_due` and this call, so none has removed the timer.
+            // SAFETY: the contract of `add` lets the sleeper be called until the timer fires, as it
+            // does now, or is removed. No goroutine runs on this worker between `pop_due` and this
+            // call, so no goroutine can have removed the timer.
             if let Some(fiber) = unsafe { sleeper.time_out() } {
                 make_ready(fiber);
             }

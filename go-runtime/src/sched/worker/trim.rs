@@ -8,8 +8,9 @@
 //! * Pages of stacks below what is in use. A goroutine that once had many frames leaves such pages
 //!   behind, whether it is parked or has ended. Every fiber that has run enters a list, and the
 //!   pages below the part of its stack in use are given back. (Go shrinks stacks for the same
-//!   reason.) That takes a system call for each fiber, so it is done only once the thread has been
-//!   given more than half as many pages as there are fibers in the list.
+//!   reason.) Giving them back takes a system call for each fiber. So it happens only once the
+//!   thread has received from the system more than half as many pages as there are fibers in the
+//!   list.
 //!
 //! A sleeping worker trims in its sleep. The monitor asks a worker that does not sleep to trim now
 //! and then, in a limited number of steps. Only the worker's own thread uses its pool; the depot
@@ -42,7 +43,7 @@ impl Pool {
         trim.surplus = self.least.min(idle.saturating_sub(TRIM_KEPT));
         self.least = idle;
         if let Some(pages) = stack::pages_given() {
-            // Each new stack has got one page that it still needs.
+            // Each new stack accounts for one page, which it still needs.
             let spent = self.made - trim.stacks;
             let surplus = (pages - trim.pages).saturating_sub(spent);
             if surplus > self.touched.len() / 2 {
@@ -60,9 +61,9 @@ impl Pool {
     unsafe fn end_some(&mut self) -> bool {
         let some = self.trim.surplus.min(TRIM_STEP).min(self.fibers.len());
         for fiber in self.fibers.drain(..some) {
-            // SAFETY: a fiber in the pool is idle and belongs to the worker, in whose loop the
-            // caller makes sure that this runs, outside of any fiber. The fiber has just left the
-            // pool, and leaves the list here: it is not used again.
+            // SAFETY: a fiber in the pool is idle and belongs to the pool's worker. The caller
+            // makes sure that this runs in that worker's loop, outside of any fiber. The fiber has
+            // just left the pool, and leaves the list here, so it is not used again.
             unsafe {
                 fiber.as_ref().delist(&mut self.touched);
                 Fiber::destroy(fiber);
@@ -81,9 +82,9 @@ impl Pool {
     unsafe fn discard_some(&mut self) -> bool {
         let mut any = false;
         for _ in 0..TRIM_STEP {
-            // Proceeds from the end that the list had when the trim began down to its start.
+            // Visits the list backwards, from its end at the beginning of the trim to its start.
             // `delist` fills a gap with the last fiber of the list, which either came after the
-            // trim began or has already been visited.
+            // trim began or was already visited.
             self.trim.deep = self.trim.deep.min(self.touched.len());
             let Some(at) = self.trim.deep.checked_sub(1) else {
                 break;

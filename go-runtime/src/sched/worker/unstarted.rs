@@ -1,5 +1,5 @@
-//! The tasks that a worker may start, and which of them it starts next. On which worker a goroutine
-//! starts is decided in [`placement`].
+//! The tasks that a worker may start, and the choice of the one that it starts next. [`placement`]
+//! decides on which worker a goroutine starts.
 //!
 //! A task that has not started lies in one of these queues:
 //!
@@ -18,7 +18,8 @@
 //! The worker takes tasks that were sent to it first. Of its own queue it starts the newest task,
 //! which keeps trees of goroutines small; once per millisecond it starts the oldest, so that no
 //! task starves; and while only a few tasks wait it alternates between the two ends. At the end of
-//! each round it also takes one task from the injector, because its own queue may never run dry.
+//! each round it also takes a quarantined task, or else one from the injector, because its own
+//! queue may never run dry.
 //!
 //! Only the worker's thread uses an [`Unstarted`]; the thieves' end of the queue is in the worker's
 //! shared side.
@@ -46,11 +47,12 @@ pub(super) struct Unstarted {
     pinned: RefCell<VecDeque<TaskRef>>,
     /// When the oldest task of the queue was last preferred to the newest.
     oldest_started: Cell<Option<Instant>>,
-    /// Whether the oldest task is started before the newest.
+    /// Whether the oldest task starts next, rather than the newest.
     oldest_first: Cell<bool>,
 }
 
-/// Takes one task, however many other workers try at the same time.
+/// Takes one task from a queue that other workers may be using at the same time, and retries as
+/// long as they interfere.
 pub(super) fn steal_one(steal: impl Fn() -> Steal<TaskRef>) -> Option<TaskRef> {
     iter::repeat_with(steal)
         .find(|steal| !steal.is_retry())?
@@ -105,8 +107,8 @@ impl Unstarted {
         !self.pinned.borrow().is_empty()
     }
 
-    /// Returns a task to start, if any is there: alternately a pinned one and one that others may
-    /// take as well.
+    /// Returns a task to start, if there is any: alternately a pinned task, and a task that other
+    /// workers could take as well.
     // Always inlined: as a rule there is none, and each turn asks.
     #[inline(always)]
     pub(super) fn next(&self, turn: usize) -> Option<TaskRef> {
@@ -158,8 +160,8 @@ impl Unstarted {
     #[inline]
     fn take(&self, turn: usize) -> Option<TaskRef> {
         let sent = &self.shared.sent;
-        // A task that was sent has waited already. (There are never many, since other workers send
-        // only what this worker lacks.)
+        // A task that was sent here has waited in another queue before. (There are never many,
+        // since other workers send only what this worker lacks.)
         if !sent.is_empty()
             && let Some(task) = steal_one(|| sent.steal())
         {
@@ -176,7 +178,8 @@ impl Unstarted {
         }
     }
 
-    /// Leaves all unstarted tasks to the other workers, as this worker has retired.
+    /// Moves all unstarted tasks to the injector, for the other workers, because this worker has
+    /// retired.
     #[cold]
     fn hand_over(&self) {
         while let Some(task) = self.take(0) {
@@ -187,15 +190,15 @@ impl Unstarted {
 
     // --- at the end of a round ---
 
-    /// Returns a task that is in none of this worker's queues and should start now, and lets the
-    /// oldest task of the queue start soon. Without this, a worker whose queue never runs dry would
-    /// keep them waiting for ever.
+    /// Returns a quarantined task, or one from the injector, that should start now, and lets the
+    /// oldest task of the worker's queue start soon. Otherwise a worker whose queue never runs dry
+    /// would keep these tasks waiting for ever.
     pub(super) fn end_round(&self) -> Option<TaskRef> {
         self.note_the_oldest();
         self.next_quarantined().or_else(|| self.next_injected())
     }
 
-    /// Gives the oldest task its turn if none has had it for a while.
+    /// Lets the oldest task start next, unless an oldest task did so within the last millisecond.
     fn note_the_oldest(&self) {
         let now = clock::now();
         if self
@@ -208,8 +211,8 @@ impl Unstarted {
         }
     }
 
-    /// Takes a task from the injector, although this worker's own queue has some: those are newer,
-    /// and may spawn others for ever.
+    /// Takes a task from the injector, although this worker's own queue has tasks: those may be
+    /// newer, and may spawn others for ever.
     fn next_injected(&self) -> Option<TaskRef> {
         let injector = &self.runtime.injector;
         if injector.is_empty() || self.shared.sleep.is_retired() {
@@ -281,7 +284,8 @@ impl Unstarted {
             .contains(unsafe { task.get() }.spawned_at())
     }
 
-    /// Has a task that may hold its worker start where no goroutine lives.
+    /// Starts a task that may hold its worker, if no goroutine lives here; otherwise sends it to a
+    /// worker where none lives, or quarantines it.
     #[cold]
     fn start_alone(&self, task: TaskRef) -> Option<TaskRef> {
         if self.shared.load.live() == 0 {
@@ -289,8 +293,8 @@ impl Unstarted {
         }
         match self.runtime.survey(self.shared.index()).empty() {
             Some(empty) => self.runtime.send(empty, iter::once(task)),
-            // Placed at once, because no survey should count a task as waiting that most workers
-            // may not take.
+            // The task is placed at once, so that no survey counts it as waiting: most workers may
+            // not take it.
             None => self
                 .runtime
                 .holding_sites

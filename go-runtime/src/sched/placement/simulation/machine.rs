@@ -13,14 +13,14 @@ use super::workloads::{ChannelId, MS, Nanos, Outside, Script, Step, US, Workload
 use crate::sched::load::{self, Period};
 use crate::sched::task::MonitorTick;
 
-/// How long the system takes to run a thread that has been woken, at least and at most.
+/// Shortest and longest time that the system takes to run a woken thread.
 const EARLIEST_WAKE_UP: Nanos = 5 * US;
 pub(super) const LATEST_WAKE_UP: Nanos = 60 * US;
 /// What it costs a worker to switch to a goroutine, and a goroutine to spawn another one or to send
 /// a message.
 const SWITCH: Nanos = 150;
 const SPAWN: Nanos = 200;
-/// When a workload starts: the workers have gone to sleep by then.
+/// When a workload starts. The workers sleep by then.
 const START: Nanos = MS;
 /// A run with more events than this counts as endless.
 const MOST_EVENTS: usize = 20_000_000;
@@ -34,9 +34,9 @@ pub(super) struct Task {
     pub(super) worker: Option<usize>,
     /// Whether the worker that spawned the goroutine has to start it.
     local: bool,
-    /// What the clock of idleness showed when the goroutine was spawned.
+    /// The time that the clock of idleness showed when the goroutine was spawned.
     spawned: Nanos,
-    /// How many tasks idle workers had started when the goroutine was spawned.
+    /// Number of tasks that idle workers had started when the goroutine was spawned.
     links: usize,
     /// The period in which the goroutine was last active, and whether it has spawned another one.
     pub(super) active_in: Period,
@@ -51,7 +51,7 @@ struct Channel {
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
 pub(super) enum Event {
-    /// A worker goes on, unless a later event has replaced this one.
+    /// A worker goes on, unless a later event of this worker has replaced this one.
     Worker {
         index: usize,
         next_event: usize,
@@ -100,9 +100,10 @@ pub(super) struct Machine {
     outside: Vec<Option<Outside>>,
     idle_clock: IdleClock,
     /// The longest time that a task waited while a worker was idle, less a [`LINK`] for each task
-    /// that an idle worker started meanwhile, and which task waited.
+    /// that an idle worker started meanwhile; and that task.
     links: usize,
-    /// When the last goroutine ended, the time that all have computed, and the longest such step.
+    /// When the last goroutine ended; how long all goroutines computed; and the longest step of
+    /// computing.
     pub(super) ended: Nanos,
     pub(super) total: Nanos,
     pub(super) longest: Nanos,
@@ -165,7 +166,7 @@ impl Machine {
         self.schedule(index, 0);
     }
 
-    /// Plays the workload through, until no event is left.
+    /// Runs the workload until no event is left.
     pub(super) fn run(&mut self) -> Result<(), String> {
         for _ in 0..MOST_EVENTS {
             let Some(Reverse((time, _, event))) = self.events.pop() else {
@@ -207,7 +208,7 @@ impl Machine {
         self.events.push(Reverse((time, self.sequence, event)));
     }
 
-    /// Has the worker go on after this time. An earlier event of the worker becomes void.
+    /// Schedules the worker to go on after this time. An earlier event of the worker becomes void.
     pub(super) fn schedule(&mut self, index: usize, after: Nanos) {
         let worker = &mut self.workers[index];
         worker.next_event += 1;
@@ -215,7 +216,7 @@ impl Machine {
         self.at(self.now + after, Event::Worker { index, next_event });
     }
 
-    /// Has the system run a sleeping worker's thread, soon after this time has passed.
+    /// Schedules the system to run a sleeping worker's thread soon after this time has passed.
     pub(super) fn schedule_wake_up(&mut self, index: usize, after: Nanos) {
         let latency = self.rng.u64(EARLIEST_WAKE_UP..=LATEST_WAKE_UP);
         self.schedule(index, after + latency);

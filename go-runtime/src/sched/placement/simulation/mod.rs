@@ -1,5 +1,5 @@
-//! A model of the scheduler on virtual workers, which checks what the decisions of
-//! [`placement`](super) lead to.
+//! A simulation of the scheduler on virtual workers, which checks the effects of the decisions of
+//! [`placement`](super).
 //!
 //! A seed determines a run: it draws a number of workers and a workload, and the run plays them
 //! through on a virtual clock. The decisions are the real ones (`Survey`, `Watch`,
@@ -39,8 +39,8 @@
 //!
 //! # Seeds
 //!
-//! `SIMULATION_SEEDS=N` has each test run N seeds. `SIMULATION_SEED=N` has it run only this one,
-//! which is how to repeat a failure: its message names the seed.
+//! With `SIMULATION_SEEDS=N` each test runs N seeds. With `SIMULATION_SEED=N` each test runs this
+//! seed only, which repeats a failure: its message names the seed.
 
 mod machine;
 mod scheduler;
@@ -63,10 +63,11 @@ const SOON: Nanos = 200 * US + 2 * LATEST_WAKE_UP;
 /// for 100 us, and its alarm is late.
 const LINK: Nanos = LATEST_WAKE_UP + 100 * US + LATEST_WAKE_UP;
 
-/// Seeds that have shown something in `tasks_start_soon`. They change with the workloads.
+/// Seeds with which `tasks_start_soon` once found a fault. They lose their meaning when the
+/// workloads change.
 const KEPT: [u64; 10] = [217, 329, 280, 394, 250, 256, 32, 24, 91, 2416];
 
-/// A run that has ended.
+/// The result of a run.
 struct Run {
     seed: u64,
     workers: usize,
@@ -142,8 +143,8 @@ fn tasks_start_soon() {
     }
 }
 
-/// Tasks wait nearly all the time, so a worker's watch hardly ever ends, and most idle workers have
-/// been woken for other tasks: they are allowed another 100 us.
+/// Here tasks wait nearly all the time, so a worker's watch hardly ever ends, and most idle workers
+/// were woken for other tasks. So a task may wait for another 100 us.
 #[test]
 fn tasks_start_soon_in_a_stream() {
     for seed in seeds(10) {

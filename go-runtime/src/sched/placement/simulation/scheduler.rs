@@ -46,7 +46,7 @@ pub(super) enum Phase {
     },
     Searching,
     Asleep,
-    /// Another thread has woken the worker, and the system is about to run the worker's thread.
+    /// Another thread woke the worker, and the system is about to run the worker's thread.
     Waking,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Worker {
     pub(super) sent: VecDeque<TaskId>,
     local: VecDeque<TaskId>,
     pub(super) ready: VecDeque<TaskId>,
-    /// Goroutines that other workers have woken.
+    /// Goroutines that other workers woke.
     inbox: Vec<TaskId>,
     notified: bool,
     /// Whether the worker has been idle since it last ran a goroutine.
@@ -72,11 +72,10 @@ pub(super) struct Worker {
     tick: MonitorTick,
     pub(super) period: Period,
     is_new_tick: bool,
-    /// The number of the worker's turn, and the latest turn in which a goroutine has held the
-    /// worker.
+    /// The number of the worker's turn, and the latest turn in which a goroutine held the worker.
     ticks: usize,
     held_turn: usize,
-    /// The latest turn for whose end another worker has waited too long.
+    /// The latest turn for whose end another worker waited too long.
     long_turn: usize,
     retired: bool,
     oldest_started: Option<Nanos>,
@@ -88,7 +87,7 @@ pub(super) struct Worker {
     idle_since: Option<Nanos>,
     spin_for: Nanos,
     soon: bool,
-    /// Processor time that the worker has used, and since when it has been computing.
+    /// Processor time that the worker has used, and the time at which it began to compute.
     computed: Nanos,
     pub(super) computing_since: Option<Nanos>,
 }
@@ -243,7 +242,7 @@ enum Queue {
 
 /// `worker::mod`.
 impl Machine {
-    /// Goes on with what a worker does.
+    /// Takes the worker's next step: the event that is due for it now.
     pub(super) fn go_on(&mut self, index: usize) {
         match self.workers[index].phase {
             Phase::Running { task, .. } => self.resume(index, task),
@@ -587,7 +586,8 @@ impl Machine {
 
     fn sleep(&mut self, index: usize) {
         if !self.fall_asleep(index) {
-            // The worker searches again, but later, because a run would never end otherwise.
+            // The worker searches again later, and not in this step, because the run would never
+            // end otherwise.
             self.workers[index].idle_since = None;
             return self.schedule(index, POLL);
         }
@@ -617,7 +617,7 @@ impl Machine {
             self.resume_after_sleep(index);
             return false;
         }
-        // The search may have notified this very worker.
+        // The last search may have notified this worker itself.
         self.workers[index].is_asleep()
     }
 

@@ -43,7 +43,7 @@ pub(super) enum Outside {
 /// What happens in a run of the simulation.
 #[derive(Default)]
 pub(super) struct Workload {
-    /// The kinds of which the workload is a mixture.
+    /// The kinds that the workload mixes.
     pub(super) kinds: Vec<&'static str>,
     pub(super) outside: Vec<(Nanos, Outside)>,
     pub(super) channels: usize,
@@ -123,14 +123,14 @@ impl Workload {
         self.channels - 1
     }
 
-    /// Has a thread spawn these goroutines from `at` on, 300 ns apart.
+    /// Adds a thread that spawns these goroutines from `at` on, one every 300 ns.
     pub(super) fn spawn(&mut self, at: Nanos, scripts: impl IntoIterator<Item = Script>) {
         let scripts = scripts.into_iter().enumerate();
         let spawns = scripts.map(|(i, script)| (at + i as Nanos * 300, Outside::Spawn(script)));
         self.outside.extend(spawns);
     }
 
-    /// Has a thread or a goroutine spawn these goroutines.
+    /// Adds a thread or a goroutine, at random, that spawns these goroutines.
     fn spawn_somehow(&mut self, rng: &mut Rng, at: Nanos, scripts: Vec<Script>) {
         if rng.bool() {
             self.spawn(at, scripts);
@@ -140,7 +140,7 @@ impl Workload {
         }
     }
 
-    /// Goroutines that threads spawn for as long as it `lasts`, and that keep most workers busy.
+    /// Goroutines that threads spawn throughout `lasts`, and that keep most workers busy.
     pub(super) fn stream(rng: &mut Rng, workers: usize, lasts: Nanos) -> Workload {
         let mut workload = Workload {
             kinds: vec!["stream"],
