@@ -9,10 +9,10 @@ impl Config {
     /// Without this call the runtime starts by itself, at its first use.
     ///
     /// # Errors
-    /// If the runtime has been started already, by this or by any other call: its settings cannot
-    /// be changed any more, and the error says [where](StartError::started_at) it was started. If a
-    /// setting, or a variable that is read, is out of range; the runtime can then still be started.
-    /// If the threads cannot be made; the runtime can then not be started any more.
+    /// If an earlier call started the runtime: its settings cannot be changed any more, and the
+    /// error says [where](StartError::started_at) it was started. If a setting, or a variable that
+    /// is read, is out of range; the runtime can then still be started. If the threads cannot be
+    /// made; the runtime can then not be started any more.
     ///
     /// ```
     /// use go_runtime::{Config, spawn};

@@ -1,5 +1,5 @@
-//! The limit on how long newcomers may take a free mutex ahead of a waiter that has been woken for
-//! it.
+//! The limit on how long newcomers may take a free mutex ahead of a waiter that was woken for the
+//! mutex.
 //!
 //! A goroutine that locks in a loop can keep a woken waiter of the same worker from running at all,
 //! so the waiter cannot report that it starves. Instead the unlocking holder measures how long the
@@ -27,10 +27,10 @@ const MOST_TICKS: u16 = 16;
 /// A stopwatch for the woken waiter. It is small because every mutex contains one. Only the holder
 /// of the mutex uses it.
 pub(super) struct LatenessTimer {
-    /// The tick at which a waiter was woken last, or was found late last.
+    /// The tick at which a waiter was last woken, or last found late.
     since: Cell<u16>,
     /// Number of unlocks since a waiter was woken; from 16 on the count cycles from 16 to 31. (A
-    /// contender that spins before it queues is on its way without having been woken, and may be
+    /// contender that spins before it queues is on its way although it was not woken, and may be
     /// found late too early. Then a newcomer yields once without need.)
     unlocks: Cell<u8>,
 }
@@ -49,8 +49,9 @@ impl LatenessTimer {
         self.since.set(ticks());
     }
 
-    /// Returns whether this call has read the clock and found that the woken waiter has been on its
-    /// way for more than about a millisecond. Called by an unlock while a contender is on its way.
+    /// Returns whether the woken waiter is late: on its way for more than about a millisecond. Most
+    /// calls do not read the clock, and return `false`. An unlock calls this while a contender is
+    /// on its way.
     #[inline]
     pub(super) fn waiter_is_late(&self) -> bool {
         let unlocks = self.unlocks.get() + 1;

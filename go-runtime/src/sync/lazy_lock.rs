@@ -46,7 +46,7 @@ pub struct LazyLock<T, F = fn() -> T> {
 
 enum Data<T, F> {
     Make(F),
-    /// The value is being made, or the closure that should have made it has panicked.
+    /// The closure is making the value, or it panicked, and there will never be a value.
     Nothing,
     Value(T),
 }
@@ -76,8 +76,8 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     /// `*this` does the same.
     ///
     /// # Panics
-    /// If the closure that makes the value panics, or has panicked; and if the caller is that
-    /// closure, which would wait for itself.
+    /// If the closure that makes the value panics, or panicked in an earlier call; and if the
+    /// caller is that closure, which would wait for itself.
     ///
     /// ```
     /// use go_runtime::sync::LazyLock;
@@ -142,7 +142,7 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
 }
 
 impl<T, F> LazyLock<T, F> {
-    /// Returns the value, if it has been made.
+    /// Returns the value, if there is one.
     #[inline]
     fn value(&self) -> Option<&T> {
         if !self.once.is_completed() {

@@ -49,10 +49,10 @@ use crate::wait;
 /// # Fairness
 ///
 /// The rules are those of Go's `sync.Mutex`. A newcomer may take a free lock before the waiter that
-/// has been woken for it, which is fast. A waiter that has waited for more than a millisecond when
-/// it runs again, and finds the lock taken, is handed the lock at the next unlock, so that no
-/// waiter starves. To that end `lock` may let other goroutines run even if the lock is free, while
-/// there are waiters.
+/// has been woken for it, which is fast. A waiter that finds the lock taken when it runs again,
+/// after more than a millisecond, is handed the lock at the next unlock, so that no waiter starves.
+/// To that end `lock` may let other goroutines run even if the lock is free, while there are
+/// waiters.
 ///
 /// Unlike Go's goroutines, those of this crate are not preempted, and stay on their worker. A
 /// goroutine that is handed the lock while another goroutine occupies its worker (with a long
@@ -97,7 +97,7 @@ pub struct Mutex<T: ?Sized> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: to send the mutex sends the value, which is `Send`. `RawMutex` has no ties to a thread,
+// SAFETY: sending the mutex sends the value, which is `Send`. `RawMutex` has no ties to a thread,
 // and no waiter is queued while the mutex is moved, because each waiter borrows the mutex.
 unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
 
@@ -123,8 +123,8 @@ impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
 #[clippy::has_significant_drop]
 pub struct MutexGuard<'a, T: ?Sized + 'a> {
     mutex: &'a Mutex<T>,
-    /// Whether the thread was unwinding already when the lock was taken. Such a panic is no reason
-    /// to poison the mutex.
+    /// Whether the thread was already unwinding when the lock was taken. A panic from before that
+    /// moment is no reason to poison the mutex.
     panicking: bool,
     /// Makes the guard not `Send`; the compiler's message names std's guard.
     not_send: PhantomData<std::sync::MutexGuard<'static, ()>>,
@@ -207,7 +207,7 @@ impl<T: ?Sized> Mutex<T> {
     #[inline]
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        // A holder of the lock sees what earlier holders have stored, by the lock's ordering. Other
+        // A holder of the lock sees what earlier holders stored, by the lock's ordering. Other
         // callers do not use the value, so for them the load needs no ordering.
         self.raw.flag.load(Ordering::Relaxed)
     }
@@ -268,7 +268,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
         &self.mutex.raw
     }
 
-    /// Returns this guard as `lock` would: in an error if the mutex is poisoned.
+    /// Returns this guard as `lock` would return it: in an error if the mutex is poisoned.
     pub(super) fn again(self) -> LockResult<MutexGuard<'a, T>> {
         result(self.mutex.is_poisoned(), self)
     }
@@ -277,10 +277,10 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // This is std's rule. `thread::panicking` speaks of the thread, but a goroutine that
-        // unwinds lets no other goroutine run on its thread before it is done (see
-        // `wait::parker`). So the answer is true of the calling goroutine here, as it was of the
-        // goroutine that made the guard.
+        // This is std's rule. `thread::panicking` reports the state of the thread. But no other
+        // goroutine runs on the thread while one of them unwinds (see `wait::parker`), so here this
+        // is the state of the calling goroutine. It was the state of the goroutine that made the
+        // guard in the same way.
         if !self.panicking && thread::panicking() {
             self.mutex.raw.flag.store(true, Ordering::Relaxed);
         }

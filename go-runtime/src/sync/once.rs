@@ -26,9 +26,9 @@ use crate::wait::{Decision, WaitList, Waited};
 const NEW: u8 = 0;
 /// A call runs its closure.
 const RUNNING: u8 = 1;
-/// The closure that was run last has panicked.
+/// The last closure that ran has panicked.
 const POISONED: u8 = 2;
-/// A closure has been run with success.
+/// A closure has returned.
 const COMPLETE: u8 = 3;
 
 /// A one-time initialization that parks goroutines: [`std::sync::Once`] for goroutines.
@@ -68,7 +68,7 @@ const COMPLETE: u8 = 3;
 pub struct Once {
     /// One of the constants above. The end of a run is written under the lock of `waiting`.
     state: AtomicU8,
-    /// The number of the caller that runs its closure (see `goroutine::caller`), or 0.
+    /// The number of the caller whose closure is running (see `goroutine::caller`), or 0.
     runner: AtomicUsize,
     waiting: WaitList,
 }
@@ -83,14 +83,14 @@ pub struct OnceState {
 }
 
 impl OnceState {
-    /// Returns whether an earlier closure has panicked.
+    /// Returns whether an earlier closure panicked.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
         self.poisoned
     }
 }
 
-/// The error of a call that was refused because an earlier closure has panicked.
+/// The error of a call that is refused because an earlier closure panicked.
 pub(super) struct Poisoned;
 
 impl Once {
@@ -110,7 +110,7 @@ impl Once {
 
     /// Calls `f` unless a call has completed; blocks while another call runs its closure.
     ///
-    /// When this returns, a closure has been run, `f` or another one, and its effects are visible.
+    /// When this returns, a closure has returned, `f` or another one, and its effects are visible.
     ///
     /// # Panics
     /// If `f` panics, which poisons the `Once`; if the `Once` is poisoned already; and if the
@@ -153,7 +153,7 @@ impl Once {
         }
     }
 
-    /// Returns whether a closure has been run with success. If so, its effects are visible.
+    /// Returns whether a closure has returned. If so, its effects are visible.
     ///
     /// ```
     /// let once = go_runtime::sync::Once::new();
@@ -167,7 +167,7 @@ impl Once {
         self.state.load(Ordering::Acquire) == COMPLETE
     }
 
-    /// Blocks until another call has run its closure with success.
+    /// Blocks until the closure of another call has returned.
     ///
     /// # Panics
     /// If the `Once` is poisoned, or becomes so; and if the caller is the closure that this `Once`
@@ -190,7 +190,7 @@ impl Once {
         }
     }
 
-    /// Blocks until another call has run its closure with success, even if earlier ones panic.
+    /// Blocks until the closure of another call has returned, even if earlier closures panic.
     ///
     /// # Panics
     /// If the caller is the closure that this `Once` runs, which would wait for itself.
@@ -215,7 +215,7 @@ impl Once {
     }
 
     /// Waits for a running call, then claims the run for the caller. Returns `None` if a closure
-    /// has been run with success already.
+    /// has already returned.
     #[track_caller]
     fn begin(&self, forced: bool) -> Result<Option<Turn<'_>>, Poisoned> {
         loop {
@@ -288,7 +288,7 @@ impl Once {
     }
 }
 
-/// The run of a caller that executes its closure. If a panic ends it, the `Once` is poisoned.
+/// A caller's right to run its closure. If a panic drops this, the `Once` is poisoned.
 struct Turn<'a> {
     once: &'a Once,
     state: OnceState,

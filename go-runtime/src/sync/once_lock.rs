@@ -104,7 +104,7 @@ impl<T> OnceLock<T> {
         self.value.get_mut().as_mut()
     }
 
-    /// Blocks until another caller has set the value, and returns it.
+    /// Blocks until another caller has set the value, and returns the value.
     ///
     /// # Panics
     /// If the caller is making the value.

@@ -1,8 +1,8 @@
 //! Go's `sync.Pool`: a pool of values for reuse.
 //!
-//! Each worker has a shard. A caller uses the shards of other workers only if its own has no value
-//! (or no room), or is locked. Under a shard's lock values are only moved in or out; no value is
-//! made or dropped there. No caller waits for the lock: it skips a shard that is locked.
+//! Each worker has a shard. A caller uses the shards of other workers only if its own shard has no
+//! value (or no room), or is locked. Under a shard's lock values are only moved in or out; no value
+//! is made or dropped there. No caller waits for the lock: it skips a shard that is locked.
 
 use std::cell::Cell;
 use std::fmt;
@@ -25,8 +25,8 @@ const MAX_SHARDS: usize = 64;
 /// A pool that keeps values that are costly to make, such as buffers, for reuse.
 ///
 /// [`get`](Pool::get) takes a value from the pool, or makes one if the pool has none at hand. The
-/// value goes back when its guard is dropped. A pooled value is as its last user left it, not as
-/// new: clear the value before use. No call waits for the pool.
+/// value goes back when its guard is dropped. A pooled value is in the state in which its last user
+/// left it: clear the value before use. No call waits for the pool.
 ///
 /// ```
 /// use std::sync::LazyLock;
@@ -55,8 +55,8 @@ pub struct Pool<T> {
 }
 
 struct Shard<T> {
-    /// Number of values when the lock was last given back. It is a hint, read without the lock, so
-    /// that a caller does not lock an empty or full shard.
+    /// Number of values when the lock was last released. Callers read this hint without the lock,
+    /// so that they do not lock an empty or a full shard.
     len: AtomicUsize,
     values: Mutex<Vec<T>>,
 }
@@ -150,8 +150,8 @@ impl<T> Shard<T> {
     }
 }
 
-/// Returns the number of the caller's shard, to be taken modulo the number of shards: the index of
-/// its worker, or a number that a plain thread has drawn at its first call.
+/// Returns the number of the caller's shard, modulo the number of shards: the index of the caller's
+/// worker, or a number that a plain thread draws at its first call.
 fn place() -> usize {
     thread_local! {
         static DRAWN: Cell<Option<usize>> = const { Cell::new(None) };
@@ -182,7 +182,7 @@ impl<T> fmt::Debug for Pool<T> {
 /// A guard of a value of a [`Pool`], which puts the value back when dropped.
 ///
 /// If a panic drops the guard, the value is dropped instead, so that no later user finds a value
-/// that the panic has left half changed.
+/// that the panic left half changed.
 #[must_use = "the value goes back to the pool at once if it is not used"]
 pub struct Pooled<'a, T> {
     pool: &'a Pool<T>,

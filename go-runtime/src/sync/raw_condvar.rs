@@ -1,5 +1,5 @@
-//! The queue of a [`Condvar`](super::Condvar), and how a waiting goroutine gets into it and out of
-//! it.
+//! The queue of a [`Condvar`](super::Condvar), and how waiting goroutines enter and leave the
+//! queue.
 //!
 //! This module owns the queue, which any thread may use: the queue has a lock of its own.
 //!

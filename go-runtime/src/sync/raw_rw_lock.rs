@@ -4,31 +4,31 @@
 //! queue of readers and of the writer (`gate`). The policy is that of Go's `sync.RWMutex`. Writers
 //! exclude each other by a [`RawMutex`], `writers`; its holder is *the writer*. The writer
 //! announces itself (`WRITER`), which keeps out every reader that comes from then on, and waits for
-//! the readers that are inside. When it is done, it lets in all readers that have come meanwhile,
-//! before it unlocks `writers` for the next writer. So a reader waits for at most one writer, and a
-//! writer only for the readers that came before it: neither side starves.
+//! the readers that are inside. When the writer is done, it lets in all readers that came
+//! meanwhile, before it unlocks `writers` for the next writer. So a reader waits for at most one
+//! writer, and a writer only for the readers that came before it: neither side starves.
 //!
 //! **Readers** are counted before they know whether they are inside, so `readers` is the number of
 //! readers that are inside or wait. A reader that finds `WRITER` set comes to the gate. The
 //! departing writer grants as many *turns* as readers were counted at its last step: to the readers
 //! queued at the gate, and to those still on their way there, for which `balance` keeps the turns.
 //! A turn is not bound to one reader: a reader that is overtaken on its way to the gate takes the
-//! turn of the reader that has overtaken it.
+//! turn of the reader that overtook it.
 //!
-//! **The writer** adds to `leaving` the number of readers that it has found inside. Each reader
-//! that leaves while `WRITER` is set subtracts one, before or after that addition. The reader whose
+//! **The writer** adds to `leaving` the number of readers that it found inside. Each reader that
+//! leaves while `WRITER` is set subtracts one, before or after that addition. The reader whose
 //! subtraction leaves only `AWAITED` wakes the writer. The writer removes `AWAITED` in one step,
 //! and has the lock then.
 //!
 //! **No turn is lost.** When the writer leaves, all counted readers are outside, and each of them
 //! takes one turn. No turn of an earlier writer is left over, because each writer waits until as
-//! many readers have left as turns were granted. The next writer cannot announce itself before all
-//! turns of this one are at the gate.
+//! many readers have left as turns were granted. The next writer cannot announce itself before this
+//! writer has granted all its turns.
 //!
 //! **A goroutine that unwinds** does not queue (see
 //! [`wait_without_queueing`](RawRwLock::wait_without_queueing)).
 //!
-//! A lock has no owner: any thread that has been handed what locking gave may unlock it.
+//! A lock has no owner: its holder may hand it on, and any thread may unlock it.
 
 use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -38,18 +38,18 @@ use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::const_fn;
 use crate::wait::{self, Decision, WaitList};
 
-/// In `readers`: there is a writer, which is inside or waits for readers to leave.
+/// Bit of `readers`: there is a writer, which is inside or waits for readers to leave.
 const WRITER: usize = 1 << (usize::BITS - 1);
 /// Maximum number of readers. It is far below the next bit, because readers that are refused are
 /// counted for a moment.
 const MOST: usize = 1 << (usize::BITS - 3);
 
-/// In `leaving`: the writer waits, and does not have the lock yet.
+/// Bit of `leaving`: the writer waits, and does not have the lock yet.
 const AWAITED: usize = 1;
-/// In `leaving`: one reader that has to leave before the writer gets the lock.
+/// Unit of `leaving`: one reader that has to leave before the writer gets the lock.
 const ONE: usize = 2;
 
-// `readers` comes last, so that what follows the struct may share a cache line with it.
+// `readers` is the last field, so that data behind the struct may share a cache line with it.
 #[repr(C)]
 pub(crate) struct RawRwLock {
     gate: WaitList<Gate>,
@@ -59,8 +59,8 @@ pub(crate) struct RawRwLock {
     pub(super) readers: AtomicUsize,
 }
 
-/// The state of the queue of goroutines and threads that cannot go in: readers, and in front of
-/// them the writer. Used under the lock of the queue.
+/// The state of the queue of goroutines and threads that wait for the lock: readers, and in front
+/// of them the writer. Used under the lock of the queue.
 struct Gate {
     /// Number of turns that no reader has taken yet; if negative, the number of readers in the
     /// queue.
@@ -69,12 +69,13 @@ struct Gate {
     writer_waits: bool,
 }
 
-// No code of the user runs in this lock's methods, and their one panic leaves the lock unchanged.
+// Unwind-safe: no user code runs in this lock's methods, and their one panic leaves the lock
+// unchanged.
 impl UnwindSafe for RawRwLock {}
 impl RefUnwindSafe for RawRwLock {}
 
 impl Gate {
-    /// Takes a turn for a reader, if there is one. Returns whether there was.
+    /// Takes a turn for a reader, if a turn is left. Returns whether a turn was left.
     fn take_turn(&mut self) -> bool {
         let there_is = self.balance > 0;
         self.balance -= isize::from(there_is);
@@ -204,8 +205,8 @@ impl RawRwLock {
         if waiting != 0 {
             self.let_in(waiting);
         }
-        // SAFETY: the caller is the writer, which has held `writers` since `write` or `try_write`;
-        // and what `writers` guards, the right to be the writer, it has just given up.
+        // SAFETY: the caller is the writer, which has held `writers` since `write` or `try_write`.
+        // `writers` guards the right to be the writer, which the caller has just given up.
         unsafe { self.writers.unlock() };
     }
 
@@ -216,8 +217,8 @@ impl RawRwLock {
             self.wait_for_turn();
         }
         if before & !WRITER >= MOST {
-            // SAFETY: the caller has been counted and, if there was a writer, has been let in, so
-            // it is a reader; and it has used nothing that the lock guards.
+            // SAFETY: the caller is counted and, if there was a writer, was let in, so it is a
+            // reader; and it has used nothing that the lock guards.
             unsafe { self.done_reading() };
             panic!("RwLock: too many readers at once; are their guards ever dropped?");
         }
@@ -265,7 +266,7 @@ impl RawRwLock {
             .is_ok()
     }
 
-    /// Waits until the `inside` readers that the writer has found have left. Called by the writer.
+    /// Waits until the `inside` readers that the caller, the writer, found inside have left.
     #[cold]
     fn wait_for_readers(&self, inside: usize) {
         self.leaving
@@ -288,8 +289,8 @@ impl RawRwLock {
         }
     }
 
-    /// Counts a reader out for which the writer waits or will wait, and wakes the writer if that
-    /// reader was the last.
+    /// Subtracts a leaving reader, for which the writer waits or will wait. Wakes the writer if
+    /// that reader was the last.
     #[cold]
     fn leave(&self) {
         if self.leaving.fetch_sub(ONE, Ordering::AcqRel) != ONE + AWAITED {
@@ -299,8 +300,8 @@ impl RawRwLock {
             let waits = mem::take(&mut gate.writer_waits);
             waits.then(|| gate.take()).flatten()
         });
-        // (If the awaited writer has gone in without being woken, this may be the next writer,
-        // which then polls once in vain.)
+        // (If the awaited writer went in without being woken, this may be the next writer, which
+        // then polls once in vain.)
         if let Some(writer) = writer {
             writer.finish();
         }

@@ -52,7 +52,7 @@ use crate::wait;
 ///
 /// The rules are those of Go's `sync.RWMutex`. A waiting writer keeps out the readers that come
 /// after it, and waits for the readers that came before it. When the writer is done, all readers
-/// that have come meanwhile go in, before the next writer. So neither side starves. Writers among
+/// that came meanwhile go in, before the next writer. So neither side starves. Writers among
 /// themselves follow the rules of [`Mutex`](super::Mutex#fairness).
 ///
 /// If each read is short, a [`Mutex`](super::Mutex) is faster for readers, too, because all readers
@@ -85,7 +85,7 @@ pub struct RwLock<T: ?Sized> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: to send the lock sends the value, which is `Send`. `RawRwLock` has no ties to a thread,
+// SAFETY: sending the lock sends the value, which is `Send`. `RawRwLock` has no ties to a thread,
 // and no waiter is queued while the lock is moved, because each waiter borrows the lock.
 unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
 
@@ -135,8 +135,8 @@ unsafe impl<T: ?Sized + Sync> Sync for RwLockReadGuard<'_, T> {}
 #[clippy::has_significant_drop]
 pub struct RwLockWriteGuard<'a, T: ?Sized + 'a> {
     lock: &'a RwLock<T>,
-    /// Whether the thread was unwinding already when the lock was taken. Such a panic is no reason
-    /// to poison the lock.
+    /// Whether the thread was already unwinding when the lock was taken. A panic from before that
+    /// moment is no reason to poison the lock.
     panicking: bool,
     /// Makes the guard not `Send`; the compiler's message names std's guard.
     not_send: PhantomData<std::sync::RwLockWriteGuard<'static, ()>>,
@@ -271,7 +271,7 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        // A holder of the lock sees what earlier writers have stored, by the lock's ordering. Other
+        // A holder of the lock sees what earlier writers stored, by the lock's ordering. Other
         // callers do not use the value, so for them the load needs no ordering.
         self.raw.writers.flag.load(Ordering::Relaxed)
     }
@@ -355,8 +355,8 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     pub fn downgrade(s: Self) -> RwLockReadGuard<'a, T> {
         let lock = s.lock;
         mem::forget(s);
-        // SAFETY: the write guard held the lock, and has been forgotten without giving it back, so
-        // the caller is the writer. The read guard made below only reads the value.
+        // SAFETY: the write guard held the lock, and was leaked without unlocking, so the caller is
+        // the writer. The read guard made below only reads the value.
         unsafe { lock.raw.downgrade() };
         lock.read_guard().unwrap_or_else(PoisonError::into_inner)
     }
@@ -365,9 +365,9 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: the caller of `read_guard` had become a reader, or a writer that was downgraded
-        // to one, and that reading ends here only. The value is read through the guard only, which
-        // is being dropped.
+        // SAFETY: the caller of `read_guard` had become a reader, or was a writer that had been
+        // downgraded to a reader. That reading ends only here. The value is read through the guard
+        // only, which is being dropped.
         unsafe { self.raw.done_reading() };
     }
 }
@@ -375,8 +375,8 @@ impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
 impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // `thread::panicking` speaks of the thread, but is true of the calling goroutine: see the
-        // `Drop` of `MutexGuard`.
+        // `thread::panicking` reports the state of the thread, which is that of the calling
+        // goroutine here: see the `Drop` of `MutexGuard`.
         if !self.panicking && thread::panicking() {
             self.lock.raw.writers.flag.store(true, Ordering::Relaxed);
         }
@@ -479,7 +479,7 @@ mod tests {
 
     use super::*;
 
-    /// Sets the count of readers directly, because to forget that many guards would take too long.
+    /// Sets the count of readers directly, because leaking that many guards would take too long.
     #[test]
     fn too_many_readers_are_refused() {
         let lock = RwLock::new(());

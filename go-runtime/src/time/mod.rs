@@ -3,7 +3,7 @@
 //! | | |
 //! |---|---|
 //! | [`sleep`], [`sleep_until`] | wait |
-//! | [`after`], [`at`], [`Timer`] | one message on a channel, for a `select!`; a timer's may be put off |
+//! | [`after`], [`at`], [`Timer`] | one message on a channel, for a `select!`; a timer's moment can be changed |
 //! | [`tick`], [`Ticker`] | one every so often; a ticker may be changed, and keeps in step |
 //! | [`after_func`] | a function in a goroutine of its own, later |
 //! | [`timeout`] | a limit on the time of a function that looks at a done channel |

@@ -30,8 +30,9 @@ impl Error for TimedOut {}
 /// to stop in time use [`Context::with_timeout`](crate::context::Context::with_timeout).
 ///
 /// # Errors
-/// If `f` has not returned in time. With a duration of 0 that is so unless `f` has returned before
-/// the first check; a duration beyond what [`Instant`](std::time::Instant) can express is no limit.
+/// If `f` has not returned in time. With a duration of 0 this is an error unless `f` returned
+/// before the first check; a duration beyond what [`Instant`](std::time::Instant) can express is no
+/// limit.
 ///
 /// # Panics
 /// With the panic of `f`, if that came in time; a later panic is only reported. Also where

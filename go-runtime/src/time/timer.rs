@@ -9,8 +9,8 @@ use crate::channel::timer::TimerCore;
 use crate::channel::{Receiver, Source};
 use crate::clock;
 
-/// One message on a channel, at a moment that may be put off or called off. Go's `time.Timer`, as
-/// it is since Go 1.23.
+/// One message on a channel, at a moment that may be changed or canceled. Go's `time.Timer`, as it
+/// is since Go 1.23.
 ///
 /// As in Go no stale message is received after [`stop`](Timer::stop) or [`reset`](Timer::reset), so
 /// there is no need to drain the channel. A receiver that is waiting when the moment changes then
@@ -18,7 +18,7 @@ use crate::clock;
 /// make, change or drop: no background timer runs, and a waiting receiver computes its own
 /// deadline.
 ///
-/// For a wait that is never put off, `default(duration)` of a [`select!`](crate::select) or
+/// For a wait whose end never changes, `default(duration)` of a [`select!`](crate::select) or
 /// [`after`](super::after) is enough.
 ///
 /// ```
@@ -58,8 +58,8 @@ impl Timer {
         &self.channel
     }
 
-    /// Calls the timer off: there will be no message. Returns whether it was set: its message was
-    /// still to come (even one beyond all instants), or had not been received.
+    /// Cancels the timer: there will be no message. Returns whether the timer was set: its message
+    /// was still to come (even if beyond all instants), or had not been received.
     ///
     /// ```
     /// use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Waiters that have been taken out of their queues, all for the same event.
+//! [`Claimed`]: waiters that were taken out of their queues, all for the same event.
 
 use std::ptr;
 
@@ -9,8 +9,8 @@ use super::waiter::Waiter;
 
 /// A list of claimed waiters, to be told once the lock of their queue has been given back.
 ///
-/// Each operation stays blocked, and its waiter valid, until this list ends its wait. A list that
-/// is dropped leaves its operations blocked for ever.
+/// Each operation stays blocked, and its waiter stays valid, until this list ends that wait. A list
+/// that is dropped leaves its operations blocked for ever.
 #[must_use = "the waiters stay blocked until their waits are ended"]
 pub(crate) struct Claimed {
     first: *const Waiter,
@@ -57,7 +57,7 @@ impl Claimed {
         self.end(Verdict::Done);
     }
 
-    /// Tells observers to check again.
+    /// Ends the waits of observers, which then check their operations again.
     #[inline]
     pub(crate) fn retry(self) {
         if !self.is_empty() {

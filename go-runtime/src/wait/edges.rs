@@ -61,8 +61,8 @@ impl Edges {
         self.count.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Wakes the first waiter. If its operation does not use up everything, it has to wake the next
-    /// one.
+    /// Wakes the first waiter. If the waiter's operation does not use up everything, the operation
+    /// has to wake the next waiter.
     pub(crate) fn wake_one(&self) {
         self.waiting.wake_one();
     }
@@ -83,7 +83,7 @@ impl Edges {
     ) -> Woken {
         let still = || self.now() == at;
         match self.waiting.wait_for_event(still, limit, done) {
-            // Another attempt is never wrong.
+            // An event without an edge counts as an edge, since another attempt is never wrong.
             event::Woken::ByEvent | event::Woken::ByNothing => Woken::ByEdge,
             event::Woken::ByDone => Woken::ByDone,
             event::Woken::TimedOut => Woken::TimedOut,

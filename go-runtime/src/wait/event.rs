@@ -2,10 +2,10 @@
 //! has passed or a done channel is ready.
 //!
 //! While a done channel is observed, two waiters share one parker: one in the list's queue, and an
-//! [observer](Observable) in the channel's. So one of the two waiters ends the wait, and the other
-//! one is passed over. The observer is queued before the lock of the list is given back. A list's
-//! lock is taken before a channel's, and never the other way round: a channel tells its waiters
-//! only after it has given its own lock back.
+//! [observer](Observable) in the channel's. So the wait ends through one of the two waiters, and
+//! the other one is passed over. The observer is queued before the lock of the list is given back.
+//! A list's lock is taken before a channel's, and never the other way round: a channel tells its
+//! waiters only after it has given its own lock back.
 
 use std::ptr;
 use std::time::Instant;
@@ -21,7 +21,7 @@ use super::waiter::{Claim, Offer, Waiter};
 pub(crate) enum Woken {
     /// The event has happened, as the caller of `wake_one` or `wake_all` says.
     ByEvent,
-    /// The done channel had a message, and another receiver has it.
+    /// The done channel had a message, but another receiver took it.
     ByNothing,
     /// The done channel is ready.
     ByDone,

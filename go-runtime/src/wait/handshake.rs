@@ -1,5 +1,5 @@
-//! The agreement between a blocked operation and the threads that may end its wait: which of them
-//! decides the outcome, and whether a wake-up has to reach the scheduler at all.
+//! The agreement between a blocked operation and the threads that may end its wait: it decides
+//! which thread determines the outcome, and whether the wake-up has to go through the scheduler.
 //!
 //! It has two words. `claimed` is set once, by the thread that decides how the wait ends (for a
 //! sender, a receiver, a close, the clock): of all channels of a select only one gets it. `state`
@@ -17,8 +17,8 @@
 
 use crate::primitives::atomic::{AtomicBool, AtomicU8, Ordering};
 
-/// The blocked operation has left its thread, or will have done so before its worker looks into the
-/// inbox. The waker has to make it runnable.
+/// The blocked operation has left its thread, or will leave it before its worker reads the inbox.
+/// The waker has to make the operation runnable.
 const PARKED: u8 = 0;
 /// The blocked operation polls this word.
 const SPINNING: u8 = 1;
@@ -44,8 +44,8 @@ impl Handshake {
     #[inline]
     #[must_use]
     pub(crate) fn claim(&self) -> bool {
-        // The load comes first because a queue often holds waits of selects that have been claimed
-        // already, and a load leaves their cache lines shared.
+        // The load comes first because a queue often holds waits of selects that are already
+        // claimed, and a load leaves their cache lines shared.
         !self.claimed.load(Ordering::Relaxed)
             && self
                 .claimed
@@ -53,7 +53,7 @@ impl Handshake {
                 .is_ok()
     }
 
-    /// Returns whether any thread has taken that right. The answer may be a moment old.
+    /// Returns whether any thread has claimed the wait. The answer may be a moment old.
     pub(crate) fn is_claimed(&self) -> bool {
         self.claimed.load(Ordering::Relaxed)
     }

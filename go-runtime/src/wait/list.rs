@@ -13,14 +13,15 @@
 //!
 //! 1. *The state and the queue are reached under the lock only.* [`Held`] is the only way to both.
 //!    A `Held` exists inside of [`WaitList::with`] and [`View::wait_with`], which lock before and
-//!    unlock after, and where the caller of the unsafe [`WaitList::held`] has locked. It cannot
-//!    leave the closure that gets it, whose result may not name its lifetime.
+//!    unlock after, and where the caller of the unsafe [`WaitList::held`] has locked. A `Held`
+//!    cannot leave the closure that gets it, because the closure's result cannot name the lifetime.
 //! 2. *A waiter in the queue, and its parker, are valid under the lock.* `wait_with` makes both in
 //!    its own frame, and pushes the waiter under the lock. Its frame ends only after the park,
-//!    which returns for one of two reasons. Another thread has ended the wait: then it had claimed
-//!    it through a [`Taken`] or a [`Claimed`], which come out of the queue under the lock, so the
-//!    waiter is out. Or the clock has: then `wait_with` takes the waiter out itself, under the
-//!    lock. Nothing between the push and the park unwinds, nor parks on another parker.
+//!    which returns for one of two reasons. Either another thread ended the wait: that thread had
+//!    claimed the wait through a [`Taken`] or a [`Claimed`], which come out of the queue under the
+//!    lock, so the waiter is out. Or the clock ended the wait: then `wait_with` takes the waiter
+//!    out itself, under the lock. Nothing between the push and the park unwinds, nor parks on
+//!    another parker.
 //! 3. *A wait is ended once.* A wait without a deadline is in this queue only, and so claimed by
 //!    being taken out of it. A wait with a deadline may be claimed by the clock too: the parker's
 //!    handshake decides.
@@ -284,7 +285,7 @@ impl<T> Held<'_, T> {
         unsafe { self.0.queue.push(waiter) };
     }
 
-    /// Takes a waiter that the caller has pushed out again, if it is still in.
+    /// Removes a waiter that the caller pushed from the queue, if the waiter is still in it.
     ///
     /// # Safety
     /// If `waiter` is in a queue, it is in this list's.

@@ -1,4 +1,4 @@
-//! A second event that may end a wait: as a rule, that a done channel is ready.
+//! [`Observable`]: a second event that may end a wait, as a rule a done channel that becomes ready.
 
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ pub(crate) unsafe trait Observable {
     /// told, or [`stop_observing`](Self::stop_observing) is called.
     unsafe fn observe(&self, waiter: &Waiter) -> Readiness;
 
-    /// Takes the waiter out again if it is still queued.
+    /// Takes the waiter out of the channel's queue, if the waiter is still in it.
     ///
     /// # Safety
     /// If the waiter is in a queue, it is in this one.
@@ -35,7 +35,7 @@ pub(crate) unsafe trait Observable {
 pub(crate) enum Readiness {
     /// A receive need not wait; the waiter is not queued.
     Ready,
-    /// The waiter is queued. If it has not been told before that moment, it has to check again
-    /// then.
+    /// The waiter is queued. At the given moment, if there is one, the operation has to check again
+    /// even if its waiter has not been told.
     Waits(Option<Instant>),
 }

@@ -1,17 +1,17 @@
 //! A parker: one blocked operation, and the way to end it.
 //!
-//! A blocking operation makes a [`Parker`] on its own stack, shows it to others (in a queue, to the
-//! clock), and calls [`Parker::park`]. Exactly one thread, exactly once, claims the parker, writes
-//! the verdict and unparks it. In a goroutine, `park` gives the worker to the next goroutine; on a
+//! A blocking operation makes a [`Parker`] on its own stack, publishes it in a queue or in a timer,
+//! and calls [`Parker::park`]. Exactly one thread, exactly once, claims the parker, writes the
+//! verdict and unparks it. In a goroutine, `park` gives the worker to the next goroutine; on a
 //! plain thread it blocks the thread.
 //!
 //! The parker belongs to the blocked operation: only the thread that has claimed it writes to it,
 //! and only until its `unpark` has made the operation go on. A queue or a timer that holds a
 //! pointer to a parker must have dropped the pointer before the operation's frame ends.
 //!
-//! A goroutine never changes its worker, so a wake-up may overtake the park: the wake-up lies in
-//! the worker's inbox, or in its run queue, until the goroutine has left its stack, because the
-//! worker looks there only then.
+//! A goroutine never changes its worker, so a wake-up may overtake the park: it lies in the
+//! worker's inbox, or in the worker's run queue, which the worker reads only when the goroutine has
+//! left its stack.
 //!
 //! An async task neither parks nor blocks a thread: its parker lies in memory that the future owns,
 //! and the future reads the verdict when its [`Wakeup`] says that the wait is over.
@@ -39,7 +39,7 @@ use crate::clock;
 use crate::primitives::prefetch::LINE;
 use crate::sched::{self, Fiber, InboxNode, OwnerWorker, Sleeper, Worker, fork};
 
-/// The kind of the blocked operation, which determines how it is made to go on.
+/// The kind of the blocked operation, which determines how a waker makes the operation go on.
 pub(super) enum Blocked {
     Goroutine(OwnerWorker),
     Thread(Thread),
@@ -65,7 +65,7 @@ pub(crate) struct Parker {
 }
 
 // The worker's clock prefetches the first `LINE` bytes of a parker before it ends the wait
-// (`Sleeper::prefetch`), and they have to be all of it.
+// (`Sleeper::prefetch`), so a parker must not be larger.
 const _: () = assert!(size_of::<Parker>() <= LINE);
 
 impl Parker {
@@ -102,8 +102,8 @@ impl Parker {
         }
     }
 
-    /// Returns how a future's wait has ended. Called only once its [`Wakeup`] says that the wait
-    /// has ended.
+    /// Returns how a future's wait ended. Called only after the future's [`Wakeup`] has reported
+    /// the end.
     pub(crate) fn verdict(&self) -> Verdict {
         self.verdict.get()
     }
@@ -141,13 +141,13 @@ impl Parker {
         {
             return parker.make_ready(worker, verdict);
         }
-        // SAFETY: `this` is valid, and claimed by the caller, who ends the wait once: this path and
-        // the one above exclude each other.
+        // SAFETY: `this` is valid. The caller has claimed the wait, and ends it once, because this
+        // path and the one above exclude each other.
         unsafe { Self::unpark_elsewhere(this, verdict) }
     }
 
     /// Ends the wait of a goroutine of the worker whose thread calls this. That goroutine is
-    /// parked, as this thread runs other code, and no other thread takes part.
+    /// parked, because its thread is running the caller, and no other thread takes part.
     #[inline]
     fn make_ready(&self, worker: &Worker, verdict: Verdict) {
         self.verdict.set(verdict);
@@ -292,7 +292,7 @@ impl Parker {
     #[inline(never)]
     fn park_thread(&self, deadline: Option<Instant>) {
         match Worker::current() {
-            // A goroutine that must not switch.
+            // This goroutine must not switch, so it blocks its worker's thread.
             Some(worker) => worker.block_in_place(|| self.block_thread(deadline)),
             None => self.block_thread(deadline),
         }
@@ -313,7 +313,7 @@ impl Parker {
                         self.verdict.set(Verdict::TimedOut);
                         return;
                     } else {
-                        // Another thread has claimed the wait, and is about to end it.
+                        // Another thread claimed the wait, and is about to end it.
                         deadline = None;
                     }
                 }

@@ -1,9 +1,9 @@
 //! A queue of waiters for the same event, first come, first served.
 //!
-//! A queue is part of what some lock guards, and is used under that lock only. An operation that
-//! has put its waiter into the queue does not end before the waiter is out of the queue again, and
-//! that happens under the same lock. So under the lock every waiter in the queue, and its parker,
-//! is valid.
+//! A queue is part of what some lock guards, and is used under that lock only. An operation whose
+//! waiter is in the queue does not end before the waiter is out again, and a waiter leaves the
+//! queue only under the same lock. So under the lock every waiter in the queue, and its parker, is
+//! valid.
 //!
 //! A place in a queue does not yet give the right to be served: a select has a place in many queues
 //! at once, and a deadline may pass. A thread that takes a waiter out to serve it claims the waiter
@@ -102,7 +102,7 @@ impl WaitQueue {
         self.first = waiter;
     }
 
-    /// Takes `waiter` out if it is still in.
+    /// Takes `waiter` out of the queue, if it is still in it.
     ///
     /// # Safety
     /// If `waiter` is in a queue, it is in this one.
@@ -114,14 +114,14 @@ impl WaitQueue {
         if prev.is_null() {
             self.first = next;
         } else {
-            // SAFETY: the caller says that the waiter is in this queue, so what stands before it is
+            // SAFETY: the caller says that the waiter is in this queue, so the waiter before it is
             // in this queue too, and valid.
             unsafe { (*prev).next.set(next) };
         }
         if next.is_null() {
             self.last = prev;
         } else {
-            // SAFETY: the caller says that the waiter is in this queue, so what stands behind it is
+            // SAFETY: the caller says that the waiter is in this queue, so the waiter behind it is
             // in this queue too, and valid.
             unsafe { (*next).prev.set(prev) };
         }
@@ -151,8 +151,8 @@ impl WaitQueue {
         loop {
             let waiter = self.pop()?;
             // SAFETY: the waiter was in the queue until just now, and the caller has the lock. The
-            // waiter's operation, even if it has been woken otherwise, takes the lock before it
-            // ends: so the waiter and its parker are still valid.
+            // waiter's operation takes the lock before it ends, even if another thread woke it, so
+            // the waiter and its parker are still valid.
             if unsafe { waiter.as_ref().claim() } {
                 // SAFETY: the waiter is out of the queue and claimed, so that its operation stays
                 // blocked until its wait is ended. This is the only value made of this claim.
@@ -171,7 +171,7 @@ impl WaitQueue {
         while let Some(this) = unsafe { waiter.as_ref() } {
             let next = this.next.get();
             if this.offer() == Offer::Message {
-                // SAFETY: the loop has found the waiter in this queue.
+                // SAFETY: the loop found the waiter in this queue.
                 unsafe { self.remove(this) };
                 // SAFETY: the waiter was in the queue until just now, and the caller has the lock,
                 // which the waiter's operation takes before it ends: waiter and parker are valid.
@@ -209,8 +209,8 @@ impl WaitQueue {
             let Some(waiter) = self.take() else {
                 return;
             };
-            // Where very many waiters are queued, each is cold in the caches. (`pop` fetches the
-            // first line of the next.)
+            // Prefetches the next waiter's second cache line: where very many waiters are queued,
+            // each is cold in the caches. (`pop` fetches the first line.)
             prefetch(self.first.cast::<u8>().wrapping_add(LINE));
             claimed.add(waiter);
         }

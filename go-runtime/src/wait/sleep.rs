@@ -22,7 +22,7 @@ pub(crate) fn sleep_until(when: Option<Instant>) {
 pub fn park_forever() -> ! {
     loop {
         sleep_until(None);
-        // A goroutine never comes here. A thread does, if it is unparked by its handle.
+        // Only a plain thread comes here, if another thread unparks it through its std handle.
         thread::yield_now();
     }
 }

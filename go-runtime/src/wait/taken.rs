@@ -1,4 +1,4 @@
-//! One waiter that has been taken out of its queue: the right to end its wait.
+//! [`Taken`]: one waiter that was taken out of its queue, and the right to end its wait.
 
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -10,15 +10,15 @@ use super::waiter::Waiter;
 /// A claimed waiter that is in no queue.
 ///
 /// The blocked operation stays blocked, so the waiter stays valid, until its wait is ended. Only
-/// this value ends it, and by being consumed. A `Taken` that is dropped leaves the operation
-/// blocked for ever.
+/// this value can end the wait, by a method that consumes it. A `Taken` that is dropped leaves the
+/// operation blocked for ever.
 #[must_use = "the waiter stays blocked until its wait is ended"]
 pub(crate) struct Taken(NonNull<Waiter>);
 
 impl Taken {
     /// # Safety
     /// The waiter was set up, is in no queue, and is valid until its wait is ended. The caller has
-    /// claimed the wait, and makes this one value of it.
+    /// claimed the wait, and makes only this value from the claim.
     #[inline]
     pub(crate) unsafe fn new(waiter: NonNull<Waiter>) -> Taken {
         Taken(waiter)
@@ -36,7 +36,7 @@ impl Taken {
         self.end(Verdict::Retry);
     }
 
-    /// Leaves the duty to end the wait to the caller.
+    /// Returns the waiter. The caller takes over the duty to end the wait.
     #[inline]
     pub(crate) fn into_raw(self) -> NonNull<Waiter> {
         self.0

@@ -5,8 +5,8 @@ use super::verdict::Verdict;
 use crate::sched::InboxNode;
 
 /// Ends waits one after the other. Successive goroutines of one worker are delivered into its inbox
-/// together: when a goroutine of another worker comes, when a future comes, or when the unparker is
-/// dropped.
+/// together: when the next waiter is a goroutine of another worker, or a future, or when the
+/// unparker is dropped.
 pub(crate) struct Unparker {
     /// The first and the last of the goroutines that are still to be delivered.
     chain: Option<(Delivery, *const InboxNode)>,
@@ -26,7 +26,7 @@ impl Unparker {
         // SAFETY: the caller says that the parker is valid, and the reference ends here.
         if unsafe { (*parker).is_future() } {
             // The waker of a future is user code, which may wait for one of the goroutines that
-            // have been woken before it.
+            // were woken before.
             self.deliver();
         }
         // SAFETY: the caller says that the parker is valid and claimed, and ended by this call. A
@@ -48,9 +48,9 @@ impl Unparker {
 
     fn deliver(&mut self) {
         if let Some(((owner, first), last)) = self.chain.take() {
-            // SAFETY: each node of the chain is that of a parked goroutine of this worker, whose
-            // wait was claimed once: so the node is in no inbox, and valid until the worker resumes
-            // the goroutine.
+            // SAFETY: each node of the chain belongs to a parked goroutine of this worker, whose
+            // wait was claimed once. So the node is in no inbox, and is valid until the worker
+            // resumes the goroutine.
             unsafe { owner.deliver(last, first) };
         }
     }

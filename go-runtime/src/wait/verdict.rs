@@ -10,7 +10,7 @@ pub(crate) enum Verdict {
     Done(usize),
     /// The awaited event can no longer happen, because the other side is gone.
     Closed(usize),
-    /// The partner took its offer back, or an observed channel has changed: try again.
+    /// The partner made no message, or an observed channel has changed: the operation tries again.
     Retry,
     /// The deadline came first.
     TimedOut,

@@ -1,9 +1,9 @@
-//! How the wait of an async task ends: the part that the future shares with the thread that ends
-//! the wait. It lives until both are done with it.
+//! [`Wakeup`]: how the wait of an async task ends. The future and the thread that ends the wait
+//! share the wake-up, which lives until both are done with it.
 //!
-//! The [`Parker`](super::Parker) of a future lies in memory that the future owns. Once its wait has
-//! been ended the future may be dropped at any moment, so the thread that ends the wait holds on to
-//! the [`Wakeup`], by an `Arc`, and no longer to the parker. If a future is dropped after a thread
+//! The [`Parker`](super::Parker) of a future lies in memory that the future owns. Once the wait has
+//! ended the future may be dropped at any moment. So the thread that ends the wait holds an `Arc`
+//! of the [`Wakeup`], and does not use the parker after that. If a future is dropped after a thread
 //! has claimed its wait, but before that thread has ended the wait, the future leaves behind a
 //! closure with what is still to be done, so neither waits for the other.
 
@@ -47,7 +47,8 @@ impl Wakeup {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether the wait has ended. If not, the task of `waker` is woken when it does.
+    /// Returns whether the wait has ended. If it has not, the task of `waker` will be woken at the
+    /// end.
     pub(crate) fn poll(&self, waker: &Waker) -> bool {
         let known = match &*self.lock() {
             State::Ended => return true,
@@ -71,8 +72,8 @@ impl Wakeup {
     }
 
     /// Leaves `instead` to the thread that has claimed the wait of a future that is being dropped:
-    /// that thread calls `instead` when it ends the wait. If it has ended the wait already,
-    /// `instead` is called now.
+    /// that thread calls `instead` when it ends the wait. If that thread has already ended the
+    /// wait, `instead` is called now.
     ///
     /// # Safety
     /// `instead` may be called on every thread that may end the wait, and what it borrows lives
@@ -93,8 +94,8 @@ impl Wakeup {
         }
     }
 
-    /// Ends the wait. A panic of the task's waker, or of the abandoned closure, has been reported
-    /// by the panic hook, and ends here: the caller may still have to end the waits of others.
+    /// Ends the wait. A panic of the task's waker, or of the abandoned closure, is caught here,
+    /// after the panic hook has reported it: the caller may still have to end other waits.
     pub(crate) fn end(&self) {
         let before = mem::replace(&mut *self.lock(), State::Ended);
         let told = panic::catch_unwind(AssertUnwindSafe(|| match before {

@@ -1,5 +1,5 @@
 //! What an operation that does not park does for the other goroutines of its worker: when it lets
-//! them run first, and how long it spins or blocks the thread instead of parking.
+//! other goroutines run first, and how long it spins or blocks the thread instead of parking.
 //!
 //! The functions concern the calling goroutine and its worker. On a plain thread they have no
 //! effect, or spin or sleep as any thread may.
@@ -11,14 +11,14 @@ use std::time::Duration;
 use crate::sched::{self, Worker};
 
 /// Number of rounds in which an operation spins for a lock before it queues, and number of spins in
-/// each round, as in Go. A holder that is running has mostly released the lock by then.
+/// each round, as in Go. By then a running holder has usually released the lock.
 const LOCK_ROUNDS: u32 = 4;
 const LOCK_SPINS: u32 = 30;
 /// How long an operation that may not switch blocks its thread between two polls.
 const POLL_INTERVAL: Duration = Duration::from_micros(20);
 
-/// Notes that the caller has made a failed poll and will not wait. If it does so all the time, the
-/// other goroutines of its worker run first after a while.
+/// Notes a failed poll, after which the caller does not wait. After a number of failed polls, the
+/// other goroutines of the caller's worker run first.
 pub(crate) fn note_failed_poll() {
     if let Some(worker) = Worker::current() {
         worker.note_failed_poll();
@@ -43,7 +43,7 @@ fn end_slice() {
     }
 }
 
-/// Lets the goroutines that have been woken, and wait behind the calling one, run first.
+/// Lets the woken goroutines that wait behind the calling one run first.
 #[cold]
 pub(crate) fn yield_to_others() {
     if let Some(worker) = Worker::current()
@@ -63,7 +63,7 @@ pub(crate) fn may_switch() -> bool {
 /// Spins for a moment, for a caller that waits for a lock and has polled it `rounds` times. Returns
 /// `false`, and does not spin, if the caller should queue instead.
 pub(crate) fn spin_for_lock(rounds: u32) -> bool {
-    // A plain thread does not know what else could run, so it spins.
+    // A plain thread spins, because it does not know what else could run.
     let worth_it = rounds < LOCK_ROUNDS && Worker::current().is_none_or(Worker::may_spin);
     if worth_it {
         for _ in 0..LOCK_SPINS {

@@ -6,41 +6,43 @@
 //! under `queue_lock` only, and `lateness` by the holder only.
 //!
 //! **Normal mode.** An unlocked mutex is free, and the first waiter is woken to try for it; a
-//! newcomer may take the lock first. That is much faster than to reserve the lock for the woken
-//! waiter, which takes microseconds to run while the lock could be taken many times. At most one
-//! contender is *on its way* at a time (`WOKEN`), so most unlocks wake no waiter. A contender that
-//! spins before it queues counts as on its way, too.
+//! newcomer may take the lock first. That is much faster than reserving the lock for the woken
+//! waiter: it takes microseconds until the waiter runs, in which the lock can be taken many times.
+//! At most one contender is *on its way* at a time (`WOKEN`), so most unlocks wake no waiter. A
+//! contender that spins before it queues counts as on its way, too.
 //!
 //! **Starvation mode.** A woken waiter that has waited for more than a millisecond and finds the
 //! lock taken sets `STARVING` and goes back to the front of the queue. From then on each unlock
 //! hands the lock over to the first waiter: the lock is free, but only for contenders that have
-//! been woken; newcomers queue. The mode ends when the queue is empty, or when a contender gets the
-//! lock that has waited for less than a millisecond.
+//! been woken; newcomers queue. The mode ends when the queue is empty, or when a contender that has
+//! waited for less than a millisecond gets the lock.
 //!
 //! **Late contenders.** In Go a goroutine that locks and unlocks in a loop is preempted, so that
 //! the woken waiter can run and set `STARVING`. Goroutines of this runtime are not preempted.
 //! Instead an unlock sets `LATE` if a contender has been on its way for a millisecond, and a
 //! newcomer that finds the free lock marked `LATE` first lets the other goroutines of its worker
-//! run. The newcomer is itself on its way meanwhile; otherwise it would be forgotten if one of
-//! those goroutines locks in a loop. If the woken waiter is not among them, the newcomer takes the
-//! lock, and the next unlock wakes another waiter in place of the late one: `WOKEN` becomes one
-//! `MISSED`. The late waiter may still be on the worker of a goroutine that locks in a loop, so as
-//! long as a contender is counted as `MISSED`, an unlock sets `LATE` each millisecond.
+//! run. The newcomer counts as on its way meanwhile; otherwise, if one of those goroutines locks in
+//! a loop, no unlock would notice the newcomer. If the woken waiter is not among them, the newcomer
+//! takes the lock, and the next unlock wakes another waiter in place of the late one: `WOKEN`
+//! becomes one `MISSED`. The late waiter may still be on the worker of a goroutine that locks in a
+//! loop, so as long as a contender is counted as `MISSED`, an unlock sets `LATE` each millisecond.
 //!
 //! **No wake-up is lost.** `WAITING` changes together with the queue, under `queue_lock`. While it
 //! is set, either the lock is taken, and its holder will see to the queue, or a contender is on its
 //! way:
 //!
 //! - `LOCKED` is cleared only in a step after which no waiter is queued or `WOKEN` is set.
-//! - A contender on its way takes back what stands for it only in a step after which `LOCKED` is
-//!   set. That is a `MISSED` if there is one, else `WOKEN`. (For a newcomer that came while others
-//!   were late it is the other way round, so that the others become `MISSED`.)
+//! - Each contender on its way is represented by `WOKEN` or by one `MISSED`. It subtracts a
+//!   `MISSED` if there is one, and else `WOKEN`, only in a step after which `LOCKED` is set. (A
+//!   newcomer that came while others were late subtracts `WOKEN` first, so that the others become
+//!   `MISSED`.)
 //! - A contender queues only if the lock is taken or another contender is on its way.
 //!
-//! The contenders on their way are as many as `WOKEN` and the count of `MISSED` say.
+//! So the number of contenders on their way is always the count of `MISSED`, plus one if `WOKEN` is
+//! set.
 //!
-//! A lock has no owner: any thread that has been handed what `lock` gave may unlock it. `unlock`
-//! never yields, because the `Drop` of a guard must not switch.
+//! A lock has no owner: the caller of `lock` may hand the lock on, and any thread may unlock it.
+//! `unlock` never yields, because the `Drop` of a guard must not switch.
 
 mod word;
 
@@ -58,8 +60,8 @@ use crate::wait::{self, Decision, Guarded, View, Waited};
 /// A waiter that has waited for longer than this starves.
 const LONG: Duration = Duration::from_millis(1);
 
-// This order of the fields makes the struct 24 bytes long, and lets what follows the struct share a
-// cache line with `state`.
+// In this order the fields take 24 bytes, and data behind the struct shares a cache line with
+// `state`.
 #[repr(C)]
 pub(crate) struct RawMutex {
     /// Guarded by `queue_lock`; see [`waiting`](Self::waiting).
@@ -68,8 +70,8 @@ pub(crate) struct RawMutex {
     lateness: LatenessTimer,
     state: AtomicU16,
     queue_lock: RawSpinLock,
-    /// A flag for the type that builds on this lock, in what would be padding. `RawMutex` does not
-    /// read it.
+    /// A flag for the type that builds on this lock, in a byte that would be padding. `RawMutex`
+    /// does not read the flag.
     pub(super) flag: AtomicBool,
 }
 
@@ -83,8 +85,7 @@ unsafe impl Sync for RawMutex {}
 impl Drop for RawMutex {
     fn drop(&mut self) {
         let state = self.state.load(Ordering::Relaxed);
-        // The mutex may be locked, by a guard that has been forgotten; but no contender may be
-        // queued or on its way.
+        // The mutex may be locked, by a leaked guard; but no contender may be queued or on its way.
         if !std::thread::panicking() {
             assert!(
                 state & !LOCKED == 0,
@@ -107,8 +108,8 @@ impl RawMutex {
         }
     }
 
-    /// Returns the queue of waiters together with its lock. The two are separate fields, as that
-    /// keeps this struct small.
+    /// Returns the queue of waiters together with its lock. Queue and lock are separate fields,
+    /// which keeps this struct small.
     #[inline(always)]
     fn waiting(&self) -> View<'_, ()> {
         // SAFETY: `queue_lock` guards `queue` and nothing else, and both fields are private and
@@ -149,15 +150,15 @@ impl RawMutex {
         let state = self.state.load(Ordering::Relaxed);
         if state != LOCKED || !self.change(LOCKED, 0) {
             // SAFETY: the caller of `unlock` holds the lock and has ended every use of what it
-            // guards. The change above has failed or was not tried, so the lock is still held.
+            // guards. The change above failed or was not tried, so the lock is still held.
             unsafe { self.unlock_contended() };
         }
     }
 
     /// Changes the state from `from` to `to`, or returns the state found instead.
     ///
-    /// The ordering serves both locking and unlocking: the change acquires what the last holder has
-    /// released, and releases what the caller has done.
+    /// The ordering serves both locking and unlocking: the change acquires what the last holder
+    /// released, and releases what the caller did.
     #[inline]
     fn try_change(&self, from: u16, to: u16) -> Result<(), u16> {
         let changed = self
@@ -209,9 +210,9 @@ impl RawMutex {
 
     /// Polls for the lock, for a goroutine that may not switch, such as an unwinding one.
     ///
-    /// No other goroutine runs on the thread while that goroutine waits. If it queued, a waiter
-    /// woken before it might be a goroutine of the same thread, which could not run to take and
-    /// pass on the lock.
+    /// No other goroutine runs on the thread while the calling goroutine waits. If the caller
+    /// queued, a waiter that is woken before it might be a goroutine of the same thread, which
+    /// could not run to take and pass on the lock.
     #[cold]
     fn lock_without_queueing(&self) {
         let this = Contender::default();

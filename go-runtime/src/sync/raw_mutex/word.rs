@@ -21,19 +21,19 @@ pub(super) const WAITING: u16 = 2;
 pub(super) const WOKEN: u16 = 4;
 /// Waiters go before newcomers. Set only while a contender is in the queue or on its way.
 pub(super) const STARVING: u16 = 8;
-/// A contender has been on its way for long: it may be in the run queue behind the newcomer, which
-/// therefore yields before it takes the lock.
+/// A contender has been on its way for long. It may be in the run queue behind a newcomer, so a
+/// newcomer yields before it takes the lock.
 pub(super) const LATE: u16 = 16;
-/// A contender that is on its way, but no longer keeps an unlock from waking another waiter. The
-/// bits from this one on count such contenders: the count grows by one each millisecond while the
-/// system does not run the thread of their worker.
+/// One contender that is on its way, but no longer keeps an unlock from waking another waiter. The
+/// bits from this one upward count such contenders. The count grows by one each millisecond while
+/// the system does not run the thread of their worker.
 const MISSED: u16 = 32;
 const MOST_MISSED: u16 = u16::MAX / MISSED * MISSED;
 
 /// A thread or goroutine that did not get the lock at once.
 #[derive(Default)]
 pub(super) struct Contender {
-    /// Whether the contender is on its way, which `WOKEN` or a `MISSED` stands for.
+    /// Whether the contender is on its way, and so represented by `WOKEN` or a `MISSED`.
     pub(super) is_woken: bool,
     /// Whether the contender came while others were late, and is on its way ahead of them.
     pub(super) is_ahead: bool,
@@ -43,7 +43,8 @@ pub(super) struct Contender {
     pub(super) deadline: Option<Instant>,
 }
 
-/// Returns whether a contender has been woken, or spins, and has not arrived yet.
+/// Returns whether a contender was woken, or spins, and has neither taken the lock nor queued
+/// since.
 pub(super) fn is_on_its_way(state: u16) -> bool {
     state & WOKEN != 0 || state >= MISSED
 }
@@ -78,8 +79,8 @@ impl Contender {
         self.deadline.is_some_and(|end| clock::now() >= end)
     }
 
-    /// Returns whether the contender may take the lock. (A newcomer that finds others late, and
-    /// cannot be counted because the count is full, queues.)
+    /// Returns whether the contender may take the lock. (A newcomer that finds others late queues
+    /// if it cannot be counted because the count is full.)
     pub(super) fn may_take(&self, state: u16) -> bool {
         let is_for_all = state & STARVING == 0 && (state & LATE == 0 || !is_full(state));
         state & LOCKED == 0 && (is_for_all || self.is_woken)
@@ -94,8 +95,8 @@ impl Contender {
         } else if self.is_woken {
             taken = arrived(taken);
         } else if state & LATE != 0 && state & WOKEN != 0 && !is_full(state) {
-            // The late contender, which `WOKEN` stands for, becomes a `MISSED` one: the next unlock
-            // wakes a waiter.
+            // The late contender, so far represented by `WOKEN`, becomes a `MISSED` one: the next
+            // unlock wakes a waiter.
             taken = taken - WOKEN + MISSED;
         }
         let waited_little = || self.has_waited && !self.is_starving();

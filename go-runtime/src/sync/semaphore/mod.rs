@@ -76,8 +76,8 @@ impl fmt::Display for AcquireError {
 
 impl Error for AcquireError {}
 
-// No code of the user runs while the semaphore changes, and a panic gives permits back by dropping
-// their guards.
+// Unwind-safe: no user code runs while the semaphore changes, and a panic gives permits back by
+// dropping their guards.
 impl UnwindSafe for Semaphore {}
 impl RefUnwindSafe for Semaphore {}
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::Semaphore;
 
-/// A guard of permits of a [`Semaphore`], which gives them back when dropped, on any thread.
+/// A guard of permits of a [`Semaphore`], which gives the permits back when it is dropped, on any
+/// thread.
 #[must_use = "if unused the permits are given back at once"]
 #[clippy::has_significant_drop]
 pub struct SemaphorePermit<'a>(Permit<&'a Semaphore>);
@@ -39,7 +40,7 @@ macro_rules! methods {
 
         /// Drops the guard without giving its permits back.
         ///
-        /// From now on the semaphore has fewer permits by that number.
+        /// From then on the semaphore has that many permits fewer.
         pub fn forget(mut self) {
             self.0.permits = 0;
         }

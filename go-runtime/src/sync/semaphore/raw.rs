@@ -58,7 +58,7 @@ struct Waiting {
     granted: Sender<()>,
 }
 
-/// Waiters that have got their permits, to be told once no lock is held.
+/// Waiters that have got their permits. They are told once no lock is held.
 type Granted = SmallVec<[Waiting; 4]>;
 
 impl RawSemaphore {
@@ -124,10 +124,10 @@ impl RawSemaphore {
         })
     }
 
-    /// Takes `n` permits, and waits for the caller's turn if need be.
+    /// Takes `n` permits, and waits for them if need be.
     ///
-    /// `wait` receives from a channel that has a message once the permits have been taken, and is
-    /// closed without a message if they never will be.
+    /// `wait` receives from a channel, which gets a message once the permits are the caller's, and
+    /// is closed without a message if the semaphore is closed.
     pub(crate) fn take(
         &self,
         n: usize,
@@ -184,7 +184,7 @@ impl RawSemaphore {
         taken
     }
 
-    /// Ends a wait with `error`, unless the permits have been granted meanwhile.
+    /// Ends a wait with `error`, unless the permits were granted meanwhile.
     fn give_up(
         &self,
         number: u64,
@@ -219,7 +219,7 @@ impl RawSemaphore {
         self.give(n, |free, n| Some(free.saturating_add(n).min(MAX)));
     }
 
-    /// Adds `n` permits, and grants permits to the waiters whose turn it is.
+    /// Adds `n` permits, and grants permits to the first waiters.
     ///
     /// `add` computes the new number of free permits from the old one and `n`. Returns whether the
     /// permits were added; they are not if `add` returns `None` or more than [`MAX`].
@@ -249,8 +249,9 @@ impl RawSemaphore {
         given.is_ok()
     }
 
-    /// Takes permits for the waiters whose turn it is, and takes these out of the queue. The caller
-    /// holds the lock of `queue`, and tells the returned waiters after it has released the lock.
+    /// Takes permits for the first waiters, as long as enough are free, and takes these waiters out
+    /// of the queue. The caller holds the lock of `queue`, and tells the returned waiters after it
+    /// has released the lock.
     fn serve(&self, queue: &mut Queue) -> Granted {
         let mut granted = Granted::new();
         let mut free = self.permits.load(Ordering::Acquire) / ONE;

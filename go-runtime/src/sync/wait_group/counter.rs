@@ -1,5 +1,5 @@
-//! The counter that the clones of a [`WaitGroup`](super::WaitGroup) share, and by which a scope
-//! counts its goroutines.
+//! The counter that the clones of a [`WaitGroup`](super::WaitGroup) share. A scope counts its
+//! goroutines with it, too.
 //!
 //! This module owns the count and the queue of waiters; any thread may use both. The step to 0 and
 //! the removal of all waiters happen together, under the queue's lock. All other changes of the
@@ -22,7 +22,7 @@ pub(crate) struct Counter {
     waiting: WaitList,
 }
 
-// Misuse of a counter panics before the counter is changed.
+// Unwind-safe: misuse of a counter panics before the counter is changed.
 impl UnwindSafe for Counter {}
 impl RefUnwindSafe for Counter {}
 
@@ -90,8 +90,8 @@ impl Counter {
             let still = || self.count.load(Ordering::Acquire) != 0;
             match self.waiting.wait_for_event(still, || deadline, done) {
                 Woken::ByNothing => {}
-                // The wait ended, before the deadline, at the instant at which the message of the
-                // done channel fell due; but another receiver has taken that message.
+                // The wait ended before the deadline, when the message of a timed done channel fell
+                // due; but another receiver took that message.
                 Woken::TimedOut if deadline.is_none_or(|deadline| deadline > clock::now()) => {}
                 woken => return woken,
             }
@@ -100,8 +100,8 @@ impl Counter {
 
     /// Slow path of `done`: lowers the counter to 0 and wakes all waiters.
     ///
-    /// Both happen together under the queue's lock, so a waiter of the next round queues after
-    /// them.
+    /// Both happen together under the queue's lock, so a waiter of the next round enters the queue
+    /// afterwards.
     #[cold]
     #[track_caller]
     fn last_done(&self) {
