@@ -50,7 +50,7 @@ fn main() {
 
     println!("for one channel: {:?}", slow.recv_timeout(SOON));
 
-    // A function that is told when its time is over.
+    // A function that learns through `done` that its time is over.
     let result = time::timeout(SOON, |done| done.recv());
     println!("for a function: {result:?}");
 }

@@ -31,7 +31,7 @@ fn main() {
     bus.channel().recv().unwrap();
     println!("the bus is here");
 
-    // Runs a function then, in a goroutine that does not exist before.
+    // Runs a function at that moment, in a goroutine that does not exist before.
     let (bell, rings) = channel::bounded(1);
     time::after_func(SOON, move || bell.send("ding").unwrap());
     println!("{}", rings.recv().unwrap());

@@ -2,8 +2,8 @@
 //! are.
 //!
 //! Go: `wg.Go(f)`, or `Add`, `Done` and `Wait`. Here a group is a handle, so a clone of it is the
-//! same group (in Go a copy is a bug). `go` also counts a goroutine out when it panics, and returns
-//! the goroutine's handle, which has its result.
+//! same group (in Go a copy is a bug). A goroutine that `go` starts also leaves the count when it
+//! panics, and its handle has its result.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn main() {
     println!("lit: {LIT:?}");
     println!("a result: {:?}", white.join().ok());
 
-    // By hand: count a goroutine in before it starts, and out when it ends.
+    // By hand: `add` counts a goroutine before it starts, and `done` when it ends.
     lamps.add(1);
     go!(clone(lamps) {
         light("the lighthouse");

@@ -12,7 +12,7 @@ struct Quit {
     answer: Sender<String>,
 }
 
-/// Numbers the pages that it hands out, until it is told to stop.
+/// Sends numbered pages, until it gets a request to stop.
 fn print_pages(pages: Sender<u32>, quit: Receiver<Quit>) {
     let mut page = 1;
     let request = loop {

@@ -31,8 +31,8 @@ pub(super) fn timing() -> Result<(), Error> {
     }
     println!("three ticks");
 
-    // A timer can be stopped. A function can be run later, in a goroutine that does not exist
-    // before.
+    // A timer can be stopped. A function can run later, in a goroutine that does not exist before
+    // that moment.
     println!("stopped: {}", Timer::new(Duration::from_secs(60)).stop());
     let (bell, rings) = channel::bounded(0);
     time::after_func(Duration::from_millis(5), move || bell.send("ding").unwrap());
@@ -41,8 +41,8 @@ pub(super) fn timing() -> Result<(), Error> {
 }
 
 pub(super) fn done_channel() -> Result<(), Error> {
-    // A goroutine cannot be ended from outside. It waits until a channel without messages is
-    // closed, as do 10,000 others.
+    // A goroutine cannot be ended from outside. Here 10,000 goroutines wait until a channel without
+    // messages is closed.
     let (stop, done) = channel::bounded::<()>(0);
     let waiting: Vec<_> = (0..10_000)
         .map(|_| go!(clone(done) { done.recv() == Err(RecvError) }))

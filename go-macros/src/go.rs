@@ -96,7 +96,7 @@ pub(crate) fn expand(krate: TokenStream, input: TokenStream) -> Result<TokenStre
 #[derive(Clone, Copy)]
 enum Captures {
     Move,
-    /// Captures as rustc infers it. Clones are moved all the same.
+    /// Captures each variable as rustc infers it, except for clones, which are moved.
     Borrow,
 }
 
@@ -113,8 +113,8 @@ fn clone_statements(
         let clone = quote_spanned!(name.span()=> ::core::clone::Clone::clone);
         match captures {
             Captures::Move => before.extend(quote!(let #name = #clone(&#name);)),
-            // A closure that is not `move` moves what it uses by value and cannot copy, which this
-            // wrapper sees to.
+            // A closure that is not `move` moves a variable only if the closure uses it by value
+            // and the variable is not `Copy`. The wrapper `Cloned` is such a value.
             Captures::Borrow => {
                 let owned = quote!(#krate::__private::Cloned);
                 before.extend(quote!(let #name = #owned(#clone(&#name));));
@@ -191,8 +191,8 @@ impl Go {
     }
 }
 
-/// Takes `move`, if a block and nothing else comes after it. rustc proposes that word where the
-/// block of a spawner would have to own what it borrows.
+/// Takes `move`, if a block and nothing else comes after it. (Where a spawner's block would have to
+/// own what it borrows, rustc proposes to add `move`.)
 fn parse_move(input: ParseStream) -> Result<bool> {
     let ahead = input.fork();
     if !(ahead.peek(Token![move]) && ahead.peek2(token::Brace)) {

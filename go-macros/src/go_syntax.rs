@@ -48,8 +48,8 @@ fn rewrite(krate: &TokenStream, code: TokenStream) -> Result<Option<TokenStream>
                     *group = Group::new(group.delimiter(), inner);
                     group.set_span(span);
                 }
-                // One error at a time: two of them make no expression, and the outer ones follow
-                // from the inner.
+                // The macro reports one error at a time: two errors make no expression, and an
+                // outer error follows from the inner one.
                 Err(error) => return Err(error),
             }
         }
@@ -82,7 +82,8 @@ struct Level<'a> {
     /// The path of the runtime.
     krate: &'a TokenStream,
     tokens: Vec<TokenTree>,
-    /// Results of `close`, as looking ahead comes across the same `go!<` many times.
+    /// Results of `close`, which are kept because the search for a later `>` meets the same `go!<`
+    /// many times.
     closed: HashMap<(usize, bool), Result<Closed>>,
 }
 
@@ -108,7 +109,7 @@ impl Level<'_> {
         group.set_span(self.tokens[at + 2].span());
         let name = &self.tokens[at..at + 2];
         if at > 0 && self.is_punct(at - 1, ':') {
-            // The user has said which one.
+            // The user wrote a path in front of `go!`, which is kept.
             return quote!(#(#name)* #group);
         }
         let krate = self.krate;
@@ -135,7 +136,8 @@ impl Level<'_> {
         };
         let mut refused = None;
         let mut candidates = false;
-        // A `>` at the end of an expression is most likely the one that was meant.
+        // Whether a `>` at the end of an expression was found, which is most likely the closing
+        // one.
         let mut likely = false;
         loop {
             match walk.next_candidate(self) {
@@ -267,7 +269,7 @@ impl Walk {
     fn closes_later(&self, level: &mut Level<'_>) -> bool {
         let mut ahead = self.clone();
         ahead.pass(level);
-        // What is wrong further on is reported when its turn comes.
+        // An error further on is reported when the walk reaches that place.
         while let Ok(true) = ahead.next_candidate(level) {
             if let Verdict::Accepted = go::check(ahead.body.iter().cloned().collect()) {
                 return true;

@@ -1,7 +1,7 @@
 //! The proc macros of `go-runtime`: `go!`, `select!`, `select_biased!`, `golang!` and `#[main]`.
 //!
-//! The function-like ones are reached through `macro_rules` wrappers of the runtime, which put the
-//! runtime's own `$crate` into a bracket group in front: `[$crate] tokens`. That way a renamed or
+//! Users call the function-like macros through `macro_rules` wrappers in the runtime, which put the
+//! runtime's own `$crate` into a bracket group in front: `[$crate] tokens`. So a renamed or
 //! re-exported runtime needs no configuration. `#[main]`, an attribute, cannot be wrapped: it names
 //! `::go_runtime`, or what `crate = path` says. Use `go_runtime`, never this crate.
 
@@ -35,7 +35,8 @@ pub fn select_biased(input: TokenStream) -> TokenStream {
 /// `go_runtime::golang!`, which documents it.
 #[proc_macro]
 pub fn golang(input: TokenStream) -> TokenStream {
-    // Items may stand here, so errors are not wrapped into a block as those of the others are.
+    // `golang!` may stand in place of items, so its errors are not wrapped into a block as those of
+    // the other macros are.
     split_runtime(input.into())
         .and_then(|(krate, code)| go_syntax::expand(&krate, code))
         .unwrap_or_else(|error| error.into_compile_error())

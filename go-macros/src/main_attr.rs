@@ -43,7 +43,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let main = match syn::parse2::<Main>(item.clone()) {
         Ok(main) => main,
         Err(error) => {
-            // Whatever the item is, the rest of the program may use it.
+            // The item is kept beside the error, because the rest of the program may use it.
             let error = error.into_compile_error();
             return quote!(#error #item);
         }
@@ -54,7 +54,8 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     match arguments {
         Ok(arguments) => main.expand(&arguments.runtime(), &arguments.settings),
         Err(error) => {
-            // Without a stand-in rustc would report a missing `main` as well.
+            // The error comes with a stand-in for the function: otherwise rustc would report a
+            // missing `main` as well.
             let error = error.into_compile_error();
             let name = &main.signature.ident;
             quote!(#error fn #name() {})

@@ -83,7 +83,7 @@ pub(crate) fn expand(krate: TokenStream, input: TokenStream, biased: bool) -> Re
 
 struct Arm {
     operation: Operation,
-    /// The pattern for the result of the operation, which is dropped if there is none.
+    /// The pattern for the result of the operation. Without a pattern the result is dropped.
     pattern: Option<Pat>,
     body: TokenStream,
 }
@@ -119,12 +119,14 @@ impl Expansion {
             }
             Operation::Send { channel, value } => {
                 let variable = self.channel(channel, SEND);
-                // As a method's receiver, the place in the channel is reserved before the value is
-                // evaluated; as an argument, the value has its type inferred and coerced.
+                // The place in the channel is the method's receiver, so it is reserved before the
+                // value is evaluated. The value is an argument, so rustc infers and coerces its
+                // type.
                 let method = Ident::new("__send", variable.span());
                 let send = quote!(#variable.__reserve().#method(#value));
                 let chosen = chosen(send, arm.pattern, arm.body);
-                // rustc would call the expansion unreachable, and the body is: it never runs.
+                // rustc would warn that the body is unreachable, which is true: the value never
+                // ends, so the body never runs.
                 let allow = diverges(&value).then(|| quote!(#[allow(unreachable_code)]));
                 self.cases.push(quote!(#allow #index => #chosen));
             }
@@ -176,7 +178,7 @@ impl Expansion {
         quote!({
             match (#(#entering,)*) {
                 (#(#entered,)*) => {
-                    // For what it says of values that are no channels.
+                    // Imports the traits whose hints rustc shows for values that are no channels.
                     #[allow(unused_imports)]
                     use #krate::__private::no_arms::*;
                     #(#arms)*

@@ -67,7 +67,7 @@ impl Hog {
         Hog { stop, running }
     }
 
-    /// Stops the goroutine, and returns the name of the worker that it has held.
+    /// Stops the goroutine, and returns the name of the worker that it held.
     fn stop(self) -> String {
         self.stop.store(true, Ordering::Relaxed);
         self.running.join().unwrap()
@@ -208,7 +208,7 @@ fn culprits() {
         assert!(parked.join().unwrap().is_err());
         many_do_their_work();
         for _ in 0..2 {
-            // Long enough for the monitor to notice several times.
+            // Computes long enough for the monitor to notice it several times.
             go!(compute_for(Duration::from_millis(60))).join().unwrap();
         }
     });
@@ -395,7 +395,7 @@ fn a_blocked_worker_says_so() {
         ("blocks_nobody", vec![one]),
         ("blocks_silently", vec![one, ("GODEBUG", "slow=0")]),
     ];
-    // At the same time, since each takes seconds.
+    // The children run at the same time, since each of them takes seconds.
     let children = children
         .map(|(test, variables)| thread::spawn(move || child::succeed(test, &variables).err));
     let said = children.map(|child| child.join().unwrap());

@@ -32,7 +32,7 @@ const HANDLED: i32 = 42;
 fn overflow(depth: u64) -> u64 {
     let mut frame = [depth; 32];
     black_box(&mut frame);
-    // Hides the endless recursion from the compiler, which would warn of it, or turn it into a
+    // Hides the endless recursion from the compiler, which would warn about it, or turn it into a
     // loop.
     if black_box(false) {
         return depth;
@@ -236,7 +236,8 @@ fn install_with_info() {
 
 fn install_plain() {
     let handler: extern "C" fn(_) = plain_handler;
-    // Even without SA_ONSTACK, as the runtime provides the signal stack.
+    // The handler has no SA_ONSTACK: it runs on a signal stack all the same, because the runtime
+    // provides one.
     install(handler as *const () as libc::sighandler_t, 0);
 }
 

@@ -59,7 +59,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Notes {
     }
 }
 
-/// Does what the span's name says, and what a subscriber should not do.
+/// Waits or panics if the span's name says so, which a subscriber should not do.
 fn misbehave<S: Subscriber + for<'a> LookupSpan<'a>>(id: &Id, context: &Context<'_, S>) {
     match context.span(id).map(|span| span.name()) {
         Some("panics") => panic!("a subscriber's panic"),
@@ -214,7 +214,7 @@ fn unwinding_leaves_spans_in_order() {
 fn forgotten_spans_end_with_their_goroutine() {
     subscribe();
     in_goroutine(|| {
-        // The span itself stays open.
+        // The span itself stays open after its guard has been dropped.
         let kept = Rc::new(RefCell::new(None));
         let keep = Rc::clone(&kept);
         go!(local; {

@@ -35,7 +35,7 @@ pub(crate) fn serve(stream: TcpStream, events: &Sender<Event>) {
     let told = outbox.clone();
     let member = Member { outbox, farewell };
     let (id_tx, id_rx) = bounded(1);
-    // (The send fails when the hub has stopped.)
+    // (The send fails if the hub has stopped.)
     if events.send(Event::Joined(member, id_tx)).is_ok()
         && let Ok(id) = id_rx.recv()
     {
@@ -115,7 +115,7 @@ fn write(mut stream: &TcpStream, lines: &Receiver<Arc<str>>) {
             batch.extend_from_slice(line.as_bytes());
         }
         if stream.write_all(&batch).is_err() {
-            // Makes the reader stop too.
+            // Ends the goroutine that reads from this client, too.
             let _ = stream.shutdown(Shutdown::Read);
             return;
         }

@@ -159,7 +159,7 @@ impl Member {
     fn offer(&self, line: &Arc<str>) -> bool {
         match self.outbox.try_send(Arc::clone(line)) {
             Ok(()) => true,
-            // The client is ending already, and its `Left` event will follow.
+            // The client's writer has ended, and the client's `Left` event will follow.
             Err(TrySendError::Disconnected(_)) => true,
             Err(TrySendError::Full(_)) => {
                 let _ = self

@@ -44,7 +44,7 @@ pub(crate) const BYTES: &str = "application/octet-stream";
 pub(crate) struct Form {
     pub(crate) version_1_1: bool,
     pub(crate) keep_alive: bool,
-    /// Whether this is the answer to HEAD: everything except the body.
+    /// Whether the answer is to HEAD, and so has everything except the body.
     pub(crate) without_body: bool,
 }
 

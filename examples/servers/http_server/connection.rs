@@ -74,7 +74,7 @@ pub(crate) fn serve(server: &Server, stream: &TcpStream) {
     }
 }
 
-/// Reads a request that has arrived already: the server is stopping, but still answers it.
+/// Reads a request that arrived before the server began to stop, and that the server still answers.
 fn read_at_once(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     stream.set_nonblocking(true)?;
     let read = stream.read(buffer);
@@ -128,7 +128,7 @@ fn requests(server: &Server, wire: &mut Wire<'_>) -> Result<End, Failed> {
     }
 }
 
-/// Returns the next head, some or all of which has arrived.
+/// Returns the next head, of which at least a part has arrived.
 fn head(server: &Server, wire: &mut Wire<'_>) -> Result<Head, Failed> {
     let max = server.limits.max_header_bytes;
     wire.begin(server.limits.header_timeout);
@@ -175,8 +175,8 @@ fn answer(server: &Server, wire: &mut Wire<'_>, head: &Head) -> Result<bool, Fai
         let wanted = route == Route::Echo;
         let waits = head.expects_continue && wire.unread().is_empty();
         if waits && !wanted {
-            // The client need not send the body now. Whether it does is unknown, and with it where
-            // the next request begins.
+            // The client need not send the body now. The server cannot know whether the client
+            // does, nor where the next request begins.
             form.keep_alive = false;
         } else {
             if waits {

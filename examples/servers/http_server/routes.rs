@@ -51,7 +51,8 @@ impl Route {
         }
     }
 
-    /// Whether the answer takes time, or may: earlier answers should not wait for it.
+    /// Returns whether the goroutine may park before it has the answer. Earlier answers should then
+    /// be sent first.
     pub(crate) fn parks(self) -> bool {
         matches!(self, Route::Slow(Some(_)))
     }
@@ -113,7 +114,7 @@ impl Route {
 /// What happens to the connection after an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Next {
-    /// The form of the answer decides.
+    /// The connection stays open or is closed as the answer's `Form` says.
     AsSaid,
     Close,
 }

@@ -73,7 +73,7 @@ pub(crate) const COUNT: usize = COMMANDS.len();
 pub(crate) fn execute(connection: &mut Connection<'_>, words: Words<'_>) {
     let start = connection.out.len();
     if let Err(failure) = run(connection, words) {
-        // (Unless the beginning has been written already, as SUBSCRIBE does.)
+        // (Nothing is removed if the beginning was already written, as SUBSCRIBE does.)
         connection.out.truncate(start);
         failure.put(&mut connection.out);
     }

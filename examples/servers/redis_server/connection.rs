@@ -77,8 +77,8 @@ pub(crate) fn serve(server: &Server, stream: TcpStream) {
 }
 
 impl Connection<'_> {
-    /// Runs until the connection ends, or until a malformed request, about which the client has
-    /// been told.
+    /// Runs until the connection ends, or until a malformed request. The client has then got an
+    /// error reply.
     fn run(&mut self) -> io::Result<Option<Malformed>> {
         let mut input = Input::default();
         let mut parser = Parser::default();
@@ -148,7 +148,7 @@ impl Connection<'_> {
             none => none.insert(Subscriber::new(self.server, &self.stream)?),
         };
         subscriber.channels.insert(channel.into());
-        // Preceded by the pending replies.
+        // The pending replies come first in the outbox.
         confirm(
             &mut self.out,
             "subscribe",

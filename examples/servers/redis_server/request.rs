@@ -84,7 +84,7 @@ impl Parser {
             let Some(line) = self.line(bytes, MAX_LENGTH_LINE)? else {
                 return Ok(None);
             };
-            // A count of zero or less is a request that asks for nothing.
+            // An array with a count of zero or less is an empty request.
             let count = number(&bytes[line.start + 1..line.end])
                 .map(|count| usize::try_from(count).unwrap_or(0))
                 .filter(|count| *count <= MAX_WORDS)

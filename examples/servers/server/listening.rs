@@ -67,7 +67,7 @@ impl Listening {
         let places = Arc::new(Semaphore::new(max_connections));
         let accepted = accept(&self.listener, done, |stream| {
             if places.acquire_with(1, done).is_err() {
-                // The server is stopping, which `accept` is about to see.
+                // The server is stopping. `accept` will see that in its next attempt.
                 return Ok(());
             }
             // Only this loop takes permits, so the permit of the line above is still available.
@@ -93,11 +93,11 @@ impl Listening {
 }
 
 impl Stopping {
-    /// Waits until all connections have ended, for at most `timeout`, and reports on stderr if that
-    /// was too short.
+    /// Waits until all connections have ended, for at most `timeout`. Reports on stderr if some
+    /// connections are left then.
     ///
     /// # Errors
-    /// The error with which the listener has failed.
+    /// The error with which the listener failed.
     pub fn wait(self, timeout: Duration) -> io::Result<()> {
         let all = self.places.acquire_timeout(self.max_connections, timeout);
         if all.is_err() {

@@ -8,8 +8,8 @@
 //! It creates its certificate at the start, for tests only; `--cert FILE --key FILE` name others,
 //! in PEM.
 //!
-//! Ctrl-C or SIGTERM stops it: each connection is told (`close_notify`) when it has got back what
-//! it sent. A second signal ends the server at once.
+//! Ctrl-C or SIGTERM stops it: each client gets a `close_notify` when it has got back what it sent.
+//! A second signal ends the server at once.
 
 mod certificate;
 
@@ -83,7 +83,7 @@ fn serve(
     while tls.conn.is_handshaking() {
         if let Err(error) = tls.conn.complete_io(&mut tls.sock) {
             if error.kind() == ErrorKind::InvalidData {
-                // An alert has been sent, and the client should receive it.
+                // rustls has sent an alert, which `finish` lets the client receive.
                 connection.finish();
             }
             return Err(error);
@@ -94,7 +94,7 @@ fn serve(
         Err(error) if net::is_done(&error) || error.kind() == ErrorKind::TimedOut => {
             tls.sock = connection.to_the_end();
         }
-        // rustls has sent an alert itself, if there is one.
+        // rustls itself has sent an alert, if this error calls for one.
         Err(error) => return Err(error),
     }
     connection.within(limits.write_timeout);

@@ -89,8 +89,8 @@ fn serve(config: WebSocketConfig, limits: &Limits, connection: &Connection<'_>) 
     connection.finish();
 }
 
-/// Sends back the messages, and returns why it has ended. (tungstenite answers pings and close
-/// frames itself, in the next read.)
+/// Sends the messages back until the connection ends, and returns the reason of the end.
+/// (tungstenite answers pings and close frames itself, in the next read.)
 fn echo(socket: &mut Socket<'_>, limits: &Limits, connection: &Connection<'_>) -> Error {
     loop {
         connection.within(limits.idle_timeout);

@@ -18,7 +18,7 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, Expr, ExprCall, ExprMethodCall, Result, Token};
 
-/// Methods that only unpack what a call returns. Taken apart like other calls,
+/// Methods that only unpack what a call returns. If they were taken apart like other calls,
 /// `go!(rx.recv().unwrap())` would wait for the message in the caller and unpack it in the
 /// goroutine.
 const ADAPTORS: [&str; 25] = [
@@ -105,9 +105,9 @@ impl Bindings {
     fn function(&mut self, call: ExprCall) -> Result<TokenStream> {
         refuse_attributes(&call.attrs)?;
         let function = strip(*call.func);
-        // A path stays in the call, unless it is a variable that the arguments may assign to: it
-        // means the same in the goroutine, and only in the call do the bounds of a generic function
-        // help to infer its arguments.
+        // A path stays in the call, unless it is a variable to which the arguments may assign. The
+        // path means the same in the goroutine, and only in the call do the bounds of a generic
+        // function help rustc to infer the types of its arguments.
         let stays = match &function {
             Expr::Path(path) => match path.path.get_ident() {
                 Some(variable) => !mentions(call.args.to_token_stream(), variable),
@@ -154,8 +154,9 @@ impl Bindings {
     fn arguments(&mut self, args: Punctuated<Expr, Token![,]>, of_view: bool) -> TokenStream {
         // A closure runs nothing when it is evaluated, and the goroutine captures the same values
         // at the same time; left in the call, its parameters have their types inferred. An argument
-        // after it could still change what it captures, so only the last ones stay (all of them in
-        // what is called on a view, which the goroutine runs anyway).
+        // after the closure could still change what the closure captures, so only closures at the
+        // end stay. (In calls on a view all arguments stay, because the goroutine evaluates these
+        // calls anyway.)
         let bound = args
             .iter()
             .rposition(|arg| !matches!(arg, Expr::Closure(_)))

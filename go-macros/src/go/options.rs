@@ -99,7 +99,7 @@ impl Options {
         if ended {
             return Ok(options);
         }
-        // At the end of the input there is no token to point at but those of the options.
+        // At the end of the input, the error can only point at the tokens of the options.
         let place = if input.is_empty() {
             first.span()
         } else {

@@ -12,7 +12,7 @@ fn expansion(input: &str) -> String {
     }
 }
 
-/// Only the tokens count: the user's keep their spacing, and ours have their own.
+/// Only the tokens are compared, because the user's tokens and the macro's differ in their spacing.
 #[track_caller]
 fn becomes(input: &str, expected: &str) {
     let expected: proc_macro2::TokenStream = expected.parse().unwrap();

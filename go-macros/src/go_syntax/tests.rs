@@ -9,12 +9,12 @@ use super::expand;
 fn becomes(input: &str, expected: &str) {
     let expected: TokenStream = expected.parse().unwrap();
     match expand(&quote!(rt), input.parse().unwrap()) {
-        // Only the tokens count: the rewritten ones keep the spacing they had.
+        // Only the tokens are compared: the rewritten ones keep their spacing.
         Ok(tokens) => {
             let plain = |tokens: TokenStream| tokens.to_string().replace(' ', "");
             let mut expected = plain(expected);
             if input.contains("go!<") {
-                // What is rewritten names the runtime, unless the user names it.
+                // A rewritten `go!` names the runtime, unless the user wrote a path.
                 expected = expected.replace("go!{", "rt::go!{");
                 expected = expected.replace("a::rt::", "a::");
             }

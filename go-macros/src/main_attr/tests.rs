@@ -110,7 +110,7 @@ fn wrong_functions() {
     fails("fn main<T>() {}", "takes no generic parameters");
     fails("fn main();", "expected the body");
     fails("struct S;", "#[main] goes on a function");
-    // What was there stays, so that nothing else is reported as missing.
+    // The item stays in the output, so that rustc reports nothing else as missing.
     fails("struct S;", "struct S ;");
     fails("async fn main() {}", "fn main () { }");
 }

@@ -20,7 +20,7 @@ use super::{Arm, Operation};
 pub(super) fn arms(input: TokenStream) -> Result<Vec<Arm>> {
     let parser = |input: ParseStream| {
         let mut arms = Arms::default();
-        // What is left after an error in a body is of no use.
+        // After an error in a body, the rest of the input cannot be parsed, and is skipped.
         let end = arms.parse(input);
         if end.is_err() {
             input.parse::<TokenStream>()?;
@@ -239,7 +239,8 @@ impl Arms {
                 "expected a body after `=>`: write `{}` to do nothing",
             ));
         }
-        // A block goes to rustc unparsed: it knows best what is wrong in it.
+        // A block goes to rustc unparsed, because rustc's own messages explain best what is wrong
+        // in it.
         let is_block =
             input.peek(token::Brace) && !input.peek2(Token![.]) && !input.peek2(Token![?]);
         let (body, ends_itself) = if is_block {

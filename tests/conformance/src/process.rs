@@ -16,8 +16,8 @@ use go_runtime::{Builder, gomaxprocs};
 /// Set in the new process: the name of the test that it runs.
 const TEST: &str = "CONFORMANCE_TEST";
 
-/// The exit code of a test that has passed. The test harness's own code for success, 0, also means
-/// that no test has this name.
+/// The exit code of a test that passed. It differs from the test harness's own code for success, 0,
+/// which also means that no test has this name.
 const PASSED: i32 = 42;
 
 /// Time limit of a test; the longest one takes some seconds.
@@ -80,7 +80,7 @@ pub fn run(path: &str, workers: Option<usize>, attempts: usize, body: fn()) {
 fn run_here(workers: Option<usize>, body: fn()) -> i32 {
     let (ended, end) = mpsc::channel();
     let test = move || {
-        // The panic hook has reported a panic already.
+        // The panic hook has already reported a panic of the body.
         let passed = catch_unwind(AssertUnwindSafe(body)).is_ok();
         ended.send(passed).expect("somebody waits for it");
     };

@@ -14,7 +14,7 @@ use go_runtime::{go, spawn, time::sleep};
 
 const GOROUTINES: usize = 8;
 const TICK: Duration = Duration::from_millis(1);
-/// The row that is not a case.
+/// The row that measures pools and is not a case.
 const POOLS: &str = "pools";
 /// Number of measurements of a row.
 const RUNS: usize = 5;
@@ -107,7 +107,8 @@ fn row(row: &str) -> ExitCode {
     if !world.has(case.needs) {
         return ExitCode::FAILURE;
     }
-    // Things that a crate initializes at its first use are not measured.
+    // Runs the task once before the measurement, which then does not include what a crate
+    // initializes at its first use.
     (case.task)(world)(&Wait::Time);
     let (gap, time) = measure(world, case);
     println!("{} {}", gap.as_micros(), time.as_micros());

@@ -14,9 +14,9 @@ use crate::world::World;
 
 /// Number of connections of a pool.
 const SIZE: u32 = 4;
-/// Number of goroutines that use it.
+/// Number of goroutines that use the pool.
 const USERS: usize = 16;
-/// Number of times that each takes a connection.
+/// Number of times that each goroutine takes a connection.
 const GETS: usize = 5;
 /// How long a connection is held.
 const HELD: Duration = Duration::from_millis(10);
@@ -91,7 +91,7 @@ pub fn r2d2(
     })
 }
 
-/// Does the same with the recipe's pool.
+/// Lets the goroutines take connections from the recipe's pool, as [`r2d2`] does from r2d2's.
 ///
 /// # Panics
 /// Panics if a goroutine panics.

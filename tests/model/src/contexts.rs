@@ -49,7 +49,7 @@ fn has_ended_for(context: &Arc<Cancellation>, cause: &str) {
     assert_eq!(context.done().try_recv(), Err(TryRecvError::Disconnected));
 }
 
-/// A child that is derived while its parent ends is ended too.
+/// A child that is derived while its parent ends has ended as well, once both threads are done.
 #[test]
 fn a_child_is_told_or_finds_out() {
     check("contexts, a child and a cancel", 5, || {
@@ -161,7 +161,7 @@ fn the_deadline_or_a_cancel() {
         assert!(cause == "over" || cause == "late");
         assert!(child.done().recv().is_err());
         has_ended_for(&child, &cause);
-        // The alarm only upgrades a weak reference, and changes nothing.
+        // The alarms only upgrade weak references, and change nothing.
         wait_for_alarms();
         has_ended_for(&context, &cause);
     });

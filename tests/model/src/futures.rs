@@ -64,8 +64,8 @@ fn a_future_changes_its_task() {
     });
 }
 
-/// A receive that is dropped while a sender comes: the future has the message, or it is still in
-/// the channel.
+/// A receive that is dropped while a sender comes: either the future has the message, or the
+/// message is still in the channel.
 #[test]
 fn a_dropped_receive_gives_its_message_back() {
     check("recv_async dropped, a sender", 4, || {
@@ -104,7 +104,8 @@ fn a_dropped_receive_gives_its_message_back() {
     );
 }
 
-/// A send that is dropped while a receiver comes: the message has been received, or is dropped.
+/// A send that is dropped while a receiver comes: the message is received, or is dropped with the
+/// future.
 #[test]
 fn a_dropped_send_has_happened_or_not() {
     check("send_async dropped, a receiver", 4, || {

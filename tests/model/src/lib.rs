@@ -61,8 +61,8 @@ const CHILD: &str = "MODEL_CHILD";
 /// Explores all interleavings with up to `preemptions` preemptions, and `MODEL_MORE` more, and
 /// prints how many there were.
 ///
-/// loom maps and unmaps a stack for each thread of each execution, and the threads of one process
-/// stand in each other's way at that: tests that run side by side do so in processes of their own.
+/// loom maps and unmaps a stack for each thread of each execution, and threads of one process delay
+/// each other there. So tests that run side by side run in processes of their own.
 fn check(name: &str, preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     // The harness names a test's thread after the test, unless it uses its main thread.
     match thread::current().name().filter(|name| *name != "main") {
@@ -106,6 +106,6 @@ fn run_in_a_process(test: &str) {
     print!("{out}");
     eprint!("{}", String::from_utf8_lossy(&child.stderr));
     assert!(child.status.success(), "{test}: {}", child.status);
-    // Not none, because the harness knows it by another name.
+    // Checks that one test ran: if the harness knew the test by another name, none would have run.
     assert!(out.contains("1 passed"), "{test} was not run");
 }

@@ -16,7 +16,7 @@ use super::verdict::Verdict;
 use super::wakeup::Wakeup;
 
 enum Who {
-    /// Shared, since the parker may be gone as soon as the wait is over.
+    /// Shared by an `Arc`, since the parker may be gone as soon as the wait is over.
     Thread(Arc<Notify>),
     Future(std::sync::Arc<Wakeup>),
 }

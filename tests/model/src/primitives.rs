@@ -13,8 +13,8 @@ pub(crate) mod atomic {
 pub(crate) mod lock {
     pub(crate) use loom::sync::{Mutex, MutexGuard};
 }
-/// No shuffling: loom has to see the same steps in each run, and the models put the arms in both
-/// orders themselves.
+/// A stand-in that shuffles nothing: loom has to see the same steps in each run, and the models
+/// themselves put the arms in both orders.
 pub(crate) mod random {
     pub(crate) fn shuffle<T>(_: &mut [T]) {}
 }
@@ -54,7 +54,8 @@ pub(crate) mod spin_lock {
         // Declared first, so that the guard is dropped before its mutex.
         held: RefCell<Option<MutexGuard<'static, ()>>>,
         mutex: Box<Mutex<()>>,
-        /// The lock's number in the order of creation, as addresses differ between runs.
+        /// The lock's number in the order of creation, which replaces the address: addresses differ
+        /// between runs.
         rank: usize,
     }
 

@@ -75,7 +75,7 @@ unsafe impl Sync for Counter {}
 enum Does {
     Read,
     Write,
-    /// Writes, downgrades, and reads what it has written.
+    /// Writes, downgrades, and reads what this thread wrote.
     Downgrade,
     TryRead,
     TryWrite,
@@ -188,7 +188,7 @@ fn readers_and_writers_keep_each_other_out() {
     race("a reader and two writers", 3, &[Write], [&[Read], &[Write]]);
 }
 
-/// A round also works in the state that the previous one has left behind.
+/// A second round starts from the state in which the first round left the lock.
 #[test]
 fn round_after_round() {
     race(

@@ -205,7 +205,7 @@ fn an_arm_with_a_place_keeps_no_receiver() {
         let arm = tx.__a_send_arm_takes_a_Sender_of_go_runtime();
         assert_eq!(select(&[arm.__arm()], SOON, false), 0);
         let place = arm.__reserve();
-        // The receiver does not get the message, as that is made afterwards.
+        // The receiver does not get the message, because the arm makes it later.
         assert_eq!(receiver.join().unwrap(), 0);
         assert!(place.__send(1).is_ok());
         assert_eq!(recv(&rx), 1);

@@ -82,7 +82,7 @@ fn a_done_too_many_leaves_the_group_usable() {
     });
 }
 
-/// A number that is made once. loom reports a read that is not ordered after the making.
+/// A number that is made once. loom reports a read that is not ordered after the write.
 struct Made {
     once: Once,
     number: UnsafeCell<usize>,
@@ -146,8 +146,8 @@ fn a_panic_leaves_no_caller_waiting() {
                 let refused = minds.once.run(false, |_| minds.make()).is_err();
                 assert!(refused || minds.is_made_once());
             });
-            // The call may come too late. (`resume_unwind` skips the panic hook, which would print
-            // a message in each run.)
+            // The result is ignored: the call panics only if no other initializer ran before.
+            // (`resume_unwind` skips the panic hook, which would print a message in each run.)
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 made.once
                     .call_once(|| resume_unwind(Box::new("on purpose")));

@@ -102,7 +102,7 @@ fn inbox_says_which_thread_woke_the_owner() {
 }
 
 /// Two threads try to end the wait of one blocked goroutine, and one of them claims it. The
-/// goroutine, spinning or parked, continues once, and sees what that thread has written.
+/// goroutine, spinning or parked, continues once, and sees what the claiming thread wrote.
 fn claim_and_wake(spinning: bool, quietly: bool) {
     struct Shared {
         handshake: Handshake,
@@ -155,7 +155,7 @@ fn claim_and_wake(spinning: bool, quietly: bool) {
     let verdict = shared.verdict.with(|verdict| unsafe { *verdict });
     let won: Vec<bool> = wakers.into_iter().map(|w| w.join().unwrap()).collect();
     assert_eq!(won, [verdict == 1, verdict == 2]);
-    // It was woken once: nothing is left in the inbox.
+    // The goroutine was woken once, so nothing is left in the inbox.
     shared.inbox.drain(|_| panic!("a second wake-up"));
 }
 
@@ -204,7 +204,7 @@ impl Tasks {
         self.all() == 0
     }
 
-    /// Takes one task, however many threads try at the same time.
+    /// Takes one task, while other threads may try to take tasks as well.
     fn steal(&self) -> Option<usize> {
         let queue = self.0.as_ref()?;
         let mut tasks = queue.load(Ordering::Relaxed);
@@ -230,7 +230,7 @@ enum Place {
 /// The part of a worker that other threads see, as in `shared::WorkerShared`.
 struct WorkerShared {
     sleep: SleepState<usize>,
-    /// The tasks that it has not started, and those that were sent to it.
+    /// The tasks in the worker's own queue, and those that were sent to the worker.
     own: Tasks,
     sent: Tasks,
     /// As in `stats::WorkerStats`.
@@ -271,7 +271,7 @@ impl WorkerShared {
 struct Pool {
     idle: Idle,
     injector: Tasks,
-    /// The first ones belong to workers that go to sleep; a busy worker is a thread that only
+    /// The workers. The first ones have threads that go to sleep; the thread of a busy worker only
     /// queues tasks.
     workers: Vec<WorkerShared>,
     /// The number of threads that are awake, including the model's own thread until all have
@@ -311,7 +311,8 @@ impl Pool {
 
     /// Calls `end_sleep`, and wakes the worker's thread if that ended its sleep.
     fn wake(&self, worker: &WorkerShared, end_sleep: impl FnOnce() -> bool) -> bool {
-        // Counted before, because the worker may be asleep again before this thread goes on.
+        // The worker is counted before its thread is woken, because it may be asleep again before
+        // this thread goes on.
         self.count_awake();
         let slept = end_sleep();
         if slept {
@@ -450,11 +451,11 @@ impl Pool {
 /// How a worker ended.
 #[derive(Debug, Default)]
 struct End {
-    /// The bits of the tasks that it has started.
+    /// The bits of the tasks that the worker started.
     started: usize,
     asleep: bool,
     retired: bool,
-    /// Whether it sleeps with an alarm for the tasks that it has left to others.
+    /// Whether the worker sleeps with an alarm for the tasks that it left to other workers.
     watches: bool,
 }
 
@@ -474,13 +475,13 @@ struct Worker {
     pool: SharedPool,
     index: usize,
     survey: Survey,
-    /// How often it searches before it sleeps.
+    /// How often the worker searches before it sleeps.
     spins: usize,
     ready: usize,
     searching: bool,
     searching_or_watching: bool,
     watch: bool,
-    /// A task that it has taken from another worker.
+    /// A task that the worker took from another worker.
     taken: Option<usize>,
     end: End,
 }
@@ -501,7 +502,7 @@ impl Worker {
         }
     }
 
-    /// Makes it search once before it sleeps.
+    /// Makes the worker search once before it sleeps.
     fn searching(mut self) -> Worker {
         self.spins = 1;
         self
@@ -511,13 +512,13 @@ impl Worker {
         &self.pool.workers[self.index]
     }
 
-    /// Starts its thread; the worker is awake.
+    /// Starts the worker's thread, awake.
     fn start(self) -> thread::JoinHandle<End> {
         self.pool.count_awake();
         thread::spawn(|| self.run(false))
     }
 
-    /// Starts its thread; the worker is asleep already.
+    /// Starts the worker's thread, which is already asleep.
     fn start_asleep(self) -> thread::JoinHandle<End> {
         assert!(self.shared().sleep.fall_asleep(&self.pool.idle));
         thread::spawn(|| self.run(true))
@@ -547,7 +548,7 @@ impl Worker {
         }
     }
 
-    /// Ends the worker, asleep, as the model is over.
+    /// Ends the worker, which is asleep, because the model is over.
     fn over(mut self) -> End {
         self.end.asleep = true;
         self.end.retired = self.shared().sleep.is_retired();
@@ -656,8 +657,8 @@ impl Worker {
     /// `Worker::sleep`. Returns whether the model is over.
     fn sleep(&mut self) -> bool {
         if !self.shared().sleep.fall_asleep(&self.pool.idle) {
-            // (Its inbox holds something, or it has been retired; only a notification can have been
-            // counted by another thread.)
+            // (The worker's inbox holds something, or the worker was retired. Another thread
+            // counted the worker as searching only if it notified it.)
             if self.resume_after_sleep() == Some(true) {
                 self.pool.count_asleep();
             }
@@ -681,7 +682,8 @@ impl Worker {
         self.stay_asleep()
     }
 
-    /// Waits until another thread wakes it. Returns whether the model is over instead.
+    /// Waits until another thread wakes the worker, or the model is over. Returns whether the model
+    /// is over.
     fn stay_asleep(&mut self) -> bool {
         while self.shared().sleep.is_asleep() {
             if self.pool.awake.load(Ordering::Relaxed) == 0 {
@@ -696,8 +698,8 @@ impl Worker {
         false
     }
 
-    /// `Worker::resume_after_sleep`. Returns whether another thread has notified it, or `None` if
-    /// it woke up by itself.
+    /// `Worker::resume_after_sleep`. Returns whether another thread notified the worker, or `None`
+    /// if the worker woke up by itself.
     fn resume_after_sleep(&mut self) -> Option<bool> {
         if self.shared().sleep.wake_up(&self.pool.idle) {
             return None;

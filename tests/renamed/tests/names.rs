@@ -1,5 +1,5 @@
 //! The macros find the runtime under any name that the user gives it, and through other crates.
-//! `#[main]` is an attribute without `$crate`, so it has to be told the name.
+//! `#[main]` is an attribute without `$crate`, so its argument gives the name.
 
 use std::process::Command;
 

@@ -45,8 +45,8 @@ impl Growth {
         }
     }
 
-    /// Compares the second stretch with the last one. In the first stretch everything reaches its
-    /// size.
+    /// Compares the second stretch with the last one. The first stretch does not count, because the
+    /// process grows to its usual size in it.
     pub(super) fn close(&self) -> Result<String, String> {
         let [_, Some(early), .., Some(late)] = self.least[..] else {
             return Ok("too short to see growth".into());

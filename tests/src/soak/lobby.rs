@@ -48,7 +48,7 @@ impl Lobby {
     /// Closes the lobby: no goroutine can enter any more, and all waiters continue.
     pub(super) fn close(&self) {
         let waiting = self.lock().take();
-        // Dropped without the lock, because this wakes all waiters.
+        // The senders are dropped without the lock, because that wakes all waiters.
         drop(waiting);
     }
 }

@@ -7,7 +7,7 @@ use super::counts::{Counts, KINDS};
 use super::process::Process;
 use super::world::World;
 
-/// Remembers what has been reported before.
+/// The counts of the last report, to which the next report compares.
 #[derive(Default)]
 pub(super) struct Report {
     told: [u64; KINDS.len()],

@@ -42,7 +42,7 @@ pub fn run(plan: &Plan) -> Result<String, String> {
     let watchdog = Watchdog::start(&world);
 
     let mut rng = Rng::with_seed(plan.seed);
-    // Held until the end, so that the count is never 0 in between.
+    // One count is held until the end, so that the group's count is never 0 in between.
     world.alive.add(1);
     let seed = rng.u64(..);
     world.start(Default::default(), move |world| keeper::keep(world, seed));
@@ -72,7 +72,7 @@ pub fn run(plan: &Plan) -> Result<String, String> {
         goroutines_are_back_at(before),
         growth.close(),
     ];
-    // Failures since the end of the watch.
+    // Adds failures that came after the end of the watch.
     steps.extend(failures.try_iter().next().map(Err));
     let (good, bad): (Vec<_>, Vec<_>) = steps.into_iter().partition(Result::is_ok);
     if bad.is_empty() {

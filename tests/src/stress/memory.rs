@@ -12,7 +12,7 @@ use go_runtime::{go, select};
 /// left a waiter behind.
 pub fn long_lived(selects: usize) -> String {
     let channels: Vec<(Sender<usize>, Receiver<usize>)> = (0..4).map(|_| bounded(0)).collect();
-    // Fills the pools of the allocator and the runtime first.
+    // A first part of the selects fills the pools of the allocator and the runtime.
     go!(clone(channels) { many(&channels, selects / 10) })
         .join()
         .unwrap();
@@ -92,7 +92,7 @@ fn resident() -> usize {
     kilobytes.unwrap().parse::<usize>().unwrap() << 10
 }
 
-/// Not known on this system.
+/// On this system the number is not known.
 #[cfg(not(target_os = "linux"))]
 fn resident() -> usize {
     0

@@ -18,8 +18,8 @@ fn start() -> Child {
         .args(["-c", "while :; do :; done"])
         .stdin(Stdio::null())
         .stdout(Stdio::null());
-    // If this test is killed the kernel kills the process (prctl(2)), as nothing is dropped then.
-    // SAFETY: between fork and exec, the closure makes one system call and nothing else.
+    // The kernel kills the process if this test is killed (prctl(2)), because a killed test drops
+    // nothing. SAFETY: between fork and exec, the closure makes one system call and nothing else.
     #[cfg(target_os = "linux")]
     unsafe {
         command.pre_exec(|| {

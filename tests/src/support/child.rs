@@ -76,8 +76,8 @@ fn start(mut command: Command, test: &str, variables: &[(&str, &str)]) -> Ended 
     let (done, result) = mpsc::channel();
     let waiter = thread::spawn(move || done.send(child.wait_with_output()));
     let Ok(output) = result.recv_timeout(NET) else {
-        // SAFETY: `kill` touches no memory of this process. (If the child ended just now, its
-        // number is hardly another process's yet.)
+        // SAFETY: `kill` touches no memory of this process. (Even if the child has just ended,
+        // another process is very unlikely to have its number already.)
         unsafe { libc::kill(pid.cast_signed(), libc::SIGKILL) };
         panic!("{test}, {variables:?}: it hangs");
     };

@@ -75,8 +75,8 @@ pub fn eventually(mut condition: impl FnMut() -> bool) {
 /// Lets all other goroutines of this worker run until they block, if they were started with
 /// `local`.
 pub fn settle() {
-    // (Often, because runnable goroutines and unstarted ones take turns, and so do local goroutines
-    // and others.)
+    // (It yields many times, because runnable goroutines and unstarted ones take turns, and so do
+    // local goroutines and others.)
     for _ in 0..100 {
         yield_now();
     }

@@ -1,4 +1,4 @@
-//! Programs of others, which may be installed or not.
+//! Third-party programs, which may be installed or not.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

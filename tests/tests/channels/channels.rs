@@ -104,8 +104,8 @@ fn around_a_promise(keeps: bool) {
     .unwrap();
 }
 
-/// Receives in one of several ways, with a timeout that passes or without waiting. No message may
-/// come.
+/// Receives in one of several ways, with a timeout that passes or without waiting. The receive must
+/// end without a message.
 fn receive_in_time(way: usize, rx: &Receiver<u32>) {
     let time = Duration::from_millis(1);
     let over = Instant::now() + time;
@@ -147,7 +147,7 @@ fn a_slow_arm_keeps_no_receiver_beyond_its_time() {
                     let receive = || go!(local; clone(rx) { receive_in_time(way, &rx) });
                     let first = comes_first.then(receive);
                     support::settle();
-                    // One arm more than the buffer has places.
+                    // Makes one arm more than the buffer has places.
                     let arms: Vec<_> = (0..capacity.unwrap_or(1) as u32 + 1)
                         .map(|n| {
                             go!(local; clone(tx, gate, told) {

@@ -34,8 +34,8 @@ impl<'a> Local<'a> {
 
 impl Drop for Local<'_> {
     fn drop(&mut self) {
-        // Counted first, because the caller may catch the panic of the next line in place of
-        // another.
+        // The drop is counted first, because the next line may panic, and the caller may take that
+        // panic for the expected one.
         self.dropped.fetch_add(1, Ordering::Relaxed);
         assert_eq!(thread::current().id(), self.home, "dropped elsewhere");
     }

@@ -146,9 +146,9 @@ fn ready_operations_are_named_alike() {
 
 // --- Biased ---
 
-/// Makes five channels with room for one message. If `full` is set those in `ready` hold a message,
-/// and can be received from. Otherwise the others hold one, and only those in `ready` can be sent
-/// to.
+/// Makes five channels with room for one message. With `full`, the channels in `ready` hold a
+/// message, so that a receive from them is ready. Otherwise all other channels hold a message, so
+/// that only a send to a channel in `ready` is ready.
 fn channels_with(ready: usize, full: bool) -> Channels {
     let (txs, rxs): Channels = (0..5).map(|_| bounded(1)).unzip();
     for (i, tx) in txs.iter().enumerate() {

@@ -182,7 +182,7 @@ fn a_ticker_keeps_in_step() {
             assert!(Instant::now() >= tick);
             assert_eq!((tick - first).as_nanos() % MOMENT.as_nanos(), 0);
         }
-        // All missed ticks but one have been left out.
+        // All ticks that fell due during this sleep are left out, except for one.
         sleep(5 * MOMENT);
         assert_eq!(ticker.channel().len(), 1);
         let late = ticker.channel().recv().unwrap();

@@ -86,7 +86,8 @@ fn a_done_channel_ends_it() {
         let polled = future::poll_fn::<(), _>(|_| panic!("polled"));
         assert_eq!(block_on_with(&done, polled), Err(Canceled));
         assert_eq!(done.recv().unwrap(), "enough");
-        // The future wakes itself all the time.
+        // A future that wakes itself all the time does not keep the done channel from ending the
+        // call.
         let waiting = go!(clone(done) {
             block_on_with(&done, async { loop { yielding().await; } })
         });

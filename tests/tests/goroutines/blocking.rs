@@ -38,9 +38,9 @@ fn from_a_goroutine_it_runs_elsewhere_and_from_a_thread_it_just_runs() {
     in_goroutine(|| {
         let here = thread::current().id();
         assert_ne!(blocking(|| thread::current().id()), here);
-        // The goroutine is back on its own worker.
+        // After the call the goroutine is on its own worker again.
         assert_eq!(thread::current().id(), here);
-        // Inside the pool a call just runs.
+        // A call on a thread of the pool runs on that thread.
         assert!(blocking(|| {
             let pool = thread::current().id();
             blocking(|| thread::current().id()) == pool
@@ -180,7 +180,7 @@ fn a_ceiling_of_three() {
     assert!((1..=3).contains(&most), "{most}");
     assert!(pool_threads() <= 3);
     eventually(|| pool_threads() == 0);
-    // The pool starts again.
+    // The pool makes threads again.
     assert_eq!(go!(blocking(pool_threads)).join().unwrap(), 1);
 }
 

@@ -1,6 +1,6 @@
 //! Panics in values that a channel drops, and in code that it calls. Afterwards the channel is as
-//! usable as before. No message is lost except those that the panic took with it, none is
-//! duplicated, and each is dropped once.
+//! usable as before. No message is lost except those that were dropped or leaked by the panic, none
+//! is duplicated, and each is dropped at most once.
 
 mod captured;
 mod code;

@@ -125,7 +125,8 @@ fn a_context_that_is_there_is_kept() {
                 .unwrap(),
             shared
         );
-        // Inside the other runtime's `block_on`, and in a later one.
+        // First a `block_on` of this crate inside one of the other runtime, then one of the other
+        // runtime alone.
         assert_eq!(
             own.block_on(async move { block_on(async { Handle::current().id() }) }),
             id
@@ -163,14 +164,15 @@ fn contexts_of_other_goroutines_do_not_count() {
     in_goroutine(|| {
         let own = Builder::new_current_thread().enable_all().build().unwrap();
         let foreign = own.handle().id();
-        // First on a worker outside of any context, then on one in ours.
+        // The first round runs on a worker outside of any context, the second on a worker in this
+        // crate's context.
         for _ in 0..2 {
             let (leave, left) = channel::bounded::<()>(0);
             let handle = own.handle().clone();
             let holder = go!(local; {
                 let _entered = handle.enter();
                 left.recv().unwrap();
-                // No other goroutine's context has replaced it.
+                // The context is still this goroutine's: no other goroutine's context replaced it.
                 assert_eq!(Handle::current().id(), handle.id());
             });
             support::settle();

@@ -18,7 +18,7 @@ use go_tests::support::child;
 fn under_a_limit() {
     let (stop, done) = bounded::<()>(0);
     let mut blocked = Vec::new();
-    // Spawn until a spawn is refused.
+    // Spawns goroutines until a spawn is refused.
     let error = loop {
         let done = done.clone();
         match Builder::new().spawn(move || done.recv().is_err()) {

@@ -98,7 +98,8 @@ fn alone(test: fn(&Ends)) {
     };
     for capacity in [0, 1] {
         in_goroutine(move || run(capacity, SELECTS, true));
-        // With threads as partners, which take many times as long to wake each other.
+        // The second run has threads as partners, with fewer selects, because threads take many
+        // times as long to wake each other.
         in_goroutine(move || run(capacity, SELECTS / 20, false));
         on_thread(move || run(capacity, SELECTS / 20, false));
     }
@@ -219,7 +220,7 @@ fn lists_used_again() {
         list.recv(&ends.idle);
         list.recv(&ends.rx);
         grows("Select", ends.times, ends, |n| {
-            // One arm more than needed, which is removed again.
+            // Adds one arm more than needed, and removes it again.
             let more = list.recv(&ends.idle);
             list.remove(more);
             assert_eq!(list.select().recv(&ends.rx), Ok(n));

@@ -490,7 +490,7 @@ fn with_workers(workers: &[&str]) {
     }
 }
 
-/// One test for both, because the quiet runs must not be beside the loaded ones.
+/// One test has the quiet and the loaded runs, because they must not run at the same time.
 #[test]
 fn with_few_and_many_workers_on_a_quiet_and_a_loaded_machine() {
     with_workers(&["1", "2", "3", "4", "8", "16", "64"]);

@@ -20,8 +20,9 @@ mod pairs;
 mod pools;
 mod starved;
 
-/// Longer than a goroutine counts as recently active (`go-runtime/src/sched/load.rs`), unless other
-/// processes keep the runtime's monitor from counting the time.
+/// A time after which a parked goroutine no longer counts as recently active
+/// (`go-runtime/src/sched/load.rs`), unless other processes keep the runtime's monitor from
+/// counting the time.
 const FORGOTTEN: Duration = Duration::from_millis(260);
 
 /// Checks a property that holds once the parked goroutines no longer count. Retries, because that

@@ -21,7 +21,7 @@ use go_runtime::{go, select, yield_now};
 
 use go_tests::support::{NET, child, in_goroutine};
 
-/// Spawns its successor, and so on, until it is told to stop.
+/// Spawns a goroutine that spawns its successor, and so on, until `stop` is set.
 fn chain(stop: &Arc<AtomicBool>, local: bool) {
     if stop.load(Ordering::SeqCst) {
         return;

@@ -8,8 +8,8 @@ fn with_server(test: impl Fn(&Server)) {
     server::with_one_and_four("chat", &[], test);
 }
 
-/// Connects a client that joins under this name, and reads all lines up to that. The other clients
-/// may not have been sent these lines yet.
+/// Connects a client that joins under this name, and reads all lines up to the one that announces
+/// it. The other clients may not have been sent these lines yet.
 fn enter(server: &Server, name: &str) -> Client {
     let mut client = Client::new(server.address);
     let hello = client.line();
@@ -106,7 +106,7 @@ fn lines_of_all_kinds() {
         let refusal = ann.line();
         assert!(refusal.ends_with("that one was thrown away"), "{refusal}");
         assert_eq!(ann.line(), "ann: after");
-        // The last line may lack its newline.
+        // A client's last line may lack its newline.
         ann.send("good bye").close_half();
         assert_eq!(ann.line(), "ann: good bye");
     });

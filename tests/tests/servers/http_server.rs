@@ -233,7 +233,7 @@ fn a_stop_lets_requests_end() {
         // While the server waits for the request that has begun, it accepts no new connection.
         let refused = loop {
             match TcpStream::connect(server.address) {
-                // This connection came just before the end.
+                // The server accepted this connection just before it stopped.
                 Ok(_) => thread::yield_now(),
                 Err(error) => break error.kind(),
             }

@@ -129,7 +129,7 @@ fn a_batch_is_answered_in_order_and_at_once() {
                 .collect();
             assert_eq!(String::from_utf8(got).unwrap(), expected);
         }
-        // More than all buffers hold, from a client that reads meanwhile.
+        // Sends more than all buffers hold, from a client that reads at the same time.
         let many = words("INCR n").repeat(20_000);
         let mut sender = Client {
             stream: client.stream.try_clone().unwrap(),

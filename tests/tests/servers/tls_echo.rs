@@ -142,7 +142,7 @@ fn s_client(address: SocketAddr, args: &[&str], input: &[u8]) -> Vec<u8> {
         drop(writer.join());
         read
     });
-    // (It may have ended by itself.)
+    // (The child may have ended by itself.)
     let _ = child.kill();
     let output = child.wait_with_output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -187,7 +187,8 @@ fn many_clients_in_goroutines() {
                     }
                     tls.conn.send_close_notify();
                     tls.flush().unwrap();
-                    // The end of the TLS session, not only that of the connection.
+                    // The client sees the end of the TLS session, and not only that of the
+                    // connection.
                     assert_eq!(tls.read(&mut [0]).unwrap(), 0);
                 })
             })
@@ -325,7 +326,8 @@ fn clients_that_do_nothing_or_do_not_read() {
         drop(client);
         let mut client = tls(server.address);
         echoes(&mut client, b"hello");
-        // Until the server has closed the connection, when the buffers of both sides are full.
+        // Writes until the server has closed the connection, when the buffers of both sides are
+        // full.
         while client.write_all(&[b'a'; 10_000]).is_ok() {}
         server.wait_for_sockets(before);
     });
@@ -459,7 +461,7 @@ fn a_stop_does_not_wait_for_ever() {
         .sock
         .set_write_timeout(Some(Duration::from_millis(200)));
     waits.unwrap();
-    // Until neither side can write.
+    // Writes until neither side can write any more.
     while client
         .write_all(&[b'a'; 10_000])
         .and_then(|()| client.flush())

@@ -322,8 +322,8 @@ fn clients_that_do_not_read() {
         let before = server.sockets();
         let mut socket = client(server.address);
         let large = Bytes::from(some_bytes(1 << 20));
-        // Until the server has closed the connection; the messages are larger than the buffers of
-        // both sides.
+        // Sends until the server has closed the connection. The messages are larger than the
+        // buffers of both sides.
         while socket.send(Message::Binary(large.clone())).is_ok() {}
         server.wait_for_sockets(before);
     });
@@ -403,7 +403,7 @@ fn curl_gets_along_with_it() {
         let accepted = text.to_lowercase();
         let accept = format!("sec-websocket-accept: {}\r\n", ACCEPT.to_lowercase());
         assert!(accepted.contains(&accept), "{text}");
-        // The close frame is there too, after a long silence.
+        // After a long silence, the close frame arrives too.
         assert!(text.ends_with("too slow"), "{text}");
         let refused = curl(&["-o", "/dev/null", "-w", "%{http_code}", &url], b"");
         assert_eq!(refused, b"400");

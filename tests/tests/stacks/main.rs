@@ -78,7 +78,8 @@ fn large_closures_and_results() {
             values(stack_size, Aligned64([1; 64 * KIB]));
         }
     }
-    // On a large stack, because the thread that spawns and joins holds copies of the values.
+    // The test runs on a large stack, because the thread that spawns and joins holds copies of the
+    // values.
     let outside = thread::Builder::new().stack_size(64 * MIB).spawn(all);
     outside.unwrap().join().unwrap();
 }

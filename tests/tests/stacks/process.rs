@@ -85,7 +85,7 @@ impl Usage {
             || now.resident_kib > self.resident_kib + more.resident_kib
             || now.tables_kib > self.tables_kib + more.tables_kib
         {
-            // Sooner than the parent's timeout, so that this message is seen.
+            // This limit is shorter than the parent's timeout, so that this message is seen.
             assert!(
                 begun.elapsed() < NET / 3,
                 "it stays: {self:?} at the start, {more:?} more is allowed, but {now:?}"

@@ -29,7 +29,7 @@ fn the_first_error_counts() {
             &[Err("1"), Ok(())],
             &[Err("1"), Ok(()), Err("2")],
         ] {
-            // Each goroutine is waited for before the next one starts.
+            // The group waits for each goroutine before the next one starts.
             let group = Group::new();
             for outcome in outcomes {
                 group.go(|| *outcome);
@@ -291,8 +291,8 @@ fn one_of_those_who_wait_gets_the_error() {
         drop(release);
         let results = waiting.into_iter().map(|w| w.join().unwrap());
         let errors: Vec<_> = results.filter_map(Result::err).collect();
-        // (A waiter that begins before the others may have the error already; no two waiters get
-        // it.)
+        // (A waiter that begins before the others may already have got the error. No two waiters
+        // get it.)
         assert_eq!(errors, ["once"]);
     });
 }
@@ -318,7 +318,7 @@ fn dropping_the_last_handle_cancels() {
     });
 }
 
-/// An error's type needs neither `Clone` nor `Error`. Errors that do not count are dropped.
+/// The type of the error needs neither `Clone` nor `Error`. Errors that do not count are dropped.
 #[test]
 fn each_error_is_dropped_once() {
     struct Counted(Arc<AtomicUsize>);

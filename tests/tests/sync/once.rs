@@ -171,7 +171,7 @@ fn poisoning() {
         assert_eq!(message(|| once.wait()), said);
         assert!(!once.is_completed());
 
-        // It stays poisoned if the next closure panics too.
+        // The `Once` stays poisoned if the next closure panics too.
         assert_eq!(
             message(|| once.call_once_force(|_| panic!("second"))),
             "second"

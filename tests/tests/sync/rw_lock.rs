@@ -47,7 +47,7 @@ impl Halves {
 const GOROUTINES: usize = 1_000;
 const THREADS: usize = 4;
 
-/// Takes a turn; one in 4 writes. Returns how often it has written.
+/// Locks once: for writing in one of four calls, else for reading. Returns how often it wrote.
 fn turn(halves: &RwLock<Halves>, i: usize) -> usize {
     match i % 16 {
         // Others run while this goroutine holds the lock, and find it locked.
@@ -374,7 +374,8 @@ fn asking_in_vain_lets_the_holder_run() {
     });
 }
 
-/// The first caller writes, and the others read what it has written; then the lock may be dropped.
+/// The first caller writes, and the others read what the first caller wrote; then the lock may be
+/// dropped.
 #[test]
 fn a_cache_in_a_static() {
     static CACHE: RwLock<Vec<usize>> = RwLock::new(Vec::new());

@@ -256,7 +256,7 @@ fn a_clone_that_panics() {
     });
 }
 
-/// A closure that runs its own key, directly or by way of another key, is told so.
+/// A closure that runs its own key, directly or through another key, gets a panic that says so.
 #[test]
 fn a_closure_that_would_wait_for_itself() {
     support::in_both(|| {
@@ -269,7 +269,7 @@ fn a_closure_that_would_wait_for_itself() {
             deep
         });
         assert_eq!(told, 2);
-        // So is the goroutine of `run_chan`.
+        // The goroutine of `run_chan` is told so, too.
         let same = group.clone();
         let channel = group.run_chan(1, move || same.run(1, || 2).0);
         assert_eq!(channel.recv(), Err(RecvError));

@@ -75,7 +75,8 @@ fn nothing_of_the_closure_is_left() {
                     let slow = Slow(Arc::clone(&dropped));
                     group.go(move || {
                         let _slow = &slow;
-                        // (`resume_unwind` prints no message; a hundred would be of no use.)
+                        // (`resume_unwind` prints no message; a hundred messages would be of no
+                        // use.)
                         if panics {
                             panic::resume_unwind(Box::new(round));
                         }
@@ -226,7 +227,7 @@ fn waits_with_a_done_channel() {
         let waiting = go!(clone(group) { group.wait_with(&never::<()>()) });
         group.done();
         assert_eq!(waiting.join().unwrap(), Ok(()));
-        // The done channel comes first.
+        // A ready done channel takes precedence over a count of 0.
         assert_eq!(group.wait_with(&done), Err(Canceled));
     });
 }

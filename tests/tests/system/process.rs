@@ -60,7 +60,8 @@ fn forks_in_a_goroutine() {
             unreachable!("nothing can end that");
         }
         let mut status = 0;
-        // SAFETY: plain system calls; the child is this process's, and has not been waited for yet.
+        // SAFETY: `waitpid` writes to `status`, which is valid, and `kill` takes no pointer. The
+        // child belongs to this process, which has not waited for it yet.
         unsafe {
             if env::var_os("RETURNS").is_none() {
                 time::sleep(Duration::from_millis(300));
@@ -408,7 +409,7 @@ fn a_slow_start_holds_up_no_other() {
                     assert!(command.status().unwrap().success());
                 });
             }
-            // Lets the slow starts come first.
+            // Lets the slow starts begin first.
             support::settle();
             assert!(Command::new("true").status().unwrap().success());
             writer.write_all(&vec![0; slow]).unwrap();

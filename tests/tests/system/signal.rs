@@ -103,7 +103,7 @@ fn a_full_channel_drops() {
             assert_eq!(read.recv(), Ok(SIGUSR1));
         }
         assert_eq!(full.try_iter().count(), 64);
-        // There is room again.
+        // The channel has room again.
         send(SIGUSR1);
         assert_eq!((full.recv(), read.recv()), (Ok(SIGUSR1), Ok(SIGUSR1)));
     });
@@ -407,7 +407,7 @@ fn signals_end_contexts() {
         assert_eq!(ended_by(&ctx), Some(SIGUSR2));
         drop(stop);
 
-        // A context that ends for another reason reports that one.
+        // A context that ends for another reason reports that reason.
         let (parent, cancel_parent) = background.with_cancel_cause();
         let (ctx, _stop) = notify_context(&parent, &[SIGUSR1]).unwrap();
         cancel_parent.cancel("dinner");
@@ -418,7 +418,7 @@ fn signals_end_contexts() {
             (ctx.err(), ended_by(&ctx)),
             (Some(ContextError::Canceled), None)
         );
-        // A context whose parent has ended already.
+        // A context whose parent has already ended.
         let (ctx, _stop) = notify_context(&ctx, &[SIGUSR1]).unwrap();
         assert!(ctx.err().is_some());
         assert!(notify_context(&background, &[SIGKILL]).is_err());

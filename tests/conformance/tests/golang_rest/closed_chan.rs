@@ -170,7 +170,8 @@ fn closing_wakes_who_sends<C: Caller>() {
     let closers: [fn(Sender<usize>, Receiver<usize>); 2] = [
         |tx, rx| {
             tx.close();
-            // The earlier messages are left, and none of the blocked senders'.
+            // The earlier messages are left in the channel, and none of the blocked senders'
+            // messages.
             assert_eq!(
                 rx.iter().collect::<Vec<_>>(),
                 vec![0; rx.capacity().unwrap_or(0)]
@@ -199,7 +200,8 @@ fn closing_wakes_who_sends<C: Caller>() {
     }
 }
 
-/// A closed channel is one choice among the ready arms, so both arms are taken before long.
+/// An arm on a closed channel is chosen as often as another ready arm, so both arms are taken
+/// before long.
 fn an_arm_on_a_closed_channel_is_ready<C: Caller>() {
     let (tx, closed) = make(Some(0));
     tx.close();

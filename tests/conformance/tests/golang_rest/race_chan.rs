@@ -25,7 +25,7 @@ crate::for_all_callers!(
 
 const ROUNDS: usize = 500;
 
-/// A variable that establishes no order itself.
+/// A variable whose accesses establish no order by themselves.
 type Variable = Arc<AtomicUsize>;
 
 fn make(capacity: Option<usize>) -> (Sender<()>, Receiver<()>) {
@@ -147,8 +147,8 @@ fn the_end_of_a_select_comes_after_its_partner<C: Caller>() {
     }
 }
 
-/// Several callers load and then store; no update is lost if only one of them is between the two at
-/// a time.
+/// Several callers load a variable and then store it; no update is lost if only one caller at a
+/// time is between its load and its store.
 fn a_channel_is_a_lock<C: Caller>() {
     const CALLERS: usize = 4;
     // The slot of the buffer is the lock: it is held from the send to the receive, or the other way

@@ -26,9 +26,9 @@ crate::for_all_callers!(
 /// The outcome of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// It would wait.
+    /// The operation would wait.
     Waits,
-    /// It receives this message, or sends the given one.
+    /// The operation receives this message, or sends the given one.
     Goes(i32),
     /// The channel is closed.
     Closed,

@@ -1,5 +1,5 @@
-//! The broker: a stream of jobs, a consumer group whose pending entries are leases, a stream of
-//! dead letters, and a key for each job, which holds its state.
+//! The broker, which is Redis: a stream of jobs, a consumer group whose pending entries are leases,
+//! a stream of dead letters, and a key for each job, which holds the job's state.
 //!
 //! Every operation may be repeated: the answer to a command may be lost with its connection, and
 //! then the client cannot tell whether the command has run. Operations that change something are
@@ -24,8 +24,8 @@ const KEPT: u64 = 86_400;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Adds a job whose key is not there, if the backlog has room. KEYS: jobs, key. ARGV: job,
-/// backlog, seconds. Returns whether the job is there.
+/// Adds a job whose key does not exist, if the backlog has room. KEYS: jobs, key. ARGV: job,
+/// backlog, seconds. Returns whether the job exists afterwards.
 const ENQUEUE: &str = "
     if redis.call('EXISTS', KEYS[2]) == 1 then return 1 end
     if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
@@ -57,7 +57,7 @@ const END: &str = "
     end
     return 1";
 
-/// A job in a worker's hands.
+/// A job that a worker has taken from the broker.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
     /// The entry's id in the stream.
@@ -140,7 +140,7 @@ impl Broker {
                 .arg(1);
             let pending: Vec<(String, String, u64, u64)> =
                 self.call(&pending).map_err(io::Error::other)?;
-            // No entry: the worker that had the job has ended it meanwhile.
+            // If there is no entry, the worker that had the job ended the job meanwhile.
             let attempt = pending.first().map(|(_, _, _, deliveries)| *deliveries);
             return attempt.map(|attempt| delivery(&entry, attempt)).transpose();
         }
@@ -157,13 +157,14 @@ impl Broker {
         entry.map(|entry| delivery(&entry, 1)).transpose()
     }
 
-    /// Makes the lease start again. Returns `false` if it has been lost.
+    /// Makes the lease start again. Returns `false` if the worker has lost the lease.
     pub(crate) fn renew(&mut self, consumer: &str, delivery: &Delivery) -> io::Result<bool> {
         let mut renew = script(RENEW, &[JOBS]);
         self.change(renew.arg(GROUP).arg(consumer).arg(&delivery.entry))
     }
 
-    /// Ends a job. Returns `false` if the lease has been lost; another worker then ends it.
+    /// Ends a job. Returns `false` if the worker has lost the lease; another worker then ends the
+    /// job.
     pub(crate) fn end(
         &mut self,
         consumer: &str,

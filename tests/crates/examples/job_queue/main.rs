@@ -20,12 +20,13 @@
 //! - **A job is confirmed once**, by the worker that has the lease then. A worker that has lost
 //!   the lease is told so (`late`).
 //! - **Enqueuing is idempotent**: a job whose id was enqueued within a day is not added again.
-//! - **A job that fails runs again** when its lease has lapsed. After so many attempts, those
-//!   that ended with a killed worker included, it is a dead letter, in a stream of its own.
+//! - **A job that fails runs again** when its lease has lapsed. After the maximum number of
+//!   attempts, including those that ended with a killed worker, the job is a dead letter, in a
+//!   stream of its own.
 //! - **Back-pressure**: a worker takes a job only when a goroutine is free to run it, and `enqueue`
 //!   waits while the backlog is full.
 //!
-//! Ctrl-C or SIGTERM stops a worker: it ends the jobs that it has begun.
+//! Ctrl-C or SIGTERM stops a worker, which first finishes the jobs that it has begun.
 
 mod broker;
 mod job;

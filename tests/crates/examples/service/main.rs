@@ -57,7 +57,7 @@ fn run(address: &str, database: &str) -> Result<(), Box<dyn Error>> {
     let done = ctx.done().clone();
     let (stopping, stopped) = (ctx.done().clone(), ctx.done().clone());
     go! {
-        // From then on a second signal ends the process.
+        // Waits for the first signal. From then on a second signal ends the process.
         let _ = stopping.recv();
         drop(signals);
     };

@@ -71,7 +71,7 @@ pub(super) fn tiny_http(_: &'static World) -> Task {
     })
 }
 
-/// Tests the server: the handler is a goroutine, which parks; the client uses `net`.
+/// Tests axum's server. Its handler is a goroutine, which parks; the client uses `net`.
 pub(super) fn axum(_: &'static World) -> Task {
     let (waits, wait_of) = channel::unbounded::<Wait>();
     let address = block_on(async move {

@@ -16,9 +16,9 @@ pub type Task = Box<dyn FnOnce(&Wait) + Send>;
 /// A crate, used in one way.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
-    /// The crate.
+    /// Name of the crate.
     pub name: &'static str,
-    /// How it is used.
+    /// How the crate is used.
     pub way: Way,
     /// The server that the case requires.
     pub needs: Needs,

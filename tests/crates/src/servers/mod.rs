@@ -170,7 +170,8 @@ fn supervise(folder: &Folder, command: &[String], end: &str) -> io::Result<(Chil
         .arg(folder.path())
         .arg(end)
         .args(command)
-        // Ctrl-C in a terminal reaches only the group of the tests; the pipe tells the supervisor.
+        // Ctrl-C in a terminal then reaches only the group of the tests. The supervisor learns of
+        // their end through the pipe.
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

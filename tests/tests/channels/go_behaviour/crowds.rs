@@ -242,7 +242,7 @@ fn owned_messages(in_select: bool) {
         .flat_map(|goroutine| goroutine.join().unwrap())
         .collect();
     assert_eq!(kept.len(), GOROUTINES * REQUESTS);
-    // The goroutines that answered may not have ended yet.
+    // Waits, because the goroutines that answered may not have ended yet.
     eventually(|| Arc::strong_count(&token) == kept.len() + 1);
     drop(kept);
     assert_eq!(Arc::strong_count(&token), 1);

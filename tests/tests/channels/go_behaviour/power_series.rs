@@ -131,8 +131,8 @@ fn knot(life: &Sender<()>, define: impl FnOnce(Series) -> Series) -> Series {
     series
 }
 
-/// Passes the terms of `source` to two readers, each at its own pace. Ends with the first of them,
-/// or with both.
+/// Passes the terms of `source` to two readers, each at its own pace. Ends when the first of the
+/// two readers ends, or when both have ended.
 ///
 /// The function must not wait only for the source: in a knot the source requests an earlier term
 /// meanwhile.
@@ -342,7 +342,7 @@ fn powser_sums_products_and_quotients() {
             let twice = explicit(life, |n| whole(if n == 1 { 2 } else { 0 }));
             let powers: Vec<_> = (0..10).map(|n| whole(1 << n)).collect();
             assert_eq!(ones().of(twice).first(10), powers);
-            // No term of these is requested.
+            // No term of these series is requested.
             drop([ones().times(ones()), ones().reciprocal(), ones()]);
         });
     });

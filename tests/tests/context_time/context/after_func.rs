@@ -27,7 +27,7 @@ fn it_runs_after_the_end_of_the_context() {
         assert_eq!(tell.try_recv(), Err(TryRecvError::Empty));
         cancel.cancel();
         assert_eq!(tell.recv(), Ok(true));
-        // The function has been dropped, and its sender with it.
+        // The context has dropped the function, and with it the sender.
         assert!(tell.recv().is_err());
         assert!(!stop.stop());
     });
@@ -252,7 +252,7 @@ fn others_code_may_ask() {
         drop(waker);
         cancel.cancel();
         drop(waiting);
-        // Woken once, and dropped once with the last of its clones.
+        // The waker is woken once, and its data is dropped once, with the last clone.
         eventually(|| asked.load(Ordering::Relaxed) == 2);
     });
 }

@@ -56,7 +56,8 @@ fn round_cancel_and_children() {
     });
 }
 
-/// Contexts are dropped while a cancel ends them; either tells the waiters.
+/// Contexts are dropped while a cancel ends them. The waiters are told by the cancel or by the
+/// drop.
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn round_cancel_and_drop() {

@@ -79,7 +79,7 @@ fn what_it_holds_is_dropped() {
         drop(pending(Duration::MAX));
         assert_eq!(count(), 2);
 
-        // It runs although its handle was dropped.
+        // The function runs although its handle was dropped.
         drop(pending(MOMENT));
         support::eventually(|| count() == 3);
 
@@ -184,7 +184,7 @@ fn a_crowd_of_pending_ones() {
     support::eventually(|| num_goroutines() <= before);
 }
 
-/// A function runs even while the goroutine that has scheduled it computes.
+/// A function runs even while the goroutine that scheduled it computes.
 #[test]
 #[ignore = "run by the_count_and_a_held_worker"]
 fn a_held_worker_does_not_delay_it_for_ever() {

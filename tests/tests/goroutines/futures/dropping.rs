@@ -26,8 +26,8 @@ fn what_a_dropped_future_was_given_comes_back() {
             tx.try_send(2 + n).unwrap();
         }
         drop(receiving);
-        // The message is the first one again, even though the buffer has no room for it, and the
-        // others keep their order.
+        // The message is again the first in the channel, even though the buffer has no room for it,
+        // and the other messages keep their order.
         assert!(rx.is_full() && tx.try_send(9).is_err());
         assert_eq!(rx.len(), capacity + 1);
         tx.close();
@@ -138,7 +138,7 @@ fn drop_in_the_middle(capacity: Option<usize>) {
     for fickle in fickle {
         got.extend(fickle.join().unwrap());
     }
-    // Messages that were given back after the other receivers had seen the end.
+    // Adds messages that came back after the other receivers had seen the end.
     got.extend(rx.try_iter());
     assert_eq!(got.len(), MESSAGES);
     assert_eq!(got.into_iter().collect::<HashSet<_>>().len(), MESSAGES);

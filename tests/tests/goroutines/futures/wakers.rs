@@ -122,7 +122,7 @@ fn a_waker_that_uses_the_channel() {
     assert_eq!(rx.recv(), Ok(2));
 }
 
-/// A waker may wait for a goroutine that the same close has woken before.
+/// A waker may wait for a goroutine that the same close woke earlier.
 #[test]
 fn a_waker_may_wait_for_who_was_woken_before() {
     struct Waits(Mutex<mpsc::Receiver<()>>);

@@ -133,7 +133,7 @@ fn races_with_the_end() {
     });
 }
 
-/// Two goroutines may wait for one handle.
+/// Two goroutines may wait for the end of one goroutine, by the same handle.
 #[test]
 fn one_of_two_gets_the_result() {
     support::in_both(|| {

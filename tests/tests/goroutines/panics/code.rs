@@ -88,7 +88,8 @@ fn a_value_for_one_who_waits() {
                 }
             });
             settle();
-            // First with an arm that is ready, then with one that has to wait too.
+            // The first arm is ready at once, because a receiver waits. The second arm has to wait
+            // for one.
             panics("no value", || select! { send(tx, fails()) -> _ => {} });
             settle();
             assert!(!receiving.is_finished());
@@ -281,7 +282,7 @@ fn a_drop_that_uses_its_own_channel() {
             self.1
                 .send(if refused.is_ok() { "sent" } else { "refused" })
                 .unwrap();
-            // Leaked, because each of them sends another one when it is dropped.
+            // The messages are leaked, because each of them sends another one when it is dropped.
             std::mem::forget(refused);
             self.0.close();
         }
@@ -301,7 +302,7 @@ fn a_drop_that_uses_its_own_channel() {
             // An arm that discards the message drops it.
             select! { recv(rx) -> _ => {} }
             assert_eq!(said.try_recv(), Ok("sent"));
-            // So does a send on the closed channel.
+            // A failed send on the closed channel also drops its message.
             assert!(tx.send(Nosy(tx.clone(), told.clone())).is_err());
             assert_eq!(said.try_recv(), Ok("refused"));
             std::mem::forget(rx.recv());

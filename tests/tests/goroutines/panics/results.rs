@@ -89,7 +89,7 @@ fn a_set_that_is_dropped() {
         set.spawn(bad(dropped));
         set.spawn(bad(dropped));
         set.spawn(bad(dropped));
-        // Other results are dropped before this call or after it.
+        // The set may drop its other results before this call or after it.
         let taken = set.join_next().unwrap().unwrap();
         std::mem::forget(taken);
     });

@@ -68,7 +68,7 @@ fn who_panics_leaves_to_others_what_there_is() {
             assert!(!tried, "on purpose");
             tried = true;
             let found = pipe.read(&mut [0]);
-            // Sent only now, because the writer must not come first.
+            // The message is sent only now, because the writer must not come first.
             waits.send(()).unwrap();
             found
         })

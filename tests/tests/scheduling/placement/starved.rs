@@ -33,7 +33,7 @@ fn starts() -> Vec<Duration> {
         let (tx, rx) = bounded(1);
         let spawned = Instant::now();
         go!(tx.send(spawned.elapsed()).unwrap());
-        // Well above the limit on the worst start.
+        // This timeout is well above the limit on the worst start.
         rx.recv_timeout(Duration::from_secs(5))
             .unwrap_or(Duration::MAX)
     };

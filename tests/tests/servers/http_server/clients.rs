@@ -96,8 +96,8 @@ fn clients_that_do_not_read() {
         let body = "b".repeat(1 << 20);
         let post =
             format!("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n{body}");
-        // Until the server has closed the connection; a body is larger than the buffers of both
-        // sides.
+        // Sends until the server has closed the connection. A body is larger than the buffers of
+        // both sides.
         while client.try_send(&post) {}
         server.wait_for_sockets(before);
     });
@@ -167,7 +167,8 @@ fn very_many_idle_connections() {
     for client in clients.iter_mut().step_by(97) {
         assert_eq!(client.send(GET).answer().status, 200);
     }
-    // A reset, so that the system does not keep the addresses in use for a while.
+    // The clients reset their connections, so that the system does not keep the addresses in use
+    // for a while.
     clients.into_iter().for_each(Client::reset);
     server.wait_for_sockets(before);
     lives(&server);

@@ -12,7 +12,7 @@ use go_runtime::{JoinHandle, go, yield_now};
 
 use go_tests::support::{NET, child, in_goroutine, settle};
 
-/// A lock, and whether the waiter that wants it has had it.
+/// A lock, and whether the waiter for it has got it.
 #[derive(Default)]
 struct Wanted {
     lock: Mutex<()>,
@@ -61,8 +61,8 @@ fn beside_a_hog() {
     });
 }
 
-/// Many waiters get the lock beside a goroutine that locks in a loop. (Once in thirty rounds one of
-/// them was forgotten: two had been woken, and counted as one.)
+/// Many waiters get the lock beside a goroutine that locks in a loop. (Once in thirty rounds, one
+/// waiter used to be forgotten: two waiters had been woken, and were counted as one.)
 #[test]
 #[ignore = "run by others with a GOMAXPROCS of its own"]
 fn many_beside_a_hog() {
@@ -111,7 +111,7 @@ fn behind_one_who_is_late() {
             let late = go!(local; clone(wanted) { drop(wanted.lock.lock().unwrap()) });
             settle();
             drop(guard);
-            // The waiter has been woken, and cannot run.
+            // The waiter was woken by the unlock, and cannot run.
             let guard = wanted.lock.lock().unwrap();
             let since = Instant::now();
             while since.elapsed() < Duration::from_millis(2) {}
@@ -186,7 +186,7 @@ fn behind_one_who_cannot_run() {
         drop(lock.lock.lock().unwrap());
         had.store(true, Ordering::SeqCst);
     });
-    // Time for the other waiter to queue; if it takes longer the test is only easier to pass.
+    // Gives the other waiter time to queue. If that takes longer, the test is only easier to pass.
     thread::sleep(Duration::from_millis(20));
     drop(guard);
     while !second.load(Ordering::SeqCst) {
@@ -270,7 +270,7 @@ fn keep_the_lock_for_another() -> Option<(Arc<Wanted>, JoinHandle<()>)> {
     if wanted.is_had() {
         return None;
     }
-    // It finds it locked again, and has now waited for long.
+    // The waiter finds the mutex locked again, and has now waited for long.
     settle();
 
     drop(guard);

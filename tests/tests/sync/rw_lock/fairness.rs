@@ -10,7 +10,7 @@ use go_runtime::{go, yield_now};
 
 use go_tests::support::{NET, child, in_goroutine, settle};
 
-/// A lock, and whether the waiter that wants it has had it. Until then all others lock in loops,
+/// A lock, and whether the waiter for it has got it. Until then all other callers lock in loops,
 /// without waiting for anything else or yielding.
 #[derive(Default)]
 struct Wanted {
