@@ -80,7 +80,7 @@ fn with_runtime(
     let expanded = split_runtime(input.into()).and_then(|(krate, rest)| expand(krate, rest));
     expanded
         .unwrap_or_else(|error| {
-            // One expression, however many errors there are.
+            // The errors are put into a block, so that the macro expands to one expression.
             let errors = error.into_compile_error();
             quote!({ #errors })
         })

@@ -1,4 +1,4 @@
-//! The error of waits that a done channel has ended.
+//! [`Canceled`]: the error of a wait that a done channel ended.
 
 use std::error::Error;
 use std::fmt;

@@ -67,7 +67,7 @@ mod linux {
         (libc::SYS_pause, "pause", false),
     ];
 
-    /// Tells other threads what a thread has been doing: computing, or waiting in the system.
+    /// Reports to other threads what a thread is doing: computing, or waiting in the system.
     pub(crate) struct ThreadClock {
         /// The clock of the CPU time that the thread has used.
         clock: Option<libc::clockid_t>,

@@ -234,11 +234,11 @@ impl<E> Group<E> {
 }
 
 impl<E: Send + 'static> Group<E> {
-    /// Starts a goroutine that runs `f`. It waits while as many goroutines are active as
+    /// Starts a goroutine that runs `f`. The call waits while as many goroutines are active as
     /// [`set_limit`](Group::set_limit) allows.
     ///
-    /// (A goroutine of the group that calls this keeps its own place while it waits for another: if
-    /// all goroutines do so, they wait for ever.)
+    /// (A goroutine of the group that calls this keeps its own place while it waits for another
+    /// place: if all goroutines do so, they wait for ever.)
     ///
     /// # Panics
     /// Where [`spawn`](crate::spawn) panics.
@@ -313,8 +313,8 @@ impl<E: Send + 'static> Group<E> {
     }
 
     /// Starts a goroutine that runs `f`, unless as many are active as
-    /// [`set_limit`](Group::set_limit) allows: then it drops `f`. Returns whether the goroutine has
-    /// been started.
+    /// [`set_limit`](Group::set_limit) allows: then it drops `f`. Returns whether it started the
+    /// goroutine.
     ///
     /// # Panics
     /// Where [`spawn`](crate::spawn) panics.

@@ -100,8 +100,8 @@ impl<K, V> Group<K, V> {
 impl<K: Hash + Eq, V> Group<K, V> {
     /// Runs `f`, or waits for a call that is running for this key. Go's `Group.Do`.
     ///
-    /// `f` runs in the caller, and may borrow. The second value says whether others got the value
-    /// too.
+    /// `f` runs in the caller, and may borrow. The second value says whether other callers got the
+    /// value, too.
     ///
     /// ```
     /// let group = go_runtime::singleflight::Group::new();
@@ -112,9 +112,9 @@ impl<K: Hash + Eq, V> Group<K, V> {
     /// # Panics
     /// If `f` panics, with its panic; the callers that wait for it panic too, with a message that
     /// says so. If cloning the value panics, the callers that have not got their clones panic in
-    /// the same way. If `f` itself runs the same key, as it would wait for itself (this is noticed
-    /// if it does so directly; two keys that run each other, or a goroutine that `f` joins, wait
-    /// for ever).
+    /// the same way. If `f` itself calls this with the same key, because it would wait for itself.
+    /// (Only a direct call is noticed: two keys that run each other, or a goroutine that `f` joins,
+    /// wait for ever.)
     #[track_caller]
     pub fn run<F>(&self, mut key: K, f: F) -> (V, bool)
     where
@@ -164,8 +164,8 @@ impl<K: Hash + Eq, V> Group<K, V> {
     /// ```
     ///
     /// # Panics
-    /// Where [`spawn`] panics. Callers that have come to wait meanwhile are then treated as if `f`
-    /// had panicked.
+    /// Where [`spawn`] panics. Callers that began to wait meanwhile are then treated as if `f` had
+    /// panicked.
     #[track_caller]
     pub fn run_chan<F>(&self, mut key: K, f: F) -> Receiver<(V, bool)>
     where

@@ -153,8 +153,8 @@ fn what_has_not_started_goes_on() {
     ]);
 }
 
-/// With one worker, an extra worker is started. When it is not needed it retires, but continues
-/// with the goroutines that have started there. It is used again later.
+/// With one worker, an extra worker is started. The extra worker retires when it is not needed, but
+/// continues with the goroutines that have started there. It is used again later.
 #[test]
 #[ignore = "run by an_extra_worker_retires"]
 fn extra_worker() {
@@ -481,8 +481,8 @@ fn beside_a_chain() {
         for _ in 0..4 {
             go!(link(Arc::clone(&stop)));
         }
-        // One goroutine from a thread, and more than fit into a worker's own queue from a
-        // goroutine.
+        // A thread spawns one goroutine, and a goroutine spawns more than fit into a worker's own
+        // queue.
         go!({}).join().unwrap();
         let (tx, rx) = unbounded::<i32>();
         go! {

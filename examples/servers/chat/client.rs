@@ -52,7 +52,8 @@ pub(crate) fn serve(stream: TcpStream, events: &Sender<Event>) {
     // The panic hook has reported a panic of the writer.
     let _ = writer.join();
     if let Ok(last) = gone.try_recv() {
-        // This may interrupt another line. A failed write is ignored: the client is leaving.
+        // The last line may interrupt another one. A failed write is ignored, because the client is
+        // leaving.
         let _ = (&*stream).write_all(format!("\n{last}\n").as_bytes());
     }
     linger(&stream);
@@ -70,7 +71,8 @@ fn read(
     let mut line = Vec::new();
     loop {
         line.clear();
-        // One byte more, so that the end of a line of maximum length is seen.
+        // One byte more than the maximum is read, so that the end of a line of maximum length is
+        // seen.
         let most = MAX_LINE as u64 + 1;
         if input.by_ref().take(most).read_until(b'\n', &mut line)? == 0 {
             return Ok(());

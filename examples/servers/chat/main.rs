@@ -29,7 +29,8 @@ const ADDRESS: &str = "127.0.0.1:8082";
 const USAGE: &str = "usage: chat [ADDRESS]\nADDRESS is 127.0.0.1:8082 if there is none.";
 /// Capacity of the hub's channel of events; senders wait when it is full.
 const EVENTS: usize = 64;
-/// Longer than a leaving client may take to read its last lines.
+/// How long connections may last after the stop: longer than a leaving client may take to read its
+/// last lines.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[go_runtime::main]

@@ -61,7 +61,7 @@ pub(crate) struct Answer<'a> {
     pub(crate) status: Status,
     pub(crate) content_type: &'static str,
     pub(crate) body: &'a [u8],
-    /// For `METHOD_NOT_ALLOWED`: the allowed methods.
+    /// The allowed methods, in the answer `METHOD_NOT_ALLOWED`.
     pub(crate) allow: Option<&'static str>,
 }
 

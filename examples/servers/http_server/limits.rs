@@ -17,16 +17,16 @@ N is 10000 for a header, 60000 for a body, 120000 for idle connections, 30000 fo
 /// All times are absolute: they run from the first byte to the last, over any number of reads.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
-    /// From the first byte of a request to the end of its header, and from the beginning of a
-    /// connection to its first byte.
+    /// Time limit from the first byte of a request to the end of its header, and from the beginning
+    /// of a connection to its first byte.
     pub(crate) header_timeout: Duration,
-    /// From the end of the header to the end of the body.
+    /// Time limit from the end of the header to the end of the body.
     pub(crate) body_timeout: Duration,
-    /// From an answer to the next request's first byte.
+    /// Time limit from an answer to the next request's first byte.
     pub(crate) idle_timeout: Duration,
-    /// For one write of answers.
+    /// Time limit for one write of answers.
     pub(crate) write_timeout: Duration,
-    /// For requests that are running when the server stops.
+    /// Time limit for requests that are running when the server stops.
     pub(crate) stop_timeout: Duration,
     pub(crate) max_header_bytes: usize,
     pub(crate) max_body_bytes: usize,

@@ -16,7 +16,7 @@ enum Run {
     /// Runs with exclusive access to all keys. If it fails, its output is removed.
     Keys(fn(&mut Db, Words<'_>, &mut Vec<u8>) -> Result<(), Failure>),
     Session(fn(&mut Connection<'_>, Words<'_>) -> Result<(), Failure>),
-    /// Also allowed while the connection is subscribed to channels.
+    /// A command that is also allowed while the connection is subscribed to channels.
     Always(fn(&mut Connection<'_>, Words<'_>) -> Result<(), Failure>),
 }
 

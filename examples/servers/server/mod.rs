@@ -21,13 +21,13 @@ const LINGER: Duration = Duration::from_millis(500);
 /// The limits of each client, and of all clients together.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// From the beginning of a connection to the end of its handshake.
+    /// Time limit from the beginning of a connection to the end of its handshake.
     pub handshake_timeout: Duration,
     /// How long a connection may be open and silent.
     pub idle_timeout: Duration,
     /// How long a client may take to read what is sent to it.
     pub write_timeout: Duration,
-    /// For connections that are open when the server stops.
+    /// Time limit for connections that are open when the server stops.
     pub stop_timeout: Duration,
     /// Maximum number of open connections. Further ones wait.
     pub max_connections: usize,

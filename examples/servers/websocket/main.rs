@@ -141,7 +141,7 @@ fn only_echo(request: &Request, response: Response) -> Result<Response, ErrorRes
 /// Answers a client that does not speak WebSocket.
 fn refuse(error: &Error, connection: &Connection<'_>) {
     match error {
-        // There was no complete request.
+        // There is no answer, because there was no complete request.
         Error::Io(_) | Error::Protocol(ProtocolError::HandshakeIncomplete) => return,
         // tungstenite has answered already.
         Error::Http(_) => {}

@@ -67,8 +67,8 @@ fn enter() -> Option<EnterGuard<'static>> {
     if context.is_some() {
         return Some(guard);
     }
-    // The context is never left. The thread's last use of the runtime is the destructor of tokio's
-    // thread-local, which drops the handle that `enter` has stored there.
+    // The guard is leaked, so the context is never left. The thread's last use of the runtime is
+    // the destructor of tokio's thread-local, which drops the handle that `enter` stored there.
     mem::forget(guard);
     None
 }

@@ -54,7 +54,7 @@ unsafe impl<T: Send> Send for Core<T> {}
 // needed, because no reference to a message is ever shared.
 unsafe impl<T: Send> Sync for Core<T> {}
 
-/// How an attempt to send has ended. The message comes back unless it was sent.
+/// The outcome of an attempt to send. The message comes back unless it was sent.
 pub(crate) enum Sent<T> {
     Yes,
     Full(T),
@@ -62,7 +62,7 @@ pub(crate) enum Sent<T> {
     TimedOut(T),
 }
 
-/// How an attempt to receive has ended.
+/// The outcome of an attempt to receive.
 pub(crate) enum Received<T> {
     Message(T),
     Empty,
@@ -201,7 +201,7 @@ impl<T> Core<T> {
     /// `verdict`; called once.
     unsafe fn end_send(&self, wait: &Wait<T>, verdict: Verdict) -> Sent<T> {
         match verdict {
-            // The receiver that claimed this wait has moved the message out.
+            // The receiver that claimed this wait moved the message out.
             Verdict::Done(_) => Sent::Yes,
             // SAFETY: the wait was ended by a close, which takes no message, so the slot still
             // holds the message. The wait is over, so only this function uses the slot.
@@ -278,7 +278,8 @@ impl<T> Core<T> {
         }
     }
 
-    /// Returns how a receive has ended after its wait, or `None` if it has to begin again.
+    /// Returns the outcome of a receive after its wait, or `None` if the receive has to begin
+    /// again.
     ///
     /// # Safety
     /// [`begin_receive`](Self::begin_receive) of this channel has queued `wait`, which has ended

@@ -56,7 +56,7 @@ pub(crate) enum Observed {
     Send,
 }
 
-/// The place that a `send` arm has been given when it was chosen.
+/// The place that a `send` arm got when it was chosen.
 pub(crate) enum Place {
     /// A place in the buffer.
     Reserved,
@@ -68,11 +68,11 @@ pub(crate) enum Place {
 
 /// The result of a receiver's search for a message.
 pub(crate) enum Found<T> {
-    /// A message, and a sender that has been served, whose wait is to be ended after the lock has
-    /// been released.
+    /// A message, and perhaps a served sender, whose wait the caller ends after it has released the
+    /// lock.
     Message(T, Option<Taken>),
-    /// A `send` arm that has been chosen by this receiver, and will make its message once it is
-    /// told where to put the message.
+    /// A `send` arm that this receiver has chosen. It makes its message once the receiver tells it
+    /// where to put the message.
     Promise(Taken),
     Closed,
     Nothing,

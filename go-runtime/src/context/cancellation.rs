@@ -101,8 +101,8 @@ impl Place {
     }
 }
 
-/// The values of `status`: one of the first three; `CLOSED` is added to the others when the channel
-/// has been closed too.
+/// The values of `status`: one of the first three. `CLOSED` is added to the second or the third
+/// once the channel is closed, too.
 const LIVE: u8 = 0;
 const CANCELED: u8 = 1;
 const DEADLINE_EXCEEDED: u8 = 2;
@@ -190,8 +190,7 @@ impl Cancellation {
         self.deadline
     }
 
-    /// Returns the error that has been recorded. A deadline that has passed unnoticed does not
-    /// count.
+    /// Returns the recorded error. A deadline that has passed unnoticed does not count.
     pub(super) fn status(&self) -> Option<ContextError> {
         match self.status.load(Ordering::Acquire) & !CLOSED {
             LIVE => None,
@@ -276,8 +275,8 @@ impl Cancellation {
         child
     }
 
-    /// Handles a deadline that has passed: the nearest node from here up whose own deadline it is
-    /// gets canceled, with all its descendants.
+    /// Handles a deadline that has passed: cancels the nearest node, from this one upward, whose
+    /// own deadline it is, with all descendants of that node.
     #[cold]
     fn expire(self: &Arc<Self>) {
         let mut whose = self;
@@ -298,13 +297,14 @@ impl Cancellation {
                 None => unreachable!("a deadline is the context's own or an ancestor's"),
             }
         };
-        // Another thread may be canceling the same ancestor, and not have reached this node yet.
+        // Another thread may be canceling the same ancestor, and may not have reached this node
+        // yet.
         if !Arc::ptr_eq(whose, self) {
             self.cancel(reason);
         }
     }
 
-    /// Ends this node and all its descendants. Does nothing to a node that has ended already.
+    /// Ends this node and all its descendants, except for nodes that have already ended.
     pub(super) fn cancel(self: &Arc<Self>, reason: Reason) {
         let (mut contexts, mut functions) = (Vec::new(), Vec::new());
         if let Some(parent) = &self.parent {
@@ -369,8 +369,8 @@ impl Cancellation {
         }
         let functions = children.into_iter().filter_map(|(_, child)| match child {
             Child::Function(function) => Some(function),
-            // A child context that is being dropped has unregistered itself first: it holds a
-            // reference to this node until then.
+            // No child context is left: each one holds a reference to this node until it has
+            // unregistered itself.
             Child::Context(_) => None,
         });
         functions::start(functions);

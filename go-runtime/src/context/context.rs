@@ -19,9 +19,9 @@ use crate::wait;
 /// Carries a deadline, a cancellation signal and values between functions and goroutines; see
 /// [the module](crate::context).
 ///
-/// By custom it is the first argument of functions that need it, and is called `ctx`. Cloning is
-/// cheap, and clones are the same context. All methods may be called from goroutines and threads,
-/// at the same time.
+/// By custom, a function that needs a context takes it as its first argument, called `ctx`. Cloning
+/// is cheap, and clones are the same context. All methods may be called from goroutines and
+/// threads, at the same time.
 #[derive(Clone)]
 pub struct Context {
     /// `None` for a context that never ends.
@@ -295,7 +295,7 @@ impl Context {
     /// Returns why this context has ended, or `None` while it is live. Once it returns an error it
     /// always returns the same one, and the [`done`](Context::done) channel is closed.
     ///
-    /// It is cheap, and suits a loop that computes: it reads the clock itself if there is a
+    /// The call is cheap, and suits a loop that computes: it reads the clock itself if there is a
     /// deadline. A goroutine that gets `None` for more than 10 ms yields now and then, so that the
     /// goroutine that would cancel can run (see [the limits](crate#limits)). So do not hold a guard
     /// of a [`std::sync::Mutex`] meanwhile.

@@ -364,7 +364,7 @@ impl Builder {
 /// Starts a goroutine that has options, perhaps on a thread of its own.
 ///
 /// # Errors
-/// If no thread can be made. The scheduler's reference to the task has then been released.
+/// If no thread can be made. This function then releases the scheduler's reference to the task.
 #[inline(never)]
 fn start_with_options(runtime: &Runtime, task: TaskRef) -> io::Result<()> {
     let (wants_thread, stack_size) = {

@@ -75,7 +75,7 @@ impl DelayedSpawn {
         }
     }
 
-    /// Changes the moment of the start to `when`. Returns `false` if the goroutine has been
+    /// Changes the moment of the start to `when`. Returns `false` if the goroutine has already
     /// started.
     pub(crate) fn reset(&self, when: Option<Instant>) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);

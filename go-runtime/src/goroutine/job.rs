@@ -53,7 +53,7 @@ const fn ended() -> *mut Parker {
     ptr::without_provenance_mut(1)
 }
 
-/// The value of `joiner` once a select has taken the result of a goroutine that has ended.
+/// The value of `joiner` once a select has taken the result of the ended goroutine.
 const fn taken() -> *mut Parker {
     ptr::without_provenance_mut(2)
 }

@@ -61,7 +61,7 @@ pub(crate) fn caller() -> usize {
 }
 
 /// Runs `f`, which drops a result that the program does not want, and returns whether it did not
-/// panic. A panic ends here, after the hook has reported it.
+/// panic. A panic is caught here, after the panic hook has reported it.
 pub(crate) fn contain_panic(f: impl FnOnce()) -> bool {
     match panic::catch_unwind(AssertUnwindSafe(f)) {
         Ok(()) => true,

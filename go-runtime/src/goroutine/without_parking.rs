@@ -6,9 +6,9 @@ use crate::sched::Worker;
 /// thread instead, and no other goroutine of this worker runs before `f` has returned.
 ///
 /// It is for calls into crates that keep something in thread-locals, or in a library's state of the
-/// thread, for as long as a closure of yours runs, and that take for granted that such calls nest:
-/// `scoped-tls`, `metrics::with_local_recorder`, a context of mlua's or wasmtime's that calls back.
-/// [Soundness](crate::docs::soundness#what-remains) names them. Such a crate sees the thread as it
+/// thread, while a closure of yours runs, and that take for granted that such calls nest. Examples
+/// are `scoped-tls`, `metrics::with_local_recorder`, and callbacks from mlua or wasmtime;
+/// [Soundness](crate::docs::soundness#what-remains) has a list. Such a crate sees the thread as it
 /// sees any other.
 ///
 /// ```

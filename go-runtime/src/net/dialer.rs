@@ -202,7 +202,7 @@ impl Failed {
         self
     }
 
-    /// Returns whether the done channel has ended the attempts.
+    /// Returns whether the done channel ended the attempts.
     pub(super) fn is_done(&self) -> bool {
         self.0.last().is_some_and(|(_, error)| is_done(error))
     }

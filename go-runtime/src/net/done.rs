@@ -80,7 +80,7 @@ impl<S: fmt::Debug, D> fmt::Debug for WithDone<'_, S, D> {
     }
 }
 
-/// The error of an operation that its done channel has ended.
+/// The error of an operation that was ended by its done channel.
 #[derive(Debug)]
 struct IsDone;
 
@@ -96,7 +96,7 @@ pub(super) fn error() -> io::Error {
     io::Error::other(IsDone)
 }
 
-/// Returns whether an operation has failed because its done channel was closed (see [`WithDone`]).
+/// Returns whether an operation failed because its done channel was closed (see [`WithDone`]).
 #[must_use]
 pub fn is_done(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| {

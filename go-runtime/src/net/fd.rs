@@ -108,8 +108,9 @@ impl<T: AsFd> Fd<T> {
         self.io
     }
 
-    /// Runs `operation`, and runs it again whenever the descriptor has become readable, as long as
-    /// it returns [`WouldBlock`](io::ErrorKind::WouldBlock).
+    /// Runs `operation`. As long as the operation returns
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock), waits until the descriptor is readable, and runs
+    /// it again.
     ///
     /// Return `WouldBlock` only if the system returned it: an operation that returns it although
     /// there is data waits until more data arrives.

@@ -14,9 +14,10 @@ static START: LazyLock<Instant> = LazyLock::new(clock::now);
 const NONE: u64 = u64::MAX;
 
 pub(super) struct Limits {
-    /// In nanoseconds; `NONE` for no timeout.
+    /// The timeout in nanoseconds, or `NONE`.
     timeout: AtomicU64,
-    /// In nanoseconds after `START`; 0 for all earlier moments, `NONE` for no deadline.
+    /// The deadline in nanoseconds after `START`, or `NONE`. It is 0 for all moments before
+    /// `START`.
     deadline: AtomicU64,
 }
 

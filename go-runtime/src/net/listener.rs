@@ -8,8 +8,8 @@ macro_rules! listener {
             /// Blocks until there is a connection, and accepts it.
             ///
             /// # Errors
-            /// The system's errors: there may be no descriptor for the connection (`EMFILE`; it
-            /// then stays in the queue), or the peer has given up meanwhile.
+            /// The system's errors: there may be no descriptor for the connection (`EMFILE`; the
+            /// connection then stays in the queue), or the peer may have given up meanwhile.
             /// [`TimedOut`](io::ErrorKind::TimedOut) after the [deadline](Self::set_deadline).
             pub fn accept(&self) -> io::Result<($stream, $address)> {
                 self.accept_until(None)
@@ -28,11 +28,11 @@ macro_rules! listener {
 
             /// Returns an endless iterator over the connections as they arrive.
             ///
-            /// After an error with which the next attempt would fail at once as well, such as a
-            /// lack of descriptors (`EMFILE`), the iterator pauses before its next attempt: for 5
-            /// ms, and after each further such error for twice as long, up to a second. A pause
-            /// does not extend beyond the deadline, and there is none if the listener is
-            /// [non-blocking](Self::set_nonblocking).
+            /// Some errors, such as a lack of descriptors (`EMFILE`), would at once fail the next
+            /// attempt as well. After such an error the iterator pauses before its next attempt:
+            /// for 5 ms, and after each further such error for twice as long, up to a second. A
+            /// pause does not extend beyond the deadline. If the listener is
+            /// [non-blocking](Self::set_nonblocking), the iterator does not pause.
             pub fn incoming(&self) -> $incoming<'_> {
                 $incoming {
                     listener: self,
@@ -51,7 +51,7 @@ macro_rules! listener {
             /// Returns another handle to the same listener; each connection is accepted once.
             ///
             /// # Errors
-            /// None at present. The result type is that of std's setters of timeouts.
+            /// None at present. The result type is that of std's method.
             pub fn try_clone(&self) -> io::Result<$name> {
                 Ok($name {
                     fd: Arc::clone(&self.fd),
@@ -78,7 +78,7 @@ macro_rules! listener {
             /// socket is always non-blocking.
             ///
             /// # Errors
-            /// None at present. The result type is that of std's setters of timeouts.
+            /// None at present. The result type is that of std's method.
             pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
                 self.fd.set_never_waits(nonblocking);
                 Ok(())

@@ -10,7 +10,7 @@ macro_rules! socket {
             /// timeouts and deadlines.
             ///
             /// # Errors
-            /// None at present. The result type is that of std's setters of timeouts.
+            /// None at present. The result type is that of std's method.
             pub fn try_clone(&self) -> io::Result<$name> {
                 Ok($name {
                     fd: Arc::clone(&self.fd),
@@ -38,7 +38,7 @@ macro_rules! socket {
             /// Returns the timeout of [`set_read_timeout`](Self::set_read_timeout).
             ///
             /// # Errors
-            /// None at present. The result type is that of std's setters of timeouts.
+            /// None at present. The result type is that of std's method.
             pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
                 Ok(self.fd.limits(IoDirection::Read).timeout())
             }
@@ -46,7 +46,7 @@ macro_rules! socket {
             /// Returns the timeout of [`set_write_timeout`](Self::set_write_timeout).
             ///
             /// # Errors
-            /// None at present. The result type is that of std's setters of timeouts.
+            /// None at present. The result type is that of std's method.
             pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
                 Ok(self.fd.limits(IoDirection::Write).timeout())
             }
@@ -83,7 +83,7 @@ macro_rules! socket {
             /// socket is always non-blocking.
             ///
             /// # Errors
-            /// None at present. The result type is that of std's setters of timeouts.
+            /// None at present. The result type is that of std's method.
             pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
                 self.fd.set_never_waits(nonblocking);
                 Ok(())

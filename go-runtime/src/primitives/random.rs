@@ -1,5 +1,5 @@
-//! All random choices of the runtime, in one place, so that a future seeded scheduler has one
-//! generator to seed.
+//! The random choices of the runtime. They are in one place, so that a future seeded scheduler has
+//! one generator to seed.
 
 /// Returns a number below `n`, each with the same probability. `n` must not be 0.
 pub(crate) fn below(n: usize) -> usize {

@@ -15,7 +15,7 @@ use super::uncaptured;
 /// How long an idle thread waits for work before it ends. Creating a thread takes about ten
 /// microseconds, so the time need not be long.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
-/// Time between two attempts to create a thread for work that has been accepted already.
+/// Time between two attempts to create a thread for work that the pool has already accepted.
 const RETRY: Duration = Duration::from_millis(10);
 
 pub(crate) struct ThreadPool<W> {
@@ -42,7 +42,7 @@ pub(crate) enum OnFailure {
 struct State<W> {
     waiting: VecDeque<Work<W>>,
     threads: usize,
-    /// Number of threads that wait for work, or have been signaled and have not taken any yet.
+    /// Number of threads that wait for work, or that were signaled and have not taken any work yet.
     idle: usize,
 }
 

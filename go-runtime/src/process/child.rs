@@ -68,7 +68,7 @@ impl Child {
         self.process.clone()
     }
 
-    /// Ends the process, with SIGKILL on Unix. The process still has to be waited for.
+    /// Ends the process, with SIGKILL on Unix. The caller still has to wait for the process.
     ///
     /// # Errors
     /// The errors of [`std::process::Child::kill`]. It is no error if the process has ended

@@ -84,7 +84,8 @@ impl Process {
         self.0.id
     }
 
-    /// Ends the process, with SIGKILL on Unix. The process still has to be waited for.
+    /// Ends the process, with SIGKILL on Unix. The owner of the [`Child`](super::Child) still has
+    /// to wait for the process.
     ///
     /// # Errors
     /// The errors of [`std::process::Child::kill`]. It is no error if the process has ended
@@ -169,8 +170,8 @@ impl Process {
                 Err(error) if error.kind() == io::ErrorKind::TimedOut || is_done(&error) => {
                     return Ok(None);
                 }
-                // The pidfd cannot be polled, because the process has no descriptor left for a
-                // poller; or `try_wait` has failed, and fails again below.
+                // Either the pidfd cannot be polled, because this process has no descriptor left
+                // for a poller; or `try_wait` failed, and fails again below.
                 Err(_) => {}
             }
         }

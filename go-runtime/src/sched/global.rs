@@ -91,12 +91,12 @@ pub(crate) fn runs_with(config: &Config) -> bool {
 /// Starts the runtime with `config`.
 ///
 /// # Errors
-/// The runtime has been started before, or cannot start. If only the settings were wrong, it can
-/// still be started.
+/// The runtime runs already, or it cannot start. If only the settings were wrong, it can still be
+/// started.
 #[track_caller]
 pub(crate) fn start_with(config: &Config) -> Result<(), StartError> {
     let at = Location::caller();
-    // Errors in the settings are not reported if the runtime has already been started with others.
+    // Errors in these settings do not matter if the runtime already runs with other settings.
     if RUNTIME.get().is_none() {
         let settings = Settings::new(config)?;
         let mut is_ours = false;

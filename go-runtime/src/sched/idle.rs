@@ -25,7 +25,7 @@ impl Idle {
         }
     }
 
-    /// Returns whether the caller, which has just queued work, has to notify a sleeper.
+    /// Returns whether the caller, which has just queued work, must notify a sleeper.
     #[inline]
     pub(crate) fn should_notify(&self) -> bool {
         fence(Ordering::SeqCst);

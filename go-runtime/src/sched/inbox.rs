@@ -63,7 +63,7 @@ impl<P: Copy> Node<P> {
 /// The result of [`Inbox::drain`], besides the goroutines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Drained {
-    /// Whether another thread has notified the owner, and has counted it as searching for work.
+    /// Whether another thread notified the owner, and so counted the owner as searching for work.
     pub(crate) notified: bool,
 }
 

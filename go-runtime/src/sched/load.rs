@@ -115,7 +115,7 @@ impl Load {
         }
     }
 
-    /// Notes that a goroutine has been spawned on this worker.
+    /// Notes that a goroutine was spawned on this worker.
     pub(super) fn spawn(&self) {
         add(&self.spawned, 1);
     }

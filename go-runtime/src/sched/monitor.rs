@@ -139,7 +139,8 @@ impl Watcher {
             thread::park_timeout(TICK);
             let now = clock::now();
             if now - last > 2 * LONG {
-                // The whole process may have been stopped.
+                // The system may have stopped the whole process for a while, so the observations
+                // are of no use.
                 self.workers.clear();
             }
             last = now;
@@ -161,8 +162,8 @@ impl Watcher {
             if self.runtime.all_asleep() {
                 let now = self.runtime.tick();
                 let since = *self.asleep_since.get_or_insert(now);
-                // After that many ticks no goroutine counts as active any more: periods do not
-                // advance while the monitor sleeps.
+                // The monitor sleeps only after so many ticks that no goroutine counts as active
+                // any more, because periods do not advance while it sleeps.
                 if now.wrapping_sub(since) > load::ACTIVE_FOR && self.surplus_since.is_none() {
                     // (Ticks do not measure the sleep, which may last for long, so all sites expire
                     // now.)
@@ -252,7 +253,8 @@ impl Watcher {
         } else if now - *self.surplus_since.get_or_insert(now) >= LONG {
             hiring::retire_one(runtime);
         }
-        // A sleeping worker watches the tasks (see `placement`), or has been notified.
+        // No worker is added while a worker sleeps: the sleeping worker watches the tasks (see
+        // `placement`), or is about to wake up.
         if accepting < wanted && runtime.has_unstarted() && !runtime.sleeps_any() {
             // If the system cannot make a thread, the next tick tries again.
             let _ = hiring::add_worker(runtime, false, &mut self.spare);

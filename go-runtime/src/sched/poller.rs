@@ -128,7 +128,8 @@ impl Poller {
         let _ = self.waker.wake();
     }
 
-    /// Passes on the events that have arrived, without waiting. Returns whether there were any.
+    /// Passes on the events that have arrived, without waiting. Returns whether there were any
+    /// events.
     pub(super) fn poll(&self) -> bool {
         match self.poll.try_lock() {
             Ok(mut poll) => self.wait(&mut poll, Some(Duration::ZERO)),

@@ -10,7 +10,7 @@ use super::label::Site;
 use super::shared::WorkerShared;
 use super::stats::Wait;
 
-/// A goroutine that has held a worker.
+/// A goroutine that holds or held a worker, with the data for a report.
 pub(super) struct HoldingGoroutine {
     site: Site,
     name: Option<String>,

@@ -300,7 +300,7 @@ impl Runtime {
         };
         tasks.for_each(|task| to.sent.push(task));
         // Pairs with the fence in `SleepState::fall_asleep`, after which the worker reads `sent`:
-        // at least one of the two threads sees what the other has written.
+        // at least one of the two threads sees the other's write.
         fence(Ordering::SeqCst);
         if to.sleep.is_asleep() {
             self.notify(to);
@@ -332,7 +332,8 @@ impl Runtime {
         // The sums are read in the order that `Survey` requires.
         let spawned = self.spawned();
         let placed = self.sum(|worker| worker.load.placed());
-        // Some goroutines may have been both spawned and placed since the first sum.
+        // The difference may be negative: some goroutines may have been both spawned and placed
+        // after the first sum was read.
         let waiting = spawned.wrapping_sub(placed) as isize;
         let total = if others.len() == SURVEYED_WORKERS {
             others.len().max(self.active() - 1)

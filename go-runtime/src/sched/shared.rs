@@ -142,9 +142,9 @@ impl WorkerShared {
         !self.stealer.is_empty() || !self.sent.is_empty()
     }
 
-    /// Puts parked goroutines of this worker, which another thread has woken, into its inbox, and
-    /// wakes the worker if it sleeps: a chain, made with [`Node::link`], from the `last` that was
-    /// woken to the `first`.
+    /// Puts a chain of woken goroutines of this worker into the worker's inbox, and wakes the
+    /// worker if it sleeps. The chain, made with [`Node::link`], goes from the `last` woken
+    /// goroutine to the `first`.
     ///
     /// # Safety
     /// Each node is in no inbox, and stays valid until the worker has drained it.
@@ -227,7 +227,7 @@ impl WorkerShared {
         self.trim_wanted.load(Ordering::Relaxed)
     }
 
-    /// Notes that the worker has done what [`want_trim`](Self::want_trim) asked for.
+    /// Notes that the worker has given memory back, as [`want_trim`](Self::want_trim) asked.
     pub(super) fn note_trimmed(&self) {
         self.trim_wanted.store(false, Ordering::Relaxed);
     }

@@ -3,8 +3,8 @@
 //! A sleeping worker is counted among the sleepers that can be notified of new work ([`Idle`]),
 //! unless the worker has *retired*: then only goroutines that have started on it wake it. The
 //! monitor may change `retired` at any time, and notifies the worker afterwards; a worker that has
-//! announced its sleep reads `retired` again. Both have a full fence in between, so at least one
-//! of the two sees the other's write.
+//! announced its sleep reads `retired` again. Both the monitor and the worker have a full fence
+//! between their write and their read, so at least one of the two sees the other's write.
 
 use crossbeam_utils::CachePadded;
 

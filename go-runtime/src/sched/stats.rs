@@ -147,7 +147,8 @@ impl WorkerStats {
     /// here.
     #[inline]
     pub(super) fn is_held(&self) -> bool {
-        // A worker that has not run anything is in turn 0, and the mark is 0 as well.
+        // Turn 0 never counts: a worker that has not run anything is in turn 0, and the mark is 0
+        // as well.
         let turn = self.turn();
         turn > 0 && self.held_turn.load(Ordering::Relaxed) == turn
     }

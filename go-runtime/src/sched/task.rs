@@ -50,8 +50,8 @@ pub(crate) struct Options {
 
 /// The typed part of a task, as a table of functions.
 pub(crate) struct VTable {
-    /// Runs the goroutine to its end, on the current stack, and does not unwind. It gives the
-    /// scheduler's reference back, so the task may have been freed when it returns.
+    /// Runs the goroutine to its end, on the current stack, and does not unwind. The function gives
+    /// the scheduler's reference back, so the task may be gone when it returns.
     pub(crate) run: unsafe fn(TaskRef),
     /// Drops what the typed part still holds, then frees the task's memory.
     pub(crate) destroy: unsafe fn(TaskRef),

@@ -142,9 +142,9 @@ pub(super) const TRIM_AFTER: Duration = Duration::from_millis(100);
 /// need the memory again.
 pub(super) const TRIM_AFTER_AT_WORK: Duration = Duration::from_secs(1);
 /// How long a worker sleeps before it gives memory back. A worker that is woken all the time is
-/// busy, though with short breaks, and giving memory back costs it time (and, where many threads
-/// run, also costs the other threads time). If it does not sleep that long for [`TRIM_NO_QUIET`],
-/// it gives memory back all the same (test
+/// busy, though with short breaks, and giving memory back would cost it time (and, where many
+/// threads run, the other threads as well). But if a worker has no sleep of this length for
+/// [`TRIM_NO_QUIET`], it gives memory back all the same (test
 /// `memory_goes_back_beside_one_that_is_woken_all_the_time`).
 pub(super) const TRIM_QUIET: Duration = Duration::from_millis(10);
 pub(super) const TRIM_NO_QUIET: Duration = Duration::from_secs(1);

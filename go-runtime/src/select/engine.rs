@@ -313,7 +313,7 @@ impl<'a> Selecting<'a> {
         // One lock at a time suffices: the wait is over, and a partner that meets one of the
         // waiters still queued passes it over.
         for (index, arm) in self.arms.iter().enumerate() {
-            // The partner that chose an arm has taken that arm's waiter out.
+            // The waiter of the chosen arm is out already: the partner took it.
             if Some(index) != chosen
                 && let Some(lock) = arm.0.lock()
             {

@@ -35,8 +35,8 @@ use crate::context::{Cancel, Context};
 /// The errors of [`notify`](super::notify).
 pub fn notify_context(ctx: &Context, signals: &[Signal]) -> io::Result<(Context, Cancel)> {
     check(signals)?;
-    // Two contexts: a signal ends only the inner one, so that the end of the outer one shows that
-    // the user has released the signals.
+    // There are two contexts. A signal ends only the inner one, so the end of the outer one shows
+    // that the user released the signals.
     let (outer, cancel) = ctx.with_cancel();
     let (inner, end) = outer.with_cancel_cause();
     let listener = Listener::Context {

@@ -135,7 +135,7 @@ pub(super) unsafe fn make(starts: &[NonNull<u8>]) -> Made {
     }
 }
 
-/// Subtracts guards that took mappings and have been released with their memory.
+/// Subtracts guards that took mappings, after their memory was released.
 pub(super) fn forget(mapped: usize) {
     MADE.fetch_sub(mapped, Ordering::Relaxed);
 }

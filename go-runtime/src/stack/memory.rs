@@ -128,8 +128,8 @@ impl Drop for Room {
     }
 }
 
-/// Returns how many pages the calling thread has been given by the system (minor faults); `None` if
-/// the system does not say.
+/// Returns how many pages the calling thread has got from the system (minor faults); `None` if the
+/// system does not say.
 pub(super) fn pages_given() -> Option<usize> {
     let mut usage = MaybeUninit::<libc::rusage>::uninit();
     // SAFETY: `usage` is valid for writes; the call initializes it if it returns 0.

@@ -415,7 +415,7 @@ pub(super) fn take(size: usize, most: usize) -> io::Result<Vec<Slot>> {
 fn grow_and_take(size: usize, most: usize) -> io::Result<Batch> {
     loop {
         let mut slabs = slabs();
-        // Another thread may have added a slab meanwhile.
+        // The table is asked again, because another thread may have added a slab meanwhile.
         let mut batch = slabs.take(size, most);
         if batch.ready.is_empty() && batch.unguarded.is_empty() {
             if let Err(error) = slabs.grow(size) {

@@ -66,7 +66,8 @@ const COMPLETE: u8 = 3;
 /// Like std's, a `Once` is *poisoned* if its closure panics: from then on `call_once` panics, too,
 /// until [`call_once_force`](Once::call_once_force) has had success.
 pub struct Once {
-    /// One of the constants above. The end of a run is written under the lock of `waiting`.
+    /// The state, one of the constants above. The end of a run is written under the lock of
+    /// `waiting`.
     state: AtomicU8,
     /// The number of the caller whose closure is running (see `goroutine::caller`), or 0.
     runner: AtomicUsize,

@@ -59,8 +59,8 @@ impl Handshake {
     }
 
     /// Ends the wait, from another thread. Returns whether the blocked operation is parked: then
-    /// the caller has to make it runnable, and it stays where it is until then. If it is not
-    /// parked, it goes on by itself, and may be gone already.
+    /// the caller has to make the operation runnable, and the operation stays in place until then.
+    /// An operation that is not parked goes on by itself, and this handshake may be gone.
     #[inline]
     #[must_use]
     pub(crate) fn finish(&self) -> bool {

@@ -6,7 +6,7 @@
 //! functions that start, join or block threads are [mapped](thread) to goroutines, and each test
 //! runs with GOMAXPROCS 1 and 8, and 2 on request. A table in `build/names.rs` lists the tests that
 //! are left out. `golang_rest` is written for this project: the parts of Go's tests that
-//! crossbeam-channel has not ported. `counts.sh` shows how many tests have passed, by file.
+//! crossbeam-channel has not ported. `counts.sh` shows how many tests passed, by file.
 
 pub mod scoped;
 pub mod sync;

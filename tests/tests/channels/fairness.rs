@@ -127,7 +127,7 @@ fn send_operations_are_chosen_alike() {
     in_both(|| [2, 3, 5, 16].map(|k| count(k, choose, take_again)));
 }
 
-/// `ready` returns an operation without carrying it out, and returns each equally often.
+/// `ready` carries no operation out. It returns each operation equally often.
 #[test]
 fn ready_operations_are_named_alike() {
     fn choose((txs, rxs): &Channels) -> usize {

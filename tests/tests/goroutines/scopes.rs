@@ -296,7 +296,7 @@ fn go_options_with_a_scope() {
             assert!(format!("{named:?}").contains("named"));
             assert_eq!(named.join().unwrap(), 4);
             let deep = go!(s, stack_size = 4 << 20, name = text.clone(); clone(text) {
-                // Too large for the default stack.
+                // This value is too large for the default stack.
                 let large = [text.len(); 100_000];
                 large.iter().sum::<usize>()
             });

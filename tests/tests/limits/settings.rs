@@ -27,7 +27,7 @@ fn settings_win_over_variables() {
     config.clone().start().unwrap();
     let line = line!() - 1;
     assert_eq!(gomaxprocs(), 3);
-    // Too large for the default of 256 KiB.
+    // The array is too large for the default stack of 256 KiB.
     assert_eq!(
         go!({ std::hint::black_box([1_u8; 500_000]).len() })
             .join()

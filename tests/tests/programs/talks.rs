@@ -73,7 +73,7 @@ fn bounded_pipeline() {
     succeeds("bounded_pipeline", &[folder.text()], |ended| {
         assert_eq!((&*ended.errors, &ended.out), ("", &expected));
     });
-    // Without an argument it reads its own folder.
+    // Without an argument the program reads its own folder.
     succeeds("bounded_pipeline", &[], |ended| {
         assert_eq!(ended.errors, "");
         assert!(ended.out.contains("/talks/bounded_pipeline.rs\n"));

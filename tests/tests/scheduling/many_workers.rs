@@ -24,7 +24,7 @@ use go_tests::support::{busy, child, eventually};
 
 /// The time during which each activity begins new rounds.
 const TIME: Duration = Duration::from_millis(1200);
-/// Longer than a goroutine may hold a worker before others are started elsewhere.
+/// A time longer than a goroutine may hold a worker before others are started elsewhere.
 const HOLD: Duration = Duration::from_millis(15);
 
 /// The numbers of started and ended goroutines.

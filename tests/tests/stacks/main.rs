@@ -140,8 +140,8 @@ fn the_default_stack_is_deep_enough() {
     go!(go_deep(200 * KIB, || ())).join().unwrap();
 }
 
-/// All goroutines are deep at the same time, so that the test notices if one overwrites another's
-/// stack.
+/// All goroutines are deep in their stacks at the same time, so that the test notices if one
+/// overwrites another's stack.
 #[test]
 fn many_deep_stacks_at_once() {
     let crowd = Crowd::gather(200, Builder::new, 200 * KIB);

@@ -19,7 +19,7 @@ fn pair<T>(value: T) -> Pair<T> {
     Arc::new((Mutex::new(value), Condvar::new()))
 }
 
-/// Too long for an `Instant`.
+/// A timeout whose end is too late for an `Instant`.
 const FOR_EVER: Duration = Duration::MAX;
 
 #[test]
@@ -187,7 +187,7 @@ fn notified_before_the_time_was_over() {
                 continue;
             }
             shared.1.notify_one();
-            // This holds the waiter's worker, so the waiter cannot run before its deadline.
+            // This sleep holds the waiter's worker, so the waiter cannot run before its deadline.
             thread::sleep(wait);
             assert!(!waits.join().unwrap());
             break;
@@ -313,7 +313,7 @@ fn a_mutex_that_is_poisoned_meanwhile() {
     });
 }
 
-/// The condition runs with the mutex locked, so its panic poisons.
+/// The condition runs with the mutex locked, so a panic of the condition poisons the mutex.
 #[test]
 fn a_condition_that_panics() {
     in_both(|| {

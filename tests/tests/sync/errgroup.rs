@@ -35,7 +35,7 @@ fn the_first_error_counts() {
                 group.go(|| *outcome);
                 assert_eq!(group.wait(), *outcome);
             }
-            // All goroutines end, in this order, before the group is waited for.
+            // All goroutines end, in this order, before the caller waits for the group.
             let group = Group::new();
             for outcome in outcomes {
                 group.go(|| *outcome);

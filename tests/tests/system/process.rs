@@ -141,7 +141,7 @@ fn what_the_child_gets() {
         let whole = directory.path().canonicalize().unwrap();
         let expected = format!("{}\nabd\nzero one\n", whole.display());
         assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
-        // With std's own extensions, and from std's own command.
+        // std's own extensions change a command, and a command can be converted from std's.
         let mut command = shell("echo $0");
         command.as_mut().arg0("other");
         assert_eq!(command.as_mut().get_program(), OsStr::new("sh"));

@@ -44,7 +44,7 @@ unsafe impl<T: Send> Send for Pending<T> {}
 // access to nothing.
 unsafe impl<T: Send> Sync for Pending<T> {}
 
-/// How a wait has ended.
+/// The outcome of a wait.
 pub(super) enum Ended<T> {
     /// The operation was served. A receive has its message.
     Done(Option<T>),

@@ -138,7 +138,7 @@ fn mark(register: Register) -> bool {
     unsafe { register(end_parking, ptr::null_mut(), here.cast_mut().cast()) == 0 }
 }
 
-/// The mark. It runs when `exit` has been called on this worker's thread.
+/// The mark, a destructor, which runs when a goroutine calls `exit` on this worker's thread.
 unsafe extern "C" fn end_parking(_: *mut c_void) {
     if let Some(worker) = Worker::current() {
         worker.current.forbid_parking();

@@ -87,9 +87,9 @@ impl Idling {
         true
     }
 
-    /// Counts the worker as searching, although it sleeps: other workers may have relied on its
-    /// last search to find all tasks that wait, and it has found only some of them. When it starts
-    /// one, it notifies another worker ([`stop_searching`](Self::stop_searching)).
+    /// Counts the worker as searching, although it has announced its sleep: other workers may have
+    /// relied on its last search to find all waiting tasks, and it found only some of them. When it
+    /// starts a task, it notifies another worker ([`stop_searching`](Self::stop_searching)).
     pub(super) fn search_again(&self) {
         self.runtime.idle.start_searching();
         self.searching.set(true);
@@ -98,13 +98,13 @@ impl Idling {
     /// Notes that another thread notified the sleeping worker, and so counted it as searching.
     pub(super) fn note_notified(&self) {
         if self.searching.replace(true) {
-            // The worker had counted itself.
+            // The worker had also counted itself, so one of the two counts is taken back.
             self.runtime.idle.stop_searching();
         }
     }
 
-    /// Notifies another worker, if need be, because this one is going to run something: other
-    /// workers may have relied on this one to search, or to watch.
+    /// Notifies another worker, if need be, because this worker is going to run something: others
+    /// may have relied on this worker to search, or to watch.
     pub(super) fn stop_searching(&self) {
         let was_last = self.searching.replace(false) && self.runtime.idle.stop_searching();
         if (was_last || self.stealing.is_watching()) && self.runtime.has_unstarted() {

@@ -324,9 +324,9 @@ impl Worker {
             && let Some(task) = fiber.task()
         {
             // The task counts as a parent from here on, so that a goroutine spawned by the `Drop`
-            // of its result does not change counts that the task has left.
-            // SAFETY: the caller runs this task and gives the scheduler's reference back later, so
-            // the task is alive. `parent` is this worker's own.
+            // of its result does not change counts that the task has left. SAFETY: the caller runs
+            // this task and gives the scheduler's reference back later, so the task is alive. Only
+            // this worker uses the task's `parent`.
             let parent = unsafe { task.get() }.parent.replace(true);
             if fiber.label().is_named() {
                 // SAFETY: the caller gives the scheduler's reference back later, so the task is

@@ -167,7 +167,7 @@ impl Worker {
 
     // --- what comes from elsewhere ---
 
-    /// Makes the goroutines runnable that other threads have woken.
+    /// Makes the goroutines in the inbox, which other threads woke, runnable.
     pub(super) fn drain_inbox(&self) {
         let drained = self.make_inbox_ready();
         debug_assert!(!drained.notified, "only a sleeping worker is notified");

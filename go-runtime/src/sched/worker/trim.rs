@@ -53,8 +53,8 @@ impl Pool {
         }
     }
 
-    /// Destroys some of the idle fibers that have not been needed, the coldest first. Returns
-    /// whether there were any.
+    /// Destroys some of the unneeded idle fibers, the coldest first. Returns whether there were
+    /// any.
     ///
     /// # Safety
     /// Called in the loop of the worker that owns this pool.
@@ -74,8 +74,7 @@ impl Pool {
         some > 0
     }
 
-    /// Gives back the unused parts of some of the stacks that have been used. Returns whether
-    /// there were any.
+    /// Gives back the unused parts of some used stacks. Returns whether there were any such stacks.
     ///
     /// # Safety
     /// Called in the loop of the worker that owns this pool.

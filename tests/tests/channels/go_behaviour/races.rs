@@ -151,8 +151,8 @@ fn nonblock_recv_race() {
 
 // --- TestNonblockSelectRace ---
 
-/// At any time one of two channels is ready: first one, and then, before that changes, the other
-/// too.
+/// At any time at least one of two channels is ready: the second becomes ready before the first
+/// stops being ready.
 fn one_is_always_ready(ready: fn(Sender<i32>) -> Option<Sender<i32>>) {
     for _ in 0..5_000 {
         let ((one, from_one), (two, from_two)) = (bounded(1), bounded(1));

@@ -67,8 +67,8 @@ fn parks_over_code_that_nests_are_told() {
     ]);
     let reports = told.err.lines();
     let reports = reports.filter(|line| line.starts_with("go-runtime: "));
-    // One report each for the initializer, the scope (although used twice), and the scope on the
-    // small stack.
+    // There is one report for the initializer, one for the scope (although it is used twice), and
+    // one for the scope on the small stack.
     assert_eq!(reports.count(), 3, "{}", told.err);
     assert_eq!(child::succeed(test, &[]).err, "");
 }

@@ -194,7 +194,7 @@ fn a_guard_of_stds_may_be_held_over_a_wait() {
     });
 }
 
-/// No other goroutine runs on the thread while its goroutine waits.
+/// No other goroutine runs on a goroutine's own thread while that goroutine waits.
 #[test]
 fn no_sibling_shares_the_thread() {
     thread_local! {
@@ -307,7 +307,7 @@ fn counts_and_threads() {
 
 #[test]
 fn values_that_are_not_send_stay_out() {
-    // A worker's goroutine beside one with its own thread: each `Rc` stays on its thread.
+    // A goroutine on a worker runs beside one with its own thread: each `Rc` stays on its thread.
     in_goroutine(|| {
         let here = Rc::new(Cell::new(0));
         let same = Rc::clone(&here);

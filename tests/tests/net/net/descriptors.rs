@@ -148,7 +148,8 @@ fn workers_without_a_poller() {
         .map(|(reader, writer)| {
             writers.push(writer);
             go!(clone(running, waits) {
-                // A goroutine holds its worker until all of them run, so each is on another one.
+                // Each goroutine holds its worker until all goroutines run, so no two of them share
+                // a worker.
                 running.fetch_add(1, Ordering::Relaxed);
                 while running.load(Ordering::Relaxed) < gomaxprocs() {
                     thread::yield_now();

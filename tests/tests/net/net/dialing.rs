@@ -110,7 +110,7 @@ fn each_address_has_its_share() {
         let hole = black_hole();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addresses = [hole.address, listener.local_addr().unwrap()];
-        // With longer and longer timeouts, in case the machine is slow.
+        // Tries longer and longer timeouts, in case the machine is slow.
         let connects = |ms| {
             let dialer = Dialer::new().timeout(Duration::from_millis(ms));
             dialer.connect(&addresses[..]).is_ok()

@@ -46,7 +46,7 @@ fn timeouts() {
 /// of the byte after its deadline.
 #[test]
 fn what_has_come_in_time_is_read() {
-    /// Too short for the monitor to poll in the worker's place.
+    /// A hold that is too short for the monitor to poll in the worker's place.
     const SHORT: Duration = Duration::from_millis(2);
     const LONG: Duration = Duration::from_millis(30);
 

@@ -42,7 +42,7 @@ fn exit_beside_a_borrower(exit: fn() -> !) {
         FLUSH.with(|_| ());
         LENT.with(|lent| {
             go!(local; {
-                // Without a newline, so the text stays in the buffer.
+                // The text has no newline, so it stays in the buffer.
                 print!("to be flushed");
                 ready.send(()).unwrap();
                 exit()

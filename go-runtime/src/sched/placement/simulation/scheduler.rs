@@ -27,7 +27,7 @@ const FEW: usize = 8;
 /// How long an idle worker spins, and up to which wait for work it does; as in `tuning`.
 const SPIN: Nanos = 20 * US;
 const SOON: Nanos = 250 * US;
-/// As in `monitor`.
+/// Times of the monitor; as in `monitor`.
 const TICK: Nanos = 5 * MS;
 const SLICE: Nanos = 10 * MS;
 const SURPLUS_TIMEOUT: Nanos = 100 * MS;
