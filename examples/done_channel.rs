@@ -56,7 +56,7 @@ fn many_at_once() {
 #[derive(Debug)]
 enum Failure {
     Refused,
-    Cancelled,
+    Canceled,
 }
 
 /// Asks a mirror, until the answer is no longer wanted.
@@ -68,7 +68,7 @@ fn fetch(mirror: usize, done: &Receiver<()>) -> Result<usize, Failure> {
     // Here the network would take time: far too long, except for the mirror that refuses.
     let latency = Duration::from_secs(if answer.is_ok() { 3600 } else { 0 });
     select! {
-        recv(done) -> _ => Err(Failure::Cancelled),
+        recv(done) -> _ => Err(Failure::Canceled),
         default(latency) => answer,
     }
 }
@@ -85,16 +85,16 @@ fn first_error_cancels_all() {
     }
     drop(tx);
 
-    let mut cancelled = 0;
+    let mut canceled = 0;
     for (mirror, answer) in answers {
         match answer {
             Ok(size) => println!("mirror {mirror} has sent {size} bytes"),
-            Err(Failure::Cancelled) => cancelled += 1,
+            Err(Failure::Canceled) => canceled += 1,
             Err(error) => {
                 println!("mirror {mirror} failed: {error:?}");
                 stop.close();
             }
         }
     }
-    println!("{cancelled} of {MIRRORS} were cancelled");
+    println!("{canceled} of {MIRRORS} were canceled");
 }

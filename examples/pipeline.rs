@@ -83,5 +83,5 @@ fn main() {
     drop(stop);
     // Results in progress may still arrive; then the last sender is dropped.
     let late = endless.iter().count();
-    println!("cancelled, {late} came late");
+    println!("canceled, {late} came late");
 }

@@ -83,7 +83,7 @@ pub(super) fn contexts() -> Result<(), Error> {
         request.value().map(|User(name)| *name)
     });
     cancel.cancel();
-    println!("cancelled: the work for {:?}", worker.join().ok().flatten());
+    println!("canceled: the work for {:?}", worker.join().ok().flatten());
     Ok(())
 }
 

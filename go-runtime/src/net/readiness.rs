@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::done::Done;
-use crate::sched::{Interest, Readiness};
+use crate::sched::{Interest, IoEvent};
 use crate::wait::edges::{Edge, Edges, Woken};
 
 /// The two directions of a descriptor.
@@ -56,15 +56,15 @@ impl Directions {
 }
 
 impl Interest for Directions {
-    fn notify(&self, readiness: Readiness) {
-        if readiness.urgent {
+    fn on_event(&self, event: IoEvent) {
+        if event.urgent {
             self.read.ends_early.store(true, Ordering::Relaxed);
         }
-        if readiness.readable || readiness.read_closed || readiness.urgent {
-            self.read.note_edge(readiness.read_closed);
+        if event.readable || event.read_closed || event.urgent {
+            self.read.note_edge(event.read_closed);
         }
-        if readiness.writable || readiness.write_closed {
-            self.write.note_edge(readiness.write_closed);
+        if event.writable || event.write_closed {
+            self.write.note_edge(event.write_closed);
         }
     }
 }

@@ -177,7 +177,7 @@ impl Chains {
 
     /// Determines how many chains to give back. Does nothing if the last call that did so was less
     /// than [`DEPOT_UNUSED`] ago.
-    fn note_least(&mut self, now: Instant) {
+    fn update_surplus(&mut self, now: Instant) {
         if self.surplus == 0
             && self
                 .checked
@@ -237,7 +237,7 @@ impl Depot {
     pub(super) fn trim_some(&self, now: Instant) -> bool {
         (0..BLOCK_SIZES.len()).any(|class| {
             let mut chains = self.chains(class);
-            chains.note_least(now);
+            chains.update_surplus(now);
             if chains.surplus == 0 {
                 return false;
             }

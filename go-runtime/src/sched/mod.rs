@@ -63,7 +63,7 @@ mod worker;
 pub(crate) use fiber::Fiber;
 pub(crate) use parking::{InboxNode, OwnerWorker};
 #[cfg(unix)]
-pub(crate) use poller::{Interest, Readiness};
+pub(crate) use poller::{Interest, IoEvent};
 #[cfg(unix)]
 pub(crate) use registration::Registration;
 pub(crate) use runtime::Runtime;

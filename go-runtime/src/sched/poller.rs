@@ -44,7 +44,7 @@ const WAKE: Token = Token(usize::MAX);
 
 /// The contents of an event: what has become possible on a descriptor.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Readiness {
+pub(crate) struct IoEvent {
     pub(crate) readable: bool,
     pub(crate) writable: bool,
     /// Whether no more data will come, or there is an error: no further event may follow.
@@ -57,7 +57,7 @@ pub(crate) struct Readiness {
 /// A receiver of a descriptor's events.
 pub(crate) trait Interest: Send + Sync {
     /// Takes an event. The polling thread calls this; it must not block, park or panic.
-    fn notify(&self, readiness: Readiness);
+    fn on_event(&self, event: IoEvent);
 }
 
 pub(super) struct Poller {
@@ -191,7 +191,7 @@ impl Poller {
             let interest = self.interests().get(event.token().0).map(Arc::clone);
             if let Some(interest) = interest {
                 let failed = event.is_error();
-                interest.notify(Readiness {
+                interest.on_event(IoEvent {
                     readable: event.is_readable() || failed,
                     writable: event.is_writable() || failed,
                     read_closed: event.is_read_closed() || failed,

@@ -2,11 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::mem;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
-
-use socket2::{Domain, Socket, Type};
 
 use crate::support::server::LIMIT;
 
@@ -29,6 +27,9 @@ impl Client {
     /// address from which there are many connections.)
     #[cfg(target_os = "linux")]
     pub fn one_of_many(number: u32, address: SocketAddr) -> Client {
+        use socket2::{Domain, Socket, Type};
+        use std::net::Ipv4Addr;
+
         // All of 127.0.0.0/8 is this machine.
         let first = u32::from(Ipv4Addr::new(127, 0, 1, 1));
         let source = Ipv4Addr::from_bits(first + number / 1000);

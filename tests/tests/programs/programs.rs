@@ -49,7 +49,7 @@ fn tour() {
                 "the bell: ding",
                 "the query: Some(DeadlineExceeded)",
                 "its request: None",
-                "cancelled: the work for Some(\"Ann\")",
+                "canceled: the work for Some(\"Ann\")",
                 "in stock: {\"apple\": 1, \"pear\": 2}",
                 "over 10000 goroutines: true",
                 "released: 10000",
@@ -69,7 +69,7 @@ fn pipeline() {
         has_lines(ended, &["the whole run: 1000 squares, sum 333833500"]);
         let lines: Vec<_> = ended.out.lines().collect();
         assert!(lines[1].starts_with("ten of the endless run: ["));
-        assert!(lines[2].starts_with("cancelled, "));
+        assert!(lines[2].starts_with("canceled, "));
     });
 }
 
@@ -109,7 +109,7 @@ fn done_channel() {
             &[
                 "one drop released 10000 goroutines",
                 "mirror 3 failed: Refused",
-                "7 of 8 were cancelled",
+                "7 of 8 were canceled",
             ],
         );
     });

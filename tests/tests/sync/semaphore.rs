@@ -145,7 +145,8 @@ fn giving_up_lets_the_next_ones_in() {
                 };
                 permit.map(drop)
             });
-            somebody_waits(&two);
+            // On a busy machine the deadline may have passed already.
+            support::eventually(|| two.try_acquire().is_err() || big.is_finished());
             let theirs = Arc::clone(&two);
             let small = go!(move || theirs.acquire().map(drop));
             if !by_deadline {

@@ -169,11 +169,11 @@ impl Worker {
 
     /// Makes the goroutines in the inbox, which other threads woke, runnable.
     pub(super) fn drain_inbox(&self) {
-        let drained = self.make_inbox_ready();
+        let drained = self.empty_inbox();
         debug_assert!(!drained.notified, "only a sleeping worker is notified");
     }
 
-    fn make_inbox_ready(&self) -> Drained {
+    fn empty_inbox(&self) -> Drained {
         self.shared
             .sleep
             .drain(|fiber| fiber.into_iter().for_each(|fiber| self.make_ready(fiber)))
@@ -345,7 +345,7 @@ impl Worker {
         self.note_tick();
         let by_itself = self.shared.sleep.wake_up(&self.runtime.idle);
         self.runtime.note_awake();
-        if !by_itself && self.make_inbox_ready().notified {
+        if !by_itself && self.empty_inbox().notified {
             self.idling.note_notified();
         }
     }

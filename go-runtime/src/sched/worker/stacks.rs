@@ -66,7 +66,7 @@ pub(super) struct Trim {
     pub(super) stacks: usize,
     /// The worker's turn when the last trim began: if the worker has run nothing since, there is
     /// nothing new to give back.
-    pub(super) tick: usize,
+    pub(super) turn: usize,
     /// Number of steps taken since the monitor last asked a worker that does not sleep to trim.
     pub(super) steps: usize,
 }

@@ -28,18 +28,18 @@ use crate::sched::tuning::{
 use crate::stack;
 
 impl Pool {
-    fn has_something_to_give(&self, tick: usize) -> bool {
-        let stirred = self.trim.tick != tick && !self.touched.is_empty();
+    fn has_something_to_give(&self, turn: usize) -> bool {
+        let stirred = self.trim.turn != turn && !self.touched.is_empty();
         self.fibers.len() > TRIM_KEPT || !self.stacks.is_empty() || stirred
     }
 
     /// Begins a trim: decides what to give back.
-    fn begin(&mut self, now: Instant, tick: usize) {
+    fn begin(&mut self, now: Instant, turn: usize) {
         let idle = self.fibers.len();
         let trim = &mut self.trim;
         trim.going = true;
         trim.began = Some(now);
-        trim.tick = tick;
+        trim.turn = turn;
         trim.surplus = self.least.min(idle.saturating_sub(TRIM_KEPT));
         self.least = idle;
         if let Some(pages) = stack::pages_given() {
