@@ -180,7 +180,8 @@ where
             stage: UnsafeCell::new(Stage::<F, T>::Waiting(closure)),
         });
     }
-    // SAFETY: the header of a live job, with two references: one for each of the two below.
+    // SAFETY: `job` points to the header of a live job with two references, one for the task and
+    // one for the handle made below.
     let task = unsafe { TaskRef::new(job.cast()) };
     let handle = JoinHandle {
         task,

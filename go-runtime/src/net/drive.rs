@@ -30,7 +30,7 @@ use crate::wait::Observable;
 use crate::wait::edges::{Edge, Woken};
 use crate::wait::{before_a_wait, note_failed_poll};
 
-/// The result of an attempt, with what it says about further data.
+/// The result of an attempt, and whether there may be more data or room.
 pub(super) enum Left<R> {
     /// There may be more to read, or more room to write.
     More(R),

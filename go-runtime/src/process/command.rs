@@ -68,15 +68,15 @@ impl Command {
         self
     }
 
-    /// Sets the child's standard input. The default is the caller's for `spawn` and `status`, and
-    /// nothing for `output`.
+    /// Sets the child's standard input. The default is the caller's standard input for `spawn` and
+    /// `status`, and an empty input for `output`.
     pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Command {
         self.0.stdin(stdin);
         self
     }
 
-    /// Sets the child's standard output. The default is the caller's for `spawn` and `status`, and
-    /// a pipe for `output`.
+    /// Sets the child's standard output. The default is the caller's standard output for `spawn`
+    /// and `status`, and a pipe for `output`.
     pub fn stdout(&mut self, stdout: impl Into<Stdio>) -> &mut Command {
         self.0.stdout(stdout);
         self

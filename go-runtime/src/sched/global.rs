@@ -114,7 +114,8 @@ pub(crate) fn start_with(config: &Config) -> Result<(), StartError> {
     }
 }
 
-/// Returns GOMAXPROCS, or what it will be if the runtime starts by itself.
+/// Returns GOMAXPROCS. If the runtime has not started, returns the value that it will have if the
+/// runtime starts by itself.
 pub(crate) fn expected_gomaxprocs() -> usize {
     match RUNTIME.get() {
         Some(Ok(runtime)) => runtime.gomaxprocs(),

@@ -91,7 +91,7 @@ pub fn r2d2(
     })
 }
 
-/// Lets the goroutines take connections from the recipe's pool, as [`r2d2`] does from r2d2's.
+/// Lets the goroutines take connections from the recipe's pool, as [`r2d2()`] does from r2d2's.
 ///
 /// # Panics
 /// Panics if a goroutine panics.

@@ -64,7 +64,7 @@ fn trusting(cert: CertificateDer<'static>) -> Arc<ClientConfig> {
 }
 
 fn start(args: &[&str], workers: &str) -> Server {
-    // A server that listens has read the files.
+    // The files are removed when this function returns: a listening server has read them already.
     let (_scratch, cert, key) = files();
     let files = ["--cert", &cert, "--key", &key];
     Server::start("tls_echo", &[&files, args].concat(), workers)
