@@ -1,13 +1,12 @@
 //! Goroutines that work on parts of one task, whose first error is the result: after
 //! `golang.org/x/sync/errgroup`.
 
-// `wait` waits for `running` to become 0. `State::active` is the same number, kept for
-// `set_limit`, and lowered before `running` is, so that it is 0 when `wait` has returned. The
-// limit is a channel whose buffer has as many places as goroutines may be active. A goroutine has
-// a place from before its start to its end, and gives the place back to the channel that it was
-// taken from.
+// `wait` waits for `running` to become 0. `State::active` is the same number, which `set_limit`
+// checks. It is lowered before `running`, so it is 0 when `wait` has returned. The limit is a
+// channel whose buffer has as many places as goroutines may be active. A goroutine has a place from
+// before its start to its end, and gives the place back to the channel that it was taken from.
 //
-// The handles share an `Owner`, and the goroutines share what the owner has, but not the owner
+// The handles share an `Owner`. The goroutines share only the owner's `Shared`, and not the owner
 // itself. So the drop of the last handle can cancel the context while goroutines still run.
 
 use std::any::Any;

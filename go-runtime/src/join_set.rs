@@ -123,8 +123,8 @@ impl<T> JoinSet<T> {
         Some(result.into_inner())
     }
 
-    /// Takes the result of a goroutine that has ended, without waiting. Returns `None` if all
-    /// goroutines that have ended have been joined.
+    /// Takes the result of an ended goroutine, without waiting. Returns `None` if no ended
+    /// goroutine is left to be joined.
     ///
     /// ```
     /// let (stop, done) = go_runtime::channel::bounded::<()>(0);

@@ -2,8 +2,8 @@
 //!
 //! A [`Scope`] counts its goroutines and [`scope`] does not return, nor unwind, before all have
 //! ended: this alone makes the borrows sound, even if handles are leaked. The last step of a
-//! goroutine's closure is to count the goroutine out, when no value that may borrow is left in it:
-//! the closure's captures are gone, and the result is with the handle or dropped.
+//! goroutine's closure subtracts the goroutine from the count. By then no value that may borrow is
+//! left in the closure: its captures are gone, and the result is with the handle or dropped.
 
 use std::fmt;
 use std::io;
@@ -273,8 +273,8 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Waits for the goroutine to end.
     ///
     /// # Errors
-    /// If the goroutine has panicked: the payload of its panic, which the scope then does not
-    /// repeat.
+    /// If the goroutine panicked: the payload of its panic. The scope then does not repeat the
+    /// panic.
     ///
     /// ```
     /// go_runtime::scope(|s| {

@@ -3,8 +3,8 @@
 //!
 //! The job is made at once, so everything that can fail (allocating memory, starting the runtime)
 //! has been done before the caller goes on. Until the given moment the scheduler's reference to the
-//! task is in a worker's timer heap, or here if that moment never comes; the mutex guards which of
-//! the two.
+//! task is in a worker's timer heap, or in the handle if that moment never comes. The mutex guards
+//! the record of where it is.
 
 use std::io;
 use std::mem;

@@ -1,9 +1,9 @@
 //! The typed part of a task: the closure, then its result, and the joiner that waits for it.
 //!
-//! A [`Job`] is one allocation, with the scheduler's header in front. It has two owners, the
-//! scheduler and the [`JoinHandle`]. Its `stage` belongs to the scheduler until `joiner` is
-//! [`ended`], and to the handle afterwards. When one of the two has released its reference, the
-//! stage belongs to the other.
+//! A [`Job`] is one allocation, with the scheduler's header in front. The scheduler and the
+//! [`JoinHandle`] own the job together. Its `stage` belongs to the scheduler until `joiner` is
+//! [`ended`], and to the handle afterwards. Once one of the two owners has released its reference,
+//! the stage belongs to the other.
 
 use std::alloc::Layout;
 use std::any::Any;

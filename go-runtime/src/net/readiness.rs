@@ -1,7 +1,7 @@
 //! The known readiness of a descriptor, and the goroutines that wait for it.
 //!
-//! The poller's events are [edges](Edges), which are counted for each direction. A waiter that an
-//! edge has woken, and that has not used up everything, wakes the next waiter.
+//! The poller's events are [edges](Edges), which are counted for each direction. An edge wakes one
+//! waiter. If that waiter's operation leaves data or room, it wakes the next waiter.
 //!
 //! A read that has to wait:
 //!
@@ -23,9 +23,9 @@
 //! Invariant: no edge is missed. An operation reads the count before its attempt, and a wait
 //! returns at once if the count has changed since.
 //!
-//! What an attempt left is remembered together with the count, so the system is not asked again for
-//! a descriptor that is known to be drained: for a request and its answer a server makes one read,
-//! one write, and its share of one poll.
+//! An attempt that drains a direction records the count, so no further attempt is made before the
+//! next edge. For a request and its answer a server makes one read, one write, and its share of one
+//! poll.
 
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};

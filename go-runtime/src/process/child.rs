@@ -12,8 +12,8 @@ use crate::{Builder, scope};
 
 /// A child process: [`std::process::Child`], whose waits park the goroutine.
 ///
-/// Dropping it neither ends the process nor waits for it. Wait for each child in the end: until
-/// then the system keeps its process id and its status.
+/// Dropping a `Child` neither ends the process nor waits for it. Wait for each child in the end:
+/// until then the system keeps the child's process id and status.
 ///
 /// A wait may have a deadline or a done channel. Giving up a wait neither ends the child nor loses
 /// its status:

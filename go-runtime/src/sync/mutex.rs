@@ -48,11 +48,10 @@ use crate::wait;
 ///
 /// # Fairness
 ///
-/// The rules are those of Go's `sync.Mutex`. A newcomer may take a free lock before the waiter that
-/// has been woken for it, which is fast. A waiter that finds the lock taken when it runs again,
-/// after more than a millisecond, is handed the lock at the next unlock, so that no waiter starves.
-/// To that end `lock` may let other goroutines run even if the lock is free, while there are
-/// waiters.
+/// The rules are those of Go's `sync.Mutex`. A newcomer may take a free lock before the woken
+/// waiter, which is fast. A waiter that finds the lock taken when it runs again, after more than a
+/// millisecond, is handed the lock at the next unlock, so that no waiter starves. To that end
+/// `lock` may let other goroutines run even if the lock is free, while there are waiters.
 ///
 /// Unlike Go's goroutines, those of this crate are not preempted, and stay on their worker. A
 /// goroutine that is handed the lock while another goroutine occupies its worker (with a long

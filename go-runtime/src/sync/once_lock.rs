@@ -150,11 +150,12 @@ impl<T> OnceLock<T> {
         }
     }
 
-    /// Returns the value, which `f` makes if there is none; waits if another caller is making it.
+    /// Returns the value. If there is none, calls `f` to make it, or waits if another caller is
+    /// making it.
     ///
     /// # Panics
-    /// If `f` panics, and then there is still no value; and if the caller is making the value, and
-    /// so would wait for itself.
+    /// If `f` panics, in which case there is still no value; and if the caller is making the value,
+    /// and so would wait for itself.
     ///
     /// ```
     /// let cell = go_runtime::sync::OnceLock::new();

@@ -1,10 +1,11 @@
 //! The agreement between a blocked operation and the threads that may end its wait: it decides
 //! which thread determines the outcome, and whether the wake-up has to go through the scheduler.
 //!
-//! It has two words. `claimed` is set once, by the thread that decides how the wait ends (for a
-//! sender, a receiver, a close, the clock): of all channels of a select only one gets it. `state`
-//! says where the blocked operation is. It may spin for a moment, in which case the wake-up is one
-//! store that the operation sees by itself; or it is parked, and has to be made runnable.
+//! It has two words. `claimed` is set once, by the thread that decides how the wait ends: the
+//! partner's, one that closes the channel, or the worker that keeps the time. So only one channel
+//! of a select gets the claim. `state` says where the blocked operation is. An operation may spin
+//! for a moment: then the wake-up is one store, which the operation sees by itself. Or it is
+//! parked, and the waker has to make it runnable.
 //!
 //! ```text
 //!            finish                       finish, by the waker

@@ -4,9 +4,10 @@
 //! queue and its partner know the waiter by its address. The future may be dropped at any time:
 //! - if the wait has not been claimed, the future claims it, under the channel's lock, and takes
 //!   the waiter out of the queue;
-//! - if a partner or a close has claimed the wait, that thread will end it (at once, or when the
-//!   `send` arm of a select has made its value), and what remains to do is left to it. A message
-//!   that was handed over goes back into the channel; a message that could not be sent is dropped.
+//! - if a partner or a close has claimed the wait, the claiming thread will end it (at once, or
+//!   when the `send` arm of a select has made its value), and does then what remains to be done. A
+//!   message that was handed over goes back into the channel; a message that could not be sent is
+//!   dropped.
 
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
@@ -166,8 +167,8 @@ impl<T> Pending<T> {
         // thread, except for a `Select`, which may have been sent to another thread. A `Select`
         // ends a wait only by taking a sender's message or by breaking a promise, and `settle` then
         // handles no `T`. Nor does `settle` drop the last share of the channel then, because a
-        // select borrows an end. A wait that is never ended keeps its own memory, its parker and so
-        // the wakeup, for ever.
+        // select borrows an end. If a wait is never ended, its own memory, its parker and so the
+        // wakeup are never freed.
         unsafe { wakeup.abandon(Box::new(move || self.settle())) };
     }
 
