@@ -3,11 +3,12 @@
 //! A tokio context belongs to a thread, and contexts have to be left in the reverse order of
 //! entering. Goroutines of one thread that are parked within polls (in a channel's `recv`, or in a
 //! nested [`block_on`](super::block_on)) could not keep to that order. So a worker that is in no
-//! context enters ours once and never leaves it.
+//! context enters this crate's context once, and never leaves it.
 //!
 //! A worker that is in another context is there because some goroutine holds its guard over a park.
 //! tokio does not tell which goroutine that is, nor whether anything drives that runtime. So the
-//! other context is ignored: each poll enters ours, and leaves it again before the goroutine parks.
+//! other context is ignored: each poll enters this crate's context, and leaves it again before the
+//! goroutine parks.
 
 use std::mem;
 use std::sync::OnceLock;

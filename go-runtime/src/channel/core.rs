@@ -19,9 +19,9 @@
 //! directly between itself and the partner's slot, and wakes the partner after it has released the
 //! lock. No user code runs under the lock: messages are moved there, never dropped.
 //!
-//! An operation is a beginning, perhaps a wait, and an end. These are separate functions so that
-//! the wait, which is short, can be inlined into the user's code, as a context switch should be
-//! (see `wait::parker`).
+//! An operation has three parts: a beginning, perhaps a wait, and an end. They are separate
+//! functions, so that the wait, whose code is short, can be inlined into the user's code, as a
+//! context switch should be (see `wait::parker`).
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};

@@ -1,10 +1,10 @@
 //! The channel of a `time::Timer` or a `time::Ticker`: like [`At`](super::timed::At) and
 //! [`Tick`](super::timed::Tick), but the moment of its message may be changed.
 //!
-//! No timer runs for it: a receiver computes when the message is due and waits until then. The
-//! waiting receivers and observers are in a queue, so that a change of the moment wakes them to
-//! compute anew. A message is made only when a receiver takes it, so none can be stale after a
-//! change. The lock of the [`WaitList`] guards the moment and the queue.
+//! No timer runs for such a channel: a receiver computes when the message is due and waits until
+//! then. The waiting receivers and observers are in a queue, so that a change of the moment wakes
+//! them to compute anew. A message is made only when a receiver takes it, so none can be stale
+//! after a change. The lock of the [`WaitList`] guards the moment and the queue.
 
 use std::mem;
 use std::time::{Duration, Instant};

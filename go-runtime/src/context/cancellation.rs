@@ -1,8 +1,8 @@
 //! The tree of contexts that can be canceled.
 //!
-//! A [`Cancellation`] owns a reference to its parent, so every node that can end it lives at least
-//! as long as it does. The parent holds a weak reference to it, in a slab; the child removes itself
-//! from the slab when it ends or is dropped.
+//! A [`Cancellation`] is a node, which owns a reference to its parent. So every node that can end a
+//! child lives at least as long as the child. The parent holds a weak reference to each child, in a
+//! slab; a child removes itself from the slab when it ends or is dropped.
 //!
 //! ```text
 //!           Arc                 Arc
@@ -23,8 +23,8 @@
 //!   closes it too.
 //! - No node's lock is held while another node's is taken, or while user code runs or a user's
 //!   value is dropped: a cause, a function, a waker.
-//! - Nothing here recurses along the tree, because a chain of contexts may be longer than a stack
-//!   is deep.
+//! - No function here recurses along the tree, because a chain of contexts may be longer than a
+//!   stack is deep.
 
 use std::fmt;
 use std::mem;

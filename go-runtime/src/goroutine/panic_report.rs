@@ -1,9 +1,10 @@
 //! Reports which goroutine has panicked.
 //!
-//! std's own panic hook names the thread, which tells nothing of a goroutine. A hook in front of it
-//! prints the goroutine's name and where it was spawned. A hook that the program has set prints
-//! what the program wants printed, perhaps nothing, so it is left alone, whether it was set before
-//! the first spawn or later. (libtest sets one as well where it captures the output of tests.)
+//! std's own panic hook names the thread, which says nothing about a goroutine. The runtime's hook
+//! runs before std's, and prints the goroutine's name and where it was spawned. A hook that the
+//! program has set prints what the program wants printed, perhaps nothing. So the runtime leaves
+//! such a hook alone, whether it was set before the first spawn or later. (libtest sets one as well
+//! where it captures the output of tests.)
 
 use std::io::Write;
 use std::panic::{self, PanicHookInfo};

@@ -9,7 +9,7 @@
 //!
 //! A worker does not oversleep: the thread that adds the earliest task writes `next`, and then
 //! checks whether the worker sleeps; the worker announces its sleep, and then reads `next`. Both
-//! have a full fence in between, so at least one of the two sees the other's write.
+//! threads put a full fence in between, so at least one of the two sees the other's write.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

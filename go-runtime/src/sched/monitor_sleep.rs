@@ -3,7 +3,8 @@
 //!
 //! A worker changes the word of its inbox (or another thread does so for it), and then reads
 //! whether the monitor sleeps. The monitor announces its sleep, and then reads the words of all
-//! inboxes. Both put a full fence in between, so at least one of the two sees the other's write.
+//! inboxes. Both the worker and the monitor put a full fence in between, so at least one of the two
+//! sees the other's write.
 
 use crate::primitives::atomic::{AtomicBool, Ordering, fence};
 

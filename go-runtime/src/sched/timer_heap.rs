@@ -15,9 +15,9 @@
 //!  +---------------------+             +---+---------------------+
 //! ```
 //!
-//! Four heap entries fill a cache line, and a cache miss is what each step down a very large heap
-//! costs. An entry holds the place of its timer, its due time, and the lower half of its number.
-//! If another timer with the same place, due time and half number has replaced the entry's timer,
+//! Four heap entries fill a cache line, so each step down a very large heap costs only one cache
+//! miss. An entry holds the place of its timer, its due time, and the lower half of its number. If
+//! another timer with the same place, due time and half number has replaced the entry's timer,
 //! firing that timer is correct as well, and its own entry is later found dead.
 //!
 //! A heap has no lock of its own: only its worker uses it, or a mutex guards it (in `delayed`).

@@ -1,8 +1,8 @@
 //! Delivery of a signal from the handler to channels and contexts.
 //!
-//! A signal handler may do very little (signal-safety(7)). This one sets the signal's bit in
-//! `PENDING` and writes a byte to a socket; that wakes a thread, which sends to the channels and
-//! cancels the contexts.
+//! A signal handler may do very little (signal-safety(7)). The handler here sets the signal's bit
+//! in `PENDING` and writes a byte to a socket. The byte wakes a thread, which sends to the channels
+//! and cancels the contexts.
 //!
 //! ```text
 //!   signal --> handler                 --> go-signal thread
@@ -10,7 +10,7 @@
 //!              write(wake)                 notifies the listeners
 //! ```
 //!
-//! A goroutine in place of the thread might be queued behind another goroutine, which computes. The
+//! It is a thread because a goroutine might be queued behind another goroutine that computes. The
 //! thread and the handlers are never removed. When a signal arrives and no listener asks for it any
 //! more, the thread carries out the default action.
 //!

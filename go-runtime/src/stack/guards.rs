@@ -1,9 +1,10 @@
 //! Guard pages: how this system makes them, and how many there may be.
 //!
 //! Linux 6.13 and newer marks a page as a guard at no cost (`MADV_GUARD_INSTALL`). On older kernels
-//! a guard is a page without access. It splits its mapping in three, and the number of mappings of
-//! a process is limited (vm.max_map_count). So these guards are counted, and guards beyond the
-//! budget are refused with advice, while the rest of the process still has mappings to use.
+//! a guard is a page without access. Such a guard splits its mapping in three, and the number of
+//! mappings of a process is limited (vm.max_map_count). So these guards are counted, and guards
+//! beyond the budget are refused with advice, while the rest of the process still has mappings to
+//! use.
 //!
 //! The budget is determined once; the count is an atomic. Any thread may call this module.
 

@@ -3,8 +3,8 @@
 //!
 //! Two kinds of memory are given back:
 //!
-//! * Idle fibers beyond a few, if they have not been needed since the last trim. They are
-//!   destroyed.
+//! * The memory of idle fibers beyond a few. Those that have not been needed since the last trim
+//!   are destroyed.
 //! * Pages of stacks below what is in use. A goroutine that once had many frames leaves such pages
 //!   behind, whether it is parked or has ended. Every fiber that has run enters a list, and the
 //!   pages below the part of its stack in use are given back. (Go shrinks stacks for the same

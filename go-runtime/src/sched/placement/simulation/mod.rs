@@ -32,10 +32,11 @@
 //!    parked for more than two periods. With more workers than a survey reads, no worker gets more
 //!    than GOMAXPROCS / [`SURVEYED`], rounded up.
 //!    A goroutine and the only one that it spawns, and then waits for, run on different workers.
-//! 3. **Computing goroutines are spread.** They end no later than list scheduling has it at worst
-//!    (Graham 1969: an equal share of what the others compute, after which the longest starts),
-//!    and within 1.3 times the optimum if there are at least four for each worker. The time for
-//!    waking the workers one after the other comes on top.
+//! 3. **Computing goroutines are spread.** They end no later than in the worst case of list
+//!    scheduling (Graham 1969: each worker has an equal share of all other goroutines, after which
+//!    the longest one starts). If there are at least four goroutines for each worker, they end
+//!    within 1.3 times the optimum. Both bounds are extended by the time that it takes to wake the
+//!    workers one after the other.
 //!
 //! # Seeds
 //!
