@@ -11,7 +11,7 @@
 //!     read: WouldBlock
 //!     note_drained(7) ----------->  drained = 7
 //!     wait(7): parks in the queue
-//!                                   edges: 8, wakes one   <--------  notify: readable
+//!                                   edges: 8, wakes one   <------  on_event: readable
 //!     edge() is 8, not drained
 //!     read: data
 //!     pass_on() ----------------->  wakes the next waiter, if any

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   system          poller of one worker                      the waiting goroutine's worker
-//!  +--------+ event +------------+ token +-----------+ notify  +------------------------+
+//!  +--------+ event +------------+ token +-----------+on_event +------------------------+
 //!  | epoll, |------>| Poll::poll |------>| interests |-------->| own run queue, or else |
 //!  | kqueue |       | (`wait`)   |       | (slab)    |         | inbox of its worker    |
 //!  +--------+       +------------+       +-----------+         +------------------------+
@@ -186,7 +186,7 @@ impl Poller {
         let mut any = false;
         for event in events.iter().filter(|event| event.token() != WAKE) {
             any = true;
-            // `notify` is called without the lock: the goroutine that it wakes may deregister its
+            // `on_event` is called without the lock: the goroutine that it wakes may deregister its
             // descriptor at once.
             let interest = self.interests().get(event.token().0).map(Arc::clone);
             if let Some(interest) = interest {
