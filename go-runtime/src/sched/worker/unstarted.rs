@@ -122,7 +122,8 @@ impl Unstarted {
     fn next_of_some(&self, turn: usize) -> Option<TaskRef> {
         if !self.has_pinned() {
             self.next_of_all(turn)
-        } else if turn & 2 == 0 {
+        // (Not the bit of `take`: or else no oldest task would start while pinned ones wait.)
+        } else if turn & 4 == 0 {
             self.next_pinned()
         } else {
             self.next_of_all(turn).or_else(|| self.next_pinned())
