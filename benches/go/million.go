@@ -6,12 +6,24 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
 
-func waitFor(counter *atomic.Int64, count int) {
-	for counter.Load() < int64(count) {
+// Returns a field of /proc/self/status in KiB.
+func statusKB(key string) int64 {
+	text, err := os.ReadFile("/proc/self/status")
+	check(err == nil, "/proc/self/status")
+	_, rest, _ := strings.Cut(string(text), key+":")
+	kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+	check(err == nil, key)
+	return kb
+}
+
+func waitForEnd() {
+	for runtime.NumGoroutine() > 1 {
 		time.Sleep(200 * time.Microsecond)
 	}
 }
@@ -23,9 +35,7 @@ func warmUp() {
 		go func() { <-done }()
 	}
 	close(done)
-	for runtime.NumGoroutine() > 1 {
-		time.Sleep(200 * time.Microsecond)
-	}
+	waitForEnd()
 	time.Sleep(time.Second)
 }
 
@@ -36,7 +46,6 @@ func million(count int) {
 
 	rss0, pte0 := statusKB("VmRSS"), statusKB("VmPTE")
 	creating := time.Now()
-	cpuMs, _ := rusage()
 	go func() {
 		for i := 0; i < count; i++ {
 			go func() {
@@ -45,9 +54,10 @@ func million(count int) {
 			}()
 		}
 	}()
-	waitFor(&blocked, count)
+	for blocked.Load() < int64(count) {
+		time.Sleep(200 * time.Microsecond)
+	}
 	created := time.Since(creating)
-	createdMs, _ := rusage()
 	time.Sleep(300 * time.Millisecond) // the last ones block, a collection that runs ends; not timed
 
 	rss1, pte1 := statusKB("VmRSS"), statusKB("VmPTE")
@@ -56,61 +66,21 @@ func million(count int) {
 
 	waking := time.Now()
 	close(done)
-	for runtime.NumGoroutine() > 1 {
-		time.Sleep(200 * time.Microsecond)
-	}
+	waitForEnd()
 	woken := time.Since(waking)
 
 	// Memory goes back as Go does it by itself: no debug.FreeOSMemory.
 	end := time.Now()
-	start := rss0 + pte0
-	left := statusKB("VmRSS") + statusKB("VmPTE")
-	for left > start+start/10 && time.Since(end) < 5*time.Second {
+	enough := (rss0 + pte0) * 11 / 10
+	for statusKB("VmRSS")+statusKB("VmPTE") > enough && time.Since(end) < 5*time.Second {
 		time.Sleep(50 * time.Millisecond)
-		left = statusKB("VmRSS") + statusKB("VmPTE")
 	}
 
-	fmt.Println("rss_before_kb", rss0)
-	fmt.Println("pte_before_kb", pte0)
-	fmt.Println("rss_blocked_kb", rss1)
-	fmt.Println("pte_blocked_kb", pte1)
+	each := func(total int64) float64 { return float64(total) / float64(count) }
+	fmt.Println("rss_bytes", each((rss1-rss0)*1024))
+	fmt.Println("pte_bytes", each((pte1-pte0)*1024))
 	fmt.Println("mappings", bytes.Count(maps, []byte("\n")))
-	fmt.Println("create_ns", created.Nanoseconds())
-	fmt.Printf("create_cpu_ns %.0f\n", (createdMs-cpuMs)*1e6)
-	fmt.Println("wake_ns", woken.Nanoseconds())
-	fmt.Println("left_kb", left)
+	fmt.Println("create_ns", each(created.Nanoseconds()))
+	fmt.Println("wake_ns", each(woken.Nanoseconds()))
 	fmt.Println("return_ms", time.Since(end).Milliseconds())
-}
-
-// The ring of main.go, but with a token that comes round again.
-func bigRing(count int) {
-	var started atomic.Int64
-	chs := make([]chan int, count)
-	for i := range chs {
-		chs[i] = make(chan int)
-	}
-	finish := make(chan struct{})
-	for i := 0; i < count; i++ {
-		in, out := chs[i], chs[(i+1)%count]
-		go func() {
-			started.Add(1)
-			for v := range in {
-				if v == 0 {
-					finish <- struct{}{}
-				} else {
-					out <- v - 1
-				}
-			}
-		}()
-	}
-	waitFor(&started, count)
-	time.Sleep(100 * time.Millisecond)
-
-	chs[0] <- count // warm up
-	<-finish
-	hops := 3 * count
-	t := time.Now()
-	chs[0] <- hops
-	<-finish
-	fmt.Println("hop_ns", float64(time.Since(t).Nanoseconds())/float64(hops))
 }

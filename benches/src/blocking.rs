@@ -2,36 +2,52 @@
 //! threads.
 //!
 //! Each program includes this file as a module and has a module `rt` with the runtime's own
-//! operations: `spawn`, `spawn_near`, `Group`, `Mutex`, `sleep`, `yield_now`, `sum_of_two` (a
-//! receiver that selects over three channels), `all_received` (which waits for that receiver where
-//! channels are unbounded) and three kinds of channels. `pair` has one sender
-//! and one receiver, `fan_in` one receiver, `bounded` any number of both. Each workload does the
-//! same work as its namesake in `go/main.go` and `peers/src/bin/tokio.rs`.
+//! operations: `spawn`, `spawn_near`, `group` and `done` (a WaitGroup of that many members),
+//! `Mutex`, `sleep`, `yield_now`, `sum_of_two` (a receiver that selects over three channels),
+//! `all_received` (which waits for that receiver where channels are unbounded) and three kinds of
+//! channels. `pair` has one sender and one receiver, `fan_in` one receiver, `bounded` any number of
+//! both. Each workload does the same work as its namesake in `go/main.go` and
+//! `peers/src/bin/tokio.rs`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::rt::*;
 
-fn spawn_join(name: &str, count: usize, rounds: usize) {
+/// Starts `count` goroutines, each with what `make` returns for its number, and waits until all
+/// have ended.
+fn all<F: FnOnce() + Send + 'static>(count: usize, make: impl Fn(usize) -> F) {
+    let group = group(count);
+    for i in 0..count {
+        // (`group.clone()` would be another function where the group is a reference.)
+        let (group, run) = (Clone::clone(&group), make(i));
+        drop(spawn(move || {
+            run();
+            done(group);
+        }));
+    }
+    group.wait();
+}
+
+fn spawn_join(count: usize) {
     // Shared by reference, as in Go, because counting references would be most of the work.
     let hits: &AtomicUsize = Box::leak(Box::default());
-    let per = count / rounds;
+    let per = count / 10;
     let clock = Clock::start();
-    for _ in 0..rounds {
-        let group = Group::new(per);
+    for _ in 0..10 {
+        let group = group(per);
         for _ in 0..per {
-            let group = group.clone();
+            let group = Clone::clone(&group);
             drop(spawn(move || {
                 hits.fetch_add(1, Relaxed);
-                group.done();
+                done(group);
             }));
         }
         group.wait();
     }
-    check(hits.load(Relaxed) == rounds * per, "spawn count");
-    clock.report(name, rounds * per);
+    check(hits.load(Relaxed) == 10 * per, "spawn count");
+    clock.report("spawn_join", 10 * per);
 }
 
 fn yield1(count: usize) {
@@ -43,19 +59,10 @@ fn yield1(count: usize) {
 }
 
 fn yield1000(count: usize) {
-    let group = Group::new(1000);
+    let each = count / 1000;
     let clock = Clock::start();
-    for _ in 0..1000 {
-        let group = group.clone();
-        drop(spawn(move || {
-            for _ in 0..count / 1000 {
-                yield_now();
-            }
-            group.done();
-        }));
-    }
-    group.wait();
-    clock.report("yield1000", count / 1000 * 1000);
+    all(1000, |_| move || (0..each).for_each(|_| yield_now()));
+    clock.report("yield1000", 1000 * each);
 }
 
 /// With `near`, both ends share a worker where the runtime can do that.
@@ -104,27 +111,21 @@ fn mpmc(name: &str, capacity: usize, count: usize) {
     let per = count / 4;
     let (tx, rx) = bounded::<u64>(capacity);
     let clock = Clock::start();
-    let receivers: Vec<_> = (0..4)
-        .map(|_| {
-            let rx = rx.clone();
-            spawn(move || {
-                let (mut sum, mut count) = (0, 0);
-                while let Ok(v) = rx.recv() {
-                    (sum, count) = (sum + v, count + 1);
-                }
-                (sum, count)
-            })
-        })
-        .collect();
-    drop(rx);
-    for _ in 0..4 {
-        let tx = tx.clone();
-        drop(spawn(move || {
-            for j in 0..per as u64 {
-                tx.send(j).unwrap();
+    let receivers = [(); 4].map(|()| {
+        let rx = rx.clone();
+        spawn(move || {
+            let (mut sum, mut count) = (0, 0);
+            while let Ok(v) = rx.recv() {
+                (sum, count) = (sum + v, count + 1);
             }
-        }));
-    }
+            (sum, count)
+        })
+    });
+    drop(rx);
+    all(4, |_| {
+        let tx = tx.clone();
+        move || (0..per as u64).for_each(|j| tx.send(j).unwrap())
+    });
     drop(tx);
     let (sum, received) = receivers
         .into_iter()
@@ -141,24 +142,17 @@ fn select3(count: usize) {
     let (btx, brx) = fan_in::<u64>(0);
     let (stop, done) = fan_in::<()>(0);
     let clock = Clock::start();
-    // The senders are kept, so that only `done` ends the loop.
-    let keep = (atx.clone(), btx.clone());
     let sum = spawn(move || sum_of_two(arx, brx, done));
-    let group = Group::new(2);
-    for tx in [atx, btx] {
-        let group = group.clone();
-        drop(spawn(move || {
-            for _ in 0..each {
-                tx.send(1).unwrap();
-            }
-            group.done();
-        }));
-    }
-    group.wait();
+    // These are kept, so that only `done` ends the loop.
+    let senders = [atx, btx];
+    all(2, |i| {
+        let tx = senders[i].clone();
+        move || (0..each).for_each(|_| tx.send(1).unwrap())
+    });
     all_received(2 * each as u64);
     drop(stop);
     let sum = sum.join().unwrap();
-    drop(keep);
+    drop(senders);
     check(sum == 2 * each as u64, "select3 count");
     clock.report("select3", 2 * each);
 }
@@ -166,28 +160,25 @@ fn select3(count: usize) {
 fn mutex8(count: usize) {
     let each = count / 8;
     let mutex = Arc::new(Mutex::new(0_u64));
-    let group = Group::new(8);
     let clock = Clock::start();
-    for _ in 0..8 {
-        let (mutex, group) = (mutex.clone(), group.clone());
-        drop(spawn(move || {
+    all(8, |_| {
+        let mutex = mutex.clone();
+        move || {
             for _ in 0..each {
                 *mutex.lock().unwrap() += 1;
             }
-            group.done();
-        }));
-    }
-    group.wait();
+        }
+    });
     let total = *mutex.lock().unwrap();
     check(total == 8 * each as u64, "mutex count");
     clock.report("mutex8", 8 * each);
 }
 
-fn ring(hops: usize) {
-    let (outputs, inputs): (Vec<_>, Vec<_>) = (0..1000).map(|_| fan_in::<usize>(0)).unzip();
+fn ring(name: &str, members: usize, hops: usize) {
+    let (outputs, inputs): (Vec<_>, Vec<_>) = (0..members).map(|_| fan_in::<usize>(0)).unzip();
     let (finish, finished) = fan_in::<()>(0);
     for (i, input) in inputs.into_iter().enumerate() {
-        let (output, finish) = (outputs[(i + 1) % 1000].clone(), finish.clone());
+        let (output, finish) = (outputs[(i + 1) % members].clone(), finish.clone());
         drop(spawn(move || {
             while let Ok(v) = input.recv() {
                 if v == 0 {
@@ -203,7 +194,7 @@ fn ring(hops: usize) {
     let clock = Clock::start();
     outputs[0].send(hops).unwrap();
     finished.recv().unwrap();
-    clock.report("ring", hops);
+    clock.report(name, hops);
 }
 
 fn skynet_node(tx: FanIn<u64>, num: u64, size: u64) {
@@ -258,75 +249,41 @@ fn sieve(count: usize) {
     clock.report("sieve", count);
 }
 
-/// Reports the time until all goroutines wait for one channel or, with `wake`, the time to wake
-/// them by closing it.
-fn parked(name: &str, count: usize, wake: bool) {
-    let (stop, done) = bounded::<()>(0);
-    let started: &AtomicUsize = Box::leak(Box::default());
-    let group = Group::new(count);
-    let clock = Clock::start();
-    for _ in 0..count {
-        let (done, group) = (done.clone(), group.clone());
-        drop(spawn(move || {
-            started.fetch_add(1, Relaxed);
-            let _ = done.recv();
-            group.done();
-        }));
-    }
-    while started.load(Relaxed) < count {
-        sleep(Duration::from_millis(1));
-    }
-    if !wake {
-        clock.report(name, count);
-    }
-    sleep(Duration::from_millis(300));
-    let clock = Clock::start();
-    drop(stop);
-    group.wait();
-    clock.report(name, count);
-}
-
-fn timers(name: &str, count: usize) {
+fn timers(count: usize) {
     let sleepers = count / 10;
-    let group = Group::new(sleepers);
     let clock = Clock::start();
-    for i in 0..sleepers as u64 {
-        let group = group.clone();
-        drop(spawn(move || {
-            let mut seed = i;
+    all(sleepers, |i| {
+        let mut seed = i as u64;
+        move || {
             for _ in 0..10 {
                 sleep(Duration::from_millis(1 + rng_next(&mut seed) % 50));
             }
-            group.done();
-        }));
-    }
-    group.wait();
-    clock.report(name, sleepers * 10);
+        }
+    });
+    clock.report("timers", sleepers * 10);
 }
 
 fn pool(jobs: usize) {
     let expected = (1..=jobs as u64).fold(0_u64, |sum, job| sum.wrapping_add(spin(job)));
     let (tx, rx) = bounded::<u64>(0);
-    let sum = Arc::new(AtomicU64::new(0));
-    let group = Group::new(4);
     let clock = Clock::start();
-    for _ in 0..4 {
-        let (rx, sum, group) = (rx.clone(), sum.clone(), group.clone());
-        drop(spawn(move || {
-            let mut part = 0_u64;
+    let workers = [(); 4].map(|()| {
+        let rx = rx.clone();
+        spawn(move || {
+            let mut sum = 0_u64;
             while let Ok(job) = rx.recv() {
-                part = part.wrapping_add(spin(job));
+                sum = sum.wrapping_add(spin(job));
             }
-            sum.fetch_add(part, Relaxed);
-            group.done();
-        }));
-    }
+            sum
+        })
+    });
     for job in 1..=jobs as u64 {
         tx.send(job).unwrap();
     }
     drop(tx);
-    group.wait();
-    check(sum.load(Relaxed) == expected, "pool sum");
+    let parts = workers.map(|worker| worker.join().unwrap());
+    let sum = parts.into_iter().fold(0, u64::wrapping_add);
+    check(sum == expected, "pool sum");
     clock.report("pool", jobs);
 }
 
@@ -334,8 +291,7 @@ fn pool(jobs: usize) {
 pub fn run() {
     let (name, count) = arguments();
     match name.as_str() {
-        "spawn_join" => spawn_join(&name, count, 10),
-        "spawn_small" => spawn_join(&name, count, (count / 1000).max(1)),
+        "spawn_join" => spawn_join(count),
         "yield1" => yield1(count),
         "yield1000" => yield1000(count),
         "pingpong" => pingpong(&name, count, false),
@@ -345,12 +301,11 @@ pub fn run() {
         "mpmc0" => mpmc(&name, 0, count),
         "select3" => select3(count),
         "mutex8" => mutex8(count),
-        "ring" => ring(count),
+        "ring" => ring(&name, 1_000, count),
+        "ring100k" => ring(&name, 100_000, count),
         "skynet" | "skynet10k" => skynet(&name, count),
         "sieve" => sieve(count),
-        "parked16k" => parked(&name, count, false),
-        "wake16k" => parked(&name, count, true),
-        "timers" | "timers20k" => timers(&name, count),
+        "timers" => timers(count),
         "pool" => pool(count),
         _ => check(false, "no such workload"),
     }

@@ -19,24 +19,14 @@ pub fn workers() -> usize {
     workers.unwrap_or(2)
 }
 
-/// Returns the CPU time of all threads in ms, and the highest resident memory in KiB.
-pub fn rusage() -> (f64, i64) {
+/// Returns the CPU time of all threads of this process, in ms.
+pub fn cpu_ms() -> f64 {
     // SAFETY: a `rusage` is made of integers only, of which zero is a value.
     let mut ru: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: `ru` is a `rusage` that the call may write.
     unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut ru) };
-    let cpu = (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) as f64 * 1e3
-        + (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) as f64 / 1e3;
-    (cpu, ru.ru_maxrss)
-}
-
-/// Returns a field of `/proc/self/status`, in KiB.
-pub fn status_kb(key: &str) -> i64 {
-    let s = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    s.lines()
-        .find_map(|l| l.strip_prefix(key)?.strip_prefix(':'))
-        .and_then(|r| r.split_whitespace().next()?.parse().ok())
-        .unwrap_or(0)
+    (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) as f64 * 1e3
+        + (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) as f64 / 1e3
 }
 
 /// Measures wall and CPU time since the start of a workload.
@@ -47,16 +37,14 @@ pub struct Clock {
 
 impl Clock {
     pub fn start() -> Clock {
-        let cpu = rusage().0;
-        Clock {
-            t: Instant::now(),
-            cpu,
-        }
+        let cpu = cpu_ms();
+        let t = Instant::now();
+        Clock { t, cpu }
     }
 
     /// Returns the CPU time of the process in nanoseconds.
     pub fn cpu_ns(&self) -> f64 {
-        (rusage().0 - self.cpu) * 1e6
+        (cpu_ms() - self.cpu) * 1e6
     }
 
     /// Prints the result, `WORKLOAD NS_PER_OPERATION OPERATIONS`, and ends the process, so
@@ -74,11 +62,6 @@ pub fn exit_now(code: i32) -> ! {
     let _ = std::io::stdout().flush();
     // SAFETY: the call only ends the process; no other code of it runs any more.
     unsafe { libc::_exit(code) }
-}
-
-/// Returns the resident memory and the page tables of the process, in KiB.
-pub fn mem() -> (i64, i64) {
-    (status_kb("VmRSS"), status_kb("VmPTE"))
 }
 
 /// Ends the process unless `ok`: the time of a workload that has done the wrong work means nothing.

@@ -28,37 +28,3 @@ pub fn count(text: &str) -> Result<usize, String> {
     let n = text.parse().ok().filter(|&n| n > 0);
     n.ok_or_else(|| format!("a number above 0 was expected, not {text}"))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(args: &[&str]) -> Result<(Vec<String>, usize, bool), String> {
-        let (mut runs, mut save) = (3, false);
-        let words = parse(
-            args.iter().map(|arg| arg.to_string()),
-            "usage: this",
-            &mut [("--runs", &mut runs)],
-            &mut [("--save", &mut save)],
-        )?;
-        Ok((words, runs, save))
-    }
-
-    #[test]
-    fn numbers_flags_and_words_come_in_any_order() {
-        assert_eq!(parsed(&[]), Ok((vec![], 3, false)));
-        let all = parsed(&["ring", "--save", "--runs", "5", "yield"]);
-        assert_eq!(all, Ok((vec!["ring".into(), "yield".into()], 5, true)));
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        let error = |args| parsed(args).unwrap_err();
-        assert_eq!(error(&["--runs"]), "--runs needs a number");
-        assert_eq!(
-            error(&["--runs", "0"]),
-            "--runs: a number above 0 was expected, not 0"
-        );
-        assert_eq!(error(&["--run", "1"]), "usage: this");
-    }
-}

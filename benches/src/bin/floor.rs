@@ -1,10 +1,10 @@
-//! The floor: how long the basic steps that every runtime is made of take on this machine, and our
-//! operations beside them, in ns: `cargo run --release -p go-benches --bin floor`.
+//! The floor: how long the basic steps that every runtime is made of take on this machine, in ns:
+//! `cargo run --release -p go-benches --bin floor`.
 //!
-//! The figures are medians of many rounds. `GOMAXPROCS=1` is set, so none of our operations crosses
-//! from CPU to CPU.
+//! The figures are medians of many rounds. What our operations take on one worker, `compare
+//! --workers 1` shows.
 
-use std::hint::{self, black_box};
+use std::hint;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -12,74 +12,37 @@ use std::time::{Duration, Instant};
 
 use corosensei::{Coroutine, CoroutineResult};
 use go_benches::numbers::median;
-use go_runtime::channel::bounded;
-use go_runtime::sync::WaitGroup;
-use go_runtime::{go, spawn_local, yield_now};
 
 const ROUNDS: usize = 31;
 const COUNT: u32 = 20_000;
 
 fn main() {
-    // SAFETY: no other thread has been started that could read or write the environment.
-    unsafe { std::env::set_var("GOMAXPROCS", "1") };
+    let parts = [
+        ("an atomic exchange and a store, without contention", lock()),
+        ("corosensei: resume and suspend", coroutine()),
+        (
+            "a cache line from one CPU to another (there and back, halved)",
+            crossing(),
+        ),
+        (
+            "a sleeping thread is woken, and runs (there and back, halved)",
+            threads(),
+        ),
+    ];
     println!("| part | ns |\n|---|---:|");
-    show("an atomic exchange and a store, nobody else at it", lock());
-    show(
-        "reading the clock",
-        per_call(|| _ = black_box(Instant::now())),
-    );
-    show(
-        "memory of 96 bytes, taken and given back",
-        per_call(allocate),
-    );
-    show("corosensei: resume and suspend", coroutine());
-    show(
-        "a cache line from one CPU to another (there and back, halved)",
-        crossing(),
-    );
-    show(
-        "a sleeping thread is woken, and runs (there and back, halved)",
-        threads(),
-    );
-    let ours = go!({
-        let switch = median_of(|| time(COUNT, || two_yield(COUNT / 2)));
-        show("ours: a yield to another goroutine", switch);
-        show(
-            "ours: a message through a buffer, sent and received at once",
-            buffered(),
-        );
-        show(
-            "ours: a round trip over two unbuffered channels",
-            round_trip(),
-        );
-        show(
-            "ours: an empty goroutine spawned, run and counted",
-            spawned(),
-        );
-    });
-    if ours.join().is_err() {
-        std::process::exit(1);
+    for (part, ns) in parts {
+        println!("| {part} | {ns:.1} |");
     }
 }
 
-fn show(part: &str, ns: f64) {
-    println!("| {part} | {ns:.1} |");
-}
-
-/// Returns the median of many rounds.
-fn median_of(round: impl FnMut() -> f64) -> f64 {
-    median(std::iter::repeat_with(round).take(ROUNDS).collect()).unwrap_or(f64::NAN)
-}
-
-/// Returns how long one of `count` operations takes.
-fn time(count: u32, all: impl FnOnce()) -> f64 {
-    let start = Instant::now();
-    all();
-    start.elapsed().as_nanos() as f64 / f64::from(count)
-}
-
+/// Returns how long a call takes, as the median of many rounds.
 fn per_call(mut call: impl FnMut()) -> f64 {
-    median_of(|| time(COUNT, || (0..COUNT).for_each(|_| call())))
+    let round = || {
+        let start = Instant::now();
+        (0..COUNT).for_each(|_| call());
+        start.elapsed().as_nanos() as f64 / f64::from(COUNT)
+    };
+    median(std::iter::repeat_with(round).take(ROUNDS).collect())
 }
 
 fn lock() -> f64 {
@@ -88,10 +51,6 @@ fn lock() -> f64 {
         while lock.swap(true, Ordering::Acquire) {}
         lock.store(false, Ordering::Release);
     })
-}
-
-fn allocate() {
-    drop(black_box(Box::new([0_u64; 12])));
 }
 
 fn coroutine() -> f64 {
@@ -158,53 +117,5 @@ fn threads() -> f64 {
     }
     drop(there);
     let _ = partner.join();
-    median(times).unwrap_or(f64::NAN)
-}
-
-fn two_yield(each: u32) {
-    let other = spawn_local(move || (0..each).for_each(|_| yield_now()));
-    (0..each).for_each(|_| yield_now());
-    let _ = other.join();
-}
-
-fn buffered() -> f64 {
-    let (tx, rx) = bounded(1);
-    per_call(|| {
-        let sent = tx.try_send(1);
-        let received = rx.try_recv();
-        assert!(sent.is_ok() && received.is_ok());
-    })
-}
-
-fn round_trip() -> f64 {
-    let (ping, pings) = bounded::<u32>(0);
-    let (pong, pongs) = bounded::<u32>(0);
-    spawn_local(move || {
-        for n in pings {
-            if pong.send(n).is_err() {
-                break;
-            }
-        }
-    });
-    per_call(|| {
-        let sent = ping.send(1);
-        assert!(sent.is_ok() && pongs.recv().is_ok());
-    })
-}
-
-fn spawned() -> f64 {
-    let hits: &AtomicUsize = Box::leak(Box::default());
-    let group: &WaitGroup = Box::leak(Box::default());
-    median_of(|| {
-        time(COUNT, || {
-            group.add(COUNT as usize);
-            for _ in 0..COUNT {
-                go!(move || {
-                    hits.fetch_add(1, Ordering::Relaxed);
-                    group.done();
-                });
-            }
-            group.wait();
-        })
-    })
+    median(times)
 }

@@ -12,23 +12,14 @@ mod rt {
     use go_runtime::sync::WaitGroup;
     pub use go_runtime::{spawn, spawn_local as spawn_near, time::sleep, yield_now};
 
-    #[derive(Clone)]
-    pub struct Group(&'static WaitGroup);
+    pub fn group(count: usize) -> &'static WaitGroup {
+        let group: &WaitGroup = Box::leak(Box::default());
+        group.add(count);
+        group
+    }
 
-    impl Group {
-        pub fn new(count: usize) -> Group {
-            let group: &WaitGroup = Box::leak(Box::default());
-            group.add(count);
-            Group(group)
-        }
-
-        pub fn done(self) {
-            self.0.done();
-        }
-
-        pub fn wait(self) {
-            self.0.wait();
-        }
+    pub fn done(group: &WaitGroup) {
+        group.done();
     }
 
     /// Does nothing: a send returns when the receiver has the message.

@@ -5,12 +5,11 @@
 use std::env;
 use std::hint;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use go_benches::rusage;
+use go_benches::cpu_ms;
 use go_runtime::channel::{bounded, tick};
 use go_runtime::sync::WaitGroup;
 use go_runtime::{blocking, go, select};
@@ -21,12 +20,8 @@ fn blocked() {
     const CALLS: usize = 1000;
     let (stop, done) = bounded::<()>(0);
     let ticker = go!({
-        let (ticks, mut last, mut worst, mut count) = (
-            tick(Duration::from_millis(1)),
-            Instant::now(),
-            Duration::ZERO,
-            0,
-        );
+        let ticks = tick(Duration::from_millis(1));
+        let (mut last, mut worst, mut count) = (Instant::now(), Duration::ZERO, 0);
         loop {
             select! {
                 recv(ticks) -> _ => {
@@ -39,13 +34,9 @@ fn blocked() {
         }
     });
     let group = WaitGroup::new();
-    group.add(CALLS);
     let start = Instant::now();
     for _ in 0..CALLS {
-        go!(clone(group) {
-            blocking(|| thread::sleep(Duration::from_millis(100)));
-            group.done();
-        });
+        group.go(|| blocking(|| thread::sleep(Duration::from_millis(100))));
     }
     group.wait();
     let all = start.elapsed();
@@ -61,17 +52,15 @@ fn blocked() {
 
 /// Measures how long goroutines wait to start beside a goroutine that computes without end.
 fn held() {
-    let (stop, starts) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicUsize::new(0)),
-    );
-    let hog = go!(clone(stop, starts) {
-        starts.fetch_add(1, Relaxed);
-        while !stop.load(Relaxed) {
+    static STARTED: AtomicBool = AtomicBool::new(false);
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let hog = go!({
+        STARTED.store(true, Relaxed);
+        while !STOP.load(Relaxed) {
             hint::spin_loop();
         }
     });
-    while starts.load(Relaxed) == 0 {
+    while !STARTED.load(Relaxed) {
         hint::spin_loop();
     }
     let start = Instant::now();
@@ -87,33 +76,32 @@ fn held() {
         first.as_secs_f64() * 1e3,
         start.elapsed().as_secs_f64()
     );
-    stop.store(true, Relaxed);
+    STOP.store(true, Relaxed);
     hog.join().expect("the hog");
 }
 
 /// Measures the CPU time of the process while all its goroutines are parked.
 fn idle() {
     const PARKED: usize = 100_000;
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
     let (stop, done) = bounded::<()>(0);
-    let parked = Arc::new(AtomicUsize::new(0));
     let group = WaitGroup::new();
-    group.add(PARKED);
     for _ in 0..PARKED {
-        go!(clone(done, parked, group) {
-            parked.fetch_add(1, Relaxed);
+        let done = done.clone();
+        group.go(move || {
+            STARTED.fetch_add(1, Relaxed);
             let _ = done.recv();
-            group.done();
         });
     }
-    while parked.load(Relaxed) < PARKED {
+    while STARTED.load(Relaxed) < PARKED {
         thread::yield_now();
     }
     // By then trimming is over, and the monitor sleeps.
     thread::sleep(Duration::from_secs(1));
     let seconds = 5;
-    let (before, _) = rusage();
+    let before = cpu_ms();
     thread::sleep(Duration::from_secs(seconds));
-    let computed_ms = rusage().0 - before;
+    let computed_ms = cpu_ms() - before;
     println!(
         "{PARKED} parked goroutines: {:.3} % of a core over {seconds} s",
         computed_ms / (seconds * 1000) as f64 * 100.0
@@ -130,10 +118,8 @@ fn main() {
         _ => {
             let this = env::current_exe().expect("the path of this program");
             for part in ["blocked", "held", "idle"] {
-                let status = Command::new(&this)
-                    .arg(part)
-                    .env("GOMAXPROCS", "1")
-                    .status();
+                let mut command = Command::new(&this);
+                let status = command.arg(part).env("GOMAXPROCS", "1").status();
                 assert!(status.is_ok_and(|status| status.success()), "{part}");
             }
         }

@@ -8,6 +8,7 @@
 use std::thread;
 use std::time::Instant;
 
+use go_benches::numbers::median;
 use go_runtime::channel::{Receiver, Sender, bounded};
 use go_runtime::go;
 
@@ -18,18 +19,13 @@ fn main() {
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..RUNS {
         times[0].push(round_trip(|pings, pong| {
-            let echo = thread::spawn(move || echo(&pings, &pong));
-            move || echo.join().unwrap()
+            thread::spawn(move || echo(&pings, &pong));
         }));
         times[1].push(round_trip(|pings, pong| {
-            let echo = go!(thread; move || echo(&pings, &pong));
-            move || echo.join().unwrap()
+            go!(thread; move || echo(&pings, &pong));
         }));
     }
-    let [plain, own] = times.map(|mut times| {
-        times.sort_by(f64::total_cmp);
-        times[RUNS / 2]
-    });
+    let [plain, own] = times.map(median);
     println!("round trip of a goroutine, ns (medians of {RUNS} runs in turn)");
     println!("with a plain thread                     {plain:>8.0}");
     println!("with a goroutine with a thread of its own {own:>6.0}");
@@ -46,14 +42,11 @@ fn echo(pings: &Receiver<u32>, pong: &Sender<u32>) {
 }
 
 /// Returns the nanoseconds of a round trip between a goroutine and the goroutine or thread that
-/// `start` starts. `start` returns a function that waits for its end.
-fn round_trip<W>(start: impl FnOnce(Receiver<u32>, Sender<u32>) -> W) -> f64
-where
-    W: FnOnce(),
-{
+/// `start` starts, which ends when this function drops its channels.
+fn round_trip(start: impl FnOnce(Receiver<u32>, Sender<u32>)) -> f64 {
     let (ping, pings) = bounded(0);
     let (pong, pongs) = bounded(0);
-    let wait = start(pings, pong);
+    start(pings, pong);
     let asking = go!({
         let start = Instant::now();
         for n in 0..ROUNDS {
@@ -62,7 +55,5 @@ where
         }
         start.elapsed()
     });
-    let elapsed = asking.join().unwrap();
-    wait();
-    elapsed.as_nanos() as f64 / f64::from(ROUNDS)
+    asking.join().unwrap().as_nanos() as f64 / f64::from(ROUNDS)
 }

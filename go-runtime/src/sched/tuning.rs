@@ -16,7 +16,7 @@ use crate::primitives::prefetch::LINE;
 pub(super) const ROUND: usize = 64;
 /// Maximum number of timers that are fired, and of delayed tasks that are queued, at a time. Where
 /// very many goroutines wait, each is cold in the caches: the fewer others are fetched between its
-/// own fetch and its turn, the more of it is still cached (row `timers20k`).
+/// own fetch and its turn, the more of it is still cached (row `timers`).
 pub(super) const TIMERS_AT_A_TIME: usize = 16;
 /// Number of the monitor's ticks in a slice, which therefore lasts 5 to 10 ms. After a slice one
 /// failed poll, or, once the monitor has seen it too, one operation that may wait, lets the other

@@ -36,9 +36,5 @@ async fn serve(address: String) -> io::Result<()> {
 
 fn main() -> io::Result<()> {
     let address = env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(bench_peers::workers())
-        .enable_all()
-        .build()?;
-    runtime.block_on(async { tokio::spawn(serve(address)).await? })
+    bench_peers::on_worker(serve(address))
 }

@@ -33,11 +33,28 @@ impl Group {
     }
 }
 
-async fn spawn_join(name: &str, count: usize, rounds: usize) {
+/// Starts `count` tasks, each with what `make` returns for its number, and waits until all have
+/// ended.
+async fn all<F>(count: usize, make: impl Fn(usize) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let group = Group::new(count);
+    for i in 0..count {
+        let (group, run) = (group.clone(), make(i));
+        spawn(async move {
+            run.await;
+            group.done();
+        });
+    }
+    group.wait().await;
+}
+
+async fn spawn_join(count: usize) {
     let hits: &AtomicUsize = Box::leak(Box::default());
-    let per = count / rounds;
+    let per = count / 10;
     let clock = Clock::start();
-    for _ in 0..rounds {
+    for _ in 0..10 {
         let group = Group::new(per);
         for _ in 0..per {
             let group = group.clone();
@@ -48,8 +65,8 @@ async fn spawn_join(name: &str, count: usize, rounds: usize) {
         }
         group.wait().await;
     }
-    check(hits.load(Relaxed) == rounds * per, "spawn count");
-    clock.report(name, rounds * per);
+    check(hits.load(Relaxed) == 10 * per, "spawn count");
+    clock.report("spawn_join", 10 * per);
 }
 
 async fn yield1(count: usize) {
@@ -61,19 +78,15 @@ async fn yield1(count: usize) {
 }
 
 async fn yield1000(count: usize) {
-    let group = Group::new(1000);
+    let each = count / 1000;
     let clock = Clock::start();
-    for _ in 0..1000 {
-        let group = group.clone();
-        spawn(async move {
-            for _ in 0..count / 1000 {
-                yield_now().await;
-            }
-            group.done();
-        });
-    }
-    group.wait().await;
-    clock.report("yield1000", count / 1000 * 1000);
+    all(1000, |_| async move {
+        for _ in 0..each {
+            yield_now().await;
+        }
+    })
+    .await;
+    clock.report("yield1000", 1000 * each);
 }
 
 async fn pingpong(name: &str, count: usize) {
@@ -140,7 +153,6 @@ async fn select3(count: usize) {
     let (btx, brx) = bounded_async::<u64>(0);
     let (stop, done) = bounded_async::<()>(0);
     let clock = Clock::start();
-    let keep = (atx.clone(), btx.clone());
     let sum = spawn(async move {
         let mut sum = 0;
         loop {
@@ -151,20 +163,20 @@ async fn select3(count: usize) {
             }
         }
     });
-    let group = Group::new(2);
-    for tx in [atx, btx] {
-        let group = group.clone();
-        spawn(async move {
+    // These are kept, so that only `done` ends the loop.
+    let senders = [atx, btx];
+    all(2, |i| {
+        let tx = senders[i].clone();
+        async move {
             for _ in 0..each {
                 tx.send(1).await.unwrap();
             }
-            group.done();
-        });
-    }
-    group.wait().await;
+        }
+    })
+    .await;
     drop(stop);
     let lost = 2 * each as u64 - sum.await.unwrap();
-    drop(keep);
+    drop(senders);
     check(lost == 0, &format!("select3: {lost} messages lost"));
     clock.report("select3", 2 * each);
 }
@@ -172,27 +184,26 @@ async fn select3(count: usize) {
 async fn mutex8(count: usize) {
     let each = count / 8;
     let mutex = Arc::new(Mutex::new(0_u64));
-    let group = Group::new(8);
     let clock = Clock::start();
-    for _ in 0..8 {
-        let (mutex, group) = (mutex.clone(), group.clone());
-        spawn(async move {
+    all(8, |_| {
+        let mutex = mutex.clone();
+        async move {
             for _ in 0..each {
                 *mutex.lock().await += 1;
             }
-            group.done();
-        });
-    }
-    group.wait().await;
+        }
+    })
+    .await;
     check(*mutex.lock().await == 8 * each as u64, "mutex count");
     clock.report("mutex8", 8 * each);
 }
 
-async fn ring(hops: usize) {
-    let (outputs, inputs): (Vec<_>, Vec<_>) = (0..1000).map(|_| bounded_async::<usize>(0)).unzip();
+async fn ring(name: &str, members: usize, hops: usize) {
+    let (outputs, inputs): (Vec<_>, Vec<_>) =
+        (0..members).map(|_| bounded_async::<usize>(0)).unzip();
     let (finish, finished) = bounded_async::<()>(0);
     for (i, input) in inputs.into_iter().enumerate() {
-        let (output, finish) = (outputs[(i + 1) % 1000].clone(), finish.clone());
+        let (output, finish) = (outputs[(i + 1) % members].clone(), finish.clone());
         spawn(async move {
             while let Ok(v) = input.recv().await {
                 if v == 0 {
@@ -207,7 +218,7 @@ async fn ring(hops: usize) {
     let clock = Clock::start();
     outputs[0].send(hops).await.unwrap();
     finished.recv().await.unwrap();
-    clock.report("ring", hops);
+    clock.report(name, hops);
 }
 
 fn skynet_node(tx: AsyncSender<u64>, num: u64, size: u64) {
@@ -265,48 +276,17 @@ async fn sieve(count: usize) {
     clock.report("sieve", count);
 }
 
-async fn parked(name: &str, count: usize, wake: bool) {
-    let (stop, done) = bounded_async::<()>(0);
-    let started: &AtomicUsize = Box::leak(Box::default());
-    let group = Group::new(count);
-    let clock = Clock::start();
-    for _ in 0..count {
-        let (done, group) = (done.clone(), group.clone());
-        spawn(async move {
-            started.fetch_add(1, Relaxed);
-            let _ = done.recv().await;
-            group.done();
-        });
-    }
-    while started.load(Relaxed) < count {
-        sleep(Duration::from_millis(1)).await;
-    }
-    if !wake {
-        clock.report(name, count);
-    }
-    sleep(Duration::from_millis(300)).await;
-    let clock = Clock::start();
-    drop(stop);
-    group.wait().await;
-    clock.report(name, count);
-}
-
-async fn timers(name: &str, count: usize) {
+async fn timers(count: usize) {
     let sleepers = count / 10;
-    let group = Group::new(sleepers);
     let clock = Clock::start();
-    for i in 0..sleepers as u64 {
-        let group = group.clone();
-        spawn(async move {
-            let mut seed = i;
-            for _ in 0..10 {
-                sleep(Duration::from_millis(1 + rng_next(&mut seed) % 50)).await;
-            }
-            group.done();
-        });
-    }
-    group.wait().await;
-    clock.report(name, sleepers * 10);
+    all(sleepers, |i| async move {
+        let mut seed = i as u64;
+        for _ in 0..10 {
+            sleep(Duration::from_millis(1 + rng_next(&mut seed) % 50)).await;
+        }
+    })
+    .await;
+    clock.report("timers", sleepers * 10);
 }
 
 async fn pool(jobs: usize) {
@@ -339,8 +319,7 @@ async fn pool(jobs: usize) {
 async fn run() {
     let (name, count) = arguments();
     match name.as_str() {
-        "spawn_join" => spawn_join(&name, count, 10).await,
-        "spawn_small" => spawn_join(&name, count, (count / 1000).max(1)).await,
+        "spawn_join" => spawn_join(count).await,
         "yield1" => yield1(count).await,
         "yield1000" => yield1000(count).await,
         "pingpong" | "pingpong_local" => pingpong(&name, count).await,
@@ -349,23 +328,16 @@ async fn run() {
         "mpmc0" => messages(&name, 0, count, 4).await,
         "select3" => select3(count).await,
         "mutex8" => mutex8(count).await,
-        "ring" => ring(count).await,
+        "ring" => ring(&name, 1_000, count).await,
+        "ring100k" => ring(&name, 100_000, count).await,
         "skynet" | "skynet10k" => skynet(&name, count).await,
         "sieve" => sieve(count).await,
-        "parked16k" => parked(&name, count, false).await,
-        "wake16k" => parked(&name, count, true).await,
-        "timers" | "timers20k" => timers(&name, count).await,
+        "timers" => timers(count).await,
         "pool" => pool(count).await,
         _ => check(false, "no such workload"),
     }
 }
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers())
-        .enable_all()
-        .build()
-        .unwrap();
-    // The workload is a task on a worker, as a goroutine is in Go.
-    runtime.block_on(async { spawn(run()).await.unwrap() });
+    on_worker(run());
 }

@@ -2,7 +2,6 @@
 
 use std::env;
 
-use bench_peers::workers;
 use tokio::io::{self, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -33,10 +32,5 @@ fn main() -> io::Result<()> {
     let (Some(address), Some(buffer)) = (address, buffer) else {
         return Err(io::Error::other("usage: serve ADDR BUFFER"));
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers())
-        .enable_all()
-        .build()?;
-    // The acceptor is a task on a worker, as it is a goroutine in Go.
-    runtime.block_on(async { tokio::spawn(serve(address, buffer)).await? })
+    bench_peers::on_worker(serve(address, buffer))
 }

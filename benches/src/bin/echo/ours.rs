@@ -1,19 +1,19 @@
 //! The server on this runtime: a goroutine for each connection.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
 
 use go_benches::check;
 use go_runtime::go;
 use go_runtime::net::{TcpListener, TcpStream};
 
-pub(crate) fn serve(address: SocketAddr, buffer: usize) -> Result<(), String> {
-    let served = go!({ accept_all(address, buffer) }).join();
+pub(crate) fn serve(address: &str, buffer: usize) -> Result<(), String> {
+    let address = address.to_string();
+    let served = go!({ accept_all(&address, buffer) }).join();
     let served = served.map_err(|_| "the goroutine panicked")?;
     served.map_err(|error| error.to_string())
 }
 
-fn accept_all(address: SocketAddr, buffer: usize) -> io::Result<()> {
+fn accept_all(address: &str, buffer: usize) -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
     println!("listening on {}", listener.local_addr()?);
     for stream in listener.incoming() {

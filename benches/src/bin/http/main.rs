@@ -18,10 +18,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use go_benches::figures::Figures;
-use go_benches::lineup::{OURS, Peer, built, interleave, print_machine, requests};
+use go_benches::lineup::{Peer, interleave, peers, table};
 use go_benches::options::{count, parse};
-use go_benches::peers::{build_go_package, build_peer, build_server};
-use go_benches::servers::{Server, cpu_ms, resident};
+use go_benches::peers::{build_go, build_peer, build_server, machine};
+use go_benches::servers::Server;
 
 const USAGE: &str = "usage: http [--runs N] [--seconds N] [CONNECTIONS...]";
 const BODY: &str = "hello, gopher\n";
@@ -29,13 +29,7 @@ const BODY: &str = "hello, gopher\n";
 const WARM_UP: usize = 1;
 
 fn main() -> ExitCode {
-    match bench() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("http: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    go_benches::exit(bench())
 }
 
 fn bench() -> Result<(), String> {
@@ -50,39 +44,41 @@ fn bench() -> Result<(), String> {
     if connections.is_empty() {
         connections = vec![100, 5000];
     }
-    print_machine(&["tokio", "hyper"])?;
-    let mut peers = vec![Peer::new(OURS, build_server("http_server")?)];
-    peers.extend(built([
+    println!("{}", machine(&["tokio", "hyper"])?);
+    let others = [
         ("hyper on tokio", build_peer("hyper")),
-        ("Go net/http", build_go_package("./http", "http-go")),
-    ]));
+        ("Go net/http", build_go("./http", "http-go")),
+    ];
+    let peers = peers(build_server("http_server")?, others);
     for n in connections {
         let all = interleave(&peers, runs, |peer| measure(peer, n, seconds))?;
         let title =
             format!("HTTP hello, wrk with {n} connections; medians of {runs} runs of {seconds} s");
-        let more = [
+        let columns = [
+            ("requests/s", "requests_per_s"),
+            ("p50 us", "p50_us"),
+            ("p99 us", "p99_us"),
             ("server CPU us/request", "cpu_us"),
             ("server MB", "resident_mb"),
             ("socket errors", "socket_errors"),
         ];
-        requests(&peers, &all, &title, &more);
+        table(&title, &peers, &all, &columns);
     }
     Ok(())
 }
 
 fn measure(peer: &Peer, connections: usize, seconds: usize) -> Result<Figures, String> {
     let server = Server::start(peer.command().arg("127.0.0.1:0"))?;
-    says_hello(server.address()).map_err(|error| format!("{}: {error}", peer.name))?;
-    wrk::run(server.address(), connections, WARM_UP)?;
-    let before = cpu_ms(server.id())?;
-    let mut figures = wrk::run(server.address(), connections, seconds)?;
+    says_hello(&server.address)?;
+    wrk::run(&server.address, connections, WARM_UP)?;
+    let before = server.cpu_ms()?;
+    let mut figures = wrk::run(&server.address, connections, seconds)?;
     if figures.get("refused") > 0.0 {
         return Err(format!("{} refused requests", figures.get("refused")));
     }
     let requests = figures.get("requests_per_s") * seconds as f64;
-    let cpu_us = (cpu_ms(server.id())? - before) * 1e3 / requests;
-    figures.set("cpu_us", cpu_us);
-    figures.set("resident_mb", resident(server.id())? / 1e6);
+    figures.set("cpu_us", (server.cpu_ms()? - before) * 1e3 / requests);
+    figures.set("resident_mb", server.resident()? / 1e6);
     Ok(figures)
 }
 

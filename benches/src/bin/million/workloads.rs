@@ -7,31 +7,30 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use go_benches::peers::read;
+use go_benches::servers::status_kb;
 use go_benches::waiting::{POLL_INTERVAL, wait_for, wait_for_sleep};
-use go_benches::{mem, rusage};
-use go_runtime::channel::{Receiver, Sender, bounded};
+use go_runtime::channel::bounded;
 use go_runtime::{go, num_goroutines};
 
-/// Returns how much memory may be left after the end: a tenth more than at the start.
-pub(crate) fn enough(start_kb: f64) -> f64 {
-    start_kb * 1.1
-}
-
 /// How long the memory may take to come back down after the end.
-pub(crate) const MEMORY_TIMEOUT: Duration = Duration::from_secs(5);
+const MEMORY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Has `n` goroutines wait on one channel. The calling thread is not one of the runtime's, so it
 /// sees the process from outside.
 ///
-/// Besides the goroutine itself there are only the counters: no handle is kept.
+/// Besides the goroutine itself there is only the counter: no handle is kept.
 pub(crate) fn blocked(n: usize) -> Result<(), String> {
     static BLOCKED: AtomicUsize = AtomicUsize::new(0);
+    let memory = || {
+        let [rss, pte] = ["VmRSS", "VmPTE"].map(|key| status_kb("self", key));
+        Ok::<_, String>((rss?, pte?))
+    };
 
     warm_up()?;
     let (stop, done) = bounded::<()>(0);
 
-    let before = mem();
-    let (creating, cpu_ms) = (Instant::now(), rusage().0);
+    let before = memory()?;
+    let creating = Instant::now();
     drop(go!({
         for _ in 0..n {
             go!(clone(done) {
@@ -41,10 +40,10 @@ pub(crate) fn blocked(n: usize) -> Result<(), String> {
         }
     }));
     wait_for(|| BLOCKED.load(Relaxed) as u64, n as u64, POLL_INTERVAL)?;
-    let (created, created_cpu_ms) = (creating.elapsed(), rusage().0 - cpu_ms);
+    let created = creating.elapsed();
     wait_for_sleep()?;
 
-    let blocked = mem();
+    let blocked = memory()?;
     let mappings = read("/proc/self/maps")?.lines().count();
 
     let waking = Instant::now();
@@ -53,64 +52,21 @@ pub(crate) fn blocked(n: usize) -> Result<(), String> {
     let woken = waking.elapsed();
 
     let end = Instant::now();
-    let total = |(rss, pte): (i64, i64)| (rss + pte) as f64;
-    let mut left = total(mem());
-    while left > enough(total(before)) && end.elapsed() < MEMORY_TIMEOUT {
+    let above_start = || {
+        let (rss, pte) = memory()?;
+        Ok::<_, String>(rss + pte > 1.1 * (before.0 + before.1))
+    };
+    while above_start()? && end.elapsed() < MEMORY_TIMEOUT {
         thread::sleep(Duration::from_millis(50));
-        left = total(mem());
     }
 
-    println!("rss_before_kb {}", before.0);
-    println!("pte_before_kb {}", before.1);
-    println!("rss_blocked_kb {}", blocked.0);
-    println!("pte_blocked_kb {}", blocked.1);
+    let each = |total: f64| total / n as f64;
+    println!("rss_bytes {}", each((blocked.0 - before.0) * 1024.0));
+    println!("pte_bytes {}", each((blocked.1 - before.1) * 1024.0));
     println!("mappings {mappings}");
-    println!("create_ns {}", created.as_nanos());
-    println!("create_cpu_ns {:.0}", created_cpu_ms * 1e6);
-    println!("wake_ns {}", woken.as_nanos());
-    println!("left_kb {left}");
+    println!("create_ns {}", each(created.as_nanos() as f64));
+    println!("wake_ns {}", each(woken.as_nanos() as f64));
     println!("return_ms {}", end.elapsed().as_millis());
-    Ok(())
-}
-
-/// Runs the ring of `ours`, but with a token that goes round four times: once to warm up, and three
-/// times to be measured.
-pub(crate) fn ring(n: usize) -> Result<(), String> {
-    static STARTED: AtomicUsize = AtomicUsize::new(0);
-
-    let (finish, finished) = bounded::<()>(0);
-    let made = go!({
-        let channels: Vec<(Sender<usize>, Receiver<usize>)> = (0..n).map(|_| bounded(0)).collect();
-        for i in 0..n {
-            let (input, output) = (channels[i].1.clone(), channels[(i + 1) % n].0.clone());
-            go!(clone(finish) {
-                STARTED.fetch_add(1, Relaxed);
-                for v in input {
-                    if v == 0 {
-                        finish.send(()).unwrap();
-                    } else {
-                        output.send(v - 1).unwrap();
-                    }
-                }
-            });
-        }
-        channels[0].0.clone()
-    });
-    wait_for(|| STARTED.load(Relaxed) as u64, n as u64, POLL_INTERVAL)?;
-    wait_for_sleep()?;
-    let first = made.join().map_err(|_| "no ring was made")?;
-
-    let hops = 3 * n;
-    let time = go!({
-        first.send(n).unwrap();
-        finished.recv().unwrap();
-        let start = Instant::now();
-        first.send(hops).unwrap();
-        finished.recv().unwrap();
-        start.elapsed()
-    });
-    let time = time.join().map_err(|_| "the token was lost")?;
-    println!("hop_ns {}", time.as_nanos() as f64 / hops as f64);
     Ok(())
 }
 

@@ -9,15 +9,15 @@
 //!
 //! `ns` is the time of an operation of all workers together, `cpu_ns` the CPU time of all threads.
 
+mod tally;
 mod workloads;
 
 use std::env;
-use std::fs;
 use std::process::ExitCode;
 
-use go_benches::figures::{self, Figures};
+use go_benches::figures::{Figures, child, measure, median};
 use go_benches::options::{count, parse};
-use go_benches::peers::{load, machine, manifest};
+use go_benches::peers::{machine, save};
 
 const USAGE: &str = "usage: scale [--most N] [--runs N] [--workers N] [--save] \
                      [yield|ring|spawn]...";
@@ -39,17 +39,10 @@ static OPERATIONS: [(&str, Measure); 3] = [
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let result = match args[..] {
+    go_benches::exit(match args[..] {
         ["child", name, n] => operation(name).and_then(|(_, measure)| measure(count(n)?)),
         _ => measure_all(),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("scale: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }
 
 fn operation(name: &str) -> Result<(&'static str, Measure), String> {
@@ -60,7 +53,7 @@ fn operation(name: &str) -> Result<(&'static str, Measure), String> {
 }
 
 fn measure_all() -> Result<(), String> {
-    let (mut most, mut runs, mut workers, mut save) = (usize::MAX, 3, 2, false);
+    let (mut most, mut runs, mut workers, mut saved) = (usize::MAX, 3, 2, false);
     let names = parse(
         env::args().skip(1),
         USAGE,
@@ -69,45 +62,33 @@ fn measure_all() -> Result<(), String> {
             ("--runs", &mut runs),
             ("--workers", &mut workers),
         ],
-        &mut [("--save", &mut save)],
+        &mut [("--save", &mut saved)],
     )?;
     let mut chosen = OPERATIONS.to_vec();
     if !names.is_empty() {
-        chosen = names
-            .iter()
-            .map(|name| operation(name))
-            .collect::<Result<_, _>>()?;
+        let named = names.iter().map(|name| operation(name));
+        chosen = named.collect::<Result<_, _>>()?;
     }
-    println!(
-        "{}, load {} at the start; medians of {runs} runs",
-        machine()?,
-        load()?
-    );
+    println!("{}; medians of {runs} runs", machine(&[])?);
     let mut csv = String::from("operation,goroutines,workers,ns,cpu_ns\n");
     print!("{csv}");
     for (name, _) in chosen {
         for n in SIZES.into_iter().filter(|n| *n <= most) {
-            let figures = medians(name, n, runs, workers)?;
-            let (ns, cpu_ns) = (figures.get("ns"), figures.get("cpu_ns"));
+            let run = |_| {
+                let mut child = child()?;
+                child.args([name, &n.to_string()]);
+                measure(child.env("GOMAXPROCS", workers.to_string()))
+            };
+            let runs: Result<Vec<Figures>, String> = (0..runs).map(run).collect();
+            let runs = runs.map_err(|error| format!("{name} among {n}: {error}"))?;
+            let [ns, cpu_ns] = ["ns", "cpu_ns"].map(|key| median(&runs, key));
             let line = format!("{name},{n},{workers},{ns:.1},{cpu_ns:.1}\n");
             print!("{line}");
             csv += &line;
         }
     }
-    if save {
-        let file = manifest("results/scale.csv");
-        fs::write(&file, csv).map_err(|error| format!("{}: {error}", file.display()))?;
+    if saved {
+        save("results/scale.csv", &csv)?;
     }
     Ok(())
-}
-
-fn medians(name: &str, n: usize, runs: usize, workers: usize) -> Result<Figures, String> {
-    let run = |_| {
-        let mut child = figures::child()?;
-        child.args([name, &n.to_string()]);
-        figures::measure(child.env("GOMAXPROCS", workers.to_string()))
-    };
-    let runs: Result<Vec<Figures>, String> = (0..runs).map(run).collect();
-    let runs = runs.map_err(|error| format!("{name} among {n}: {error}"))?;
-    Figures::medians(&runs).ok_or_else(|| "no runs".into())
 }

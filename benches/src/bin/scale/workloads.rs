@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use go_benches::waiting::{POLL_INTERVAL, wait_for, wait_for_sleep};
-use go_benches::{Clock, check, tally};
+use go_benches::{Clock, check};
 use go_runtime::channel::{Sender, bounded};
 use go_runtime::sync::WaitGroup;
 use go_runtime::{go, yield_now};
+
+use crate::tally;
 
 /// Minimum duration of a measurement.
 const LEAST: Duration = Duration::from_millis(500);
@@ -20,7 +22,7 @@ pub(crate) fn yields(n: usize) -> Result<(), String> {
     let gate = crowd(n, |_| {
         || loop {
             yield_now();
-            tally::add(1);
+            tally::add_one();
         }
     })?;
     drop(gate);
@@ -38,7 +40,7 @@ pub(crate) fn ring(n: usize) -> Result<(), String> {
         let input = std::mem::replace(&mut input, next);
         move || {
             for token in input {
-                tally::add(1);
+                tally::add_one();
                 if output.send(token).is_err() {
                     return;
                 }

@@ -1,17 +1,19 @@
-//! The client, the same program for every server: one thread, which waits for all connections at
-//! once (epoll). On each it sends a message, waits until all of it has come back, and sends the
-//! next.
+//! The client, the same for every server: one thread, which waits for all connections at once
+//! (epoll). On each it sends a message, waits until all of it has come back, and sends the next.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use go_benches::latency::Latencies;
-use go_benches::{rusage, servers};
+use go_benches::cpu_ms;
+use go_benches::figures::Figures;
+use go_benches::servers::Server;
 use mio::{Events, Interest, Poll, Token, net};
 
-use crate::{MESSAGE, WARM_UP};
+use crate::MESSAGE;
+
+const WARM_UP: Duration = Duration::from_secs(1);
 
 struct Connection {
     stream: net::TcpStream,
@@ -30,8 +32,9 @@ impl Connection {
         }
     }
 
-    /// Reads everything that has arrived. When a message is complete, sends the next one.
-    fn receive(&mut self, mut done: impl FnMut(Duration)) -> Result<(), String> {
+    /// Reads everything that has arrived. When a message is complete, adds its time to `times`, and
+    /// sends the next one.
+    fn receive(&mut self, times: &mut Vec<u32>) -> Result<(), String> {
         let mut buffer = [0; 256];
         loop {
             match self.stream.read(&mut buffer) {
@@ -46,33 +49,29 @@ impl Connection {
             }
             if self.received == MESSAGE {
                 self.received = 0;
-                done(self.sent.elapsed());
+                let ns = self.sent.elapsed().as_nanos();
+                times.push(u32::try_from(ns).unwrap_or(u32::MAX));
                 self.send()?;
             }
         }
     }
 }
 
-fn connect(address: SocketAddr) -> Result<TcpStream, String> {
-    let stream = TcpStream::connect(address).and_then(|stream| {
+fn connect(server: &Server) -> Result<TcpStream, String> {
+    let stream = TcpStream::connect(&server.address).and_then(|stream| {
         stream.set_nodelay(true)?;
         Ok(stream)
     });
     stream.map_err(|error| format!("connect: {error}"))
 }
 
-/// Loads the server `process`, and prints the results and the CPU time of client and server.
-pub(crate) fn run(
-    address: SocketAddr,
-    connections: usize,
-    seconds: usize,
-    process: u32,
-) -> Result<(), String> {
+/// Loads the server. Returns the rate, the latencies, and what client and server have used.
+pub(crate) fn load(server: &Server, connections: usize, seconds: usize) -> Result<Figures, String> {
     let failed = |error: io::Error| format!("poll: {error}");
     let mut poll = Poll::new().map_err(failed)?;
     let mut all = Vec::with_capacity(connections);
     for i in 0..connections {
-        let stream = connect(address)?;
+        let stream = connect(server)?;
         stream.set_nonblocking(true).map_err(failed)?;
         let mut stream = net::TcpStream::from_std(stream);
         let registry = poll.registry();
@@ -88,45 +87,54 @@ pub(crate) fn run(
     all.iter_mut().try_for_each(Connection::send)?;
 
     let mut events = Events::with_capacity(512);
-    let mut serve = |until: Instant, latencies: &mut Latencies| {
+    let mut serve = |until: Instant, times: &mut Vec<u32>| {
         while Instant::now() < until {
             match poll.poll(&mut events, Some(Duration::from_millis(100))) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 result => result.map_err(failed)?,
             }
             for event in &events {
-                all[event.token().0].receive(|time| latencies.add(time))?;
+                all[event.token().0].receive(times)?;
             }
         }
         Ok::<_, String>(())
     };
-    serve(Instant::now() + WARM_UP, &mut Latencies::default())?;
-    let mut latencies = Latencies::with_capacity(500_000 * seconds);
-    let (start, own, its) = (Instant::now(), rusage().0, servers::cpu_ms(process)?);
-    serve(start + Duration::from_secs(seconds as u64), &mut latencies)?;
+    serve(Instant::now() + WARM_UP, &mut Vec::new())?;
+    // Since there are millions of times, each takes four bytes, which is enough for 4.3 s. There is
+    // room for all, so that growing does not disturb the measurement.
+    let mut times = Vec::with_capacity(500_000 * seconds);
+    let (start, own, its) = (Instant::now(), cpu_ms(), server.cpu_ms()?);
+    serve(start + Duration::from_secs(seconds as u64), &mut times)?;
     let wall = start.elapsed();
-    println!("server_cpu_ms {:.0}", servers::cpu_ms(process)? - its);
-    println!("client_cpu_ms {:.0}", rusage().0 - own);
-    println!("{}", latencies.figures(wall)?);
-    Ok(())
+    let (own, its) = (cpu_ms() - own, server.cpu_ms()? - its);
+    if times.is_empty() {
+        return Err("no request was answered".into());
+    }
+    times.sort_unstable();
+    let requests = times.len() as f64;
+    let at = |percent: usize| f64::from(times[times.len() * percent / 100]) / 1e3;
+    let mut figures = Figures::default();
+    figures.set("requests_per_s", requests / wall.as_secs_f64());
+    figures.set("p50_us", at(50));
+    figures.set("p99_us", at(99));
+    figures.set("server_cpu_us", its * 1e3 / requests);
+    figures.set("client_cpu_us", own * 1e3 / requests);
+    figures.set("resident_mb", server.resident()? / 1e6);
+    Ok(figures)
 }
 
-/// Makes `n` connections, has one message echoed on each, and leaves them idle. Prints when all are
-/// idle, keeps the connections until the end of its input, and then closes them.
-pub(crate) fn idle(address: SocketAddr, n: usize) -> Result<(), String> {
+/// Makes `n` connections, has one message echoed on each, and leaves them idle.
+pub(crate) fn idle(server: &Server, n: usize) -> Result<Vec<TcpStream>, String> {
     let mut all = Vec::with_capacity(n);
     for i in 0..n {
-        let mut stream = connect(address).map_err(|error| format!("connection {i}: {error}"))?;
+        let failed = |error: io::Error| format!("connection {i}: {error}");
+        let mut stream = connect(server).map_err(|error| format!("connection {i}: {error}"))?;
         let mut message = [b'x'; MESSAGE];
-        stream
-            .write_all(&message)
-            .and_then(|()| stream.read_exact(&mut message))
-            .map_err(|error| format!("connection {i}: {error}"))?;
+        stream.write_all(&message).map_err(failed)?;
+        stream.read_exact(&mut message).map_err(failed)?;
         all.push(stream);
     }
     // Gives the servers time for what they still do after the last answer.
     thread::sleep(Duration::from_millis(500));
-    println!("idle {n}");
-    io::copy(&mut io::stdin(), &mut io::sink()).map_err(|error| error.to_string())?;
-    Ok(())
+    Ok(all)
 }
