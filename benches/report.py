@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes the tables and charts of the benchmarks' results: python3 benches/report.py
+"""Draws the charts of the benchmarks' results: python3 benches/report.py
 
 It reads results/latest.csv (written by `compare -- --save`) and results/scale.csv (written by
-`scale -- --save`), prints both as Markdown, and writes results/chart.svg and results/scale.svg.
+`scale -- --save`), and writes results/chart.svg and results/scale.svg.
 """
 
 import csv
@@ -10,7 +10,6 @@ import math
 import pathlib
 
 RESULTS = pathlib.Path(__file__).parent / "results"
-PEERS = ["ours", "go", "may", "tokio", "threads"]
 # Plain threads would make the chart's scale several times longer.
 CHARTED = ["go", "may", "tokio"]
 COLORS = ["#0072b2", "#d98200", "#009e73", "#b5548c", "#6a51a3"]
@@ -23,20 +22,6 @@ STYLE = """text{font:12px system-ui,sans-serif;fill:#1f2328}.title{font-size:17p
 def rows(name):
     with open(RESULTS / name, newline="") as file:
         return list(csv.DictReader(file))
-
-
-def number(ns):
-    """A time with as many digits as mean something; a dash if there is none."""
-    if ns is None:
-        return "-"
-    return f"{ns:.1f}" if ns < 99.95 else f"{ns:,.0f}"
-
-
-def table(heads, lines):
-    print("| " + " | ".join(heads) + " |\n|---|" + "---:|" * (len(heads) - 1))
-    for line in lines:
-        print("| " + " | ".join(line) + " |")
-    print()
 
 
 def text(x, y, words, anchor="start", kind=""):
@@ -74,12 +59,6 @@ def workloads():
         key = row["workload"] + (f" ({row['workers']} workers)" if row["workers"] != "2" else "")
         ns = float(row["median_ns"]) if row["median_ns"] else None
         times.setdefault(key, {})[row["peer"]] = ns
-    lines = []
-    for name, of in times.items():
-        ratio = f"{of['ours'] / of['go']:.2f}" if of.get("ours") and of.get("go") else "-"
-        lines.append([name] + [number(of.get(peer)) for peer in PEERS] + [ratio])
-    table(["ns an operation"] + PEERS + ["ours / go"], lines)
-
     multiples = {
         name: [of[peer] / of["ours"] if of.get(peer) else None for peer in CHARTED]
         for name, of in times.items()
@@ -114,13 +93,6 @@ def scale():
     for row in rows("scale.csv"):
         points.setdefault(row["operation"], {})[int(row["goroutines"])] = row
     sizes = sorted({n for of in points.values() for n in of})
-    for key in ["ns", "cpu_ns"]:
-        lines = [
-            [name] + [number(float(of[n][key])) if n in of else "-" for n in sizes]
-            for name, of in points.items()
-        ]
-        table([f"{key} among"] + [f"{n:,}" for n in sizes], lines)
-
     cpu = {name: {n: float(row["cpu_ns"]) for n, row in of.items()} for name, of in points.items()}
     x, _ = log_scale(sizes, 96, 730)
     y, ticks = log_scale([ns for of in cpu.values() for ns in of.values()], 400, 60)

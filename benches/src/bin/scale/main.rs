@@ -4,8 +4,8 @@
 //! `cargo run --release -p go-benches --bin scale -- [--most N] [--runs N] [--workers N] [--save]
 //! [OPERATION...]`: each operation among 10, 1,000, 100,000 and 1,000,000 goroutines, or up to
 //! `--most`; medians of 3 runs on 2 workers, each run in a process of its own. A million goroutines
-//! take some 4.3 GB. `--save` writes the figures to `results/scale.csv`, of which `report.py` makes
-//! a table and a chart.
+//! take some 4.3 GB. `--save` writes the figures to `results/scale.csv`; `report.py` draws its
+//! chart.
 //!
 //! `ns` is the time of an operation of all workers together, `cpu_ns` the CPU time of all threads.
 
