@@ -183,14 +183,15 @@ fn ring(name: &str, members: usize, hops: usize) {
             while let Ok(v) = input.recv() {
                 if v == 0 {
                     finish.send(()).unwrap();
-                    return;
+                } else {
+                    output.send(v - 1).unwrap();
                 }
-                output.send(v - 1).unwrap();
             }
         }));
     }
-    // By then all goroutines wait for the token.
-    sleep(Duration::from_millis(200));
+    // After a turn of the token all goroutines wait for it.
+    outputs[0].send(members).unwrap();
+    finished.recv().unwrap();
     let clock = Clock::start();
     outputs[0].send(hops).unwrap();
     finished.recv().unwrap();

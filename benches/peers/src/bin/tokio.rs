@@ -208,13 +208,15 @@ async fn ring(name: &str, members: usize, hops: usize) {
             while let Ok(v) = input.recv().await {
                 if v == 0 {
                     finish.send(()).await.unwrap();
-                    return;
+                } else {
+                    output.send(v - 1).await.unwrap();
                 }
-                output.send(v - 1).await.unwrap();
             }
         });
     }
-    sleep(Duration::from_millis(200)).await;
+    // After a turn of the token all tasks wait for it.
+    outputs[0].send(members).await.unwrap();
+    finished.recv().await.unwrap();
     let clock = Clock::start();
     outputs[0].send(hops).await.unwrap();
     finished.recv().await.unwrap();
