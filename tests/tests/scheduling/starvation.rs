@@ -59,6 +59,31 @@ fn oldest_beside_chains() {
     });
 }
 
+/// While local goroutines wait to start, the two ends of a short queue still take turns: the oldest
+/// goroutine is among the first to start. (It once was the last one.)
+#[test]
+#[ignore = "run by another with a GOMAXPROCS of its own"]
+fn oldest_of_few_beside_local_ones() {
+    const FEW: usize = 8;
+    const ROUNDS: usize = 20;
+    in_goroutine(|| {
+        let early = (0..ROUNDS).filter(|_| {
+            let started = Arc::new(Mutex::new(Vec::new()));
+            let few: Vec<_> = (0..FEW)
+                .map(|n| go!(clone(started) { started.lock().unwrap().push(n) }))
+                .collect();
+            let local: Vec<_> = (0..4 * FEW).map(|_| go!(local; {})).collect();
+            few.into_iter().for_each(|one| one.join().unwrap());
+            local.into_iter().for_each(|one| one.join().unwrap());
+            let started = started.lock().unwrap();
+            started[..FEW / 2].contains(&0)
+        });
+        // On a busy machine a second worker may be added, and delay what it takes.
+        let early = early.count();
+        assert!(early >= ROUNDS / 2, "{early} of {ROUNDS}");
+    });
+}
+
 fn compute(duration: Duration) {
     let end = Instant::now() + duration;
     while Instant::now() < end {
@@ -223,4 +248,5 @@ fn nobody_starves() {
         "sleepers_beside_long_turns",
         "those_who_ask_with_no_time_left_let_others_run",
     ]);
+    child::succeed("oldest_of_few_beside_local_ones", &[("GOMAXPROCS", "1")]);
 }
