@@ -23,7 +23,11 @@ struct Shared {
     number: UnsafeCell<usize>,
 }
 
+// SAFETY: threads share it by reference, and access its cell only under its lock. (loom reports
+// accesses that are not ordered.)
 unsafe impl Send for Shared {}
+// SAFETY: threads share it by reference, and access its cell only under its lock. (loom reports
+// accesses that are not ordered.)
 unsafe impl Sync for Shared {}
 
 impl Shared {
@@ -38,19 +42,23 @@ impl Shared {
     fn locked<R>(&self, f: impl FnOnce() -> R) -> R {
         self.mutex.lock();
         let result = f();
+        // SAFETY: this thread locked the mutex above.
         unsafe { self.mutex.unlock() };
         result
     }
 
     fn get(&self) -> usize {
+        // SAFETY: the caller holds the lock, so no other thread is in the cell. (loom checks that.)
         self.number.with(|number| unsafe { *number })
     }
 
     fn set(&self, number: usize) {
+        // SAFETY: the caller holds the lock, so no other thread is in the cell. (loom checks that.)
         self.number.with_mut(|place| unsafe { *place = number });
     }
 
     fn wait(&self, deadline: Option<Instant>) -> bool {
+        // SAFETY: the callers hold the mutex.
         unsafe { self.changed.wait(&self.mutex, deadline) }
     }
 

@@ -18,9 +18,6 @@ struct Descriptor {
     is_over: AtomicBool,
 }
 
-unsafe impl Send for Descriptor {}
-unsafe impl Sync for Descriptor {}
-
 impl Descriptor {
     fn new() -> Arc<Descriptor> {
         Arc::new(Descriptor {

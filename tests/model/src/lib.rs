@@ -12,8 +12,7 @@
     missing_docs,
     unexpected_cfgs,
     unreachable_pub,
-    unused_imports,
-    clippy::undocumented_unsafe_blocks
+    unused_imports
 )]
 
 use std::cell::Cell;

@@ -45,7 +45,11 @@ struct Counter {
     count: UnsafeCell<usize>,
 }
 
+// SAFETY: threads share it by reference, and access its cell only under its lock. (loom reports
+// accesses that are not ordered.)
 unsafe impl Send for Counter {}
+// SAFETY: threads share it by reference, and access its cell only under its lock. (loom reports
+// accesses that are not ordered.)
 unsafe impl Sync for Counter {}
 
 impl Counter {
@@ -70,7 +74,9 @@ impl Counter {
     }
 
     fn count_up(&self) {
+        // SAFETY: the caller holds the lock, so no other thread is in the cell. (loom checks that.)
         self.count.with_mut(|count| unsafe { *count += 1 });
+        // SAFETY: the caller has locked, and does not use the cell any more.
         unsafe { self.lock.unlock() };
     }
 
@@ -78,6 +84,8 @@ impl Counter {
     fn ended(&self, count: usize) {
         self.add();
         self.add();
+        // SAFETY: the other threads have ended their accesses, and `add` has synchronized with
+        // them. (loom checks that.)
         assert_eq!(self.count.with(|count| unsafe { *count }), count + 2);
     }
 }

@@ -57,6 +57,8 @@ impl Parker {
     }
 
     pub(crate) unsafe fn unpark(this: *const Parker, verdict: Verdict) {
+        // SAFETY: the caller has claimed the wait, so the parker lives until the handshake is
+        // finished.
         let parker = unsafe { &*this };
         parker.verdict.set(verdict);
         match &parker.who {

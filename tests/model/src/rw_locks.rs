@@ -67,7 +67,11 @@ struct Counter {
     count: UnsafeCell<usize>,
 }
 
+// SAFETY: threads share it by reference, and access its cell only under its lock. (loom reports
+// accesses that are not ordered.)
 unsafe impl Send for Counter {}
+// SAFETY: threads share it by reference, and access its cell only under its lock. (loom reports
+// accesses that are not ordered.)
 unsafe impl Sync for Counter {}
 
 /// What a thread does with the lock.
@@ -94,10 +98,14 @@ impl Counter {
     }
 
     fn get(&self) -> usize {
+        // SAFETY: the caller has locked, for reading at least. (loom checks that no write is
+        // unordered.)
         self.count.with(|count| unsafe { *count })
     }
 
     fn count_up(&self) {
+        // SAFETY: the caller has locked for writing. (loom checks that no other access is
+        // unordered.)
         self.count.with_mut(|count| unsafe { *count += 1 });
     }
 
@@ -108,12 +116,14 @@ impl Counter {
             Read | Unwind => {
                 lock.read();
                 self.get();
+                // SAFETY: this thread has locked for reading.
                 unsafe { lock.done_reading() };
                 0
             }
             TryRead => {
                 if lock.try_read() {
                     self.get();
+                    // SAFETY: this thread has locked for reading.
                     unsafe { lock.done_reading() };
                 }
                 0
@@ -121,6 +131,7 @@ impl Counter {
             Write => {
                 lock.write();
                 self.count_up();
+                // SAFETY: this thread has locked for writing.
                 unsafe { lock.done_writing() };
                 1
             }
@@ -128,6 +139,7 @@ impl Counter {
                 let locked = lock.try_write();
                 if locked {
                     self.count_up();
+                    // SAFETY: this thread has locked for writing.
                     unsafe { lock.done_writing() };
                 }
                 usize::from(locked)
@@ -136,8 +148,10 @@ impl Counter {
                 lock.write();
                 self.count_up();
                 let count = self.get();
+                // SAFETY: this thread has locked for writing.
                 unsafe { lock.downgrade() };
                 assert_eq!(self.get(), count, "another thread has written in between");
+                // SAFETY: this thread has locked for reading.
                 unsafe { lock.done_reading() };
                 1
             }
@@ -155,6 +169,7 @@ impl Counter {
     fn ended(&self, count: usize) {
         assert!(self.lock.try_write());
         assert_eq!(self.get(), count);
+        // SAFETY: this thread has locked for writing.
         unsafe { self.lock.done_writing() };
         self.run_all(&[Read, Write, Read]);
     }

@@ -88,7 +88,11 @@ struct Made {
     number: UnsafeCell<usize>,
 }
 
+// SAFETY: the cell is written only by the call that `once` makes, and read only once that has
+// ended. (loom reports accesses that are not ordered.)
 unsafe impl Send for Made {}
+// SAFETY: the cell is written only by the call that `once` makes, and read only once that has
+// ended. (loom reports accesses that are not ordered.)
 unsafe impl Sync for Made {}
 
 impl Made {
@@ -100,10 +104,12 @@ impl Made {
     }
 
     fn make(&self) {
+        // SAFETY: `once` makes one call at a time. (loom checks that.)
         self.number.with_mut(|number| unsafe { *number += 1 });
     }
 
     fn is_made_once(&self) -> bool {
+        // SAFETY: the call that writes has ended. (loom checks that.)
         self.once.is_completed() && self.number.with(|number| unsafe { *number }) == 1
     }
 }

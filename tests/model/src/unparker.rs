@@ -12,6 +12,7 @@ impl Unparker {
     }
 
     pub(crate) unsafe fn unpark(&mut self, parker: *const Parker, verdict: Verdict) {
+        // SAFETY: the caller keeps what `Parker::unpark` asks for.
         unsafe { Parker::unpark(parker, verdict) }
     }
 }

@@ -40,6 +40,8 @@ fn inbox_loses_no_wake_up() {
                     if !std::ptr::eq(first, last) {
                         last.link(first);
                     }
+                    // SAFETY: each node is pushed once, and lives in an `Arc` until the inbox has
+                    // been drained.
                     if unsafe { shared.inbox.push(last, first) }.is_some() {
                         shared.wake_ups.fetch_add(1, Ordering::Relaxed);
                     }
@@ -78,6 +80,8 @@ fn inbox_says_which_thread_woke_the_owner() {
         assert!(shared.0.fall_asleep(Sleep::Uncounted));
         let pusher = thread::spawn({
             let shared = shared.clone();
+            // SAFETY: each node is pushed once, and lives in an `Arc` until the inbox has been
+            // drained.
             move || unsafe { shared.0.push(&shared.1, &shared.1) }
         });
         let notifier = thread::spawn({
@@ -125,8 +129,12 @@ fn claim_and_wake(spinning: bool, quietly: bool) {
                 if won {
                     shared
                         .verdict
+                        // SAFETY: only the thread that has won the claim writes. (loom checks
+                        // that.)
                         .with_mut(|verdict| unsafe { *verdict = name });
                     if shared.handshake.finish() {
+                        // SAFETY: each node is pushed once, and lives in an `Arc` until the inbox
+                        // has been drained.
                         let _ = unsafe { shared.inbox.push(&shared.node, &shared.node) };
                     }
                 }
@@ -152,6 +160,7 @@ fn claim_and_wake(spinning: bool, quietly: bool) {
             }
         }
     }
+    // SAFETY: the writer has finished the handshake before. (loom checks that.)
     let verdict = shared.verdict.with(|verdict| unsafe { *verdict });
     let won: Vec<bool> = wakers.into_iter().map(|w| w.join().unwrap()).collect();
     assert_eq!(won, [verdict == 1, verdict == 2]);
@@ -234,7 +243,7 @@ struct WorkerShared {
     own: Tasks,
     sent: Tasks,
     /// As in `stats::WorkerStats`.
-    ticks: AtomicUsize,
+    turns: AtomicUsize,
     held_turn: AtomicUsize,
     /// The worker's thread sleeps on this, as on std's `park`.
     parker: Notify,
@@ -246,7 +255,7 @@ impl WorkerShared {
             sleep: SleepState::new(),
             own: Tasks::new(used.contains(&Place::Own(index))),
             sent: Tasks::new(used.contains(&Place::Sent(index))),
-            ticks: AtomicUsize::new(0),
+            turns: AtomicUsize::new(0),
             held_turn: AtomicUsize::new(0),
             parker: Notify::new(),
         }
@@ -258,8 +267,8 @@ impl WorkerShared {
 
     fn takes_on(&self) -> bool {
         let is_held = || {
-            let tick = self.ticks.load(Ordering::Relaxed);
-            tick > 0 && self.held_turn.load(Ordering::Relaxed) == tick
+            let turn = self.turns.load(Ordering::Relaxed);
+            turn > 0 && self.held_turn.load(Ordering::Relaxed) == turn
         };
         !self.sleep.is_retired() && !is_held()
     }
@@ -342,6 +351,8 @@ impl Pool {
     /// `WorkerShared::deliver`, for a goroutine of the worker `to`.
     fn deliver(&self, to: usize, node: &Node<usize>) {
         let worker = &self.workers[to];
+        // SAFETY: the pool, which owns the node, outlives the models' threads, and each node is
+        // pushed once.
         self.wake(worker, || unsafe {
             worker.sleep.push(node, node, &self.idle)
         });
@@ -558,8 +569,8 @@ impl Worker {
 
     /// `Worker::next`. (A goroutine of its own does not count as a task.)
     fn next(&mut self) -> Option<usize> {
-        let tick = self.shared().ticks.load(Ordering::Relaxed) + 1;
-        self.shared().ticks.store(tick, Ordering::Relaxed);
+        let turn = self.shared().turns.load(Ordering::Relaxed) + 1;
+        self.shared().turns.store(turn, Ordering::Relaxed);
         if let Some(task) = self.taken.take().or_else(|| self.next_unstarted()) {
             return Some(task);
         }
@@ -767,8 +778,8 @@ fn queued_work_finds_a_worker_that_was_retired() {
 fn queued_work_finds_a_worker_that_was_held() {
     check("idle, a held worker, the monitor and a spawner", 2, || {
         let pool = Pool::new(1, &[Place::Injector]);
-        // The worker runs a goroutine in its first tick.
-        pool.workers[0].ticks.store(1, Ordering::Relaxed);
+        // The worker runs a goroutine in its first turn.
+        pool.workers[0].turns.store(1, Ordering::Relaxed);
         let worker = Worker::new(&pool, 0, Survey::Take).start();
         pool.spawn(|pool| pool.workers[0].held_turn.store(1, Ordering::Relaxed));
         pool.spawn(|pool| {
@@ -952,7 +963,10 @@ fn the_spin_lock_excludes() {
         let add = |shared: &Shared| {
             for _ in 0..2 {
                 shared.0.lock();
+                // SAFETY: the caller holds the lock, so no other thread is in the cell. (loom
+                // checks that.)
                 shared.1.with_mut(|n| unsafe { *n += 1 });
+                // SAFETY: this thread has locked.
                 unsafe { shared.0.unlock() };
             }
         };
@@ -961,6 +975,7 @@ fn the_spin_lock_excludes() {
         add(&shared);
         thread.join().unwrap();
         shared.0.lock();
+        // SAFETY: the caller holds the lock, so no other thread is in the cell. (loom checks that.)
         assert_eq!(shared.1.with(|n| unsafe { *n }), 4);
     });
 }
