@@ -30,10 +30,11 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let package = find_package();
     let folder = package.manifest_path.parent().expect("a package's folder");
-    let tests = source_files(&package, folder.join("tests").as_std_path());
+    let mut tests = source_files(&package, folder.join("tests").as_std_path());
     let sources = source_files(&package, folder.join("src").as_std_path());
 
     names::check(&tests);
+    names::shorten(&mut tests);
     write_run(&out.join("threads"), &tests, names::for_threads);
     write_run(&out.join("goroutines"), &tests, names::for_goroutines);
     write(&out.join("examples.rs"), &examples::extract(&sources));

@@ -1,4 +1,6 @@
-//! The renamed items, and the tests that are left out.
+//! The renamed items, the tests that are left out, and those that run for a shorter time.
+
+use std::env;
 
 use crate::Source;
 
@@ -34,6 +36,27 @@ const NOT_FOR_GOROUTINES: &[LeftOut] = &[
         why: "as port_gone_concurrent",
     },
 ];
+
+/// Two threads poll for half a second a run, unless they meet before: of all processor time that
+/// these tests take, nine tenths.
+const POLLING: [(&str, &str); 2] = [("select", "loop_try"), ("select_macro", "loop_try")];
+
+/// In debug builds, gives tests of `POLLING` 4 runs in place of 20.
+pub(crate) fn shorten(tests: &mut [Source]) {
+    const RUNS: &str = "const RUNS: usize = 20;";
+    if env::var("PROFILE").as_deref() != Ok("debug") {
+        return;
+    }
+    for file in tests {
+        for (_, test) in POLLING.iter().filter(|(name, _)| *name == file.name) {
+            let at = find(&file.name, &file.text, test);
+            let found = file.text[at..].find(RUNS).map(|runs| at + runs);
+            let runs = found.unwrap_or_else(|| panic!("{}.rs: {test} has no {RUNS}", file.name));
+            let end = runs + RUNS.len();
+            file.text.replace_range(runs..end, "const RUNS: usize = 4;");
+        }
+    }
+}
 
 /// Renames for plain threads: the names of the channels.
 pub(crate) fn for_threads(file: &Source) -> String {

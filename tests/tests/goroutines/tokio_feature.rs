@@ -2,7 +2,7 @@
 //! `blocking`.
 
 use std::cell::Cell;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::thread;
@@ -276,38 +276,6 @@ fn sockets() {
     });
 }
 
-#[test]
-#[ignore = "run by with_several_gomaxprocs"]
-fn reqwest_gets() {
-    in_goroutine(|| {
-        let (address, server) = serve(20, |stream| {
-            let mut lines = BufReader::new(&stream).lines().map(Result::unwrap);
-            let request = lines.next().unwrap();
-            let path = request.split(' ').nth(1).unwrap().to_owned();
-            assert_eq!(request, format!("GET {path} HTTP/1.1"));
-            lines.find(String::is_empty).unwrap();
-            let length = path.len();
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close");
-            write!(&stream, "{head}\r\n\r\n{path}").unwrap();
-        });
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        scope(|s| {
-            for n in 0..20 {
-                let client = &client;
-                go!(s; move || {
-                    let text = block_on(async {
-                        let answer = client.get(format!("http://{address}/{n}")).send().await?;
-                        assert_eq!(answer.status(), 200);
-                        answer.text().await
-                    });
-                    assert_eq!(text.unwrap(), format!("/{n}"));
-                });
-            }
-        });
-        server.join().unwrap();
-    });
-}
-
 /// The tokio runtime cannot start without a file descriptor, and starts once there are some.
 #[cfg(target_os = "linux")]
 #[test]
@@ -353,5 +321,5 @@ fn a_runtime_that_cannot_start() {
 
 #[test]
 fn with_several_gomaxprocs() {
-    at_several_gomaxprocs(&["polls_that_park", "sockets", "reqwest_gets"]);
+    at_several_gomaxprocs(&["polls_that_park", "sockets"]);
 }

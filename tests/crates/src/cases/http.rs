@@ -27,7 +27,6 @@ pub(super) fn ureq_net(world: &'static World) -> Task {
     Box::new(move |wait| get(&agent, &world.url(wait)))
 }
 
-#[cfg(feature = "reqwest")]
 pub(super) fn reqwest_blocking(world: &'static World) -> Task {
     let client = go_runtime::blocking(::reqwest::blocking::Client::new);
     Box::new(move |wait| {
@@ -38,7 +37,6 @@ pub(super) fn reqwest_blocking(world: &'static World) -> Task {
     })
 }
 
-#[cfg(feature = "reqwest")]
 pub(super) fn reqwest(world: &'static World) -> Task {
     let client = ::reqwest::Client::new();
     Box::new(move |wait| {

@@ -113,7 +113,6 @@ pub fn all() -> Vec<Case> {
     blocks("redis", Needs::Redis, sql::redis);
     blocks("rusqlite", Needs::Nothing, sql::rusqlite);
     blocks("ureq", Needs::Nothing, http::ureq);
-    #[cfg(feature = "reqwest")]
     blocks("reqwest::blocking", Needs::Nothing, http::reqwest_blocking);
     blocks("rayon", Needs::Nothing, own::rayon);
     blocks("tiny_http", Needs::Nothing, http::tiny_http);
@@ -140,7 +139,6 @@ pub fn all() -> Vec<Case> {
     );
     #[cfg(feature = "sqlx")]
     parks("sqlx", "by `block_on`", Needs::Postgresql, sql::sqlx);
-    #[cfg(feature = "reqwest")]
     parks("reqwest", "by `block_on`", Needs::Nothing, http::reqwest);
     parks("axum", "in front", Needs::Nothing, http::axum);
     parks("rustls", "over `net`", Needs::Nothing, sockets::rustls);

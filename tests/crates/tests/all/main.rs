@@ -26,11 +26,10 @@ type Named = (&'static str, &'static [Needs], fn(&'static World));
 /// Set to the number of workers in a child of the process that has started the servers.
 const CHILD: &str = "GO_CRATES_CHILD";
 /// The crates of the feature `heavy`, each with whether it is built.
-const HEAVY: [(&str, bool); 6] = [
+const HEAVY: [(&str, bool); 5] = [
     ("mlua", cfg!(feature = "mlua")),
     ("native-tls", cfg!(feature = "native-tls")),
     ("openssl", cfg!(feature = "openssl")),
-    ("reqwest", cfg!(feature = "reqwest")),
     ("sqlx", cfg!(feature = "sqlx")),
     ("wasmtime", cfg!(feature = "wasmtime")),
 ];

@@ -1,8 +1,9 @@
 //! Tests of the recipes, beyond what the cases check.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use go_crates::cases;
@@ -15,7 +16,7 @@ use go_crates::world::{Needs, Wait, World};
 use go_runtime::channel::{self, RecvTimeoutError};
 use go_runtime::net::{TcpListener, TcpStream};
 use go_runtime::time::sleep;
-use go_runtime::{block_on, blocking, go};
+use go_runtime::{block_on, blocking, go, scope};
 use redis::ConnectionLike;
 
 use crate::Named;
@@ -58,7 +59,51 @@ pub(crate) const ALL: &[Named] = &[
         &[],
         axum_stops,
     ),
+    (
+        "reqwest by `block_on`: twenty goroutines share a client",
+        &[],
+        reqwest_gets,
+    ),
 ];
+
+/// Each goroutine gets the answer to its own request.
+fn reqwest_gets(_: &'static World) {
+    const CLIENTS: usize = 20;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = |stream: std::net::TcpStream| {
+        let mut lines = BufReader::new(&stream).lines().map(Result::unwrap);
+        let request = lines.next().unwrap();
+        let path = request.split(' ').nth(1).unwrap().to_owned();
+        assert_eq!(request, format!("GET {path} HTTP/1.1"));
+        lines.find(String::is_empty).unwrap();
+        let length = path.len();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close");
+        write!(&stream, "{head}\r\n\r\n{path}").unwrap();
+    };
+    let server = thread::spawn(move || {
+        let streams = listener.incoming().take(CLIENTS).map(Result::unwrap);
+        let serving: Vec<_> = streams
+            .map(|stream| thread::spawn(move || answer(stream)))
+            .collect();
+        serving.into_iter().for_each(|one| one.join().unwrap());
+    });
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    scope(|s| {
+        for n in 0..CLIENTS {
+            let client = &client;
+            go!(s; move || {
+                let text = block_on(async {
+                    let answer = client.get(format!("http://{address}/{n}")).send().await?;
+                    assert_eq!(answer.status(), 200);
+                    answer.text().await
+                });
+                assert_eq!(text.unwrap(), format!("/{n}"));
+            });
+        }
+    });
+    blocking(|| server.join().unwrap());
+}
 
 fn r2d2_of_clients(world: &'static World) {
     let builder = r2d2::Pool::builder()
