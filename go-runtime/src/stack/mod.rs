@@ -62,7 +62,8 @@ pub(crate) const MAIN_SIZE: usize = 8 << 20;
 pub(crate) const MAX_SIZE: usize = 1 << 30;
 
 /// Number of different offsets (colors) of the tops of stacks, in units of a cache line. Without
-/// offsets all tops would lie at the same place of a page, and compete for the same cache sets.
+/// offsets all tops would lie at the same place of a page, and compete for the same cache sets: row
+/// `yield1000` takes 4 to 8 % longer then, and `ring` 2 to 15 %.
 const COLORS: usize = 32;
 const COLOR: usize = 64;
 /// Number of bytes that a switch uses at the very top of a stack; at least a stack's alignment.
