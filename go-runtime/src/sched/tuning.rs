@@ -1,7 +1,8 @@
 //! The scheduler's constants: what each is for, its unit, and what would notice a change.
 //!
-//! Rows are those of `cargo run --release -p go-benches --bin compare`; tests are named by `cargo
-//! test -p go-tests`. A constant without a row or a test is a limit, or a size that made no
+//! Rows are those of `cargo run --release -p go-benches --bin compare`, benchmarks are other
+//! programs of that package, and tests are those of `cargo test -p go-tests`, but for the
+//! simulation, a unit test. A constant without any of these is a limit, or a size that made no
 //! difference in measurements.
 
 use std::time::Duration;
@@ -11,8 +12,9 @@ use crate::primitives::prefetch::LINE;
 
 // --- rounds and fairness: `worker::rounds`, `worker::fairness` ---
 
-/// Maximum number of turns in a round. Every round reads the clock and asks the system for events,
-/// which together take about as long as ten turns (rows `yield1000`, `http`).
+/// Maximum number of turns in a round. A round whose worker has timers, tasks and descriptors reads
+/// the clock and asks the system for events, which together take about as long as ten turns (row
+/// `yield1000`, benchmark `http`).
 pub(super) const ROUND: usize = 64;
 /// Maximum number of timers that are fired, and of delayed tasks that are queued, at a time. Where
 /// very many goroutines wait, each is cold in the caches: the fewer others are fetched between its
@@ -101,14 +103,15 @@ pub(super) const THREAD_MEMORY: usize = 8 << 20;
 #[cfg(target_os = "linux")]
 pub(super) const ERROR_MEMORY: usize = 1 << 20;
 /// Time between two ticks of the monitor. The monitor's work in one tick takes some 5 us
-/// (`overload`), a thousandth of a processor.
+/// (benchmark `overload`), a thousandth of a processor.
 pub(super) const TICK: Duration = Duration::from_millis(5);
 /// How long a goroutine may run without a switch before its worker counts as held. Go preempts a
 /// goroutine after this time, too (tests of the monitor).
 pub(super) const HELD_AFTER: Duration = Duration::from_millis(10);
 /// A period that the monitor uses for three things: how long a surplus of workers lasts before one
-/// retires; how long a hold lasts before it is reported (with `GODEBUG=slow=1`); and the time
-/// between two requests to the workers to give memory back.
+/// retires; how long a hold lasts before it is reported although it has not ended (with
+/// `GODEBUG=slow=1`, which reports a shorter hold when it ends); and the time between two requests
+/// to the workers to give memory back.
 pub(super) const LONG: Duration = Duration::from_millis(100);
 /// How long a goroutine blocks its worker's thread, while others wait, before that is reported.
 pub(super) const BLOCKED_FOR_LONG: Duration = Duration::from_secs(1);
@@ -125,7 +128,7 @@ pub(super) const SITE_EXPIRY: MonitorTick = 200;
 // --- memory: `worker::stacks`, `worker::trim`, `blocks` ---
 
 /// Maximum number of stacks that are made at a time if many are needed: one system call then guards
-/// them all (row `spawn`, first run).
+/// them all (row `spawn_join`, first run).
 pub(super) const STACK_BATCH: usize = 64;
 /// Number of tasks waiting for a stack that try again at a time: each attempt costs system calls.
 pub(super) const STACK_TRIES: usize = 8;
@@ -154,9 +157,9 @@ pub(super) const TRIM_NO_QUIET: Duration = Duration::from_secs(1);
 /// which is every tenth of a second: they take a few hundredths of its time at most.
 pub(super) const TRIM_STEPS: usize = 20;
 /// Sizes of blocks for tasks, in bytes; larger tasks come from the allocator. Most goroutines'
-/// closures fit into the first (row `spawn`).
+/// closures fit into the first (row `spawn_join`).
 pub(super) const BLOCK_SIZES: [usize; 2] = [128, 256];
-/// Number of blocks that go to the depot, or come from there, at a time (row `spawn`, with two
+/// Number of blocks that go to the depot, or come from there, at a time (row `spawn_join`, with two
 /// workers).
 pub(super) const BLOCK_CHAIN: usize = 64;
 /// Time after which the depot gives back what it has not needed.
@@ -169,7 +172,7 @@ pub(super) const DEAD_TIMERS: usize = 64;
 /// Length of a worker's run queue at the beginning, in fibers; a power of two.
 pub(super) const QUEUE_LENGTH: usize = 64;
 /// How many places ahead of its turn a goroutine's fiber, and then its stack, is fetched into the
-/// caches. Where very many goroutines wait, each is cold (row `million`).
+/// caches. Where very many goroutines wait, each is cold (benchmark `million`).
 pub(super) const FIBER_AHEAD: usize = 8;
 pub(super) const STACK_AHEAD: usize = 4;
 /// Number of bytes of a suspended stack that are fetched: those that the goroutine needs as soon as

@@ -50,7 +50,7 @@
 //!   are to be ended.
 //! - [`list`](WaitList): a spin lock, what it guards, and the queue of the operations that wait for
 //!   that to change. Locks, descriptors and timers use one each. A channel has queues of its own;
-//!   `join`, `sleep` and `blocking` need a parker only.
+//!   `join`, `sleep`, `blocking` and `block_on` need a parker only.
 //! - `sleep`: waits that only the clock ends; `yielding`: what an operation that does not park does
 //!   for the other goroutines of its worker.
 //! - `event`, [`observable`](Observable) and [`edges`]: waits that a done channel may end too.

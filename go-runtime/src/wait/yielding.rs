@@ -25,9 +25,9 @@ pub(crate) fn note_failed_poll() {
     }
 }
 
-/// Lets the other goroutines run first if the calling one has run for a slice of 10 ms. Called at
-/// the beginning of an operation that may wait, whether or not it need wait this time: otherwise a
-/// goroutine whose operations always succeed would keep its worker.
+/// Lets the other goroutines run first if the calling one has run for a slice (`SLICE` in
+/// `sched::tuning`). Called at the beginning of an operation that may wait, whether or not it need
+/// wait this time: otherwise a goroutine whose operations always succeed would keep its worker.
 #[inline(always)]
 pub(crate) fn before_a_wait() {
     if sched::may_be_over() {

@@ -3,9 +3,11 @@
 //!
 //! The measure is a worker's load ([`View::load`]): the goroutines that ran on it within the last
 //! 100 to 200 ms and still live. All *parents* of a worker, goroutines that have spawned others,
-//! count together as half a goroutine, since a parent mostly waits for its children. Among workers
-//! with equal load, the one to which fewer tasks were sent comes first ([`View::rank`]). A worker
-//! that decides reads the loads of a limited number of other workers. Two rules follow:
+//! count together as half a goroutine, since a parent mostly waits for its children. The *least
+//! loaded* worker is the one with the smallest [`View::rank`]: the load, to which each task that
+//! was sent to the worker and has not started adds a goroutine, and then the number of live
+//! goroutines. A worker that decides reads the loads of a limited number of other workers. Two
+//! rules follow:
 //!
 //! 1. **A worker that takes a task from its own queue starts it, or sends it away**
 //!    ([`Survey::on_start`]). The worker starts the task as long as enough other tasks wait, in all

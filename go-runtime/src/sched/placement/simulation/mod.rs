@@ -17,7 +17,8 @@
 //!
 //! What is not modeled: two workers that act at the very same time (each search is one event; the
 //! model checks are for races), threads that the system preempts, a limited number of processors,
-//! memory for stacks, pollers, and goroutines that are spawned with a delay.
+//! holding sites, the capacity of a worker's queue, memory for stacks, pollers, and goroutines that
+//! are spawned with a delay.
 //!
 //! # Properties
 //!
@@ -28,10 +29,10 @@
 //!    worker started meanwhile (counted up to the number of workers): idle workers are woken one
 //!    after the other, and each of them keeps a watch of its own.
 //! 2. **A pool is spread.** Of GOMAXPROCS goroutines that wait on one channel, each worker gets
-//!    exactly one if there are at most [`SURVEYED`] workers, also beside goroutines that have been
-//!    parked for more than two periods. With more workers than a survey reads, no worker gets more
-//!    than GOMAXPROCS / [`SURVEYED`], rounded up.
-//!    A goroutine and the only one that it spawns, and then waits for, run on different workers.
+//!    exactly one if a survey reads all other workers (at most [`SURVEYED`]), also beside
+//!    goroutines that have been parked for more than two periods. With more workers, none gets more
+//!    than three. A goroutine and the only one that it spawns, and then waits for, run on different
+//!    workers.
 //! 3. **Computing goroutines are spread.** They end no later than in the worst case of list
 //!    scheduling (Graham 1969: each worker has an equal share of all other goroutines, after which
 //!    the longest one starts). If there are at least four goroutines for each worker, they end

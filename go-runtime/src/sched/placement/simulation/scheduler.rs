@@ -27,7 +27,8 @@ const FEW: usize = 8;
 /// How long an idle worker spins, and up to which wait for work it does; as in `tuning`.
 const SPIN: Nanos = 20 * US;
 const SOON: Nanos = 250 * US;
-/// Times of the monitor; as in `monitor`.
+/// Times of the monitor; as in `tuning`, but for `SLEEP_AFTER`: the monitor itself sleeps only
+/// after `load::ACTIVE_FOR`.
 const TICK: Nanos = 5 * MS;
 const SLICE: Nanos = 10 * MS;
 const SURPLUS_TIMEOUT: Nanos = 100 * MS;
