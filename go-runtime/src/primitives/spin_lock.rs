@@ -1,5 +1,5 @@
-//! A spin lock for short critical sections (the longest are growing a buffer, and closing a
-//! channel, which walks over all its waiters).
+//! A spin lock for short critical sections (the longest are growing a buffer, and taking all
+//! waiters out of a wait list, or all observers out of a channel, at once).
 //!
 //! A goroutine never parks while it holds one, and no user code (a `Drop`, a `Clone`, a value
 //! expression) runs under one. So the holder is running on some thread and will release the lock
@@ -32,8 +32,7 @@ impl RawSpinLock {
     }
 
     /// Returns the lock's position in the order in which a select takes the locks of several
-    /// channels. (The lock of a descriptor's edges is taken before a channel's: see
-    /// `wait::edges`.)
+    /// channels. (The lock of a wait list is taken before a channel's: see `wait::event`.)
     #[inline]
     pub(crate) fn rank(&self) -> usize {
         std::ptr::from_ref(self).addr()

@@ -21,7 +21,8 @@ pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
         None => (layout, None),
     };
     reused.unwrap_or_else(|| {
-        // SAFETY: the caller says that the task's size is not 0, and a block's size never is.
+        // SAFETY: the size is not 0: `layout` is a block's, or that of a job (the only caller is
+        // `new_job`), which begins with a `Task`.
         let memory = unsafe { alloc::alloc(layout) };
         NonNull::new(memory).unwrap_or_else(|| alloc::handle_alloc_error(layout))
     })

@@ -254,9 +254,10 @@ pub(crate) fn do_without(colors: bool, marks: bool) {
     }
 }
 
-// SAFETY: the slot has a guard page at its start, and lives as long as the `Stack`. The guard page,
-// the color and what `carve` takes are less than half of the minimum size, which leaves more than
-// corosensei's minimum.
+// SAFETY: the slot has a guard page at its start (where the slot is a `DefaultStack` of
+// corosensei's, below its start), and lives as long as the `Stack`. The guard page, the color and
+// what `carve` takes are less than half of the minimum size, which leaves more than corosensei's
+// minimum.
 unsafe impl corosensei::stack::Stack for Stack {
     #[inline]
     fn base(&self) -> StackPointer {

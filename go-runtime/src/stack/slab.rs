@@ -1,8 +1,8 @@
 //! Slabs: large reservations, cut into slots of one size, each of which holds one stack.
 //!
-//! A million stacks are then a few hundred reservations, and fewer mappings, because the kernel
-//! merges mappings that lie side by side. The table of all slabs is a static behind a lock, which a
-//! worker takes once for a batch of slots. A slot is in one of four states:
+//! A million stacks are then about a thousand reservations, and far fewer mappings, because the
+//! kernel merges mappings that lie side by side. The table of all slabs is a static behind a lock,
+//! which a worker takes once for a batch of slots. A slot is in one of four states:
 //!
 //! ```text
 //!   unguarded --take, guard--> taken --drop--> dirty --trim--> clean
