@@ -4,10 +4,10 @@
 #
 # Exit code 0: neither has found anything; 1: one has, or a test failed; 2: a tool is missing.
 #
-# What is run under neither: `limits`, which is about the limit on address space; the models
+# Neither tool can run: `limits`, which is about the limit on address space; the models
 # (`tests/model`), where loom switches stacks by itself; `channels/fairness` and `scheduling`, which
-# measure what a tool changes; `programs` and `servers`, which start others that are not built for
-# it.
+# measure what a tool changes; `programs` and `servers`, which start programs that are not built for
+# it. `core` below names the tests that both tools run.
 #
 # Leaks are looked for. The runtime and its workers live as long as the process and are found from
 # its static, so no suppression is needed. Not so in `panics`, `scopes` and `futures`, which leak on

@@ -1,8 +1,8 @@
 //! The floor: how long the basic steps that every runtime is made of take on this machine, in ns:
 //! `cargo run --release -p go-benches --bin floor`.
 //!
-//! The figures are medians of many rounds. What our operations take on one worker, `compare
-//! --workers 1` shows.
+//! The figures are medians of many rounds. `compare --workers 1` shows what our operations take on
+//! one worker.
 
 use std::hint;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

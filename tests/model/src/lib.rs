@@ -3,8 +3,8 @@
 //! memory orderings allow.
 //!
 //! The files under test are the runtime's own, compiled here a second time with loom's atomics in
-//! place of std's: all of `channel` and `select`, and the parts of `sched` and `wait` named in
-//! `sched.rs` and `wait.rs`.
+//! place of std's: all of `channel` and `select`, and those that the `#[path]` lines of the other
+//! files here name.
 
 #![cfg(test)]
 #![allow(
