@@ -411,7 +411,7 @@ impl Pool {
         self.announce_work();
     }
 
-    /// `Runtime::retire_one`
+    /// `hiring::retire_one`
     fn retire(&self, worker: usize) {
         self.workers[worker].sleep.set_retired(true);
         self.notify(&self.workers[worker]);
@@ -567,7 +567,8 @@ impl Worker {
         self.end
     }
 
-    /// `Worker::next`. (A goroutine of its own does not count as a task.)
+    /// `Worker::next_here` and then `Worker::search`. (A goroutine of its own does not count as a
+    /// task.)
     fn next(&mut self) -> Option<usize> {
         let turn = self.shared().turns.load(Ordering::Relaxed) + 1;
         self.shared().turns.store(turn, Ordering::Relaxed);
@@ -590,7 +591,7 @@ impl Worker {
             return None;
         }
         if worker.sleep.is_retired() {
-            // `Worker::hand_over`
+            // `Unstarted::hand_over`
             while let Some(task) = worker.sent.steal().or_else(|| worker.own.steal()) {
                 self.pool.injector.push(task);
             }
@@ -600,7 +601,7 @@ impl Worker {
         worker.sent.steal().or_else(|| worker.own.steal())
     }
 
-    /// `Worker::search` after a search that found nothing: it takes one task at most.
+    /// `Stealing::search` after a sleep: it takes one task at most.
     fn search(&mut self) -> bool {
         if self.shared().sleep.is_retired() {
             return false;
@@ -637,7 +638,7 @@ impl Worker {
         false
     }
 
-    /// `Worker::start_searching`, without the limit on the number of searching workers.
+    /// `Idling::start_searching`, without the limit on the number of searching workers.
     fn start_searching(&mut self) -> bool {
         if self.shared().sleep.is_retired() {
             return false;
@@ -759,7 +760,7 @@ fn queued_work_finds_a_worker_that_was_retired() {
         let worker = Worker::new(&pool, 0, Survey::Take).searching().start();
         pool.spawn(|pool| {
             pool.retire(0);
-            // `Runtime::add_worker`
+            // `hiring::add_worker`
             pool.workers[0].sleep.set_retired(false);
             pool.notify(&pool.workers[0]);
         });

@@ -241,7 +241,7 @@ enum Queue {
     Sent(usize),
 }
 
-/// `worker::mod`.
+/// `worker::run`.
 impl Machine {
     /// Takes the worker's next step: the event that is due for it now.
     pub(super) fn go_on(&mut self, index: usize) {
@@ -387,7 +387,7 @@ impl Machine {
     }
 }
 
-/// `worker::unstarted`.
+/// `worker::unstarted` and `worker::stealing`.
 impl Machine {
     fn next_unstarted(&mut self, index: usize, tick: usize) -> Option<TaskId> {
         loop {
@@ -541,7 +541,7 @@ impl Machine {
     }
 }
 
-/// `worker::idling`.
+/// `worker::idling`, and the sleep of `worker::run`.
 impl Machine {
     fn spin_for(&self, index: usize) -> Nanos {
         let worker = &self.workers[index];
@@ -771,7 +771,7 @@ pub(super) struct Monitor {
     sleeps: bool,
 }
 
-/// `monitor`.
+/// `monitor` and `hiring`.
 impl Machine {
     pub(super) fn monitor_tick(&mut self) {
         self.tick += 1;
