@@ -36,7 +36,8 @@ use crate::wait::{Claim, Claimed, Verdict};
 /// A channel that senders feed.
 ///
 /// It is laid out so that a rendezvous writes the first cache line only. The second line is only
-/// read by a rendezvous, and written by buffered messages and by changes to the number of handles.
+/// read by a rendezvous, and written by buffered messages and by observers. Changes to the number
+/// of handles write the third line.
 #[repr(C, align(64))]
 pub(crate) struct Core<T> {
     lock: RawSpinLock,

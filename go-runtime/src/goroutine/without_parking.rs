@@ -42,7 +42,7 @@ use crate::sched::Worker;
 /// - Channels, `select!`, the locks of [`sync`](crate::sync), timers, [`net`](crate::net), `join`,
 ///   [`scope`](crate::scope) and [`block_on`](crate::block_on) work as on a thread. (A taken lock
 ///   of `sync` is polled, because the first in its queue may be a goroutine of this worker; data on
-///   a socket may be noticed up to 10 ms late.)
+///   a socket may be noticed up to 15 ms late.)
 /// - [`yield_now`](crate::yield_now) is [`std::thread::yield_now`], and polls in vain (`try_recv`
 ///   in a loop, say) do no more than that either. [`blocking`](crate::blocking) runs its closure on
 ///   this thread.

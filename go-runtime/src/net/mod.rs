@@ -9,7 +9,7 @@
 //!
 //! Names are looked up on a thread for [`blocking`](crate::blocking()) calls. In a goroutine that
 //! unwinds, operations block the worker, as all operations do there ([panics](crate#panics)); they
-//! notice the event that they wait for within about 10 ms.
+//! notice the event that they wait for within 10 to 15 ms.
 //!
 //! Over IP there are [`TcpListener`], [`TcpStream`] and [`UdpSocket`]; in the Unix domain, where
 //! addresses are paths, [`UnixListener`], [`UnixStream`] and [`UnixDatagram`], which std has in
