@@ -120,7 +120,20 @@ where
         parker: Parker::new(),
         stage: UnsafeCell::new(Stage::Waiting(f)),
     };
-    let waiting = Waiting(NonNull::from(&call).cast());
+    submit_and_wait(Waiting(NonNull::from(&call).cast()), &call.parker)?;
+    match call.stage.into_inner() {
+        Stage::Ended(Ok(value)) => Ok(value),
+        Stage::Ended(Err(payload)) => panic::resume_unwind(payload),
+        Stage::Waiting(_) | Stage::Running => {
+            unreachable!("it is unparked when the call has ended")
+        }
+    }
+}
+
+/// Submits a call to the pool, and waits until it has been run.
+///
+/// This is a function of its own because `run` is compiled for each kind of closure.
+fn submit_and_wait(waiting: Waiting, parker: &Parker) -> io::Result<()> {
     let ceiling = global::get().blocking_threads();
     if let Err((error, _)) = POOL.submit(waiting, None, ceiling) {
         let what = format!(
@@ -129,14 +142,8 @@ where
         );
         return Err(io::Error::new(error.kind(), what));
     }
-    call.parker.park_quietly(None);
-    match call.stage.into_inner() {
-        Stage::Ended(Ok(value)) => Ok(value),
-        Stage::Ended(Err(payload)) => panic::resume_unwind(payload),
-        Stage::Waiting(_) | Stage::Running => {
-            unreachable!("it is unparked when the call has ended")
-        }
-    }
+    parker.park_quietly(None);
+    Ok(())
 }
 
 /// The untyped part of a call. The pool knows nothing else of the call.

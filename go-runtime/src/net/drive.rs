@@ -21,9 +21,11 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Instant;
 
 use super::done::{self, Done};
 use super::fd::{Fd, IoDirection};
+use super::limits::Limits;
 use super::readiness::Direction;
 use crate::clock;
 use crate::wait::Observable;
@@ -175,27 +177,46 @@ impl<T: AsFd> Fd<T> {
                     return ended;
                 }
             }
-            let limit = || by_timeout.into_iter().chain(limits.deadline()).min();
             done_checked = true;
-            match direction.wait(edge, limit, done) {
-                Woken::ByDone => return Err(done::error()),
-                Woken::ByEdge if !limits.is_over() => {}
-                Woken::TimedOut if limit().is_none_or(|limit| limit > clock::now()) => {
-                    // Either the deadline was extended meanwhile, or the wait ended at the moment
-                    // of a timed done channel, whose message another receiver took.
-                }
-                Woken::ByEdge | Woken::TimedOut => {
-                    // Because the worker was busy, the poller may not have reported data that came
-                    // in time. So the operation is attempted once more.
-                    return match attempt(self.get_ref()) {
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                            Err(io::ErrorKind::TimedOut.into())
-                        }
-                        ended => ended.map(Left::into_inner),
-                    };
-                }
+            if wait(direction, edge, by_timeout, limits, done)? == Next::LastAttempt {
+                return match attempt(self.get_ref()) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        Err(io::ErrorKind::TimedOut.into())
+                    }
+                    ended => ended.map(Left::into_inner),
+                };
             }
         }
+    }
+}
+
+/// What an operation does after a wait.
+#[derive(PartialEq)]
+enum Next {
+    Attempt,
+    /// The operation's time is over. Because the worker was busy, the poller may not have reported
+    /// data that came in time. So the operation is attempted once more.
+    LastAttempt,
+}
+
+/// Waits for an edge after `edge`, until `by_timeout` or the deadline of `limits`.
+///
+/// This is a function of its own because `drive_slowly` is compiled for each kind of operation.
+fn wait(
+    direction: &Direction,
+    edge: Edge,
+    by_timeout: Option<Instant>,
+    limits: &Limits,
+    done: Done<'_>,
+) -> io::Result<Next> {
+    let limit = || by_timeout.into_iter().chain(limits.deadline()).min();
+    match direction.wait(edge, limit, done) {
+        Woken::ByDone => Err(done::error()),
+        Woken::ByEdge if !limits.is_over() => Ok(Next::Attempt),
+        // Either the deadline was extended meanwhile, or the wait ended at the moment of a timed
+        // done channel, whose message another receiver took.
+        Woken::TimedOut if limit().is_none_or(|limit| limit > clock::now()) => Ok(Next::Attempt),
+        Woken::ByEdge | Woken::TimedOut => Ok(Next::LastAttempt),
     }
 }
 
