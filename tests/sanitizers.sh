@@ -30,9 +30,9 @@ leaky='goroutines/panics goroutines/scopes goroutines/futures'
 # Each is a test program, or one of its modules.
 core='goroutines/goroutines goroutines/scopes goroutines/panics goroutines/futures
     goroutines/join_set goroutines/block_on channels/channels channels/dynamic_select
-    channels/wide_selects memory/select_memory soak sync/rw_lock sync/condvar sync/once sync/barrier
-    sync/semaphore sync/wait_group sync/pool sync/errgroup sync/singleflight context_time/context
-    context_time/time net/net net/net_udp net/net_unix net/files'
+    channels/wide_selects memory/select_memory soak sync/mutex sync/rw_lock sync/condvar sync/once
+    sync/barrier sync/semaphore sync/wait_group sync/pool sync/errgroup sync/singleflight
+    context_time/context context_time/time net/net net/net_udp net/net_unix net/files'
 failed=
 
 # --- Helpers ---

@@ -171,7 +171,9 @@ pub(super) unsafe fn new_job<F, T>(
 where
     F: FnOnce() -> T,
 {
-    let job = task_memory::allocate(Layout::new::<Job<F, T>>()).cast::<Job<F, T>>();
+    // SAFETY: a job begins with a `Task`, whose size is not 0.
+    let memory = unsafe { task_memory::allocate(Layout::new::<Job<F, T>>()) };
+    let job = memory.cast::<Job<F, T>>();
     // SAFETY: the memory has just been allocated for a `Job<F, T>`, and no other thread knows it.
     unsafe {
         job.write(Job {

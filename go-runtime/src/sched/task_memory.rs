@@ -7,9 +7,12 @@ use super::blocks::{block, class_of};
 use super::global;
 use super::worker::Worker;
 
-/// Allocates memory for a task of this layout, whose size is not 0. If there is none, the process
-/// aborts, as after any failed allocation.
-pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
+/// Allocates memory for a task of this layout. If there is none, the process aborts, as after any
+/// failed allocation.
+///
+/// # Safety
+/// The layout's size is not 0.
+pub(crate) unsafe fn allocate(layout: Layout) -> NonNull<u8> {
     let (layout, reused) = match class_of(layout) {
         Some(class) => (
             block(class),
@@ -21,8 +24,7 @@ pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
         None => (layout, None),
     };
     reused.unwrap_or_else(|| {
-        // SAFETY: the size is not 0: `layout` is a block's, or that of a job (the only caller is
-        // `new_job`), which begins with a `Task`.
+        // SAFETY: the size is not 0: `layout` is a block's, or the caller's.
         let memory = unsafe { alloc::alloc(layout) };
         NonNull::new(memory).unwrap_or_else(|| alloc::handle_alloc_error(layout))
     })

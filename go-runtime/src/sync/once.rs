@@ -253,7 +253,7 @@ impl Once {
             // though the load is relaxed.
             assert!(
                 state != RUNNING || self.runner.load(Ordering::Relaxed) != goroutine::caller(),
-                "one-time initialisation that waits for itself: its closure has come back to the \
+                "one-time initialization that waits for itself: its closure has come back to the \
                  same Once, OnceLock or LazyLock"
             );
             state = self.wait_once(&must_wait);

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use go_tests::stress::{Flavour, at, long_lived, run, tick};
+use go_tests::stress::{Flavor, at, long_lived, run, tick};
 
 fn main() -> ExitCode {
     let messages = match std::env::args().nth(1).map(|text| text.parse()) {
@@ -19,13 +19,13 @@ fn main() -> ExitCode {
         let start = Instant::now();
         println!("{} ({:.1} s)", what(), start.elapsed().as_secs_f64());
     };
-    for flavour in [
-        Flavour::Bounded(0),
-        Flavour::Bounded(1),
-        Flavour::Bounded(128),
-        Flavour::Unbounded,
+    for flavor in [
+        Flavor::Bounded(0),
+        Flavor::Bounded(1),
+        Flavor::Bounded(128),
+        Flavor::Unbounded,
     ] {
-        timed(&|| run(flavour, messages, 10_000));
+        timed(&|| run(flavor, messages, 10_000));
     }
     timed(&|| at(messages));
     timed(&|| tick(messages));

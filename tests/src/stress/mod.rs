@@ -12,5 +12,5 @@ mod timed;
 mod workers;
 
 pub use memory::long_lived;
-pub use rounds::{Flavour, run};
+pub use rounds::{Flavor, run};
 pub use timed::{at, tick};

@@ -11,7 +11,7 @@ use super::workers::{WAYS, Way, receive, send};
 
 /// A kind of channel.
 #[derive(Clone, Copy, Debug)]
-pub enum Flavour {
+pub enum Flavor {
     /// `bounded(n)`; 0 is a rendezvous.
     Bounded(usize),
     /// `unbounded()`.
@@ -34,25 +34,25 @@ const SIDE: usize = 4;
 
 /// Sends at least `messages` in rounds of up to `round` messages, and checks the account of each
 /// round. Returns a summary for people.
-pub fn run(flavour: Flavour, messages: usize, round: usize) -> String {
+pub fn run(flavor: Flavor, messages: usize, round: usize) -> String {
     let (mut made, mut received, mut rounds) = (0, 0, 0);
     while made < messages {
         for end in [End::Drained, End::Closed, End::Abandoned] {
-            let (more, arrived) = one_round(flavour, end, round);
+            let (more, arrived) = one_round(flavor, end, round);
             made += more;
             received += arrived;
             rounds += 1;
         }
     }
     format!(
-        "{flavour:?}: {made} messages in {rounds} rounds, {received} received, all accounted for"
+        "{flavor:?}: {made} messages in {rounds} rounds, {received} received, all accounted for"
     )
 }
 
-fn one_round(flavour: Flavour, end: End, messages: usize) -> (usize, usize) {
-    let (tx, rx) = match flavour {
-        Flavour::Bounded(capacity) => bounded(capacity),
-        Flavour::Unbounded => unbounded(),
+fn one_round(flavor: Flavor, end: End, messages: usize) -> (usize, usize) {
+    let (tx, rx) = match flavor {
+        Flavor::Bounded(capacity) => bounded(capacity),
+        Flavor::Unbounded => unbounded(),
     };
     let ledger = Ledger::new(messages);
     let idle = Arc::new(bounded(0));

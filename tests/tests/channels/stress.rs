@@ -1,13 +1,13 @@
 //! A short run of the `stress` command: no message is lost or duplicated, whatever races.
 
-use go_tests::stress::{Flavour, at, run, tick};
+use go_tests::stress::{Flavor, at, run, tick};
 
 #[test]
 fn every_message_is_accounted_for() {
     for capacity in [0, 1, 16] {
-        println!("{}", run(Flavour::Bounded(capacity), 100_000, 1_000));
+        println!("{}", run(Flavor::Bounded(capacity), 100_000, 1_000));
     }
-    println!("{}", run(Flavour::Unbounded, 100_000, 1_000));
+    println!("{}", run(Flavor::Unbounded, 100_000, 1_000));
 }
 
 #[test]

@@ -27,12 +27,11 @@ const FEW: usize = 8;
 /// How long an idle worker spins, and up to which wait for work it does; as in `tuning`.
 const SPIN: Nanos = 20 * US;
 const SOON: Nanos = 250 * US;
-/// Times of the monitor; as in `tuning`, but for `SLEEP_AFTER`: the monitor itself sleeps only
-/// after `load::ACTIVE_FOR`.
+/// Times of the monitor; as in `tuning` and `load` (`ACTIVE_FOR`).
 const TICK: Nanos = 5 * MS;
 const SLICE: Nanos = 10 * MS;
 const SURPLUS_TIMEOUT: Nanos = 100 * MS;
-const SLEEP_AFTER: Nanos = 20 * MS;
+const SLEEP_AFTER: Nanos = 200 * MS;
 
 /// Pause between two searches of an idle worker.
 const POLL: Nanos = 2 * US;
@@ -74,7 +73,7 @@ pub(super) struct Worker {
     pub(super) period: Period,
     is_new_tick: bool,
     /// The number of the worker's turn, and the latest turn in which a goroutine held the worker.
-    ticks: usize,
+    turns: usize,
     held_turn: usize,
     /// The latest turn for whose end another worker waited too long.
     long_turn: usize,
@@ -111,7 +110,7 @@ impl Default for Worker {
             tick: 0,
             period: NEVER,
             is_new_tick: false,
-            ticks: 0,
+            turns: 0,
             held_turn: 0,
             long_turn: 0,
             retired: false,
@@ -136,7 +135,7 @@ impl Worker {
     }
 
     fn is_held(&self) -> bool {
-        self.ticks > 0 && self.held_turn == self.ticks
+        self.turns > 0 && self.held_turn == self.turns
     }
 
     fn accepts(&self) -> bool {
@@ -144,7 +143,7 @@ impl Worker {
     }
 
     fn is_surveyed(&self) -> bool {
-        self.accepts() && !(self.ticks > 0 && self.long_turn == self.ticks)
+        self.accepts() && !(self.turns > 0 && self.long_turn == self.turns)
     }
 
     fn has_unstarted(&self) -> bool {
@@ -166,7 +165,7 @@ impl Worker {
             sent: self.sent.len(),
             live: active.live,
             busy: matches!(self.phase, Phase::Running { .. }),
-            turn: self.ticks,
+            turn: self.turns,
             asleep: self.is_asleep(),
         }
     }
@@ -201,11 +200,11 @@ impl Worker {
         }
     }
 
-    fn take_unstarted(&mut self, tick: usize) -> Option<TaskId> {
+    fn take_unstarted(&mut self, turn: usize) -> Option<TaskId> {
         if let Some(task) = self.sent.pop_front() {
             return Some(task);
         }
-        let is_mixed = self.own.len() <= FEW && tick & 2 == 0;
+        let is_mixed = self.own.len() <= FEW && turn & 2 == 0;
         if mem::take(&mut self.oldest_has_turn) || is_mixed {
             self.own.pop_front()
         } else {
@@ -302,22 +301,22 @@ impl Machine {
 
     fn next(&mut self, index: usize) -> Option<TaskId> {
         let worker = &mut self.workers[index];
-        worker.ticks += 1;
-        let tick = worker.ticks;
+        worker.turns += 1;
+        let turn = worker.turns;
         let is_new_tick = mem::take(&mut worker.is_new_tick);
-        if (tick.is_multiple_of(ROUND) || is_new_tick)
+        if (turn.is_multiple_of(ROUND) || is_new_tick)
             && let Some(task) = self.end_round(index)
         {
             return Some(task);
         }
-        let found = if tick.is_multiple_of(2) {
+        let found = if turn.is_multiple_of(2) {
             self.next_ready(index)
-                .or_else(|| self.next_new(index, tick))
+                .or_else(|| self.next_new(index, turn))
         } else {
-            self.next_new(index, tick)
+            self.next_new(index, turn)
                 .or_else(|| self.next_ready(index))
         };
-        found.or_else(|| self.next_elsewhere(index, tick))
+        found.or_else(|| self.next_elsewhere(index, turn))
     }
 
     fn end_round(&mut self, index: usize) -> Option<TaskId> {
@@ -337,24 +336,25 @@ impl Machine {
         self.workers[index].ready.pop_front()
     }
 
-    fn next_new(&mut self, index: usize, tick: usize) -> Option<TaskId> {
+    fn next_new(&mut self, index: usize, turn: usize) -> Option<TaskId> {
         if self.workers[index].local.is_empty() {
-            self.next_unstarted(index, tick)
-        } else if tick & 2 == 0 {
+            self.next_unstarted(index, turn)
+        // (Not the bit of `take_unstarted`.)
+        } else if turn & 4 == 0 {
             self.workers[index].local.pop_front()
         } else {
-            let task = self.next_unstarted(index, tick);
+            let task = self.next_unstarted(index, turn);
             task.or_else(|| self.workers[index].local.pop_front())
         }
     }
 
-    fn next_elsewhere(&mut self, index: usize, tick: usize) -> Option<TaskId> {
+    fn next_elsewhere(&mut self, index: usize, turn: usize) -> Option<TaskId> {
         let worker = &mut self.workers[index];
         worker.drain_inbox();
         worker.fire_timers(self.now);
         let ready = self.next_ready(index);
         if ready.is_none() && self.search(index, true) {
-            return self.next_new(index, tick);
+            return self.next_new(index, turn);
         }
         ready
     }
@@ -389,7 +389,7 @@ impl Machine {
 
 /// `worker::unstarted` and `worker::stealing`.
 impl Machine {
-    fn next_unstarted(&mut self, index: usize, tick: usize) -> Option<TaskId> {
+    fn next_unstarted(&mut self, index: usize, turn: usize) -> Option<TaskId> {
         loop {
             let worker = &mut self.workers[index];
             let queued = worker.own.len() + worker.sent.len();
@@ -400,7 +400,7 @@ impl Machine {
                 self.hand_over(index);
                 return None;
             }
-            let task = worker.take_unstarted(tick)?;
+            let task = worker.take_unstarted(turn)?;
             if let Some(task) = self.start_or_send(index, task, queued) {
                 return Some(task);
             }
@@ -781,7 +781,7 @@ impl Machine {
         let since = *self.monitor.asleep_since.get_or_insert(self.now);
         if !all_asleep {
             self.monitor.asleep_since = None;
-        } else if self.now - since >= SLEEP_AFTER && self.monitor.surplus_since.is_none() {
+        } else if self.now - since > SLEEP_AFTER && self.monitor.surplus_since.is_none() {
             self.monitor.sleeps = true;
             return;
         }
@@ -799,12 +799,12 @@ impl Machine {
         let observed = &mut self.monitor.observed;
         observed.resize(observed.len().max(index + 1), (0, 0));
         let worker = &mut self.workers[index];
-        let (ticks, since) = observed[index];
+        let (turns, since) = observed[index];
         let is_running = matches!(worker.phase, Phase::Running { .. });
-        if !is_running || ticks != worker.ticks {
-            observed[index] = (worker.ticks, self.now);
+        if !is_running || turns != worker.turns {
+            observed[index] = (worker.turns, self.now);
         } else if self.now - since >= SLICE {
-            worker.held_turn = ticks;
+            worker.held_turn = turns;
         }
     }
 
