@@ -22,7 +22,7 @@ const PASSED: i32 = 42;
 
 /// Time after which a test counts as one that hangs. The longest test takes some seconds on a quiet
 /// machine, and minutes beside busy processes: two threads take turns 400,000 times.
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_secs(400);
 
 /// Stack size of a test's goroutine: the same as that of a test's thread.
 const STACK_SIZE: usize = 2 << 20;

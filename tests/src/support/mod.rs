@@ -28,8 +28,9 @@ use std::time::{Duration, Instant};
 use go_runtime::sync::{Mutex, MutexGuard};
 use go_runtime::{go, yield_now};
 
-/// A safety limit: a test that takes longer counts as deadlocked.
-pub const NET: Duration = Duration::from_secs(180);
+/// A safety limit: a test that takes longer counts as deadlocked. Tests of races need minutes beside
+/// busy processes.
+pub const NET: Duration = Duration::from_secs(400);
 
 /// Runs `test` in a goroutine, from a thread. A deadlock makes the test fail, and not hang.
 #[track_caller]
