@@ -203,7 +203,8 @@
 //!
 //! All tests of a test binary share one runtime, so settings in code have to be the same in all of
 //! them; `GOMAXPROCS=2 cargo test` sets the number of workers for all. `cargo test` does not
-//! capture the output of goroutines.
+//! capture the output of goroutines. While it captures, the line with the name and the spawn site
+//! of a goroutine that panics is missing; `cargo test -- --nocapture` shows it.
 //!
 //! # Features
 //!

@@ -28,8 +28,8 @@ use std::time::{Duration, Instant};
 use go_runtime::sync::{Mutex, MutexGuard};
 use go_runtime::{go, yield_now};
 
-/// A safety limit: a test that takes longer counts as deadlocked. Tests of races need minutes beside
-/// busy processes.
+/// A safety limit: a test that takes longer counts as deadlocked. Tests of races need minutes
+/// beside busy processes.
 pub const NET: Duration = Duration::from_secs(400);
 
 /// Runs `test` in a goroutine, from a thread. A deadlock makes the test fail, and not hang.
