@@ -55,7 +55,10 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Block, Error, Expr, ExprClosure, Result, Stmt, Token, token};
+use syn::token;
+use syn::{
+    BinOp, Block, Error, Expr, ExprBinary, ExprClosure, ExprUnary, Result, Stmt, Token, UnOp,
+};
 
 use self::call::Call;
 use self::options::{Options, is_flag};
@@ -408,6 +411,28 @@ fn check_closure(closure: ExprClosure) -> Result<ExprClosure> {
     }
 }
 
+/// Returns the channel and the value of `channel <- value`, which Rust reads as a comparison with a
+/// negative value.
+fn arrow(expr: &Expr) -> Option<(&Expr, &Expr)> {
+    let Expr::Binary(ExprBinary {
+        left,
+        op: BinOp::Lt(_),
+        right,
+        ..
+    }) = expr
+    else {
+        return None;
+    };
+    match &**right {
+        Expr::Unary(ExprUnary {
+            op: UnOp::Neg(_),
+            expr,
+            ..
+        }) => Some((left, expr)),
+        _ => None,
+    }
+}
+
 fn not_runnable(expr: &Expr) -> Error {
     const SHORT: usize = 40;
     let text = expr.to_token_stream().to_string();
@@ -415,6 +440,9 @@ fn not_runnable(expr: &Expr) -> Error {
         "`go!` needs a call, a block or a closure, and this is none of them: call a function, or \
          put it into braces to run it as a block: `go!({ ... })`"
             .to_owned()
+    } else if let Some((channel, value)) = arrow(expr) {
+        let [channel, value] = [channel, value].map(|part| part.to_token_stream().to_string());
+        format!("`<-` is no operator of Rust: send with `go!({channel}.send({value}))`")
     } else if let Expr::Path(_) | Expr::Field(_) = expr {
         // The value of a field is called with parentheses around it.
         let callee = match expr {

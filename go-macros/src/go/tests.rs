@@ -427,6 +427,9 @@ fn what_cannot_run() {
     );
     fails("s . f", "`go!((s . f)())`");
     fails("(f)", "`f` is none of them");
+    fails("tx <- v + 1", "none of them");
+    fails("tx <- 1", "send with `go!(tx.send(1))`");
+    fails("self.tx <- x.y", "send with `go!(self . tx.send(x . y))`");
     fails("1 + 2", "`1 + 2` is none of them: call a function");
     fails(
         "a + b + c + d + e + f + g + h + i + j + k + l",

@@ -127,6 +127,13 @@ pub(super) fn misspelling(head: &[TokenTree]) -> Option<(Span, &'static str)> {
             "an arm has no `case`: write `msg = <-rx => body` or `tx <- value => body`",
         ));
     }
+    if is_word(first, &["biased"]) && head.get(1).is_some_and(|next| is_sign(next, ';')) {
+        return Some((
+            first.span(),
+            "for the first ready arm in their order, write `select_biased! { ... }`, without \
+             `biased;`",
+        ));
+    }
     if is_word(first, &["let"]) {
         return Some((first.span(), "an arm binds without `let`: drop it"));
     }

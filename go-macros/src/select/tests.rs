@@ -191,6 +191,10 @@ fn unknown_operations() {
 #[test]
 fn near_misses() {
     fails("case v := <-rx => {}", &["an arm has no `case`"]);
+    fails(
+        "biased; recv(rx) -> v => {}",
+        &["write `select_biased! { ... }`"],
+    );
     fails("v := <-rx => {}", &["binds without `:=`"]);
     fails("v, ok = <-rx => {}", &["a receive gives one Result"]);
     fails("v = rx => {}", &["write an arrow before the channel"]);
