@@ -55,9 +55,8 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::token;
 use syn::{
-    BinOp, Block, Error, Expr, ExprBinary, ExprClosure, ExprUnary, Result, Stmt, Token, UnOp,
+    BinOp, Block, Error, Expr, ExprBinary, ExprClosure, ExprUnary, Result, Stmt, Token, UnOp, token,
 };
 
 use self::call::Call;
