@@ -235,10 +235,10 @@
 //!   [`Mutex::try_lock`](sync::Mutex::try_lock), `try_read`, `try_write`, `try_acquire`,
 //!   [`Context::err`](context::Context::err) or any operation on a closed channel comes to nothing
 //!   16 times since the goroutine was resumed, or for 10 ms. So do operations that take (`recv`,
-//!   `select!` without a `default`, [`acquire`](sync::Semaphore::acquire), reads of [`net`]) when
-//!   the goroutine has run for 10 ms, and [`Mutex::lock`](sync::Mutex::lock) while others wait for
-//!   that lock. Operations that give (`send`, writes, [`spawn`]), that only try, or that lock or
-//!   unlock never do when they succeed at once.
+//!   `select!` without a `default`, [`acquire`](sync::Semaphore::acquire), reads of [`net`]) and
+//!   [`block_on`] when the goroutine has run for 10 ms, and [`Mutex::lock`](sync::Mutex::lock)
+//!   while others wait for that lock. Operations that give (`send`, writes, [`spawn`]), that only
+//!   try, or that lock or unlock never do when they succeed at once.
 //! - **A guard of a [`std::sync::Mutex`] held over an operation that may switch can block the
 //!   worker** for the other goroutines there; a guard of a [`sync::Mutex`] does not. An initializer
 //!   that blocks in std's `OnceLock` or `LazyLock` can, too; use the types of [`sync`].

@@ -19,7 +19,7 @@ use crate::Canceled;
 use crate::channel::Receiver;
 use crate::wait::Observable;
 use crate::wait::edges::Edges;
-use crate::wait::note_failed_poll;
+use crate::wait::{before_a_wait, note_failed_poll};
 
 /// Runs a future to completion, and returns its output. While the future is pending, it parks a
 /// goroutine, and blocks a thread.
@@ -176,6 +176,9 @@ fn poll_to_the_end<F: IntoFuture, E>(
     waker: &Waker,
     mut pause: impl FnMut() -> Result<(), E>,
 ) -> Result<F::Output, E> {
+    // A future need not wait: without this call a goroutine whose futures are all ready would keep
+    // its worker.
+    before_a_wait();
     // Declared before the future, so that it is dropped after the future.
     #[cfg(feature = "tokio")]
     let mut entered = tokio::Entered::new();

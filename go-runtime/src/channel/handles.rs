@@ -5,18 +5,21 @@ use std::mem::{self, ManuallyDrop};
 
 use super::core::Core;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
+use crate::wait::Claimed;
 
 impl<T> Core<T> {
     /// Closes the channel: later sends fail, and every waiting sender, receiver and observer is
     /// woken. Closing again does nothing.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
+        // The wakers of futures are user code, which may wait for any goroutine that waits here.
+        let mut futures = Claimed::new();
         loop {
             let some = self.lock().take_after_close();
             if some.is_empty() {
-                return;
+                return futures.close();
             }
-            some.close();
+            some.close_but_futures(&mut futures);
         }
     }
 

@@ -178,12 +178,15 @@ impl Condvar {
         F: FnMut(&mut T) -> bool,
     {
         let deadline = clock::after(duration);
+        let mut is_over = false;
         loop {
             let holds = condition(&mut *guard);
-            if !holds || deadline.is_some_and(|end| clock::now() >= end) {
+            if !holds || is_over {
                 return Ok((guard, WaitTimeoutResult { timed_out: holds }));
             }
-            guard = self.wait_until_or_notified(guard, deadline)?.0;
+            let waited = self.wait_until_or_notified(guard, deadline)?;
+            guard = waited.0;
+            is_over = waited.1.timed_out() || deadline.is_some_and(|end| clock::now() >= end);
         }
     }
 

@@ -1,7 +1,8 @@
 //! [`Claimed`]: waiters that were taken out of their queues, all for the same event.
 
-use std::ptr;
+use std::ptr::{self, NonNull};
 
+use super::parker::Parker;
 use super::taken::Taken;
 use super::unparker::Unparker;
 use super::verdict::Verdict;
@@ -33,7 +34,13 @@ impl Claimed {
     /// Puts a waiter at the end.
     #[inline]
     pub(super) fn add(&mut self, taken: Taken) {
-        let waiter = taken.into_raw();
+        self.push(taken.into_raw());
+    }
+
+    /// Puts a waiter at the end, which came here as a [`Taken`], whose wait is not ended, and which
+    /// is in no list.
+    #[inline]
+    fn push(&mut self, waiter: NonNull<Waiter>) {
         // SAFETY: a taken waiter is valid until its wait is ended, which only this list does from
         // now on; and it is in no queue, so its link is free.
         unsafe { waiter.as_ref().next.set(ptr::null()) };
@@ -52,6 +59,12 @@ impl Claimed {
         self.end(Verdict::Closed);
     }
 
+    /// Ends the waits of goroutines and threads like [`close`](Self::close), and moves the futures'
+    /// to the end of `futures`.
+    pub(crate) fn close_but_futures(self, futures: &mut Claimed) {
+        self.end_but_futures(&Verdict::Closed, futures);
+    }
+
     /// Ends all waits, because the awaited event has happened.
     pub(crate) fn finish(self) {
         self.end(Verdict::Done);
@@ -66,14 +79,40 @@ impl Claimed {
     }
 
     /// Ends all waits, each with the verdict that `verdict` returns for the waiter's number.
+    ///
+    /// The waits of futures end last: their wakers are user code, which may wait for any goroutine
+    /// that the same event wakes.
     fn end(self, verdict: impl Fn(usize) -> Verdict) {
-        let mut waiter = self.first;
-        let mut unparker = Unparker::new();
+        let mut futures = Claimed::new();
+        self.end_but_futures(&verdict, &mut futures);
+        let mut waiter = futures.first;
         // SAFETY: each waiter in the list is valid until its wait is ended; this loop ends each
         // once, and reads the link, the number and the parker of a waiter before.
         while let Some(this) = unsafe { waiter.as_ref() } {
             waiter = this.next.get();
             let (parker, verdict) = (this.parker(), verdict(this.index()));
+            // SAFETY: `add` got the waiter as a `Taken`, the one right to end its wait. The parker
+            // is valid, as its operation is blocked until this call.
+            unsafe { Parker::unpark(parker, verdict) };
+        }
+    }
+
+    /// Ends the waits of goroutines and threads, and moves the futures' to the end of `futures`.
+    #[inline]
+    fn end_but_futures(self, verdict: &impl Fn(usize) -> Verdict, futures: &mut Claimed) {
+        let mut waiter = self.first;
+        let mut unparker = Unparker::new();
+        // SAFETY: each waiter in the list is valid until its wait is ended; this loop ends each
+        // once at most, and reads the link, the number and the parker of a waiter before.
+        while let Some(this) = unsafe { waiter.as_ref() } {
+            waiter = this.next.get();
+            let parker = this.parker();
+            // SAFETY: the parker is valid, as its operation is blocked until its wait is ended.
+            if unsafe { (*parker).is_future() } {
+                futures.push(NonNull::from(this));
+                continue;
+            }
+            let verdict = verdict(this.index());
             // SAFETY: `add` got the waiter as a `Taken`, the one right to end its wait. The parker
             // is valid, as its operation is blocked until this call.
             unsafe { unparker.unpark(parker, verdict) };

@@ -5,8 +5,7 @@ use super::verdict::Verdict;
 use crate::sched::InboxNode;
 
 /// Ends waits one after the other. Successive goroutines of one worker are delivered into its inbox
-/// together: when the next waiter is a goroutine of another worker, or a future, or when the
-/// unparker is dropped.
+/// together: when the next goroutine is another worker's, or when the unparker is dropped.
 pub(crate) struct Unparker {
     /// The first and the last of the goroutines that are still to be delivered.
     chain: Option<(Delivery, *const InboxNode)>,
@@ -17,18 +16,13 @@ impl Unparker {
         Unparker { chain: None }
     }
 
-    /// Ends a wait with `verdict`.
+    /// Ends a wait with `verdict`. It is no future's: a waker is user code, which may wait for a
+    /// goroutine that is still to be delivered.
     ///
     /// # Safety
     /// `parker` is valid. The caller has claimed its wait, and ends the wait by this one call.
     /// `parker` may dangle as soon as the call returns.
     pub(crate) unsafe fn unpark(&mut self, parker: *const Parker, verdict: Verdict) {
-        // SAFETY: the caller says that the parker is valid, and the reference ends here.
-        if unsafe { (*parker).is_future() } {
-            // The waker of a future is user code, which may wait for one of the goroutines that
-            // were woken before.
-            self.deliver();
-        }
         // SAFETY: the caller says that the parker is valid and claimed, and ended by this call. A
         // goroutine whose delivery is returned stays parked, and its parker valid, until
         // `Self::deliver` makes the delivery, which happens at the latest in `drop`.

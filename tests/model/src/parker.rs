@@ -36,6 +36,10 @@ impl Parker {
         Parker::of(Who::Future(wakeup))
     }
 
+    pub(super) fn is_future(&self) -> bool {
+        matches!(self.who, Who::Future(_))
+    }
+
     fn of(who: Who) -> Parker {
         Parker {
             handshake: Handshake::new(false),

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use go_runtime::channel::{Select, bounded, unbounded};
 use go_runtime::net::UnixStream;
-use go_runtime::sync::{Mutex, Semaphore};
+use go_runtime::sync::{Condvar, Mutex, Semaphore};
 use go_runtime::time::{sleep, tick};
-use go_runtime::{go, select, yield_now};
+use go_runtime::{block_on, go, select, yield_now};
 
 use go_tests::support::{NET, child, in_goroutine};
 
@@ -139,6 +139,15 @@ fn those_who_ask_with_no_time_left_let_others_run() {
         while !flag.load(Ordering::SeqCst) {
             sleep(Duration::ZERO);
         }
+
+        let (mutex, condvar) = (Mutex::new(()), Condvar::new());
+        let flag = Arc::new(AtomicBool::new(false));
+        go!(local; clone(flag) { flag.store(true, Ordering::SeqCst) });
+        while !flag.load(Ordering::SeqCst) {
+            let guard = mutex.lock().unwrap();
+            let waited = condvar.wait_timeout_while(guard, Duration::ZERO, |()| true);
+            assert!(waited.unwrap().1.timed_out());
+        }
     });
 }
 
@@ -185,6 +194,18 @@ fn those_who_never_need_to_wait() {
         repeat_beside_a_sleeper("recv_timeout", || {
             send();
             rx.recv_timeout(hour).unwrap();
+        });
+        repeat_beside_a_sleeper("recv_async", || {
+            send();
+            block_on(rx.recv_async()).unwrap();
+        });
+        let (to_none, from_none) = bounded(1);
+        to_none.close();
+        repeat_beside_a_sleeper("recv_async, closed", || {
+            block_on(from_none.recv_async()).unwrap_err();
+        });
+        repeat_beside_a_sleeper("send_async, closed", || {
+            block_on(to_none.send_async(())).unwrap_err();
         });
         repeat_beside_a_sleeper("iter", || {
             send();

@@ -122,37 +122,43 @@ fn a_waker_that_uses_the_channel() {
     assert_eq!(rx.recv(), Ok(2));
 }
 
-/// A waker may wait for a goroutine that the same close woke earlier.
+/// A waker may wait for the goroutines that the same close wakes, wherever they stand in the queue.
 #[test]
-fn a_waker_may_wait_for_who_was_woken_before() {
+fn a_waker_may_wait_for_those_that_wake_with_it() {
+    /// More than are woken at a time.
+    const BEHIND: usize = 100;
     struct Waits(Mutex<mpsc::Receiver<()>>);
     impl Wake for Waits {
         fn wake(self: Arc<Self>) {
             let answers = self.0.lock().unwrap();
-            answers.recv_timeout(NET).expect("it has not been woken");
+            for _ in 0..=BEHIND {
+                answers.recv_timeout(NET).expect("one has not been woken");
+            }
         }
     }
     let (tx, rx) = channel::bounded::<()>(0);
     let (answer, answers) = mpsc::channel();
-    let first = rx.clone();
-    go! {
-        go!(local; {
-            assert!(first.recv().is_err());
-            answer.send(()).unwrap();
-        });
-        // Lets the goroutine begin to wait.
-        settle();
-    }
-    .join()
-    .unwrap();
+    let wait = |count| {
+        let (rx, answer) = (rx.clone(), answer.clone());
+        go! {
+            for _ in 0..count {
+                go!(local; clone(rx, answer) {
+                    assert!(rx.recv().is_err());
+                    answer.send(()).unwrap();
+                });
+            }
+            // Lets the goroutines begin to wait.
+            settle();
+        }
+        .join()
+        .unwrap();
+    };
     let waker = Waker::from(Arc::new(Waits(Mutex::new(answers))));
     let mut future = pin!(rx.recv_async());
-    assert!(
-        future
-            .as_mut()
-            .poll(&mut Context::from_waker(&waker))
-            .is_pending()
-    );
+    wait(1);
+    let mut context = Context::from_waker(&waker);
+    assert!(future.as_mut().poll(&mut context).is_pending());
+    wait(BEHIND);
     drop(tx);
     let mut context = Context::from_waker(Waker::noop());
     assert_eq!(
