@@ -34,21 +34,26 @@ impl Claimed {
     /// Puts a waiter at the end.
     #[inline]
     pub(super) fn add(&mut self, taken: Taken) {
-        self.push(taken.into_raw());
+        // SAFETY: `into_raw` leaves the duty to end the wait to this list, and a taken waiter is in
+        // no queue.
+        unsafe { self.push(taken.into_raw()) };
     }
 
-    /// Puts a waiter at the end, which came here as a [`Taken`], whose wait is not ended, and which
-    /// is in no list.
+    /// Puts a waiter at the end.
+    ///
+    /// # Safety
+    /// The waiter was a [`Taken`], whose wait is not ended and is left to this list. It is in no
+    /// other list.
     #[inline]
-    fn push(&mut self, waiter: NonNull<Waiter>) {
+    unsafe fn push(&mut self, waiter: NonNull<Waiter>) {
         // SAFETY: a taken waiter is valid until its wait is ended, which only this list does from
-        // now on; and it is in no queue, so its link is free.
+        // now on; and it is in no list, so its link is free.
         unsafe { waiter.as_ref().next.set(ptr::null()) };
         let waiter = waiter.as_ptr().cast_const();
         if self.last.is_null() {
             self.first = waiter;
         } else {
-            // SAFETY: `last` was added as a taken waiter, and this list has not ended its wait.
+            // SAFETY: `last` was put here as a taken waiter, and this list has not ended its wait.
             unsafe { (*self.last).next.set(waiter) };
         }
         self.last = waiter;
@@ -109,7 +114,9 @@ impl Claimed {
             let parker = this.parker();
             // SAFETY: the parker is valid, as its operation is blocked until its wait is ended.
             if unsafe { (*parker).is_future() } {
-                futures.push(NonNull::from(this));
+                // SAFETY: `add` got the waiter as a `Taken`. The loop has passed it without ending
+                // its wait, so it is in this list no more.
+                unsafe { futures.push(NonNull::from(this)) };
                 continue;
             }
             let verdict = verdict(this.index());
