@@ -37,8 +37,8 @@ const NOT_FOR_GOROUTINES: &[LeftOut] = &[
     },
 ];
 
-/// The tests, by file and name, that take nine tenths of the processor time of all these tests: in
-/// each run two threads poll for half a second, unless they meet before.
+/// The tests, by file and name, that take most processor time: in each run two threads poll for
+/// half a second, unless they meet before.
 const POLLING: [(&str, &str); 2] = [("select", "loop_try"), ("select_macro", "loop_try")];
 
 /// In debug builds, gives tests of `POLLING` 4 runs in place of 20.
