@@ -110,19 +110,37 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
+    let mut f = Some(f);
+    let mut value = None;
+    call_elsewhere(&mut || value = f.take().map(|f| f()))?;
+    Ok(value.expect("the closure has been called, once"))
+}
+
+/// Calls `closure` once, like [`run`]. (It knows no type of the caller, because it is so compiled
+/// once, and not for each kind of closure.)
+///
+/// # Errors
+/// There is no thread: the closure has not been called.
+fn call_elsewhere(closure: &mut (dyn FnMut() + Send)) -> io::Result<()> {
     if !Worker::current().is_some_and(Worker::may_park) || thread::panicking() {
-        return Ok(f());
+        closure();
+        return Ok(());
     }
     let call = Call {
-        header: Header {
-            run: Call::<F, T>::run,
-        },
         parker: Parker::new(),
-        stage: UnsafeCell::new(Stage::Waiting(f)),
+        stage: UnsafeCell::new(Stage::Waiting(closure)),
     };
-    submit_and_wait(Waiting(NonNull::from(&call).cast()), &call.parker)?;
+    let ceiling = global::get().blocking_threads();
+    if let Err((error, _)) = POOL.submit(Waiting(NonNull::from(&call).cast()), None, ceiling) {
+        let what = format!(
+            "no thread can be made for a blocking call ({error}): raise the limit on threads or \
+             memory (ulimit -u, ulimit -v)"
+        );
+        return Err(io::Error::new(error.kind(), what));
+    }
+    call.parker.park_quietly(None);
     match call.stage.into_inner() {
-        Stage::Ended(Ok(value)) => Ok(value),
+        Stage::Ended(Ok(())) => Ok(()),
         Stage::Ended(Err(payload)) => panic::resume_unwind(payload),
         Stage::Waiting(_) | Stage::Running => {
             unreachable!("it is unparked when the call has ended")
@@ -130,74 +148,46 @@ where
     }
 }
 
-/// Submits a call to the pool, and waits until it has been run.
-///
-/// This is a function of its own because `run` is compiled for each kind of closure.
-fn submit_and_wait(waiting: Waiting, parker: &Parker) -> io::Result<()> {
-    let ceiling = global::get().blocking_threads();
-    if let Err((error, _)) = POOL.submit(waiting, None, ceiling) {
-        let what = format!(
-            "no thread can be made for a blocking call ({error}): raise the limit on threads or \
-             memory (ulimit -u, ulimit -v)"
-        );
-        return Err(io::Error::new(error.kind(), what));
-    }
-    parker.park_quietly(None);
-    Ok(())
-}
+/// A call that waits for a thread. Only [`call_elsewhere`] creates one, and it does not return
+/// before the call has been run, unless the pool has refused it.
+struct Waiting(NonNull<Call<'static>>);
 
-/// The untyped part of a call. The pool knows nothing else of the call.
-struct Header {
-    run: unsafe fn(NonNull<Header>),
-}
-
-/// A call that waits for a thread. Only [`run`] creates one, and [`run`] does not return before the
-/// call has been run, unless the pool has refused it.
-struct Waiting(NonNull<Header>);
-
-// SAFETY: the pool thread that receives the call uses three parts of it: the closure and its
-// result, which are `Send` by the bounds of `run`, and the parker, which any thread may unpark.
+// SAFETY: the pool thread that receives the call uses three parts of it: the closure, which is
+// `Send`; its outcome, which is `Send`; and the parker, which any thread may unpark.
 unsafe impl Send for Waiting {}
 
 static POOL: ThreadPool<Waiting> = ThreadPool::new("go-blocking", run_call, OnFailure::Wait);
 
 fn run_call(Waiting(call): Waiting) {
-    // SAFETY: `run` has made the pointer from a whole `Call<F, T>` and has stored the function for
-    // these types. The call lives in the frame of `run`, which waits until the parker is unparked;
-    // only this call of the function does that, because no other code knows the parker. The pool
-    // runs each piece of work once, as the function requires.
-    unsafe { (call.as_ref().run)(call) };
+    // SAFETY: the call lies in the frame of `call_elsewhere`, which waits until its parker is
+    // unparked; only this call of the function does that, because no other code knows the parker,
+    // and the pool runs each piece of work once. So the call and what its closure borrows live
+    // until then.
+    unsafe { Call::run(call) };
 }
 
 /// A call. It lies on the stack of the goroutine that waits for it. While it waits, `stage` belongs
 /// to the pool thread that runs it.
-// The header comes first, so a pointer to it is a pointer to the call.
-#[repr(C)]
-struct Call<F, T> {
-    header: Header,
+struct Call<'a> {
     parker: Parker,
-    stage: UnsafeCell<Stage<F, T>>,
+    stage: UnsafeCell<Stage<'a>>,
 }
 
-enum Stage<F, T> {
-    Waiting(F),
+enum Stage<'a> {
+    Waiting(&'a mut (dyn FnMut() + Send)),
     Running,
-    Ended(thread::Result<T>),
+    Ended(thread::Result<()>),
 }
 
-impl<F, T> Call<F, T>
-where
-    F: FnOnce() -> T + Send,
-    T: Send,
-{
-    /// Runs the closure, stores its outcome, and unparks the goroutine.
+impl Call<'_> {
+    /// Calls the closure, stores the outcome, and unparks the goroutine.
     ///
     /// # Safety
-    /// `header` belongs to a `Call<F, T>` that waits, and this is called once for it.
-    unsafe fn run(header: NonNull<Header>) {
-        // SAFETY: the pointer was made from the whole call, so it may be used for all of it, and
-        // the goroutine keeps the call alive until the unpark below.
-        let call = unsafe { header.cast::<Self>().as_ref() };
+    /// The call waits, it and what its closure borrows live until the goroutine is unparked, and
+    /// this is called once for it.
+    unsafe fn run(this: NonNull<Self>) {
+        // SAFETY: the call lives until the unpark below, and has no exclusive borrow.
+        let call = unsafe { this.as_ref() };
         // SAFETY: from the submission to the unpark only the thread that runs the call accesses
         // `stage`, and this thread runs it.
         let stage = unsafe { std::mem::replace(&mut *call.stage.get(), Stage::Running) };

@@ -58,6 +58,13 @@ impl Left<usize> {
 }
 
 impl<R> Left<R> {
+    fn map<S>(self, f: impl FnOnce(R) -> S) -> Left<S> {
+        match self {
+            Left::More(result) => Left::More(f(result)),
+            Left::Nothing(result) => Left::Nothing(f(result)),
+        }
+    }
+
     fn into_inner(self) -> R {
         match self {
             Left::More(result) | Left::Nothing(result) => result,
@@ -120,7 +127,7 @@ impl<T: AsFd> Fd<T> {
         let attempts = in_any_case || !direction.is_drained(edge);
         if attempts {
             fail_if_done(done)?;
-            if let Some(ended) = self.try_at(edge, direction, &mut attempt) {
+            if let Some(ended) = try_at(direction, edge, || attempt(self.get_ref())) {
                 direction.pass_on();
                 return ended;
             }
@@ -128,64 +135,79 @@ impl<T: AsFd> Fd<T> {
         self.drive_slowly(which, done, attempts, attempt)
     }
 
-    /// Makes an attempt. Returns `None` if it would have blocked.
-    #[inline]
-    fn try_at<R>(
-        &self,
-        edge: Edge,
-        direction: &Direction,
-        attempt: &mut impl FnMut(&T) -> io::Result<Left<R>>,
-    ) -> Option<io::Result<R>> {
-        match attempt(self.get_ref()) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                direction.note_drained(edge);
-                None
-            }
-            ended => {
-                if let Ok(Left::Nothing(_)) = ended {
-                    direction.note_partial(edge);
-                }
-                Some(ended.map(Left::into_inner))
-            }
-        }
-    }
-
-    /// Waits and attempts in turn, after a first attempt that would have blocked, or that was left
-    /// out because it would block. `done_checked` says that `done` was not ready before the first
-    /// attempt, so that it need not be checked again before the next one.
+    /// Waits and attempts in turn, like [`wait_and_attempt`].
     fn drive_slowly<R>(
         &self,
         which: IoDirection,
         done: Done<'_>,
-        mut done_checked: bool,
+        done_checked: bool,
         mut attempt: impl FnMut(&T) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
         self.register()?;
-        let direction = self.direction(which);
-        // On every exit, by success, error or panic, this wakes the next waiter: the exiting
-        // operation may have consumed a wake-up meant for another.
-        let _pass_on = PassOn(direction);
-        let limits = self.limits(which);
-        let by_timeout = limits.timeout().and_then(clock::after);
-        loop {
-            let edge = direction.edge();
-            if !direction.is_drained(edge) {
-                if !done_checked {
-                    fail_if_done(done)?;
-                }
-                if let Some(ended) = self.try_at(edge, direction, &mut attempt) {
-                    return ended;
-                }
+        let mut result = None;
+        let mut attempt = || attempt(self.get_ref()).map(|left| left.map(|r| result = Some(r)));
+        let (direction, limits) = (self.direction(which), self.limits(which));
+        wait_and_attempt(direction, limits, done, done_checked, &mut attempt)?;
+        Ok(result.expect("the last attempt has succeeded"))
+    }
+}
+
+/// Makes an attempt. Returns `None` if it would have blocked.
+#[inline]
+fn try_at<R>(
+    direction: &Direction,
+    edge: Edge,
+    attempt: impl FnOnce() -> io::Result<Left<R>>,
+) -> Option<io::Result<R>> {
+    match attempt() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            direction.note_drained(edge);
+            None
+        }
+        ended => {
+            if let Ok(Left::Nothing(_)) = ended {
+                direction.note_partial(edge);
             }
-            done_checked = true;
-            if wait(direction, edge, by_timeout, limits, done)? == Next::LastAttempt {
-                return match attempt(self.get_ref()) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        Err(io::ErrorKind::TimedOut.into())
-                    }
-                    ended => ended.map(Left::into_inner),
-                };
+            Some(ended.map(Left::into_inner))
+        }
+    }
+}
+
+/// Waits and attempts in turn, after a first attempt that would have blocked, or that was left out
+/// because it would block. `done_checked` says that `done` was not ready before the first attempt,
+/// so that it need not be checked again before the next one.
+///
+/// `attempt` keeps its result to itself: so this function is compiled once, and not for each kind
+/// of operation.
+fn wait_and_attempt(
+    direction: &Direction,
+    limits: &Limits,
+    done: Done<'_>,
+    mut done_checked: bool,
+    attempt: &mut dyn FnMut() -> io::Result<Left<()>>,
+) -> io::Result<()> {
+    // On every exit, by success, error or panic, this wakes the next waiter: the exiting operation
+    // may have consumed a wake-up meant for another.
+    let _pass_on = PassOn(direction);
+    let by_timeout = limits.timeout().and_then(clock::after);
+    loop {
+        let edge = direction.edge();
+        if !direction.is_drained(edge) {
+            if !done_checked {
+                fail_if_done(done)?;
             }
+            if let Some(ended) = try_at(direction, edge, &mut *attempt) {
+                return ended;
+            }
+        }
+        done_checked = true;
+        if wait(direction, edge, by_timeout, limits, done)? == Next::LastAttempt {
+            return match attempt() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    Err(io::ErrorKind::TimedOut.into())
+                }
+                ended => ended.map(Left::into_inner),
+            };
         }
     }
 }
@@ -200,8 +222,6 @@ enum Next {
 }
 
 /// Waits for an edge after `edge`, until `by_timeout` or the deadline of `limits`.
-///
-/// This is a function of its own because `drive_slowly` is compiled for each kind of operation.
 fn wait(
     direction: &Direction,
     edge: Edge,
