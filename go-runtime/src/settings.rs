@@ -23,6 +23,8 @@ const MAX_BLOCKING_THREADS: usize = 32_000;
 pub(crate) struct Settings {
     /// Number of workers.
     pub(crate) workers: usize,
+    /// Number of processors that the process may use.
+    pub(crate) processors: usize,
     /// Default stack size of a goroutine, in bytes.
     pub(crate) stack_size: usize,
     /// Maximum number of threads for blocking calls.
@@ -113,6 +115,7 @@ impl Settings {
     /// Determines the settings. A variable is not read if `config` has its setting.
     pub(crate) fn new(config: &Config) -> Result<Settings, StartError> {
         Ok(Settings {
+            processors: num_cpus::get(),
             workers: workers(config.workers, env::var_os("GOMAXPROCS"))?,
             stack_size: stack_size(config.stack_size, env::var_os("GOSTACK"))?,
             blocking_threads: blocking_threads(config.blocking_threads, env::var_os("GOBLOCKING"))?,

@@ -86,6 +86,12 @@ impl Runtime {
         self.settings.workers
     }
 
+    /// Returns whether each worker that runs a goroutine can have a processor of its own.
+    pub(super) fn has_enough_processors(&self) -> bool {
+        let idle = self.idle.sleepers() + self.idle.searching();
+        self.active().saturating_sub(idle) <= self.settings.processors
+    }
+
     pub(crate) fn blocking_threads(&self) -> usize {
         self.settings.blocking_threads
     }

@@ -77,11 +77,19 @@ pub(super) const SPIN: Duration = Duration::from_micros(20);
 /// `ring` takes a quarter longer with two workers.
 pub(super) const SPIN_WORTH: Duration = Duration::from_micros(250);
 /// How long an idle worker spins before it lets other threads have the processor: on a machine with
-/// more threads than processors one of them may be the thread that it waits for. If this time is
-/// fixed, row `pingpong` takes twice as long beside two busy processes, with two workers.
+/// more threads than processors one of them may be the thread that it waits for. If no worker ever
+/// did so, row `ring` would take nine times as long with eight workers on two processors.
 pub(super) const SPIN_ALONE: Duration = Duration::from_micros(3);
-/// A `yield_now` that takes at least this long has let another thread have the processor.
-pub(super) const YIELDED: Duration = Duration::from_micros(1);
+/// A `yield_now` that takes at least this long, while there are enough processors for all workers
+/// that run something, has let a process compute that never sleeps. Without this rule row
+/// `pingpong` takes three times as long beside two busy processes, with two workers, and some
+/// twenty times as long beside four, with eight. At 0.3 ms, or if the processors did not count,
+/// row `sieve` takes up to ten, or two, times as long with sixteen workers on two processors.
+pub(super) const LONG_YIELD: Duration = Duration::from_millis(1);
+/// Number of sleeps after such a yield until an idle worker yields again. With 4, row `pingpong`
+/// takes twice as long beside four busy processes; with 64, row `sieve` takes up to half as long
+/// again with sixteen workers.
+pub(super) const YIELD_PAUSE: u32 = 16;
 /// How often a goroutine that is about to park, on a worker that has nothing else to run, spins and
 /// checks whether its wait has ended: about 1 us, or some round trips between two processors.
 pub(crate) const PARK_SPINS: u32 = 100;

@@ -6,8 +6,13 @@
 //! the spin depends on the worker's last sleep. If work came soon after that sleep began, the
 //! worker spins half as long again as that took, since two workers that wake each other in turn
 //! would otherwise sleep and be woken all the time. If work did not come soon, and all other
-//! workers sleep, the worker does not spin at all. After the first moment each spin lets other
-//! threads have the processor, because the worker may be waiting for one of them.
+//! workers sleep, the worker does not spin at all.
+//!
+//! After the first moment each spin lets other threads have the processor, because the worker may
+//! be waiting for one of them. Where another process computes, that process then has the processor
+//! for some milliseconds, while a thread that wakes up from a sleep mostly preempts it. So after
+//! such a yield, which the runtime's own workers do not explain, the worker's next spins end in a
+//! sleep, without a yield.
 
 use std::cell::Cell;
 use std::hint;
@@ -19,7 +24,7 @@ use super::unstarted::Unstarted;
 use crate::clock;
 use crate::sched::runtime::Runtime;
 use crate::sched::shared::WorkerShared;
-use crate::sched::tuning::{SPIN, SPIN_ALONE, SPIN_WORTH, YIELDED};
+use crate::sched::tuning::{LONG_YIELD, SPIN, SPIN_ALONE, SPIN_WORTH, YIELD_PAUSE};
 
 pub(super) struct Idling {
     runtime: &'static Runtime,
@@ -36,9 +41,8 @@ struct Spin {
     length: Cell<Duration>,
     /// Whether work came soon when the worker slept last.
     soon: Cell<bool>,
-    /// How long to spin before the worker lets other threads have the processor. It shrinks if work
-    /// came while they had the processor.
-    alone: Cell<Duration>,
+    /// Number of sleeps until a spin may let other threads have the processor again.
+    no_yield: Cell<u32>,
 }
 
 impl Idling {
@@ -51,7 +55,7 @@ impl Idling {
             spin: Spin {
                 length: Cell::new(SPIN),
                 soon: Cell::new(false),
-                alone: Cell::new(SPIN_ALONE),
+                no_yield: Cell::new(0),
             },
         }
     }
@@ -137,8 +141,7 @@ impl Idling {
 
     /// Lets a moment pass in a spin that has lasted for `spun`.
     pub(super) fn spin(&self, spun: Duration) {
-        let alone = &self.spin.alone;
-        if spun < alone.get() {
+        if spun < SPIN_ALONE || self.spin.no_yield.get() > 0 {
             for _ in 0..4 {
                 hint::spin_loop();
             }
@@ -146,15 +149,16 @@ impl Idling {
         }
         let before = clock::now();
         thread::yield_now();
-        if clock::now() - before < YIELDED {
-            alone.set(SPIN_ALONE.min(alone.get() + SPIN_ALONE / 16));
-        } else if self.shared.sleep.inbox_nonempty() {
-            alone.set(alone.get() / 2);
+        if clock::now() - before >= LONG_YIELD && self.runtime.has_enough_processors() {
+            self.spin.no_yield.set(YIELD_PAUSE);
         }
     }
 
     /// Notes that the worker, which had gone to sleep, was idle for `gap` before it woke up.
     pub(super) fn note_gap(&self, gap: Duration) {
+        self.spin
+            .no_yield
+            .set(self.spin.no_yield.get().saturating_sub(1));
         let soon = gap < SPIN_WORTH;
         self.spin.soon.set(soon);
         self.spin
