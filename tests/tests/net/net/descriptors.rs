@@ -89,14 +89,17 @@ fn a_done_channel_ends_waits_for_a_pipe() {
     let (reader, writer) = io::pipe().unwrap();
     let (reader, writer) = (Fd::new(reader).unwrap(), Fd::new(writer).unwrap());
     let (stop, done) = bounded::<()>(0);
+    let (tell, told) = bounded(0);
     let waits = go!(clone(done) {
         let reader = reader.with_done(&done);
         let n = reader.read_with(|mut pipe| pipe.read(&mut [0; 4])).unwrap();
+        tell.send(()).unwrap();
         (n, reader.read_with(|mut pipe| pipe.read(&mut [0; 4])).unwrap_err())
     });
     let writer = writer.with_done(&done);
     let n = writer.write_with(|mut pipe| pipe.write(b"pipe")).unwrap();
-    time::sleep(Duration::from_millis(5));
+    told.recv().unwrap();
+    time::sleep(Duration::from_millis(5)); // the reader probably waits by then
     drop(stop);
     let (read, error) = waits.join().unwrap();
     assert!(read == n && net::is_done(&error));
