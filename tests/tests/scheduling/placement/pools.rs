@@ -77,14 +77,26 @@ fn one_on_each_worker() {
     for workers in ["1", "2", "3", "4", "8", "16"] {
         // Three runs at most, as other processes may disturb one of them.
         let mut runs = Vec::new();
-        while runs.len() < 3 && !runs.contains(&(0, 0)) {
-            runs.push(count_rounds_off(workers));
+        let is_good = |run: &((usize, usize), bool)| match run {
+            (off, false) => *off == (0, 0),
+            // This test has become the one below.
+            (off, true) => is_good_beside_busy_processes(*off),
+        };
+        while runs.len() < 3 && !runs.iter().any(is_good) {
+            runs.push(busy::beside_others(|| count_rounds_off(workers)));
         }
-        assert!(runs.contains(&(0, 0)), "GOMAXPROCS={workers}: {runs:?}");
+        assert!(
+            runs.iter().any(is_good),
+            "GOMAXPROCS={workers}: off by one, by more, and whether others computed: {runs:?}"
+        );
     }
 }
 
 /// While the kernel may stop a worker at any time, some members start on another worker.
+fn is_good_beside_busy_processes((one, more): (usize, usize)) -> bool {
+    more == 0 && one * 50 <= ROUNDS
+}
+
 #[test]
 fn one_on_each_worker_beside_busy_processes() {
     let _alone = alone();
@@ -92,7 +104,7 @@ fn one_on_each_worker_beside_busy_processes() {
     for workers in ["2", "4", "8", "16"] {
         let (one, more) = count_rounds_off(workers);
         assert!(
-            more == 0 && one * 50 <= ROUNDS,
+            is_good_beside_busy_processes((one, more)),
             "GOMAXPROCS={workers}: off by one {one}, by more {more}"
         );
     }
