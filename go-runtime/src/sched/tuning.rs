@@ -81,10 +81,10 @@ pub(super) const SPIN_WORTH: Duration = Duration::from_micros(250);
 /// did so, row `ring` would take nine times as long with eight workers on two processors.
 pub(super) const SPIN_ALONE: Duration = Duration::from_micros(3);
 /// A `yield_now` that takes at least this long, while there are enough processors for all workers
-/// that run something, has let a process compute that never sleeps. Without this rule row
-/// `pingpong` takes three times as long beside two busy processes, with two workers, and some
-/// twenty times as long beside four, with eight. At 0.3 ms, or if the processors did not count,
-/// row `sieve` takes up to ten, or two, times as long with sixteen workers on two processors.
+/// that run something, has let a process compute that never sleeps. Without this rule row `ring`
+/// takes four times as long beside two busy processes, with two workers, and row `pingpong` ten to
+/// twenty times as long beside four, with eight. At 0.3 ms row `sieve` takes ten times as long with
+/// sixteen workers on two processors, and twice as long if the processors did not count.
 pub(super) const LONG_YIELD: Duration = Duration::from_millis(1);
 /// Number of sleeps after such a yield until an idle worker yields again. With 4, row `pingpong`
 /// takes twice as long beside four busy processes; with 64, row `sieve` takes up to half as long
