@@ -114,9 +114,10 @@ impl Debug {
 impl Settings {
     /// Determines the settings. A variable is not read if `config` has its setting.
     pub(crate) fn new(config: &Config) -> Result<Settings, StartError> {
+        let processors = num_cpus::get();
         Ok(Settings {
-            processors: num_cpus::get(),
-            workers: workers(config.workers, env::var_os("GOMAXPROCS"))?,
+            workers: workers(config.workers, env::var_os("GOMAXPROCS"), processors)?,
+            processors,
             stack_size: stack_size(config.stack_size, env::var_os("GOSTACK"))?,
             blocking_threads: blocking_threads(config.blocking_threads, env::var_os("GOBLOCKING"))?,
             debug: Debug::parse(&Debug::list()),
@@ -139,19 +140,22 @@ fn number(var: &OsString) -> Option<usize> {
     var.to_str().and_then(|text| text.trim().parse().ok())
 }
 
-fn workers(set: Option<usize>, var: Option<OsString>) -> Result<usize, StartError> {
+fn workers(
+    set: Option<usize>,
+    var: Option<OsString>,
+    processors: usize,
+) -> Result<usize, StartError> {
     const RANGE: RangeInclusive<usize> = 1..=MAX_WORKERS;
-    let cpus = num_cpus::get();
     if let Some(n) = set {
         return check(n, RANGE, "workers");
     }
     let Some(var) = var.filter(|var| !var.is_empty()) else {
-        return Ok(cpus.min(MAX_WORKERS));
+        return Ok(processors.min(MAX_WORKERS));
     };
     number(&var).filter(|n| RANGE.contains(n)).ok_or_else(|| {
         StartError::new(format!(
             "GOMAXPROCS={var:?} is no number of workers: set it to a whole number from 1 to \
-             {MAX_WORKERS}, or unset it to get one worker a CPU ({cpus} here)"
+             {MAX_WORKERS}, or unset it to get one worker a CPU ({processors} here)"
         ))
     })
 }
@@ -213,10 +217,10 @@ mod tests {
 
     #[test]
     fn workers_are_checked() {
-        assert_eq!(workers(None, Some("3".into())), Ok(3));
-        assert_eq!(workers(None, Some("".into())), Ok(num_cpus::get()));
+        assert_eq!(workers(None, Some("3".into()), 4), Ok(3));
+        assert_eq!(workers(None, Some("".into()), 4), Ok(4));
         for bad in ["abc", "0", "-1", "1.5", "99999999999999999999", "1025"] {
-            let error = workers(None, Some(bad.into())).unwrap_err().to_string();
+            let error = workers(None, Some(bad.into()), 4).unwrap_err().to_string();
             assert!(
                 error.contains("GOMAXPROCS") && error.contains("from 1 to 1024"),
                 "{error}"
@@ -239,15 +243,15 @@ mod tests {
     #[test]
     fn what_is_set_in_code_wins() {
         let bad = || Some("abc".into());
-        assert_eq!(workers(Some(3), bad()), Ok(3));
+        assert_eq!(workers(Some(3), bad(), 4), Ok(3));
         assert_eq!(blocking_threads(Some(3), bad()), Ok(3));
         assert_eq!(stack_size(Some(70_000), bad()), Ok(131_072));
         let errors = [
             (
-                workers(Some(0), None),
+                workers(Some(0), None, 4),
                 "`workers` is 0, and has to be from 1 to 1024",
             ),
-            (workers(Some(1025), None), "`workers` is 1025"),
+            (workers(Some(1025), None, 4), "`workers` is 1025"),
             (blocking_threads(Some(0), None), "`blocking_threads` is 0"),
             (stack_size(Some(4096), None), "`stack_size` is 4096"),
         ];

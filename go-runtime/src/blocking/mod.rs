@@ -116,8 +116,8 @@ where
     Ok(value.expect("the closure has been called, once"))
 }
 
-/// Calls `closure` once, like [`run`]. (It knows no type of the caller, because it is so compiled
-/// once, and not for each kind of closure.)
+/// Calls `closure` once, like [`run`]. It knows no type of its caller, and so is compiled once, and
+/// not for each kind of closure.
 ///
 /// # Errors
 /// There is no thread: the closure has not been called.

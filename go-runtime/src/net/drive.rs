@@ -177,8 +177,8 @@ fn try_at<R>(
 /// because it would block. `done_checked` says that `done` was not ready before the first attempt,
 /// so that it need not be checked again before the next one.
 ///
-/// `attempt` keeps its result to itself: so this function is compiled once, and not for each kind
-/// of operation.
+/// `attempt` stores its result itself, so this function is compiled once, and not for each kind of
+/// operation.
 fn wait_and_attempt(
     direction: &Direction,
     limits: &Limits,
