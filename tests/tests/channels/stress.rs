@@ -5,9 +5,9 @@ use go_tests::stress::{Flavor, at, run, tick};
 #[test]
 fn every_message_is_accounted_for() {
     for capacity in [0, 1, 16] {
-        println!("{}", run(Flavor::Bounded(capacity), 100_000, 1_000));
+        println!("{}", run(Flavor::Bounded(capacity), 30_000, 1_000));
     }
-    println!("{}", run(Flavor::Unbounded, 100_000, 1_000));
+    println!("{}", run(Flavor::Unbounded, 30_000, 1_000));
 }
 
 #[test]

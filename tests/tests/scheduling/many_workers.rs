@@ -23,7 +23,7 @@ use go_runtime::{
 use go_tests::support::{busy, child, eventually};
 
 /// The time during which each activity begins new rounds.
-const TIME: Duration = Duration::from_millis(1200);
+const TIME: Duration = Duration::from_millis(600);
 /// A time longer than a goroutine may hold a worker before others are started elsewhere.
 const HOLD: Duration = Duration::from_millis(15);
 

@@ -400,7 +400,7 @@ fn a_blocked_worker_says_so() {
         .map(|(test, variables)| thread::spawn(move || child::succeed(test, &variables).err));
     let said = children.map(|child| child.join().unwrap());
     for part in [
-        "the goroutine 'the culprit', spawned at tests/tests/monitor.rs:",
+        "the goroutine 'the culprit', spawned at tests/tests/scheduling/monitor.rs:",
         "in the system call futex: at least 1 goroutine that could run on that worker waits, and \
          1 in all have started there. It waits for a lock",
         "in the system call recvfrom of descriptor ",
