@@ -13,6 +13,7 @@ use std::thread;
 use crate::channel::{self, Receiver, Sender};
 use crate::goroutine::{Builder, DropGuarded, room_for, room_for_one, started};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
+use crate::wait::{self, WaitReason, Why};
 
 /// Number of copies of a result that a stack holds in an unoptimized build while the result is
 /// sent.
@@ -116,7 +117,8 @@ impl<T> JoinSet<T> {
         if self.is_empty() {
             return None;
         }
-        let Ok(result) = self.results.recv() else {
+        let why = Why::new(WaitReason::Join, &raw const self.results);
+        let Ok(result) = wait::named(why, || self.results.recv()) else {
             unreachable!("the set itself has a sender");
         };
         self.left.fetch_sub(1, Ordering::Relaxed);

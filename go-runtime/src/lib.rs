@@ -254,8 +254,9 @@
 //!   message takes up to 30 times its size of the sender's stack and of the receiver's, and a
 //!   result as much of the joiner's; in an optimized build up to 7 times. Put values larger than a
 //!   few kilobytes into a `Box`.
-//! - **Deadlocks are not detected**: when all goroutines wait for ever, the runtime reports
-//!   nothing.
+//! - **A deadlock of some goroutines is not found** while others go on. If all wait for ever, and
+//!   nothing else can wake one, the process ends with a dump of them, as in Go (on Linux); see
+//!   [`debug`].
 //! - **[`std::process::exit`] in a goroutine** runs the destructors of the worker's thread-locals
 //!   (with glibc), and a destructor that waits for a goroutine of that worker waits for ever. Call
 //!   [`process::exit`].
@@ -294,6 +295,7 @@ mod wait;
 
 pub mod channel;
 pub mod context;
+pub mod debug;
 pub mod docs;
 pub mod errgroup;
 pub mod fs;

@@ -17,6 +17,7 @@ use crate::channel::Receiver;
 use crate::goroutine::{Builder, JoinHandle, contain_panic, room_for, started};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::sync::Counter;
+use crate::wait::WaitReason;
 
 /// A scope for goroutines that borrow from outside of it; see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {
@@ -124,7 +125,7 @@ where
         env: PhantomData,
     };
     let result = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    scope.shared.running.wait();
+    scope.shared.running.wait(WaitReason::Scope);
     match result {
         Err(payload) => panic::resume_unwind(payload),
         Ok(_) if scope.shared.unhandled.load(Ordering::Relaxed) > 0 => {

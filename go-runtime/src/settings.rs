@@ -46,12 +46,14 @@ pub(crate) struct Debug {
     pub(crate) nesting: bool,
     /// Offsets the tops of stacks against each other.
     pub(crate) color: bool,
+    /// Looks for deadlocks.
+    pub(crate) deadlock: bool,
     /// Makes guard pages as on kernels before Linux 6.13, which costs mappings.
     pub(crate) mprotect: bool,
 }
 
 impl Debug {
-    const NAMES: [&str; 4] = ["slow", "nesting", "color", "mprotect"];
+    const NAMES: [&str; 5] = ["slow", "nesting", "color", "deadlock", "mprotect"];
 
     /// Splits an item into its name and value. An item without a value has the value "1".
     fn split(item: &str) -> (&str, &str) {
@@ -78,6 +80,7 @@ impl Debug {
             slow: said("slow"),
             nesting: is_on("nesting", false),
             color: is_on("color", true),
+            deadlock: is_on("deadlock", true),
             mprotect: is_on("mprotect", false),
         }
     }
@@ -105,7 +108,7 @@ impl Debug {
             let _ = writeln!(
                 io::stderr(),
                 "go-runtime: `{item}` in GODEBUG is ignored: the settings are slow, nesting, \
-                 color and mprotect, each with =0 or =1, and commas between them"
+                 color, deadlock and mprotect, each with =0 or =1, and commas between them"
             );
         }
     }
@@ -267,6 +270,7 @@ mod tests {
             slow: None,
             nesting: false,
             color: true,
+            deadlock: true,
             mprotect: false,
         };
         assert_eq!(Debug::parse(""), usual);
@@ -282,10 +286,12 @@ mod tests {
             slow: Some(false),
             nesting: true,
             color: false,
+            deadlock: false,
             mprotect: true,
         };
-        assert_eq!(Debug::parse("color=0,mprotect=1,slow=0,nesting=1"), others);
-        assert_eq!(Debug::parse("colour=0,mprotect=1,slow=0,nesting=1"), others);
+        let list = "color=0,mprotect=1,slow=0,nesting=1,deadlock=0";
+        assert_eq!(Debug::parse(list), others);
+        assert_eq!(Debug::parse(&list.replace("color", "colour")), others);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::Canceled;
 use crate::channel::Receiver;
 use crate::wait::Observable;
 use crate::wait::edges::Edges;
-use crate::wait::{before_a_wait, note_failed_poll};
+use crate::wait::{WaitReason, before_a_wait, note_failed_poll};
 
 /// Runs a future to completion, and returns its output. While the future is pending, it parks a
 /// goroutine, and blocks a thread.
@@ -148,7 +148,7 @@ pub fn block_on_with<D, F: IntoFuture>(
         } else {
             // What ended the wait does not matter here: `fail_if_done` checks the done channel, and
             // the next poll checks the future.
-            calls.0.wait(seen, || None, Some(done));
+            calls.0.wait(WaitReason::Future, seen, || None, Some(done));
         }
         seen = calls.0.now();
         fail_if_done()

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::task::Wake;
 
 use crate::primitives::atomic::{AtomicPtr, Ordering};
-use crate::wait::{Parker, Verdict};
+use crate::wait::{Parker, Verdict, WaitReason, Why};
 
 pub(super) struct Signal {
     /// Null, the parker of the waiting thread, or [`called`].
@@ -62,6 +62,7 @@ impl Signal {
             self.word
                 .compare_exchange(ptr::null_mut(), ours, Ordering::AcqRel, Ordering::Acquire);
         if stands.is_ok() {
+            parker.note(Why::new(WaitReason::Future, self));
             parker.park(None);
         }
         // The word now holds `called`: a call came either before the park, or ended it. There may

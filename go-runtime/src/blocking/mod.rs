@@ -26,7 +26,7 @@ use std::thread;
 
 use crate::primitives::thread_pool::{OnFailure, ThreadPool};
 use crate::sched::{Worker, global};
-use crate::wait::{Parker, Verdict};
+use crate::wait::{Parker, Verdict, WaitReason, Why};
 
 pub(crate) use std_io::{reads, writes};
 
@@ -138,6 +138,7 @@ fn call_elsewhere(closure: &mut (dyn FnMut() + Send)) -> io::Result<()> {
         );
         return Err(io::Error::new(error.kind(), what));
     }
+    call.parker.note(Why::alone(WaitReason::Blocking));
     call.parker.park_quietly(None);
     match call.stage.into_inner() {
         Stage::Ended(Ok(())) => Ok(()),

@@ -31,7 +31,7 @@ use super::slot::{Wait, hand_over, receive_promised};
 use super::state::{Found, Place, State};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::wait::{Claim, Claimed, Verdict};
+use crate::wait::{Claim, Claimed, Verdict, WaitReason, Why};
 
 /// A channel that senders feed.
 ///
@@ -190,6 +190,7 @@ impl<T> Core<T> {
         // knows its address.
         unsafe { wait.slot.put(message) };
         wait.set_up();
+        wait.parker.note(Why::new(WaitReason::ChanSend, self));
         // SAFETY: the waiter is set up and in no queue. `wait` lies on the stack of `send`, which
         // returns only after the partner that claimed the wait, or `end_send` after a timeout, has
         // taken the waiter out of the queue.
@@ -269,6 +270,7 @@ impl<T> Core<T> {
                 Found::Nothing => {
                     let wait = &*wait.insert(Wait::new(Claim::until(timeout.deadline())));
                     wait.set_up();
+                    wait.parker.note(Why::new(WaitReason::ChanReceive, self));
                     // SAFETY: the waiter is set up and in no queue. `wait` lies on the stack of
                     // `receive`, which goes on only after the partner that claimed the wait, or
                     // `end_receive` after a timeout, has taken the waiter out of the queue.

@@ -8,7 +8,7 @@
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 
-use crate::wait::{Claim, Offer, Parker, Taken, Verdict, Waiter};
+use crate::wait::{Claim, Offer, Parker, Taken, Verdict, WaitReason, Waiter, Why};
 
 /// One blocked operation on one channel.
 ///
@@ -83,6 +83,7 @@ impl<T> Slot<T> {
 ///
 /// # Safety
 /// The receiver waits for a `T`, and its slot is empty.
+#[inline(always)]
 pub(super) unsafe fn hand_over<T>(receiver: Taken, message: T) {
     // SAFETY: the slot of a receiver that waits for a `T` is valid for one, and empty. Only the
     // thread that has taken the receiver uses its slot until the wait is ended, below.
@@ -110,6 +111,7 @@ pub(crate) unsafe fn receive_promised<T>(sender: Taken) -> Option<T> {
     // this wait in any case, with a message or without.
     sender.set_slot(std::ptr::from_ref(waiter).cast_mut().cast());
     sender.finish();
+    parker.note(Why::alone(WaitReason::ChanReceive));
     match parker.park(None) {
         // SAFETY: the verdict `Done` says that the sender has put its message into the slot, by
         // `hand_over`. The wait is over, so only this function uses the slot, and it takes the

@@ -11,7 +11,7 @@ use crossbeam_utils::atomic::AtomicCell;
 use super::core::{Received, Timeout};
 use crate::clock;
 use crate::primitives::atomic::{AtomicBool, Ordering};
-use crate::wait;
+use crate::wait::{self, WaitReason};
 
 /// Converts an `Instant` into a message. `Receiver<T>` is generic, but a timed channel is made only
 /// with `T = Instant`, where this is the identity; it spares a cast.
@@ -118,10 +118,16 @@ pub(crate) fn receive<T>(
                 if deadline <= clock::now() {
                     wait::note_failed_poll();
                 }
-                wait::sleep_until(Some(deadline));
+                wait::sleep_until(WaitReason::ChanReceive, Some(deadline));
                 return Received::TimedOut;
             }
-            Timeout::Until(_) | Timeout::Forever => wait::sleep_until(due),
+            Timeout::Until(_) | Timeout::Forever => {
+                let reason = match due {
+                    Some(_) => WaitReason::ChanReceive,
+                    None => WaitReason::ChanReceiveNever,
+                };
+                wait::sleep_until(reason, due);
+            }
         }
     }
 }

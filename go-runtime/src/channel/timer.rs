@@ -16,7 +16,7 @@ use super::sender::Sender;
 use super::timed::next_on_grid;
 use crate::clock;
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::wait::{self, Claimed, Decision, Held, WaitList, Waited};
+use crate::wait::{self, Claimed, Decision, Held, WaitList, WaitReason, Waited};
 
 /// Converts an `Instant` into a message, as in `timed`.
 type Make<T> = fn(Instant) -> T;
@@ -155,7 +155,7 @@ impl<T> TimerCore<T> {
     pub(crate) fn receive(&self, timeout: Timeout) -> Received<T> {
         let ends = timeout.deadline();
         loop {
-            let waited = self.moment.wait(|moment| {
+            let waited = self.moment.wait(WaitReason::ChanReceive, |moment| {
                 if let Some(due) = moment.take_due() {
                     return Decision::Go(TimerPoll::Taken(due));
                 }

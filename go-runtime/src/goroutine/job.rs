@@ -21,7 +21,7 @@ use crate::channel::{Receiver, RecvTimeoutError};
 use crate::clock;
 use crate::primitives::atomic::{AtomicPtr, Ordering};
 use crate::sched::{Options, Task, TaskRef, VTable, task_memory};
-use crate::wait::{Parker, Verdict};
+use crate::wait::{Parker, Verdict, WaitReason, Why};
 
 type Outcome<T> = Result<T, Box<dyn Any + Send + 'static>>;
 
@@ -282,6 +282,7 @@ impl<T> JoinHandle<T> {
                 .compare_exchange(ptr::null_mut(), ours, Ordering::AcqRel, Ordering::Acquire)
                 .is_ok()
             {
+                parker.note(Why::new(WaitReason::Join, joiner));
                 parker.park(None);
             }
         }

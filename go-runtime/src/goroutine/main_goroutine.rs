@@ -5,6 +5,8 @@ use std::process::{ExitCode, Termination};
 
 use super::builder::Builder;
 use crate::config::Config;
+#[cfg(target_os = "linux")]
+use crate::debug;
 use crate::sched::global;
 use crate::stack;
 
@@ -48,6 +50,8 @@ pub fn run_main<R: MainResult>(main: fn() -> R, config: Config) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    #[cfg(target_os = "linux")]
+    debug::dump_on_quit();
     let builder = Builder::new().name("main").stack_size(stack_size);
     // The value that `main` returns need not be `Send`: the goroutine itself turns it into an exit
     // code, and prints an error.

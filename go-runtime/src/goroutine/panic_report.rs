@@ -28,6 +28,8 @@ pub(super) fn install() {
         return;
     }
     INSTALLED.call_once(|| {
+        #[cfg(target_os = "linux")]
+        crate::debug::watch_for_deadlocks();
         let previous = panic::take_hook();
         // After `take_hook`, std's own hook is in place.
         let stds = panic::take_hook();

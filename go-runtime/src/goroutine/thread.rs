@@ -11,6 +11,7 @@ use std::io;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::thread_pool::{OnFailure, ThreadPool};
 use crate::sched::{Runtime, TaskRef, Worker, fork};
+use crate::wait::threads;
 
 static POOL: ThreadPool<TaskRef> = ThreadPool::new("go-thread", run, OnFailure::Refuse);
 
@@ -43,9 +44,13 @@ pub(super) fn start(
 
 fn run(task: TaskRef) {
     CURRENT.set(Some(task));
-    // SAFETY: `start` was given the scheduler's reference to the task, and the pool runs each piece
-    // of work once.
-    unsafe { task.run() };
+    // SAFETY: the scheduler's reference, which the task gives back at its end, keeps it alive.
+    let (site, name) = unsafe { (task.get().spawned_at(), task.get().name()) };
+    threads::run_goroutine(site, name, || {
+        // SAFETY: `start` was given the scheduler's reference to the task, and the pool runs each
+        // piece of work once.
+        unsafe { task.run() };
+    });
     CURRENT.set(None);
     // Another goroutine may use this thread again, and must not be in the spans of this one.
     #[cfg(feature = "tracing")]

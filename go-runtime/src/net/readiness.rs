@@ -33,6 +33,7 @@ use std::time::Instant;
 
 use super::done::Done;
 use crate::sched::{Interest, IoEvent};
+use crate::wait::WaitReason;
 use crate::wait::edges::{Edge, Edges, Woken};
 
 /// The two directions of a descriptor.
@@ -164,7 +165,7 @@ impl Direction {
         done: Done<'_>,
     ) -> Woken {
         self.waiters.fetch_add(1, Ordering::Relaxed);
-        let woken = self.edges.wait(at, limit, done);
+        let woken = self.edges.wait(WaitReason::IoWait, at, limit, done);
         self.waiters.fetch_sub(1, Ordering::Relaxed);
         woken
     }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use super::done::{self, Done};
 use super::drive::yield_if_failed;
 use super::fd::{Fd, IoDirection};
-use crate::wait::Observable;
 use crate::wait::edges::Edges;
+use crate::wait::{Observable, WaitReason};
 use crate::{clock, time};
 
 const FIRST_PAUSE: Duration = Duration::from_micros(20);
@@ -61,5 +61,5 @@ pub(super) fn sleep_until(when: Instant, done: Done<'_>) {
     }
     // The result does not matter: the caller checks both the time and `done`.
     let no_edges = Edges::new();
-    let _ = no_edges.wait(no_edges.now(), || Some(when), done);
+    let _ = no_edges.wait(WaitReason::Sleep, no_edges.now(), || Some(when), done);
 }

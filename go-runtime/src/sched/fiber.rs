@@ -2,7 +2,8 @@
 //!
 //! A fiber belongs to one worker, is resumed by that worker only, and never leaves the worker's
 //! thread: it is neither `Send` nor `Sync`. When its task ends, the fiber suspends once more and
-//! waits, together with its stack, for the next task.
+//! waits, together with its stack, for the next task. Other threads may read a few words of it,
+//! which are atomics for that purpose ([`Fiber::see`]).
 //!
 //! The fiber lies at the top of its own stack, in a page that is touched anyway, so it takes no
 //! other memory:
@@ -30,19 +31,36 @@ use corosensei::{Coroutine, Yielder};
 
 use super::label::Label;
 use super::load::{self, Period};
-use super::task::TaskRef;
+use super::task::{Task, TaskRef};
 use super::tuning::STACK_HOT;
+use crate::primitives::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::primitives::prefetch::{LINE, prefetch};
 use crate::stack::{self, Extent, Stack};
 
-type Suspender = Yielder<(), ()>;
+/// What a fiber is resumed for. (A small enum: corosensei puts it into a `Result`, and passes that
+/// in a register only if both fit.)
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Errand {
+    /// It is to go on.
+    GoOn,
+    /// It is to record its frames, and to suspend again (see `frames`).
+    #[cfg(target_os = "linux")]
+    Record,
+}
+
+type Suspender = Yielder<Errand, ()>;
 
 #[repr(C)]
 pub(crate) struct Fiber {
-    /// The task to run next, or the running one; `None` between tasks, and to make the fiber end.
-    task: Cell<Option<TaskRef>>,
+    /// The task to run next, or the running one; null between tasks, and to make the fiber end.
+    /// Other threads may read whether there is one.
+    task: AtomicPtr<Task>,
     /// The task's label, which other threads may read.
-    label: Cell<Label>,
+    label: AtomicPtr<()>,
+    /// What the task waits for, in one word, as the wait has encoded it; `RUNNABLE` if it does not
+    /// wait. Other threads may read it. (A goroutine that another thread has woken counts as
+    /// waiting until its worker has read its inbox.)
+    waiting: AtomicU64,
     /// The handle by which the code on the stack suspends; corosensei keeps it at the base of the
     /// stack.
     suspender: Cell<*const Suspender>,
@@ -52,14 +70,30 @@ pub(crate) struct Fiber {
     /// The fiber's index in its worker's list of fibers that have run since the unused parts of
     /// their stacks were given back; or `UNLISTED`, or `NEVER_LISTED`.
     place: Cell<u32>,
-    /// The period in which the fiber's task last ran (see `load`).
-    active_in: Cell<Period>,
-    /// Padding, so that the remaining fields begin in a cache line of their own.
-    _space: u64,
+    /// The period in which the fiber's task last ran (see `load`). Other threads may read it.
+    active_in: AtomicU32,
+    // The remaining fields begin in a cache line of their own.
     /// `None` only while the fiber is being made or destroyed.
-    coroutine: UnsafeCell<Option<Coroutine<(), (), (), Stack>>>,
+    coroutine: UnsafeCell<Option<Coroutine<Errand, (), (), Stack>>>,
     extent: Extent,
+    /// What the operation waits for that is built from others, which wait for it; `RUNNABLE` if
+    /// there is none. Other threads may read it.
+    outer: AtomicU64,
+    /// The index of the fiber's worker. Other threads may read it.
+    worker: AtomicU32,
 }
+
+/// What other threads see of a fiber with a task.
+pub(super) struct Seen {
+    pub(super) label: Label,
+    /// See [`Fiber`].
+    pub(super) waiting: u64,
+    pub(super) active_in: Period,
+    pub(super) worker: usize,
+}
+
+/// The word of a goroutine that waits for nothing.
+pub(super) const RUNNABLE: u64 = 0;
 
 /// Cache lines that a switch uses, including the end of corosensei's stack.
 const HOT_LINES: usize = 2;
@@ -71,40 +105,48 @@ const NEVER_LISTED: u32 = u32::MAX - 1;
 /// called after [`Fiber::note_end`], which are corosensei's `suspend` and its switch.
 const MARGIN: usize = 4096;
 
+/// Bytes of a stack that the recording of its frames may take: the unwinder takes some 5 KiB.
+const ROOM_TO_RECORD: usize = 16 << 10;
+
 impl Fiber {
     /// Makes an idle fiber on `stack`. A fiber that is not `pooled` never enters the worker's list,
     /// and is destroyed when its task ends.
-    pub(super) fn new(mut stack: Stack, pooled: bool) -> NonNull<Fiber> {
+    pub(super) fn new(mut stack: Stack, worker: usize, pooled: bool) -> NonNull<Fiber> {
         let extent = stack.extent();
         let place = stack.carve::<Fiber>();
         let fiber = place.cast::<Fiber>();
+        let listed = if pooled { UNLISTED } else { NEVER_LISTED };
+        let label = Label::plain(Location::caller());
         // SAFETY: the memory was carved out of the stack for this fiber, with its size and
-        // alignment, and no other code uses it. The fiber has nothing to drop but the coroutine,
-        // which `destroy` takes out first.
+        // alignment. It is zeroed, or has what an earlier fiber has left, which is valid for the
+        // atomics: other threads may read these (see `see`), so they are written as such. No other
+        // code uses the other fields. The fiber has nothing to drop but the coroutine, which
+        // `destroy` takes out first.
         unsafe {
-            fiber.write(Fiber {
-                task: Cell::new(None),
-                label: Cell::new(Label::plain(Location::caller())),
-                suspender: Cell::new(ptr::null()),
-                end: Cell::new(ptr::null()),
-                place: Cell::new(if pooled { UNLISTED } else { NEVER_LISTED }),
-                active_in: Cell::new(load::NEVER),
-                _space: 0,
-                coroutine: UnsafeCell::new(None),
-                extent,
-            });
+            let this = fiber.as_ptr();
+            (*this).task.store(ptr::null_mut(), Ordering::Relaxed);
+            (*this).label.store(label.as_ptr(), Ordering::Relaxed);
+            (*this).waiting.store(RUNNABLE, Ordering::Relaxed);
+            (&raw mut (*this).suspender).write(Cell::new(ptr::null()));
+            (&raw mut (*this).end).write(Cell::new(ptr::null()));
+            (&raw mut (*this).place).write(Cell::new(listed));
+            (*this).active_in.store(load::NEVER, Ordering::Relaxed);
+            (&raw mut (*this).coroutine).write(UnsafeCell::new(None));
+            (&raw mut (*this).extent).write(extent);
+            (*this).outer.store(RUNNABLE, Ordering::Relaxed);
+            (*this).worker.store(worker as u32, Ordering::Relaxed);
         }
-        let coroutine = Coroutine::with_stack(stack, move |suspender: &Suspender, ()| {
+        let coroutine = Coroutine::with_stack(stack, move |suspender: &Suspender, _| {
             // SAFETY: the fiber lies on the stack on which this closure runs. `destroy` lets the
             // closure end before it drops the coroutine, and with it the stack.
             let this = unsafe { fiber.as_ref() };
             this.suspender.set(suspender);
-            while let Some(task) = this.task.get() {
+            while let Some(task) = this.task() {
                 // SAFETY: the worker that assigned the task gave the fiber the scheduler's
                 // reference, and clearing `task` below makes sure that each task is run once.
                 unsafe { task.run() };
                 // From here on the task's memory may have been freed.
-                this.task.set(None);
+                this.task.store(ptr::null_mut(), Ordering::Relaxed);
                 this.note_end();
                 suspender.suspend(());
             }
@@ -122,38 +164,101 @@ impl Fiber {
 
     /// Gives the idle fiber a task; the next [`resume`](Self::resume) starts it.
     pub(super) fn assign(&self, task: TaskRef, label: Label, now: Period) {
-        debug_assert!(self.task.get().is_none());
-        self.task.set(Some(task));
-        self.label.set(label);
-        self.active_in.set(now);
+        debug_assert!(self.task().is_none());
+        // Release: another thread that sees the task or the label reads what was written before.
+        self.label.store(label.as_ptr(), Ordering::Release);
+        self.active_in.store(now, Ordering::Relaxed);
+        self.task.store(task.as_ptr().as_ptr(), Ordering::Release);
     }
 
     /// Returns the period in which the fiber's task last ran.
     #[inline]
     pub(super) fn active_in(&self) -> Period {
-        self.active_in.get()
+        self.active_in.load(Ordering::Relaxed)
     }
 
     #[inline]
     pub(super) fn set_active_in(&self, period: Period) {
-        self.active_in.set(period);
+        self.active_in.store(period, Ordering::Relaxed);
     }
 
     /// Returns the label of the fiber's task, which other threads may read.
     #[inline]
     pub(super) fn label(&self) -> Label {
-        self.label.get()
+        // SAFETY: `new`, `assign` or `set_label` made the pointer from a label, so it is not null.
+        unsafe { Label::from_ptr(self.label.load(Ordering::Relaxed)).unwrap_unchecked() }
     }
 
     /// Replaces the label of a task that has run to its end.
     pub(super) fn set_label(&self, label: Label) {
-        self.label.set(label);
+        self.label.store(label.as_ptr(), Ordering::Release);
     }
 
     /// Returns the task that the fiber runs.
     #[inline]
     pub(super) fn task(&self) -> Option<TaskRef> {
-        self.task.get()
+        let task = NonNull::new(self.task.load(Ordering::Relaxed))?;
+        // SAFETY: `assign` made the pointer from a `TaskRef`, whose reference the fiber has.
+        Some(unsafe { TaskRef::new(task) })
+    }
+
+    /// Notes what the task waits for, or that it is `RUNNABLE`. Only the task itself, and its
+    /// worker, do that.
+    #[inline(always)]
+    pub(crate) fn note_wait(&self, waiting: u64) {
+        self.waiting.store(waiting, Ordering::Relaxed);
+    }
+
+    /// Returns whether the suspended fiber's stack has room for a recording of its frames.
+    pub(super) fn has_room_to_record(&self) -> bool {
+        self.extent.room_below(self.end.get().addr()) >= ROOM_TO_RECORD
+    }
+
+    /// Sets what the task's operation that is built from others waits for, and returns what that
+    /// was before. Only the task itself does that.
+    pub(super) fn replace_outer(&self, outer: u64) -> u64 {
+        let before = self.outer.load(Ordering::Relaxed);
+        self.outer.store(outer, Ordering::Relaxed);
+        before
+    }
+
+    /// Returns what any thread may see of the fiber at `this`, if it has a task.
+    ///
+    /// # Safety
+    /// The memory at `this` is part of a stack that exists during the call, at the place that
+    /// [`Stack::carve`] returns for a fiber: zeroed, or with a fiber in it.
+    pub(super) unsafe fn see(this: NonNull<Fiber>) -> Option<Seen> {
+        // SAFETY: the caller says that the memory exists and is zeroed or has a fiber. These fields
+        // are atomics, for which zeros are valid, too; no reference to other fields is made.
+        let (task, label, waiting, outer, active_in, worker) = unsafe {
+            let this = this.as_ptr();
+            (
+                &(*this).task,
+                &(*this).label,
+                &(*this).waiting,
+                &(*this).outer,
+                &(*this).active_in,
+                &(*this).worker,
+            )
+        };
+        // Acquire: `assign` wrote the label before, and `new` all else.
+        if task.load(Ordering::Acquire).is_null() {
+            return None;
+        }
+        Some(Seen {
+            // SAFETY: the pointer is null, or made from a label, by `new`, `assign` or `set_label`.
+            label: unsafe { Label::from_ptr(label.load(Ordering::Acquire)) }?,
+            waiting: match (
+                waiting.load(Ordering::Relaxed),
+                outer.load(Ordering::Relaxed),
+            ) {
+                (RUNNABLE, _) => RUNNABLE,
+                (waiting, RUNNABLE) => waiting,
+                (_, outer) => outer,
+            },
+            active_in: active_in.load(Ordering::Relaxed),
+            worker: worker.load(Ordering::Relaxed) as usize,
+        })
     }
 
     /// Returns whether the fiber has yet to be put into the worker's list of fibers that have run.
@@ -231,25 +336,45 @@ impl Fiber {
     /// Called by the fiber's own worker, outside of any fiber, with a task assigned.
     #[inline]
     pub(super) unsafe fn resume(&self) -> bool {
+        // SAFETY: the caller upholds this function's contract, which is the same.
+        unsafe { self.resume_for(Errand::GoOn) };
+        self.task().is_none()
+    }
+
+    /// Resumes the fiber, whose task is suspended, for no more than a record of its frames (see
+    /// `frames`): then it is suspended again.
+    ///
+    /// # Safety
+    /// That of [`resume`](Self::resume); and the fiber is suspended in [`suspend`](Self::suspend).
+    #[cfg(target_os = "linux")]
+    pub(super) unsafe fn resume_to_record(&self) {
+        // SAFETY: the caller upholds this function's contract, which is the same.
+        unsafe { self.resume_for(Errand::Record) };
+    }
+
+    /// # Safety
+    /// That of [`resume`](Self::resume).
+    #[inline(always)]
+    unsafe fn resume_for(&self, errand: Errand) {
         // SAFETY: the coroutine is `Some`, since `new` puts it in before it returns the fiber, and
         // only `destroy` takes it out. Only the worker's loop calls this, outside of any fiber, so
         // no other use of the coroutine is under way; the code that runs on the fiber never touches
         // `coroutine`.
         let coroutine = unsafe { (*self.coroutine.get()).as_mut().unwrap_unchecked() };
-        coroutine.resume(());
-        self.task.get().is_none()
+        coroutine.resume(errand);
     }
 
     /// Suspends the fiber: control returns to its worker, until the worker resumes the fiber.
+    /// Returns whether the fiber is to record its frames, and to suspend again.
     ///
     /// # Safety
     /// Called by the code that runs on this fiber.
     #[inline(always)]
-    pub(super) unsafe fn suspend(&self) {
+    pub(super) unsafe fn suspend(&self) -> bool {
         self.note_end();
         // SAFETY: the caller runs inside the coroutine, whose closure stored `suspender` before it
         // ran the task and keeps the suspender alive until it returns.
-        unsafe { (*self.suspender.get()).suspend(()) }
+        unsafe { (*self.suspender.get()).suspend(()) != Errand::GoOn }
     }
 
     /// Destroys an idle fiber and frees its stack.
@@ -261,16 +386,16 @@ impl Fiber {
         // SAFETY: the fiber lies on its stack, which lives until `coroutine` is dropped at the end
         // of this function.
         let fiber = unsafe { this.as_ref() };
-        debug_assert!(fiber.task.get().is_none());
+        debug_assert!(fiber.task().is_none());
         // SAFETY: the fiber is idle and its worker calls this outside of any fiber: the coroutine
         // is suspended, and no other reference to it exists.
         let coroutine = unsafe { (*fiber.coroutine.get()).take() };
         // The rest of the fiber has nothing to drop, and is freed with the stack on which it lies.
-        const { assert!(!mem::needs_drop::<Cell<Option<TaskRef>>>()) };
+        const { assert!(!mem::needs_drop::<AtomicPtr<Task>>()) };
         if let Some(mut coroutine) = coroutine {
             // Without a task the closure's loop ends and the closure returns, so no frame is left.
             if coroutine.started() && !coroutine.done() {
-                coroutine.resume(());
+                coroutine.resume(Errand::GoOn);
             }
         }
     }

@@ -31,7 +31,7 @@ const ADVICE: &str =
     "lower GOMAXPROCS, or raise the limits on threads and memory (ulimit -u, ulimit -v)";
 
 #[inline]
-fn running() -> Option<&'static Runtime> {
+pub(crate) fn running() -> Option<&'static Runtime> {
     // SAFETY: the word is null, or `try_get` stored the address of a runtime there, which is never
     // freed.
     unsafe { RUNNING.load(Ordering::Acquire).as_ref() }

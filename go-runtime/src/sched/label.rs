@@ -1,9 +1,9 @@
 //! Labels: what the monitor may read of a running goroutine, which is its spawn site and its name.
 //!
 //! A spawn site is never freed, so its address serves as a label. A name is freed with its task,
-//! perhaps while the monitor reads it. So when a task is freed, the memory of its name goes to a
-//! list. The monitor is the only thread that reads names of other threads' goroutines, and frees
-//! the list at the start of a tick, before it reads any name:
+//! perhaps while another thread reads it. So when a task is freed, the memory of its name goes to a
+//! list. The monitor frees the list at the start of a tick, before it reads any name itself, and
+//! unless another thread is [`reading`] names:
 //!
 //! ```text
 //!   worker   running = label ......... running = site; task freed: name -> list ..........
@@ -16,14 +16,14 @@
 use std::mem;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::task::Options;
 
 pub(super) type Site = &'static Location<'static>;
 
 /// Either a spawn site, or, with the lowest bit set, the options of a task with a name.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Label(*const ());
 
 const NAMED: usize = 1;
@@ -122,12 +122,43 @@ pub(super) unsafe fn free(options: NonNull<Options>) {
     }
 }
 
-/// Frees the names of freed tasks.
+/// Held by a thread, other than the monitor, that reads names of other threads' goroutines.
+static READING: Mutex<()> = Mutex::new(());
+
+/// The right to read names of other threads' goroutines: as long as it lives, no name is freed
+/// whose label could be read since it was made.
+pub(super) struct Reading(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
+
+/// Lets the caller read names of other threads' goroutines. Other readers wait until the result is
+/// dropped.
+pub(super) fn reading() -> Reading {
+    Reading(READING.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Reading {
+    /// Returns where a task was spawned, and its name.
+    ///
+    /// # Safety
+    /// The label was read, in a fiber or in a worker's counters, since `self` was made.
+    pub(super) unsafe fn read(&self, label: Label) -> (Site, Option<&str>) {
+        // SAFETY: the task had not been freed when the label was read, for its worker would have
+        // replaced the label before. If the task has been freed since then, its options are in the
+        // list, which is not freed while `self` holds the lock.
+        unsafe { label.read() }
+    }
+}
+
+/// Frees the names of freed tasks, unless another thread is [`reading`]: then the next call does.
 ///
 /// # Safety
-/// The caller is the only thread that reads labels of other threads' goroutines, and no longer uses
-/// any label that it has read before.
+/// The caller is the only thread that reads labels of other threads' goroutines without
+/// [`reading`], and no longer uses any label that it has read before.
 pub(super) unsafe fn free_names() {
+    let _alone = match READING.try_lock() {
+        Ok(alone) => alone,
+        Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
+        Err(TryLockError::WouldBlock) => return,
+    };
     let freed = mem::take(&mut *FREED.lock().unwrap_or_else(PoisonError::into_inner));
     drop(freed);
 }

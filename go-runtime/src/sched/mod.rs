@@ -22,12 +22,15 @@ mod blocks;
 mod delayed;
 mod fiber;
 pub(crate) mod fork;
+#[cfg(target_os = "linux")]
+pub(crate) mod frames;
 pub(crate) mod global;
 mod hiring;
 mod holding_sites;
 mod idle;
 mod inbox;
 mod label;
+pub(crate) mod listing;
 mod load;
 mod monitor;
 mod monitor_sleep;
@@ -48,6 +51,7 @@ mod report;
 mod runtime;
 mod shared;
 mod shortage;
+pub(crate) mod silence;
 mod sleep_state;
 mod sleeper;
 #[cfg(feature = "tracing")]

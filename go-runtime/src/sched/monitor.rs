@@ -36,6 +36,7 @@ use super::load;
 use super::report::{HoldingGoroutine, Reports};
 use super::runtime::{Queue, Runtime};
 use super::shared::WorkerShared;
+use super::silence;
 use super::task::MonitorTick;
 use super::tuning::{BLOCKED_FOR_LONG, HELD_AFTER, LONG, SPARE_WORKERS, TICK};
 use super::worker::fairness;
@@ -144,10 +145,10 @@ impl Watcher {
                 self.workers.clear();
             }
             last = now;
-            self.runtime.begin_tick();
+            self.runtime.advance_clock(now);
             // SAFETY: the monitor is the only thread that reads labels of other threads'
-            // goroutines, and it keeps none from one tick to the next: a `HoldingGoroutine` has a
-            // copy of the name.
+            // goroutines without `label::reading`, and it keeps none from one tick to the next: a
+            // `HoldingGoroutine` has a copy of the name.
             unsafe { label::free_names() };
             let mut any_slice_over = false;
             for (index, worker) in self.runtime.workers().enumerate() {
@@ -165,8 +166,7 @@ impl Watcher {
                 // The monitor sleeps only after so many ticks that no goroutine counts as active
                 // any more, because periods do not advance while it sleeps.
                 if now.wrapping_sub(since) > load::ACTIVE_FOR && self.surplus_since.is_none() {
-                    // (Ticks do not measure the sleep, which may last for long, so all sites expire
-                    // now.)
+                    // (The sleep may last for long, and no site expires during it, so all do now.)
                     self.record.clear(&self.runtime.holding_sites);
                     self.sleep();
                     self.asleep_since = None;
@@ -182,9 +182,7 @@ impl Watcher {
     fn sleep(&self) {
         let runtime = self.runtime;
         runtime.monitor_sleep.begin(|| runtime.all_asleep());
-        while runtime.monitor_sleep.is_on() {
-            thread::park();
-        }
+        silence::last(runtime);
     }
 
     /// Observes a worker and acts on it. Returns whether a goroutine has run there for a whole

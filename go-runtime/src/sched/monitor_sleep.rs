@@ -18,10 +18,17 @@ impl MonitorSleep {
     /// Ends the monitor's sleep. A thread calls this when it has changed a worker's inbox to say
     /// that the worker no longer sleeps. Returns whether the caller has to wake the monitor's
     /// thread.
+    ///
+    /// `before` is called if the sleep goes on. Its effects are visible to every thread whose call
+    /// of `end` returns, and which may have found the sleep ended.
     #[must_use]
-    pub(crate) fn end(&self) -> bool {
+    pub(crate) fn end(&self, before: impl FnOnce()) -> bool {
         fence(Ordering::SeqCst);
-        self.is_on() && self.0.swap(false, Ordering::Relaxed)
+        if !self.0.load(Ordering::Acquire) {
+            return false;
+        }
+        before();
+        self.0.swap(false, Ordering::AcqRel)
     }
 
     /// Begins the monitor's sleep, unless a worker is awake. Only the monitor calls this.

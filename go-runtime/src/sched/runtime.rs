@@ -8,6 +8,7 @@
 use std::panic::Location;
 use std::sync::OnceLock;
 use std::thread::Thread;
+use std::time::Instant;
 
 use crossbeam_deque::Injector;
 use crossbeam_utils::CachePadded;
@@ -22,7 +23,8 @@ use super::placement::Survey;
 use super::shared::WorkerShared;
 use super::shortage::Shortage;
 use super::task::{MonitorTick, TaskRef};
-use super::tuning::{EXTRA_WORKERS, SURVEYED_WORKERS};
+use super::tuning::{EXTRA_WORKERS, SURVEYED_WORKERS, TICK};
+use crate::clock;
 use crate::primitives::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 use crate::primitives::random;
 use crate::settings::{Debug, Settings};
@@ -44,12 +46,18 @@ pub(crate) struct Runtime {
     pub(super) holding_sites: HoldingSites,
     pub(super) shortage: Shortage,
     pub(super) depot: Depot,
-    /// Number of the monitor's ticks: a clock that is cheap to read.
+    /// A clock that is cheap to read, and that the monitor advances: in units of [`TICK`], since
+    /// `base`.
     tick: AtomicU32,
+    base: Instant,
     settings: Settings,
     /// The call that first used the runtime, or the call of `Config::start`.
     started_at: &'static Location<'static>,
 }
+
+/// The clock begins after the first period, because `load::NEVER` would count as the period before
+/// the first.
+const FIRST_TICK: MonitorTick = u8::MAX as MonitorTick;
 
 /// A worker's own end of its queue of unstarted tasks.
 pub(super) type Queue = crossbeam_deque::Worker<TaskRef>;
@@ -71,9 +79,8 @@ impl Runtime {
             holding_sites: HoldingSites::default(),
             shortage: Shortage::new(),
             depot: Depot::new(),
-            // The clock begins after the first period, because `load::NEVER` would count as the
-            // period before the first.
-            tick: AtomicU32::new(MonitorTick::from(u8::MAX)),
+            tick: AtomicU32::new(FIRST_TICK),
+            base: clock::now(),
             settings,
             started_at,
         }
@@ -104,7 +111,7 @@ impl Runtime {
         &self.settings
     }
 
-    pub(super) fn debug(&self) -> Debug {
+    pub(crate) fn debug(&self) -> Debug {
         self.settings.debug
     }
 
@@ -183,9 +190,11 @@ impl Runtime {
     }
 
     /// Notes that a worker has woken up: its inbox no longer says that it sleeps. Wakes the monitor
-    /// if it sleeps.
+    /// if it sleeps. The clock is right when this returns.
     pub(super) fn note_awake(&self) {
-        if self.monitor_sleep.end()
+        // The clock has stood still while the monitor slept.
+        let advance = || self.advance_clock(clock::now());
+        if self.monitor_sleep.end(advance)
             && let Some(thread) = self.monitor_thread.get()
         {
             thread.unpark();
@@ -199,9 +208,16 @@ impl Runtime {
         self.tick.load(Ordering::Relaxed)
     }
 
-    /// Begins the next tick. Only the monitor calls this.
-    pub(super) fn begin_tick(&self) {
-        self.tick.fetch_add(1, Ordering::Relaxed);
+    /// Advances the clock to `now`. The monitor calls this in each of its rounds; it sleeps while
+    /// all workers do, and so the clock is behind then, until somebody else advances it.
+    pub(super) fn advance_clock(&self, now: Instant) {
+        let passed = (now - self.base).as_nanos() / TICK.as_nanos();
+        let tick = FIRST_TICK.wrapping_add(passed as MonitorTick);
+        let later =
+            |before: MonitorTick| (tick.wrapping_sub(before).cast_signed() > 0).then_some(tick);
+        let _ = self
+            .tick
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
     }
 
     pub(super) fn period(&self) -> Period {

@@ -16,6 +16,8 @@ use crossbeam_utils::CachePadded;
 
 use super::delayed::Delayed;
 use super::fiber::Fiber;
+#[cfg(target_os = "linux")]
+use super::frames::Requests;
 use super::idle::Idle;
 use super::inbox::Node;
 use super::load::{Load, Period};
@@ -49,6 +51,9 @@ pub(crate) struct WorkerShared {
     /// The worker's poller, if it has one.
     pub(super) poller: PollerSlot,
     thread: OnceLock<(Thread, ThreadClock)>,
+    /// Requests for the frames of goroutines of the worker.
+    #[cfg(target_os = "linux")]
+    pub(super) frames: Requests,
     /// Whether the monitor asks the worker to give back memory.
     trim_wanted: AtomicBool,
 }
@@ -79,6 +84,11 @@ impl Alarm {
         self.due.store(due.unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    /// Returns whether there is a timer.
+    pub(super) fn is_set(&self) -> bool {
+        self.due.load(Ordering::Relaxed) != u64::MAX
+    }
+
     fn is_due(&self, now: Instant) -> bool {
         let now = now.saturating_duration_since(self.base).as_nanos();
         now >= u128::from(self.due.load(Ordering::Relaxed))
@@ -99,6 +109,8 @@ impl WorkerShared {
             stats: CachePadded::default(),
             poller: PollerSlot::default(),
             thread: OnceLock::new(),
+            #[cfg(target_os = "linux")]
+            frames: Requests::default(),
             trim_wanted: AtomicBool::new(false),
         }
     }

@@ -121,6 +121,9 @@ pub(super) const HELD_AFTER: Duration = Duration::from_millis(10);
 /// `GODEBUG=slow=1`, which reports a shorter hold when it ends); and the time between two requests
 /// to the workers to give memory back.
 pub(super) const LONG: Duration = Duration::from_millis(100);
+/// The time between two looks at a process whose workers all sleep, if threads go on waiting in the
+/// runtime's calls meanwhile. A look takes some 0.1 ms, and 0.1 us for each goroutine.
+pub(super) const LOOKS_APART: Duration = Duration::from_millis(100);
 /// How long a goroutine blocks its worker's thread, while others wait, before that is reported.
 pub(super) const BLOCKED_FOR_LONG: Duration = Duration::from_secs(1);
 /// Maximum number of workers beyond GOMAXPROCS that are not held and were added for tasks of

@@ -31,7 +31,7 @@ use smallvec::SmallVec;
 use crate::clock;
 use crate::primitives::random;
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::wait::{self, Claimed, Parker, Verdict};
+use crate::wait::{self, Claimed, Parker, Verdict, WaitReason, Why};
 
 /// Number of arms up to which a select needs no allocation.
 pub(super) const INLINE: usize = 8;
@@ -296,6 +296,7 @@ impl<'a> Selecting<'a> {
             }
             drop(held);
             told.retry();
+            parker.note(Why::new(WaitReason::Select, self.arms));
             return PollOutcome::Waits(parker, until);
         }
     }
@@ -377,6 +378,7 @@ pub(super) fn ready(arms: &[AnyArm<'_>], timeout: Timeout, biased: bool) -> usiz
         }
         drop(held);
 
+        parker.note(Why::new(WaitReason::Select, arms));
         parker.park(until);
 
         let held = locks.lock();
@@ -395,6 +397,7 @@ struct Order {
 }
 
 impl Order {
+    #[inline(always)]
     fn new(arms: usize, biased: bool) -> Order {
         let arms = if arms <= INLINE {
             SmallVec::from_buf_and_len([0, 1, 2, 3, 4, 5, 6, 7], arms)

@@ -12,7 +12,8 @@
 //!
 //! It is a thread because a goroutine might be queued behind another goroutine that computes. The
 //! thread and the handlers are never removed. When a signal arrives and no listener asks for it any
-//! more, the thread carries out the default action.
+//! more, the thread carries out the default action, which for SIGQUIT may be a function of the
+//! runtime's own ([`on_quit`]).
 //!
 //! The lock guards the list of listeners. The thread notifies them without the lock, because
 //! notifying runs wakers.
@@ -23,7 +24,9 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(target_os = "linux")]
+use std::sync::atomic::AtomicI32;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -42,7 +45,18 @@ static DELIVERY: Mutex<Delivery> = Mutex::new(Delivery {
     caught: 0,
     default_actions: 0,
     listeners: Vec::new(),
+    quit: None,
 });
+
+/// The descriptor that the handler of [`on_quit`] writes to.
+#[cfg(target_os = "linux")]
+static QUIT_WAKE: AtomicI32 = AtomicI32::new(-1);
+/// The process that [`on_quit`] was called in. A child that is forked has the handler, too.
+#[cfg(target_os = "linux")]
+static QUIT_PROCESS: AtomicI32 = AtomicI32::new(0);
+
+/// Whether the thread carries out what signals ask for.
+static DELIVERS: AtomicBool = AtomicBool::new(false);
 
 struct Delivery {
     /// The descriptor that a handler writes to, to wake the thread. `Some` if the thread exists; it
@@ -54,6 +68,8 @@ struct Delivery {
     default_actions: u64,
     /// The listeners, each with the set of its signals.
     listeners: Vec<(u64, Listener)>,
+    /// What a SIGQUIT does that nobody else handles.
+    quit: Option<fn()>,
 }
 
 /// A channel or a context that is notified of signals.
@@ -66,6 +82,8 @@ pub(super) enum Listener {
         end: WeakCancel,
         released: Receiver<()>,
     },
+    /// A function to be called, for as long as the process lives.
+    Call(fn()),
 }
 
 impl Listener {
@@ -74,6 +92,7 @@ impl Listener {
         match self {
             Listener::Channel(sender) => sender.is_closed(),
             Listener::Context { released, .. } => released.is_closed(),
+            Listener::Call(_) => false,
         }
     }
 
@@ -82,6 +101,7 @@ impl Listener {
             // A full channel drops the signal.
             Listener::Channel(sender) => drop(sender.try_send(signal)),
             Listener::Context { end, .. } => end.cancel(SignalError { signal }),
+            Listener::Call(f) => f(),
         }
     }
 }
@@ -111,6 +131,104 @@ pub(super) fn subscribe(signals: &[Signal], listener: Listener) -> io::Result<()
     Ok(())
 }
 
+/// Calls `quit` when a SIGQUIT arrives that nobody else handles. Does nothing if the program has a
+/// handler already, or ignores the signal. A handler that it installs later goes before.
+///
+/// # Errors
+/// Returns the system's error if it cannot make the thread or its socket.
+#[cfg(target_os = "linux")]
+pub(crate) fn on_quit(quit: fn()) -> io::Result<()> {
+    let mut delivery = lock();
+    let quits = delivery.quit.is_some();
+    if quits || action(libc::SIGQUIT)?.sa_sigaction != libc::SIG_DFL {
+        return Ok(());
+    }
+    let wake = delivery.start()?;
+    QUIT_WAKE.store(wake, Ordering::SeqCst);
+    QUIT_PROCESS.store(std::process::id().cast_signed(), Ordering::SeqCst);
+    delivery.quit = Some(quit);
+    let handler: extern "C" fn(i32) = handle_quit;
+    // (Not by signal-hook, which would not tell whether somebody else has a handler there as well.)
+    // SAFETY: the handler does only what is async-signal-safe (signal-safety(7)).
+    if unsafe { libc::signal(libc::SIGQUIT, handler as libc::sighandler_t) } == libc::SIG_ERR {
+        return Err(io::Error::last_os_error());
+    }
+    use_signal_stack(libc::SIGQUIT);
+    Ok(())
+}
+
+/// The handler of [`on_quit`].
+#[cfg(target_os = "linux")]
+extern "C" fn handle_quit(_: i32) {
+    // SAFETY: the function only returns the place of the thread's own `errno`.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: the place lives as long as the thread, and no other thread uses it.
+    let interrupted = unsafe { errno.read() };
+    // SAFETY: the call has no preconditions.
+    if unsafe { libc::getpid() } != QUIT_PROCESS.load(Ordering::SeqCst) {
+        // SAFETY: both are async-signal-safe. The signal arrives again when the handler has
+        // returned, and ends the child.
+        unsafe {
+            libc::signal(libc::SIGQUIT, libc::SIG_DFL);
+            libc::raise(libc::SIGQUIT);
+        }
+        return;
+    }
+    announce(1 << libc::SIGQUIT, QUIT_WAKE.load(Ordering::SeqCst));
+    // SAFETY: as above. (The interrupted code has to find its own `errno`.)
+    unsafe { errno.write(interrupted) };
+}
+
+/// Tells the thread that the signal has arrived. For handlers.
+fn announce(bit: u64, wake: RawFd) {
+    PENDING.fetch_or(bit, Ordering::SeqCst);
+    // SAFETY: the buffer is a live array of one byte, and `wake` is never closed (`start` has
+    // forgotten its owner), so `write` reads valid memory and cannot hit a reused descriptor.
+    unsafe { libc::write(wake, [0_u8].as_ptr().cast(), 1) };
+}
+
+/// What there is for signals.
+#[cfg(target_os = "linux")]
+pub(crate) struct Signals {
+    /// The number of threads that wait for signals.
+    pub(crate) threads: usize,
+    /// Whether a signal may lead to anything but the runtime's own dumps, or the process's end.
+    pub(crate) may_wake: bool,
+}
+
+/// Returns what there is for signals.
+#[cfg(target_os = "linux")]
+pub(crate) fn what_is_there() -> Signals {
+    let delivery = lock();
+    let listens =
+        |listener: &Listener| !matches!(listener, Listener::Call(_)) && !listener.is_gone();
+    let mut own = delivery.caught & delivery.default_actions;
+    if delivery.quit.is_some() && is_handled_by_quit(super::SIGQUIT) {
+        own |= bit(super::SIGQUIT);
+    }
+    // Faults lead to a report; the last two are glibc's own.
+    for number in [libc::SIGSEGV, libc::SIGBUS, 32, 33] {
+        own |= 1 << number;
+    }
+    let others = caught_by_the_process().is_none_or(|caught| caught & !own != 0);
+    let listened = delivery.listeners.iter().any(|(_, one)| listens(one));
+    Signals {
+        threads: usize::from(delivery.wake.is_some()),
+        may_wake: others || listened || DELIVERS.load(Ordering::SeqCst),
+    }
+}
+
+/// Returns the signals that have a handler, a bit for each number; `None` if the system does not
+/// tell.
+#[cfg(target_os = "linux")]
+fn caught_by_the_process() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let (_, rest) = status.split_once("\nSigCgt:")?;
+    let bits = u64::from_str_radix(rest.lines().next()?.trim(), 16).ok()?;
+    // There the lowest bit is that of the signal 1.
+    Some(bits << 1)
+}
+
 impl Delivery {
     /// Starts the thread, unless it exists.
     fn start(&mut self) -> io::Result<RawFd> {
@@ -137,18 +255,12 @@ impl Delivery {
         }
         let number = signal.as_raw();
         let before = action(number)?;
-        let handler = move || {
-            PENDING.fetch_or(bit, Ordering::SeqCst);
-            // SAFETY: the buffer is a live array of one byte, and `wake` is never closed (`start`
-            // has forgotten its owner), so `write` reads valid memory and cannot hit a reused
-            // descriptor.
-            unsafe { libc::write(wake, [0_u8].as_ptr().cast(), 1) };
-        };
+        let handler = move || announce(bit, wake);
         // SAFETY: an atomic operation and `write` are async-signal-safe (signal-safety(7)).
         // signal-hook preserves `errno` and calls the previous handler first.
         unsafe { low_level::register(number, handler) }?;
         self.caught |= bit;
-        if before.sa_sigaction == libc::SIG_DFL {
+        if before.sa_sigaction == libc::SIG_DFL || is_handler_of_quit(&before) {
             self.default_actions |= bit;
         }
         use_signal_stack(number);
@@ -220,22 +332,27 @@ fn run(mut woken: UnixStream) {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
+        DELIVERS.store(true, Ordering::SeqCst);
         let pending = PENDING.swap(0, Ordering::SeqCst);
         for number in 1..u64::BITS {
             if pending & (1 << number) != 0 {
                 deliver(Signal::from_raw(number.cast_signed()));
             }
         }
+        DELIVERS.store(false, Ordering::SeqCst);
     }
 }
 
 fn deliver(signal: Signal) {
-    let (listeners, has_default) = {
+    let (listeners, has_default, quit) = {
         let delivery = lock();
         let asks = |(signals, _): &&(u64, Listener)| signals & bit(signal) != 0;
         let listeners = delivery.listeners.iter().filter(asks);
         let listeners: Vec<_> = listeners.map(|(_, listener)| listener.clone()).collect();
-        (listeners, delivery.default_actions & bit(signal) != 0)
+        let quit = delivery.quit.filter(|_| signal == super::SIGQUIT);
+        let has_default = delivery.default_actions & bit(signal) != 0;
+        let is_ours = has_default || is_handled_by_quit(signal);
+        (listeners, has_default, quit.filter(|_| is_ours))
     };
     let mut heard = false;
     for listener in &listeners {
@@ -254,9 +371,27 @@ fn deliver(signal: Signal) {
     }
     let gone = lock().take_gone();
     drop(gone);
-    if has_default {
-        act_by_default(signal);
+    match quit {
+        Some(quit) => quit(),
+        None if has_default => act_by_default(signal),
+        None => {}
     }
+}
+
+/// Returns whether [`on_quit`]'s handler is the signal's handler.
+fn is_handled_by_quit(signal: Signal) -> bool {
+    action(signal.as_raw()).is_ok_and(|action| is_handler_of_quit(&action))
+}
+
+#[cfg(target_os = "linux")]
+fn is_handler_of_quit(action: &libc::sigaction) -> bool {
+    let handler: extern "C" fn(i32) = handle_quit;
+    action.sa_sigaction == handler as usize
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_handler_of_quit(_: &libc::sigaction) -> bool {
+    false
 }
 
 /// Carries out the system's default action for the signal.

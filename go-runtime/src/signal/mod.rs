@@ -35,7 +35,16 @@ pub use self::context::{SignalError, notify_context};
 pub use self::numbers::*;
 
 use self::delivery::Listener;
+#[cfg(target_os = "linux")]
+pub(crate) use self::delivery::{on_quit, what_is_there};
 use crate::channel::{self, Receiver};
+
+/// Calls `f` whenever the signal arrives, on the thread that delivers signals, instead of the
+/// signal's usual action.
+pub(crate) fn on(signal: Signal, f: fn()) -> io::Result<()> {
+    signal.check()?;
+    delivery::subscribe(&[signal], Listener::Call(f))
+}
 
 /// Capacity of a signal channel.
 const CAPACITY: usize = 64;

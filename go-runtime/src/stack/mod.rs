@@ -43,7 +43,7 @@ mod place;
 
 use std::fmt;
 use std::io;
-use std::mem::{self, MaybeUninit};
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -93,45 +93,30 @@ impl Stack {
     }
 
     fn at(slot: place::Slot) -> Stack {
-        let color = if COLORED.load(Ordering::Relaxed) {
-            slot.start().addr().get() / slot.size() % COLORS
-        } else {
-            0
+        let Some(base) = StackPointer::new(colored_top(slot.start(), slot.size())) else {
+            unreachable!("the end of a slot is not null");
         };
-        let top = slot.start().addr().saturating_add(slot.size());
-        let mut stack = Stack {
+        Stack {
             #[cfg(target_os = "linux")]
             _known: corosensei::stack::valgrind::ValgrindStackRegistration::new(
                 slot.start().as_ptr(),
                 slot.size(),
             ),
             slot,
-            base: top,
-        };
-        stack.lower(color * COLOR, 0);
-        stack
-    }
-
-    /// Moves the base down by at least `bytes`, to `offset` bytes after the start of a cache line.
-    fn lower(&mut self, bytes: usize, offset: usize) {
-        let base = self.base.get() - bytes - offset;
-        if let Some(base) = StackPointer::new((base & !(COLOR - 1)) + offset) {
-            self.base = base;
+            base,
         }
     }
 
     /// Cuts off the top of the stack for a `T`, in memory that is touched anyway, and returns its
     /// place, which lives as long as the stack. The start of the `T` shares a cache line with the
     /// last [`WAY_BACK`] bytes of the stack, where corosensei keeps the context to switch back to.
+    ///
+    /// Called once for a stack; [`for_each_carved`] finds the place again.
     pub(crate) fn carve<T>(&mut self) -> NonNull<MaybeUninit<T>> {
-        const {
-            assert!(align_of::<T>() <= WAY_BACK && size_of::<T>() <= MIN_SIZE / 8);
-        }
-        self.lower(mem::size_of::<T>(), WAY_BACK);
-        let offset = self.base.get() - self.slot.start().addr().get();
-        // SAFETY: `base` has only been lowered from the slot's end, by far less than the slot's
-        // size, so the offset lies within the slot.
-        unsafe { self.slot.start().add(offset) }.cast()
+        let place = carved::<T>(self.slot.start(), self.slot.size());
+        debug_assert!(place.addr() < self.base);
+        self.base = place.addr();
+        place.cast()
     }
 
     /// Returns the range of memory of this stack.
@@ -141,6 +126,39 @@ impl Stack {
             size: self.slot.size(),
         }
     }
+}
+
+/// Returns the address of the end of the stack in a slot, below the slot's color.
+fn colored_top(start: NonNull<u8>, size: usize) -> usize {
+    let start = start.addr().get();
+    let color = if COLORED.load(Ordering::Relaxed) {
+        start / size % COLORS
+    } else {
+        0
+    };
+    start + size - color * COLOR
+}
+
+/// Returns the place that [`Stack::carve`] gives a `T` in a slot.
+fn carved<T>(start: NonNull<u8>, size: usize) -> NonNull<T> {
+    const {
+        assert!(align_of::<T>() <= WAY_BACK && size_of::<T>() <= MIN_SIZE / 8);
+    }
+    let highest = colored_top(start, size) - size_of::<T>() - WAY_BACK;
+    let place = (highest & !(COLOR - 1)) + WAY_BACK;
+    // SAFETY: the color and the `T` take far less than the slot, so the place lies within it.
+    unsafe { start.add(place - start.addr().get()) }.cast()
+}
+
+/// Calls `f` with the place that [`Stack::carve`] gives a `T` in each stack that exists, and with
+/// the stack's number, which stays the same as long as the stack exists.
+///
+/// The stack exists during the call. The memory at the place is what the stack's owner has made of
+/// it: zeroed, or with a `T` in it. `f` runs under the lock that guards all stacks: it must neither
+/// make nor drop a stack, nor wait for anybody who does.
+#[cfg(target_os = "linux")]
+pub(crate) fn for_each_carved<T>(mut f: impl FnMut(usize, NonNull<T>)) {
+    place::for_each_taken(|number, start, size| f(number, carved::<T>(start, size)));
 }
 
 /// The range of memory of a stack, for code that does not own the stack itself.
@@ -161,6 +179,15 @@ impl Extent {
     pub(crate) fn is_overflow(&self, address: usize) -> bool {
         let start = self.start.addr().get();
         (start..start + guard_size()).contains(&address)
+    }
+
+    /// Returns how many bytes of the stack lie below `address`, or 0 if that is outside of it.
+    pub(crate) fn room_below(&self, address: usize) -> usize {
+        let lowest = self.start.addr().get() + guard_size();
+        if address > self.start.addr().get() + self.size {
+            return 0;
+        }
+        address.saturating_sub(lowest)
     }
 
     /// Returns the memory of the pages below `address` to the system; they read as zero afterwards.

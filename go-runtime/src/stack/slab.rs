@@ -27,6 +27,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::guards;
 use super::lowlands;
 use super::memory::{self, Room};
+use crate::primitives::numbers;
 
 /// A slot of at least this size (in bytes) has its own slab, which is released with it.
 const ALONE: usize = 4 << 20;
@@ -84,6 +85,8 @@ struct Slab {
     taken: usize,
     /// Number of slots that were given out at least once. The slots after them have no guard.
     begun: u16,
+    /// The number of the first slot: a goroutine has the number of its stack.
+    first: usize,
     /// Number of guards that take mappings.
     mapped: u16,
     /// The free slots, by their index; the last one is given out first.
@@ -104,6 +107,7 @@ impl Slab {
             slots,
             taken: 0,
             begun: 0,
+            first: numbers::take(slots),
             mapped: 0,
             unguarded: Vec::new(),
             clean: Vec::new(),
@@ -136,6 +140,14 @@ impl Slab {
                 next
             })
         })
+    }
+
+    /// Returns the indices of the slots that are taken.
+    fn taken_slots(&self) -> impl Iterator<Item = u16> {
+        let mut taken = vec![true; self.begun as usize];
+        let free = self.unguarded.iter().chain(&self.clean).chain(&self.dirty);
+        free.for_each(|&slot| taken[slot as usize] = false);
+        (0..self.begun).filter(move |&slot| taken[slot as usize])
     }
 
     fn is_full(&self) -> bool {
@@ -187,6 +199,23 @@ fn slabs() -> MutexGuard<'static, Slabs> {
     // No code panics under the lock (running out of memory aborts), so a poisoned lock guards
     // consistent data.
     SLABS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Calls `f` with the number, the start and the size of each slot that is taken. It runs under the
+/// table's lock, which is given back after each slab, so a slot that is taken or dropped meanwhile
+/// may be missed; no slot is seen twice.
+pub(super) fn for_each_taken(mut f: impl FnMut(usize, NonNull<u8>, usize)) {
+    let mut from = 0;
+    loop {
+        let slabs = slabs();
+        let Some((&start, slab)) = slabs.all.range(from..).next() else {
+            return;
+        };
+        for index in slab.taken_slots() {
+            f(slab.first + index as usize, slab.slot(index), slab.size);
+        }
+        from = start + 1;
+    }
 }
 
 /// A batch of slots of one size that the table has given out. Some of them may still need guards.

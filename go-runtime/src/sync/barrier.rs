@@ -9,7 +9,7 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::primitives::const_fn;
-use crate::wait::{Decision, WaitList, Waited};
+use crate::wait::{Decision, WaitList, WaitReason, Waited};
 
 /// A point where a number of goroutines and threads wait for each other.
 ///
@@ -88,7 +88,7 @@ impl Barrier {
     /// });
     /// ```
     pub fn wait(&self) -> BarrierWaitResult {
-        let waited = self.come.wait(|come| {
+        let waited = self.come.wait(WaitReason::Barrier, |come| {
             **come += 1;
             if **come < self.number {
                 return Decision::Wait;

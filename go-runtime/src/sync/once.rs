@@ -20,7 +20,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use crate::goroutine;
 use crate::primitives::atomic::{AtomicU8, AtomicUsize, Ordering};
 use crate::primitives::const_fn;
-use crate::wait::{Decision, WaitList, Waited};
+use crate::wait::{Decision, WaitList, WaitReason, Waited};
 
 /// No call has begun.
 const NEW: u8 = 0;
@@ -264,7 +264,7 @@ impl Once {
     /// Waits until a run ends, by success or by a panic, unless the state no longer requires the
     /// wait. Returns the state after that.
     fn wait_once(&self, must_wait: impl Fn(u8) -> bool) -> u8 {
-        let waited = self.waiting.wait(|_| {
+        let waited = self.waiting.wait(WaitReason::Once, |_| {
             let state = self.state.load(Ordering::Acquire);
             if must_wait(state) {
                 Decision::Wait

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use super::raw_mutex::RawMutex;
 use crate::primitives::const_fn;
-use crate::wait::{WaitList, Waited};
+use crate::wait::{WaitList, WaitReason, Waited};
 
 pub(crate) struct RawCondvar {
     waiting: WaitList,
@@ -38,7 +38,10 @@ impl RawCondvar {
         let unlock = || unsafe { mutex.unlock() };
         // SAFETY: `unlock`, the only call in the closure, neither unwinds nor parks: `unlock`
         // changes the state word, and at most wakes a waiter.
-        let waited = unsafe { self.waiting.wait_after(unlock, deadline) };
+        let waited = unsafe {
+            self.waiting
+                .wait_after(WaitReason::CondvarWait, unlock, deadline)
+        };
         mutex.lock();
         waited != Waited::TimedOut
     }

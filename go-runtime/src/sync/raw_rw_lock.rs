@@ -36,7 +36,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use super::raw_mutex::RawMutex;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::const_fn;
-use crate::wait::{self, Decision, WaitList};
+use crate::wait::{self, Decision, WaitList, WaitReason, Why};
 
 /// Bit of `readers`: there is a writer, which is inside or waits for readers to leave.
 const WRITER: usize = 1 << (usize::BITS - 1);
@@ -229,7 +229,7 @@ impl RawRwLock {
             self.wait_without_queueing();
             return;
         }
-        self.gate.wait(|gate| {
+        self.gate.wait(WaitReason::RwLockRead, |gate| {
             if gate.take_turn() {
                 return Decision::Go(());
             }
@@ -250,7 +250,7 @@ impl RawRwLock {
             .gate
             .with(|gate| gate.take_turn() || self.go_before_writer())
         {
-            wait::sleep_briefly();
+            wait::sleep_briefly(Why::new(WaitReason::RwLockRead, &raw const self.gate));
         }
     }
 
@@ -277,7 +277,7 @@ impl RawRwLock {
                 .is_ok()
         };
         while !all_gone() {
-            self.gate.wait(|gate| {
+            self.gate.wait(WaitReason::RwLockWrite, |gate| {
                 // This check is made under the lock of the gate, so a reader that is the last to
                 // leave after the check finds the writer in the queue.
                 if self.leaving.load(Ordering::Relaxed) == AWAITED {

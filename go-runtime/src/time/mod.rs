@@ -29,7 +29,7 @@ pub use self::timeout::{TimedOut, timeout};
 pub use self::timer::Timer;
 pub use crate::channel::{after, at, tick};
 use crate::clock;
-use crate::wait;
+use crate::wait::{self, WaitReason};
 
 /// Waits for `duration`. A goroutine parks, and a plain thread blocks.
 ///
@@ -45,7 +45,7 @@ use crate::wait;
 /// assert!(start.elapsed() >= Duration::from_millis(5));
 /// ```
 pub fn sleep(duration: Duration) {
-    wait::sleep_until(clock::after(duration));
+    wait::sleep_until(WaitReason::Sleep, clock::after(duration));
 }
 
 /// Waits until `when`, as [`sleep`] does. If that moment has passed it does not wait.
@@ -59,5 +59,5 @@ pub fn sleep(duration: Duration) {
 /// assert!(Instant::now() >= end);
 /// ```
 pub fn sleep_until(when: Instant) {
-    wait::sleep_until(Some(when));
+    wait::sleep_until(WaitReason::Sleep, Some(when));
 }

@@ -14,6 +14,7 @@ use std::time::Instant;
 use super::event;
 use super::list::WaitList;
 use super::observable::Observable;
+use super::reason::WaitReason;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 
 /// The count of edges before an attempt.
@@ -77,12 +78,13 @@ impl Edges {
     /// beginning, the wait ends for that reason, even if there has been an edge.
     pub(crate) fn wait(
         &self,
+        reason: WaitReason,
         at: Edge,
         limit: impl FnOnce() -> Option<Instant>,
         done: Option<&dyn Observable>,
     ) -> Woken {
         let still = || self.now() == at;
-        match self.waiting.wait_for_event(still, limit, done) {
+        match self.waiting.wait_for_event(reason, still, limit, done) {
             // An event without an edge counts as an edge, since another attempt is never wrong.
             event::Woken::ByEvent | event::Woken::ByNothing => Woken::ByEdge,
             event::Woken::ByDone => Woken::ByDone,

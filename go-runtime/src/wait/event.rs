@@ -13,6 +13,7 @@ use std::time::Instant;
 use super::list::{Decision, WaitList, Waited};
 use super::observable::{Observable, Readiness};
 use super::parker::Parker;
+use super::reason::{WaitReason, Why};
 use super::verdict::Verdict;
 use super::waiter::{Claim, Offer, Waiter};
 
@@ -44,14 +45,15 @@ impl<T> WaitList<T> {
     #[inline]
     pub(crate) fn wait_for_event(
         &self,
+        reason: WaitReason,
         still: impl FnOnce() -> bool,
         limit: impl FnOnce() -> Option<Instant>,
         done: Option<&dyn Observable>,
     ) -> Woken {
         if let Some(done) = done {
-            return self.wait_for_event_or(still, limit, done);
+            return self.wait_for_event_or(reason, still, limit, done);
         }
-        let waited = self.wait(|_| {
+        let waited = self.wait(reason, |_| {
             if still() {
                 Decision::WaitUntil(limit())
             } else {
@@ -66,6 +68,7 @@ impl<T> WaitList<T> {
 
     fn wait_for_event_or(
         &self,
+        reason: WaitReason,
         still: impl FnOnce() -> bool,
         limit: impl FnOnce() -> Option<Instant>,
         done: &dyn Observable,
@@ -100,6 +103,7 @@ impl<T> WaitList<T> {
             Begun::Happened => return Woken::ByEvent,
             Begun::Queued(until) => until,
         };
+        parker.note(Why::new(reason, self));
         let verdict = parker.park(until);
         let by_event = matches!(verdict, Verdict::Done(_));
         if !by_event {

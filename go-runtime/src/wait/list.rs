@@ -34,6 +34,7 @@ use std::time::Instant;
 use super::claimed::Claimed;
 use super::parker::Parker;
 use super::queue::WaitQueue;
+use super::reason::{WaitReason, Why};
 use super::taken::Taken;
 use super::verdict::Verdict;
 use super::waiter::{Claim, Offer, Waiter};
@@ -117,9 +118,10 @@ impl<T> WaitList<T> {
     #[inline(always)]
     pub(crate) fn wait<R>(
         &self,
+        reason: WaitReason,
         decide: impl FnOnce(&mut Held<'_, T>) -> Decision<R>,
     ) -> Waited<R> {
-        self.view().wait(decide)
+        self.view().wait(reason, decide)
     }
 
     /// Waits like [`wait`](Self::wait), but without a decision, until `deadline`, and calls
@@ -129,12 +131,13 @@ impl<T> WaitList<T> {
     /// `before_park` neither unwinds nor parks.
     pub(crate) unsafe fn wait_after(
         &self,
+        reason: WaitReason,
         before_park: impl FnOnce(),
         deadline: Option<Instant>,
     ) -> Waited<()> {
         let decide = |_: &mut Held<'_, T>| Decision::WaitUntil(deadline);
         // SAFETY: the caller says that `before_park` neither unwinds nor parks.
-        unsafe { self.view().wait_with(decide, before_park) }
+        unsafe { self.view().wait_with(reason, decide, before_park) }
     }
 
     /// Wakes the first waiter.
@@ -200,10 +203,11 @@ impl<'a, T> View<'a, T> {
     #[inline(always)]
     pub(crate) fn wait<R>(
         &self,
+        reason: WaitReason,
         decide: impl FnOnce(&mut Held<'_, T>) -> Decision<R>,
     ) -> Waited<R> {
         // SAFETY: the empty closure neither unwinds nor parks.
-        unsafe { self.wait_with(decide, || ()) }
+        unsafe { self.wait_with(reason, decide, || ()) }
     }
 
     /// # Safety
@@ -211,6 +215,7 @@ impl<'a, T> View<'a, T> {
     #[inline(always)]
     unsafe fn wait_with<R>(
         &self,
+        reason: WaitReason,
         decide: impl FnOnce(&mut Held<'_, T>) -> Decision<R>,
         before_park: impl FnOnce(),
     ) -> Waited<R> {
@@ -231,6 +236,7 @@ impl<'a, T> View<'a, T> {
         };
         let waiter = Waiter::new(Offer::Message, Claim::until(until));
         waiter.set_up(&parker, 0, ptr::null_mut());
+        parker.note(Why::new(reason, self.guarded));
         // SAFETY: the waiter is new, and has been set up. It is out of the queue before this frame
         // ends, as point 2 at the head of this file says.
         unsafe {

@@ -33,6 +33,8 @@ use std::thread::{self, Thread};
 use std::time::Instant;
 
 use super::handshake::Handshake;
+use super::reason::Why;
+use super::threads;
 use super::verdict::Verdict;
 use super::wakeup::Wakeup;
 use crate::clock;
@@ -106,6 +108,18 @@ impl Parker {
     /// the end.
     pub(crate) fn verdict(&self) -> Verdict {
         self.verdict.get()
+    }
+
+    /// Notes why the operation is about to park, and for what: for those who look from outside.
+    // Inlined, for a goroutine that parks.
+    #[inline(always)]
+    pub(crate) fn note(&self, why: Why) {
+        if let Some(fiber) = self.node.payload() {
+            // SAFETY: the fiber is the calling goroutine's, as `new` found it.
+            unsafe { fiber.as_ref() }.note_wait(why.to_word());
+        } else {
+            note_of_thread(why);
+        }
     }
 
     /// Takes the right to end this wait; see [`Handshake::claim`].
@@ -293,8 +307,11 @@ impl Parker {
     fn park_thread(&self, deadline: Option<Instant>) {
         match Worker::current() {
             // This goroutine must not switch, so it blocks its worker's thread.
-            Some(worker) => worker.block_in_place(|| self.block_thread(deadline)),
-            None => self.block_thread(deadline),
+            Some(worker) => {
+                worker.block_in_place(|| self.block_thread(deadline));
+                worker.note_wait(Why::NOTHING.to_word());
+            }
+            None => threads::wait(deadline.is_none(), || self.block_thread(deadline)),
         }
     }
 
@@ -319,6 +336,16 @@ impl Parker {
                 }
             }
         }
+    }
+}
+
+/// Notes what the calling thread, or the calling goroutine that blocks its thread, is about to wait
+/// for.
+#[cold]
+fn note_of_thread(why: Why) {
+    match Worker::current() {
+        Some(worker) => worker.note_wait(why.to_word()),
+        None => threads::note(why),
     }
 }
 

@@ -8,6 +8,7 @@ use std::hint;
 use std::thread;
 use std::time::Duration;
 
+use super::reason::Why;
 use crate::sched::{self, Worker};
 
 /// Number of rounds in which an operation spins for a lock before it queues, and number of spins in
@@ -73,11 +74,16 @@ pub(crate) fn spin_for_lock(rounds: u32) -> bool {
     worth_it
 }
 
-/// Blocks the thread for a moment, for a caller that may not switch and polls instead.
-pub(crate) fn sleep_briefly() {
+/// Blocks the thread for a moment, for a caller that may not switch and polls instead, and that
+/// waits for `why`.
+pub(crate) fn sleep_briefly(why: Why) {
     let sleep = || thread::sleep(POLL_INTERVAL);
     match Worker::current() {
-        Some(worker) => worker.block_in_place(sleep),
+        Some(worker) => {
+            worker.note_wait(why.to_word());
+            worker.block_in_place(sleep);
+            worker.note_wait(Why::NOTHING.to_word());
+        }
         None => sleep(),
     }
 }

@@ -6,8 +6,8 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
 
 use crate::channel::{Receiver, bounded};
-use crate::wait::Observable;
 use crate::wait::edges::{Edges, Woken};
+use crate::wait::{Observable, WaitReason};
 use crate::{check, clock};
 
 /// A descriptor that holds a number of bytes and reports them by edges.
@@ -55,7 +55,7 @@ impl Descriptor {
                 break true;
             }
             let limit = || self.is_over.load(Ordering::Relaxed).then(clock::now);
-            let woken = self.edges.wait(at, limit, done);
+            let woken = self.edges.wait(WaitReason::IoWait, at, limit, done);
             if woken != Woken::ByEdge || self.is_over.load(Ordering::Relaxed) {
                 break false;
             }
@@ -176,7 +176,9 @@ fn a_channel_that_is_closed_already_goes_before_an_edge() {
         let at = descriptor.edges.now();
         let there = descriptor.clone();
         let other = thread::spawn(move || there.arrive(1));
-        let woken = descriptor.edges.wait(at, || None, Some(&done));
+        let woken = descriptor
+            .edges
+            .wait(WaitReason::IoWait, at, || None, Some(&done));
         assert_eq!(woken, Woken::ByDone);
         other.join().unwrap();
     });

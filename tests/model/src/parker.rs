@@ -12,6 +12,7 @@ use loom::sync::{Arc, Notify};
 use loom::thread;
 
 use super::handshake::Handshake;
+use super::reason::Why;
 use super::verdict::Verdict;
 use super::wakeup::Wakeup;
 
@@ -47,6 +48,8 @@ impl Parker {
             who,
         }
     }
+
+    pub(crate) fn note(&self, _: Why) {}
 
     pub(crate) fn verdict(&self) -> Verdict {
         self.verdict.get()

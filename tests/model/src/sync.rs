@@ -19,7 +19,7 @@ use self::counter::Counter;
 use self::once::Once;
 use crate::channel::bounded;
 use crate::check;
-use crate::wait::Woken;
+use crate::wait::{WaitReason, Woken};
 
 /// The last `done` of one round does not release a waiter for the next round.
 #[test]
@@ -34,7 +34,7 @@ fn a_wait_group_can_be_used_again() {
                 flag.store(true, Ordering::Relaxed);
                 there.done();
             });
-            group.wait();
+            group.wait(WaitReason::WaitGroupWait);
             assert!(ended.load(Ordering::Relaxed), "wait returned early");
             // The second round may begin before the thread of the first has left `done`.
             drop(thread);
@@ -57,7 +57,7 @@ fn a_wait_beside_a_done_channel() {
         assert!(matches!(woken, Woken::ByEvent | Woken::ByDone));
         ending.join().unwrap();
         stopping.join().unwrap();
-        group.wait();
+        group.wait(WaitReason::WaitGroupWait);
         assert_eq!(group.wait_until(None, Some(&done)), Woken::ByDone);
     });
 }
@@ -73,12 +73,12 @@ fn a_done_too_many_leaves_the_group_usable() {
         let thread = thread::spawn(move || {
             there.add(1);
             let accepted = done(&there);
-            there.wait();
+            there.wait(WaitReason::WaitGroupWait);
             accepted
         });
         let accepted = done(&group);
         assert!(thread.join().unwrap() != accepted);
-        group.wait();
+        group.wait(WaitReason::WaitGroupWait);
     });
 }
 

@@ -16,6 +16,8 @@ mod observable;
 mod parker;
 #[path = "../../../go-runtime/src/wait/queue.rs"]
 mod queue;
+#[path = "../../../go-runtime/src/wait/reason.rs"]
+mod reason;
 #[path = "../../../go-runtime/src/wait/taken.rs"]
 mod taken;
 #[path = "unparker.rs"]
@@ -35,6 +37,8 @@ pub(crate) use list::{Decision, Guarded, Held, View, WaitList, Waited};
 pub(crate) use observable::{Observable, Readiness};
 pub(crate) use parker::Parker;
 pub(crate) use queue::WaitQueue;
+pub use reason::WaitReason;
+pub(crate) use reason::Why;
 pub(crate) use taken::Taken;
 pub(crate) use verdict::Verdict;
 pub(crate) use waiter::{Claim, Offer, Waiter};
@@ -43,3 +47,8 @@ pub(crate) use yielding::{
     before_a_wait, may_switch, note_failed_poll, sleep_briefly, sleep_until, spin_for_lock, unwind,
     yield_to_others,
 };
+
+/// No model looks from outside.
+pub(crate) fn named<T>(_: Why, f: impl FnOnce() -> T) -> T {
+    f()
+}

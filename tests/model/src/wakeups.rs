@@ -938,7 +938,7 @@ fn the_monitor_does_not_sleep_while_a_worker_is_awake() {
                 let shared = shared.clone();
                 thread::spawn(move || {
                     assert_eq!(shared.1[i].wake_up(), Some(Sleep::Counted));
-                    shared.0.end()
+                    shared.0.end(|| ())
                 })
             })
             .collect();

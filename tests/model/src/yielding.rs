@@ -4,6 +4,8 @@
 use std::cell::Cell;
 use std::time::Instant;
 
+use super::{WaitReason, Why};
+
 loom::thread_local! {
     static UNWINDS: Cell<bool> = Cell::new(false);
 }
@@ -21,7 +23,7 @@ pub(crate) fn note_failed_poll() {}
 
 pub(crate) fn before_a_wait() {}
 
-pub(crate) fn sleep_briefly() {
+pub(crate) fn sleep_briefly(_: Why) {
     loom::thread::yield_now();
 }
 
@@ -35,6 +37,6 @@ pub(crate) fn spin_for_lock(rounds: u32) -> bool {
 }
 
 /// Unused: no model has timed channels.
-pub(crate) fn sleep_until(_: Option<Instant>) {
+pub(crate) fn sleep_until(_: WaitReason, _: Option<Instant>) {
     loom::thread::yield_now();
 }

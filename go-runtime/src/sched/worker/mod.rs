@@ -44,7 +44,7 @@ use timers::Timers;
 use unstarted::Unstarted;
 
 use super::blocks::{Blocks, Depot};
-use super::fiber::Fiber;
+use super::fiber::{Fiber, RUNNABLE};
 use super::label::Label;
 use super::load;
 #[cfg(target_os = "linux")]
@@ -95,7 +95,7 @@ impl Worker {
             run_queue: RunQueue::new(&shared.stats.run_queue),
             unstarted: Unstarted::new(runtime, shared, queue),
             timers: Timers::new(shared),
-            stacks: Stacks::new(runtime),
+            stacks: Stacks::new(runtime, shared.index()),
             idling: Idling::new(runtime, shared),
             rounds: Rounds::new(),
             current: Current::new(runtime.debug().nesting),
@@ -176,6 +176,20 @@ impl Worker {
         self.shared.stats.set_wait(before);
     }
 
+    /// Notes what the running goroutine, which blocks its thread, is about to wait for, or that it
+    /// waits no more.
+    pub(crate) fn note_wait(&self, waiting: u64) {
+        self.running_fiber()
+            .inspect(|fiber| fiber.note_wait(waiting));
+    }
+
+    /// Sets what the running goroutine's operation that is built from others waits for, and returns
+    /// what that was before; see `wait::named`.
+    pub(crate) fn replace_outer_wait(&self, outer: u64) -> u64 {
+        self.running_fiber()
+            .map_or(0, |fiber| fiber.replace_outer(outer))
+    }
+
     /// Returns whether an access of `address` has run over the end of the running goroutine's
     /// stack. For a signal handler on this thread.
     pub(super) fn is_overflow(&self, address: usize) -> bool {
@@ -190,7 +204,7 @@ impl Worker {
 
     /// Returns the fiber that the calling code runs on, if any, whether it may park or not.
     #[inline]
-    fn running_fiber(&self) -> Option<&'static Fiber> {
+    pub(super) fn running_fiber(&self) -> Option<&'static Fiber> {
         // SAFETY: the fiber that runs is alive as long as its code runs. The caller runs on the
         // fiber, or is a signal handler that interrupted it, so the reference does not outlive the
         // fiber.
@@ -215,6 +229,9 @@ impl Worker {
     // Always inlined: a hand-over within a worker is little else.
     #[inline(always)]
     pub(crate) fn make_ready(&self, fiber: NonNull<Fiber>) {
+        // SAFETY: a parked goroutine's fiber has a task, and so its worker, this one, does not
+        // destroy it.
+        unsafe { fiber.as_ref() }.note_wait(RUNNABLE);
         self.run_queue.push(fiber);
     }
 
@@ -235,13 +252,13 @@ impl Worker {
     /// nothing can park.
     fn begin_yield(&self) -> Option<&'static Fiber> {
         let fiber = self.current_fiber()?;
-        self.make_ready(NonNull::from(fiber));
+        self.run_queue.push(NonNull::from(fiber));
         Some(fiber)
     }
 
     /// Leaves the current goroutine's stack until the goroutine is made runnable.
     #[inline(always)]
-    pub(crate) fn suspend(&self) {
+    pub(super) fn suspend(&self) {
         let Some(fiber) = self.current_fiber() else {
             unreachable!("only a goroutine suspends");
         };
@@ -437,8 +454,16 @@ impl Worker {
 pub(crate) unsafe fn suspend(fiber: &Fiber) {
     #[cfg(feature = "tracing")]
     let spans = super::spans::exit_all();
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(unused_variables, reason = "it is false")
+    )]
     // SAFETY: the caller says that it runs on the fiber.
-    unsafe { fiber.suspend() };
+    let is_to_record = unsafe { fiber.suspend() };
+    #[cfg(target_os = "linux")]
+    if is_to_record {
+        super::frames::record_and_suspend();
+    }
     #[cfg(feature = "tracing")]
     super::spans::enter_again(spans);
 }

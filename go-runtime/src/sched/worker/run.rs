@@ -103,6 +103,10 @@ impl Worker {
         if self.shared.is_trim_wanted() {
             self.trim_at_work();
         }
+        #[cfg(target_os = "linux")]
+        if self.shared.frames.are_there() {
+            self.record_frames();
+        }
         // The injector's tasks are in no worker's queue: a worker that never runs dry has to look
         // there as well.
         if self.shared.has_unstarted() {
@@ -122,6 +126,7 @@ impl Worker {
     /// Waits for something to run, when this worker's queues are empty.
     #[inline(never)]
     fn next_elsewhere(&self) -> Next {
+        self.shared.stats.run_none();
         let mut idle_since = None;
         let next = loop {
             if let Some(next) = self.search() {
@@ -221,11 +226,11 @@ impl Worker {
         // SAFETY: this is the loop of the fiber's worker, outside of any fiber, and the fiber has a
         // task, which it has started, or starts now.
         let ended = unsafe { this.resume() };
-        self.shared.stats.run_none();
         self.current.end();
         self.current.exit_watch.renew();
         let is_new_tick = self.note_tick();
         if ended {
+            self.shared.stats.run_none();
             #[cfg(feature = "tracing")]
             spans::exit_forgotten();
             self.stacks.recycle(fiber);
@@ -233,6 +238,22 @@ impl Worker {
             // The next period may have begun during the turn.
             self.note_active(this);
         }
+    }
+
+    /// Runs a goroutine's fiber that only records its frames: no turn of the goroutine.
+    #[cfg(target_os = "linux")]
+    pub(in crate::sched) fn begin_recording(&self, fiber: NonNull<Fiber>) {
+        // SAFETY: the caller is about to resume the fiber, so it exists.
+        if unsafe { fiber.as_ref() }.is_unlisted() {
+            self.stacks.note_touched(fiber);
+        }
+        self.current.begin(fiber);
+    }
+
+    /// Ends what [`begin_recording`](Self::begin_recording) has begun.
+    #[cfg(target_os = "linux")]
+    pub(in crate::sched) fn end_recording(&self) {
+        self.current.end();
     }
 
     /// Notes that the goroutine of this fiber runs in this period.
@@ -342,11 +363,15 @@ impl Worker {
     }
 
     fn resume_after_sleep(&self) {
-        self.note_tick();
         let by_itself = self.shared.sleep.wake_up(&self.runtime.idle);
         self.runtime.note_awake();
+        self.note_tick();
         if !by_itself && self.empty_inbox().notified {
             self.idling.note_notified();
+        }
+        #[cfg(target_os = "linux")]
+        if self.shared.frames.are_there() {
+            self.record_frames();
         }
     }
 }

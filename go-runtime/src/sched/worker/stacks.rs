@@ -21,6 +21,8 @@ use crate::stack::{self, Stack};
 
 pub(super) struct Stacks {
     runtime: &'static Runtime,
+    /// The worker's index.
+    worker: usize,
     pub(super) pool: RefCell<Pool>,
     /// Tasks that wait for the memory of a stack.
     waiting: RefCell<VecDeque<TaskRef>>,
@@ -82,9 +84,10 @@ impl Pool {
 }
 
 impl Stacks {
-    pub(super) fn new(runtime: &'static Runtime) -> Stacks {
+    pub(super) fn new(runtime: &'static Runtime, worker: usize) -> Stacks {
         Stacks {
             runtime,
+            worker,
             pool: RefCell::default(),
             waiting: RefCell::default(),
             freed: Cell::new(false),
@@ -109,7 +112,7 @@ impl Stacks {
         let fiber = match idle {
             Some(fiber) => fiber,
             None => match self.new_stack(size) {
-                Ok(stack) => Fiber::new(stack, size == default),
+                Ok(stack) => Fiber::new(stack, self.worker, size == default),
                 Err(error) => {
                     let first = !header.starved.replace(true);
                     self.runtime.shortage.begin(size, first, &error);

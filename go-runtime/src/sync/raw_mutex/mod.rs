@@ -55,7 +55,7 @@ use crate::clock;
 use crate::primitives::atomic::{AtomicBool, AtomicU16, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::spin_lock::RawSpinLock;
-use crate::wait::{self, Decision, Guarded, View, Waited};
+use crate::wait::{self, Decision, Guarded, View, WaitReason, Waited, Why};
 
 /// A waiter that has waited for longer than this starves.
 const LONG: Duration = Duration::from_millis(1);
@@ -223,7 +223,7 @@ impl RawMutex {
                     return;
                 }
             } else {
-                wait::sleep_briefly();
+                wait::sleep_briefly(Why::new(WaitReason::MutexLock, self));
             }
         }
     }
@@ -236,7 +236,7 @@ impl RawMutex {
         }
         let starves = this.has_waited && this.is_starving();
 
-        let waited = self.waiting().wait(|_| {
+        let waited = self.waiting().wait(WaitReason::MutexLock, |_| {
             let mut state = self.state.load(Ordering::Relaxed);
             loop {
                 if this.may_take(state) {

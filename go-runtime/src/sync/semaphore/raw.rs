@@ -28,7 +28,7 @@ use crate::channel::{Receiver, Sender, bounded};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::lock::{Mutex, MutexGuard};
-use crate::wait::{before_a_wait, note_failed_poll};
+use crate::wait::{self, WaitReason, Why, before_a_wait, note_failed_poll};
 
 /// In `permits`: a waiter is queued or the semaphore is closed, so only the holder of the queue's
 /// lock changes the word.
@@ -140,7 +140,8 @@ impl RawSemaphore {
         let Some((number, granted)) = self.enqueue(n)? else {
             return Ok(());
         };
-        match wait(&granted) {
+        let why = Why::new(WaitReason::Semacquire, self);
+        match wait::named(why, || wait(&granted)) {
             Ok(()) => Ok(()),
             Err(AcquireError::Closed) => Err(AcquireError::Closed),
             Err(error) => self.give_up(number, n, &granted, error),

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::clock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
-use crate::wait::{Observable, WaitList, Woken};
+use crate::wait::{Observable, WaitList, WaitReason, Woken};
 
 /// Maximum count; a larger number was meant to be negative.
 const MOST: usize = isize::MAX as usize;
@@ -69,14 +69,14 @@ impl Counter {
     }
 
     /// Waits until the counter is 0.
-    pub(crate) fn wait(&self) {
+    pub(crate) fn wait(&self, reason: WaitReason) {
         if self.count.load(Ordering::Acquire) == 0 {
             return;
         }
         // This check is made under the queue's lock, so a `done` that reaches 0 after the check
         // finds the waiter in the queue.
         let still = || self.count.load(Ordering::Acquire) != 0;
-        self.waiting.wait_for_event(still, || None, None);
+        self.waiting.wait_for_event(reason, still, || None, None);
     }
 
     /// Waits until the counter is 0, until `deadline`, or until `done` is ready. Never returns
@@ -88,7 +88,10 @@ impl Counter {
     ) -> Woken {
         loop {
             let still = || self.count.load(Ordering::Acquire) != 0;
-            match self.waiting.wait_for_event(still, || deadline, done) {
+            match self
+                .waiting
+                .wait_for_event(WaitReason::WaitGroupWait, still, || deadline, done)
+            {
                 Woken::ByNothing => {}
                 // The wait ended before the deadline, when the message of a timed done channel fell
                 // due; but another receiver took that message.

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use crate::channel::Receiver;
 use crate::goroutine::{Builder, JoinHandle, started};
 use crate::time::TimedOut;
-use crate::wait::Woken;
 use crate::wait::note_failed_poll;
+use crate::wait::{WaitReason, Woken};
 use crate::{Canceled, clock};
 
 /// A counter of goroutines, which lets a caller wait until all of them have ended.
@@ -176,7 +176,7 @@ impl WaitGroup {
 
     /// Waits until the counter is 0.
     pub fn wait(&self) {
-        self.counter.wait();
+        self.counter.wait(WaitReason::WaitGroupWait);
     }
 
     /// Waits until the counter is 0, for at most `timeout`.

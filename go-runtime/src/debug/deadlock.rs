@@ -1,0 +1,148 @@
+//! Deadlocks: all goroutines are asleep, and nothing can wake one.
+//!
+//! The monitor looks when all workers sleep (see `sched::silence`). A goroutine can then be woken
+//! only by a timer, by an event of the system that one waits for, by a signal that has a handler,
+//! or by a thread that runs. The runtime knows its timers, and what each goroutine and each thread
+//! waits for that waits in one of its calls. The system knows how many threads there are, and
+//! which of them sleep.
+//!
+//! A thread that has just been woken looks as if it waited until it runs. So the threads that wait
+//! are read twice, and between that the system's own states of all threads. A thread that had been
+//! woken before the first reading is ready until it runs, and the second reading sees that it has
+//! run. Nobody could have woken one later: no worker has run, and no other thread.
+
+use std::fs;
+use std::sync::Once;
+use std::time::Duration;
+
+use super::on_signal::{write_and_exit, write_elsewhere};
+use crate::sched::listing::{self, State};
+use crate::sched::{Runtime, global, silence};
+use crate::signal;
+use crate::wait::{Why, threads};
+
+/// How long all workers have slept when a process is said to be silent that may be woken by threads
+/// of which the runtime knows nothing.
+const SILENT: Duration = Duration::from_secs(10);
+/// The time to the second look. Threads end, and signals are no longer listened to, without a
+/// worker that wakes up. (The runtime's own threads for blocking calls, which cannot be told from
+/// others, end when they have had nothing to run for two seconds.)
+const LATER: Duration = Duration::from_secs(3);
+
+/// From now on deadlocks end the process, or are reported, unless `GODEBUG=deadlock=0` says that
+/// they are not.
+pub(crate) fn watch_for_deadlocks() {
+    silence::watch(look);
+}
+
+fn look(asleep_for: Duration) -> Option<Duration> {
+    let runtime = global::running()?;
+    if !runtime.debug().deadlock {
+        return None;
+    }
+    // Looks become rarer, so that a process costs next to nothing that is silent for days.
+    let again = asleep_for.max(LATER);
+    match who_may_wake(runtime) {
+        Waker::Event => None,
+        Waker::Other => Some(again),
+        Waker::Threads(0) => write_and_exit("fatal error: all goroutines are asleep - deadlock!"),
+        Waker::Threads(others) if asleep_for >= SILENT => {
+            warn_once(others, asleep_for);
+            Some(again)
+        }
+        Waker::Threads(_) => Some(again.min(SILENT - asleep_for)),
+    }
+}
+
+fn warn_once(others: usize, asleep_for: Duration) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        let threads = if others == 1 {
+            "one thread".to_owned()
+        } else {
+            format!("{others} threads")
+        };
+        let line = format!(
+            "go-runtime: all goroutines have been asleep for {} s. No timer, no descriptor and no \
+             signal can wake one; only {threads} could that the runtime knows nothing of. If none \
+             does, this is a deadlock. (GODEBUG=deadlock=0 silences this.)",
+            asleep_for.as_secs()
+        );
+        drop(write_elsewhere(line, false));
+    });
+}
+
+/// Who may wake a goroutine.
+enum Waker {
+    /// A timer or an event, for which a worker watches; or no goroutine waits.
+    Event,
+    /// Something that may vanish without a worker that wakes up: a thread that runs or waits with a
+    /// deadline, or a signal.
+    Other,
+    /// One of so many threads, which sleep.
+    Threads(usize),
+}
+
+fn who_may_wake(runtime: &'static Runtime) -> Waker {
+    let picture = threads::picture();
+    let signals = signal::what_is_there();
+    let mut waiting = picture.goroutines;
+    let mut by_event = silence::has_timers(runtime);
+    listing::for_each(runtime, |listed| match listed.state {
+        State::Waiting(word) => {
+            waiting += 1;
+            by_event |= Why::of_word(word).is_none_or(Why::is_for_outside);
+        }
+        State::Running | State::Runnable => by_event = true,
+    });
+    if by_event || waiting == 0 || !silence::goes_on(runtime) {
+        return Waker::Event;
+    }
+    // A goroutine that has not started is counted, but not listed; one on a thread of its own may
+    // run.
+    if signals.may_wake || picture.for_others || waiting != crate::num_goroutines() {
+        return Waker::Other;
+    }
+    let known = silence::threads(runtime) + signals.threads + picture.for_ever;
+    let Some(all) = threads_of_the_process() else {
+        return Waker::Other;
+    };
+    let still = signal::what_is_there().may_wake == signals.may_wake;
+    if !silence::goes_on(runtime) {
+        Waker::Event
+    } else if !still || all.sleeping < all.number || picture != threads::picture() {
+        Waker::Other
+    } else {
+        Waker::Threads(all.number.saturating_sub(known))
+    }
+}
+
+struct Threads {
+    number: usize,
+    /// Those that sleep, and the calling thread.
+    sleeping: usize,
+}
+
+/// Reads the states of the threads; `None` if the system does not tell.
+fn threads_of_the_process() -> Option<Threads> {
+    // SAFETY: the call has no preconditions.
+    let this = unsafe { libc::gettid() }.to_string();
+    let mut threads = Threads {
+        number: 0,
+        sleeping: 0,
+    };
+    for entry in fs::read_dir("/proc/self/task").ok()? {
+        let entry = entry.ok()?;
+        threads.number += 1;
+        let sleeps = || {
+            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+            // The name, in parentheses, may have parentheses of its own.
+            let (_, fields) = stat.rsplit_once(')')?;
+            Some(fields.trim_start().starts_with('S'))
+        };
+        if entry.file_name().to_str() == Some(&*this) || sleeps() == Some(true) {
+            threads.sleeping += 1;
+        }
+    }
+    Some(threads)
+}

@@ -1,0 +1,120 @@
+//! Recorded frames as text.
+#![cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "no frames are recorded there")
+)]
+
+use std::backtrace::Backtrace;
+use std::fmt;
+
+/// A call that a waiting goroutine is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    function: String,
+    location: Option<String>,
+}
+
+impl Frame {
+    /// The function's path, such as `app::printer::run`.
+    #[must_use]
+    pub fn function(&self) -> &str {
+        &self.function
+    }
+
+    /// The file, line and column of the call, such as `src/printer.rs:14:5`; `None` if the program
+    /// has no line tables.
+    #[must_use]
+    pub fn location(&self) -> Option<&str> {
+        self.location.as_deref()
+    }
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.function)?;
+        match &self.location {
+            Some(location) => write!(f, "\n\t{location}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Returns the frames from the program's innermost call out, without those of the runtime and of
+/// std below and above them. This takes a while, since it looks up the names.
+pub(super) fn of_program(backtrace: &Backtrace) -> Vec<Frame> {
+    let mut frames = parse(&backtrace.to_string());
+    // The goroutine's entry is the outermost frame of a job; farther out is its worker's loop.
+    let is_job = |frame: &Frame| {
+        frame.function.contains("go_runtime::goroutine::job::")
+            || frame.is_in(|file| file.contains(SOURCES) && file.contains("/goroutine/job.rs:"))
+    };
+    if let Some(entry) = frames.iter().rposition(is_job) {
+        frames.truncate(entry);
+    }
+    while frames.last().is_some_and(Frame::is_glue) {
+        frames.pop();
+    }
+    let first = frames.iter().position(|frame| !frame.is_glue());
+    frames.drain(..first.unwrap_or(frames.len()));
+    frames
+}
+
+/// The folder of the runtime's sources, as the compiler has named it.
+const SOURCES: &str = {
+    let (this, name) = (file!(), "debug/frames.rs");
+    this.split_at(this.len() - name.len()).0
+};
+
+impl Frame {
+    fn is_in(&self, is_it: impl FnOnce(&str) -> bool) -> bool {
+        self.location.as_deref().is_some_and(is_it)
+    }
+
+    /// Returns whether the function is the runtime's, or std's. (A function that is inlined has no
+    /// path in its name.)
+    fn is_glue(&self) -> bool {
+        let path = self.function.trim_start_matches(['<', '&']);
+        let starts = ["go_runtime::", "core::", "std::", "alloc::", "__rust"];
+        starts.iter().any(|start| path.starts_with(start))
+            || self.is_in(|file| file.contains(SOURCES) || file.starts_with("/rustc/"))
+    }
+}
+
+/// Parses std's text: a line with a number and a function for each frame, and where a line is known
+/// another with ` at ` and the place.
+fn parse(text: &str) -> Vec<Frame> {
+    let mut frames: Vec<Frame> = Vec::new();
+    for line in text.lines() {
+        let line = line.trim_start();
+        if let Some(place) = line.strip_prefix("at ") {
+            if let Some(frame) = frames.last_mut() {
+                frame.location = Some(place.to_owned());
+            }
+        } else if let Some((number, function)) = line.split_once(": ")
+            && number.parse::<u32>().is_ok()
+        {
+            frames.push(Frame {
+                function: function.to_owned(),
+                location: None,
+            });
+        }
+    }
+    frames
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_parsed() {
+        let frames = parse(
+            "   0: app::wait\n             at ./src/main.rs:7:5\n   1: app::main::{{closure}}\n",
+        );
+        let as_text: Vec<_> = frames.iter().map(Frame::to_string).collect();
+        assert_eq!(
+            as_text,
+            ["app::wait\n\t./src/main.rs:7:5", "app::main::{{closure}}"]
+        );
+    }
+}

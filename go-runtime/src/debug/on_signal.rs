@@ -1,0 +1,113 @@
+//! Dumps when a signal arrives.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
+#[cfg(target_os = "linux")]
+use std::time::Duration;
+
+use super::dump::{DumpOptions, dump};
+use crate::primitives::uncaptured;
+use crate::signal::{self, Signal};
+
+/// How long the end of a process waits for its last dump to be written.
+#[cfg(target_os = "linux")]
+const LONGEST_WRITE: Duration = Duration::from_secs(10);
+
+/// The signals that [`dump_on`] has been called for: a bit for each number.
+static SIGNALS: AtomicU64 = AtomicU64::new(0);
+
+/// Writes a [`dump`] to standard error whenever the signal arrives, and lets the program go on.
+/// Another call for the same signal changes nothing.
+///
+/// Channels of [`notify`](signal::notify) get the signal as well. (Under
+/// [`#[go_runtime::main]`](macro@crate::main) SIGQUIT writes a dump without this call, and ends the
+/// program, as in Go.)
+///
+/// The dump is written by a thread of its own, so it comes also if goroutines hold all workers. If
+/// the signal comes faster than dumps can be written, some are left out.
+///
+/// ```
+/// use go_runtime::debug::dump_on;
+/// use go_runtime::signal::SIGUSR1;
+///
+/// dump_on(SIGUSR1)?; // kill -USR1 writes a dump from now on
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+/// If the signal cannot be caught; or the system's error, if it cannot make the thread.
+pub fn dump_on(signal: Signal) -> io::Result<()> {
+    let bit = 1_u64.checked_shl(signal.as_raw().cast_unsigned());
+    let bit = bit.unwrap_or_default();
+    if SIGNALS.load(Ordering::SeqCst) & bit != 0 {
+        return Ok(());
+    }
+    signal::on(signal, || drop(write_elsewhere(String::new(), false)))?;
+    SIGNALS.fetch_or(bit, Ordering::SeqCst);
+    Ok(())
+}
+
+/// Writes the line, if it is not empty, and all goroutines to standard error.
+fn write_all(line: &str) -> io::Result<()> {
+    // Not through std's `Stderr`, whose lock the program may hold, if there is another descriptor.
+    match io::stderr().as_fd().try_clone_to_owned() {
+        Ok(stderr) => write_all_to(File::from(stderr), line),
+        Err(_) => write_all_to(io::stderr(), line),
+    }
+}
+
+fn write_all_to(stderr: impl Write, line: &str) -> io::Result<()> {
+    let mut stderr = io::BufWriter::new(stderr);
+    if !line.is_empty() {
+        writeln!(stderr, "{line}\n")?;
+    }
+    dump(&mut stderr, DumpOptions::new())?;
+    stderr.flush()
+}
+
+/// Writes as [`write_all`] does, on a thread of its own, since standard error may be a pipe that
+/// nobody reads. Returns what tells when all is written. If dumps are asked for faster than they
+/// can be written, some are left out; not the `last`.
+pub(super) fn write_elsewhere(line: String, last: bool) -> mpsc::Receiver<()> {
+    /// Held by the thread that writes.
+    static WRITES: Mutex<()> = Mutex::new(());
+    /// Whether another thread waits to write, which will see all that has happened until then.
+    static WAITS: AtomicBool = AtomicBool::new(false);
+    let (end, ended) = mpsc::channel();
+    if WAITS.swap(true, Ordering::SeqCst) && !last {
+        return ended;
+    }
+    let write = move || {
+        let _alone = WRITES.lock().unwrap_or_else(PoisonError::into_inner);
+        WAITS.store(false, Ordering::SeqCst);
+        let _ = write_all(&line);
+        let _ = end.send(());
+    };
+    let thread = thread::Builder::new().name("go-dump".into());
+    if uncaptured::spawn(thread, write).is_err() {
+        WAITS.store(false, Ordering::SeqCst);
+    }
+    ended
+}
+
+/// Writes the line and all goroutines to standard error, and ends the process with status 2; also
+/// if nobody reads what is written.
+#[cfg(target_os = "linux")]
+pub(super) fn write_and_exit(line: &str) -> ! {
+    let _ = write_elsewhere(line.into(), true).recv_timeout(LONGEST_WRITE);
+    // SAFETY: `_exit` ends the process at once. Nothing else runs: functions of `atexit` could wait
+    // for threads that wait themselves, or free what they use.
+    unsafe { libc::_exit(2) }
+}
+
+/// Makes SIGQUIT write a dump and end the process with status 2, as in Go, unless the program
+/// handles the signal itself.
+#[cfg(target_os = "linux")]
+pub(crate) fn dump_on_quit() {
+    // Without memory or threads for it, SIGQUIT ends the process as it does elsewhere.
+    let _ = signal::on_quit(|| write_and_exit("SIGQUIT: quit"));
+}

@@ -1,0 +1,200 @@
+//! The frames of waiting goroutines, which they record themselves.
+//!
+//! Only code on a stack can walk it, and only the goroutine's own worker may switch there. So the
+//! worker resumes the goroutine although nothing has woken it, and says that it is to record: the
+//! goroutine, about to return from its suspension, records its frames and suspends again. No code
+//! of the program runs.
+//!
+//! ```text
+//!   who asks           worker                              waiting goroutine
+//!   request, notify -> end of a round, or after a sleep:
+//!                      resume_to_record ------------------> records its frames
+//!   waits     <------- answer           <------------------ suspends again
+//! ```
+//!
+//! Only addresses are recorded; who asks finds out their names. A worker that is held does not
+//! answer, and the frames of its goroutines stay unknown.
+
+use std::backtrace::Backtrace;
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::fiber::{Fiber, RUNNABLE};
+use super::runtime::Runtime;
+use super::worker::Worker;
+use crate::clock;
+use crate::stack;
+
+/// How long workers have to answer that are not held. A thread that is ready gets its processor
+/// within that time on all but the busiest machines.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The time between two wake-ups of a worker that has not answered. One that was just falling
+/// asleep may miss the first.
+const AGAIN: Duration = Duration::from_millis(1);
+
+/// A request for the frames of some goroutines of one worker.
+pub(super) struct Request {
+    /// The numbers of their stacks.
+    numbers: HashSet<usize>,
+    answer: Mutex<Option<Vec<(usize, Backtrace)>>>,
+    answered: Condvar,
+}
+
+/// The requests to a worker.
+#[derive(Default)]
+pub(super) struct Requests {
+    any: AtomicBool,
+    all: Mutex<Vec<Arc<Request>>>,
+}
+
+thread_local! {
+    /// The frames that a goroutine has recorded for this worker.
+    static RECORDED: Cell<Option<Backtrace>> = const { Cell::new(None) };
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Requests {
+    fn add(&self, request: Arc<Request>) {
+        lock(&self.all).push(request);
+        self.any.store(true, Ordering::Release);
+    }
+
+    #[inline]
+    pub(super) fn are_there(&self) -> bool {
+        self.any.load(Ordering::Relaxed)
+    }
+
+    fn take(&self) -> Vec<Arc<Request>> {
+        self.any.store(false, Ordering::Relaxed);
+        std::mem::take(&mut lock(&self.all))
+    }
+}
+
+/// Records the frames of goroutines, each given by its worker's index and its number. Those are
+/// missing in the result that do not wait any more, whose worker is held, or whose stack has no
+/// room for it.
+pub(crate) fn record(
+    runtime: &'static Runtime,
+    goroutines: impl Iterator<Item = (usize, usize)>,
+) -> HashMap<usize, Backtrace> {
+    let mut by_worker: HashMap<usize, HashSet<usize>> = HashMap::new();
+    for (worker, number) in goroutines {
+        by_worker.entry(worker).or_default().insert(number);
+    }
+    let mut open = Vec::new();
+    for (worker, numbers) in by_worker {
+        let Some(worker) = runtime.worker(worker) else {
+            continue;
+        };
+        let request = Arc::new(Request {
+            numbers,
+            answer: Mutex::new(None),
+            answered: Condvar::new(),
+        });
+        worker.frames.add(Arc::clone(&request));
+        open.push((worker, request));
+    }
+    let mut recorded = HashMap::new();
+    let end = clock::now() + PATIENCE;
+    while !open.is_empty() && clock::now() < end {
+        for (worker, _) in &open {
+            runtime.notify(worker);
+        }
+        wait_for(&open[0].1);
+        open.retain(|(worker, request)| match lock(&request.answer).take() {
+            Some(answer) => {
+                recorded.extend(answer);
+                false
+            }
+            None => !worker.stats.is_held(),
+        });
+    }
+    recorded
+}
+
+/// Waits a moment for an answer. A goroutine lets its worker go on meanwhile, which may have to
+/// answer.
+fn wait_for(request: &Request) {
+    match Worker::current() {
+        Some(worker) => worker.yield_now(),
+        None => {
+            let answer = lock(&request.answer);
+            if answer.is_none() {
+                drop(request.answered.wait_timeout(answer, AGAIN));
+            }
+        }
+    }
+}
+
+/// Records the frames of the goroutine that calls this, and suspends it again, until it is resumed
+/// to go on.
+// Without an argument, so that the switch need not keep one.
+#[cold]
+#[inline(never)]
+pub(super) fn record_and_suspend() {
+    let Some(fiber) = Worker::current().and_then(Worker::running_fiber) else {
+        return;
+    };
+    loop {
+        RECORDED.set(Some(Backtrace::force_capture()));
+        // SAFETY: the calling code runs on the worker's running fiber.
+        if !unsafe { fiber.suspend() } {
+            return;
+        }
+    }
+}
+
+impl Worker {
+    /// Answers the requests for frames.
+    #[cold]
+    pub(super) fn record_frames(&self) {
+        for request in self.shared().frames.take() {
+            let mut waiting = Vec::new();
+            stack::for_each_carved(|number, place: NonNull<Fiber>| {
+                if !request.numbers.contains(&number) {
+                    return;
+                }
+                // SAFETY: the stack exists during the call, and fibers are the only things that are
+                // carved out of stacks.
+                if let Some(seen) = unsafe { Fiber::see(place) }
+                    && seen.worker == self.shared().index()
+                    && seen.waiting != RUNNABLE
+                {
+                    waiting.push((number, place));
+                }
+            });
+            let mut answer = Vec::new();
+            for (number, fiber) in waiting {
+                // SAFETY: the fiber is this worker's, and has a task that waits. Only this worker
+                // ends tasks and destroys fibers of its own, and it does nothing else meanwhile.
+                let frames = unsafe { self.frames_of(fiber) };
+                answer.extend(frames.map(|frames| (number, frames)));
+            }
+            *lock(&request.answer) = Some(answer);
+            request.answered.notify_all();
+        }
+    }
+
+    /// # Safety
+    /// The fiber is this worker's and has a task, which waits; the caller is outside of any fiber.
+    unsafe fn frames_of(&self, fiber: NonNull<Fiber>) -> Option<Backtrace> {
+        // SAFETY: the caller says that the fiber exists.
+        let this = unsafe { fiber.as_ref() };
+        if !this.has_room_to_record() {
+            return None;
+        }
+        self.begin_recording(fiber);
+        // SAFETY: this is the fiber's worker, outside of any fiber, and the fiber has a task, which
+        // waits: so it is suspended in `Fiber::suspend`.
+        unsafe { this.resume_to_record() };
+        self.end_recording();
+        RECORDED.take()
+    }
+}
