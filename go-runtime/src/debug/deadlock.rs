@@ -9,9 +9,12 @@
 //! A thread that has just been woken looks as if it waited until it runs. So the threads that wait
 //! are read twice, and between that the system's own states of all threads. A thread that had been
 //! woken before the first reading is ready until it runs, and the second reading sees that it has
-//! run. Nobody could have woken one later: no worker has run, and no other thread.
+//! run. No thread could have woken it after that: all were asleep, and none had ended unseen, when
+//! the states were read.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, DirEntry};
+use std::io;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -42,7 +45,7 @@ fn look(asleep_for: Duration) -> Option<Duration> {
     }
     // Looks become rarer, so that a process costs next to nothing that is silent for days.
     let again = asleep_for.max(LATER);
-    match who_may_wake(runtime) {
+    match what_may_wake(runtime) {
         Waker::Event => None,
         Waker::Other => Some(again),
         Waker::Threads(0) => write_and_exit("fatal error: all goroutines are asleep - deadlock!"),
@@ -72,7 +75,7 @@ fn warn_once(others: usize, asleep_for: Duration) {
     });
 }
 
-/// Who may wake a goroutine.
+/// What may wake a goroutine.
 enum Waker {
     /// A timer or an event, for which a worker watches; or no goroutine waits.
     Event,
@@ -83,7 +86,7 @@ enum Waker {
     Threads(usize),
 }
 
-fn who_may_wake(runtime: &'static Runtime) -> Waker {
+fn what_may_wake(runtime: &'static Runtime) -> Waker {
     let picture = threads::picture();
     let signals = signal::what_is_there();
     let mut waiting = picture.goroutines;
@@ -123,26 +126,32 @@ struct Threads {
     sleeping: usize,
 }
 
-/// Reads the states of the threads; `None` if the system does not tell.
+/// Reads the states of the threads; `None` if the system does not tell, or if there are others
+/// meanwhile.
 fn threads_of_the_process() -> Option<Threads> {
+    // All threads are listed before the first state is read: what a thread that has ended by then
+    // has woken is ready.
+    let all = list_threads()?;
     // SAFETY: the call has no preconditions.
-    let this = unsafe { libc::gettid() }.to_string();
-    let mut threads = Threads {
-        number: 0,
-        sleeping: 0,
-    };
-    for entry in fs::read_dir("/proc/self/task").ok()? {
-        let entry = entry.ok()?;
-        threads.number += 1;
-        let sleeps = || {
-            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-            // The name, in parentheses, may have parentheses of its own.
-            let (_, fields) = stat.rsplit_once(')')?;
-            Some(fields.trim_start().starts_with('S'))
-        };
-        if entry.file_name().to_str() == Some(&*this) || sleeps() == Some(true) {
-            threads.sleeping += 1;
-        }
-    }
-    Some(threads)
+    let this = unsafe { libc::gettid() };
+    let sleeping = |thread: &&i32| **thread == this || sleeps(**thread) == Some(true);
+    let sleeping = all.iter().filter(sleeping).count();
+    (list_threads()? == all).then_some(Threads {
+        number: all.len(),
+        sleeping,
+    })
+}
+
+fn list_threads() -> Option<BTreeSet<i32>> {
+    let entries = fs::read_dir("/proc/self/task").ok()?;
+    let number = |entry: io::Result<DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    entries.map(number).collect()
+}
+
+/// Returns whether the system says that the thread sleeps.
+fn sleeps(thread: i32) -> Option<bool> {
+    let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
+    // The name, in parentheses, may have parentheses of its own.
+    let (_, fields) = stat.rsplit_once(')')?;
+    Some(fields.trim_start().starts_with('S'))
 }

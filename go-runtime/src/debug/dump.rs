@@ -30,7 +30,8 @@ impl DumpOptions {
     }
 
     /// Whether the [frames](super::goroutines_with_frames) of waiting goroutines are written, as
-    /// they are by default. Of a group, one goroutine's are.
+    /// they are by default: of each group the one's that has waited longest; of at most 1,000
+    /// goroutines in all.
     pub fn frames(mut self, frames: bool) -> DumpOptions {
         self.no_frames = !frames;
         self

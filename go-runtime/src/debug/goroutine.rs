@@ -1,5 +1,7 @@
 //! A goroutine, or a waiting thread, as a value.
 
+#[cfg(target_os = "linux")]
+use std::cmp::Reverse;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -96,7 +98,7 @@ impl Goroutine {
         self.state
     }
 
-    /// How long it has been in its state, to within some 0.2 s: how long ago it has run.
+    /// How long ago it has last run, to within 0.1 s (a thread: how long it has waited).
     #[must_use]
     pub fn since(&self) -> Duration {
         self.since
@@ -242,10 +244,12 @@ pub fn goroutines() -> Vec<Goroutine> {
 /// wait.
 ///
 /// The goroutines record their frames themselves, each on its own worker, which takes some 20 us
-/// for each; finding out the names takes longer. No code of the program runs. Goroutines have no
-/// frames here that run, that have a thread of their own, whose worker is held by another
-/// goroutine, or whose stack has less than 16 KiB left. A goroutine that calls this lets its worker
-/// go on meanwhile.
+/// for each; looking up the names takes longer. Of the program's code only its global allocator may
+/// run. Goroutines have no frames here that run, that have a thread of their own, whose worker is
+/// held by another goroutine, or whose stack has less than 16 KiB left. If more than 1,000 wait,
+/// those have frames that have waited longest. A goroutine that calls this lets its worker go on
+/// meanwhile. (If a goroutine ends while it is listed, its entry may have the frames of the next on
+/// the same stack.)
 ///
 /// Names and lines come from the program's debug information: a release build has lines with
 /// `debug = "line-tables-only"` in its profile.
@@ -271,15 +275,26 @@ pub fn goroutines_with_frames() -> Vec<Goroutine> {
     all
 }
 
+/// Maximum number of goroutines that record their frames for one request, so that no worker is kept
+/// for more than some 20 ms.
+#[cfg(target_os = "linux")]
+const MOST_FRAMES: usize = 1000;
+
 /// Adds the frames to goroutines that have been listed.
 pub(super) fn add_frames(goroutines: &mut [&mut Goroutine]) {
     #[cfg(target_os = "linux")]
     if let Some(runtime) = global::running() {
-        let waits = |one: &Goroutine| matches!(one.state, GoroutineState::Waiting(_));
-        let wanted = goroutines
+        let waits = |one: &&&mut Goroutine| matches!(one.state, GoroutineState::Waiting(_));
+        let mut wanted: Vec<_> = goroutines
             .iter()
-            .filter(|one| waits(one))
-            .filter_map(|one| Some((one.worker?, one.number)));
+            .filter(waits)
+            .filter_map(|one| Some((Reverse(one.since), one.worker?, one.number)))
+            .collect();
+        wanted.sort_unstable();
+        wanted.truncate(MOST_FRAMES);
+        let wanted = wanted
+            .into_iter()
+            .map(|(_, worker, number)| (worker, number));
         let recorded = crate::sched::frames::record(runtime, wanted);
         for one in goroutines {
             if let Some(backtrace) = recorded.get(&one.number) {

@@ -13,11 +13,12 @@
 //! created at src/main.rs:14:5, on worker 1
 //! ```
 //!
-//! Looking runs no code of the goroutines, stops nobody, and needs neither a flag nor another
-//! build. Until somebody looks it costs nothing but one word that a goroutine writes when it parks.
-//! Frames are recorded by the goroutines themselves, between two of their worker's turns; lines
-//! need debug information (`debug = "line-tables-only"` in a release profile).
-//! So what is seen is no picture of one moment: each goroutine is seen at a moment of its own.
+//! Looking runs no code of the goroutines, and needs neither a flag nor another build; until then
+//! it costs nothing but one word that a goroutine writes when it parks. A listing stops no
+//! goroutine, so it is no picture of one moment: each goroutine is seen at a moment of its own. (A
+//! worker that needs a new stack may wait meanwhile.) Frames are recorded by the goroutines
+//! themselves, when their worker switches goroutines, and take some 20 us of its time each. Lines
+//! need debug information: `debug = "line-tables-only"` in a release profile.
 //!
 //! # Deadlocks
 //!
@@ -25,7 +26,7 @@
 //! after `fatal error: all goroutines are asleep - deadlock!` and a dump, as in Go.
 //!
 //! Something could wake one if there is a timer, a descriptor or a call of
-//! [`blocking`](crate::blocking) that is waited for, a signal that somebody listens to, or a thread
+//! [`blocking`](crate::blocking) that is waited for, a signal that is listened to, or a thread
 //! that the runtime knows nothing of: one that is neither its own nor waiting, without a deadline,
 //! in one of its calls. If all such threads sleep as well, the runtime writes a warning with a dump
 //! after 10 s, once. `GODEBUG=deadlock=0` switches both off.

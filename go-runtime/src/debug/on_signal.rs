@@ -69,8 +69,8 @@ fn write_all_to(stderr: impl Write, line: &str) -> io::Result<()> {
     stderr.flush()
 }
 
-/// Writes as [`write_all`] does, on a thread of its own, since standard error may be a pipe that
-/// nobody reads. Returns what tells when all is written. If dumps are asked for faster than they
+/// Writes as [`write_all`] does, on a thread of its own, since standard error may be a pipe that no
+/// process reads. Returns what tells when all is written. If dumps are asked for faster than they
 /// can be written, some are left out; not the `last`.
 pub(super) fn write_elsewhere(line: String, last: bool) -> mpsc::Receiver<()> {
     /// Held by the thread that writes.
@@ -95,7 +95,7 @@ pub(super) fn write_elsewhere(line: String, last: bool) -> mpsc::Receiver<()> {
 }
 
 /// Writes the line and all goroutines to standard error, and ends the process with status 2; also
-/// if nobody reads what is written.
+/// if no process reads what is written.
 #[cfg(target_os = "linux")]
 pub(super) fn write_and_exit(line: &str) -> ! {
     let _ = write_elsewhere(line.into(), true).recv_timeout(LONGEST_WRITE);

@@ -168,6 +168,7 @@ impl Fiber {
         // Release: another thread that sees the task or the label reads what was written before.
         self.label.store(label.as_ptr(), Ordering::Release);
         self.active_in.store(now, Ordering::Relaxed);
+        self.waiting.store(RUNNABLE, Ordering::Relaxed);
         self.task.store(task.as_ptr().as_ptr(), Ordering::Release);
     }
 

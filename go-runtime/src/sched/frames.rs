@@ -2,17 +2,17 @@
 //!
 //! Only code on a stack can walk it, and only the goroutine's own worker may switch there. So the
 //! worker resumes the goroutine although nothing has woken it, and says that it is to record: the
-//! goroutine, about to return from its suspension, records its frames and suspends again. No code
-//! of the program runs.
+//! goroutine, about to return from its suspension, records its frames and suspends again. Of the
+//! program's code only its global allocator may run.
 //!
 //! ```text
-//!   who asks           worker                              waiting goroutine
+//!   requester          worker                              waiting goroutine
 //!   request, notify -> end of a round, or after a sleep:
 //!                      resume_to_record ------------------> records its frames
 //!   waits     <------- answer           <------------------ suspends again
 //! ```
 //!
-//! Only addresses are recorded; who asks finds out their names. A worker that is held does not
+//! Only addresses are recorded; the requester looks up their names. A worker that is held does not
 //! answer, and the frames of its goroutines stay unknown.
 
 use std::backtrace::Backtrace;
@@ -20,7 +20,7 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::fiber::{Fiber, RUNNABLE};
@@ -31,10 +31,10 @@ use crate::stack;
 
 /// How long workers have to answer that are not held. A thread that is ready gets its processor
 /// within that time on all but the busiest machines.
-const PATIENCE: Duration = Duration::from_secs(2);
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// The time between two wake-ups of a worker that has not answered. One that was just falling
 /// asleep may miss the first.
-const AGAIN: Duration = Duration::from_millis(1);
+const NOTIFY_EVERY: Duration = Duration::from_millis(1);
 
 /// A request for the frames of some goroutines of one worker.
 pub(super) struct Request {
@@ -48,7 +48,8 @@ pub(super) struct Request {
 #[derive(Default)]
 pub(super) struct Requests {
     any: AtomicBool,
-    all: Mutex<Vec<Arc<Request>>>,
+    /// (The requester drops its request when it no longer waits for the answer.)
+    all: Mutex<Vec<Weak<Request>>>,
 }
 
 thread_local! {
@@ -61,8 +62,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Requests {
-    fn add(&self, request: Arc<Request>) {
-        lock(&self.all).push(request);
+    fn add(&self, request: Weak<Request>) {
+        let mut all = lock(&self.all);
+        all.retain(|request| request.strong_count() > 0);
+        all.push(request);
+        drop(all);
         self.any.store(true, Ordering::Release);
     }
 
@@ -71,7 +75,7 @@ impl Requests {
         self.any.load(Ordering::Relaxed)
     }
 
-    fn take(&self) -> Vec<Arc<Request>> {
+    fn take(&self) -> Vec<Weak<Request>> {
         self.any.store(false, Ordering::Relaxed);
         std::mem::take(&mut lock(&self.all))
     }
@@ -98,11 +102,11 @@ pub(crate) fn record(
             answer: Mutex::new(None),
             answered: Condvar::new(),
         });
-        worker.frames.add(Arc::clone(&request));
+        worker.frames.add(Arc::downgrade(&request));
         open.push((worker, request));
     }
     let mut recorded = HashMap::new();
-    let end = clock::now() + PATIENCE;
+    let end = clock::now() + ANSWER_WITHIN;
     while !open.is_empty() && clock::now() < end {
         for (worker, _) in &open {
             runtime.notify(worker);
@@ -127,7 +131,7 @@ fn wait_for(request: &Request) {
         None => {
             let answer = lock(&request.answer);
             if answer.is_none() {
-                drop(request.answered.wait_timeout(answer, AGAIN));
+                drop(request.answered.wait_timeout(answer, NOTIFY_EVERY));
             }
         }
     }
@@ -155,7 +159,12 @@ impl Worker {
     /// Answers the requests for frames.
     #[cold]
     pub(super) fn record_frames(&self) {
+        // The goroutine that ran last has nothing to do with the time that this takes.
+        self.shared().stats.run_none();
         for request in self.shared().frames.take() {
+            let Some(request) = request.upgrade() else {
+                continue;
+            };
             let mut waiting = Vec::new();
             stack::for_each_carved(|number, place: NonNull<Fiber>| {
                 if !request.numbers.contains(&number) {
@@ -173,7 +182,8 @@ impl Worker {
             let mut answer = Vec::new();
             for (number, fiber) in waiting {
                 // SAFETY: the fiber is this worker's, and has a task that waits. Only this worker
-                // ends tasks and destroys fibers of its own, and it does nothing else meanwhile.
+                // ends tasks and destroys fibers of its own; a fiber that is resumed to record
+                // does neither.
                 let frames = unsafe { self.frames_of(fiber) };
                 answer.extend(frames.map(|frames| (number, frames)));
             }
@@ -191,8 +201,9 @@ impl Worker {
             return None;
         }
         self.begin_recording(fiber);
-        // SAFETY: this is the fiber's worker, outside of any fiber, and the fiber has a task, which
-        // waits: so it is suspended in `Fiber::suspend`.
+        // SAFETY: this is the fiber's worker, outside of any fiber, and the fiber has a task. The
+        // worker starts a task as soon as it has assigned it, so the task has run, and has left
+        // its stack through `Fiber::suspend`: there is no other way before its end.
         unsafe { this.resume_to_record() };
         self.end_recording();
         RECORDED.take()

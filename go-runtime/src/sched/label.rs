@@ -1,4 +1,4 @@
-//! Labels: what the monitor may read of a running goroutine, which is its spawn site and its name.
+//! Labels: what other threads may read of a goroutine, which is its spawn site and its name.
 //!
 //! A spawn site is never freed, so its address serves as a label. A name is freed with its task,
 //! perhaps while another thread reads it. So when a task is freed, the memory of its name goes to a
@@ -83,7 +83,7 @@ impl Label {
     }
 }
 
-/// Named options of freed tasks, which the monitor may still be reading.
+/// Named options of freed tasks, which the monitor or a [`Reading`] may still be reading.
 static FREED: Mutex<Vec<Freed>> = Mutex::new(Vec::new());
 
 struct Freed(NonNull<Options>);
@@ -99,8 +99,8 @@ impl Drop for Freed {
     }
 }
 
-/// Frees the options of a freed task: at once, unless they have a name that the monitor may be
-/// reading; then at the start of the monitor's next tick.
+/// Frees the options of a freed task: at once, unless they have a name that another
+/// thread may be reading; then when the monitor next frees names ([`free_names`]).
 ///
 /// No worker runs a task that has a thread of its own, so the monitor never reads that task's name,
 /// which is freed at once. The monitor's next tick may be far off: the monitor sleeps while all

@@ -2,9 +2,9 @@
 //!
 //! Nothing is registered when a goroutine starts: the fibers are found at the tops of the stacks
 //! (see `stack`), and what other threads may read of a fiber is atomic (see [`Fiber::see`]). The
-//! listing stops nobody. So it is no picture of one moment: each goroutine is seen at a moment of
-//! its own, one that starts or ends meanwhile may be missing, and a goroutine's state may be a
-//! moment old.
+//! listing stops no goroutine. So it is no picture of one moment: each goroutine is seen at a
+//! moment of its own, one that starts or ends meanwhile may be missing, and a goroutine's state may
+//! be a moment old.
 
 use std::collections::HashSet;
 use std::ptr::NonNull;
@@ -40,7 +40,7 @@ pub(crate) enum State {
 }
 
 /// Calls `f` for each goroutine that has a stack. `f` must neither start nor end a goroutine, nor
-/// wait for anybody who does.
+/// wait for a thread that does.
 #[cfg(target_os = "linux")]
 pub(crate) fn for_each(runtime: &Runtime, mut f: impl FnMut(Listed<'_>)) {
     // The clock may stand still, if the monitor sleeps.
@@ -70,7 +70,12 @@ pub(crate) fn for_each(runtime: &Runtime, mut f: impl FnMut(Listed<'_>)) {
         };
         let periods = match seen.active_in {
             load::NEVER => 0,
-            last => period.wrapping_sub(last),
+            // (The goroutine may have run in a period that began after `period` was read.)
+            last => period
+                .wrapping_sub(last)
+                .cast_signed()
+                .max(0)
+                .cast_unsigned(),
         };
         f(Listed {
             number,

@@ -51,7 +51,9 @@ pub(crate) fn note_waiting_thread() {
 /// Returns whether all workers have slept since the monitor fell asleep. For a look.
 pub(crate) fn goes_on(runtime: &Runtime) -> bool {
     fence(Ordering::SeqCst);
-    runtime.monitor_sleep.is_on() && runtime.all_asleep()
+    // In this order: to see that a worker sleeps is to see what it did before, so also that it has
+    // ended the monitor's sleep, if it has been awake.
+    runtime.all_asleep() && runtime.monitor_sleep.is_on()
 }
 
 /// Returns whether a worker will wake up by itself.

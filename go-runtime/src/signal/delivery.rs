@@ -46,11 +46,15 @@ static DELIVERY: Mutex<Delivery> = Mutex::new(Delivery {
     default_actions: 0,
     listeners: Vec::new(),
     quit: None,
+    handler: libc::SIG_DFL,
 });
 
 /// The descriptor that the handler of [`on_quit`] writes to.
 #[cfg(target_os = "linux")]
 static QUIT_WAKE: AtomicI32 = AtomicI32::new(-1);
+/// Whether signal-hook's handler announces SIGQUIT as well, and calls that of [`on_quit`] before.
+#[cfg(target_os = "linux")]
+static QUIT_CAUGHT: AtomicBool = AtomicBool::new(false);
 /// The process that [`on_quit`] was called in. A child that is forked has the handler, too.
 #[cfg(target_os = "linux")]
 static QUIT_PROCESS: AtomicI32 = AtomicI32::new(0);
@@ -68,8 +72,10 @@ struct Delivery {
     default_actions: u64,
     /// The listeners, each with the set of its signals.
     listeners: Vec<(u64, Listener)>,
-    /// What a SIGQUIT does that nobody else handles.
+    /// What a SIGQUIT does that no other handler handles.
     quit: Option<fn()>,
+    /// The address of signal-hook's handler, which is the same for all signals.
+    handler: libc::sighandler_t,
 }
 
 /// A channel or a context that is notified of signals.
@@ -131,8 +137,8 @@ pub(super) fn subscribe(signals: &[Signal], listener: Listener) -> io::Result<()
     Ok(())
 }
 
-/// Calls `quit` when a SIGQUIT arrives that nobody else handles. Does nothing if the program has a
-/// handler already, or ignores the signal. A handler that it installs later goes before.
+/// Calls `quit` when a SIGQUIT arrives that no other handler handles. Does nothing if the program
+/// has a handler already, or ignores the signal. A handler that it installs later goes before.
 ///
 /// # Errors
 /// Returns the system's error if it cannot make the thread or its socket.
@@ -148,7 +154,7 @@ pub(crate) fn on_quit(quit: fn()) -> io::Result<()> {
     QUIT_PROCESS.store(std::process::id().cast_signed(), Ordering::SeqCst);
     delivery.quit = Some(quit);
     let handler: extern "C" fn(i32) = handle_quit;
-    // (Not by signal-hook, which would not tell whether somebody else has a handler there as well.)
+    // (Not by signal-hook, which would not tell whether the program has a handler there as well.)
     // SAFETY: the handler does only what is async-signal-safe (signal-safety(7)).
     if unsafe { libc::signal(libc::SIGQUIT, handler as libc::sighandler_t) } == libc::SIG_ERR {
         return Err(io::Error::last_os_error());
@@ -174,8 +180,11 @@ extern "C" fn handle_quit(_: i32) {
         }
         return;
     }
-    announce(1 << libc::SIGQUIT, QUIT_WAKE.load(Ordering::SeqCst));
-    // SAFETY: as above. (The interrupted code has to find its own `errno`.)
+    if !QUIT_CAUGHT.load(Ordering::SeqCst) {
+        announce(1 << libc::SIGQUIT, QUIT_WAKE.load(Ordering::SeqCst));
+    }
+    // SAFETY: the place is the thread's own, as above. (The interrupted code has to find its own
+    // value there.)
     unsafe { errno.write(interrupted) };
 }
 
@@ -202,7 +211,15 @@ pub(crate) fn what_is_there() -> Signals {
     let delivery = lock();
     let listens =
         |listener: &Listener| !matches!(listener, Listener::Call(_)) && !listener.is_gone();
-    let mut own = delivery.caught & delivery.default_actions;
+    let mut own = 0;
+    for number in 1..u64::BITS.cast_signed() {
+        let caught = delivery.caught & delivery.default_actions & (1 << number) != 0;
+        // The program may have replaced the handler.
+        let is_there = || action(number).is_ok_and(|now| now.sa_sigaction == delivery.handler);
+        if caught && is_there() {
+            own |= 1 << number;
+        }
+    }
     if delivery.quit.is_some() && is_handled_by_quit(super::SIGQUIT) {
         own |= bit(super::SIGQUIT);
     }
@@ -263,6 +280,11 @@ impl Delivery {
         if before.sa_sigaction == libc::SIG_DFL || is_handler_of_quit(&before) {
             self.default_actions |= bit;
         }
+        #[cfg(target_os = "linux")]
+        if is_handler_of_quit(&before) {
+            QUIT_CAUGHT.store(true, Ordering::SeqCst);
+        }
+        self.handler = action(number)?.sa_sigaction;
         use_signal_stack(number);
         Ok(())
     }

@@ -1,11 +1,11 @@
-//! Operations that are built from others: a semaphore's `acquire` receives from a channel, but who
-//! looks from outside should see that it acquires.
+//! Operations that are built from others: a semaphore's `acquire` receives from a channel, but
+//! `debug` should show that it acquires.
 
 use super::reason::Why;
 use super::threads;
 use crate::sched::Worker;
 
-/// Runs `f`. For those who look from outside, all waits in it are waits for `why`.
+/// Runs `f`. `debug` shows every wait in it as a wait for `why`.
 pub(crate) fn named<T>(why: Why, f: impl FnOnce() -> T) -> T {
     /// Restores the outer operation's `why` at the end, also if `f` unwinds.
     struct Restore(u64);

@@ -110,7 +110,7 @@ impl Parker {
         self.verdict.get()
     }
 
-    /// Notes why the operation is about to park, and for what: for those who look from outside.
+    /// Notes for `debug` what the operation is about to wait for, and why.
     // Inlined, for a goroutine that parks.
     #[inline(always)]
     pub(crate) fn note(&self, why: Why) {
@@ -255,6 +255,8 @@ impl Parker {
         let worker = Worker::current()?;
         worker.before_long_park();
         if self.handshake.may_spin() && self.spin(worker) {
+            // The goroutine has not left its stack, so no worker clears what was noted.
+            worker.note_wait(Why::NOTHING.to_word());
             return None;
         }
         if let Some(deadline) = deadline {

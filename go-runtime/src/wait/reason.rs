@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The word is written when a goroutine parks, into its fiber, in a cache line that the switch
-//! writes anyway (see `sched::fiber`). Anybody may read it there: `debug` does. Only the word's own
-//! goroutine, and the worker that makes the goroutine runnable, write it.
+//! writes anyway (see `sched::fiber`). Any thread may read it there: `debug` does. Only the word's
+//! own goroutine, and the worker that makes the goroutine runnable, write it.
 
 use std::fmt;
 

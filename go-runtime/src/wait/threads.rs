@@ -2,11 +2,12 @@
 //! own, as any thread may list them.
 //!
 //! A thread makes its [`Record`] when it first waits, or first runs a goroutine, and keeps it until
-//! it ends. The record says what the thread waits for, and since when. It costs a lock that no
-//! other thread wants, but for those who list; the wait itself costs a system call.
+//! it ends. The record says what the thread waits for, and since when. It costs a lock
+//! that is contended only during a listing; the wait itself costs a system call.
 
 use std::cell::Cell;
 use std::panic::Location;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,8 +34,6 @@ struct Waiting {
 #[derive(Clone, Default)]
 struct State {
     waiting: Option<Waiting>,
-    /// Number of the thread's waits.
-    waits: usize,
     /// Where the goroutine that the thread runs was spawned, its name, and since when it runs.
     goroutine: Option<(&'static Location<'static>, Option<Arc<str>>, Instant)>,
 }
@@ -48,6 +47,9 @@ pub(crate) struct ThreadSeen<'a> {
     /// Where the thread's goroutine was spawned, and the goroutine's name.
     pub(crate) goroutine: Option<(&'static Location<'static>, Option<&'a str>)>,
 }
+
+/// The number of waits that threads have begun, and of those that they have ended.
+static WAITS: AtomicUsize = AtomicUsize::new(0);
 
 static ALL: Mutex<Vec<Weak<Record>>> = Mutex::new(Vec::new());
 
@@ -106,15 +108,14 @@ pub(super) fn wait(for_ever: bool, block: impl FnOnce()) {
         since: clock::now(),
         for_ever,
     });
-    change(|state| {
-        state.waiting = waiting;
-        state.waits += 1;
-    });
+    WAITS.fetch_add(1, Ordering::SeqCst);
+    change(|state| state.waiting = waiting);
     if for_ever {
         silence::note_waiting_thread();
     }
     block();
     change(|state| state.waiting = None);
+    WAITS.fetch_add(1, Ordering::SeqCst);
 }
 
 /// Runs `f`, which neither unwinds nor returns before the goroutine has ended that this thread
@@ -138,17 +139,19 @@ pub(crate) struct Picture {
     pub(crate) goroutines: usize,
     /// Whether a thread waits with a deadline, or for what comes from outside.
     pub(crate) for_others: bool,
-    /// The number of all waits that all these threads have begun.
+    /// The number of waits that threads have begun, and of those that they have ended.
     waits: usize,
 }
 
 /// Takes a picture. If two are equal, no thread has begun or ended a wait in between.
 pub(crate) fn picture() -> Picture {
     let all: Vec<_> = lock(&ALL).iter().filter_map(Weak::upgrade).collect();
-    let mut picture = Picture::default();
+    let mut picture = Picture {
+        waits: WAITS.load(Ordering::SeqCst),
+        ..Picture::default()
+    };
     for record in all {
         let state = lock(&record.state);
-        picture.waits += state.waits;
         match state.waiting {
             None => {}
             Some(waiting) if waiting.for_ever && !waiting.why.is_for_outside() => {

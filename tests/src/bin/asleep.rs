@@ -348,8 +348,8 @@ fn sleeper_holds_stderr() {
 }
 
 fn ignores() {
-    eprintln!("ready");
     let signals = notify(&[SIGUSR1]).unwrap();
+    eprintln!("ready");
     signals.recv().unwrap();
 }
 

@@ -295,7 +295,6 @@ fn who_runs_is_running() {
             .contains("[running] {name: runs}:\ncreated at "),
         "{found}"
     );
-    // A goroutine of the same worker that has been woken waits for its turn.
     stop.store(true, Ordering::Relaxed);
     runs.unwrap().join().unwrap();
     eventually(|| find("runs").is_none());
@@ -478,7 +477,14 @@ fn frames_of_goroutines_that_are_woken_all_the_time() {
     }
     let asking: Vec<_> = (0..3)
         .map(|who| {
-            let ask = || (0..30).for_each(|_| drop(goroutines_with_frames()));
+            let ask = || {
+                let with_frames = || {
+                    let all = goroutines_with_frames();
+                    all.iter().filter(|one| !one.frames().is_empty()).count()
+                };
+                let recorded: usize = (0..30).map(|_| with_frames()).sum();
+                assert!(recorded > 0);
+            };
             match who {
                 0 => Ok(go! { ask() }),
                 _ => Err(thread::spawn(ask)),
@@ -525,6 +531,7 @@ fn without_frames() {
         }
     });
     eventually(|| functions("beside a hog").is_empty());
+    assert_eq!(functions("beside a hog"), [""; 0]);
     ended.store(true, Ordering::Relaxed);
     hog.join().unwrap();
     drop(stop);
@@ -535,4 +542,20 @@ fn without_frames() {
 #[test]
 fn some_goroutines_have_no_frames() {
     child::succeed("without_frames", &[("GOMAXPROCS", "1")]);
+}
+
+/// Recording takes a worker longer than a goroutine may hold it.
+#[test]
+fn frames_of_many() {
+    let (stop, done) = bounded::<()>(0);
+    let waiting: Vec<_> = (0..900)
+        .map(|_| go!(clone(done) { innermost(&done) }))
+        .collect();
+    let innermost = |one: &&Goroutine| {
+        let frame = one.frames().first();
+        frame.is_some_and(|frame| frame.function().ends_with("innermost"))
+    };
+    eventually(|| goroutines_with_frames().iter().filter(innermost).count() >= 900);
+    drop(stop);
+    waiting.into_iter().for_each(|one| one.join().unwrap());
 }
