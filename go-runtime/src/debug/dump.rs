@@ -71,8 +71,7 @@ struct Seen {
     groups: BTreeMap<Kind, Group>,
 }
 
-/// What the goroutines of a group have in common: their spawn site (as text, which puts the groups
-/// in order), and what they wait for.
+/// What the goroutines of a group have in common: their spawn site, and what they wait for.
 type Kind = (Option<&'static Location<'static>>, &'static str);
 
 struct Group {

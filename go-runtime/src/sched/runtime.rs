@@ -209,7 +209,7 @@ impl Runtime {
     }
 
     /// Advances the clock to `now`. The monitor calls this in each of its rounds; it sleeps while
-    /// all workers do, and so the clock is behind then, until somebody else advances it.
+    /// all workers do, and so the clock is behind then, until another thread advances it.
     pub(super) fn advance_clock(&self, now: Instant) {
         let passed = (now - self.base).as_nanos() / TICK.as_nanos();
         let tick = FIRST_TICK.wrapping_add(passed as MonitorTick);

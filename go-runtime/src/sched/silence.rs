@@ -1,5 +1,5 @@
-//! Silence: all workers sleep, and so does the monitor. Whoever looks into the process (see
-//! `debug`) is then told by the monitor, which looks again when another thread begins to wait.
+//! Silence: all workers sleep, and so does the monitor. Before it falls asleep it calls the `Look`
+//! that `debug` has registered, and does so again when another thread begins to wait.
 //!
 //! ```text
 //!   monitor   falls asleep --> look ......... asleep ......... look .... asleep

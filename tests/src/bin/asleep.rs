@@ -286,6 +286,10 @@ fn own_listener() {
     let signals = notify(&[SIGQUIT]).unwrap();
     eprintln!("ready");
     signals.recv().unwrap();
+    // One signal is one message.
+    signals
+        .recv_timeout(Duration::from_millis(100))
+        .unwrap_err();
 }
 
 fn own_handler() {

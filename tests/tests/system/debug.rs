@@ -300,6 +300,31 @@ fn who_runs_is_running() {
     eventually(|| find("runs").is_none());
 }
 
+/// A wait that ends while the goroutine still polls for its end leaves no reason behind.
+#[test]
+fn who_has_waited_without_parking_is_running() {
+    in_goroutine(|| {
+        let (there, come) = bounded::<()>(0);
+        let (back, gone) = bounded::<()>(0);
+        let partner = go! {
+            for () in come {
+                back.send(()).unwrap();
+            }
+        };
+        let asks = Builder::new().name("asks").spawn(move || {
+            for round in 0..20_000 {
+                there.send(()).unwrap();
+                gone.recv().unwrap();
+                if round % 100 == 0 {
+                    assert_eq!(find("asks").unwrap().state(), GoroutineState::Running);
+                }
+            }
+        });
+        asks.unwrap().join().unwrap();
+        partner.join().unwrap();
+    });
+}
+
 /// A goroutine that was ready, and whose worker is held, is runnable.
 #[test]
 fn who_waits_for_the_worker_is_runnable() {
