@@ -96,7 +96,9 @@ impl WorkerStats {
         self.running.store(label.as_ptr(), Ordering::Release);
     }
 
-    /// Notes that the worker is in its own loop.
+    /// Notes that the worker is in its own loop. Where one parked goroutine just follows another,
+    /// this is left out; before anything that may take long it is not, because the monitor would
+    /// take the goroutine that ran last for one that holds its worker.
     #[inline]
     pub(super) fn run_none(&self) {
         self.running.store(ptr::null_mut(), Ordering::Relaxed);

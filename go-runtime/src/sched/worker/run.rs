@@ -93,6 +93,7 @@ impl Worker {
     /// should start now.
     #[inline(never)]
     fn end_round(&self, turn: usize) -> Option<TaskRef> {
+        self.shared.stats.run_none();
         self.rounds.begin(turn);
         self.drain_inbox();
         self.poll();
@@ -204,6 +205,8 @@ impl Worker {
     /// Gives a placed task its stack. Returns `None` if there is no memory for one: the task waits.
     #[inline]
     fn start(&self, task: TaskRef) -> Option<NonNull<Fiber>> {
+        // To make a stack may take long, beside processes that compute.
+        self.shared.stats.run_none();
         let fiber = self.stacks.assign(task, self.rounds.period())?;
         self.shared.load.start();
         Some(fiber)
