@@ -43,6 +43,7 @@ mod frames;
 mod goroutine;
 #[cfg(unix)]
 mod on_signal;
+mod protobuf;
 
 #[cfg(target_os = "linux")]
 pub(crate) use deadlock::watch_for_deadlocks;
