@@ -117,7 +117,7 @@ impl<T> JoinSet<T> {
         if self.is_empty() {
             return None;
         }
-        let why = Why::new(WaitReason::Join, &raw const self.results);
+        let why = Why::new(WaitReason::Join, &raw const self.results).open();
         let Ok(result) = wait::named(why, || self.results.recv()) else {
             unreachable!("the set itself has a sender");
         };

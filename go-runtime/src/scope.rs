@@ -225,7 +225,8 @@ impl Builder {
             let (packet, shared) = theirs;
             // Unwind safety is asserted because the state of a panicked goroutine is gone, except
             // for what it shares with others.
-            let result = panic::catch_unwind(AssertUnwindSafe(f));
+            let running = &shared.running;
+            let result = panic::catch_unwind(AssertUnwindSafe(|| running.counted(f)));
             if result.is_err() {
                 shared.note_panic();
             }

@@ -18,9 +18,10 @@ use std::io;
 use std::sync::Once;
 use std::time::Duration;
 
+use super::cycle;
 use super::on_signal::{write_and_exit, write_elsewhere};
 use crate::sched::listing::{self, State};
-use crate::sched::{Runtime, global, silence};
+use crate::sched::{Runtime, checks, global, silence};
 use crate::signal;
 use crate::wait::{Why, threads};
 
@@ -36,6 +37,7 @@ const LATER: Duration = Duration::from_secs(3);
 /// they are not.
 pub(crate) fn watch_for_deadlocks() {
     silence::watch(look);
+    checks::make(cycle::check);
 }
 
 fn look(asleep_for: Duration) -> Option<Duration> {
@@ -43,6 +45,13 @@ fn look(asleep_for: Duration) -> Option<Duration> {
     if !runtime.debug().deadlock {
         return None;
     }
+    let next = look_for_all(runtime, asleep_for);
+    // While all workers sleep, a cycle can only appear if a thread begins to wait, which leads to
+    // another look.
+    next.into_iter().chain(cycle::check_asleep()).min()
+}
+
+fn look_for_all(runtime: &'static Runtime, asleep_for: Duration) -> Option<Duration> {
     // Looks become rarer, so that a process costs next to nothing that is silent for days.
     let again = asleep_for.max(LATER);
     match what_may_wake(runtime) {

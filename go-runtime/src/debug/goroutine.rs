@@ -118,6 +118,14 @@ impl Goroutine {
         &self.frames
     }
 
+    /// Returns the word for what it is.
+    pub(super) fn kind(&self) -> &'static str {
+        match self.spawned_at {
+            Some(_) => "goroutine",
+            None => "thread",
+        }
+    }
+
     fn of_worker(listed: &Listed<'_>) -> Goroutine {
         let (state, object) = match listed.state {
             State::Running => (GoroutineState::Running, None),
@@ -169,11 +177,7 @@ fn waiting(why: Option<(WaitReason, usize)>) -> (GoroutineState, Option<usize>) 
 
 impl fmt::Display for Goroutine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.spawned_at {
-            Some(_) => "goroutine",
-            None => "thread",
-        };
-        write!(f, "{kind} {} [{}", self.number, self.state)?;
+        write!(f, "{} {} [{}", self.kind(), self.number, self.state)?;
         match self.since.as_secs() / 60 {
             0 => {}
             1 => f.write_str(", 1 minute")?,

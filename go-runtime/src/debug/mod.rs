@@ -37,6 +37,8 @@
 //! stack and is not listed; [`num_goroutines`](crate::num_goroutines) counts it.
 
 #[cfg(target_os = "linux")]
+mod cycle;
+#[cfg(target_os = "linux")]
 mod deadlock;
 mod dump;
 mod frames;
@@ -45,6 +47,8 @@ mod goroutine;
 mod on_signal;
 mod protobuf;
 
+#[cfg(target_os = "linux")]
+pub use cycle::{Deadlock, deadlocks};
 #[cfg(target_os = "linux")]
 pub(crate) use deadlock::watch_for_deadlocks;
 pub use dump::{DumpOptions, dump};

@@ -53,19 +53,23 @@ pub fn dump_on(signal: Signal) -> io::Result<()> {
 
 /// Writes the line, if it is not empty, and all goroutines to standard error.
 fn write_all(line: &str) -> io::Result<()> {
-    // Not through std's `Stderr`, whose lock the program may hold, if there is another descriptor.
-    match io::stderr().as_fd().try_clone_to_owned() {
-        Ok(stderr) => write_all_to(File::from(stderr), line),
-        Err(_) => write_all_to(io::stderr(), line),
-    }
+    to_stderr(|mut stderr| {
+        if !line.is_empty() {
+            writeln!(stderr, "{line}\n")?;
+        }
+        dump(&mut stderr, DumpOptions::new())
+    })
 }
 
-fn write_all_to(stderr: impl Write, line: &str) -> io::Result<()> {
+/// Calls `write` for standard error.
+pub(super) fn to_stderr(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    // Not through std's `Stderr`, whose lock the program may hold, if there is another descriptor.
+    let stderr: &mut dyn Write = match io::stderr().as_fd().try_clone_to_owned() {
+        Ok(stderr) => &mut File::from(stderr),
+        Err(_) => &mut io::stderr(),
+    };
     let mut stderr = io::BufWriter::new(stderr);
-    if !line.is_empty() {
-        writeln!(stderr, "{line}\n")?;
-    }
-    dump(&mut stderr, DumpOptions::new())?;
+    write(&mut stderr)?;
     stderr.flush()
 }
 

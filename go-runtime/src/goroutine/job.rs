@@ -282,7 +282,7 @@ impl<T> JoinHandle<T> {
                 .compare_exchange(ptr::null_mut(), ours, Ordering::AcqRel, Ordering::Acquire)
                 .is_ok()
             {
-                parker.note(Why::new(WaitReason::Join, joiner));
+                parker.note(Why::new(WaitReason::Join, self.task.as_ptr().as_ptr()));
                 parker.park(None);
             }
         }

@@ -25,6 +25,7 @@ use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::sched::{Worker, global};
+use crate::wait::threads;
 
 /// Lets other goroutines of this worker run, then goes on. Go's `runtime.Gosched`.
 ///
@@ -51,12 +52,9 @@ pub fn yield_now() {
 /// Returns a number that identifies the calling goroutine or thread: no other living goroutine or
 /// thread has the same number, and it is not 0.
 pub(crate) fn caller() -> usize {
-    thread_local! {
-        static HERE: u8 = const { 0 };
-    }
     match Worker::current().and_then(Worker::current_task) {
         Some(task) => task.as_ptr().addr().get(),
-        None => HERE.with(|here| std::ptr::from_ref(here).addr()),
+        None => threads::id(),
     }
 }
 

@@ -46,7 +46,7 @@ fn run(task: TaskRef) {
     CURRENT.set(Some(task));
     // SAFETY: the scheduler's reference, which the task gives back at its end, keeps it alive.
     let (site, name) = unsafe { (task.get().spawned_at(), task.get().name()) };
-    threads::run_goroutine(site, name, || {
+    threads::run_goroutine(task.as_ptr().addr().get(), site, name, || {
         // SAFETY: `start` was given the scheduler's reference to the task, and the pool runs each
         // piece of work once.
         unsafe { task.run() };

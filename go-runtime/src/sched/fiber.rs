@@ -33,7 +33,7 @@ use super::label::Label;
 use super::load::{self, Period};
 use super::task::{Task, TaskRef};
 use super::tuning::STACK_HOT;
-use crate::primitives::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::primitives::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::primitives::prefetch::{LINE, prefetch};
 use crate::stack::{self, Extent, Stack};
 
@@ -79,6 +79,9 @@ pub(crate) struct Fiber {
     /// What the operation waits for that is built from others, which wait for it; `RUNNABLE` if
     /// there is none. Other threads may read it.
     outer: AtomicU64,
+    /// The group in which the task's goroutine is (see `wait::in_group`), or 0. Other threads may
+    /// read it.
+    group: AtomicUsize,
     /// The index of the fiber's worker. Other threads may read it.
     worker: AtomicU32,
 }
@@ -90,6 +93,9 @@ pub(super) struct Seen {
     pub(super) waiting: u64,
     pub(super) active_in: Period,
     pub(super) worker: usize,
+    /// The address of the task.
+    pub(super) task: usize,
+    pub(super) group: usize,
 }
 
 /// The word of a goroutine that waits for nothing.
@@ -134,6 +140,7 @@ impl Fiber {
             (&raw mut (*this).coroutine).write(UnsafeCell::new(None));
             (&raw mut (*this).extent).write(extent);
             (*this).outer.store(RUNNABLE, Ordering::Relaxed);
+            (*this).group.store(0, Ordering::Relaxed);
             (*this).worker.store(worker as u32, Ordering::Relaxed);
         }
         let coroutine = Coroutine::with_stack(stack, move |suspender: &Suspender, _| {
@@ -223,6 +230,16 @@ impl Fiber {
         before
     }
 
+    /// Sets the group in which the task's goroutine is. Only the task itself does that.
+    pub(crate) fn set_group(&self, group: usize) {
+        self.group.store(group, Ordering::Relaxed);
+    }
+
+    /// Returns the range of memory of the stack.
+    pub(crate) fn extent(&self) -> Extent {
+        self.extent
+    }
+
     /// Returns what any thread may see of the fiber at `this`, if it has a task.
     ///
     /// # Safety
@@ -231,7 +248,7 @@ impl Fiber {
     pub(super) unsafe fn see(this: NonNull<Fiber>) -> Option<Seen> {
         // SAFETY: the caller says that the memory exists and is zeroed or has a fiber. These fields
         // are atomics, for which zeros are valid, too; no reference to other fields is made.
-        let (task, label, waiting, outer, active_in, worker) = unsafe {
+        let (task, label, waiting, outer, active_in, worker, group) = unsafe {
             let this = this.as_ptr();
             (
                 &(*this).task,
@@ -240,10 +257,12 @@ impl Fiber {
                 &(*this).outer,
                 &(*this).active_in,
                 &(*this).worker,
+                &(*this).group,
             )
         };
         // Acquire: `assign` wrote the label before, and `new` all else.
-        if task.load(Ordering::Acquire).is_null() {
+        let task = task.load(Ordering::Acquire);
+        if task.is_null() {
             return None;
         }
         Some(Seen {
@@ -259,6 +278,8 @@ impl Fiber {
             },
             active_in: active_in.load(Ordering::Relaxed),
             worker: worker.load(Ordering::Relaxed) as usize,
+            task: task.addr(),
+            group: group.load(Ordering::Relaxed),
         })
     }
 

@@ -166,7 +166,7 @@ impl Worker {
                 continue;
             };
             let mut waiting = Vec::new();
-            stack::for_each_carved(|number, place: NonNull<Fiber>| {
+            stack::for_each_carved(|number, _, place: NonNull<Fiber>| {
                 if !request.numbers.contains(&number) {
                     return;
                 }

@@ -16,7 +16,7 @@ use super::load;
 use super::runtime::Runtime;
 use super::tuning::{PERIOD, TICK};
 use crate::clock;
-use crate::stack;
+use crate::stack::{self, Extent};
 
 /// A goroutine as another thread has seen it.
 pub(crate) struct Listed<'a> {
@@ -29,6 +29,11 @@ pub(crate) struct Listed<'a> {
     pub(crate) state: State,
     /// How long ago it has run, to within some 0.1 s.
     pub(crate) since: Duration,
+    pub(crate) stack: Extent,
+    /// The address of its task.
+    pub(crate) task: usize,
+    /// The group that it is in (see `wait::in_group`), or 0.
+    pub(crate) group: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,7 +59,7 @@ pub(crate) fn for_each(runtime: &Runtime, mut f: impl FnMut(Listed<'_>)) {
         .workers()
         .filter_map(|worker| Some((worker.index(), worker.stats.running()?)))
         .collect();
-    stack::for_each_carved(|number, place: NonNull<Fiber>| {
+    stack::for_each_carved(|number, stack, place: NonNull<Fiber>| {
         // SAFETY: the stack exists during the call, and fibers are the only things that are carved
         // out of stacks.
         let Some(seen) = (unsafe { Fiber::see(place) }) else {
@@ -84,6 +89,9 @@ pub(crate) fn for_each(runtime: &Runtime, mut f: impl FnMut(Listed<'_>)) {
             worker,
             state,
             since: TICK * PERIOD * periods,
+            stack,
+            task: seen.task,
+            group: seen.group,
         });
     });
 }

@@ -19,6 +19,7 @@
 //! [`parking`] offers.
 
 mod blocks;
+pub(crate) mod checks;
 mod delayed;
 mod fiber;
 pub(crate) mod fork;

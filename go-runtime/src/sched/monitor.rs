@@ -29,6 +29,7 @@ use std::mem;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::checks;
 use super::hiring;
 use super::holding_sites::Record;
 use super::label;
@@ -112,6 +113,8 @@ struct Watcher {
     asleep_since: Option<MonitorTick>,
     /// When the workers were last asked to give memory back.
     trimmed: Instant,
+    /// When the next of the `checks` is due.
+    check_at: Instant,
     record: Record,
     /// When tasks were first seen quarantined.
     quarantined_since: Option<Instant>,
@@ -128,6 +131,7 @@ impl Watcher {
             surplus_since: None,
             asleep_since: None,
             trimmed: clock::now(),
+            check_at: clock::now(),
             record: Record::default(),
             quarantined_since: None,
             spare: None,
@@ -159,6 +163,9 @@ impl Watcher {
             if now - self.trimmed >= LONG {
                 self.trimmed = now;
                 self.runtime.workers().for_each(WorkerShared::want_trim);
+            }
+            if now >= self.check_at {
+                self.check_at = now + checks::run();
             }
             if self.runtime.all_asleep() {
                 let now = self.runtime.tick();

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -280,6 +281,23 @@ fn check(result: libc::c_int) -> io::Result<()> {
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// Returns where the stack of the calling thread is, if the system says so.
+pub(super) fn stack_of_thread() -> Option<Range<usize>> {
+    let mut attributes = MaybeUninit::uninit();
+    // SAFETY: `pthread_self` is the calling thread, which lives, and the attributes are written to
+    // memory that is large enough for them.
+    if unsafe { libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    let (mut start, mut size) = (ptr::null_mut(), 0);
+    // SAFETY: the call above has succeeded, and so has initialized the attributes.
+    let found =
+        unsafe { libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut start, &raw mut size) };
+    // SAFETY: the attributes are initialized, and are not used again.
+    unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
+    (found == 0).then(|| start.addr()..start.addr() + size)
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ mod place;
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -150,15 +151,17 @@ fn carved<T>(start: NonNull<u8>, size: usize) -> NonNull<T> {
     unsafe { start.add(place - start.addr().get()) }.cast()
 }
 
-/// Calls `f` with the place that [`Stack::carve`] gives a `T` in each stack that exists, and with
-/// the stack's number, which stays the same as long as the stack exists.
+/// Calls `f` with the place that [`Stack::carve`] gives a `T` in each stack that exists, with the
+/// stack's number, which stays the same as long as the stack exists, and with its range of memory.
 ///
 /// The stack exists during the call. The memory at the place is what the stack's owner has made of
 /// it: zeroed, or with a `T` in it. `f` runs under the lock that guards all stacks: it must neither
 /// make nor drop a stack, nor wait for anybody who does.
 #[cfg(target_os = "linux")]
-pub(crate) fn for_each_carved<T>(mut f: impl FnMut(usize, NonNull<T>)) {
-    place::for_each_taken(|number, start, size| f(number, carved::<T>(start, size)));
+pub(crate) fn for_each_carved<T>(mut f: impl FnMut(usize, Extent, NonNull<T>)) {
+    place::for_each_taken(|number, start, size| {
+        f(number, Extent { start, size }, carved::<T>(start, size));
+    });
 }
 
 /// The range of memory of a stack, for code that does not own the stack itself.
@@ -172,6 +175,12 @@ impl Extent {
     /// Returns the size in bytes, guard page included.
     pub(crate) fn size(&self) -> usize {
         self.size
+    }
+
+    /// Returns the addresses of the stack, guard page included.
+    pub(crate) fn addresses(&self) -> Range<usize> {
+        let start = self.start.addr().get();
+        start..start + self.size
     }
 
     /// Returns whether an access to `address` has run over the end of this stack, into its guard
@@ -237,6 +246,14 @@ pub(crate) fn pointer() -> *const u8 {
 pub(crate) fn pointer() -> *const u8 {
     let here = 0_u8;
     std::hint::black_box(&raw const here)
+}
+
+/// Returns where the stack of the calling thread is; an empty range if the system does not say.
+pub(crate) fn of_thread() -> Range<usize> {
+    #[cfg(target_os = "linux")]
+    return memory::stack_of_thread().unwrap_or_default();
+    #[cfg(not(target_os = "linux"))]
+    (0..0)
 }
 
 /// Returns how many pages of memory the calling thread has got from the system by touching them, on

@@ -162,12 +162,16 @@ impl<T: ?Sized> Mutex<T> {
     /// If the mutex is poisoned, because an earlier holder has panicked with the lock. The lock is
     /// taken all the same, and the error contains the guard.
     ///
+    /// # Panics
+    /// If the caller has the lock, and so would wait for itself for ever.
+    ///
     /// ```
     /// let mutex = go_runtime::sync::Mutex::new("a");
     /// *mutex.lock().unwrap() = "b";
     /// assert_eq!(*mutex.lock().unwrap(), "b");
     /// ```
     #[inline]
+    #[track_caller]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         self.raw.lock();
         self.guard()

@@ -15,6 +15,7 @@
 //! of the queue, so a caller either sees the new state or is in the queue when the state changes.
 
 use std::fmt;
+use std::mem::offset_of;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::goroutine;
@@ -95,6 +96,10 @@ impl OnceState {
 pub(super) struct Poisoned;
 
 impl Once {
+    /// The offset of `runner` from the object that a wait for a `Once` notes.
+    pub(super) const RUNNER: isize =
+        offset_of!(Once, runner).cast_signed() - offset_of!(Once, waiting).cast_signed();
+
     const_fn! {
         /// Returns a `Once` that has not been called.
         #[allow(clippy::new_without_default, reason = "std's has none")]

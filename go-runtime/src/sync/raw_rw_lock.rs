@@ -33,6 +33,7 @@
 use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+use super::owner::refuse_holder;
 use super::raw_mutex::RawMutex;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::const_fn;
@@ -69,8 +70,7 @@ struct Gate {
     writer_waits: bool,
 }
 
-// Unwind-safe: no user code runs in this lock's methods, and their one panic leaves the lock
-// unchanged.
+// Unwind-safe: no user code runs in this lock's methods, and their panics leave the lock unchanged.
 impl UnwindSafe for RawRwLock {}
 impl RefUnwindSafe for RawRwLock {}
 
@@ -143,9 +143,13 @@ impl RawRwLock {
     }
 
     /// Makes the caller the writer, and waits for other writers and for readers if need be.
+    ///
+    /// # Panics
+    /// If the caller is the writer.
     #[inline]
+    #[track_caller]
     pub(crate) fn write(&self) {
-        self.writers.lock();
+        self.writers.lock_for(WaitReason::RwLockWrite);
         let inside = self.readers.fetch_add(WRITER, Ordering::AcqRel);
         if inside != 0 {
             self.wait_for_readers(inside);
@@ -224,7 +228,13 @@ impl RawRwLock {
         }
     }
 
+    #[track_caller]
     fn wait_for_turn(&self) {
+        if self.writers.owner.is_caller() {
+            // The caller is the writer, which has granted no turn yet.
+            self.readers.fetch_sub(1, Ordering::Relaxed);
+            refuse_holder(WaitReason::RwLockRead);
+        }
         if !wait::may_switch() {
             self.wait_without_queueing();
             return;
@@ -276,15 +286,19 @@ impl RawRwLock {
                 .compare_exchange(AWAITED, 0, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok()
         };
+        // Which goroutines are inside is not known.
+        let why = Why::new(WaitReason::RwLockWrite, &raw const self.gate).open();
         while !all_gone() {
-            self.gate.wait(WaitReason::RwLockWrite, |gate| {
-                // This check is made under the lock of the gate, so a reader that is the last to
-                // leave after the check finds the writer in the queue.
-                if self.leaving.load(Ordering::Relaxed) == AWAITED {
-                    return Decision::Go(());
-                }
-                gate.writer_waits = true;
-                Decision::WaitInFront
+            wait::named(why, || {
+                self.gate.wait(WaitReason::RwLockWrite, |gate| {
+                    // This check is made under the lock of the gate, so a reader that is the last
+                    // to leave after the check finds the writer in the queue.
+                    if self.leaving.load(Ordering::Relaxed) == AWAITED {
+                        return Decision::Go(());
+                    }
+                    gate.writer_waits = true;
+                    Decision::WaitInFront
+                })
             });
         }
     }

@@ -103,7 +103,7 @@ impl<T> WaitList<T> {
             Begun::Happened => return Woken::ByEvent,
             Begun::Queued(until) => until,
         };
-        parker.note(Why::new(reason, self));
+        parker.note(Why::new(reason, self).open());
         let verdict = parker.park(until);
         let by_event = matches!(verdict, Verdict::Done(_));
         if !by_event {

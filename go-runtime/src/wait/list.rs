@@ -236,7 +236,7 @@ impl<'a, T> View<'a, T> {
         };
         let waiter = Waiter::new(Offer::Message, Claim::until(until));
         waiter.set_up(&parker, 0, ptr::null_mut());
-        parker.note(Why::new(reason, self.guarded));
+        parker.note(Why::new(reason, self.guarded).open_if(until.is_some()));
         // SAFETY: the waiter is new, and has been set up. It is out of the queue before this frame
         // ends, as point 2 at the head of this file says.
         unsafe {

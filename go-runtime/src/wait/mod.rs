@@ -62,6 +62,7 @@
 mod claimed;
 pub(crate) mod edges;
 mod event;
+mod group;
 mod handshake;
 mod list;
 mod named;
@@ -80,6 +81,7 @@ mod yielding;
 
 pub(crate) use claimed::Claimed;
 pub(crate) use event::Woken;
+pub(crate) use group::in_group;
 pub(crate) use list::{Decision, Guarded, Held, View, WaitList, Waited};
 pub(crate) use named::named;
 pub(crate) use observable::{Observable, Readiness};
@@ -90,6 +92,7 @@ pub(crate) use reason::Why;
 pub use sleep::park_forever;
 pub(crate) use sleep::sleep_until;
 pub(crate) use taken::Taken;
+pub(crate) use threads::is_on_own_stack;
 pub(crate) use verdict::Verdict;
 pub(crate) use waiter::{Claim, Offer, Waiter};
 pub(crate) use wakeup::Wakeup;

@@ -1,11 +1,14 @@
 //! Why an operation waits, and for what: a [`WaitReason`] and an address in one word.
 //!
 //! ```text
-//!    63     56 55                                             0
-//!   +---------+------------------------------------------------+
-//!   | reason  | address of the object; 0 if there is none      |
-//!   +---------+------------------------------------------------+
+//!    63     56   55   54                                      0
+//!   +---------+------+-----------------------------------------+
+//!   | reason  | open | address of the object; 0 if there is none
+//!   +---------+------+-----------------------------------------+
 //! ```
+//!
+//! *Open* says that a deadline or a done channel may end the wait as well, or that it is not known
+//! which goroutines could: such a wait is part of no deadlock that `debug` could prove.
 //!
 //! The word is written when a goroutine parks, into its fiber, in a cache line that the switch
 //! writes anyway (see `sched::fiber`). Any thread may read it there: `debug` does. Only the word's
@@ -117,6 +120,7 @@ impl fmt::Display for WaitReason {
 }
 
 const REASON_SHIFT: u32 = 56;
+const OPEN: u64 = 1 << (REASON_SHIFT - 1);
 
 /// A reason with the address of what is waited for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -129,7 +133,7 @@ impl Why {
     /// The object's address only tells one object from another: nothing is read there.
     #[inline(always)]
     pub(crate) fn new<T: ?Sized>(reason: WaitReason, object: *const T) -> Why {
-        // No address of a process has one of the upper eight bits.
+        // No address of a process has one of the upper nine bits.
         Why((reason as u64) << REASON_SHIFT | object.cast::<()>().addr() as u64)
     }
 
@@ -137,6 +141,23 @@ impl Why {
     #[inline(always)]
     pub(crate) fn alone(reason: WaitReason) -> Why {
         Why((reason as u64) << REASON_SHIFT)
+    }
+
+    /// The same for an open wait.
+    #[inline(always)]
+    pub(crate) fn open(self) -> Why {
+        Why(self.0 | OPEN)
+    }
+
+    /// The same for a wait that is open if `is_open`.
+    #[inline(always)]
+    pub(crate) fn open_if(self, is_open: bool) -> Why {
+        if is_open { self.open() } else { self }
+    }
+
+    /// Returns whether the wait is open.
+    pub(crate) fn is_open(self) -> bool {
+        self.0 & OPEN != 0
     }
 
     #[inline(always)]
@@ -163,7 +184,7 @@ impl Why {
     pub(crate) fn read(word: u64) -> Option<(WaitReason, usize)> {
         let number = (word >> REASON_SHIFT) as usize;
         let reason = ALL.get(number.checked_sub(1)?)?;
-        let address = word & (u64::MAX >> (64 - REASON_SHIFT));
+        let address = word & (OPEN - 1);
         Some((*reason, address as usize))
     }
 }
@@ -177,8 +198,12 @@ mod tests {
         let object = 7_u32;
         for (index, reason) in ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, index + 1);
-            let word = Why::new(reason, &raw const object).to_word();
-            assert_eq!(Why::read(word), Some((reason, (&raw const object).addr())));
+            let why = Why::new(reason, &raw const object);
+            assert!(!why.is_open() && why.open().is_open());
+            for why in [why, why.open()] {
+                let read = Why::read(why.to_word());
+                assert_eq!(read, Some((reason, (&raw const object).addr())));
+            }
         }
         assert_eq!(
             Why::read(Why::alone(WaitReason::Sleep).to_word()),

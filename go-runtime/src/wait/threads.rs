@@ -2,11 +2,13 @@
 //! own, as any thread may list them.
 //!
 //! A thread makes its [`Record`] when it first waits, or first runs a goroutine, and keeps it until
-//! it ends. The record says what the thread waits for, and since when. It costs a lock
-//! that is contended only during a listing; the wait itself costs a system call.
+//! it ends. The record says where the thread's stack is, what the thread waits for, and since when.
+//! It costs a lock that is contended only during a listing; the wait itself costs a system call.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::panic::Location;
+use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
@@ -15,11 +17,16 @@ use std::time::{Duration, Instant};
 use super::reason::Why;
 use crate::clock;
 use crate::primitives::numbers;
-use crate::sched::silence;
+use crate::sched::{Worker, silence};
+use crate::stack;
 
 struct Record {
     number: usize,
     thread: thread::Thread,
+    /// See [`id`].
+    id: usize,
+    /// Where the thread's stack is; empty if the system does not say.
+    stack: Range<usize>,
     state: Mutex<State>,
 }
 
@@ -36,6 +43,10 @@ struct State {
     waiting: Option<Waiting>,
     /// Where the goroutine that the thread runs was spawned, its name, and since when it runs.
     goroutine: Option<(&'static Location<'static>, Option<Arc<str>>, Instant)>,
+    /// The address of the goroutine's task, or 0.
+    task: usize,
+    /// See [`in_group`](super::in_group).
+    group: usize,
 }
 
 /// A thread that waits, or that runs a goroutine of its own.
@@ -46,6 +57,20 @@ pub(crate) struct ThreadSeen<'a> {
     pub(crate) since: Duration,
     /// Where the thread's goroutine was spawned, and the goroutine's name.
     pub(crate) goroutine: Option<(&'static Location<'static>, Option<&'a str>)>,
+    /// What tells others that the thread, or its goroutine, is what they wait for.
+    pub(crate) identity: Identity,
+}
+
+/// What tells others which goroutine or thread it is that they wait for.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) stack: Range<usize>,
+    /// The address of the goroutine's task; 0 for a thread that runs none.
+    pub(crate) task: usize,
+    /// What `goroutine::caller` returns there.
+    pub(crate) caller: usize,
+    /// See [`in_group`](super::in_group); 0 if it is in no group.
+    pub(crate) group: usize,
 }
 
 /// The number of waits that threads have begun, and of those that they have ended.
@@ -67,6 +92,28 @@ pub(super) fn replace_outer(outer: u64) -> u64 {
     OUTER.replace(outer)
 }
 
+/// Returns a number that identifies the calling thread: the address of a thread-local.
+pub(crate) fn id() -> usize {
+    thread_local! {
+        static HERE: u8 = const { 0 };
+    }
+    HERE.with(|here| ptr::from_ref(here).addr())
+}
+
+/// Returns whether the address lies on the stack of the calling goroutine or thread.
+#[cold]
+pub(crate) fn is_on_own_stack(address: usize) -> bool {
+    match Worker::current().and_then(Worker::running_fiber) {
+        Some(fiber) => fiber.extent().addresses().contains(&address),
+        None => OWN.try_with(|own| own.stack.contains(&address)) == Ok(true),
+    }
+}
+
+/// Sets the group in which the calling thread's goroutine is; 0 stands for none.
+pub(super) fn set_group(group: usize) {
+    change(|state| state.group = group);
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -76,6 +123,8 @@ impl Record {
         let record = Arc::new(Record {
             number: numbers::take(1),
             thread: thread::current(),
+            id: id(),
+            stack: stack::of_thread(),
             state: Mutex::default(),
         });
         let mut all = lock(&ALL);
@@ -121,14 +170,15 @@ pub(super) fn wait(for_ever: bool, block: impl FnOnce()) {
 /// Runs `f`, which neither unwinds nor returns before the goroutine has ended that this thread
 /// runs, and that was spawned at `site`.
 pub(crate) fn run_goroutine(
+    task: usize,
     site: &'static Location<'static>,
     name: Option<&str>,
     f: impl FnOnce(),
 ) {
     let goroutine = (site, name.map(Arc::from), clock::now());
-    change(|state| state.goroutine = Some(goroutine));
+    change(|state| (state.goroutine, state.task) = (Some(goroutine), task));
     f();
-    change(|state| state.goroutine = None);
+    change(|state| (state.goroutine, state.task) = (None, 0));
 }
 
 /// The threads that wait, as they were at a moment.
@@ -170,7 +220,10 @@ pub(crate) fn for_each(mut f: impl FnMut(ThreadSeen<'_>)) {
     let now = clock::now();
     for record in all {
         let State {
-            waiting, goroutine, ..
+            waiting,
+            goroutine,
+            task,
+            group,
         } = lock(&record.state).clone();
         let began = goroutine.as_ref().map(|goroutine| goroutine.2);
         let Some(since) = waiting.map(|waiting| waiting.since).or(began) else {
@@ -184,6 +237,12 @@ pub(crate) fn for_each(mut f: impl FnMut(ThreadSeen<'_>)) {
             goroutine: goroutine
                 .as_ref()
                 .map(|(site, name, _)| (*site, name.as_deref())),
+            identity: Identity {
+                stack: record.stack.clone(),
+                task,
+                caller: record.id,
+                group,
+            },
         });
     }
 }

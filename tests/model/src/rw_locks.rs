@@ -11,13 +11,16 @@ pub(crate) mod raw_mutex {
 
     use loom::sync::{Mutex, MutexGuard};
 
+    use super::owner::Owner;
     use crate::primitives::atomic::AtomicBool;
+    use crate::wait::WaitReason;
 
     pub(crate) struct RawMutex {
         // Declared first, so that the guard is dropped before its mutex.
         held: RefCell<Option<MutexGuard<'static, ()>>>,
         mutex: Box<Mutex<()>>,
         pub(super) flag: AtomicBool,
+        pub(super) owner: Owner,
     }
 
     impl RawMutex {
@@ -26,6 +29,7 @@ pub(crate) mod raw_mutex {
                 held: RefCell::new(None),
                 mutex: Box::new(Mutex::new(())),
                 flag: AtomicBool::new(false),
+                owner: Owner::none(),
             }
         }
 
@@ -36,6 +40,10 @@ pub(crate) mod raw_mutex {
                 std::mem::transmute::<MutexGuard<'_, ()>, MutexGuard<'static, ()>>(guard)
             };
             *self.held.borrow_mut() = Some(guard);
+        }
+
+        pub(crate) fn lock_for(&self, _: WaitReason) {
+            self.lock();
         }
 
         pub(crate) fn lock(&self) {
@@ -59,6 +67,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use self::raw_rw_lock::RawRwLock;
+use crate::mutexes::owner;
 use crate::{check, goroutine};
 
 /// A number behind the lock; loom reports accesses to it that are not ordered.

@@ -15,14 +15,14 @@ use go_runtime::channel::{bounded, unbounded};
 use go_runtime::net::Fd;
 use go_runtime::process::Command;
 use go_runtime::signal::{SIGQUIT, SIGUSR1, notify};
-use go_runtime::sync::{Condvar, Mutex, WaitGroup};
+use go_runtime::sync::{Condvar, Mutex, RwLock, WaitGroup};
 use go_runtime::{Builder, blocking, debug, go, scope, select, time};
 
 /// Long enough for the monitor to fall asleep, and to look.
 const A_WHILE: Duration = Duration::from_millis(700);
 
 #[rustfmt::skip]
-const PROGRAMS: [(&str, fn()); 33] = [
+const PROGRAMS: [(&str, fn()); 34] = [
     // Deadlocks.
     ("own_channel", own_channel), ("two_locks", two_locks), ("own_lock", own_lock),
     ("wait_group", wait_group), ("condvar", condvar), ("no_arms", || select! {}),
@@ -30,6 +30,8 @@ const PROGRAMS: [(&str, fn()); 33] = [
     ("after_blocking", after_blocking), ("many", many),
     ("after_a_thread_goroutine", after_a_thread_goroutine),
     ("after_a_deadline", after_a_deadline), ("holds_stderr", holds_stderr),
+    // Of some goroutines.
+    ("pairs", pairs),
     // None.
     ("a_timer", a_timer), ("after_func", after_func), ("a_pipe", a_pipe), ("a_process", a_process),
     ("a_blocking_call", a_blocking_call), ("a_thread", a_thread),
@@ -90,11 +92,33 @@ fn two_locks() {
     }
 }
 
+/// Two goroutines wait for each other, and some time later another two, while this one goes on.
+fn pairs() {
+    for pair in ["first", "second"] {
+        let locks = Arc::new([Mutex::new(()), Mutex::new(())]);
+        let both = Arc::new(go_runtime::sync::Barrier::new(2));
+        for first in [0, 1] {
+            let (locks, both) = (Arc::clone(&locks), Arc::clone(&both));
+            let lock = move || {
+                let _first = locks[first].lock().unwrap();
+                both.wait();
+                let _second = locks[1 - first].lock().unwrap();
+            };
+            drop(Builder::new().name(pair).spawn(lock).unwrap());
+        }
+        // The runtime looks a few times.
+        for _ in 0..300 {
+            time::sleep(Duration::from_millis(10));
+        }
+    }
+    select! {}
+}
+
 fn own_lock() {
     go! {
-        let lock = Mutex::new(());
-        let _first = lock.lock().unwrap();
-        drop(lock.lock().unwrap());
+        let lock = RwLock::new(());
+        let _first = lock.read().unwrap();
+        drop(lock.write().unwrap());
     }
     .join()
     .unwrap();

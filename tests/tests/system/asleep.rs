@@ -1,5 +1,6 @@
 //! Deadlocks and SIGQUIT: what the programs of `src/bin/asleep.rs` say, and how they end.
 
+use std::cell::{Cell, RefCell};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::thread;
@@ -70,6 +71,37 @@ fn a_process_that_only_other_threads_can_wake_says_so() {
     let said = running.wait_for(|line| line.contains("all goroutines have been asleep for"));
     assert!(said.contains("only one thread could"), "{said}");
     running.wait_for(|line| line.starts_with("goroutine ") && line.contains("[chan receive]"));
+}
+
+#[test]
+fn each_deadlock_of_some_is_written_once() {
+    for workers in ["1", "4"] {
+        let mut running = Running::start(command("pairs", workers));
+        let (said, all) = (Cell::new(0), RefCell::new(Vec::new()));
+        let said_to_be_one = |line: &str| {
+            all.borrow_mut().push(line.to_owned());
+            said.set(said.get() + usize::from(line.starts_with("go-runtime: deadlock: 2 ")));
+            line.starts_with("It waits for a mutex, which goroutine ")
+                && line.ends_with("has locked.")
+        };
+        for (number, name) in [(1, "first"), (2, "second")] {
+            let named = format!("[sync.Mutex.Lock] {{name: {name}}}:");
+            for _ in 0..2 {
+                running.wait_for(said_to_be_one);
+                let all = all.take();
+                assert_eq!(said.get(), number, "{all:?}");
+                assert!(all.iter().any(|line| line.contains(&named)), "{all:?}");
+                assert!(
+                    all.iter().any(|line| line.contains("src/bin/asleep.rs:")),
+                    "{all:?}"
+                );
+                assert!(
+                    all.iter().any(|line| line.starts_with("created at ")),
+                    "{all:?}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

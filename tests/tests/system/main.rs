@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod asleep;
+mod cycles;
 mod debug;
 mod process;
 mod signal;

@@ -204,7 +204,7 @@ impl Worker {
 
     /// Returns the fiber that the calling code runs on, if any, whether it may park or not.
     #[inline]
-    pub(super) fn running_fiber(&self) -> Option<&'static Fiber> {
+    pub(crate) fn running_fiber(&self) -> Option<&'static Fiber> {
         // SAFETY: the fiber that runs is alive as long as its code runs. The caller runs on the
         // fiber, or is a signal handler that interrupted it, so the reference does not outlive the
         // fiber.

@@ -41,8 +41,9 @@
 //! So the number of contenders on their way is always the count of `MISSED`, plus one if `WOKEN` is
 //! set.
 //!
-//! A lock has no owner: the caller of `lock` may hand the lock on, and any thread may unlock it.
-//! `unlock` never yields, because the `Drop` of a guard must not switch.
+//! A lock is tied to no thread: the caller of `lock` may hand the lock on, and any thread may unlock
+//! it. (`owner` says who has taken it, for `debug` only: see [`owner`](super::owner).) `unlock` never
+//! yields, because the `Drop` of a guard must not switch.
 
 mod word;
 
@@ -51,6 +52,7 @@ use std::time::Duration;
 
 use self::word::{Contender, LATE, LOCKED, STARVING, WAITING, WOKEN, is_on_its_way, sent};
 use super::lateness::LatenessTimer;
+use super::owner::{Owner, refuse_holder};
 use crate::clock;
 use crate::primitives::atomic::{AtomicBool, AtomicU16, Ordering};
 use crate::primitives::const_fn;
@@ -60,7 +62,7 @@ use crate::wait::{self, Decision, Guarded, View, WaitReason, Waited, Why};
 /// A waiter that has waited for longer than this starves.
 const LONG: Duration = Duration::from_millis(1);
 
-// In this order the fields take 24 bytes, and data behind the struct shares a cache line with
+// In this order the fields take 32 bytes, and data behind the struct shares a cache line with
 // `state`.
 #[repr(C)]
 pub(crate) struct RawMutex {
@@ -73,6 +75,7 @@ pub(crate) struct RawMutex {
     /// A flag for the type that builds on this lock, in a byte that would be padding. `RawMutex`
     /// does not read the flag.
     pub(super) flag: AtomicBool,
+    pub(super) owner: Owner,
 }
 
 // SAFETY: `queue` is used through `waiting` only, and so under `queue_lock`. `lateness` is used by
@@ -104,6 +107,7 @@ impl RawMutex {
                 queue_lock: RawSpinLock::new(),
                 state: AtomicU16::new(0),
                 flag: AtomicBool::new(false),
+                owner: Owner::none(),
             }
         }
     }
@@ -118,13 +122,25 @@ impl RawMutex {
     }
 
     /// Takes the lock, and waits for it if need be.
+    ///
+    /// # Panics
+    /// If the caller holds the lock.
     #[inline]
+    #[track_caller]
     pub(crate) fn lock(&self) {
+        self.lock_for(WaitReason::MutexLock);
+    }
+
+    /// Takes the lock as [`lock`](Self::lock) does. `debug` shows a wait for it as one for `reason`.
+    #[inline]
+    #[track_caller]
+    pub(super) fn lock_for(&self, reason: WaitReason) {
         let state = self.state.load(Ordering::Relaxed);
         // In normal mode a newcomer takes a free lock even if there are waiters.
         if state & (LOCKED | STARVING | LATE) != 0 || !self.change(state, state | LOCKED) {
-            self.lock_contended();
+            self.lock_contended(reason);
         }
+        self.owner.set();
     }
 
     /// Takes the lock if it is free and not reserved for a starving waiter. Returns whether the
@@ -134,7 +150,10 @@ impl RawMutex {
         let mut state = self.state.load(Ordering::Relaxed);
         while state & (LOCKED | STARVING) == 0 {
             match self.try_change(state, Contender::default().take(state)) {
-                Ok(()) => return true,
+                Ok(()) => {
+                    self.owner.set();
+                    return true;
+                }
                 Err(now) => state = now,
             }
         }
@@ -147,6 +166,7 @@ impl RawMutex {
     /// The caller holds the lock, and has ended every use of what the lock guards.
     #[inline]
     pub(crate) unsafe fn unlock(&self) {
+        self.owner.clear();
         let state = self.state.load(Ordering::Relaxed);
         if state != LOCKED || !self.change(LOCKED, 0) {
             // SAFETY: the caller of `unlock` holds the lock and has ended every use of what it
@@ -175,9 +195,14 @@ impl RawMutex {
 
     /// Slow path of `lock`: spins, yields to late contenders, or queues.
     #[cold]
-    fn lock_contended(&self) {
+    #[track_caller]
+    fn lock_contended(&self, reason: WaitReason) {
+        // Before the contender counts as one on its way.
+        if self.owner.is_caller() {
+            refuse_holder(reason);
+        }
         if !wait::may_switch() {
-            self.lock_without_queueing();
+            self.lock_without_queueing(reason);
             return;
         }
         let mut this = Contender::default();
@@ -202,7 +227,7 @@ impl RawMutex {
                 {
                     this.is_woken = true;
                 }
-            } else if self.wait(&mut this) {
+            } else if self.wait(&mut this, reason) {
                 rounds = 0;
             }
         }
@@ -214,7 +239,7 @@ impl RawMutex {
     /// queued, a waiter that is woken before it might be a goroutine of the same thread, which
     /// could not run to take and pass on the lock.
     #[cold]
-    fn lock_without_queueing(&self) {
+    fn lock_without_queueing(&self, reason: WaitReason) {
         let this = Contender::default();
         loop {
             let state = self.state.load(Ordering::Relaxed);
@@ -223,20 +248,20 @@ impl RawMutex {
                     return;
                 }
             } else {
-                wait::sleep_briefly(Why::new(WaitReason::MutexLock, self));
+                wait::sleep_briefly(Why::new(reason, self));
             }
         }
     }
 
     /// Waits in the queue. Returns whether the contender was queued and woken; if not, the lock has
     /// become free meanwhile.
-    fn wait(&self, this: &mut Contender) -> bool {
+    fn wait(&self, this: &mut Contender, reason: WaitReason) -> bool {
         if !this.has_waited {
             this.deadline = clock::after(LONG);
         }
         let starves = this.has_waited && this.is_starving();
 
-        let waited = self.waiting().wait(WaitReason::MutexLock, |_| {
+        let waited = self.waiting().wait(reason, |_| {
             let mut state = self.state.load(Ordering::Relaxed);
             loop {
                 if this.may_take(state) {

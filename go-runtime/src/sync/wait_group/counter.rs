@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::clock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
-use crate::wait::{Observable, WaitList, WaitReason, Woken};
+use crate::wait::{self, Observable, WaitList, WaitReason, Woken};
 
 /// Maximum count; a larger number was meant to be negative.
 const MOST: usize = isize::MAX as usize;
@@ -33,6 +33,11 @@ impl Counter {
             count: AtomicUsize::new(0),
             waiting: WaitList::new(()),
         }
+    }
+
+    /// Runs `f`, a goroutine of those that are counted.
+    pub(crate) fn counted<T>(&self, f: impl FnOnce() -> T) -> T {
+        wait::in_group((&raw const self.waiting).addr(), f)
     }
 
     /// Raises the counter by `n`.

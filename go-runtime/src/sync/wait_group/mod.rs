@@ -148,7 +148,7 @@ impl WaitGroup {
         let counted = (f, Counted(self.clone()));
         builder.spawn(move || {
             let (f, counted) = counted;
-            let result = f();
+            let result = counted.0.counter.counted(f);
             drop(counted);
             result
         })

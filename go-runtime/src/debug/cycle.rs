@@ -1,0 +1,510 @@
+//! Deadlocks of some goroutines, while others go on: each waits for the next, and the last for the
+//! first.
+//!
+//! For some waits it is known which goroutines must go on before the wait can end: the holder of a
+//! mutex (and of an rwlock's write lock), the goroutine that runs the closure of a `Once`, the one
+//! that is joined, and all of a scope or of a `WaitGroup`. Those are the edges of a graph, and a
+//! cycle in it is a deadlock, if all its edges were there at the same time:
+//!
+//! 1. All waits are listed, which takes a moment, at different times for different goroutines.
+//! 2. The holders are read, and cycles are looked for.
+//! 3. The goroutines of a cycle are listed again. If each still waits for the same, and has not run
+//!    since before step 1, its edge has been there all the time: it has waited all along, and what
+//!    it holds only it could have given back.
+//!
+//! When a goroutine has last run is known to within 0.1 s, so a wait is *young*, and proves
+//! nothing, for a few of those.
+//!
+//! The word that names the holder of a lock lies in the program's memory, next to the lock. It is
+//! read through the system, because the goroutine that waits may go on in between, and free the
+//! lock; step 3 tells whether it has.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::goroutine::{self, Goroutine, GoroutineState};
+use super::on_signal::to_stderr;
+use crate::clock;
+use crate::primitives::uncaptured;
+use crate::sched::global;
+use crate::sched::listing::{self, State};
+use crate::sync::{Holder, holder};
+use crate::time;
+use crate::wait::{WaitReason, Why, threads};
+
+/// A wait that began less than this before the first step counts as young.
+const YOUNG: Duration = Duration::from_millis(200);
+/// The time until waits that are young are so no more.
+const LATER: Duration = Duration::from_millis(400);
+/// The time between two checks of the monitor, unless one takes long.
+const APART: Duration = Duration::from_secs(1);
+/// The monitor spends at most one part in so many of its time on checks.
+const SHARE: u32 = 100;
+
+/// Goroutines each of which waits for the next, and the last for the first: none will ever go on.
+///
+/// It displays as the goroutines, with their frames, and what each waits for:
+///
+/// ```text
+/// goroutine 7 [sync.Mutex.Lock] {name: pays}:
+/// app::transfer
+///         src/main.rs:10:27
+/// created at src/main.rs:21:9, on worker 0
+/// It waits for a mutex, which goroutine 9 has locked.
+///
+/// goroutine 9 [sync.Mutex.Lock] {name: collects}:
+/// app::transfer
+///         src/main.rs:10:27
+/// created at src/main.rs:22:9, on worker 1
+/// It waits for a mutex, which goroutine 7 has locked.
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deadlock {
+    goroutines: Vec<Goroutine>,
+}
+
+impl Deadlock {
+    /// The goroutines, with their frames. Each waits for the next one, and the last for the first:
+    /// what a goroutine waits for, its [object](Goroutine::object), the next one has.
+    #[must_use]
+    pub fn goroutines(&self) -> &[Goroutine] {
+        &self.goroutines
+    }
+}
+
+impl fmt::Display for Deadlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let next = self.goroutines.iter().cycle().skip(1);
+        for (index, (this, next)) in self.goroutines.iter().zip(next).enumerate() {
+            if index > 0 {
+                f.write_str("\n\n")?;
+            }
+            write!(f, "{this}\nIt waits for ")?;
+            let kind = next.kind();
+            let number = next.number();
+            match this.state() {
+                GoroutineState::Waiting(WaitReason::MutexLock) => {
+                    write!(f, "a mutex, which {kind} {number} has locked.")?;
+                }
+                GoroutineState::Waiting(WaitReason::Once) => {
+                    write!(f, "a value, which {kind} {number} initializes.")?;
+                }
+                GoroutineState::Waiting(WaitReason::Join) => {
+                    write!(f, "the end of {kind} {number}.")?;
+                }
+                GoroutineState::Waiting(WaitReason::Scope) => {
+                    write!(
+                        f,
+                        "the goroutines of a scope, of which {kind} {number} is one."
+                    )?;
+                }
+                GoroutineState::Waiting(WaitReason::WaitGroupWait) => {
+                    write!(
+                        f,
+                        "the goroutines of a group, of which {kind} {number} is one."
+                    )?;
+                }
+                _ => write!(f, "a lock, which {kind} {number} has for writing.")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Finds the goroutines that wait for each other, and so for ever, while others may go on.
+///
+/// They are found if each waits for a [`Mutex`](crate::sync::Mutex) that the next one has, for a
+/// [`RwLock`](crate::sync::RwLock) that the next one has for writing, for the next one's
+/// initialization of a [`Once`](crate::sync::Once) or a lazy value, for its end by
+/// [`join`](crate::JoinHandle::join), or for a [`scope`](crate::scope) or a
+/// [`WaitGroup`](crate::sync::WaitGroup) that has spawned it. Threads that wait in such calls are
+/// found as well. Waits with a deadline, or with a done channel, are part of no deadlock; for
+/// channels, condition variables, semaphores, and rwlocks that others read, it is not known which
+/// goroutines could end the wait.
+///
+/// The runtime itself looks each second, and writes a deadlock to standard error once, unless
+/// `GODEBUG=deadlock=0` is set.
+///
+/// The call takes about 0.1 us for each goroutine. If it finds goroutines that have begun to wait
+/// for each other just now, it waits for up to half a second, until it is sure. It is there on
+/// Linux only.
+///
+/// ```
+/// use go_runtime::sync::{Mutex, WaitGroup};
+/// use go_runtime::{debug, go};
+/// use std::sync::Arc;
+///
+/// let locks = Arc::new((Mutex::new(()), Mutex::new(())));
+/// let both = WaitGroup::new();
+/// both.add(2);
+/// go!(clone(locks, both) {
+///     let _first = locks.0.lock().unwrap();
+///     both.done();
+///     both.wait();
+///     let _second = locks.1.lock().unwrap();
+/// });
+/// go!(clone(locks, both) {
+///     let _second = locks.1.lock().unwrap();
+///     both.done();
+///     both.wait();
+///     let _first = locks.0.lock().unwrap();
+/// });
+/// let found = loop {
+///     if let Some(found) = debug::deadlocks().pop() {
+///         break found;
+///     }
+/// };
+/// assert_eq!(found.goroutines().len(), 2);
+/// ```
+#[must_use]
+pub fn deadlocks() -> Vec<Deadlock> {
+    loop {
+        let found = search();
+        if !found.any_young {
+            return found
+                .proven
+                .iter()
+                .map(|cycle| Deadlock::of(cycle))
+                .collect();
+        }
+        time::sleep(LATER / 4);
+    }
+}
+
+/// A goroutine or a thread that waits for certain others to go on.
+#[derive(Clone)]
+struct Waiting {
+    number: usize,
+    word: Why,
+    since: Duration,
+    stack: Range<usize>,
+    task: usize,
+    caller: usize,
+    group: usize,
+}
+
+/// What a search has found.
+#[derive(Default)]
+struct Found {
+    proven: Vec<Vec<Waiting>>,
+    /// Whether there is a cycle that young waits keep from being proven.
+    any_young: bool,
+}
+
+fn search() -> Found {
+    let begun = clock::now();
+    let all = list(|_, word| is_edge(word));
+    let cycles = cycles(&edges(&all));
+    if cycles.is_empty() {
+        return Found::default();
+    }
+    let suspects: HashMap<_, _> = cycles
+        .iter()
+        .flatten()
+        .map(|&index| (all[index].number, all[index].word))
+        .collect();
+    let again = list(|number, word| suspects.get(&number) == Some(&word));
+    let again: HashMap<_, _> = again.iter().map(|one| (one.number, one.since)).collect();
+    let old = begun.elapsed() + YOUNG;
+    let mut found = Found::default();
+    for cycle in cycles {
+        let since = cycle.iter().map(|&index| again.get(&all[index].number));
+        match since.min().flatten() {
+            None => {}
+            Some(since) if *since < old => found.any_young = true,
+            Some(_) => {
+                let cycle = cycle.into_iter().map(|index| all[index].clone());
+                found.proven.push(cycle.collect());
+            }
+        }
+    }
+    found
+}
+
+/// Returns whether certain goroutines must go on before the wait can end.
+fn is_edge(why: Why) -> bool {
+    let reason = Why::read(why.to_word()).map(|(reason, _)| reason);
+    let edges = [
+        WaitReason::MutexLock,
+        WaitReason::RwLockRead,
+        WaitReason::RwLockWrite,
+        WaitReason::Once,
+        WaitReason::Join,
+        WaitReason::Scope,
+        WaitReason::WaitGroupWait,
+    ];
+    !why.is_open() && reason.is_some_and(|reason| edges.contains(&reason))
+}
+
+/// Lists the goroutines and threads that wait, if `is_wanted` says so of the number and the wait.
+fn list(is_wanted: impl Fn(usize, Why) -> bool) -> Vec<Waiting> {
+    let mut all = Vec::new();
+    if let Some(runtime) = global::running() {
+        listing::for_each(runtime, |listed| {
+            if let State::Waiting(word) = listed.state
+                && let Some(word) = Why::of_word(word)
+                && is_wanted(listed.number, word)
+            {
+                all.push(Waiting {
+                    number: listed.number,
+                    word,
+                    since: listed.since,
+                    stack: listed.stack.addresses(),
+                    task: listed.task,
+                    caller: listed.task,
+                    group: listed.group,
+                });
+            }
+        });
+    }
+    threads::for_each(|seen| {
+        if let Some(word) = seen.waiting
+            && is_wanted(seen.number, word)
+        {
+            all.push(Waiting {
+                number: seen.number,
+                word,
+                since: seen.since,
+                stack: seen.identity.stack,
+                task: seen.identity.task,
+                caller: seen.identity.caller,
+                group: seen.identity.group,
+            });
+        }
+    });
+    all
+}
+
+/// Returns, for each of `all`, the indices of those that it waits for.
+fn edges(all: &[Waiting]) -> Vec<Vec<usize>> {
+    let mut stacks: Vec<_> = (0..all.len()).collect();
+    stacks.sort_unstable_by_key(|&index| all[index].stack.start);
+    let by_stack = |address: usize| {
+        let after = stacks.partition_point(|&index| all[index].stack.start <= address);
+        let index = *stacks.get(after.checked_sub(1)?)?;
+        all[index].stack.contains(&address).then_some(index)
+    };
+    let of = |key: fn(&Waiting) -> usize| -> HashMap<usize, Vec<usize>> {
+        let mut map = HashMap::<_, Vec<_>>::new();
+        for (index, one) in all.iter().enumerate() {
+            if key(one) != 0 {
+                map.entry(key(one)).or_default().push(index);
+            }
+        }
+        map
+    };
+    let (tasks, callers, groups) = (
+        of(|one| one.task),
+        of(|one| one.caller),
+        of(|one| one.group),
+    );
+    let found = |map: &HashMap<_, Vec<_>>, key| map.get(&key).cloned().unwrap_or_default();
+    all.iter()
+        .map(|one| {
+            let Some((reason, object)) = Why::read(one.word.to_word()) else {
+                return Vec::new();
+            };
+            match (reason, holder(reason, object)) {
+                (WaitReason::Join, _) => found(&tasks, object),
+                (WaitReason::Scope | WaitReason::WaitGroupWait, _) => found(&groups, object),
+                (_, Some(Holder::Stack(word))) => {
+                    let holder = read(word).and_then(by_stack);
+                    holder.into_iter().collect()
+                }
+                (_, Some(Holder::Caller(word))) => {
+                    read(word).map_or_else(Vec::new, |caller| found(&callers, caller))
+                }
+                (_, None) => Vec::new(),
+            }
+        })
+        .collect()
+}
+
+/// Reads a word of this process, which may be freed meanwhile. What is read is of use only if it
+/// turns out that the word was not freed. Returns `None` if the word is 0 or cannot be read.
+fn read(address: usize) -> Option<usize> {
+    let mut word = 0_usize;
+    let to = libc::iovec {
+        iov_base: (&raw mut word).cast(),
+        iov_len: size_of::<usize>(),
+    };
+    let from = libc::iovec {
+        iov_base: std::ptr::without_provenance_mut(address),
+        iov_len: size_of::<usize>(),
+    };
+    // SAFETY: `to` is a word of this frame, which the system writes. The system checks whether
+    // there is memory at `from`, and fails if there is none.
+    let read =
+        unsafe { libc::process_vm_readv(libc::getpid(), &raw const to, 1, &raw const from, 1, 0) };
+    (read == size_of::<usize>().cast_signed() && word != 0).then_some(word)
+}
+
+/// Returns cycles of a graph, each as the indices of its nodes in order: at least one for each set
+/// of nodes that can all be reached from each other.
+fn cycles(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        OnPath,
+        Done,
+    }
+    let mut marks = vec![Mark::New; edges.len()];
+    let mut cycles = Vec::new();
+    for root in 0..edges.len() {
+        if marks[root] != Mark::New {
+            continue;
+        }
+        // The nodes from the root to the current one, and how many of the edges of each are done.
+        let mut path = vec![(root, 0)];
+        marks[root] = Mark::OnPath;
+        while let Some((node, done)) = path.last_mut() {
+            let Some(&next) = edges[*node].get(*done) else {
+                marks[*node] = Mark::Done;
+                path.pop();
+                continue;
+            };
+            *done += 1;
+            match marks[next] {
+                Mark::New => {
+                    marks[next] = Mark::OnPath;
+                    path.push((next, 0));
+                }
+                Mark::OnPath => {
+                    let nodes = path.iter().map(|(node, _)| *node);
+                    cycles.push(nodes.skip_while(|node| *node != next).collect());
+                }
+                Mark::Done => {}
+            }
+        }
+    }
+    cycles
+}
+
+impl Deadlock {
+    fn of(cycle: &[Waiting]) -> Deadlock {
+        let place = |goroutine: &Goroutine| {
+            let number = goroutine.number();
+            cycle.iter().position(|one| one.number == number)
+        };
+        let mut goroutines = Vec::new();
+        goroutine::for_each(|one| {
+            if place(&one).is_some() {
+                goroutines.push(one);
+            }
+        });
+        goroutines.sort_unstable_by_key(place);
+        goroutine::add_frames(&mut goroutines.iter_mut().collect::<Vec<_>>());
+        Deadlock { goroutines }
+    }
+}
+
+/// Looks for cycles, and writes those to standard error that have not been written yet. Returns
+/// after which time to look again.
+pub(super) fn check() -> Duration {
+    let begun = clock::now();
+    let young = check_asleep();
+    young.unwrap_or(APART).max(begun.elapsed() * SHARE)
+}
+
+/// The same, if no worker is awake: a cycle can only appear if a young wait turns out to be part of
+/// one.
+pub(super) fn check_asleep() -> Option<Duration> {
+    if !global::running()?.debug().deadlock {
+        return None;
+    }
+    let found = search();
+    report(found.proven);
+    found.any_young.then_some(LATER)
+}
+
+/// Writes the cycles to standard error that have not been written yet.
+fn report(cycles: Vec<Vec<Waiting>>) {
+    /// The cycles that were found last, each as the numbers and waits of its goroutines.
+    static KNOWN: Mutex<Vec<Vec<(usize, u64)>>> = Mutex::new(Vec::new());
+    let key = |cycle: &[Waiting]| {
+        let mut key: Vec<_> = cycle
+            .iter()
+            .map(|one| (one.number, one.word.to_word()))
+            .collect();
+        key.sort_unstable();
+        key
+    };
+    let keys: Vec<_> = cycles.iter().map(|cycle| key(cycle)).collect();
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_new = |cycle: &Vec<Waiting>| !known.contains(&key(cycle));
+    let new: Vec<_> = cycles.into_iter().filter(is_new).collect();
+    *known = keys;
+    drop(known);
+    if new.is_empty() {
+        return;
+    }
+    // On a thread of its own: the monitor does not wait for workers, nor for who reads standard
+    // error.
+    let thread = thread::Builder::new().name("go-dump".into());
+    let _ = uncaptured::spawn(thread, move || {
+        let _ = to_stderr(|stderr| new.iter().try_for_each(|cycle| write(stderr, cycle)));
+    });
+}
+
+fn write(stderr: &mut dyn io::Write, cycle: &[Waiting]) -> io::Result<()> {
+    let deadlock = Deadlock::of(cycle);
+    let number = deadlock.goroutines.len();
+    writeln!(
+        stderr,
+        "go-runtime: deadlock: {number} goroutines wait for each other, and so for ever. \
+         (GODEBUG=deadlock=0 silences this.)\n\n{deadlock}\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cycle() {
+        assert!(cycles(&[]).is_empty());
+        assert!(cycles(&[vec![1, 2], vec![2], vec![], vec![0, 1]]).is_empty());
+    }
+
+    #[test]
+    fn a_cycle_behind_a_path() {
+        assert_eq!(cycles(&[vec![1], vec![2], vec![3], vec![1]]), [[1, 2, 3]]);
+    }
+
+    #[test]
+    fn itself() {
+        assert_eq!(cycles(&[vec![], vec![1]]), [[1]]);
+    }
+
+    #[test]
+    fn two_cycles() {
+        let edges = [vec![1], vec![0], vec![0, 3], vec![4], vec![2, 0]];
+        assert_eq!(cycles(&edges), [vec![0, 1], vec![2, 3, 4]]);
+    }
+
+    #[test]
+    fn a_million_in_a_row() {
+        let many = 1_000_000;
+        let mut edges: Vec<_> = (0..many).map(|node| vec![node + 1]).collect();
+        edges[many - 1] = vec![];
+        assert!(cycles(&edges).is_empty());
+        edges[many - 1] = vec![0];
+        assert_eq!(cycles(&edges)[0].len(), many);
+    }
+
+    #[test]
+    fn freed_memory_can_be_read() {
+        let word = Box::new(7_usize);
+        let address = (&raw const *word).addr();
+        assert_eq!(read(address), Some(7));
+        drop(word);
+        let _ = read(address);
+        assert_eq!(read(8), None);
+        assert_eq!(read(usize::MAX - 3), None);
+    }
+}
