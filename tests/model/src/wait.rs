@@ -49,6 +49,11 @@ pub(crate) use yielding::{
 };
 
 /// No model looks from outside.
+pub(crate) fn in_group<T>(_: usize, f: impl FnOnce() -> T) -> T {
+    f()
+}
+
+/// No model looks from outside.
 pub(crate) fn named<T>(_: Why, f: impl FnOnce() -> T) -> T {
     f()
 }

@@ -41,8 +41,9 @@
 //! So the number of contenders on their way is always the count of `MISSED`, plus one if `WOKEN` is
 //! set.
 //!
-//! A lock is tied to no thread: the caller of `lock` may hand the lock on, and any thread may unlock
-//! it. (`owner` says who has taken it, for `debug` only: see [`owner`](super::owner).) `unlock` never
+//! A lock is tied to no thread: the caller of `lock` may hand the lock on, and any thread may
+//! unlock it. (The field `owner`, which says who has taken the lock, is for `debug`, and for the
+//! check that a caller does not wait for itself: see [`owner`](super::owner).) `unlock` never
 //! yields, because the `Drop` of a guard must not switch.
 
 mod word;
@@ -131,7 +132,8 @@ impl RawMutex {
         self.lock_for(WaitReason::MutexLock);
     }
 
-    /// Takes the lock as [`lock`](Self::lock) does. `debug` shows a wait for it as one for `reason`.
+    /// Takes the lock as [`lock`](Self::lock) does. `debug` shows a wait for it as one for
+    /// `reason`.
     #[inline]
     #[track_caller]
     pub(super) fn lock_for(&self, reason: WaitReason) {
