@@ -22,6 +22,25 @@
 //!
 //! # Deadlocks
 //!
+//! Goroutines that wait for each other, each for the next, never go on, even if others do. If it is
+//! known whom each waits for (the holder of a [`Mutex`](crate::sync::Mutex), the goroutine that is
+//! joined, and some more: see `deadlocks`), the runtime finds such a cycle within about two
+//! seconds, and writes it to standard error, once:
+//!
+//! ```text
+//! go-runtime: deadlock: 2 goroutines wait for each other, and so for ever. [...]
+//!
+//! goroutine 7 [sync.Mutex.Lock] {name: pays}:
+//! app::transfer
+//!         src/main.rs:10:27
+//! created at src/main.rs:21:9, on worker 0
+//! It waits for a mutex, which goroutine 9 has locked.
+//! [...]
+//! ```
+//!
+//! `deadlocks` returns the same as values. A call that locks what its caller has locked itself
+//! panics at once.
+//!
 //! When all goroutines wait and nothing can wake one any more, the process ends with status 2,
 //! after `fatal error: all goroutines are asleep - deadlock!` and a dump, as in Go.
 //!
@@ -29,7 +48,7 @@
 //! [`blocking`](crate::blocking) that is waited for, a signal that is listened to, or a thread
 //! that the runtime knows nothing of: one that is neither its own nor waiting, without a deadline,
 //! in one of its calls. If all such threads sleep as well, the runtime writes a warning with a dump
-//! after 10 s, once. `GODEBUG=deadlock=0` switches both off.
+//! after 10 s, once. `GODEBUG=deadlock=0` switches all three off.
 //!
 //! # What is listed
 //!
