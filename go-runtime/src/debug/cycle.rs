@@ -199,7 +199,11 @@ struct Found {
 fn search() -> Found {
     let begun = clock::now();
     let all = list(|_, word| is_edge(word));
-    let cycles = cycles(&edges(&all));
+    let mut cycles = cycles(&edges(&all));
+    // Groups are nodes, but no goroutines.
+    cycles
+        .iter_mut()
+        .for_each(|cycle| cycle.retain(|&index| index < all.len()));
     if cycles.is_empty() {
         return Found::default();
     }
@@ -280,49 +284,48 @@ fn list(is_wanted: impl Fn(usize, Why) -> bool) -> Vec<Waiting> {
     all
 }
 
-/// Returns, for each of `all`, the indices of those that it waits for.
+/// Returns, for each of `all`, the indices of those that it waits for. Behind these nodes there is
+/// one for each group, which stands between those that wait for the group and those that are in it.
 fn edges(all: &[Waiting]) -> Vec<Vec<usize>> {
+    let mut edges = vec![Vec::new(); all.len()];
+    let mut groups = HashMap::new();
+    for (index, one) in all.iter().enumerate().filter(|(_, one)| one.group != 0) {
+        let group = *groups.entry(one.group).or_insert_with(|| {
+            edges.push(Vec::new());
+            edges.len() - 1
+        });
+        edges[group].push(index);
+    }
+    let by = |key: fn(&Waiting) -> usize| -> HashMap<usize, usize> {
+        let keys = all.iter().map(key).zip(0..);
+        keys.filter(|(key, _)| *key != 0).collect()
+    };
+    let (tasks, callers) = (by(|one| one.task), by(|one| one.caller));
     let mut stacks: Vec<_> = (0..all.len()).collect();
     stacks.sort_unstable_by_key(|&index| all[index].stack.start);
-    let by_stack = |address: usize| {
+    let with_stack = |address: usize| {
         let after = stacks.partition_point(|&index| all[index].stack.start <= address);
         let index = *stacks.get(after.checked_sub(1)?)?;
         all[index].stack.contains(&address).then_some(index)
     };
-    let of = |key: fn(&Waiting) -> usize| -> HashMap<usize, Vec<usize>> {
-        let mut map = HashMap::<_, Vec<_>>::new();
-        for (index, one) in all.iter().enumerate() {
-            if key(one) != 0 {
-                map.entry(key(one)).or_default().push(index);
+    // Many may wait for the same.
+    let mut read_before = HashMap::new();
+    let mut read = |address| *read_before.entry(address).or_insert_with(|| read(address));
+    for (one, edges) in all.iter().zip(&mut edges) {
+        let Some((reason, object)) = Why::read(one.word.to_word()) else {
+            continue;
+        };
+        edges.extend(match (reason, holder(reason, object)) {
+            (WaitReason::Join, _) => tasks.get(&object).copied(),
+            (WaitReason::Scope | WaitReason::WaitGroupWait, _) => groups.get(&object).copied(),
+            (_, Some(Holder::Stack(word))) => read(word).and_then(with_stack),
+            (_, Some(Holder::Caller(word))) => {
+                read(word).and_then(|caller| callers.get(&caller).copied())
             }
-        }
-        map
-    };
-    let (tasks, callers, groups) = (
-        of(|one| one.task),
-        of(|one| one.caller),
-        of(|one| one.group),
-    );
-    let found = |map: &HashMap<_, Vec<_>>, key| map.get(&key).cloned().unwrap_or_default();
-    all.iter()
-        .map(|one| {
-            let Some((reason, object)) = Why::read(one.word.to_word()) else {
-                return Vec::new();
-            };
-            match (reason, holder(reason, object)) {
-                (WaitReason::Join, _) => found(&tasks, object),
-                (WaitReason::Scope | WaitReason::WaitGroupWait, _) => found(&groups, object),
-                (_, Some(Holder::Stack(word))) => {
-                    let holder = read(word).and_then(by_stack);
-                    holder.into_iter().collect()
-                }
-                (_, Some(Holder::Caller(word))) => {
-                    read(word).map_or_else(Vec::new, |caller| found(&callers, caller))
-                }
-                (_, None) => Vec::new(),
-            }
-        })
-        .collect()
+            (_, None) => None,
+        });
+    }
+    edges
 }
 
 /// Reads a word of this process, which may be freed meanwhile. What is read is of use only if it
