@@ -11,7 +11,18 @@
 //! app::main::{{closure}}
 //!         src/main.rs:15:9
 //! created at src/main.rs:14:5, on worker 1
+//!         by the goroutine created at src/main.rs:9:5
 //! ```
+//!
+//! A goroutine that holds its worker, so that others cannot run there, says for how long, and in
+//! which system call it is:
+//!
+//! ```text
+//! goroutine 7 [running, has held worker 2 for 3 s, in read of descriptor 4]:
+//! ```
+//!
+//! After a panic that ends the process, and after a stack overflow, `GOTRACEBACK` says what is
+//! written ([settings](crate#settings)).
 //!
 //! Looking runs no code of the goroutines, and needs neither a flag nor another build; until then
 //! it costs nothing but one word that a goroutine writes when it parks. A listing stops no
@@ -44,6 +55,8 @@ mod goroutine;
 #[cfg(unix)]
 mod on_signal;
 mod protobuf;
+#[cfg(target_os = "linux")]
+pub(crate) mod traceback;
 
 #[cfg(target_os = "linux")]
 pub(crate) use deadlock::watch_for_deadlocks;

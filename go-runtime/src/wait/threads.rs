@@ -6,20 +6,21 @@
 //! that is contended only during a listing; the wait itself costs a system call.
 
 use std::cell::Cell;
-use std::panic::Location;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::reason::Why;
-use crate::clock;
+use crate::clock::{self, ThreadClock};
 use crate::primitives::numbers;
-use crate::sched::silence;
+use crate::sched::{Site, silence};
 
 struct Record {
     number: usize,
     thread: thread::Thread,
+    /// Tells in which system call the thread is.
+    clock: ThreadClock,
     state: Mutex<State>,
 }
 
@@ -34,8 +35,19 @@ struct Waiting {
 #[derive(Clone, Default)]
 struct State {
     waiting: Option<Waiting>,
-    /// Where the goroutine that the thread runs was spawned, its name, and since when it runs.
-    goroutine: Option<(&'static Location<'static>, Option<Arc<str>>, Instant)>,
+    /// The goroutine that the thread runs.
+    goroutine: Option<Running>,
+    /// Whether the wait is the runtime's own, and not listed.
+    hidden: bool,
+}
+
+/// A goroutine that has a thread of its own.
+#[derive(Clone)]
+struct Running {
+    site: Site,
+    spawner: Option<Site>,
+    name: Option<Arc<str>>,
+    since: Instant,
 }
 
 /// A thread that waits, or that runs a goroutine of its own.
@@ -44,8 +56,17 @@ pub(crate) struct ThreadSeen<'a> {
     pub(crate) thread: Option<&'a str>,
     pub(crate) waiting: Option<Why>,
     pub(crate) since: Duration,
-    /// Where the thread's goroutine was spawned, and the goroutine's name.
-    pub(crate) goroutine: Option<(&'static Location<'static>, Option<&'a str>)>,
+    pub(crate) goroutine: Option<GoroutineSeen<'a>>,
+}
+
+/// The goroutine that a thread runs.
+pub(crate) struct GoroutineSeen<'a> {
+    pub(crate) spawned_at: Site,
+    /// Where the goroutine was spawned that has spawned it.
+    pub(crate) spawner: Option<Site>,
+    pub(crate) name: Option<&'a str>,
+    /// The system call that it is in, unless it waits in one of the runtime's calls.
+    pub(crate) system_call: Option<String>,
 }
 
 /// The number of waits that threads have begun, and of those that they have ended.
@@ -76,6 +97,7 @@ impl Record {
         let record = Arc::new(Record {
             number: numbers::take(1),
             thread: thread::current(),
+            clock: ThreadClock::of_this_thread(),
             state: Mutex::default(),
         });
         let mut all = lock(&ALL);
@@ -85,6 +107,18 @@ impl Record {
         }
         all.push(Arc::downgrade(&record));
         record
+    }
+
+    /// Returns the system call in which the thread runs a goroutine, if it still does so as `state`
+    /// says.
+    fn system_call_of(&self, state: &State) -> Option<String> {
+        let runs = |state: &State| match (&state.goroutine, state.waiting) {
+            (Some(goroutine), None) => Some(goroutine.since),
+            _ => None,
+        };
+        let since = runs(state)?;
+        let call = self.clock.system_call();
+        call.filter(|_| runs(&lock(&self.state)) == Some(since))
     }
 }
 
@@ -118,14 +152,29 @@ pub(super) fn wait(for_ever: bool, block: impl FnOnce()) {
     WAITS.fetch_add(1, Ordering::SeqCst);
 }
 
+/// Runs `f`, in which the calling thread waits for a goroutine on behalf of the runtime: the wait
+/// is not listed. If `f` unwinds, the thread's later waits are not listed either.
+pub(crate) fn wait_unlisted<T>(f: impl FnOnce() -> T) -> T {
+    change(|state| state.hidden = true);
+    let result = f();
+    change(|state| state.hidden = false);
+    result
+}
+
 /// Runs `f`, which neither unwinds nor returns before the goroutine has ended that this thread
-/// runs, and that was spawned at `site`.
+/// runs. The goroutine was spawned at `site`, by a goroutine that was spawned at `spawner`.
 pub(crate) fn run_goroutine(
-    site: &'static Location<'static>,
+    site: Site,
+    spawner: Option<Site>,
     name: Option<&str>,
     f: impl FnOnce(),
 ) {
-    let goroutine = (site, name.map(Arc::from), clock::now());
+    let goroutine = Running {
+        site,
+        spawner,
+        name: name.map(Arc::from),
+        since: clock::now(),
+    };
     change(|state| state.goroutine = Some(goroutine));
     f();
     change(|state| state.goroutine = None);
@@ -169,21 +218,25 @@ pub(crate) fn for_each(mut f: impl FnMut(ThreadSeen<'_>)) {
     let all: Vec<_> = lock(&ALL).iter().filter_map(Weak::upgrade).collect();
     let now = clock::now();
     for record in all {
-        let State {
-            waiting, goroutine, ..
-        } = lock(&record.state).clone();
-        let began = goroutine.as_ref().map(|goroutine| goroutine.2);
-        let Some(since) = waiting.map(|waiting| waiting.since).or(began) else {
+        let state = lock(&record.state).clone();
+        let (waiting, goroutine) = (state.waiting, &state.goroutine);
+        let began = goroutine.as_ref().map(|goroutine| goroutine.since);
+        let since = waiting.map(|waiting| waiting.since).or(began);
+        let Some(since) = since.filter(|_| !state.hidden) else {
             continue;
         };
+        let system_call = record.system_call_of(&state);
         f(ThreadSeen {
             number: record.number,
             thread: record.thread.name(),
             waiting: waiting.map(|waiting| waiting.why),
             since: now.saturating_duration_since(since),
-            goroutine: goroutine
-                .as_ref()
-                .map(|(site, name, _)| (*site, name.as_deref())),
+            goroutine: goroutine.as_ref().map(|goroutine| GoroutineSeen {
+                spawned_at: goroutine.site,
+                spawner: goroutine.spawner,
+                name: goroutine.name.as_deref(),
+                system_call,
+            }),
         });
     }
 }

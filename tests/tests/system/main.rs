@@ -3,5 +3,9 @@
 #[cfg(target_os = "linux")]
 mod asleep;
 mod debug;
+#[cfg(target_os = "linux")]
+mod dump;
 mod process;
 mod signal;
+#[cfg(target_os = "linux")]
+mod traceback;
