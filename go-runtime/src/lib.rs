@@ -181,6 +181,10 @@
 //! - `GOSTACK`: the size of a stack in bytes; by default 256 KiB.
 //! - `GOBLOCKING`: the maximum number of threads for [`blocking`] calls, and as many again for
 //!   goroutines with a thread of their own ([`Builder::thread`]); by default 1,024.
+//! - `GOTRACEBACK`: what is written of the goroutines when a panic, a stack overflow, a deadlock or
+//!   SIGQUIT ends the process: `none`, `single` (the goroutine that has failed, the default),
+//!   `all`, or `crash`, which is `all` and leaves a core. As in Go, a deadlock and SIGQUIT write
+//!   all goroutines also with `single`. (Linux only.)
 //! - `GODEBUG`: switches for diagnosis, with commas between them. `slow=1` reports every goroutine
 //!   that holds its worker for over 10 ms; `nesting=1` reports code on a parked stack that takes
 //!   nested calls on its thread for granted ([why](docs::soundness)).

@@ -29,7 +29,27 @@ pub(crate) struct Settings {
     pub(crate) stack_size: usize,
     /// Maximum number of threads for blocking calls.
     pub(crate) blocking_threads: usize,
+    /// What is written of the goroutines when an error ends the process.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "nothing is written there")
+    )]
+    pub(crate) traceback: Traceback,
     pub(crate) debug: Debug,
+}
+
+/// What is written of the goroutines when an error ends the process (`GOTRACEBACK`). Each level
+/// includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Traceback {
+    /// Nothing: the error's message stands alone.
+    None,
+    /// The goroutine that has failed.
+    Single,
+    /// All goroutines.
+    All,
+    /// All goroutines; then the process dies by SIGABRT, which leaves a core.
+    Crash,
 }
 
 /// The switches of `GODEBUG`: a list of `name`, `name=0` or `name=1`, separated by commas. As in
@@ -123,6 +143,7 @@ impl Settings {
             processors,
             stack_size: stack_size(config.stack_size, env::var_os("GOSTACK"))?,
             blocking_threads: blocking_threads(config.blocking_threads, env::var_os("GOBLOCKING"))?,
+            traceback: traceback(env::var_os("GOTRACEBACK"))?,
             debug: Debug::parse(&Debug::list()),
         })
     }
@@ -214,9 +235,50 @@ fn stack_size(set: Option<usize>, var: Option<OsString>) -> Result<usize, StartE
     round(bytes, "GOSTACK=")
 }
 
+fn traceback(var: Option<OsString>) -> Result<Traceback, StartError> {
+    let Some(var) = var.filter(|var| !var.is_empty()) else {
+        return Ok(Traceback::Single);
+    };
+    // Go's other names: it counts the levels, and `system` adds frames of its runtime.
+    match var.to_str().map(str::trim) {
+        Some("none" | "0") => Ok(Traceback::None),
+        Some("single") => Ok(Traceback::Single),
+        Some("all" | "1" | "system" | "2") => Ok(Traceback::All),
+        Some("crash") => Ok(Traceback::Crash),
+        _ => Err(StartError::new(format!(
+            "GOTRACEBACK={var:?} is no level of detail: set it to none, single, all or crash, or \
+             unset it to get single"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn levels_of_traceback() {
+        let level = |var: &str| traceback(Some(var.into()));
+        assert_eq!(traceback(None), Ok(Traceback::Single));
+        let levels = [
+            (Traceback::None, &["none", "0"][..]),
+            (Traceback::Single, &["", "single", " single "]),
+            (Traceback::All, &["all", "1", "system", "2"]),
+            (Traceback::Crash, &["crash"]),
+        ];
+        for (is, names) in levels {
+            for name in names {
+                assert_eq!(level(name), Ok(is), "{name:?}");
+            }
+        }
+        for bad in ["All", "some", "3", "-1"] {
+            let error = level(bad).unwrap_err().to_string();
+            assert!(
+                error.contains("GOTRACEBACK") && error.contains("crash"),
+                "{error}"
+            );
+        }
+    }
 
     #[test]
     fn workers_are_checked() {

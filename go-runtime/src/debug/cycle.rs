@@ -20,6 +20,7 @@
 //! lock; step 3 tells whether it has.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::ops::Range;
@@ -47,6 +48,7 @@ const APART: Duration = Duration::from_secs(1);
 const SHARE: u32 = 100;
 
 /// Goroutines each of which waits for the next, and the last for the first: none will ever go on.
+/// One alone waits for itself.
 ///
 /// It displays as the goroutines, with their frames, and what each waits for:
 ///
@@ -129,6 +131,9 @@ impl fmt::Display for Deadlock {
 ///
 /// The runtime itself looks each second, and writes a deadlock to standard error once, unless
 /// `GODEBUG=deadlock=0` is set.
+///
+/// (A goroutine counts as the holder of what it has locked, even if it has passed the guard on to
+/// another goroutine of its worker, which may still unlock it.)
 ///
 /// The call takes about 0.1 us for each goroutine. If it finds goroutines that have begun to wait
 /// for each other just now, it waits for up to half a second, until it is sure. It is there on
@@ -395,13 +400,14 @@ impl Deadlock {
             cycle.iter().position(|one| one.number == number)
         };
         let mut goroutines = Vec::new();
-        goroutine::for_each(|one| {
+        let Ok(()) = goroutine::for_each(|one| {
             if place(&one).is_some() {
                 goroutines.push(one);
             }
+            Ok::<_, Infallible>(())
         });
         goroutines.sort_unstable_by_key(place);
-        goroutine::add_frames(&mut goroutines.iter_mut().collect::<Vec<_>>());
+        goroutine::add_frames(&mut goroutines);
         Deadlock { goroutines }
     }
 }
@@ -439,7 +445,12 @@ fn report(cycles: Vec<Vec<Waiting>>) {
     };
     let keys: Vec<_> = cycles.iter().map(|cycle| key(cycle)).collect();
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_new = |cycle: &Vec<Waiting>| !known.contains(&key(cycle));
+    // A goroutine that waits for its own lock has been reported when it began.
+    let is_told = |cycle: &[Waiting]| match cycle {
+        [one] => Why::read(one.word.to_word()).is_some_and(|(why, _)| why != WaitReason::Join),
+        _ => false,
+    };
+    let is_new = |cycle: &Vec<Waiting>| !is_told(cycle) && !known.contains(&key(cycle));
     let new: Vec<_> = cycles.into_iter().filter(is_new).collect();
     *known = keys;
     drop(known);

@@ -19,7 +19,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use super::cycle;
-use super::on_signal::{write_and_exit, write_elsewhere};
+use super::on_signal::{Message, write_and_exit, write_elsewhere};
 use crate::sched::listing::{self, State};
 use crate::sched::{Runtime, checks, global, silence};
 use crate::signal;
@@ -80,7 +80,7 @@ fn warn_once(others: usize, asleep_for: Duration) {
              does, this is a deadlock. (GODEBUG=deadlock=0 silences this.)",
             asleep_for.as_secs()
         );
-        drop(write_elsewhere(line, false));
+        drop(write_elsewhere(Message::dump(line), false));
     });
 }
 
@@ -105,7 +105,7 @@ fn what_may_wake(runtime: &'static Runtime) -> Waker {
             waiting += 1;
             by_event |= Why::of_word(word).is_none_or(Why::is_for_outside);
         }
-        State::Running | State::Runnable => by_event = true,
+        State::Running(_) | State::Runnable => by_event = true,
     });
     if by_event || waiting == 0 || !silence::goes_on(runtime) {
         return Waker::Event;

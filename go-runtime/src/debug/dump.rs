@@ -1,10 +1,12 @@
 //! The dump: all goroutines as text.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io::{self, Write};
 use std::panic::Location;
+use std::time::Duration;
 
-use super::goroutine::{self, Goroutine, GoroutineState};
+use super::goroutine::{self, Goroutine, GoroutineState, Longest, Recorded, Rounded};
 
 /// Number of goroutines above which a dump counts those of a kind instead of listing all.
 const MANY: usize = 1000;
@@ -23,7 +25,8 @@ impl DumpOptions {
         DumpOptions::default()
     }
 
-    /// Lists each goroutine, however many there are.
+    /// Lists each goroutine, however many there are. If there are more than 1,000, they come in no
+    /// particular order, and are written as they are seen.
     pub fn all(mut self, all: bool) -> DumpOptions {
         self.all = all;
         self
@@ -43,7 +46,10 @@ impl DumpOptions {
 ///
 /// If there are more than 1,000, it writes one paragraph for all goroutines that were spawned at
 /// the same place and wait for the same reason, unless the options ask for
-/// [`all`](DumpOptions::all).
+/// [`all`](DumpOptions::all). Those that hold their worker are listed in any case.
+///
+/// A dump of a million goroutines takes about a second and few megabytes of memory, beside the
+/// program's debug information if there are frames. Goroutines start and end meanwhile.
 ///
 /// # Errors
 /// An error of the writer.
@@ -55,20 +61,67 @@ impl DumpOptions {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn dump(writer: &mut dyn Write, options: DumpOptions) -> io::Result<()> {
-    let mut seen = Seen::default();
-    goroutine::for_each(|goroutine| seen.add(goroutine, options));
-    if !options.no_frames {
-        seen.add_frames();
+    dump_others(writer, options, None)
+}
+
+/// A goroutine that a dump leaves out.
+#[derive(Clone, Copy)]
+pub(crate) struct Except {
+    pub(crate) number: usize,
+    /// Where it was spawned, if it has ended: then another one may have its number by now.
+    pub(crate) spawned_at: Option<&'static Location<'static>>,
+}
+
+impl Except {
+    fn is(self, goroutine: &Goroutine) -> bool {
+        goroutine.number() == self.number
+            && (self.spawned_at.is_none() || self.spawned_at == goroutine.spawned_at())
     }
-    seen.write(writer)
+}
+
+/// Does what [`dump`] does, without one goroutine.
+pub(super) fn dump_others(
+    writer: &mut dyn Write,
+    options: DumpOptions,
+    except: Option<Except>,
+) -> io::Result<()> {
+    let is_left_out = |one: &Goroutine| except.is_some_and(|except| except.is(one));
+    let mut seen = Seen::default();
+    let Ok(()) = goroutine::for_each(|goroutine| {
+        if !is_left_out(&goroutine) {
+            seen.add(goroutine, options);
+        }
+        Ok::<_, Infallible>(())
+    });
+    if !seen.too_many {
+        if !options.no_frames {
+            seen.add_frames();
+        }
+        return seen.write(writer);
+    }
+    let recorded = if options.no_frames {
+        Recorded::default()
+    } else {
+        seen.longest.record()
+    };
+    goroutine::for_each(|mut goroutine| {
+        if is_left_out(&goroutine) {
+            return Ok(());
+        }
+        recorded.add_to(&mut goroutine);
+        writeln!(writer, "{goroutine}\n")
+    })
 }
 
 /// What a dump has seen. It lists all goroutines until there are too many, and counts from then on,
-/// so it never needs much memory.
+/// or only remembers which have waited longest, so it never needs much memory.
 #[derive(Default)]
 struct Seen {
     listed: Vec<Goroutine>,
     groups: BTreeMap<Kind, Group>,
+    /// Whether there are too many to list and all are to be listed: a second walk writes them.
+    too_many: bool,
+    longest: Longest,
 }
 
 /// What the goroutines of a group have in common: their spawn site, and what they wait for.
@@ -78,24 +131,35 @@ struct Group {
     count: usize,
     /// The one that has waited longest.
     first: Goroutine,
+    /// Where the goroutine was spawned that has spawned them, if that is the same for all.
+    spawner: Option<&'static Location<'static>>,
 }
 
 impl Seen {
     fn add(&mut self, goroutine: Goroutine, options: DumpOptions) {
-        if self.groups.is_empty() {
-            self.listed.push(goroutine);
-            if self.listed.len() > MANY && !options.all {
-                let listed = std::mem::take(&mut self.listed);
-                listed
-                    .into_iter()
-                    .for_each(|goroutine| self.count(goroutine));
-            }
-        } else {
+        if self.too_many {
+            self.longest.add(&goroutine);
+        } else if !self.groups.is_empty() {
             self.count(goroutine);
+        } else if self.listed.len() < MANY {
+            self.listed.push(goroutine);
+        } else {
+            let mut listed = std::mem::take(&mut self.listed);
+            listed.push(goroutine);
+            if options.all {
+                self.too_many = true;
+                listed.iter().for_each(|one| self.longest.add(one));
+            } else {
+                listed.into_iter().for_each(|one| self.count(one));
+            }
         }
     }
 
     fn count(&mut self, goroutine: Goroutine) {
+        if goroutine.holds_worker_for().is_some() {
+            self.listed.push(goroutine);
+            return;
+        }
         let state = goroutine.state();
         let words = match state {
             GoroutineState::Running => "running",
@@ -106,6 +170,9 @@ impl Seen {
         match self.groups.get_mut(&kind) {
             Some(group) => {
                 group.count += 1;
+                if group.spawner != goroutine.spawner() {
+                    group.spawner = None;
+                }
                 if group.first.since() < goroutine.since() {
                     group.first = goroutine;
                 }
@@ -113,6 +180,7 @@ impl Seen {
             None => {
                 let group = Group {
                     count: 1,
+                    spawner: goroutine.spawner(),
                     first: goroutine,
                 };
                 self.groups.insert(kind, group);
@@ -122,8 +190,7 @@ impl Seen {
 
     fn add_frames(&mut self) {
         let first = self.groups.values_mut().map(|group| &mut group.first);
-        let mut all: Vec<_> = self.listed.iter_mut().chain(first).collect();
-        goroutine::add_frames(&mut all);
+        goroutine::add_frames(self.listed.iter_mut().chain(first));
     }
 
     fn write(mut self, writer: &mut dyn Write) -> io::Result<()> {
@@ -147,10 +214,8 @@ impl Seen {
                 group.count,
                 group.first.state()
             )?;
-            match group.first.since().as_secs() / 60 {
-                0 => {}
-                1 => writer.write_all(b", up to 1 minute")?,
-                minutes => write!(writer, ", up to {minutes} minutes")?,
+            if group.first.since() >= Duration::from_secs(60) {
+                write!(writer, ", up to {}", Rounded(group.first.since()))?;
             }
             writeln!(writer, "]:")?;
             for frame in group.first.frames() {
@@ -158,6 +223,9 @@ impl Seen {
             }
             if let Some(site) = site {
                 writeln!(writer, "created at {site}")?;
+            }
+            if let Some(spawner) = group.spawner {
+                writeln!(writer, "\tby the goroutine created at {spawner}")?;
             }
             writeln!(writer)?;
         }

@@ -1,14 +1,19 @@
 //! A goroutine, or a waiting thread, as a value.
 
 #[cfg(target_os = "linux")]
+use std::backtrace::Backtrace;
+#[cfg(target_os = "linux")]
 use std::cmp::Reverse;
+#[cfg(target_os = "linux")]
+use std::collections::{BinaryHeap, HashMap};
+use std::convert::Infallible;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
 use super::frames::{self, Frame};
 use crate::sched::global;
-use crate::sched::listing::{self, Listed, State};
+use crate::sched::listing::{Listed, Listing, State};
 use crate::wait::threads::{self, ThreadSeen};
 use crate::wait::{WaitReason, Why};
 
@@ -21,16 +26,20 @@ use crate::wait::{WaitReason, Why};
 /// app::printer::next
 ///         src/printer.rs:31:22
 /// created at src/main.rs:14:5, on worker 1
+///         by the goroutine created at src/main.rs:9:5
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Goroutine {
     number: usize,
     name: Option<String>,
     spawned_at: Option<&'static Location<'static>>,
+    spawner: Option<&'static Location<'static>>,
     worker: Option<usize>,
     thread: Option<String>,
     state: GoroutineState,
     since: Duration,
+    holds_for: Option<Duration>,
+    system_call: Option<String>,
     object: Option<usize>,
     frames: Vec<Frame>,
 }
@@ -79,6 +88,13 @@ impl Goroutine {
         self.spawned_at
     }
 
+    /// Where the goroutine was spawned that has spawned this one; `None` if a thread has, such as
+    /// the program's first one.
+    #[must_use]
+    pub fn spawner(&self) -> Option<&'static Location<'static>> {
+        self.spawner
+    }
+
     /// The index of the worker whose thread runs the goroutine; `None` if it has a thread of its
     /// own, or is a thread.
     #[must_use]
@@ -104,6 +120,22 @@ impl Goroutine {
         self.since
     }
 
+    /// For how long the goroutine has kept its worker's thread, on which other goroutines wait
+    /// meanwhile; `None` if that is less than some 10 ms, if it waits, or if it has a thread of its
+    /// own.
+    #[must_use]
+    pub fn holds_worker_for(&self) -> Option<Duration> {
+        self.holds_for
+    }
+
+    /// The system call that the goroutine is in if it holds its worker, or has a thread of its own
+    /// and waits in none of the runtime's calls: its name and perhaps the descriptor, such as `read
+    /// of descriptor 4`. `None` also if the system does not say.
+    #[must_use]
+    pub fn system_call(&self) -> Option<&str> {
+        self.system_call.as_deref()
+    }
+
     /// The address of what the goroutine waits for. Goroutines with the same address wait for the
     /// same channel, lock or group.
     #[must_use]
@@ -126,9 +158,13 @@ impl Goroutine {
         }
     }
 
-    fn of_worker(listed: &Listed<'_>) -> Goroutine {
+    fn of_worker(listed: Listed<'_>) -> Goroutine {
+        let mut hold = None;
         let (state, object) = match listed.state {
-            State::Running => (GoroutineState::Running, None),
+            State::Running(held) => {
+                hold = held;
+                (GoroutineState::Running, None)
+            }
             State::Runnable => (GoroutineState::Runnable, None),
             State::Waiting(word) => waiting(Why::read(word)),
         };
@@ -136,29 +172,38 @@ impl Goroutine {
             number: listed.number,
             name: listed.name.map(str::to_owned),
             spawned_at: Some(listed.spawned_at),
+            spawner: listed.spawner,
             worker: Some(listed.worker),
             thread: None,
             state,
             since: listed.since,
+            holds_for: hold.as_ref().map(|hold| hold.lasted),
+            system_call: hold.and_then(|hold| hold.system_call),
             object,
             frames: Vec::new(),
         }
     }
 
-    fn of_thread(seen: &ThreadSeen<'_>) -> Goroutine {
+    fn of_thread(seen: ThreadSeen<'_>) -> Goroutine {
         let (state, object) = match seen.waiting {
             None => (GoroutineState::Running, None),
             Some(why) => waiting(Why::read(why.to_word())),
         };
-        let (spawned_at, name) = seen.goroutine.unzip();
+        let goroutine = seen.goroutine.as_ref();
+        let name = goroutine.and_then(|goroutine| goroutine.name);
         Goroutine {
             number: seen.number,
-            name: name.flatten().map(str::to_owned),
-            spawned_at,
+            name: name.map(str::to_owned),
+            spawned_at: goroutine.map(|goroutine| goroutine.spawned_at),
+            spawner: goroutine.and_then(|goroutine| goroutine.spawner),
             worker: None,
             thread: seen.thread.map(str::to_owned),
             state,
             since: seen.since,
+            holds_for: None,
+            system_call: seen
+                .goroutine
+                .and_then(|goroutine| (goroutine.system_call)()),
             object,
             frames: Vec::new(),
         }
@@ -178,10 +223,15 @@ fn waiting(why: Option<(WaitReason, usize)>) -> (GoroutineState, Option<usize>) 
 impl fmt::Display for Goroutine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} [{}", self.kind(), self.number, self.state)?;
-        match self.since.as_secs() / 60 {
-            0 => {}
-            1 => f.write_str(", 1 minute")?,
-            minutes => write!(f, ", {minutes} minutes")?,
+        match (self.holds_for.zip(self.worker), self.since.as_secs() / 60) {
+            (Some((lasted, worker)), _) => {
+                write!(f, ", has held worker {worker} for {}", Rounded(lasted))?;
+            }
+            (None, 0) => {}
+            (None, _) => write!(f, ", {}", Rounded(self.since))?,
+        }
+        if let Some(call) = &self.system_call {
+            write!(f, ", in {call}")?;
         }
         if self.spawned_at.is_some() && self.worker.is_none() {
             f.write_str(", locked to thread")?;
@@ -204,23 +254,46 @@ impl fmt::Display for Goroutine {
         if let Some(worker) = self.worker {
             write!(f, ", on worker {worker}")?;
         }
+        if let Some(spawner) = self.spawner {
+            write!(f, "\n\tby the goroutine created at {spawner}")?;
+        }
         Ok(())
     }
 }
 
-/// Calls `f` for each goroutine that has a stack or a thread, and for each thread that waits in one
-/// of the runtime's calls.
-pub(super) fn for_each(mut f: impl FnMut(Goroutine)) {
-    if let Some(runtime) = global::running() {
-        listing::for_each(runtime, |listed| f(Goroutine::of_worker(&listed)));
+/// A time in its largest unit, up to minutes.
+pub(super) struct Rounded(pub(super) Duration);
+
+impl fmt::Display for Rounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_secs() {
+            0 => write!(f, "{} ms", self.0.as_millis()),
+            seconds @ ..60 => write!(f, "{seconds} s"),
+            60..120 => f.write_str("1 minute"),
+            seconds => write!(f, "{} minutes", seconds / 60),
+        }
     }
-    threads::for_each(|seen| f(Goroutine::of_thread(&seen)));
+}
+
+/// Calls `f` for each goroutine that has a stack or a thread, and for each thread that waits in one
+/// of the runtime's calls, until it fails. No lock is held meanwhile, so `f` may take its time.
+pub(super) fn for_each<E>(mut f: impl FnMut(Goroutine) -> Result<(), E>) -> Result<(), E> {
+    let mut some = Vec::new();
+    if let Some(runtime) = global::running() {
+        let mut listing = Listing::new(runtime);
+        while listing.next(|listed| some.push(Goroutine::of_worker(listed))) {
+            some.drain(..).try_for_each(&mut f)?;
+        }
+    }
+    threads::for_each(|seen| some.push(Goroutine::of_thread(seen)));
+    some.into_iter().try_for_each(f)
 }
 
 /// Lists the goroutines that have started, and the threads that wait in one of the runtime's calls,
 /// by their numbers.
 ///
-/// It takes some 0.1 us for each. It does not start the runtime.
+/// It takes some 0.1 us, and some 250 bytes of memory, for each; [`dump`](super::dump) needs less
+/// memory. It does not start the runtime.
 ///
 /// ```
 /// use go_runtime::debug::{GoroutineState, WaitReason, goroutines};
@@ -239,7 +312,10 @@ pub(super) fn for_each(mut f: impl FnMut(Goroutine)) {
 #[must_use]
 pub fn goroutines() -> Vec<Goroutine> {
     let mut all = Vec::new();
-    for_each(|goroutine| all.push(goroutine));
+    let Ok(()) = for_each(|goroutine| {
+        all.push(goroutine);
+        Ok::<_, Infallible>(())
+    });
     all.sort_unstable_by_key(Goroutine::number);
     all
 }
@@ -275,7 +351,7 @@ pub fn goroutines() -> Vec<Goroutine> {
 #[must_use]
 pub fn goroutines_with_frames() -> Vec<Goroutine> {
     let mut all = goroutines();
-    add_frames(&mut all.iter_mut().collect::<Vec<_>>());
+    add_frames(&mut all);
     all
 }
 
@@ -284,28 +360,71 @@ pub fn goroutines_with_frames() -> Vec<Goroutine> {
 #[cfg(target_os = "linux")]
 const MOST_FRAMES: usize = 1000;
 
-/// Adds the frames to goroutines that have been listed.
-pub(super) fn add_frames(goroutines: &mut [&mut Goroutine]) {
+/// The goroutines whose frames are wanted: those that have waited longest, of all that were
+/// [added](Self::add).
+#[derive(Default)]
+pub(super) struct Longest {
+    /// How long each has waited, its worker and its number. The first to go has waited least.
     #[cfg(target_os = "linux")]
-    if let Some(runtime) = global::running() {
-        let waits = |one: &&&mut Goroutine| matches!(one.state, GoroutineState::Waiting(_));
-        let mut wanted: Vec<_> = goroutines
-            .iter()
-            .filter(waits)
-            .filter_map(|one| Some((Reverse(one.since), one.worker?, one.number)))
-            .collect();
-        wanted.sort_unstable();
-        wanted.truncate(MOST_FRAMES);
-        let wanted = wanted
-            .into_iter()
-            .map(|(_, worker, number)| (worker, number));
-        let recorded = crate::sched::frames::record(runtime, wanted);
-        for one in goroutines {
-            if let Some(backtrace) = recorded.get(&one.number) {
-                one.frames = frames::of_program(backtrace);
+    waiting: BinaryHeap<(Reverse<Duration>, usize, usize)>,
+}
+
+/// The frames of some goroutines.
+#[derive(Default)]
+pub(super) struct Recorded {
+    /// By the goroutines' numbers.
+    #[cfg(target_os = "linux")]
+    frames: HashMap<usize, Backtrace>,
+}
+
+impl Longest {
+    pub(super) fn add(&mut self, one: &Goroutine) {
+        #[cfg(target_os = "linux")]
+        if let (GoroutineState::Waiting(_), Some(worker)) = (one.state, one.worker) {
+            self.waiting.push((Reverse(one.since), worker, one.number));
+            if self.waiting.len() > MOST_FRAMES {
+                self.waiting.pop();
             }
         }
+        #[cfg(not(target_os = "linux"))]
+        let _ = one;
     }
-    #[cfg(not(target_os = "linux"))]
-    let _ = goroutines;
+
+    /// Lets the goroutines record their frames.
+    pub(super) fn record(self) -> Recorded {
+        #[cfg(target_os = "linux")]
+        if let Some(runtime) = global::running() {
+            let wanted = self.waiting.into_iter();
+            let wanted = wanted.map(|(_, worker, number)| (worker, number));
+            return Recorded {
+                frames: crate::sched::frames::record(runtime, wanted),
+            };
+        }
+        Recorded::default()
+    }
+}
+
+impl Recorded {
+    /// Adds the frames, if there are any, to the goroutine.
+    pub(super) fn add_to(&self, one: &mut Goroutine) {
+        #[cfg(target_os = "linux")]
+        if matches!(one.state, GoroutineState::Waiting(_))
+            && let Some(backtrace) = self.frames.get(&one.number)
+        {
+            one.frames = frames::of_program(backtrace);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = one;
+    }
+}
+
+/// Adds the frames to goroutines that have been listed.
+pub(super) fn add_frames<'a>(goroutines: impl IntoIterator<Item = &'a mut Goroutine>) {
+    let mut longest = Longest::default();
+    let all: Vec<_> = goroutines
+        .into_iter()
+        .inspect(|one| longest.add(one))
+        .collect();
+    let recorded = longest.record();
+    all.into_iter().for_each(|one| recorded.add_to(one));
 }

@@ -11,7 +11,18 @@
 //! app::main::{{closure}}
 //!         src/main.rs:15:9
 //! created at src/main.rs:14:5, on worker 1
+//!         by the goroutine created at src/main.rs:9:5
 //! ```
+//!
+//! A goroutine that holds its worker, so that others cannot run there, says for how long, and in
+//! which system call it is:
+//!
+//! ```text
+//! goroutine 7 [running, has held worker 2 for 3 s, in read of descriptor 4]:
+//! ```
+//!
+//! After a panic that ends the process, and after a stack overflow, `GOTRACEBACK` says what is
+//! written ([settings](crate#settings)).
 //!
 //! Looking runs no code of the goroutines, and needs neither a flag nor another build; until then
 //! it costs nothing but one word that a goroutine writes when it parks. A listing stops no
@@ -38,8 +49,8 @@
 //! [...]
 //! ```
 //!
-//! `deadlocks` returns the same as values. A call that locks what its caller has locked itself
-//! panics at once.
+//! `deadlocks` returns the same as values. A caller that locks what it has locked itself is reported
+//! at once.
 //!
 //! When all goroutines wait and nothing can wake one any more, the process ends with status 2,
 //! after `fatal error: all goroutines are asleep - deadlock!` and a dump, as in Go.
@@ -65,6 +76,8 @@ mod goroutine;
 #[cfg(unix)]
 mod on_signal;
 mod protobuf;
+#[cfg(target_os = "linux")]
+pub(crate) mod traceback;
 
 #[cfg(target_os = "linux")]
 pub use cycle::{Deadlock, deadlocks};

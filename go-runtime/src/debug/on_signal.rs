@@ -9,8 +9,12 @@ use std::thread;
 #[cfg(target_os = "linux")]
 use std::time::Duration;
 
-use super::dump::{DumpOptions, dump};
+use super::dump::{DumpOptions, Except, dump_others};
 use crate::primitives::uncaptured;
+#[cfg(target_os = "linux")]
+use crate::sched::global;
+#[cfg(target_os = "linux")]
+use crate::settings::Traceback;
 use crate::signal::{self, Signal};
 
 /// How long the end of a process waits for its last dump to be written.
@@ -20,8 +24,8 @@ const LONGEST_WRITE: Duration = Duration::from_secs(10);
 /// The signals that [`dump_on`] has been called for: a bit for each number.
 static SIGNALS: AtomicU64 = AtomicU64::new(0);
 
-/// Writes a [`dump`] to standard error whenever the signal arrives, and lets the program go on.
-/// Another call for the same signal changes nothing.
+/// Writes a [`dump`](super::dump()) to standard error whenever the signal arrives, and lets the
+/// program go on. Another call for the same signal changes nothing.
 ///
 /// Channels of [`notify`](signal::notify) get the signal as well. (Under
 /// [`#[go_runtime::main]`](macro@crate::main) SIGQUIT writes a dump without this call, and ends the
@@ -46,19 +50,69 @@ pub fn dump_on(signal: Signal) -> io::Result<()> {
     if SIGNALS.load(Ordering::SeqCst) & bit != 0 {
         return Ok(());
     }
-    signal::on(signal, || drop(write_elsewhere(String::new(), false)))?;
+    signal::on(signal, || {
+        drop(write_elsewhere(Message::dump(String::new()), false));
+    })?;
     SIGNALS.fetch_or(bit, Ordering::SeqCst);
     Ok(())
 }
 
-/// Writes the line, if it is not empty, and all goroutines to standard error.
-fn write_all(line: &str) -> io::Result<()> {
-    to_stderr(|mut stderr| {
-        if !line.is_empty() {
-            writeln!(stderr, "{line}\n")?;
+/// What is written to standard error.
+pub(super) struct Message {
+    /// The text that comes first, if there is any.
+    text: String,
+    /// Whether a dump follows.
+    dump: bool,
+    /// The goroutine that the dump leaves out.
+    except: Option<Except>,
+    end: AtEnd,
+}
+
+/// A function that is called when a message is written, or cannot be.
+struct AtEnd(fn());
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+impl Message {
+    /// Some text, and a dump.
+    pub(super) fn dump(text: String) -> Message {
+        Message {
+            text,
+            dump: true,
+            except: None,
+            end: AtEnd(|| {}),
         }
-        dump(&mut stderr, DumpOptions::new())
-    })
+    }
+
+    /// Leaves this goroutine out of the dump.
+    #[cfg(target_os = "linux")]
+    pub(super) fn except(mut self, goroutine: Option<Except>) -> Message {
+        self.except = goroutine;
+        self
+    }
+
+    /// Calls `end` when the message is written, or cannot be.
+    #[cfg(target_os = "linux")]
+    pub(super) fn at_end(mut self, end: fn()) -> Message {
+        self.end = AtEnd(end);
+        self
+    }
+
+    fn write(&self) -> io::Result<()> {
+        to_stderr(|mut stderr| {
+            if !self.text.is_empty() {
+                writeln!(stderr, "{}\n", self.text)?;
+            }
+            if self.dump {
+                dump_others(&mut stderr, DumpOptions::new(), self.except)?;
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Calls `write` for standard error.
@@ -73,10 +127,10 @@ pub(super) fn to_stderr(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
     stderr.flush()
 }
 
-/// Writes as [`write_all`] does, on a thread of its own, since standard error may be a pipe that no
-/// process reads. Returns what tells when all is written. If dumps are asked for faster than they
-/// can be written, some are left out; not the `last`.
-pub(super) fn write_elsewhere(line: String, last: bool) -> mpsc::Receiver<()> {
+/// Writes the message on a thread of its own, since standard error may be a pipe that no process
+/// reads. Returns what tells when all is written. If messages are to be written faster than they
+/// can be, some are left out; not the `last`.
+pub(super) fn write_elsewhere(message: Message, last: bool) -> mpsc::Receiver<()> {
     /// Held by the thread that writes.
     static WRITES: Mutex<()> = Mutex::new(());
     /// Whether another thread waits to write, which will see all that has happened until then.
@@ -88,7 +142,8 @@ pub(super) fn write_elsewhere(line: String, last: bool) -> mpsc::Receiver<()> {
     let write = move || {
         let _alone = WRITES.lock().unwrap_or_else(PoisonError::into_inner);
         WAITS.store(false, Ordering::SeqCst);
-        let _ = write_all(&line);
+        let _ = message.write();
+        drop(message.end);
         let _ = end.send(());
     };
     let thread = thread::Builder::new().name("go-dump".into());
@@ -98,11 +153,26 @@ pub(super) fn write_elsewhere(line: String, last: bool) -> mpsc::Receiver<()> {
     ended
 }
 
-/// Writes the line and all goroutines to standard error, and ends the process with status 2; also
-/// if no process reads what is written.
+/// Writes the message, the last one before the process ends. Returns also if no process reads what
+/// is written.
+#[cfg(target_os = "linux")]
+pub(super) fn write_last(message: Message) {
+    let _ = write_elsewhere(message, true).recv_timeout(LONGEST_WRITE);
+}
+
+/// Writes the line and, unless `GOTRACEBACK=none`, all goroutines to standard error, and ends the
+/// process with status 2, or as `GOTRACEBACK=crash` says; also if no process reads what is written.
 #[cfg(target_os = "linux")]
 pub(super) fn write_and_exit(line: &str) -> ! {
-    let _ = write_elsewhere(line.into(), true).recv_timeout(LONGEST_WRITE);
+    let level = global::running().map_or(Traceback::Single, |runtime| runtime.traceback());
+    write_last(Message {
+        dump: level > Traceback::None,
+        ..Message::dump(line.into())
+    });
+    if level == Traceback::Crash {
+        // SAFETY: `abort` has no preconditions; it ends the process.
+        unsafe { libc::abort() }
+    }
     // SAFETY: `_exit` ends the process at once. Nothing else runs: functions of `atexit` could wait
     // for threads that wait themselves, or free what they use.
     unsafe { libc::_exit(2) }

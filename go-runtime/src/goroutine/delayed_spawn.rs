@@ -48,6 +48,7 @@ impl DelayedSpawn {
         // on any worker and borrows nothing that could end.
         let (task, handle) = unsafe { new_job(f, spawned_at, options) };
         drop(handle);
+        sched::note_spawner(task);
         Ok(DelayedSpawn(Mutex::new(set(runtime, task, when))))
     }
 

@@ -1,14 +1,20 @@
 //! `#[go_runtime::main]`: the program's `main` as a goroutine.
 
-use std::panic;
+use std::any::Any;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::{ExitCode, Termination};
 
 use super::builder::Builder;
+use super::panic_report;
 use crate::config::Config;
 #[cfg(target_os = "linux")]
-use crate::debug;
+use crate::debug::{
+    self,
+    traceback::{self, Failed},
+};
 use crate::sched::global;
 use crate::stack;
+use crate::wait::threads;
 
 /// Types that `main` may return.
 #[diagnostic::on_unimplemented(
@@ -55,13 +61,52 @@ pub fn run_main<R: MainResult>(main: fn() -> R, config: Config) -> ExitCode {
     let builder = Builder::new().name("main").stack_size(stack_size);
     // The value that `main` returns need not be `Send`: the goroutine itself turns it into an exit
     // code, and prints an error.
-    match builder.spawn(move || main().report()) {
-        Ok(handle) => handle
-            .join()
-            .unwrap_or_else(|payload| panic::resume_unwind(payload)),
+    match builder.spawn(move || catch(|| main().report())) {
+        Ok(handle) => match threads::wait_unlisted(|| handle.join()) {
+            Ok(Ok(code)) => code,
+            Ok(Err(panic)) => panic.go_on(),
+            Err(payload) => panic::resume_unwind(payload),
+        },
         Err(error) => {
             eprintln!("error: cannot start the main goroutine: {error}");
             ExitCode::from(2)
         }
     }
+}
+
+/// A panic that has left `main`.
+struct MainPanic {
+    payload: Box<dyn Any + Send>,
+    #[cfg(target_os = "linux")]
+    failed: Option<Failed>,
+}
+
+/// Runs `main`, in its goroutine, and catches its panic.
+fn catch<R>(main: impl FnOnce() -> R) -> Result<R, MainPanic> {
+    panic_report::watch_this();
+    // As in `Job::run`, the state of the panicked goroutine is gone.
+    panic::catch_unwind(AssertUnwindSafe(main)).map_err(|payload| MainPanic {
+        payload,
+        #[cfg(target_os = "linux")]
+        failed: Failed::this(),
+    })
+}
+
+impl MainPanic {
+    /// Lets the panic go on in the calling thread. If that is the program's first thread, the
+    /// process ends, and says what `GOTRACEBACK` asks for. (In a test another thread calls this, as
+    /// a rule, and the process goes on.)
+    fn go_on(self) -> ! {
+        #[cfg(target_os = "linux")]
+        if is_first_thread() {
+            traceback::after_panic(self.failed.as_ref(), panic_report::has_reported());
+        }
+        panic::resume_unwind(self.payload)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn is_first_thread() -> bool {
+    // SAFETY: the calls have no preconditions.
+    unsafe { libc::gettid() == libc::getpid() }
 }

@@ -58,6 +58,24 @@ pub(crate) fn caller() -> usize {
     }
 }
 
+/// Returns words for the calling goroutine or thread, for messages.
+pub(crate) fn describe_caller() -> String {
+    let Some(task) = thread::current_task() else {
+        let thread = std::thread::current();
+        return match thread.name() {
+            Some(name) => format!("the thread '{name}'"),
+            None => "a thread".into(),
+        };
+    };
+    // SAFETY: the calling goroutine holds a reference to its task.
+    let task = unsafe { task.get() };
+    let site = task.spawned_at();
+    match task.name() {
+        Some(name) => format!("the goroutine '{name}', spawned at {site},"),
+        None => format!("the goroutine spawned at {site}"),
+    }
+}
+
 /// Runs `f`, which drops a result that the program does not want, and returns whether it did not
 /// panic. A panic is caught here, after the panic hook has reported it.
 pub(crate) fn contain_panic(f: impl FnOnce()) -> bool {

@@ -12,10 +12,31 @@ use std::ptr;
 use std::sync::Once;
 
 use super::thread;
+#[cfg(target_os = "linux")]
+use crate::debug::{self, traceback};
+use crate::primitives::atomic::{AtomicBool, AtomicPtr, Ordering};
+use crate::sched::Task;
 
 type Hook = dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static;
 
 static INSTALLED: Once = Once::new();
+
+/// The task of `main`, once it has started, to compare with.
+static MAIN: AtomicPtr<Task> = AtomicPtr::new(ptr::null_mut());
+/// Whether the runtime's hook has reported a panic of `main`.
+static MAIN_REPORTED: AtomicBool = AtomicBool::new(false);
+
+/// Notes that the calling goroutine is `main`.
+pub(super) fn watch_this() {
+    let task = thread::current_task().map_or(ptr::null_mut(), |task| task.as_ptr().as_ptr());
+    MAIN.store(task, Ordering::Relaxed);
+}
+
+/// Returns whether the runtime's hook, rather than the program's, has reported a panic of `main`.
+#[cfg(target_os = "linux")]
+pub(super) fn has_reported() -> bool {
+    MAIN_REPORTED.load(Ordering::Relaxed)
+}
 
 /// Installs the runtime's hook, once in the process, unless the program has set a hook. A hook that
 /// the program sets later replaces the runtime's.
@@ -29,7 +50,10 @@ pub(super) fn install() {
     }
     INSTALLED.call_once(|| {
         #[cfg(target_os = "linux")]
-        crate::debug::watch_for_deadlocks();
+        {
+            debug::watch_for_deadlocks();
+            traceback::watch_for_overflows();
+        }
         let previous = panic::take_hook();
         // After `take_hook`, std's own hook is in place.
         let stds = panic::take_hook();
@@ -40,6 +64,10 @@ pub(super) fn install() {
         panic::set_hook(Box::new(move |info| {
             report();
             stds(info);
+            #[cfg(target_os = "linux")]
+            if cfg!(panic = "abort") {
+                traceback::before_abort();
+            }
         }));
     });
 }
@@ -56,6 +84,9 @@ fn report() {
     let Some(task) = thread::current_task() else {
         return;
     };
+    if task.as_ptr().as_ptr() == MAIN.load(Ordering::Relaxed) {
+        MAIN_REPORTED.store(true, Ordering::Relaxed);
+    }
     // SAFETY: the scheduler holds a reference to the task while the goroutine runs, and the
     // goroutine runs here.
     let task = unsafe { task.get() };

@@ -10,7 +10,7 @@ use std::io;
 
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::thread_pool::{OnFailure, ThreadPool};
-use crate::sched::{Runtime, TaskRef, Worker, fork};
+use crate::sched::{self, Runtime, TaskRef, Worker, fork};
 use crate::wait::threads;
 
 static POOL: ThreadPool<TaskRef> = ThreadPool::new("go-thread", run, OnFailure::Refuse);
@@ -35,6 +35,7 @@ pub(super) fn start(
     stack_size: Option<usize>,
 ) -> Result<(), (io::Error, TaskRef)> {
     SPAWNED.fetch_add(1, Ordering::Relaxed);
+    sched::note_spawner(task);
     let started = POOL.submit(task, stack_size, runtime.blocking_threads());
     if started.is_err() {
         FINISHED.fetch_add(1, Ordering::Release);
@@ -45,13 +46,21 @@ pub(super) fn start(
 fn run(task: TaskRef) {
     CURRENT.set(Some(task));
     // SAFETY: the scheduler's reference, which the task gives back at its end, keeps it alive.
-    let (site, name) = unsafe { (task.get().spawned_at(), task.get().name()) };
-    threads::run_goroutine(task.as_ptr().addr().get(), site, name, || {
+    let header = unsafe { task.get() };
+    sched::set_site_of_thread(Some(header.spawned_at()));
+    let goroutine = threads::Running::new(
+        task.as_ptr().addr().get(),
+        header.spawned_at(),
+        header.spawner(),
+        header.name(),
+    );
+    threads::run_goroutine(goroutine, || {
         // SAFETY: `start` was given the scheduler's reference to the task, and the pool runs each
         // piece of work once.
         unsafe { task.run() };
     });
     CURRENT.set(None);
+    sched::set_site_of_thread(None);
     // Another goroutine may use this thread again, and must not be in the spans of this one.
     #[cfg(feature = "tracing")]
     crate::sched::exit_forgotten();

@@ -29,7 +29,7 @@ use std::ptr::{self, NonNull};
 
 use corosensei::{Coroutine, Yielder};
 
-use super::label::Label;
+use super::label::{Label, Site};
 use super::load::{self, Period};
 use super::task::{Task, TaskRef};
 use super::tuning::STACK_HOT;
@@ -82,6 +82,9 @@ pub(crate) struct Fiber {
     /// The group in which the task's goroutine is (see `wait::in_group`), or 0. Other threads may
     /// read it.
     group: AtomicUsize,
+    /// Where the goroutine was spawned that has spawned the task; null if a thread has. Other
+    /// threads may read it.
+    spawner: AtomicPtr<Location<'static>>,
     /// The index of the fiber's worker. Other threads may read it.
     worker: AtomicU32,
 }
@@ -89,6 +92,7 @@ pub(crate) struct Fiber {
 /// What other threads see of a fiber with a task.
 pub(super) struct Seen {
     pub(super) label: Label,
+    pub(super) spawner: Option<Site>,
     /// See [`Fiber`].
     pub(super) waiting: u64,
     pub(super) active_in: Period,
@@ -141,6 +145,7 @@ impl Fiber {
             (&raw mut (*this).extent).write(extent);
             (*this).outer.store(RUNNABLE, Ordering::Relaxed);
             (*this).group.store(0, Ordering::Relaxed);
+            (*this).spawner.store(ptr::null_mut(), Ordering::Relaxed);
             (*this).worker.store(worker as u32, Ordering::Relaxed);
         }
         let coroutine = Coroutine::with_stack(stack, move |suspender: &Suspender, _| {
@@ -169,9 +174,17 @@ impl Fiber {
         self.extent.size()
     }
 
+    /// Returns the number of the stack, unless other code uses the table of all stacks just then.
+    #[cfg(target_os = "linux")]
+    pub(super) fn try_stack_number(&self) -> Option<usize> {
+        self.extent.try_number()
+    }
+
     /// Gives the idle fiber a task; the next [`resume`](Self::resume) starts it.
-    pub(super) fn assign(&self, task: TaskRef, label: Label, now: Period) {
+    pub(super) fn assign(&self, task: TaskRef, label: Label, spawner: Option<Site>, now: Period) {
         debug_assert!(self.task().is_none());
+        let spawner = spawner.map_or(ptr::null_mut(), |site| ptr::from_ref(site).cast_mut());
+        self.spawner.store(spawner, Ordering::Relaxed);
         // Release: another thread that sees the task or the label reads what was written before.
         self.label.store(label.as_ptr(), Ordering::Release);
         self.active_in.store(now, Ordering::Relaxed);
@@ -248,11 +261,12 @@ impl Fiber {
     pub(super) unsafe fn see(this: NonNull<Fiber>) -> Option<Seen> {
         // SAFETY: the caller says that the memory exists and is zeroed or has a fiber. These fields
         // are atomics, for which zeros are valid, too; no reference to other fields is made.
-        let (task, label, waiting, outer, active_in, worker, group) = unsafe {
+        let (task, label, spawner, waiting, outer, active_in, worker, group) = unsafe {
             let this = this.as_ptr();
             (
                 &(*this).task,
                 &(*this).label,
+                &(*this).spawner,
                 &(*this).waiting,
                 &(*this).outer,
                 &(*this).active_in,
@@ -268,6 +282,8 @@ impl Fiber {
         Some(Seen {
             // SAFETY: the pointer is null, or made from a label, by `new`, `assign` or `set_label`.
             label: unsafe { Label::from_ptr(label.load(Ordering::Acquire)) }?,
+            // SAFETY: the pointer is null, or `assign` made it from a `'static` reference.
+            spawner: unsafe { spawner.load(Ordering::Relaxed).as_ref() },
             waiting: match (
                 waiting.load(Ordering::Relaxed),
                 outer.load(Ordering::Relaxed),

@@ -20,7 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::task::Options;
 
-pub(super) type Site = &'static Location<'static>;
+pub(crate) type Site = &'static Location<'static>;
 
 /// Either a spawn site, or, with the lowest bit set, the options of a task with a name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -26,6 +26,8 @@ pub(crate) mod fork;
 #[cfg(target_os = "linux")]
 pub(crate) mod frames;
 pub(crate) mod global;
+#[cfg(target_os = "linux")]
+mod head;
 mod hiring;
 mod holding_sites;
 mod idle;
@@ -38,7 +40,7 @@ mod monitor_sleep;
 #[cfg(target_os = "linux")]
 mod nesting;
 #[cfg(target_os = "linux")]
-mod overflow;
+pub(crate) mod overflow;
 mod parking;
 mod placement;
 #[cfg(unix)]
@@ -66,16 +68,20 @@ mod tuning;
 mod worker;
 
 pub(crate) use fiber::Fiber;
+#[cfg(target_os = "linux")]
+pub(crate) use head::Head;
+pub(crate) use label::Site;
 pub(crate) use parking::{InboxNode, OwnerWorker};
 #[cfg(unix)]
 pub(crate) use poller::{Interest, IoEvent};
 #[cfg(unix)]
 pub(crate) use registration::Registration;
+pub(crate) use report::write_report;
 pub(crate) use runtime::Runtime;
 pub(crate) use sleeper::Sleeper;
 #[cfg(feature = "tracing")]
 pub(crate) use spans::exit_forgotten;
-pub(crate) use spawn::{DelayedKey, call_off, spawn, spawn_at};
+pub(crate) use spawn::{DelayedKey, call_off, note_spawner, set_site_of_thread, spawn, spawn_at};
 pub(crate) use task::{Options, Task, TaskRef, VTable};
 pub(crate) use tuning::PARK_SPINS;
 pub(crate) use worker::fairness::may_be_over;

@@ -34,6 +34,8 @@ use super::hiring;
 use super::holding_sites::Record;
 use super::label;
 use super::load;
+#[cfg(target_os = "linux")]
+use super::overflow;
 use super::report::{HoldingGoroutine, Reports};
 use super::runtime::{Queue, Runtime};
 use super::shared::WorkerShared;
@@ -154,6 +156,8 @@ impl Watcher {
             // goroutines without `label::reading`, and it keeps none from one tick to the next: a
             // `HoldingGoroutine` has a copy of the name.
             unsafe { label::free_names() };
+            #[cfg(target_os = "linux")]
+            overflow::dump_if_wanted();
             let mut any_slice_over = false;
             for (index, worker) in self.runtime.workers().enumerate() {
                 any_slice_over |= self.observe(index, worker, now);
@@ -215,7 +219,9 @@ impl Watcher {
         let goroutine = || HoldingGoroutine::new(site, name);
         let slow = self.runtime.debug().slow;
         if !worker.stats.is_held() && watch.is_held(worker, lasted) {
-            worker.stats.set_held(turn);
+            let ticks = lasted.as_nanos() / TICK.as_nanos();
+            let since = self.runtime.tick().wrapping_sub(ticks as MonitorTick);
+            worker.stats.set_held(turn, since);
             watch.to_report = (slow == Some(true)).then(goroutine);
         } else if worker.stats.is_held()
             && slow.is_none()

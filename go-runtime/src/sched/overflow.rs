@@ -4,21 +4,57 @@
 //! The signal handler here comes before the handler that was installed when the runtime started (as
 //! a rule Rust's own, which does the same for threads), and passes every other fault on to it. The
 //! handler runs on a signal stack of the worker's, because the goroutine's own stack has no room
-//! left. It may interrupt a goroutine anywhere, so it neither allocates nor locks.
+//! left. It may interrupt a goroutine anywhere, so it neither allocates nor waits for a lock.
+//!
+//! A dump of the other goroutines (`GOTRACEBACK=all`) needs memory and locks, which the interrupted
+//! goroutine may hold. So another thread makes it: the handler asks the monitor, which is awake
+//! because this worker is, and waits for the dump's end, but only for so long.
+//!
+//! ```text
+//!   handler   message --> WANTED ............ until WRITTEN, or 10 s have passed --> abort
+//!   monitor                 next tick --> a thread that dumps --> WRITTEN
+//! ```
 
 use std::io::{Cursor, Write};
 use std::mem::{self, MaybeUninit};
 use std::ptr;
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use super::global;
+use super::head::Head;
 use super::tuning::SIGNAL_STACK;
 use super::worker::Worker;
+use crate::clock;
+use crate::primitives::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::settings::Traceback;
 use crate::stack;
 
 const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
 /// The handlers that were installed before ours.
 static PREVIOUS: [OnceLock<libc::sigaction>; 2] = [OnceLock::new(), OnceLock::new()];
+
+/// Writes the goroutines to standard error on a thread of its own, without the one of this number,
+/// and calls [`note_dumped`] at the end.
+type Dump = fn(except: Option<usize>);
+
+static DUMP: OnceLock<Dump> = OnceLock::new();
+
+/// Whether a handler waits for a dump: 0 if none does, `ANY` for one of all goroutines, or the
+/// number of the goroutine to be left out, which is never 0.
+static WANTED: AtomicUsize = AtomicUsize::new(0);
+const ANY: usize = usize::MAX;
+/// Whether the dump is written.
+static WRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// How long a handler waits for the dump.
+const LONGEST_DUMP: Duration = Duration::from_secs(10);
+/// The time between two looks of a waiting handler.
+const LOOK_EVERY: libc::timespec = libc::timespec {
+    tv_sec: 0,
+    tv_nsec: 1_000_000,
+};
 
 type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
@@ -76,17 +112,23 @@ extern "C" fn on_fault(
         && let Some(worker) = Worker::current()
         && worker.is_overflow(address)
     {
-        report(worker);
+        let level = global::running().map_or(Traceback::None, |runtime| runtime.traceback());
+        let number = report(worker, level);
+        if level >= Traceback::All {
+            wait_for_dump(number);
+        }
         // SAFETY: `abort` has no preconditions; it ends the process.
         unsafe { libc::abort() }
     }
     pass_on(signal, is_fault, info, context);
 }
 
-/// Writes the message. It neither allocates nor locks: the interrupted goroutine may have been
-/// doing just that.
-fn report(worker: &Worker) {
-    let mut text = Cursor::new([0_u8; 1024]);
+/// Writes the message, and the goroutine's head if the level asks for it. Returns the goroutine's
+/// number. It neither allocates nor waits for a lock: the interrupted goroutine may have been doing
+/// just that.
+fn report(worker: &Worker, level: Traceback) -> Option<usize> {
+    let mut text = Cursor::new([0_u8; 2048]);
+    let mut number = None;
     if let Some((task, size)) = worker.current_task().zip(worker.current_stack_size()) {
         // SAFETY: the goroutine that runs holds a reference to its task, and it stays interrupted
         // while this handler runs.
@@ -115,11 +157,59 @@ fn report(worker: &Worker) {
                  or all of them with the environment variable GOSTACK={more}"
             )
         };
+        if level >= Traceback::Single {
+            Head::with(worker, |head| {
+                number = head.number;
+                let _ = writeln!(text, "\n{head}");
+            });
+        }
+        if level >= Traceback::All {
+            let _ = writeln!(text);
+        }
     }
     let length = text.position() as usize;
     let bytes = &text.get_ref()[..length];
     // SAFETY: `bytes` is a valid slice, and `write` may be called in a signal handler.
     unsafe { libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len()) };
+    number
+}
+
+/// Asks for a dump without the goroutine of this number, and waits for its end, but not for ever:
+/// the interrupted goroutine may hold a lock that the dump needs.
+fn wait_for_dump(except: Option<usize>) {
+    WANTED.store(except.unwrap_or(ANY), Ordering::Release);
+    let since = clock::now();
+    while !WRITTEN.load(Ordering::Acquire) && since.elapsed() < LONGEST_DUMP {
+        // SAFETY: the argument is valid, and `nanosleep` may be called in a signal handler.
+        unsafe { libc::nanosleep(&LOOK_EVERY, ptr::null_mut()) };
+    }
+}
+
+/// From now on `dump` is called, on the monitor's thread, for an overflow. Only the first call has
+/// an effect.
+pub(crate) fn dump_with(dump: Dump) {
+    let _ = DUMP.set(dump);
+}
+
+/// Notes that the dump that was asked for is written, or cannot be.
+pub(crate) fn note_dumped() {
+    WRITTEN.store(true, Ordering::Release);
+}
+
+/// Starts the dump if a handler waits for it. The monitor calls this at each tick.
+pub(super) fn dump_if_wanted() {
+    if WANTED.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    let except = match WANTED.swap(0, Ordering::Acquire) {
+        0 => return,
+        ANY => None,
+        number => Some(number),
+    };
+    match DUMP.get() {
+        Some(dump) => dump(except),
+        None => note_dumped(),
+    }
 }
 
 /// Passes the fault on to the handler that was installed before ours.

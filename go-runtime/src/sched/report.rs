@@ -1,14 +1,18 @@
-//! Reports of goroutines that hold their worker: the monitor writes them to stderr, once for each
-//! spawn site. Only the monitor's thread uses this module.
+//! Reports of goroutines that hold their worker: the monitor has them written to stderr, once for
+//! each spawn site. A thread of their own writes reports, because stderr may be a pipe that no
+//! process reads, and ends when all are written.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::label::Site;
 use super::shared::WorkerShared;
 use super::stats::Wait;
+use crate::primitives::uncaptured;
 
 /// A goroutine that holds or held a worker, with the data for a report.
 pub(super) struct HoldingGoroutine {
@@ -112,6 +116,43 @@ impl Reports {
             let _ = write!(line, "'{name}', ");
         }
         let _ = writeln!(line, "spawned at {} {text}", goroutine.site);
+        write_report(line);
+    }
+}
+
+/// The reports that a thread has yet to write; `None` if there is no such thread. There is one
+/// report for each spawn site at most, or for each place at which a goroutine waits for itself, so
+/// the list stays short.
+static UNWRITTEN: Mutex<Option<VecDeque<String>>> = Mutex::new(None);
+
+fn unwritten() -> MutexGuard<'static, Option<VecDeque<String>>> {
+    UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes the line to stderr on another thread, after those that still have to be written.
+pub(crate) fn write_report(line: String) {
+    let mut lines = unwritten();
+    if let Some(lines) = &mut *lines {
+        lines.push_back(line);
+        return;
+    }
+    *lines = Some(VecDeque::from([line]));
+    drop(lines);
+    let thread = thread::Builder::new().name("go-report".into());
+    if uncaptured::spawn(thread, write_all).is_err() {
+        // Without a thread the report is lost.
+        *unwritten() = None;
+    }
+}
+
+fn write_all() {
+    loop {
+        let mut lines = unwritten();
+        let Some(line) = lines.as_mut().and_then(VecDeque::pop_front) else {
+            *lines = None;
+            return;
+        };
+        drop(lines);
         // A single write keeps the line in one piece. If stderr is closed, the report is lost.
         let _ = io::stderr().write_all(line.as_bytes());
     }

@@ -27,6 +27,8 @@ use super::tuning::{EXTRA_WORKERS, SURVEYED_WORKERS, TICK};
 use crate::clock;
 use crate::primitives::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 use crate::primitives::random;
+#[cfg(target_os = "linux")]
+use crate::settings::Traceback;
 use crate::settings::{Debug, Settings};
 use crate::stack;
 
@@ -109,6 +111,11 @@ impl Runtime {
 
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn traceback(&self) -> Traceback {
+        self.settings.traceback
     }
 
     pub(crate) fn debug(&self) -> Debug {

@@ -1,7 +1,9 @@
 //! Handing a new goroutine to the scheduler, at once or at a given moment.
 
+use std::cell::Cell;
 use std::time::Instant;
 
+use super::label::Site;
 use super::runtime::Runtime;
 use super::shared::WorkerShared;
 use super::task::TaskRef;
@@ -10,11 +12,41 @@ use super::worker::Worker;
 use crate::primitives::atomic::{Ordering, fence};
 use crate::primitives::random;
 
+thread_local! {
+    /// Where the goroutine was spawned that this thread, which is no worker, runs.
+    static OF_THREAD: Cell<Option<Site>> = const { Cell::new(None) };
+}
+
+/// Notes where the goroutine was spawned that the calling thread, which is no worker, runs from now
+/// on; `None` if it runs none.
+pub(crate) fn set_site_of_thread(site: Option<Site>) {
+    OF_THREAD.set(site);
+}
+
+/// Returns where the calling goroutine was spawned; `None` if the caller is a thread.
+fn site_of_caller() -> Option<Site> {
+    let Some(worker) = Worker::current() else {
+        return OF_THREAD.get();
+    };
+    // SAFETY: the task is the caller's own, which the scheduler's reference keeps alive meanwhile.
+    Some(unsafe { worker.current_task()?.get() }.spawned_at())
+}
+
+/// Notes in a task that is in no queue where the goroutine was spawned that calls this.
+pub(crate) fn note_spawner(task: TaskRef) {
+    // SAFETY: the caller has not handed the task on, so it holds the scheduler's reference, which
+    // keeps the task alive.
+    unsafe { task.get() }.set_spawner(site_of_caller());
+}
+
 /// Queues a new goroutine, and makes sure that an idle worker learns of it.
 pub(crate) fn spawn(runtime: &Runtime, task: TaskRef) {
     match Worker::current() {
         Some(worker) => worker.spawn(task),
-        None => runtime.inject(task),
+        None => {
+            note_spawner(task);
+            runtime.inject(task);
+        }
     }
 }
 

@@ -6,7 +6,8 @@
 use std::ptr;
 
 use super::label::Label;
-use crate::primitives::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+use super::task::MonitorTick;
+use crate::primitives::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 /// A worker's counters and marks.
 #[derive(Default)]
@@ -28,6 +29,8 @@ pub(super) struct WorkerStats {
     wait: AtomicU8,
     /// The latest turn in which a goroutine held the worker. The monitor writes this.
     held_turn: AtomicUsize,
+    /// The tick at which the monitor has first seen that turn. The monitor writes this.
+    held_since: AtomicU32,
     /// The latest turn for whose end an idle worker waited too long. Idle workers write this.
     long_turn: AtomicUsize,
 }
@@ -121,9 +124,12 @@ impl WorkerStats {
         self.long_turn.store(turn, Ordering::Relaxed);
     }
 
-    /// Notes, for the monitor, that the goroutine of the turn `turn` holds the worker.
-    pub(super) fn set_held(&self, turn: usize) {
-        self.held_turn.store(turn, Ordering::Relaxed);
+    /// Notes, for the monitor, that the goroutine of the turn `turn` holds the worker, and has done
+    /// so since the tick `since`.
+    pub(super) fn set_held(&self, turn: usize, since: MonitorTick) {
+        self.held_since.store(since, Ordering::Relaxed);
+        // Release: `held_since` reads the tick once it sees the turn.
+        self.held_turn.store(turn, Ordering::Release);
     }
 
     // --- for all threads ---
@@ -153,6 +159,13 @@ impl WorkerStats {
         // as well.
         let turn = self.turn();
         turn > 0 && self.held_turn.load(Ordering::Relaxed) == turn
+    }
+
+    /// Returns since which tick the running goroutine holds the worker, if it does.
+    pub(super) fn held_since(&self) -> Option<MonitorTick> {
+        let turn = self.turn();
+        let held = turn > 0 && self.held_turn.load(Ordering::Acquire) == turn;
+        held.then(|| self.held_since.load(Ordering::Relaxed))
     }
 
     /// Returns whether an idle worker waited in vain for the end of the current turn.

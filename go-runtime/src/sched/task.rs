@@ -2,9 +2,10 @@
 //!
 //! A task is one allocation: the header [`Task`], followed by whatever the typed part
 //! (`goroutine::job`) keeps there. The scheduler handles a task through a [`TaskRef`], a plain
-//! pointer; the header counts the references that keep the task alive. Only the worker on which
-//! the task has started uses `parent` and `starved`; any thread may use the count; the other
-//! fields do not change after the task has been made.
+//! pointer; the header counts the references that keep the task alive. Only the worker on which the
+//! task has started uses `parent` and `starved`; the owner of a task that is in no queue writes
+//! `spawner`; any thread may use the count; the other fields do not change after the task has been
+//! made.
 //!
 //! ```text
 //!   TaskRef ---> +------+--------+---------+--------+-----+---------------------+
@@ -17,7 +18,7 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::ptr::NonNull;
 
-use super::label::{self, Label};
+use super::label::{self, Label, Site};
 use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
 
 /// Number of the monitor's ticks, one every 5 ms; it wraps around after eight months.
@@ -29,6 +30,8 @@ pub(crate) struct Task {
     pub(super) parent: Cell<bool>,
     /// Whether the task waits for the memory of a stack (see `shortage`).
     pub(super) starved: Cell<bool>,
+    /// Where the goroutine was spawned that has spawned this one.
+    spawner: Cell<Option<Site>>,
     vtable: &'static VTable,
     spawned_at: &'static Location<'static>,
     options: Option<NonNull<Options>>,
@@ -64,8 +67,8 @@ pub(crate) struct TaskRef(NonNull<Task>);
 
 // SAFETY: a task that has not started holds a `Send` closure, or else is local and stays in the
 // queue of one worker; a task that has started is run by that worker only. Of the header, other
-// threads use `refs`, which is atomic, and the fields that do not change after the task has been
-// made.
+// threads use `refs`, which is atomic, the fields that do not change after the task has been made,
+// and `spawner`, which only the owner of a task that is in no queue changes.
 unsafe impl Send for TaskRef {}
 
 impl Task {
@@ -83,6 +86,7 @@ impl Task {
             refs: AtomicUsize::new(2),
             parent: Cell::new(false),
             starved: Cell::new(false),
+            spawner: Cell::new(None),
             vtable,
             spawned_at,
             options,
@@ -91,6 +95,18 @@ impl Task {
 
     pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
         self.spawned_at
+    }
+
+    /// Returns where the goroutine was spawned that has spawned this one; `None` if a thread has.
+    pub(crate) fn spawner(&self) -> Option<Site> {
+        self.spawner.get()
+    }
+
+    /// Sets where the goroutine was spawned that has spawned this one. Only the owner of a task
+    /// that is in no queue does that.
+    #[inline]
+    pub(crate) fn set_spawner(&self, site: Option<Site>) {
+        self.spawner.set(site);
     }
 
     fn options(&self) -> Option<&Options> {

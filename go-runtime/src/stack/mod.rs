@@ -159,9 +159,22 @@ fn carved<T>(start: NonNull<u8>, size: usize) -> NonNull<T> {
 /// make nor drop a stack, nor wait for anybody who does.
 #[cfg(target_os = "linux")]
 pub(crate) fn for_each_carved<T>(mut f: impl FnMut(usize, Extent, NonNull<T>)) {
-    place::for_each_taken(|number, start, size| {
+    let mut from = Some(0);
+    while let Some(start) = from {
+        from = for_each_carved_of_slab(start, &mut f);
+    }
+}
+
+/// Does what [`for_each_carved`] does for the stacks of one slab, the first that begins at the
+/// address `from` or above. Returns from where to go on, or `None` if there is no such slab.
+#[cfg(target_os = "linux")]
+pub(crate) fn for_each_carved_of_slab<T>(
+    from: usize,
+    mut f: impl FnMut(usize, Extent, NonNull<T>),
+) -> Option<usize> {
+    place::for_each_taken(from, |number, start, size| {
         f(number, Extent { start, size }, carved::<T>(start, size));
-    });
+    })
 }
 
 /// The range of memory of a stack, for code that does not own the stack itself.
@@ -181,6 +194,14 @@ impl Extent {
     pub(crate) fn addresses(&self) -> Range<usize> {
         let start = self.start.addr().get();
         start..start + self.size
+    }
+
+    /// Returns the number of the stack, by which [`for_each_carved`] knows it, unless other code
+    /// holds the lock that guards all stacks. This neither waits nor allocates, so a signal handler
+    /// may call it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn try_number(&self) -> Option<usize> {
+        place::try_number(self.start.addr().get())
     }
 
     /// Returns whether an access to `address` has run over the end of this stack, into its guard

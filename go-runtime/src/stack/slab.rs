@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::guards;
 use super::lowlands;
@@ -201,21 +201,33 @@ fn slabs() -> MutexGuard<'static, Slabs> {
     SLABS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Calls `f` with the number, the start and the size of each slot that is taken. It runs under the
-/// table's lock, which is given back after each slab, so a slot that is taken or dropped meanwhile
+/// Calls `f` with the number, the start and the size of each taken slot of the first slab that
+/// begins at the address `from` or above. Returns from where to go on, or `None` if there is no
+/// such slab. `f` runs under the table's lock. A slot that is taken or dropped between two calls
 /// may be missed; no slot is seen twice.
-pub(super) fn for_each_taken(mut f: impl FnMut(usize, NonNull<u8>, usize)) {
-    let mut from = 0;
-    loop {
-        let slabs = slabs();
-        let Some((&start, slab)) = slabs.all.range(from..).next() else {
-            return;
-        };
-        for index in slab.taken_slots() {
-            f(slab.first + index as usize, slab.slot(index), slab.size);
-        }
-        from = start + 1;
+pub(super) fn for_each_taken(
+    from: usize,
+    mut f: impl FnMut(usize, NonNull<u8>, usize),
+) -> Option<usize> {
+    let slabs = slabs();
+    let (&start, slab) = slabs.all.range(from..).next()?;
+    for index in slab.taken_slots() {
+        f(slab.first + index as usize, slab.slot(index), slab.size);
     }
+    Some(start + 1)
+}
+
+/// Returns the number of the slot that has this address, unless another thread, or the code that
+/// this call has interrupted, uses the table.
+pub(super) fn try_number(address: usize) -> Option<usize> {
+    let slabs = match SLABS.try_lock() {
+        Ok(slabs) => slabs,
+        Err(TryLockError::Poisoned(error)) => error.into_inner(),
+        Err(TryLockError::WouldBlock) => return None,
+    };
+    let (_, slab) = slabs.all.range(..=address).next_back()?;
+    let index = (address - slab.start.addr().get()) / slab.size;
+    (index < slab.slots).then_some(slab.first + index)
 }
 
 /// A batch of slots of one size that the table has given out. Some of them may still need guards.

@@ -156,14 +156,13 @@ impl<T> Mutex<T> {
 impl<T: ?Sized> Mutex<T> {
     /// Takes the lock, and waits while another goroutine or thread has it.
     ///
-    /// The lock is given back when the guard is dropped.
+    /// The lock is given back when the guard is dropped. A caller that has the lock already waits
+    /// for itself, and for ever, unless it has passed the guard on to another goroutine of its
+    /// worker; the runtime says so on standard error.
     ///
     /// # Errors
     /// If the mutex is poisoned, because an earlier holder has panicked with the lock. The lock is
     /// taken all the same, and the error contains the guard.
-    ///
-    /// # Panics
-    /// If the caller has the lock, and so would wait for itself for ever.
     ///
     /// ```
     /// let mutex = go_runtime::sync::Mutex::new("a");

@@ -1,4 +1,4 @@
-//! The holder of a lock, as `debug` sees it, and the check that a caller does not wait for itself.
+//! The holder of a lock, as `debug` sees it, and a report of callers that wait for themselves.
 //!
 //! The holder writes an address of its own stack, which tells goroutines and threads apart, needs
 //! no thread-local, and costs a store into a cache line that the lock has just written. The holder
@@ -9,15 +9,22 @@
 //! - if another thread finds an address of a goroutine's stack, and that goroutine has been parked
 //!   since before, then the goroutine holds the lock for as long as it stays parked.
 //!
-//! (Either may be the next goroutine on the stack of one that has leaked its guard. The lock is
-//! taken for ever then as well.)
+//! There are two exceptions. A goroutine may have leaked its guard and ended, and the next one on
+//! its stack be taken for it; the lock is taken for ever then as well. And a goroutine may have
+//! passed the guard on to another one of its worker, which may give the lock back. So what is
+//! concluded from the address is only reported: no lock behaves differently for it.
 
+use std::collections::BTreeSet;
 use std::mem::offset_of;
+use std::panic::Location;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::once::Once;
 use super::raw_mutex::RawMutex;
 use super::raw_rw_lock::RawRwLock;
+use crate::goroutine;
+use crate::sched::{self, global};
 use crate::stack;
 use crate::wait::{self, WaitReason};
 
@@ -43,29 +50,43 @@ impl Owner {
         self.0.store(0, Ordering::Relaxed);
     }
 
-    /// Returns whether the caller holds the lock.
+    /// Writes to standard error that the caller is about to wait for itself, if it holds the lock.
     #[inline]
-    pub(super) fn is_caller(&self) -> bool {
+    #[track_caller]
+    pub(super) fn tell_if_caller(&self, reason: WaitReason) {
         match self.0.load(Ordering::Relaxed) {
-            0 => false,
-            address => wait::is_on_own_stack(address),
+            0 => {}
+            address if wait::is_on_own_stack(address) => tell(reason),
+            _ => {}
         }
     }
 }
 
-/// Panics because the caller is about to wait for a lock that it holds.
 #[cold]
 #[track_caller]
-pub(super) fn refuse_holder(reason: WaitReason) -> ! {
-    let (call, lock) = match reason {
-        WaitReason::RwLockRead => ("RwLock::read", "has this lock for writing"),
-        WaitReason::RwLockWrite => ("RwLock::write", "has this lock for writing"),
-        _ => ("Mutex::lock", "has this mutex locked"),
+fn tell(reason: WaitReason) {
+    let (lock, has) = match reason {
+        WaitReason::RwLockRead | WaitReason::RwLockWrite => ("a lock", "has for writing"),
+        _ => ("a mutex", "has locked"),
     };
-    panic!(
-        "{call}: the caller {lock} already, and would wait for itself for ever: drop the first \
-         guard before, or pass it on"
-    )
+    /// The places that have been reported.
+    static TOLD: Mutex<BTreeSet<&Location<'_>>> = Mutex::new(BTreeSet::new());
+    let place = Location::caller();
+    let is_on = global::running().is_none_or(|runtime| runtime.debug().deadlock);
+    let is_new = || {
+        TOLD.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(place)
+    };
+    if is_on && is_new() {
+        sched::write_report(format!(
+            "go-runtime: deadlock: {} waits for {lock} that it {has} already, at {}. It waits for \
+             ever, unless it has passed the guard on: drop the first guard before. \
+             (GODEBUG=deadlock=0 silences this.)\n",
+            goroutine::describe_caller(),
+            place,
+        ));
+    }
 }
 
 /// Where the holder of a lock is written down, and how.

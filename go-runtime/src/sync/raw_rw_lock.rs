@@ -33,7 +33,6 @@
 use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::owner::refuse_holder;
 use super::raw_mutex::RawMutex;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::const_fn;
@@ -70,7 +69,8 @@ struct Gate {
     writer_waits: bool,
 }
 
-// Unwind-safe: no user code runs in this lock's methods, and their panics leave the lock unchanged.
+// Unwind-safe: no user code runs in this lock's methods, and their one panic leaves the lock
+// unchanged.
 impl UnwindSafe for RawRwLock {}
 impl RefUnwindSafe for RawRwLock {}
 
@@ -143,9 +143,6 @@ impl RawRwLock {
     }
 
     /// Makes the caller the writer, and waits for other writers and for readers if need be.
-    ///
-    /// # Panics
-    /// If the caller is the writer.
     #[inline]
     #[track_caller]
     pub(crate) fn write(&self) {
@@ -230,11 +227,7 @@ impl RawRwLock {
 
     #[track_caller]
     fn wait_for_turn(&self) {
-        if self.writers.owner.is_caller() {
-            // The caller is the writer, which has granted no turn yet.
-            self.readers.fetch_sub(1, Ordering::Relaxed);
-            refuse_holder(WaitReason::RwLockRead);
-        }
+        self.writers.owner.tell_if_caller(WaitReason::RwLockRead);
         if !wait::may_switch() {
             self.wait_without_queueing();
             return;

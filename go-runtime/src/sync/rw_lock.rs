@@ -176,9 +176,8 @@ impl<T: ?Sized> RwLock<T> {
     /// the same, and the error contains the guard.
     ///
     /// # Panics
-    /// If the caller has the lock for writing, and so would wait for itself for ever; or if there
-    /// are too many readers (2^61, or 2^29 on a 32-bit machine). So many guards can only accumulate
-    /// if they are forgotten.
+    /// If there are too many readers (2^61, or 2^29 on a 32-bit machine). So many guards can only
+    /// accumulate if they are forgotten.
     ///
     /// ```
     /// let lock = go_runtime::sync::RwLock::new(1);
@@ -228,10 +227,6 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     /// If the lock is poisoned, because a writer has panicked with the lock. The lock is taken all
     /// the same, and the error contains the guard.
-    ///
-    /// # Panics
-    /// If the caller has the lock for writing, and so would wait for itself for ever. (A caller
-    /// that has it for reading does wait for ever: which goroutines read is not known.)
     ///
     /// ```
     /// let lock = go_runtime::sync::RwLock::new("a");

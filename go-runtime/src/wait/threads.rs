@@ -7,7 +7,6 @@
 
 use std::cell::Cell;
 use std::ops::Range;
-use std::panic::Location;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -15,9 +14,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::reason::Why;
-use crate::clock;
+use crate::clock::{self, ThreadClock};
 use crate::primitives::numbers;
-use crate::sched::{Worker, silence};
+use crate::sched::{Site, Worker, silence};
 use crate::stack;
 
 struct Record {
@@ -27,6 +26,8 @@ struct Record {
     id: usize,
     /// Where the thread's stack is; empty if the system does not say.
     stack: Range<usize>,
+    /// Tells in which system call the thread is.
+    clock: ThreadClock,
     state: Mutex<State>,
 }
 
@@ -41,12 +42,37 @@ struct Waiting {
 #[derive(Clone, Default)]
 struct State {
     waiting: Option<Waiting>,
-    /// Where the goroutine that the thread runs was spawned, its name, and since when it runs.
-    goroutine: Option<(&'static Location<'static>, Option<Arc<str>>, Instant)>,
-    /// The address of the goroutine's task, or 0.
-    task: usize,
+    /// The goroutine that the thread runs.
+    goroutine: Option<Running>,
+    /// Whether the wait is the runtime's own, and not listed.
+    hidden: bool,
     /// See [`in_group`](super::in_group).
     group: usize,
+}
+
+/// A goroutine that has a thread of its own.
+#[derive(Clone)]
+pub(crate) struct Running {
+    /// The address of its task.
+    task: usize,
+    site: Site,
+    spawner: Option<Site>,
+    name: Option<Arc<str>>,
+    since: Instant,
+}
+
+impl Running {
+    /// A goroutine that begins to run now. It was spawned at `site`, by a goroutine that was
+    /// spawned at `spawner`.
+    pub(crate) fn new(task: usize, site: Site, spawner: Option<Site>, name: Option<&str>) -> Self {
+        Running {
+            task,
+            site,
+            spawner,
+            name: name.map(Arc::from),
+            since: clock::now(),
+        }
+    }
 }
 
 /// A thread that waits, or that runs a goroutine of its own.
@@ -55,8 +81,7 @@ pub(crate) struct ThreadSeen<'a> {
     pub(crate) thread: Option<&'a str>,
     pub(crate) waiting: Option<Why>,
     pub(crate) since: Duration,
-    /// Where the thread's goroutine was spawned, and the goroutine's name.
-    pub(crate) goroutine: Option<(&'static Location<'static>, Option<&'a str>)>,
+    pub(crate) goroutine: Option<GoroutineSeen<'a>>,
     /// What tells others that the thread, or its goroutine, is what they wait for.
     pub(crate) identity: Identity,
 }
@@ -71,6 +96,16 @@ pub(crate) struct Identity {
     pub(crate) caller: usize,
     /// See [`in_group`](super::in_group); 0 if it is in no group.
     pub(crate) group: usize,
+}
+
+/// The goroutine that a thread runs.
+pub(crate) struct GoroutineSeen<'a> {
+    pub(crate) spawned_at: Site,
+    /// Where the goroutine was spawned that has spawned it.
+    pub(crate) spawner: Option<Site>,
+    pub(crate) name: Option<&'a str>,
+    /// Returns the system call that it is in, unless it waits in one of the runtime's calls.
+    pub(crate) system_call: &'a dyn Fn() -> Option<String>,
 }
 
 /// The number of waits that threads have begun, and of those that they have ended.
@@ -125,6 +160,7 @@ impl Record {
             thread: thread::current(),
             id: id(),
             stack: stack::of_thread(),
+            clock: ThreadClock::of_this_thread(),
             state: Mutex::default(),
         });
         let mut all = lock(&ALL);
@@ -134,6 +170,18 @@ impl Record {
         }
         all.push(Arc::downgrade(&record));
         record
+    }
+
+    /// Returns the system call in which the thread runs a goroutine, if it still does so as `state`
+    /// says.
+    fn system_call_of(&self, state: &State) -> Option<String> {
+        let runs = |state: &State| match (&state.goroutine, state.waiting) {
+            (Some(goroutine), None) => Some(goroutine.since),
+            _ => None,
+        };
+        let since = runs(state)?;
+        let call = self.clock.system_call();
+        call.filter(|_| runs(&lock(&self.state)) == Some(since))
     }
 }
 
@@ -167,18 +215,21 @@ pub(super) fn wait(for_ever: bool, block: impl FnOnce()) {
     WAITS.fetch_add(1, Ordering::SeqCst);
 }
 
+/// Runs `f`, in which the calling thread waits for a goroutine on behalf of the runtime: the wait
+/// is not listed. If `f` unwinds, the thread's later waits are not listed either.
+pub(crate) fn wait_unlisted<T>(f: impl FnOnce() -> T) -> T {
+    change(|state| state.hidden = true);
+    let result = f();
+    change(|state| state.hidden = false);
+    result
+}
+
 /// Runs `f`, which neither unwinds nor returns before the goroutine has ended that this thread
-/// runs, and that was spawned at `site`.
-pub(crate) fn run_goroutine(
-    task: usize,
-    site: &'static Location<'static>,
-    name: Option<&str>,
-    f: impl FnOnce(),
-) {
-    let goroutine = (site, name.map(Arc::from), clock::now());
-    change(|state| (state.goroutine, state.task) = (Some(goroutine), task));
+/// runs.
+pub(crate) fn run_goroutine(goroutine: Running, f: impl FnOnce()) {
+    change(|state| state.goroutine = Some(goroutine));
     f();
-    change(|state| (state.goroutine, state.task) = (None, 0));
+    change(|state| state.goroutine = None);
 }
 
 /// The threads that wait, as they were at a moment.
@@ -219,29 +270,30 @@ pub(crate) fn for_each(mut f: impl FnMut(ThreadSeen<'_>)) {
     let all: Vec<_> = lock(&ALL).iter().filter_map(Weak::upgrade).collect();
     let now = clock::now();
     for record in all {
-        let State {
-            waiting,
-            goroutine,
-            task,
-            group,
-        } = lock(&record.state).clone();
-        let began = goroutine.as_ref().map(|goroutine| goroutine.2);
-        let Some(since) = waiting.map(|waiting| waiting.since).or(began) else {
+        let state = lock(&record.state).clone();
+        let (waiting, goroutine) = (state.waiting, &state.goroutine);
+        let began = goroutine.as_ref().map(|goroutine| goroutine.since);
+        let since = waiting.map(|waiting| waiting.since).or(began);
+        let Some(since) = since.filter(|_| !state.hidden) else {
             continue;
         };
+        let system_call = || record.system_call_of(&state);
         f(ThreadSeen {
             number: record.number,
             thread: record.thread.name(),
             waiting: waiting.map(|waiting| waiting.why),
             since: now.saturating_duration_since(since),
-            goroutine: goroutine
-                .as_ref()
-                .map(|(site, name, _)| (*site, name.as_deref())),
+            goroutine: goroutine.as_ref().map(|goroutine| GoroutineSeen {
+                spawned_at: goroutine.site,
+                spawner: goroutine.spawner,
+                name: goroutine.name.as_deref(),
+                system_call: &system_call,
+            }),
             identity: Identity {
                 stack: record.stack.clone(),
-                task,
+                task: goroutine.as_ref().map_or(0, |goroutine| goroutine.task),
                 caller: record.id,
-                group,
+                group: state.group,
             },
         });
     }

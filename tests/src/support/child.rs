@@ -56,6 +56,7 @@ fn start(mut command: Command, test: &str, variables: &[(&str, &str)]) -> Ended 
         "GOSTACK",
         "GODEBUG",
         "GOBLOCKING",
+        "GOTRACEBACK",
         "RUST_BACKTRACE",
     ] {
         command.env_remove(variable);

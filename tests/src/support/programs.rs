@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -59,7 +60,13 @@ fn programs() -> &'static Path {
 /// Returns a command that runs this example program, with none of the runtime's variables set.
 pub fn program(name: &str) -> Command {
     let mut command = Command::new(programs().join(name));
-    for variable in ["GOMAXPROCS", "GOSTACK", "GODEBUG", "RUST_BACKTRACE"] {
+    for variable in [
+        "GOMAXPROCS",
+        "GOSTACK",
+        "GODEBUG",
+        "GOTRACEBACK",
+        "RUST_BACKTRACE",
+    ] {
         command.env_remove(variable);
     }
     command
@@ -80,6 +87,8 @@ pub struct Running {
 pub struct Ended {
     /// The exit code; `None` if a signal ended the program.
     pub code: Option<i32>,
+    /// The signal that ended the program, if one did.
+    pub signal: Option<i32>,
     /// The program's standard output.
     pub out: String,
     /// The program's standard error.
@@ -161,9 +170,9 @@ impl Running {
 
     /// Waits for the end, with stdin left open.
     pub fn end_by_itself(mut self) -> Ended {
-        let code = loop {
+        let status = loop {
             if let Some(status) = self.child.try_wait().expect("it can be waited for") {
-                break status.code();
+                break status;
             }
             if Instant::now() > self.deadline {
                 let _ = self.child.kill();
@@ -177,7 +186,8 @@ impl Running {
             self.errors += &format!("{line}\n");
         }
         Ended {
-            code,
+            code: status.code(),
+            signal: status.signal(),
             out: stdout.join().expect("the output was read"),
             errors: std::mem::take(&mut self.errors),
         }

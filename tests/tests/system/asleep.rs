@@ -14,7 +14,7 @@ const DEADLOCK: &str = "fatal error: all goroutines are asleep - deadlock!";
 fn command(args: &str, workers: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_asleep"));
     command.args(args.split(' '));
-    for variable in ["GOSTACK", "GODEBUG", "RUST_BACKTRACE"] {
+    for variable in ["GOSTACK", "GODEBUG", "GOTRACEBACK", "RUST_BACKTRACE"] {
         command.env_remove(variable);
     }
     command.env("GOMAXPROCS", workers);
@@ -224,6 +224,48 @@ fn sigquit_dumps_and_ends_the_process() {
         assert!(errors.contains(" {name: dreamer}:\n"), "{errors}");
         assert!(errors.contains("[join] {name: main}:\n"), "{errors}");
     }
+}
+
+#[test]
+fn gotraceback_says_what_is_dumped() {
+    for (level, dumps) in [("none", false), ("single", true), ("crash", true)] {
+        let ends_rightly = |ended: &Ended| {
+            let errors = &ended.errors;
+            assert_eq!(errors.contains(" {name: main}:\n"), dumps, "{errors}");
+            let end = match level {
+                "crash" => (None, Some(libc::SIGABRT)),
+                _ => (Some(2), None),
+            };
+            assert_eq!((ended.code, ended.signal), end, "{errors}");
+        };
+        let mut deadlock = command("own_channel", "2");
+        deadlock.env("GOTRACEBACK", level);
+        let ended = Running::start(deadlock).end_by_itself();
+        assert!(ended.errors.starts_with(DEADLOCK), "{}", ended.errors);
+        ends_rightly(&ended);
+
+        let mut sleeper = command("sleeper", "2");
+        sleeper.env("GOTRACEBACK", level);
+        let mut sleeper = Running::start(sleeper);
+        sleeper.wait_for(|line| line == "ready");
+        sleeper.send_signal("QUIT");
+        let ended = sleeper.end_by_itself();
+        assert!(ended.errors.contains("SIGQUIT: quit\n"), "{}", ended.errors);
+        ends_rightly(&ended);
+    }
+}
+
+/// The thread that waits for the end of `main` is the runtime's affair.
+#[test]
+fn the_first_thread_is_not_dumped() {
+    let ended = run("own_channel", "2");
+    assert!(!ended.errors.contains("thread "), "{}", ended.errors);
+    let ended = run("own_channel plain", "2");
+    assert!(
+        ended.errors.contains("[chan receive] {name: main}:"),
+        "{}",
+        ended.errors
+    );
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! runtime writes by itself.
 #![cfg(target_os = "linux")]
 
+use std::fs;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use go_runtime::debug::{Deadlock, GoroutineState, WaitReason, deadlocks};
 use go_runtime::sync::{LazyLock, Mutex, Once, RwLock, WaitGroup};
 use go_runtime::{Builder, JoinHandle, channel, go, scope, time, without_parking};
 
-use go_tests::support::{child, in_goroutine};
+use go_tests::support::{child, eventually, in_goroutine};
 
 const WORKERS: [&str; 5] = ["1", "2", "4", "8", "16"];
 
@@ -447,77 +447,113 @@ fn none_where_all_go_on() {
     }
 }
 
-/// Returns the message of the panic.
+/// Checks what is said of the goroutine that waits for itself, and that it is found.
 #[track_caller]
-fn panics(f: impl FnOnce()) -> String {
-    let payload = catch_unwind(AssertUnwindSafe(f)).expect_err("it panics");
-    match payload.downcast::<String>() {
-        Ok(message) => *message,
-        Err(payload) => payload.downcast::<&str>().unwrap().to_string(),
-    }
+fn waits_for_itself(builder: Builder, reason: WaitReason, wait: fn()) {
+    drop(builder.name("itself").spawn(wait).unwrap());
+    let found = found();
+    is(&found, &[("itself", reason)]);
+    let number = found.goroutines()[0].number();
+    assert!(
+        found
+            .to_string()
+            .contains(&format!("goroutine {number} has")),
+        "{found}"
+    );
 }
 
-/// Locks what the caller has locked, in each way.
-fn lock_again() {
-    let mutex = Mutex::new(0);
-    let mut held = mutex.lock().unwrap();
-    let message = panics(|| drop(mutex.lock()));
-    assert!(message.starts_with("Mutex::lock: the caller has this mutex locked already"));
-    assert!(mutex.try_lock().is_err());
-    *held += 1;
-    drop(held);
-    assert_eq!(*mutex.lock().unwrap(), 1);
+fn lock_twice() {
+    let mutex = Mutex::new(());
+    let _first = mutex.lock();
+    let _second = mutex.lock();
+}
 
-    let lock = RwLock::new(0);
-    let mut held = lock.write().unwrap();
-    let message = panics(|| drop(lock.read()));
-    assert!(message.starts_with("RwLock::read: the caller has this lock for writing already"));
-    let message = panics(|| drop(lock.write()));
-    assert!(message.starts_with("RwLock::write: the caller has this lock for writing already"));
-    *held += 1;
-    drop(held);
-    // Neither a reader nor a writer was left in the count.
-    assert_eq!(*lock.read().unwrap(), 1);
-    *lock.write().unwrap() += 1;
-    assert_eq!(*lock.try_write().unwrap(), 2);
+fn write_twice() {
+    let lock = RwLock::new(());
+    let _first = lock.write();
+    let _second = lock.write();
+}
+
+fn read_what_is_written() {
+    let lock = RwLock::new(());
+    let _first = lock.write();
+    let _second = lock.read();
+}
+
+#[test]
+#[ignore = "run by a_lock_of_ones_own"]
+fn own_mutex() {
+    waits_for_itself(Builder::new(), WaitReason::MutexLock, lock_twice);
+}
+
+#[test]
+#[ignore = "run by a_lock_of_ones_own"]
+fn own_mutex_on_a_thread() {
+    waits_for_itself(Builder::new().thread(), WaitReason::MutexLock, lock_twice);
+}
+
+#[test]
+#[ignore = "run by a_lock_of_ones_own"]
+fn own_mutex_in_place() {
+    let wait = || without_parking(lock_twice);
+    waits_for_itself(Builder::new(), WaitReason::MutexLock, wait);
+}
+
+#[test]
+#[ignore = "run by a_lock_of_ones_own"]
+fn own_write_lock() {
+    waits_for_itself(Builder::new(), WaitReason::RwLockWrite, write_twice);
+}
+
+#[test]
+#[ignore = "run by a_lock_of_ones_own"]
+fn own_write_lock_to_read() {
+    waits_for_itself(Builder::new(), WaitReason::RwLockRead, read_what_is_written);
 }
 
 #[test]
 fn a_lock_of_ones_own() {
-    lock_again();
-    in_goroutine(lock_again);
-    in_goroutine(|| without_parking(lock_again));
-    Builder::new()
-        .thread()
-        .spawn(lock_again)
-        .unwrap()
-        .join()
-        .unwrap();
-    thread::spawn(lock_again).join().unwrap();
+    let tests = [
+        ("own_mutex", "waits for a mutex that it has locked already"),
+        (
+            "own_mutex_on_a_thread",
+            "waits for a mutex that it has locked already",
+        ),
+        (
+            "own_mutex_in_place",
+            "waits for a mutex that it has locked already",
+        ),
+        (
+            "own_write_lock",
+            "waits for a lock that it has for writing already",
+        ),
+        (
+            "own_write_lock_to_read",
+            "waits for a lock that it has for writing already",
+        ),
+    ];
+    for (test, said) in tests {
+        let ended = child::succeed(test, &[("GOMAXPROCS", "2")]);
+        ended.says(&[
+            "go-runtime: deadlock: the goroutine 'itself', spawned at tests/tests/system/cycles.rs:",
+            &format!("{said}, at tests/tests/system/cycles.rs:"),
+        ]);
+        assert_eq!(ended.err.matches("deadlock:").count(), 1, "{}", ended.all());
+    }
 }
 
+/// A guard may be passed to another goroutine of the same worker, for which the first one then
+/// waits. That is no deadlock.
 #[test]
-fn a_lock_of_ones_own_beside_others() {
+fn a_guard_that_is_passed_on() {
+    static MUTEX: Mutex<u8> = Mutex::new(0);
     in_goroutine(|| {
-        let lock = Arc::new((Mutex::new(()), RwLock::new(())));
-        let held = (lock.0.lock().unwrap(), lock.1.write().unwrap());
-        let others: Vec<_> = (0..6)
-            .map(|index| {
-                let lock = Arc::clone(&lock);
-                go!(move || match index % 3 {
-                    0 => drop(lock.0.lock().unwrap()),
-                    1 => drop(lock.1.read().unwrap()),
-                    _ => drop(lock.1.write().unwrap()),
-                })
-            })
-            .collect();
-        for _ in 0..20 {
-            panics(|| drop(lock.0.lock()));
-            panics(|| drop(lock.1.read()));
-            panics(|| drop(lock.1.write()));
+        let mut guard = MUTEX.lock().unwrap();
+        let other = go!(local; move || {
             go_runtime::yield_now();
-        }
-        drop(held);
-        others.into_iter().for_each(|one| one.join().unwrap());
+            *guard += 1;
+        });
+        assert_eq!(*MUTEX.lock().unwrap(), 1);
+        other.join().unwrap();
     });
 }

@@ -4,5 +4,9 @@
 mod asleep;
 mod cycles;
 mod debug;
+#[cfg(target_os = "linux")]
+mod dump;
 mod process;
 mod signal;
+#[cfg(target_os = "linux")]
+mod traceback;

@@ -45,7 +45,7 @@ use unstarted::Unstarted;
 
 use super::blocks::{Blocks, Depot};
 use super::fiber::{Fiber, RUNNABLE};
-use super::label::Label;
+use super::label::{Label, Site};
 use super::load;
 #[cfg(target_os = "linux")]
 use super::nesting;
@@ -197,6 +197,13 @@ impl Worker {
         fiber.is_some_and(|fiber| fiber.is_overflow(address))
     }
 
+    /// Returns the number of the running goroutine's stack, unless other code uses the table of all
+    /// stacks just then. This neither waits nor allocates.
+    #[cfg(target_os = "linux")]
+    pub(super) fn current_stack_number(&self) -> Option<usize> {
+        self.running_fiber()?.try_stack_number()
+    }
+
     /// Returns the size of the running goroutine's stack, in bytes.
     pub(super) fn current_stack_size(&self) -> Option<usize> {
         Some(self.running_fiber()?.stack_size())
@@ -294,7 +301,8 @@ impl Worker {
         let is_due = self.shared.delayed.is_due(now);
         if is_due {
             for task in self.shared.delayed.pop_due(now) {
-                self.spawn(task);
+                self.note_spawn();
+                self.queue(task);
             }
             more |= self.shared.delayed.is_due(now);
         }
@@ -307,7 +315,14 @@ impl Worker {
     /// Queues a new goroutine, and makes sure that an idle worker learns of it.
     #[inline]
     pub(super) fn spawn(&self, task: TaskRef) {
-        self.note_spawn();
+        let spawner = self.note_spawn();
+        // SAFETY: the task has not been queued yet, so the scheduler's reference keeps it alive.
+        unsafe { task.get() }.set_spawner(spawner);
+        self.queue(task);
+    }
+
+    #[inline]
+    fn queue(&self, task: TaskRef) {
         self.unstarted.push(task);
         self.runtime.announce_work();
     }
@@ -317,21 +332,25 @@ impl Worker {
         // The task is placed before it is counted as spawned, so that the number of waiting tasks
         // is never too high.
         self.shared.load.place();
-        self.note_spawn();
+        let spawner = self.note_spawn();
+        // SAFETY: the task has not been queued yet, so the scheduler's reference keeps it alive.
+        unsafe { task.get() }.set_spawner(spawner);
         self.unstarted.pin([task]);
     }
 
+    /// Counts a spawn, and returns where the goroutine was spawned that runs here.
     #[inline]
-    fn note_spawn(&self) {
+    fn note_spawn(&self) -> Option<Site> {
         self.shared.load.spawn();
-        if let Some(fiber) = self.running_fiber()
-            && let Some(task) = fiber.task()
-            // SAFETY: this runs within the task's run or within the `Drop` of its result, which
-            // comes before the task's memory is freed. Only this worker uses the task's `parent`.
-            && !unsafe { task.get() }.parent.replace(true)
-        {
+        let fiber = self.running_fiber()?;
+        // SAFETY: this runs within the task's run or within the `Drop` of its result, which comes
+        // before the task's memory is freed.
+        let task = unsafe { fiber.task()?.get() };
+        // Only this worker uses the task's `parent`.
+        if !task.parent.replace(true) {
             self.shared.load.become_parent(fiber.active_in());
         }
+        Some(task.spawned_at())
     }
 
     /// Notes that the current goroutine has run to its end. Other goroutines cannot see its result

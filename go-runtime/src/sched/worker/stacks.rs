@@ -128,7 +128,7 @@ impl Stacks {
         }
         // SAFETY: the fiber was in the pool of this worker, which holds live fibers only, or is
         // new; only this worker destroys it, when it is idle again.
-        unsafe { fiber.as_ref() }.assign(task, header.label(), now);
+        unsafe { fiber.as_ref() }.assign(task, header.label(), header.spawner(), now);
         Some(fiber)
     }
 

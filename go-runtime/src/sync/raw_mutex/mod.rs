@@ -42,8 +42,8 @@
 //! set.
 //!
 //! A lock is tied to no thread: the caller of `lock` may hand the lock on, and any thread may
-//! unlock it. (The field `owner`, which says who has taken the lock, is for `debug`, and for the
-//! check that a caller does not wait for itself: see [`owner`](super::owner).) `unlock` never
+//! unlock it. (The field `owner`, which says who has taken the lock, is for `debug`, and to
+//! tell a caller that waits for itself: see [`owner`](super::owner).) `unlock` never
 //! yields, because the `Drop` of a guard must not switch.
 
 mod word;
@@ -53,7 +53,7 @@ use std::time::Duration;
 
 use self::word::{Contender, LATE, LOCKED, STARVING, WAITING, WOKEN, is_on_its_way, sent};
 use super::lateness::LatenessTimer;
-use super::owner::{Owner, refuse_holder};
+use super::owner::Owner;
 use crate::clock;
 use crate::primitives::atomic::{AtomicBool, AtomicU16, Ordering};
 use crate::primitives::const_fn;
@@ -123,9 +123,6 @@ impl RawMutex {
     }
 
     /// Takes the lock, and waits for it if need be.
-    ///
-    /// # Panics
-    /// If the caller holds the lock.
     #[inline]
     #[track_caller]
     pub(crate) fn lock(&self) {
@@ -199,10 +196,7 @@ impl RawMutex {
     #[cold]
     #[track_caller]
     fn lock_contended(&self, reason: WaitReason) {
-        // Before the contender counts as one on its way.
-        if self.owner.is_caller() {
-            refuse_holder(reason);
-        }
+        self.owner.tell_if_caller(reason);
         if !wait::may_switch() {
             self.lock_without_queueing(reason);
             return;
