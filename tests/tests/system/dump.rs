@@ -163,7 +163,8 @@ fn read_from(mut pipe: PipeReader) {
 }
 
 #[test]
-fn a_goroutine_that_holds_its_worker() {
+#[ignore = "run by what_holds_a_worker"]
+fn held_by_a_read() {
     let (reader, writer) = pipe().unwrap();
     let descriptor = std::os::fd::AsRawFd::as_raw_fd(&reader);
     let reads = Builder::new()
@@ -194,7 +195,8 @@ fn a_goroutine_that_holds_its_worker() {
 }
 
 #[test]
-fn a_goroutine_that_computes() {
+#[ignore = "run by what_holds_a_worker"]
+fn held_by_a_computation() {
     let stop = Arc::new(AtomicBool::new(false));
     let computes = Builder::new().name("computes");
     let stopped = Arc::clone(&stop);
@@ -207,6 +209,12 @@ fn a_goroutine_that_computes() {
     assert_eq!(one.system_call(), None, "{one}");
     stop.store(true, Ordering::Relaxed);
     computes.unwrap().join().unwrap();
+}
+
+/// In processes of their own: other tests need the worker.
+#[test]
+fn what_holds_a_worker() {
+    child::succeed_with_few_and_many(&["held_by_a_read", "held_by_a_computation"]);
 }
 
 #[test]
