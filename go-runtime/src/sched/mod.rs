@@ -32,6 +32,7 @@ mod inbox;
 mod label;
 pub(crate) mod listing;
 mod load;
+pub(crate) mod metrics;
 mod monitor;
 mod monitor_sleep;
 #[cfg(target_os = "linux")]
@@ -45,10 +46,12 @@ mod poller;
 #[cfg(not(unix))]
 #[path = "no_poller.rs"]
 mod poller;
+pub(crate) mod profile;
 #[cfg(unix)]
 mod registration;
 mod report;
 mod runtime;
+mod schedtrace;
 mod shared;
 mod shortage;
 pub(crate) mod silence;
@@ -58,6 +61,7 @@ mod sleeper;
 mod spans;
 mod spawn;
 mod stats;
+mod tally;
 mod task;
 pub(crate) mod task_memory;
 mod timer_heap;

@@ -218,6 +218,12 @@ pub(super) fn for_each_taken(mut f: impl FnMut(usize, NonNull<u8>, usize)) {
     }
 }
 
+/// Returns the size of all slots that are taken, in bytes.
+pub(super) fn taken_bytes() -> usize {
+    let slabs = slabs();
+    slabs.all.values().map(|slab| slab.taken * slab.size).sum()
+}
+
 /// A batch of slots of one size that the table has given out. Some of them may still need guards.
 #[derive(Default)]
 struct Batch {

@@ -34,6 +34,7 @@ use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::raw_mutex::RawMutex;
+use crate::clock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::const_fn;
 use crate::wait::{self, Decision, WaitList, WaitReason, Why};
@@ -229,6 +230,7 @@ impl RawRwLock {
             self.wait_without_queueing();
             return;
         }
+        let since = clock::now();
         self.gate.wait(WaitReason::RwLockRead, |gate| {
             if gate.take_turn() {
                 return Decision::Go(());
@@ -236,6 +238,7 @@ impl RawRwLock {
             gate.balance -= 1;
             Decision::Wait
         });
+        wait::note_lock_wait(clock::now() - since);
     }
 
     /// Waits for a turn without queueing, for a counted reader that may not switch, such as a
@@ -276,6 +279,10 @@ impl RawRwLock {
                 .compare_exchange(AWAITED, 0, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok()
         };
+        if all_gone() {
+            return;
+        }
+        let since = clock::now();
         while !all_gone() {
             self.gate.wait(WaitReason::RwLockWrite, |gate| {
                 // This check is made under the lock of the gate, so a reader that is the last to
@@ -287,6 +294,7 @@ impl RawRwLock {
                 Decision::WaitInFront
             });
         }
+        wait::note_lock_wait(clock::now() - since);
     }
 
     /// Subtracts a leaving reader, for which the writer waits or will wait. Wakes the writer if

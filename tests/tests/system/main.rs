@@ -3,5 +3,11 @@
 #[cfg(target_os = "linux")]
 mod asleep;
 mod debug;
+#[cfg(target_os = "linux")]
+mod metrics;
 mod process;
+#[cfg(target_os = "linux")]
+mod profile;
+#[cfg(unix)]
+mod schedtrace;
 mod signal;
