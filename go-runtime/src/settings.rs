@@ -5,6 +5,7 @@ use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use crate::config::{Config, StartError};
 use crate::stack;
@@ -52,10 +53,10 @@ pub(crate) enum Traceback {
     Crash,
 }
 
-/// The switches of `GODEBUG`: a list of `name`, `name=0` or `name=1`, separated by commas. As in
-/// Go, unknown names are ignored, because the list is shared by all parts of a program. An item
-/// that resembles one of these switches but is none, or has another value, is reported on stderr
-/// and has no effect.
+/// The settings of `GODEBUG`: a list of switches, `name`, `name=0` or `name=1`, and `schedtrace=`
+/// with a number, separated by commas. As in Go, unknown names are ignored, because the list is
+/// shared by all parts of a program. An item that resembles one of these settings but is none, or
+/// has another value, is reported on stderr and has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Debug {
     /// Which goroutines that hold their worker are reported: `Some(true)` all of them after some
@@ -70,10 +71,14 @@ pub(crate) struct Debug {
     pub(crate) deadlock: bool,
     /// Makes guard pages as on kernels before Linux 6.13, which costs mappings.
     pub(crate) mprotect: bool,
+    /// The time from one line about the scheduler to the next.
+    pub(crate) schedtrace: Option<Duration>,
 }
 
 impl Debug {
-    const NAMES: [&str; 5] = ["slow", "nesting", "color", "deadlock", "mprotect"];
+    const SWITCHES: [&str; 5] = ["slow", "nesting", "color", "deadlock", "mprotect"];
+    /// The setting with a number, of milliseconds.
+    const SCHEDTRACE: &str = "schedtrace";
 
     /// Splits an item into its name and value. An item without a value has the value "1".
     fn split(item: &str) -> (&str, &str) {
@@ -95,6 +100,10 @@ impl Debug {
             });
             said.next_back()
         };
+        let mut milliseconds = list.split(',').filter_map(|item| match Self::split(item) {
+            (Self::SCHEDTRACE, number) => number.parse::<u32>().ok(),
+            _ => None,
+        });
         let is_on = |name: &str, usual: bool| said(name).unwrap_or(usual);
         Debug {
             slow: said("slow"),
@@ -102,16 +111,26 @@ impl Debug {
             color: is_on("color", true),
             deadlock: is_on("deadlock", true),
             mprotect: is_on("mprotect", false),
+            schedtrace: milliseconds
+                .next_back()
+                .filter(|&number| number > 0)
+                .map(|number| Duration::from_millis(number.into())),
         }
     }
 
     /// Returns the items of the list that resemble a switch and are not valid, such as `Nesting=1`,
     /// `nesting=on`, and `slow=1 nesting=1`.
     fn mistakes(list: &str) -> impl Iterator<Item = &str> {
-        let is_ours = |name: &str| Self::NAMES.contains(&Self::canonical(name));
+        let is_ours = |name: &str| {
+            name == Self::SCHEDTRACE || Self::SWITCHES.contains(&Self::canonical(name))
+        };
         list.split(',').map(str::trim).filter(move |item| {
             let (name, value) = Self::split(item);
-            let is_right = is_ours(name) && ["0", "1"].contains(&value);
+            let is_right = if name == Self::SCHEDTRACE {
+                value.parse::<u32>().is_ok()
+            } else {
+                is_ours(name) && ["0", "1"].contains(&value)
+            };
             let mut words = item.split(|c: char| !c.is_alphanumeric());
             !is_right && words.any(|word| is_ours(&word.to_lowercase()))
         })
@@ -128,7 +147,8 @@ impl Debug {
             let _ = writeln!(
                 io::stderr(),
                 "go-runtime: `{item}` in GODEBUG is ignored: the settings are slow, nesting, \
-                 color, deadlock and mprotect, each with =0 or =1, and commas between them"
+                 color, deadlock and mprotect, each with =0 or =1, and schedtrace, with = and a \
+                 number of milliseconds, and commas between them"
             );
         }
     }
@@ -334,9 +354,10 @@ mod tests {
             color: true,
             deadlock: true,
             mprotect: false,
+            schedtrace: None,
         };
         assert_eq!(Debug::parse(""), usual);
-        assert_eq!(Debug::parse("gctrace=1,,schedtrace=1000"), usual);
+        assert_eq!(Debug::parse("gctrace=1,,scheddetail=1"), usual);
         let slow = Debug {
             slow: Some(true),
             ..usual
@@ -350,10 +371,14 @@ mod tests {
             color: false,
             deadlock: false,
             mprotect: true,
+            schedtrace: Some(Duration::from_millis(1000)),
         };
-        let list = "color=0,mprotect=1,slow=0,nesting=1,deadlock=0";
+        let list = "color=0,mprotect=1,slow=0,schedtrace=1000,nesting=1,deadlock=0";
         assert_eq!(Debug::parse(list), others);
         assert_eq!(Debug::parse(&list.replace("color", "colour")), others);
+        for off in ["schedtrace=0", "schedtrace=7,schedtrace=0"] {
+            assert_eq!(Debug::parse(off), usual, "{off}");
+        }
     }
 
     #[test]
@@ -368,6 +393,7 @@ mod tests {
             "color=0, colour=1",
             "gctrace=1,,http2debug=2",
             "panicnil",
+            "schedtrace=1000,scheddetail=1",
         ] {
             assert_eq!(mistakes(right), [""; 0], "{right}");
         }
@@ -379,6 +405,9 @@ mod tests {
             "slow=2",
             "slow=",
             "Colour=0",
+            "schedtrace=1s",
+            "schedtrace=-1",
+            "Schedtrace=1000",
         ] {
             let list = format!("gctrace=1, {wrong} ,mprotect=1");
             assert_eq!(mistakes(&list), [wrong]);

@@ -24,7 +24,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 use std::thread;
 
-use crate::primitives::thread_pool::{OnFailure, ThreadPool};
+use crate::primitives::thread_pool::{OnFailure, PoolCounts, ThreadPool};
 use crate::sched::{Worker, global};
 use crate::wait::{Parker, Verdict, WaitReason, Why};
 
@@ -158,6 +158,11 @@ struct Waiting(NonNull<Call<'static>>);
 unsafe impl Send for Waiting {}
 
 static POOL: ThreadPool<Waiting> = ThreadPool::new("go-blocking", run_call, OnFailure::Wait);
+
+/// Returns how many threads there are for blocking calls, and how many calls wait for one.
+pub(crate) fn counts() -> PoolCounts {
+    POOL.counts()
+}
 
 fn run_call(Waiting(call): Waiting) {
     // SAFETY: the call lies in the frame of `call_elsewhere`, which waits until its parker is

@@ -49,8 +49,8 @@
 //! [...]
 //! ```
 //!
-//! `deadlocks` returns the same as values. A caller that locks what it has locked itself is reported
-//! at once.
+//! `deadlocks` returns the same as values. A caller that locks what it has locked itself is
+//! reported at once.
 //!
 //! When all goroutines wait and nothing can wake one any more, the process ends with status 2,
 //! after `fatal error: all goroutines are asleep - deadlock!` and a dump, as in Go.
@@ -60,6 +60,40 @@
 //! that the runtime knows nothing of: one that is neither its own nor waiting, without a deadline,
 //! in one of its calls. If all such threads sleep as well, the runtime writes a warning with a dump
 //! after 10 s, once. `GODEBUG=deadlock=0` switches all three off.
+//!
+//! # Figures and profiles
+//!
+//! [`metrics`] returns the runtime's figures, by Go's names where Go has one: goroutines by state,
+//! latencies, waits for locks, and what each worker does. They are values, and text for Prometheus:
+//!
+//! ```
+//! use std::io::{self, Write};
+//! use go_runtime::debug::metrics;
+//!
+//! /// Answers a request for `/metrics`.
+//! fn answer(client: &mut dyn Write) -> io::Result<()> {
+//!     let head = "HTTP/1.0 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n\r\n";
+//!     client.write_all(head.as_bytes())?;
+//!     metrics().write_prometheus(client)
+//! }
+//! # answer(&mut io::sink()).unwrap();
+//! ```
+//!
+//! [`profile`] tells for a while which goroutines use the workers' CPU time, by spawn site and
+//! name, as a table, as folded stacks for a flame graph, and in pprof's format for
+//! `go tool pprof`. `GODEBUG=schedtrace=1000` writes a line about the scheduler every second, in
+//! Go's form, from the start of the runtime on (here broken in two):
+//!
+//! ```text
+//! SCHED 1009ms: gomaxprocs=2 idleprocs=0 threads=5 spinningthreads=1 needspinning=0
+//!   idlethreads=0 runqueue=0 [ 0 3 ] schedticks=[ 18311 20702 ]
+//! ```
+//!
+//! `idleprocs` are workers that sleep and accept goroutines, `idlethreads` all workers that sleep,
+//! `spinningthreads` workers that search for work. `needspinning` is 1 while goroutines wait to be
+//! started and a worker should search, and none does. `runqueue` counts goroutines that have not
+//! started and are in no worker's queue. The lists have a number for each worker: the goroutines in
+//! its queues, started or not, and its turns.
 //!
 //! # What is listed
 //!
@@ -73,8 +107,11 @@ mod deadlock;
 mod dump;
 mod frames;
 mod goroutine;
+mod metrics;
 #[cfg(unix)]
 mod on_signal;
+mod profile;
+mod prometheus;
 mod protobuf;
 #[cfg(target_os = "linux")]
 pub(crate) mod traceback;
@@ -86,9 +123,11 @@ pub(crate) use deadlock::watch_for_deadlocks;
 pub use dump::{DumpOptions, dump};
 pub use frames::Frame;
 pub use goroutine::{Goroutine, GoroutineState, goroutines, goroutines_with_frames};
+pub use metrics::{BlockingMetrics, Histogram, Metrics, WorkerMetrics, metrics};
 #[cfg(unix)]
 pub use on_signal::dump_on;
 #[cfg(target_os = "linux")]
 pub(crate) use on_signal::dump_on_quit;
+pub use profile::{Profile, ProfileEntry, profile};
 
 pub use crate::wait::WaitReason;

@@ -8,8 +8,6 @@
 //! (The crates for Protocol Buffers turn a schema into code when a program is built, which would
 //! take longer than the rest of this crate does, for two schemas of which few fields are needed.)
 
-#![cfg_attr(not(test), expect(dead_code, reason = "profiles and traces come next"))]
-
 /// A message that is being written.
 #[derive(Default, Clone)]
 pub(super) struct Message {

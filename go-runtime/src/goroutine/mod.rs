@@ -155,3 +155,10 @@ pub fn gomaxprocs() -> usize {
 pub fn num_goroutines() -> usize {
     global::get().count() + thread::count()
 }
+
+/// Returns how many goroutines with a thread of their own live, and how many have been spawned.
+pub(crate) fn with_threads() -> (usize, usize) {
+    // In this order, so that the second is not less than the first.
+    let living = thread::count();
+    (living, thread::spawned())
+}

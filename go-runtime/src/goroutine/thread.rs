@@ -89,6 +89,11 @@ fn note_finish_of_thread() {
     FINISHED.fetch_add(1, Ordering::Release);
 }
 
+/// Returns how many goroutines with a thread of their own have been spawned.
+pub(super) fn spawned() -> usize {
+    SPAWNED.load(Ordering::Relaxed)
+}
+
 /// Returns the number of living goroutines with a thread of their own, running or waiting for a
 /// thread.
 pub(super) fn count() -> usize {

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -17,6 +18,23 @@ use super::uncaptured;
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 /// Time between two attempts to create a thread for work that the pool has already accepted.
 const RETRY: Duration = Duration::from_millis(10);
+
+/// Number of threads of all pools. Only for figures: each pool has its own count.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// Returns the number of threads of all pools; it may be a moment old.
+pub(crate) fn threads_of_all_pools() -> usize {
+    THREADS.load(Ordering::Relaxed)
+}
+
+/// How many threads a pool has, and how much work waits for one.
+pub(crate) struct PoolCounts {
+    pub(crate) threads: usize,
+    /// Number of the threads that have nothing to do.
+    pub(crate) idle: usize,
+    /// Number of pieces of work that no thread has taken yet.
+    pub(crate) waiting: usize,
+}
 
 pub(crate) struct ThreadPool<W> {
     state: Mutex<State<W>>,
@@ -44,6 +62,18 @@ struct State<W> {
     threads: usize,
     /// Number of threads that wait for work, or that were signaled and have not taken any work yet.
     idle: usize,
+}
+
+impl<W> State<W> {
+    fn add_thread(&mut self) {
+        self.threads += 1;
+        THREADS.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn remove_thread(&mut self) {
+        self.threads -= 1;
+        THREADS.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Work<W> {
@@ -77,6 +107,17 @@ impl<W: Send> ThreadPool<W> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns how many threads the pool has at the moment, and how much work waits.
+    pub(crate) fn counts(&self) -> PoolCounts {
+        let state = self.lock();
+        PoolCounts {
+            threads: state.threads,
+            // A thread that has been signaled still counts as idle.
+            idle: state.idle.saturating_sub(state.waiting.len()),
+            waiting: state.waiting.len().saturating_sub(state.idle),
+        }
+    }
+
     /// Passes `work` to a thread of the pool. If there are `ceiling` threads and none is idle, the
     /// work waits for the first thread that finishes its own work.
     ///
@@ -103,7 +144,7 @@ impl<W: Send> ThreadPool<W> {
         // The lock is held while the thread is created, so that no work is queued for a thread that
         // then cannot be created.
         match self.start(work) {
-            Ok(()) => state.threads += 1,
+            Ok(()) => state.add_thread(),
             Err((_, work)) if self.on_failure == OnFailure::Wait && state.threads > 0 => {
                 state.waiting.push_back(work);
             }
@@ -143,7 +184,7 @@ impl<W: Send> ThreadPool<W> {
         let mut state = self.lock();
         loop {
             if is_special && state.waiting.is_empty() {
-                state.threads -= 1;
+                state.remove_thread();
                 return;
             }
             if let Some(work) = state.waiting.pop_front() {
@@ -162,7 +203,7 @@ impl<W: Send> ThreadPool<W> {
             state = again;
             state.idle -= 1;
             if timeout.timed_out() && state.waiting.is_empty() {
-                state.threads -= 1;
+                state.remove_thread();
                 return;
             }
         }

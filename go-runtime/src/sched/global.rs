@@ -13,6 +13,7 @@ use super::monitor;
 #[cfg(target_os = "linux")]
 use super::overflow;
 use super::runtime::Runtime;
+use super::schedtrace;
 #[cfg(target_os = "linux")]
 use super::tuning::ERROR_MEMORY;
 use crate::config::{Config, StartError};
@@ -52,6 +53,7 @@ pub(crate) fn try_get() -> Result<&'static Runtime, StartError> {
         .get_or_init(|| start(Settings::new(&Config::new())?, at))
         .clone()?;
     RUNNING.store(ptr::from_ref(runtime).cast_mut(), Ordering::Release);
+    schedtrace::start(runtime);
     Ok(runtime)
 }
 

@@ -35,6 +35,7 @@ mod inbox;
 mod label;
 pub(crate) mod listing;
 mod load;
+pub(crate) mod metrics;
 mod monitor;
 mod monitor_sleep;
 #[cfg(target_os = "linux")]
@@ -48,10 +49,12 @@ mod poller;
 #[cfg(not(unix))]
 #[path = "no_poller.rs"]
 mod poller;
+pub(crate) mod profile;
 #[cfg(unix)]
 mod registration;
 mod report;
 mod runtime;
+mod schedtrace;
 mod shared;
 mod shortage;
 pub(crate) mod silence;
@@ -61,6 +64,7 @@ mod sleeper;
 mod spans;
 mod spawn;
 mod stats;
+mod tally;
 mod task;
 pub(crate) mod task_memory;
 mod timer_heap;

@@ -36,6 +36,7 @@ use super::label;
 use super::load;
 #[cfg(target_os = "linux")]
 use super::overflow;
+use super::profile;
 use super::report::{HoldingGoroutine, Reports};
 use super::runtime::{Queue, Runtime};
 use super::shared::WorkerShared;
@@ -145,10 +146,16 @@ impl Watcher {
         loop {
             thread::park_timeout(TICK);
             let now = clock::now();
-            if now - last > 2 * LONG {
+            let passed = now - last;
+            if passed > 2 * LONG {
                 // The system may have stopped the whole process for a while, so the observations
                 // are of no use.
                 self.workers.clear();
+            } else {
+                // Before the clock advances, which lets rounds end, where workers see the probes.
+                for worker in self.runtime.workers() {
+                    worker.tally.look(&worker.stats, passed, now);
+                }
             }
             last = now;
             self.runtime.advance_clock(now);
@@ -158,6 +165,9 @@ impl Watcher {
             unsafe { label::free_names() };
             #[cfg(target_os = "linux")]
             overflow::dump_if_wanted();
+            // SAFETY: as for the labels in `observe`: this is the monitor, after `free_names`, and
+            // `look` keeps copies only.
+            unsafe { profile::look(self.runtime, now) };
             let mut any_slice_over = false;
             for (index, worker) in self.runtime.workers().enumerate() {
                 any_slice_over |= self.observe(index, worker, now);

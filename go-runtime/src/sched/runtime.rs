@@ -250,7 +250,7 @@ impl Runtime {
     }
 
     /// Returns how many goroutines have been spawned since the start.
-    fn spawned(&self) -> usize {
+    pub(super) fn spawned(&self) -> usize {
         self.sum(|worker| worker.load.spawned())
             .wrapping_add(self.spawned_outside.load(Ordering::Acquire))
     }

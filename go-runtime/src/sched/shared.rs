@@ -25,6 +25,7 @@ use super::placement::View;
 use super::poller::PollerSlot;
 use super::sleep_state::SleepState;
 use super::stats::WorkerStats;
+use super::tally::Tally;
 use super::task::TaskRef;
 use crate::clock::{self, ThreadClock};
 use crate::primitives::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -48,6 +49,7 @@ pub(crate) struct WorkerShared {
     /// When the first timer of a parked goroutine is due.
     pub(super) alarm: Alarm,
     pub(super) stats: CachePadded<WorkerStats>,
+    pub(super) tally: CachePadded<Tally>,
     /// The worker's poller, if it has one.
     pub(super) poller: PollerSlot,
     thread: OnceLock<(Thread, ThreadClock)>,
@@ -107,6 +109,7 @@ impl WorkerShared {
             delayed: Delayed::new(),
             alarm: Alarm::new(),
             stats: CachePadded::default(),
+            tally: CachePadded::new(Tally::new()),
             poller: PollerSlot::default(),
             thread: OnceLock::new(),
             #[cfg(target_os = "linux")]
@@ -194,6 +197,7 @@ impl WorkerShared {
     }
 
     fn wake_thread(&self) {
+        self.tally.note_waking();
         // `thread` is set before the worker first sleeps. The worker sleeps in its poller, or
         // parked if it had no poller when it fell asleep; it may have got one since, so this wakes
         // both.

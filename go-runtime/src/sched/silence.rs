@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use super::global;
 use super::runtime::Runtime;
+use super::schedtrace;
 use super::tuning::LOOKS_APART;
 use crate::clock;
 use crate::primitives::atomic::{AtomicBool, Ordering, fence};
+use crate::primitives::thread_pool;
 
 /// Looks at a process in which all workers have slept for the given time. Returns after which time
 /// it wants to look again if nothing happens; `None` if never.
@@ -63,10 +65,15 @@ pub(crate) fn has_timers(runtime: &Runtime) -> bool {
         .any(|worker| worker.alarm.is_set() || worker.delayed.next().is_some())
 }
 
-/// Returns how many threads the runtime has for goroutines and to watch over them.
+/// Returns how many threads the runtime has for goroutines, and to watch over them and trace them.
 pub(crate) fn threads(runtime: &Runtime) -> usize {
     const MONITOR: usize = 1;
-    runtime.workers().count() + MONITOR
+    runtime.workers().count() + MONITOR + schedtrace::threads()
+}
+
+/// Returns how many threads the runtime has, but for those for signals.
+pub(crate) fn all_threads(runtime: &Runtime) -> usize {
+    threads(runtime) + thread_pool::threads_of_all_pools()
 }
 
 /// Blocks the monitor's thread while its sleep goes on.

@@ -177,7 +177,12 @@ impl WorkerStats {
     /// Returns the number of goroutines that only this worker can run and that could run now,
     /// without those in its inbox and those with a timer.
     pub(super) fn runnable(&self) -> usize {
-        self.run_queue.len() + self.pinned.load(Ordering::Relaxed)
+        self.run_queue.len() + self.pinned()
+    }
+
+    /// Returns the number of unstarted tasks that this worker alone may start.
+    pub(super) fn pinned(&self) -> usize {
+        self.pinned.load(Ordering::Relaxed)
     }
 
     /// Returns the recorded reason why the running goroutine cannot park, if there is one.

@@ -205,6 +205,12 @@ pub(crate) struct Signals {
     pub(crate) may_wake: bool,
 }
 
+/// Returns the number of threads that wait for signals.
+#[cfg(target_os = "linux")]
+pub(crate) fn threads() -> usize {
+    usize::from(lock().wake.is_some())
+}
+
 /// Returns what there is for signals.
 #[cfg(target_os = "linux")]
 pub(crate) fn what_is_there() -> Signals {

@@ -36,7 +36,7 @@ pub use self::numbers::*;
 
 use self::delivery::Listener;
 #[cfg(target_os = "linux")]
-pub(crate) use self::delivery::{on_quit, what_is_there};
+pub(crate) use self::delivery::{on_quit, threads, what_is_there};
 use crate::channel::{self, Receiver};
 
 /// Calls `f` whenever the signal arrives, on the thread that delivers signals, instead of the

@@ -177,6 +177,15 @@ pub(crate) fn for_each_carved_of_slab<T>(
     })
 }
 
+/// Returns the size of all stacks that exist, in bytes of address space, whether a goroutine uses
+/// them or not; `None` on systems where the runtime keeps no table of them.
+pub(crate) fn bytes() -> Option<usize> {
+    #[cfg(target_os = "linux")]
+    return Some(place::taken_bytes());
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 /// The range of memory of a stack, for code that does not own the stack itself.
 #[derive(Clone, Copy)]
 pub(crate) struct Extent {

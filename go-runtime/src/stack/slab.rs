@@ -230,6 +230,12 @@ pub(super) fn try_number(address: usize) -> Option<usize> {
     (index < slab.slots).then_some(slab.first + index)
 }
 
+/// Returns the size of all slots that are taken, in bytes.
+pub(super) fn taken_bytes() -> usize {
+    let slabs = slabs();
+    slabs.all.values().map(|slab| slab.taken * slab.size).sum()
+}
+
 /// A batch of slots of one size that the table has given out. Some of them may still need guards.
 #[derive(Default)]
 struct Batch {

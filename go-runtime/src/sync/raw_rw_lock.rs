@@ -34,6 +34,7 @@ use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::raw_mutex::RawMutex;
+use crate::clock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::const_fn;
 use crate::wait::{self, Decision, WaitList, WaitReason, Why};
@@ -232,6 +233,7 @@ impl RawRwLock {
             self.wait_without_queueing();
             return;
         }
+        let since = clock::now();
         self.gate.wait(WaitReason::RwLockRead, |gate| {
             if gate.take_turn() {
                 return Decision::Go(());
@@ -239,6 +241,7 @@ impl RawRwLock {
             gate.balance -= 1;
             Decision::Wait
         });
+        wait::note_lock_wait(clock::now() - since);
     }
 
     /// Waits for a turn without queueing, for a counted reader that may not switch, such as a
@@ -279,6 +282,10 @@ impl RawRwLock {
                 .compare_exchange(AWAITED, 0, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok()
         };
+        if all_gone() {
+            return;
+        }
+        let since = clock::now();
         // Which goroutines are inside is not known.
         let why = Why::new(WaitReason::RwLockWrite, &raw const self.gate).open();
         while !all_gone() {
@@ -294,6 +301,7 @@ impl RawRwLock {
                 })
             });
         }
+        wait::note_lock_wait(clock::now() - since);
     }
 
     /// Subtracts a leaving reader, for which the writer waits or will wait. Wakes the writer if

@@ -2,7 +2,7 @@
 //! here.
 
 use std::cell::Cell;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{WaitReason, Why};
 
@@ -22,6 +22,8 @@ pub(crate) fn may_switch() -> bool {
 pub(crate) fn note_failed_poll() {}
 
 pub(crate) fn before_a_wait() {}
+
+pub(crate) fn note_lock_wait(_: Duration) {}
 
 pub(crate) fn sleep_briefly(_: Why) {
     loom::thread::yield_now();

@@ -195,6 +195,17 @@ fn a_signal_is_waited_for() {
     assert_eq!((ended.code, &*ended.errors), (Some(0), "ready\n"));
 }
 
+/// The thread that writes the lines is known, and is not taken for one that may wake a goroutine.
+#[test]
+fn a_deadlock_ends_a_traced_process() {
+    let mut command = command("own_channel", "2");
+    command.env("GODEBUG", "schedtrace=50");
+    let ended = Running::start(command).end_by_itself();
+    assert_eq!(ended.code, Some(2), "{}", ended.errors);
+    assert!(ended.errors.starts_with("SCHED 0ms: "), "{}", ended.errors);
+    assert!(ended.errors.contains(DEADLOCK), "{}", ended.errors);
+}
+
 #[test]
 fn deadlocks_may_be_left_alone() {
     let mut command = command("own_channel", "2");

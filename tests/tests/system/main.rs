@@ -6,7 +6,13 @@ mod cycles;
 mod debug;
 #[cfg(target_os = "linux")]
 mod dump;
+#[cfg(target_os = "linux")]
+mod metrics;
 mod process;
+#[cfg(target_os = "linux")]
+mod profile;
+#[cfg(unix)]
+mod schedtrace;
 mod signal;
 #[cfg(target_os = "linux")]
 mod traceback;

@@ -42,6 +42,12 @@ impl Rounds {
         self.last_turn.set(turn.wrapping_add(ROUND));
     }
 
+    /// Lets the round that begins with the turn after `turn` end within so many turns, if it would
+    /// be longer.
+    pub(super) fn end_within(&self, turn: usize, turns: usize) {
+        self.last_turn.set(turn.wrapping_add(turns.min(ROUND)));
+    }
+
     /// Notes the monitor's tick, and returns whether it is a new one.
     #[inline]
     pub(super) fn note(&self, tick: MonitorTick, shared: &WorkerShared) -> bool {

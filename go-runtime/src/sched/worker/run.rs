@@ -23,6 +23,7 @@ use crate::sched::inbox::Drained;
 use crate::sched::poller::Poller;
 #[cfg(feature = "tracing")]
 use crate::sched::spans;
+use crate::sched::tally::Probed;
 use crate::sched::task::TaskRef;
 use crate::sched::tuning::TIMERS_AT_A_TIME;
 
@@ -95,6 +96,9 @@ impl Worker {
     fn end_round(&self, turn: usize) -> Option<TaskRef> {
         self.shared.stats.run_none();
         self.rounds.begin(turn);
+        if self.shared.tally.is_probed() {
+            self.check_probe(turn);
+        }
         self.drain_inbox();
         self.poll();
         self.fire_timers();
@@ -119,6 +123,16 @@ impl Worker {
         }
     }
 
+    /// Records the latency that the monitor has asked for, or lets the round end when it may be
+    /// known.
+    #[cold]
+    fn check_probe(&self, turn: usize) {
+        match self.shared.tally.check_probe(self.run_queue.popped()) {
+            Probed::Reached => {}
+            Probed::Ahead(fibers) => self.rounds.end_within(turn, fibers),
+        }
+    }
+
     #[inline(never)]
     fn next_turn(&self) -> Option<Next> {
         self.next_here()
@@ -128,6 +142,9 @@ impl Worker {
     #[inline(never)]
     fn next_elsewhere(&self) -> Next {
         self.shared.stats.run_none();
+        if self.shared.tally.is_probed() {
+            self.check_probe(self.shared.stats.turn());
+        }
         let mut idle_since = None;
         let next = loop {
             if let Some(next) = self.search() {
@@ -319,7 +336,8 @@ impl Worker {
                 Found::Queued => None,
             };
         }
-        self.sleep_until_woken(poller, self.alarm());
+        let since = self.sleep_until_woken(poller, self.alarm());
+        self.shared.tally.note_awake(since);
         self.resume_after_sleep();
         if self.stacks.is_retry_due() {
             self.retry_stackless();
@@ -327,12 +345,13 @@ impl Worker {
         None
     }
 
-    fn sleep_until_woken(&self, poller: Option<&Poller>, alarm: Option<Instant>) {
+    /// Sleeps, and returns when the sleep began.
+    fn sleep_until_woken(&self, poller: Option<&Poller>, alarm: Option<Instant>) -> Instant {
         let since = clock::now();
         while self.shared.sleep.is_asleep() {
             let now = clock::now();
             if alarm.is_some_and(|alarm| alarm <= now) {
-                return;
+                break;
             }
             let trim = self.trim_due_asleep(now, since);
             if trim.is_some_and(|trim| trim <= now) {
@@ -343,13 +362,14 @@ impl Worker {
             match (poller, until) {
                 (Some(poller), _) => {
                     if poller.sleep(until, || self.shared.sleep.is_asleep()) {
-                        return;
+                        break;
                     }
                 }
                 (None, None) => thread::park(),
                 (None, Some(until)) => thread::park_timeout(until - now),
             }
         }
+        since
     }
 
     /// Returns when the sleeping worker has to wake up by itself.
@@ -369,8 +389,11 @@ impl Worker {
         let by_itself = self.shared.sleep.wake_up(&self.runtime.idle);
         self.runtime.note_awake();
         self.note_tick();
-        if !by_itself && self.empty_inbox().notified {
-            self.idling.note_notified();
+        if !by_itself {
+            self.shared.tally.count_wakeup();
+            if self.empty_inbox().notified {
+                self.idling.note_notified();
+            }
         }
         #[cfg(target_os = "linux")]
         if self.shared.frames.are_there() {

@@ -93,6 +93,11 @@ impl RunQueue {
         self.ends.popped() == self.ends.pushed()
     }
 
+    /// Returns how many fibers have been popped since the start.
+    pub(super) fn popped(&self) -> usize {
+        self.ends.popped()
+    }
+
     #[inline(always)]
     fn len(&self) -> usize {
         self.ends.len()

@@ -128,6 +128,7 @@ impl Stealing {
                 OnSteal::Take(count) => {
                     if queue.steal_into(&unstarted.queue, count.min(self.batch.get())) {
                         self.batch.set(self.batch.get().saturating_mul(2));
+                        self.shared.tally.count_steal();
                         return Some(Found::Queued);
                     }
                 }
@@ -141,6 +142,7 @@ impl Stealing {
                         && self.watch_is_over(survey)
                         && let Some(task) = queue.steal()
                     {
+                        self.shared.tally.count_steal();
                         // `None` means that the task was sent to another worker, or quarantined.
                         let task = unstarted.start_anyway(task);
                         return Some(task.map_or(Found::Queued, Found::Task));

@@ -213,6 +213,11 @@ impl RawMutex {
                         wait::yield_to_others();
                     }
                 } else if self.change(state, this.take(state)) {
+                    if let Some(deadline) = this.deadline {
+                        // The deadline was set `LONG` after the wait began.
+                        let now = clock::now() + LONG;
+                        wait::note_lock_wait(now.saturating_duration_since(deadline));
+                    }
                     return;
                 }
             } else if state & STARVING == 0 && wait::spin_for_lock(rounds) {
