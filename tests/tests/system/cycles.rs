@@ -460,6 +460,15 @@ fn waits_for_itself(builder: Builder, reason: WaitReason, wait: fn()) {
             .contains(&format!("goroutine {number} has")),
         "{found}"
     );
+    eventually(|| !is_report_being_written());
+}
+
+/// Returns whether the thread is there that was started for a report before the wait began.
+fn is_report_being_written() -> bool {
+    let threads = fs::read_dir("/proc/self/task").unwrap();
+    threads.filter_map(Result::ok).any(|thread| {
+        fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name.trim() == "go-report")
+    })
 }
 
 fn lock_twice() {
