@@ -1,5 +1,5 @@
-//! The head of the running goroutine's entry in a dump, as the goroutine's own thread writes it, or a
-//! signal handler that has interrupted it. It neither allocates nor waits.
+//! The head of the running goroutine's entry in a dump, as the goroutine's own thread writes it, or
+//! a signal handler that has interrupted it. It neither allocates nor waits.
 
 use std::fmt;
 
