@@ -287,8 +287,11 @@ fn all_of_many() {
     let ended = Arc::new(AtomicBool::new(false));
     let come_and_go = go!(clone(ended) {
         while !ended.load(Ordering::Relaxed) {
-            let short = || time::sleep(Duration::from_micros(50));
-            scope(|s| (0..100).for_each(|_| drop(s.spawn(short))));
+            scope(|s| {
+                for _ in 0..100 {
+                    s.spawn(|| time::sleep(Duration::from_micros(50)));
+                }
+            });
         }
     });
     eventually(|| {
