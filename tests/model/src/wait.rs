@@ -44,8 +44,8 @@ pub(crate) use verdict::Verdict;
 pub(crate) use waiter::{Claim, Offer, Waiter};
 pub(crate) use wakeup::Wakeup;
 pub(crate) use yielding::{
-    before_a_wait, may_switch, note_failed_poll, sleep_briefly, sleep_until, spin_for_lock, unwind,
-    yield_to_others,
+    before_a_wait, may_switch, note_failed_poll, note_lock_wait, sleep_briefly, sleep_until,
+    spin_for_lock, unwind, yield_to_others,
 };
 
 /// No model looks from outside.
