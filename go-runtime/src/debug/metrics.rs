@@ -24,7 +24,7 @@ use crate::{blocking, goroutine, stack};
 /// No figure costs anything where goroutines switch, or where a lock is free:
 ///
 /// - [`sched_latencies`](Metrics::sched_latencies) and [`WorkerMetrics::busy`] are sampled at the
-///   looks of the runtime's monitor, every 5 ms. The monitor sleeps while all workers do.
+///   ticks of the runtime's monitor, every 5 ms. The monitor sleeps while all workers do.
 /// - [`mutex_wait`](Metrics::mutex_wait), steals and wake-ups are counted, where an operation is
 ///   slow already.
 /// - All else is computed when it is asked for, from counters that the scheduler has anyway.
@@ -91,8 +91,8 @@ pub struct WorkerMetrics {
     pub retired: bool,
     /// How long the worker has existed.
     pub age: Duration,
-    /// How long the worker has run goroutines. Sampled: a worker that runs a goroutine at a look of
-    /// the monitor, every 5 ms, counts as busy since the look before. A goroutine that blocks its
+    /// How long the worker has run goroutines. Sampled: a worker that runs a goroutine at a tick of
+    /// the monitor, every 5 ms, counts as busy since the tick before. A goroutine that blocks its
     /// worker in the system keeps it busy.
     pub busy: Duration,
     /// CPU time that the worker's thread has used. `None` on systems other than Linux.
@@ -195,8 +195,9 @@ impl Histogram {
     }
 }
 
-/// Reads the runtime's figures. It takes some 0.5 us for each worker, and does not start the
-/// runtime: before that, all are 0.
+/// Reads the runtime's figures. That takes a system call for each worker, and the time to visit
+/// each thread that waits in one of the runtime's calls. It does not start the runtime: before
+/// that, all figures are 0.
 ///
 /// ```
 /// use go_runtime::debug::metrics;
@@ -299,7 +300,7 @@ fn worker(figures: figures::WorkerFigures) -> WorkerMetrics {
     WorkerMetrics {
         retired: figures.retired,
         age: figures.age,
-        // (The worker may be younger than the interval between two looks.)
+        // (The worker may be younger than the interval between two ticks.)
         busy: figures.busy.min(figures.age),
         cpu: figures.cpu,
         run_queue: figures.run_queue,

@@ -13,7 +13,7 @@ use crate::sched::global;
 use crate::sched::profile::{Collected, Profiling};
 use crate::wait::{WaitReason, sleep_until};
 
-/// Time between two looks of the monitor, in nanoseconds.
+/// Time between two samples, in nanoseconds.
 const PERIOD: u64 = 5_000_000;
 
 /// How the goroutines of each kind have used the workers' CPU time; [`profile`] makes it.
@@ -31,7 +31,7 @@ const PERIOD: u64 = 5_000_000;
 ///
 /// *flat* is CPU time, *flat%* its share of all, *sum%* the share of this and the lines above.
 /// `(scheduler)` are the workers themselves, which search for work and wait for events;
-/// `(unattributed)` is what workers have used while no look saw by which goroutine.
+/// `(unattributed)` is what workers have used while no sample met the goroutine that used it.
 #[derive(Clone, Debug)]
 pub struct Profile {
     begun: SystemTime,
@@ -51,19 +51,19 @@ pub struct ProfileEntry {
     pub name: Option<String>,
     /// The CPU time that they have used.
     pub cpu: Duration,
-    /// How many looks have seen one of them compute. With fewer than some 100 looks, the time is a
-    /// rough estimate.
+    /// The number of samples that have met one of them while it computed. If there are few, the
+    /// time is a rough estimate: of 100 samples, a kind that uses half of the time gets 50 ± 5.
     pub samples: u64,
 }
 
 /// Blocks the calling thread, or parks the calling goroutine, for `duration`, and returns how the
 /// goroutines have used the workers' CPU time meanwhile.
 ///
-/// The runtime's monitor looks every 5 ms which goroutine each worker runs, and adds the CPU time
-/// that the worker's thread has used since the last look to the goroutine's spawn site and name. So
-/// a goroutine that is preempted or blocked by the system counts for nothing. Goroutines' code runs
-/// as without a profile; a look takes some microseconds for each worker that computes. While no
-/// profile is made, there are none of these looks. Several profiles may be made at the same time.
+/// The runtime's monitor samples every 5 ms which goroutine each worker runs, and adds the CPU time
+/// that the worker's thread has used since the last sample to the goroutine's spawn site and name.
+/// So a goroutine that is preempted or blocked by the system counts for nothing. Goroutines' code
+/// runs as without a profile, and while no profile is made, nothing is sampled. Several profiles
+/// may be made at the same time.
 ///
 /// Not seen are goroutines with a thread of their own, calls of [`blocking`](crate::blocking()),
 /// and other threads. (A profile of functions, as `perf` makes it, shows those as well.) In a
@@ -141,7 +141,7 @@ impl Profile {
         self.entries.iter().map(|entry| entry.cpu).sum::<Duration>() + self.unattributed
     }
 
-    /// Returns the CPU time that workers have used of which no look has seen by which goroutine.
+    /// Returns the CPU time that workers have used while no sample met the goroutine that used it.
     #[must_use]
     pub fn unattributed(&self) -> Duration {
         self.unattributed

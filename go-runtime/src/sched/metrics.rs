@@ -86,7 +86,7 @@ fn read_worker(worker: &WorkerShared) -> WorkerFigures {
     WorkerFigures {
         retired: worker.sleep.is_retired(),
         runs: stats.running().is_some() && !worker.sleep.is_asleep(),
-        run_queue: stats.run_queue.len(),
+        run_queue: stats.run_queue.len_seen(),
         unstarted: worker.stealer.len() + worker.sent.len() + stats.pinned(),
         live: worker.load.live(),
         turns: stats.turn(),

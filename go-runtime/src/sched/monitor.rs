@@ -154,7 +154,7 @@ impl Watcher {
             } else {
                 // Before the clock advances, which lets rounds end, where workers see the probes.
                 for worker in self.runtime.workers() {
-                    worker.tally.look(&worker.stats, passed, now);
+                    worker.tally.sample(&worker.stats, passed, now);
                 }
             }
             last = now;
@@ -166,8 +166,8 @@ impl Watcher {
             #[cfg(target_os = "linux")]
             overflow::dump_if_wanted();
             // SAFETY: as for the labels in `observe`: this is the monitor, after `free_names`, and
-            // `look` keeps copies only.
-            unsafe { profile::look(self.runtime, now) };
+            // `sample` keeps copies only.
+            unsafe { profile::sample(self.runtime, now) };
             let mut any_slice_over = false;
             for (index, worker) in self.runtime.workers().enumerate() {
                 any_slice_over |= self.observe(index, worker, now);

@@ -1,15 +1,15 @@
 //! Profiles: which kinds of goroutines use the workers' CPU time. A kind is a spawn site and a
 //! name.
 //!
-//! While a profile is being made, the monitor looks, at each tick, which goroutine each worker
-//! runs, and adds the CPU time to it that the worker's thread has used since the last look. A
-//! goroutine that the system has preempted or blocked has used none. What a thread has used is
-//! *carried* to the next look instead if at this look the worker sleeps, or its goroutine is
-//! blocked in the system: another goroutine has used it, and looks see the goroutines of a worker
-//! as often as they compute.
+//! While a profile is being made, the monitor samples, at each tick, which goroutine each worker
+//! runs, and adds the CPU time that the worker's thread has used since the last sample to that
+//! goroutine's kind. A goroutine that the system has preempted or blocked has used none. If the
+//! worker sleeps at the tick, or its goroutine is blocked in the system, another goroutine has used
+//! the time. It is *carried* over to the worker's next sample then: samples meet the goroutines of
+//! a worker as often as they compute.
 //!
-//! Each profile has its own [`Collector`], with a lock that the monitor only tries: a look that
-//! finds it locked is left out, and the next one sees all that has been used since.
+//! Each profile has its own [`Collector`], with a lock that the monitor only tries: a sample that
+//! finds it locked is left out, and the next one includes all that has been used since.
 
 use std::collections::HashMap;
 use std::panic::Location;
@@ -33,7 +33,7 @@ pub(crate) type Kind = Option<(&'static Location<'static>, Option<String>)>;
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Use {
     pub(crate) cpu: Duration,
-    /// Number of looks that have seen one of them compute.
+    /// Number of samples that have met one of them while it computed.
     pub(crate) samples: u64,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Profiling(Arc<Collector>);
 /// What a profile has seen.
 pub(crate) struct Collected {
     pub(crate) kinds: HashMap<Kind, Use>,
-    /// CPU time of which no look saw which goroutine used it.
+    /// CPU time that was carried over until the end.
     pub(crate) unattributed: Duration,
     pub(crate) duration: Duration,
 }
@@ -101,8 +101,8 @@ impl Profiling {
     pub(crate) fn collect(self, runtime: &Runtime) -> Collected {
         let labels = label::reading();
         let mut state = lock(&self.0.0);
-        state.look(runtime, clock::now(), |label| {
-            // SAFETY: `State::look` reads the label just before it calls this, while `labels` is
+        state.sample(runtime, clock::now(), |label| {
+            // SAFETY: `State::sample` reads the label just before it calls this, while `labels` is
             // held.
             let (site, name) = unsafe { labels.read(label) };
             (site, name.map(str::to_owned))
@@ -122,11 +122,11 @@ impl Drop for Profiling {
     }
 }
 
-/// Looks at the workers, for all profiles that are being made. The monitor calls this at each tick.
+/// Takes a sample for each profile that is being made. The monitor calls this at each tick.
 ///
 /// # Safety
 /// The caller may read the labels of goroutines that workers run now.
-pub(super) unsafe fn look(runtime: &Runtime, now: Instant) {
+pub(super) unsafe fn sample(runtime: &Runtime, now: Instant) {
     if COUNT.load(Ordering::Relaxed) == 0 {
         return;
     }
@@ -136,8 +136,8 @@ pub(super) unsafe fn look(runtime: &Runtime, now: Instant) {
             Err(TryLockError::Poisoned(state)) => state.into_inner(),
             Err(TryLockError::WouldBlock) => continue,
         };
-        state.look(runtime, now, |label| {
-            // SAFETY: `State::look` has just read the label of a goroutine that a worker runs,
+        state.sample(runtime, now, |label| {
+            // SAFETY: `State::sample` has just read the label of a goroutine that a worker runs,
             // which the caller may read.
             let (site, name) = unsafe { label.read() };
             (site, name.map(str::to_owned))
@@ -146,7 +146,8 @@ pub(super) unsafe fn look(runtime: &Runtime, now: Instant) {
 }
 
 impl State {
-    fn look(
+    /// Takes a sample. `read` is called with labels of goroutines that workers run now.
+    fn sample(
         &mut self,
         runtime: &Runtime,
         now: Instant,

@@ -68,6 +68,13 @@ impl QueueEnds {
     pub(super) fn set_popped(&self, popped: usize) {
         self.popped.store(popped, Ordering::Relaxed);
     }
+    /// Returns the length of the queue, as another thread sees it. The worker may push and pop
+    /// between the two reads; so the length may be wrong by as much, but is not negative.
+    pub(super) fn len_seen(&self) -> usize {
+        let popped = self.popped();
+        let length = self.pushed().wrapping_sub(popped).cast_signed();
+        length.max(0).cast_unsigned()
+    }
     /// Returns the length of the queue.
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
@@ -192,5 +199,21 @@ impl WorkerStats {
             wait if wait == Wait::WhilePanicking as u8 => Some(Wait::WhilePanicking),
             _ => Some(Wait::WithoutParking),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_that_is_read_while_the_queue_changes_is_not_negative() {
+        let ends = QueueEnds::default();
+        ends.set_pushed(3);
+        assert_eq!(ends.len_seen(), 3);
+        ends.set_popped(5);
+        assert_eq!(ends.len_seen(), 0);
+        ends.set_popped(usize::MAX);
+        assert_eq!(ends.len_seen(), 4);
     }
 }

@@ -1,19 +1,19 @@
 //! What is counted of a worker for `debug::metrics`, away from the paths that goroutines take all
 //! the time.
 //!
-//! The monitor's looks take the samples of two figures. *Busy time*: a worker that runs a goroutine
-//! at a look counts as busy since the look before. *Latency*, the time that goroutines are runnable
-//! before they run, is sampled in two ways, each at most once between two looks:
+//! Two figures are sampled, at the monitor's ticks. *Busy time*: a worker that runs a goroutine at
+//! a tick counts as busy since the tick before. *Latency*, the time that goroutines are runnable
+//! before they run, is sampled in two ways, each at most once between two ticks:
 //!
-//! - At a look at a worker that runs a goroutine, the monitor notes the time and the end of the run
-//!   queue ([`Probe`]). The worker measures how long it takes until a goroutine would run that had
-//!   been queued there at that moment. It checks that where a round ends; while a probe is open it
-//!   lets the round end with the turn at which the place may come up.
+//! - If a worker runs a goroutine, the monitor notes the time and the end of the worker's run queue
+//!   (it opens a [`Probe`]). The worker measures how long it takes until a goroutine would run that
+//!   had been queued there at that moment. It checks that where a round ends; while a probe is open
+//!   it lets the round end with the turn at which the place may come up.
 //! - A thread that wakes the sleeping worker notes the time, and the worker, when it is awake,
 //!   measures how long that took.
 //!
 //! ```text
-//!   monitor   look: open ........................................ look: open ...
+//!   monitor   tick: open ........................................ tick: open ...
 //!                     \                                               \
 //!   worker    runs ... end of a round: place reached? no ... yes: record, close
 //! ```
@@ -102,8 +102,8 @@ impl Tally {
 
     // --- for the monitor ---
 
-    /// Takes the samples of a look, the last of which was `passed` ago.
-    pub(super) fn look(&self, stats: &WorkerStats, passed: Duration, now: Instant) {
+    /// Takes the samples of a tick, the last of which was `passed` ago.
+    pub(super) fn sample(&self, stats: &WorkerStats, passed: Duration, now: Instant) {
         let _ = self
             .woken
             .compare_exchange(0, READY, Ordering::Relaxed, Ordering::Relaxed);
@@ -257,11 +257,11 @@ mod tests {
         let later = tally.base + Duration::from_secs(1000);
         tally.note_awake(later);
         assert_eq!(samples(&tally), (vec![], Duration::ZERO));
-        // None is due before the monitor's next look.
+        // None is due before the monitor's next tick.
         tally.note_waking();
         tally.note_awake(tally.base);
         assert_eq!(samples(&tally), (vec![], Duration::ZERO));
-        tally.look(&WorkerStats::default(), Duration::ZERO, tally.base);
+        tally.sample(&WorkerStats::default(), Duration::ZERO, tally.base);
         tally.note_waking();
         tally.note_awake(tally.base);
         assert_eq!(samples(&tally).0.len(), 1);

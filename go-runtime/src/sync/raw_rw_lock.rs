@@ -252,12 +252,14 @@ impl RawRwLock {
     /// does not have the lock yet, and makes that writer wait for it, too.
     #[cold]
     fn wait_without_queueing(&self) {
+        let since = clock::now();
         while !self
             .gate
             .with(|gate| gate.take_turn() || self.go_before_writer())
         {
             wait::sleep_briefly(Why::new(WaitReason::RwLockRead, &raw const self.gate));
         }
+        wait::note_lock_wait(clock::now() - since);
     }
 
     /// Lets the caller, a counted reader, in before a writer that still waits for readers. Returns

@@ -177,7 +177,7 @@ fn latencies() {
     slow.into_iter().for_each(|one| one.join().unwrap());
 }
 
-/// A goroutine that does not compute while the monitor looks is sampled when it wakes its worker.
+/// A goroutine that does not compute at a tick of the monitor is sampled when it wakes its worker.
 #[test]
 #[ignore = "run by figures_at_several_gomaxprocs"]
 fn wake_ups() {

@@ -27,7 +27,7 @@ fn compute(units: u64) {
 
 /// Three kinds of goroutines that compute in the ratio 4:2:1, round by round, until this is
 /// dropped. In a round each computes once, at the same time as the others where workers are free.
-/// Rounds differ in length, so that they keep no step with the monitor's looks.
+/// Rounds differ in length, so that they keep no step with the monitor's ticks.
 struct Workload {
     ended: Arc<AtomicBool>,
     all: Vec<JoinHandle<()>>,
@@ -95,9 +95,9 @@ impl Workload {
         })
     }
 
-    /// Makes a profile in which so many looks have seen one of the kinds compute. On a machine with
+    /// Makes a profile in which so many samples have met one of the kinds. On a machine with
     /// much else to do the first may be too short.
-    fn profile(&self, looks: u64) -> Profile {
+    fn profile(&self, samples: u64) -> Profile {
         let start = Instant::now();
         let mut duration = Duration::from_secs(1);
         loop {
@@ -105,7 +105,7 @@ impl Workload {
             let of_kinds =
                 |one: &&ProfileEntry| self.sites.iter().any(|&site| one.spawned_at == Some(site));
             let of_kinds = profile.entries().iter().filter(of_kinds);
-            if of_kinds.map(|one| one.samples).sum::<u64>() >= looks {
+            if of_kinds.map(|one| one.samples).sum::<u64>() >= samples {
                 return profile;
             }
             assert!(start.elapsed() < NET, "{profile}");

@@ -241,11 +241,13 @@ impl RawMutex {
     /// could not run to take and pass on the lock.
     #[cold]
     fn lock_without_queueing(&self, reason: WaitReason) {
+        let since = clock::now();
         let this = Contender::default();
         loop {
             let state = self.state.load(Ordering::Relaxed);
             if state & LOCKED == 0 {
                 if self.change(state, this.take(state)) {
+                    wait::note_lock_wait(clock::now() - since);
                     return;
                 }
             } else {
