@@ -20,6 +20,9 @@
 //! themselves, when their worker switches goroutines, and take some 20 us of its time each. Lines
 //! need debug information: `debug = "line-tables-only"` in a release profile.
 //!
+//! The page on [debugging](crate::docs::debugging) tells how to look in from outside, with gdb,
+//! into a process or its core file, and what perf needs.
+//!
 //! # Deadlocks
 //!
 //! When all goroutines wait and nothing can wake one any more, the process ends with status 2,
@@ -40,6 +43,8 @@
 mod deadlock;
 mod dump;
 mod frames;
+#[cfg(target_os = "linux")]
+mod gdb;
 mod goroutine;
 #[cfg(unix)]
 mod on_signal;

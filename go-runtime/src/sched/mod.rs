@@ -65,6 +65,8 @@ mod tuning;
 mod worker;
 
 pub(crate) use fiber::Fiber;
+#[cfg(target_os = "linux")]
+pub(crate) use label::NAMED;
 pub(crate) use parking::{InboxNode, OwnerWorker};
 #[cfg(unix)]
 pub(crate) use poller::{Interest, IoEvent};

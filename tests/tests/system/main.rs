@@ -3,5 +3,7 @@
 #[cfg(target_os = "linux")]
 mod asleep;
 mod debug;
+#[cfg(target_os = "linux")]
+mod gdb;
 mod process;
 mod signal;
