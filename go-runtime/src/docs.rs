@@ -9,5 +9,8 @@ pub mod coming_from_tokio {}
 #[doc = include_str!("../docs/crates.md")]
 pub mod crates {}
 
+#[doc = include_str!("../docs/debugging.md")]
+pub mod debugging {}
+
 #[doc = include_str!("../docs/soundness.md")]
 pub mod soundness {}

@@ -278,6 +278,11 @@
 //! does not switch: if a panic hook waits, or a `Drop` that runs during the unwinding, that blocks
 //! the worker's thread, since other goroutines on it would see [`std::thread::panicking`].
 //! [What to do instead](docs::soundness#unwinding).
+// The commands for gdb that `debug` describes.
+#![cfg_attr(
+    target_os = "linux",
+    debugger_visualizer(gdb_script_file = "debug/gdb.py")
+)]
 #![warn(missing_debug_implementations)]
 #![doc(test(attr(deny(warnings), allow(dead_code, unused_variables))))]
 

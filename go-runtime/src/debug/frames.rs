@@ -60,7 +60,7 @@ pub(super) fn of_program(backtrace: &Backtrace) -> Vec<Frame> {
 }
 
 /// The folder of the runtime's sources, as the compiler has named it.
-const SOURCES: &str = {
+pub(super) const SOURCES: &str = {
     let (this, name) = (file!(), "debug/frames.rs");
     this.split_at(this.len() - name.len()).0
 };

@@ -31,6 +31,9 @@
 //! themselves, when their worker switches goroutines, and take some 20 us of its time each. Lines
 //! need debug information: `debug = "line-tables-only"` in a release profile.
 //!
+//! The page on [debugging](crate::docs::debugging) tells how to look in from outside, with gdb,
+//! into a process or its core file, and what perf needs.
+//!
 //! # Deadlocks
 //!
 //! Goroutines that wait for each other, each for the next, never go on, even if others do. If it is
@@ -106,6 +109,8 @@ mod cycle;
 mod deadlock;
 mod dump;
 mod frames;
+#[cfg(target_os = "linux")]
+mod gdb;
 mod goroutine;
 mod metrics;
 #[cfg(unix)]

@@ -23,7 +23,7 @@
 //! first of the two lines with the start of the fiber.
 
 use std::cell::{Cell, UnsafeCell};
-use std::mem;
+use std::mem::{self, offset_of};
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 
@@ -89,6 +89,23 @@ pub(crate) struct Fiber {
     worker: AtomicU32,
 }
 
+/// Where a debugger finds what it needs of a fiber: offsets in bytes (see `debug::gdb`).
+#[cfg(target_os = "linux")]
+pub(crate) struct Offsets {
+    pub(crate) task: usize,
+    pub(crate) label: usize,
+    pub(crate) waiting: usize,
+    pub(crate) end: usize,
+    pub(crate) outer: usize,
+    pub(crate) worker: usize,
+    pub(crate) coroutine: usize,
+    /// The size of the coroutine, somewhere in which corosensei keeps two stack pointers: the one
+    /// that the coroutine began with, and, while it is suspended, the one that it was suspended at,
+    /// which is less and differs from `end` by at most `margin`.
+    pub(crate) coroutine_size: usize,
+    pub(crate) margin: usize,
+}
+
 /// What other threads see of a fiber with a task.
 pub(super) struct Seen {
     pub(super) label: Label,
@@ -119,6 +136,19 @@ const MARGIN: usize = 4096;
 const ROOM_TO_RECORD: usize = 16 << 10;
 
 impl Fiber {
+    #[cfg(target_os = "linux")]
+    pub(crate) const OFFSETS: Offsets = Offsets {
+        task: offset_of!(Fiber, task),
+        label: offset_of!(Fiber, label),
+        waiting: offset_of!(Fiber, waiting),
+        end: offset_of!(Fiber, end),
+        outer: offset_of!(Fiber, outer),
+        worker: offset_of!(Fiber, worker),
+        coroutine: offset_of!(Fiber, coroutine),
+        coroutine_size: size_of::<Option<Coroutine<Errand, (), (), Stack>>>(),
+        margin: MARGIN,
+    };
+
     /// Makes an idle fiber on `stack`. A fiber that is not `pooled` never enters the worker's list,
     /// and is destroyed when its task ends.
     pub(super) fn new(mut stack: Stack, worker: usize, pooled: bool) -> NonNull<Fiber> {

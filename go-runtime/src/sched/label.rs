@@ -26,7 +26,7 @@ pub(crate) type Site = &'static Location<'static>;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Label(*const ());
 
-const NAMED: usize = 1;
+pub(crate) const NAMED: usize = 1;
 const _: () = assert!(align_of::<Options>() > NAMED && align_of::<Location<'static>>() > NAMED);
 
 impl Label {

@@ -74,6 +74,8 @@ mod worker;
 pub(crate) use fiber::Fiber;
 #[cfg(target_os = "linux")]
 pub(crate) use head::Head;
+#[cfg(target_os = "linux")]
+pub(crate) use label::NAMED;
 pub(crate) use label::Site;
 pub(crate) use parking::{InboxNode, OwnerWorker};
 #[cfg(unix)]

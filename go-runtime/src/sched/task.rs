@@ -15,6 +15,8 @@
 //! ```
 
 use std::cell::Cell;
+#[cfg(target_os = "linux")]
+use std::mem::offset_of;
 use std::panic::Location;
 use std::ptr::NonNull;
 
@@ -49,6 +51,14 @@ pub(crate) struct Options {
     pub(crate) thread: bool,
     /// The spawn site, set when the task is made.
     pub(super) spawned_at: Option<&'static Location<'static>>,
+}
+
+impl Options {
+    /// The offsets of the name and of the spawn site, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) const NAME: usize = offset_of!(Options, name);
+    #[cfg(target_os = "linux")]
+    pub(crate) const SPAWNED_AT: usize = offset_of!(Options, spawned_at);
 }
 
 /// The typed part of a task, as a table of functions.

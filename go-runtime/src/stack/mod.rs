@@ -21,13 +21,16 @@
 //!            guarded when first given out  never given out yet: no guard, no memory
 //! ```
 //!
-//! [`guards`] makes the guard pages, [`memory`] has the system calls. On other systems each stack
+//! [`guards`] makes the guard pages, [`memory`] has the system calls, and [`directory`] is what
+//! debuggers follow. On other systems each stack
 //! is a mapping that corosensei makes (`own_mapping.rs`).
 //!
 //! A [`Stack`] has one owner; its memory may be used by the thread that runs on it only. The table
 //! of slabs is shared by all threads, under a lock. Only this module knows how a stack is made;
 //! `sched` keeps idle stacks with their fibers.
 
+#[cfg(target_os = "linux")]
+pub(crate) mod directory;
 #[cfg(target_os = "linux")]
 mod guards;
 #[cfg(target_os = "linux")]
@@ -65,11 +68,11 @@ pub(crate) const MAX_SIZE: usize = 1 << 30;
 /// Number of different offsets (colors) of the tops of stacks, in units of a cache line. Without
 /// offsets all tops would lie at the same place of a page, and compete for the same cache sets: row
 /// `yield1000` takes 4 to 8 % longer then, and `ring` 2 to 15 %.
-const COLORS: usize = 32;
-const COLOR: usize = 64;
+pub(crate) const COLORS: usize = 32;
+pub(crate) const COLOR: usize = 64;
 /// Number of bytes that a switch uses at the very top of a stack; at least a stack's alignment.
-const WAY_BACK: usize = 16;
-static COLORED: AtomicBool = AtomicBool::new(true);
+pub(crate) const WAY_BACK: usize = 16;
+pub(crate) static COLORED: AtomicBool = AtomicBool::new(true);
 
 /// A goroutine's stack.
 pub(crate) struct Stack {
@@ -140,7 +143,7 @@ fn colored_top(start: NonNull<u8>, size: usize) -> usize {
     start + size - color * COLOR
 }
 
-/// Returns the place that [`Stack::carve`] gives a `T` in a slot.
+/// Returns the place that [`Stack::carve`] gives a `T` in a slot. (`debug/gdb.py` does the same.)
 fn carved<T>(start: NonNull<u8>, size: usize) -> NonNull<T> {
     const {
         assert!(align_of::<T>() <= WAY_BACK && size_of::<T>() <= MIN_SIZE / 8);

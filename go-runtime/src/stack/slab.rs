@@ -24,6 +24,7 @@ use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
+use super::directory;
 use super::guards;
 use super::lowlands;
 use super::memory::{self, Room};
@@ -83,10 +84,11 @@ struct Slab {
     size: usize,
     slots: usize,
     taken: usize,
-    /// Number of slots that were given out at least once. The slots after them have no guard.
-    begun: u16,
     /// The number of the first slot: a goroutine has the number of its stack.
     first: usize,
+    /// What debuggers see of the slab, and how many slots were given out at least once. The slots
+    /// after them have no guard.
+    entry: &'static directory::Entry,
     /// Number of guards that take mappings.
     mapped: u16,
     /// The free slots, by their index; the last one is given out first.
@@ -101,13 +103,14 @@ unsafe impl Send for Slab {}
 
 impl Slab {
     fn new(start: NonNull<u8>, size: usize, slots: usize) -> Slab {
+        let first = numbers::take(slots);
         Slab {
             start,
             size,
             slots,
             taken: 0,
-            begun: 0,
-            first: numbers::take(slots),
+            first,
+            entry: directory::add(start.addr().get(), size, first),
             mapped: 0,
             unguarded: Vec::new(),
             clean: Vec::new(),
@@ -134,9 +137,9 @@ impl Slab {
     /// Takes a free slot that has no guard.
     fn take_unguarded(&mut self) -> Option<u16> {
         self.unguarded.pop().or_else(|| {
-            let next = self.begun;
+            let next = self.entry.begun();
             ((next as usize) < self.slots).then(|| {
-                self.begun += 1;
+                self.entry.set_begun(next + 1);
                 next
             })
         })
@@ -144,10 +147,11 @@ impl Slab {
 
     /// Returns the indices of the slots that are taken.
     fn taken_slots(&self) -> impl Iterator<Item = u16> {
-        let mut taken = vec![true; self.begun as usize];
+        let begun = self.entry.begun();
+        let mut taken = vec![true; begun as usize];
         let free = self.unguarded.iter().chain(&self.clean).chain(&self.dirty);
         free.for_each(|&slot| taken[slot as usize] = false);
-        (0..self.begun).filter(move |&slot| taken[slot as usize])
+        (0..begun).filter(move |&slot| taken[slot as usize])
     }
 
     fn is_full(&self) -> bool {
@@ -156,6 +160,7 @@ impl Slab {
 
     /// Returns the whole reservation to the system.
     fn release(self) {
+        directory::remove(self.entry);
         guards::forget(self.mapped as usize);
         // SAFETY: the slab has been removed from the table and none of its slots is taken, so no
         // code uses the range. If the call fails, the reservation is leaked, which takes no memory

@@ -70,7 +70,7 @@ mod named;
 mod observable;
 mod parker;
 mod queue;
-mod reason;
+pub(crate) mod reason;
 mod sleep;
 mod taken;
 pub(crate) mod threads;

@@ -63,7 +63,7 @@ pub enum WaitReason {
 }
 
 /// All reasons, in the order of their numbers, which begin at 1.
-const ALL: [WaitReason; 19] = [
+pub(crate) const ALL: [WaitReason; 19] = [
     WaitReason::ChanReceive,
     WaitReason::ChanReceiveNever,
     WaitReason::ChanSend,
@@ -88,7 +88,7 @@ const ALL: [WaitReason; 19] = [
 impl WaitReason {
     /// Returns the words for the reason, such as `chan receive`.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             WaitReason::ChanReceive => "chan receive",
             WaitReason::ChanReceiveNever => "chan receive (never)",
@@ -119,7 +119,7 @@ impl fmt::Display for WaitReason {
     }
 }
 
-const REASON_SHIFT: u32 = 56;
+pub(crate) const REASON_SHIFT: u32 = 56;
 const OPEN: u64 = 1 << (REASON_SHIFT - 1);
 
 /// A reason with the address of what is waited for.

@@ -148,6 +148,11 @@ impl Running {
         }
     }
 
+    /// Returns the process's number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends the signal that Ctrl-C sends.
     pub fn press_ctrl_c(&self) {
         self.send_signal("INT");

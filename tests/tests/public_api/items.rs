@@ -45,7 +45,8 @@ pub(crate) fn public_items(sources: &Path) -> BTreeSet<String> {
 
 fn files(path: &Path) -> Vec<PathBuf> {
     if path.is_file() {
-        return vec![path.to_owned()];
+        let is_source = path.extension().is_some_and(|extension| extension == "rs");
+        return Vec::from_iter(is_source.then(|| path.to_owned()));
     }
     let entries = fs::read_dir(path).unwrap();
     entries

@@ -7,6 +7,8 @@ mod debug;
 #[cfg(target_os = "linux")]
 mod dump;
 #[cfg(target_os = "linux")]
+mod gdb;
+#[cfg(target_os = "linux")]
 mod metrics;
 mod process;
 #[cfg(target_os = "linux")]
