@@ -63,7 +63,8 @@ pub struct ProfileEntry {
 /// that the worker's thread has used since the last sample to the goroutine's spawn site and name.
 /// So a goroutine that is preempted or blocked by the system counts for nothing. Goroutines' code
 /// runs as without a profile, and while no profile is made, nothing is sampled. Several profiles
-/// may be made at the same time.
+/// may be made at the same time. (Work in step with the samples, which begins anew every 5 ms, is
+/// met too often or too rarely, as in every profile that is sampled.)
 ///
 /// Not seen are goroutines with a thread of their own, calls of [`blocking`](crate::blocking()),
 /// and other threads. (A profile of functions, as `perf` makes it, shows those as well.) In a
