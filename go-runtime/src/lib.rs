@@ -309,6 +309,7 @@ pub mod signal;
 pub mod singleflight;
 pub mod sync;
 pub mod time;
+pub mod trace;
 
 mod macros;
 

@@ -31,6 +31,8 @@
 //! in one of its calls. If all such threads sleep as well, the runtime writes a warning with a dump
 //! after 10 s, once. `GODEBUG=deadlock=0` switches both off.
 //!
+//! What happened over time is in a [`trace`](crate::trace).
+//!
 //! # What is listed
 //!
 //! Goroutines on workers are listed on Linux only. A goroutine that has not started yet has no
@@ -43,7 +45,7 @@ mod frames;
 mod goroutine;
 #[cfg(unix)]
 mod on_signal;
-mod protobuf;
+pub(crate) mod protobuf;
 
 #[cfg(target_os = "linux")]
 pub(crate) use deadlock::watch_for_deadlocks;

@@ -45,6 +45,7 @@ mod poller;
 #[cfg(not(unix))]
 #[path = "no_poller.rs"]
 mod poller;
+pub(crate) mod recording;
 #[cfg(unix)]
 mod registration;
 mod report;

@@ -33,6 +33,7 @@ use super::hiring;
 use super::holding_sites::Record;
 use super::label;
 use super::load;
+use super::recording::{self, Kind};
 use super::report::{HoldingGoroutine, Reports};
 use super::runtime::{Queue, Runtime};
 use super::shared::WorkerShared;
@@ -209,6 +210,9 @@ impl Watcher {
         let slow = self.runtime.debug().slow;
         if !worker.stats.is_held() && watch.is_held(worker, lasted) {
             worker.stats.set_held(turn);
+            if recording::is_on() {
+                recording::record(Kind::Held, index as u64, Some(site));
+            }
             watch.to_report = (slow == Some(true)).then(goroutine);
         } else if worker.stats.is_held()
             && slow.is_none()

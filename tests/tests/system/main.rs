@@ -5,3 +5,4 @@ mod asleep;
 mod debug;
 mod process;
 mod signal;
+mod trace;

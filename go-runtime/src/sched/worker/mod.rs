@@ -27,11 +27,13 @@ mod run_queue;
 mod stacks;
 mod stealing;
 mod timers;
+mod traced;
 mod trim;
 mod unstarted;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
@@ -49,6 +51,7 @@ use super::label::Label;
 use super::load;
 #[cfg(target_os = "linux")]
 use super::nesting;
+use super::recording::{self, Kind, Recorder};
 use super::runtime::{Queue, Runtime};
 use super::shared::WorkerShared;
 use super::sleeper::Sleeper;
@@ -76,6 +79,8 @@ pub(crate) struct Worker {
     current: Current,
     /// Memory for tasks.
     blocks: Blocks,
+    /// Where the worker records its events, while it runs the traced loop.
+    recorder: RefCell<Option<Arc<Recorder>>>,
 }
 
 thread_local! {
@@ -100,6 +105,7 @@ impl Worker {
             rounds: Rounds::new(),
             current: Current::new(runtime.debug().nesting),
             blocks: Blocks::default(),
+            recorder: RefCell::default(),
         }))
     }
 
@@ -290,7 +296,12 @@ impl Worker {
             return false;
         }
         let now = clock::now();
-        let mut more = self.timers.fire(now, |fiber| self.make_ready(fiber));
+        let mut more = self.timers.fire(now, |fiber| {
+            if recording::is_on() {
+                self.record(Kind::UnparkByTimer, fiber.addr().get() as u64, None, 0);
+            }
+            self.make_ready(fiber);
+        });
         let is_due = self.shared.delayed.is_due(now);
         if is_due {
             for task in self.shared.delayed.pop_due(now) {
@@ -307,7 +318,7 @@ impl Worker {
     /// Queues a new goroutine, and makes sure that an idle worker learns of it.
     #[inline]
     pub(super) fn spawn(&self, task: TaskRef) {
-        self.note_spawn();
+        self.note_spawn(task);
         self.unstarted.push(task);
         self.runtime.announce_work();
     }
@@ -317,12 +328,15 @@ impl Worker {
         // The task is placed before it is counted as spawned, so that the number of waiting tasks
         // is never too high.
         self.shared.load.place();
-        self.note_spawn();
+        self.note_spawn(task);
         self.unstarted.pin([task]);
     }
 
     #[inline]
-    fn note_spawn(&self) {
+    fn note_spawn(&self, task: TaskRef) {
+        if recording::is_on() {
+            recording::record_spawn(task);
+        }
         self.shared.load.spawn();
         if let Some(fiber) = self.running_fiber()
             && let Some(task) = fiber.task()
