@@ -318,6 +318,7 @@ pub mod signal;
 pub mod singleflight;
 pub mod sync;
 pub mod time;
+pub mod trace;
 
 mod macros;
 

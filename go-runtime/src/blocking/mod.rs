@@ -25,6 +25,7 @@ use std::ptr::NonNull;
 use std::thread;
 
 use crate::primitives::thread_pool::{OnFailure, PoolCounts, ThreadPool};
+use crate::sched::recording::{self, Kind};
 use crate::sched::{Worker, global};
 use crate::wait::{Parker, Verdict, WaitReason, Why};
 
@@ -200,9 +201,15 @@ impl Call<'_> {
         let Stage::Waiting(closure) = stage else {
             unreachable!("a call is run once");
         };
+        if recording::is_on() {
+            recording::record(Kind::BlockingBegin, 0, None);
+        }
         // Unwind-safe: only the goroutine sees what a panicking closure leaves half-done, and the
         // panic continues there.
         let outcome = panic::catch_unwind(AssertUnwindSafe(closure));
+        if recording::is_on() {
+            recording::record(Kind::BlockingEnd, 0, None);
+        }
         // SAFETY: the goroutine accesses `stage` only after the unpark below, so this thread is
         // still the only one that does.
         unsafe { *call.stage.get() = Stage::Ended(outcome) };

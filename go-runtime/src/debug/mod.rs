@@ -98,6 +98,8 @@
 //! started and are in no worker's queue. The lists have a number for each worker: the goroutines in
 //! its queues, started or not, and its turns.
 //!
+//! What happened over time is in a [`trace`](crate::trace).
+//!
 //! # What is listed
 //!
 //! Goroutines on workers are listed on Linux only. A goroutine that has not started yet has no
@@ -117,7 +119,7 @@ mod metrics;
 mod on_signal;
 mod profile;
 mod prometheus;
-mod protobuf;
+pub(crate) mod protobuf;
 #[cfg(target_os = "linux")]
 pub(crate) mod traceback;
 

@@ -10,7 +10,7 @@
 
 /// A message that is being written.
 #[derive(Default, Clone)]
-pub(super) struct Message {
+pub(crate) struct Message {
     bytes: Vec<u8>,
 }
 
@@ -18,35 +18,43 @@ pub(super) struct Message {
 #[derive(Clone, Copy)]
 enum Encoding {
     Varint = 0,
+    Fixed64 = 1,
     Bytes = 2,
 }
 
 impl Message {
-    pub(super) fn new() -> Message {
+    pub(crate) fn new() -> Message {
         Message::default()
     }
 
     /// Adds a field with a number.
-    pub(super) fn number(&mut self, field: u32, value: u64) -> &mut Message {
+    pub(crate) fn number(&mut self, field: u32, value: u64) -> &mut Message {
         self.key(field, Encoding::Varint);
         self.varint(value);
         self
     }
 
+    /// Adds a field with a number that always takes eight bytes.
+    pub(crate) fn fixed64(&mut self, field: u32, value: u64) -> &mut Message {
+        self.key(field, Encoding::Fixed64);
+        self.bytes.extend(value.to_le_bytes());
+        self
+    }
+
     /// Adds a field with text.
-    pub(super) fn text(&mut self, field: u32, value: &str) -> &mut Message {
+    pub(crate) fn text(&mut self, field: u32, value: &str) -> &mut Message {
         self.bytes(field, value.as_bytes())
     }
 
     /// Adds a field with a message, which `fill` writes.
-    pub(super) fn message(&mut self, field: u32, fill: impl FnOnce(&mut Message)) -> &mut Message {
+    pub(crate) fn message(&mut self, field: u32, fill: impl FnOnce(&mut Message)) -> &mut Message {
         let mut message = Message::new();
         fill(&mut message);
         self.bytes(field, &message.bytes)
     }
 
     /// Adds a field with bytes.
-    pub(super) fn bytes(&mut self, field: u32, value: &[u8]) -> &mut Message {
+    pub(crate) fn bytes(&mut self, field: u32, value: &[u8]) -> &mut Message {
         self.key(field, Encoding::Bytes);
         self.varint(value.len() as u64);
         self.bytes.extend_from_slice(value);
@@ -54,7 +62,7 @@ impl Message {
     }
 
     /// Returns the encoded message.
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
@@ -91,6 +99,13 @@ mod tests {
             inner.number(1, 150);
         });
         assert_eq!(message.as_bytes(), [0x1a, 0x03, 0x08, 0x96, 0x01]);
+    }
+
+    #[test]
+    fn eight_bytes() {
+        let mut message = Message::new();
+        message.fixed64(1, 0x0102);
+        assert_eq!(message.as_bytes(), [0x09, 2, 1, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]

@@ -260,6 +260,11 @@ impl Fiber {
         self.waiting.store(waiting, Ordering::Relaxed);
     }
 
+    /// Returns what the task waits for.
+    pub(super) fn waiting(&self) -> u64 {
+        waits_for(&self.waiting, &self.outer)
+    }
+
     /// Returns whether the suspended fiber's stack has room for a recording of its frames.
     pub(super) fn has_room_to_record(&self) -> bool {
         self.extent.room_below(self.end.get().addr()) >= ROOM_TO_RECORD
@@ -314,14 +319,7 @@ impl Fiber {
             label: unsafe { Label::from_ptr(label.load(Ordering::Acquire)) }?,
             // SAFETY: the pointer is null, or `assign` made it from a `'static` reference.
             spawner: unsafe { spawner.load(Ordering::Relaxed).as_ref() },
-            waiting: match (
-                waiting.load(Ordering::Relaxed),
-                outer.load(Ordering::Relaxed),
-            ) {
-                (RUNNABLE, _) => RUNNABLE,
-                (waiting, RUNNABLE) => waiting,
-                (_, outer) => outer,
-            },
+            waiting: waits_for(waiting, outer),
             active_in: active_in.load(Ordering::Relaxed),
             worker: worker.load(Ordering::Relaxed) as usize,
             task: task.addr(),
@@ -402,7 +400,7 @@ impl Fiber {
     ///
     /// # Safety
     /// Called by the fiber's own worker, outside of any fiber, with a task assigned.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn resume(&self) -> bool {
         // SAFETY: the caller upholds this function's contract, which is the same.
         unsafe { self.resume_for(Errand::GoOn) };
@@ -466,5 +464,17 @@ impl Fiber {
                 coroutine.resume(Errand::GoOn);
             }
         }
+    }
+}
+
+/// Returns what a task waits for, by its two words: see [`Fiber`].
+fn waits_for(waiting: &AtomicU64, outer: &AtomicU64) -> u64 {
+    match (
+        waiting.load(Ordering::Relaxed),
+        outer.load(Ordering::Relaxed),
+    ) {
+        (RUNNABLE, _) => RUNNABLE,
+        (waiting, RUNNABLE) => waiting,
+        (_, outer) => outer,
     }
 }

@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::recording;
 use super::worker::Worker;
 use crate::config::StartError;
 
@@ -21,6 +22,7 @@ static FORKED: AtomicBool = AtomicBool::new(false);
 #[cfg(unix)]
 pub(super) fn note_forked() {
     FORKED.store(true, Ordering::Relaxed);
+    recording::forget();
     Worker::leave_thread();
 }
 
@@ -28,7 +30,7 @@ pub(super) fn note_forked() {
 ///
 /// # Errors
 /// This is a child that was forked after the runtime's start.
-pub(super) fn check() -> Result<(), StartError> {
+pub(crate) fn check() -> Result<(), StartError> {
     if FORKED.load(Ordering::Relaxed) {
         return Err(StartError::new(
             "this process was forked from one that runs goroutines, and has none of its threads: \

@@ -54,6 +54,12 @@ impl<P: Copy> Node<P> {
         self.payload
     }
 
+    /// Returns the node that this one is linked to: another one of its chain, unless it is the
+    /// chain's first.
+    pub(crate) fn next(&self) -> *const Node<P> {
+        self.next.load(Ordering::Relaxed)
+    }
+
     /// Links this node to the nodes of goroutines that were woken `earlier`, so as to form a chain.
     pub(crate) fn link(&self, earlier: *const Node<P>) {
         self.next.store(earlier.cast_mut(), Ordering::Relaxed);

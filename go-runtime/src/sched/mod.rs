@@ -50,6 +50,7 @@ mod poller;
 #[path = "no_poller.rs"]
 mod poller;
 pub(crate) mod profile;
+pub(crate) mod recording;
 #[cfg(unix)]
 mod registration;
 mod report;

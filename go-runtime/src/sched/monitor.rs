@@ -37,6 +37,7 @@ use super::load;
 #[cfg(target_os = "linux")]
 use super::overflow;
 use super::profile;
+use super::recording::{self, Kind};
 use super::report::{HoldingGoroutine, Reports};
 use super::runtime::{Queue, Runtime};
 use super::shared::WorkerShared;
@@ -232,6 +233,9 @@ impl Watcher {
             let ticks = lasted.as_nanos() / TICK.as_nanos();
             let since = self.runtime.tick().wrapping_sub(ticks as MonitorTick);
             worker.stats.set_held(turn, since);
+            if recording::is_on() {
+                recording::record(Kind::Held, index as u64, Some(site));
+            }
             watch.to_report = (slow == Some(true)).then(goroutine);
         } else if worker.stats.is_held()
             && slow.is_none()

@@ -20,6 +20,7 @@ use super::idle::Idle;
 use super::load::{self, Period};
 use super::monitor_sleep::MonitorSleep;
 use super::placement::Survey;
+use super::recording;
 use super::shared::WorkerShared;
 use super::shortage::Shortage;
 use super::task::{MonitorTick, TaskRef};
@@ -267,6 +268,9 @@ impl Runtime {
     /// Queues a new goroutine for a caller that is not a worker, and makes sure that an idle worker
     /// notices it.
     pub(super) fn inject(&self, task: TaskRef) {
+        if recording::is_on() {
+            recording::record_spawn(task);
+        }
         self.spawned_outside.fetch_add(1, Ordering::Release);
         self.injector.push(task);
         self.announce_work();

@@ -23,6 +23,7 @@ use super::inbox::Node;
 use super::load::{Load, Period};
 use super::placement::View;
 use super::poller::PollerSlot;
+use super::recording;
 use super::sleep_state::SleepState;
 use super::stats::WorkerStats;
 use super::tally::Tally;
@@ -169,6 +170,11 @@ impl WorkerShared {
         last: *const Node<InboxPayload>,
         first: *const Node<InboxPayload>,
     ) {
+        if recording::is_on() {
+            // SAFETY: the caller makes sure that each node is valid and in no inbox, and has linked
+            // the nodes from `last` to `first`.
+            unsafe { recording::record_unparks(last, first) };
+        }
         // SAFETY: the contract of `SleepState::push` is this function's, which the caller upholds.
         if unsafe { self.sleep.push(last, first, self.idle) } {
             self.wake_thread();

@@ -48,6 +48,7 @@ mod contexts;
 mod descriptors;
 mod futures;
 mod mutexes;
+mod rings;
 mod rw_locks;
 mod selects;
 mod semaphores;

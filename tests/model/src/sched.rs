@@ -8,3 +8,6 @@ pub(crate) mod inbox;
 pub(crate) mod monitor_sleep;
 #[path = "../../../go-runtime/src/sched/sleep_state.rs"]
 pub(crate) mod sleep_state;
+
+#[path = "../../../go-runtime/src/sched/recording/ring.rs"]
+pub(crate) mod ring;

@@ -16,5 +16,6 @@ mod profile;
 #[cfg(unix)]
 mod schedtrace;
 mod signal;
+mod trace;
 #[cfg(target_os = "linux")]
 mod traceback;

@@ -27,11 +27,13 @@ mod run_queue;
 mod stacks;
 mod stealing;
 mod timers;
+mod traced;
 mod trim;
 mod unstarted;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
@@ -49,6 +51,7 @@ use super::label::{Label, Site};
 use super::load;
 #[cfg(target_os = "linux")]
 use super::nesting;
+use super::recording::{self, Kind, Recorder};
 use super::runtime::{Queue, Runtime};
 use super::shared::WorkerShared;
 use super::sleeper::Sleeper;
@@ -76,6 +79,8 @@ pub(crate) struct Worker {
     current: Current,
     /// Memory for tasks.
     blocks: Blocks,
+    /// Where the worker records its events, while it runs the traced loop.
+    recorder: RefCell<Option<Arc<Recorder>>>,
 }
 
 thread_local! {
@@ -100,6 +105,7 @@ impl Worker {
             rounds: Rounds::new(),
             current: Current::new(runtime.debug().nesting),
             blocks: Blocks::default(),
+            recorder: RefCell::default(),
         }))
     }
 
@@ -297,11 +303,16 @@ impl Worker {
             return false;
         }
         let now = clock::now();
-        let mut more = self.timers.fire(now, |fiber| self.make_ready(fiber));
+        let mut more = self.timers.fire(now, |fiber| {
+            if recording::is_on() {
+                self.record(Kind::UnparkByTimer, fiber.addr().get() as u64, None, 0);
+            }
+            self.make_ready(fiber);
+        });
         let is_due = self.shared.delayed.is_due(now);
         if is_due {
             for task in self.shared.delayed.pop_due(now) {
-                self.note_spawn();
+                self.note_spawn(task);
                 self.queue(task);
             }
             more |= self.shared.delayed.is_due(now);
@@ -315,7 +326,7 @@ impl Worker {
     /// Queues a new goroutine, and makes sure that an idle worker learns of it.
     #[inline]
     pub(super) fn spawn(&self, task: TaskRef) {
-        let spawner = self.note_spawn();
+        let spawner = self.note_spawn(task);
         // SAFETY: the task has not been queued yet, so the scheduler's reference keeps it alive.
         unsafe { task.get() }.set_spawner(spawner);
         self.queue(task);
@@ -332,7 +343,7 @@ impl Worker {
         // The task is placed before it is counted as spawned, so that the number of waiting tasks
         // is never too high.
         self.shared.load.place();
-        let spawner = self.note_spawn();
+        let spawner = self.note_spawn(task);
         // SAFETY: the task has not been queued yet, so the scheduler's reference keeps it alive.
         unsafe { task.get() }.set_spawner(spawner);
         self.unstarted.pin([task]);
@@ -340,7 +351,10 @@ impl Worker {
 
     /// Counts a spawn, and returns where the goroutine was spawned that runs here.
     #[inline]
-    fn note_spawn(&self) -> Option<Site> {
+    fn note_spawn(&self, task: TaskRef) -> Option<Site> {
+        if recording::is_on() {
+            recording::record_spawn(task);
+        }
         self.shared.load.spawn();
         let fiber = self.running_fiber()?;
         // SAFETY: this runs within the task's run or within the `Drop` of its result, which comes

@@ -37,6 +37,11 @@ impl Rounds {
         turn == self.last_turn.get()
     }
 
+    /// Returns the turn with which the round ends, which changes when a round begins.
+    pub(super) fn last_turn(&self) -> usize {
+        self.last_turn.get()
+    }
+
     /// Begins a round with the turn after `turn`.
     pub(super) fn begin(&self, turn: usize) {
         self.last_turn.set(turn.wrapping_add(ROUND));
@@ -46,6 +51,11 @@ impl Rounds {
     /// be longer.
     pub(super) fn end_within(&self, turn: usize, turns: usize) {
         self.last_turn.set(turn.wrapping_add(turns.min(ROUND)));
+    }
+
+    /// Lets the round end with the turn after `turn`.
+    pub(super) fn end_soon(&self, turn: usize) {
+        self.last_turn.set(turn.wrapping_add(1));
     }
 
     /// Notes the monitor's tick, and returns whether it is a new one.

@@ -21,6 +21,7 @@ use crate::clock;
 use crate::sched::fiber::Fiber;
 use crate::sched::inbox::Drained;
 use crate::sched::poller::Poller;
+use crate::sched::recording::{self, Kind};
 #[cfg(feature = "tracing")]
 use crate::sched::spans;
 use crate::sched::tally::Probed;
@@ -28,7 +29,7 @@ use crate::sched::task::TaskRef;
 use crate::sched::tuning::TIMERS_AT_A_TIME;
 
 /// What to run next.
-enum Next {
+pub(super) enum Next {
     Started(NonNull<Fiber>),
     New(TaskRef),
 }
@@ -39,7 +40,8 @@ impl Worker {
         CURRENT.set(self);
         self.note_tick();
         loop {
-            let fiber = match self.next_here().unwrap_or_else(|| self.next_elsewhere()) {
+            let next = self.next_here::<true>();
+            let fiber = match next.unwrap_or_else(|| self.next_elsewhere()) {
                 Next::Started(fiber) => Some(fiber),
                 Next::New(task) => self.start(task),
             };
@@ -57,13 +59,14 @@ impl Worker {
 
     // --- what runs next ---
 
-    /// Begins a turn, and returns what to run in it, from this worker's queues.
+    /// Begins a turn, and returns what to run in it, from this worker's queues. In the loop that
+    /// records nothing (`PLAIN`) this may run the other loop before, at the end of a round.
     // Always inlined: a hand-over within a worker is little else.
     #[inline(always)]
-    fn next_here(&self) -> Option<Next> {
+    pub(super) fn next_here<const PLAIN: bool>(&self) -> Option<Next> {
         let turn = self.shared.stats.next_turn();
         if self.rounds.ends_with(turn)
-            && let Some(task) = self.end_round(turn)
+            && let Some(task) = self.end_round::<PLAIN>(turn)
         {
             return Some(Next::New(task));
         }
@@ -93,7 +96,19 @@ impl Worker {
     /// Ends a round: handles everything that could otherwise wait for ever. Returns a task that
     /// should start now.
     #[inline(never)]
-    fn end_round(&self, turn: usize) -> Option<TaskRef> {
+    fn end_round<const PLAIN: bool>(&self, turn: usize) -> Option<TaskRef> {
+        let task = self.see_to_the_rest(turn);
+        if PLAIN && recording::is_on() {
+            return match self.run_traced(task.map(Next::New)) {
+                Some(Next::New(task)) => Some(task),
+                // (What is left is what was passed.)
+                Some(Next::Started(_)) | None => None,
+            };
+        }
+        task
+    }
+
+    fn see_to_the_rest(&self, turn: usize) -> Option<TaskRef> {
         self.shared.stats.run_none();
         self.rounds.begin(turn);
         if self.shared.tally.is_probed() {
@@ -135,12 +150,39 @@ impl Worker {
 
     #[inline(never)]
     fn next_turn(&self) -> Option<Next> {
-        self.next_here()
+        self.next_here::<false>()
     }
 
     /// Waits for something to run, when this worker's queues are empty.
     #[inline(never)]
     fn next_elsewhere(&self) -> Next {
+        let next = self.wait_here();
+        if recording::is_on() {
+            return self.trace_and_wait(next);
+        }
+        next
+    }
+
+    fn wait_here(&self) -> Next {
+        let next = self.wait_for_next(|| true);
+        next.unwrap_or_else(|| unreachable!("it goes on until it has found something"))
+    }
+
+    /// Runs `next` and more as long as it is to be recorded, and then waits for something to run.
+    #[cold]
+    fn trace_and_wait(&self, mut next: Next) -> Next {
+        // (A session may have ended, and the next one begun.)
+        while recording::is_on() {
+            let left = self.run_traced(Some(next));
+            next = left
+                .or_else(|| self.next_turn())
+                .unwrap_or_else(|| self.wait_here());
+        }
+        next
+    }
+
+    /// Waits for something to run. Returns `None` if after a sleep it is not to go on.
+    pub(super) fn wait_for_next(&self, goes_on: impl Fn() -> bool) -> Option<Next> {
         self.shared.stats.run_none();
         if self.shared.tally.is_probed() {
             self.check_probe(self.shared.stats.turn());
@@ -148,7 +190,7 @@ impl Worker {
         let mut idle_since = None;
         let next = loop {
             if let Some(next) = self.search() {
-                break next;
+                break Some(next);
             }
             let since = *idle_since.get_or_insert_with(clock::now);
             let spun = clock::now() - since;
@@ -159,11 +201,14 @@ impl Worker {
                 self.idling.note_gap(clock::now() - since);
                 idle_since = None;
                 if let Some(task) = task {
-                    break Next::New(task);
+                    break Some(Next::New(task));
+                }
+                if !goes_on() {
+                    break None;
                 }
             }
             if let Some(next) = self.next_turn() {
-                break next;
+                break Some(next);
             }
         };
         self.idling.stop_searching();
@@ -220,8 +265,10 @@ impl Worker {
     // --- running ---
 
     /// Gives a placed task its stack. Returns `None` if there is no memory for one: the task waits.
-    #[inline]
-    fn start(&self, task: TaskRef) -> Option<NonNull<Fiber>> {
+    // Always inlined, like what it calls, so that `run` is compiled as if the traced loop, which
+    // calls it too, did not exist.
+    #[inline(always)]
+    pub(super) fn start(&self, task: TaskRef) -> Option<NonNull<Fiber>> {
         // To make a stack may take long, beside processes that compute.
         self.shared.stats.run_none();
         let fiber = self.stacks.assign(task, self.rounds.period())?;
@@ -229,9 +276,10 @@ impl Worker {
         Some(fiber)
     }
 
-    /// Runs one goroutine until it parks, yields or ends.
-    #[inline]
-    fn execute(&self, fiber: NonNull<Fiber>) {
+    /// Runs one goroutine until it parks, yields or ends. Returns whether it has ended, which
+    /// leaves the fiber to the next goroutine, or destroys it.
+    #[inline(always)]
+    pub(super) fn execute(&self, fiber: NonNull<Fiber>) -> bool {
         // SAFETY: the fiber comes from a queue of this worker, or from `start`, so it has a task
         // that has not ended. Only this worker destroys its fibers, and only idle ones; nothing
         // below does before `recycle`.
@@ -258,6 +306,7 @@ impl Worker {
             // The next period may have begun during the turn.
             self.note_active(this);
         }
+        ended
     }
 
     /// Runs a goroutine's fiber that only records its frames: no turn of the goroutine.
@@ -336,7 +385,13 @@ impl Worker {
                 Found::Queued => None,
             };
         }
+        if recording::is_on() {
+            self.record(Kind::Sleep, 0, None, 0);
+        }
         let since = self.sleep_until_woken(poller, self.alarm());
+        if recording::is_on() {
+            self.record(Kind::Wake, 0, None, 0);
+        }
         self.shared.tally.note_awake(since);
         self.resume_after_sleep();
         if self.stacks.is_retry_due() {

@@ -99,8 +99,25 @@ impl RunQueue {
     }
 
     #[inline(always)]
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    /// Returns the number of fibers pushed since the start.
+    pub(super) fn pushed(&self) -> usize {
+        self.ends.pushed()
+    }
+
+    /// Returns the fibers in the queue that were pushed after the first `pushed` ones.
+    pub(super) fn pushed_since(&self, pushed: usize) -> impl Iterator<Item = NonNull<Fiber>> {
+        let new = self.ends.pushed().wrapping_sub(pushed).min(self.len());
+        let first = self.ends.pushed().wrapping_sub(new);
+        (0..new).filter_map(move |n| self.slot(first.wrapping_add(n)).get())
+    }
+
+    /// Returns whether a fiber was popped that was pushed after the first `pushed` ones.
+    pub(super) fn has_popped_since(&self, pushed: usize) -> bool {
+        self.ends.popped().wrapping_sub(pushed).cast_signed() > 0
     }
 
     /// Gives back memory that a longer queue needed.

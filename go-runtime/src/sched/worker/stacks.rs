@@ -97,7 +97,7 @@ impl Stacks {
 
     /// Gives a task its stack, and returns the fiber that runs it. Returns `None` if there is no
     /// memory for a stack; the task then waits.
-    #[inline]
+    #[inline(always)]
     pub(super) fn assign(&self, task: TaskRef, now: Period) -> Option<NonNull<Fiber>> {
         // SAFETY: the task has not started, so the scheduler's reference, which only `TaskRef::run`
         // gives back, keeps it alive.
@@ -151,7 +151,7 @@ impl Stacks {
     }
 
     /// Takes back a fiber of this worker whose task has ended.
-    #[inline]
+    #[inline(always)]
     pub(super) fn recycle(&self, fiber: NonNull<Fiber>) {
         self.freed.set(true);
         // SAFETY: only this worker destroys its fibers, and this one has just run.

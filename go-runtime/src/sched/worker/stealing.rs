@@ -16,6 +16,7 @@ use crossbeam_deque::{Injector, Steal, Stealer};
 use super::unstarted::{Unstarted, steal_one};
 use crate::clock;
 use crate::sched::placement::{OnSteal, Survey, Watch};
+use crate::sched::recording::{self, Kind};
 use crate::sched::runtime::{Queue, Runtime};
 use crate::sched::shared::WorkerShared;
 use crate::sched::task::TaskRef;
@@ -129,6 +130,9 @@ impl Stealing {
                     if queue.steal_into(&unstarted.queue, count.min(self.batch.get())) {
                         self.batch.set(self.batch.get().saturating_mul(2));
                         self.shared.tally.count_steal();
+                        if recording::is_on() {
+                            recording::record(Kind::Steal, unstarted.queue.len() as u64, None);
+                        }
                         return Some(Found::Queued);
                     }
                 }
