@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(unix)]
 use super::recording;
 use super::worker::Worker;
 use crate::config::StartError;
