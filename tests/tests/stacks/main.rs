@@ -27,7 +27,7 @@ use go_runtime::{Builder, JoinHandle, JoinSet, go, num_goroutines, scope};
 
 use process::Crowd;
 
-use go_tests::support::{self, NET, busy, child, eventually};
+use go_tests::support::{self, NET, child, eventually};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;

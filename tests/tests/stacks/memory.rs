@@ -91,10 +91,6 @@ fn many_stacks_take_few_mappings() {
     for workers in ["1", "2"] {
         child::succeed("many_stacks", &[("GOMAXPROCS", workers)]);
     }
-    // To make a stack takes long there. That is not the time of the goroutine that ran before: no
-    // worker is held, and so no thread is added, whose mappings would stay.
-    let _busy = busy::processes(6);
-    child::succeed("many_stacks", &[("GOMAXPROCS", "2")]);
 }
 
 /// No worker sleeps for longer than 5 ms at a time, and none works for long. Memory is given back

@@ -46,11 +46,13 @@ pub(super) fn status(field: &str) -> usize {
     number.unwrap().parse().unwrap()
 }
 
+/// Returns the number of mappings, without those that each thread has for itself: the runtime adds
+/// workers beside busy processes.
 pub(super) fn mappings() -> usize {
-    fs::read_to_string("/proc/self/maps")
-        .unwrap()
-        .lines()
-        .count()
+    const OF_THREAD: usize = 8;
+    let all = fs::read_to_string("/proc/self/maps").unwrap();
+    let all = all.lines().count();
+    all.saturating_sub(OF_THREAD * status("Threads:"))
 }
 
 #[derive(Debug, Clone, Copy)]
