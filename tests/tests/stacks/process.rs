@@ -52,7 +52,7 @@ pub(super) fn mappings() -> usize {
     const OF_THREAD: usize = 8;
     let all = fs::read_to_string("/proc/self/maps").unwrap();
     let all = all.lines().count();
-    all.saturating_sub(OF_THREAD * status("Threads:"))
+    all.saturating_sub(OF_THREAD * status("Threads"))
 }
 
 #[derive(Debug, Clone, Copy)]
