@@ -15,6 +15,8 @@
 //! What is rare asks one flag, [`is_on`]: a wake-up by another thread, a spawn, a steal, a sleep.
 
 pub(crate) mod ring;
+#[cfg(test)]
+mod ring_tests;
 pub(crate) mod ticks;
 
 use std::cell::Cell;
