@@ -457,8 +457,8 @@ fn report(cycles: Vec<Vec<Waiting>>) {
     if new.is_empty() {
         return;
     }
-    // On a thread of its own: the monitor does not wait for workers, nor for who reads standard
-    // error.
+    // On a thread of its own: the monitor waits neither for workers nor for the process that reads
+    // standard error.
     let thread = thread::Builder::new().name("go-dump".into());
     let _ = uncaptured::spawn(thread, move || {
         let _ = to_stderr(|stderr| new.iter().try_for_each(|cycle| write(stderr, cycle)));

@@ -5,8 +5,8 @@
 //! The runtime itself never reads what is here.
 //!
 //! [`Layout`] has one word for each thing, and the script lists the words by the same names in the
-//! same order; a test compares them. Whoever changes what a word means gives [`VERSION`] another
-//! value, here and in the script.
+//! same order; a test compares them. A change of what a word means takes another value of
+//! [`VERSION`], here and in the script.
 
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicPtr};

@@ -72,7 +72,7 @@ struct Probe {
 pub(super) enum Probed {
     /// The place has been reached, and the latency is recorded.
     Reached,
-    /// So many fibers are ahead of the place.
+    /// The place has not been reached; the number of fibers ahead of it.
     Ahead(usize),
 }
 

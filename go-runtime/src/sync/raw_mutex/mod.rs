@@ -42,9 +42,9 @@
 //! set.
 //!
 //! A lock is tied to no thread: the caller of `lock` may hand the lock on, and any thread may
-//! unlock it. (The field `owner`, which says who has taken the lock, is for `debug`, and to
-//! tell a caller that waits for itself: see [`owner`](super::owner).) `unlock` never
-//! yields, because the `Drop` of a guard must not switch.
+//! unlock it. (The field `owner` names the holder for `debug`, and for a report of a caller that
+//! waits for itself: see [`owner`](super::owner).) `unlock` never yields, because the `Drop` of a
+//! guard must not switch.
 
 mod word;
 
