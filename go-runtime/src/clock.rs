@@ -86,6 +86,11 @@ mod linux {
             }
         }
 
+        /// Returns the system's number of the thread.
+        pub(crate) fn thread(&self) -> libc::pid_t {
+            self.thread
+        }
+
         /// Returns whether the thread waits in the system, rather than computing or waiting for a
         /// CPU. `None` if the system does not say.
         pub(crate) fn is_blocked(&self) -> Option<bool> {

@@ -69,6 +69,8 @@ pub(crate) struct Debug {
     pub(crate) color: bool,
     /// Looks for deadlocks.
     pub(crate) deadlock: bool,
+    /// Writes at the end of the program which goroutines are left.
+    pub(crate) leaks: bool,
     /// Makes guard pages as on kernels before Linux 6.13, which costs mappings.
     pub(crate) mprotect: bool,
     /// The time from one line about the scheduler to the next.
@@ -76,7 +78,7 @@ pub(crate) struct Debug {
 }
 
 impl Debug {
-    const SWITCHES: [&str; 5] = ["slow", "nesting", "color", "deadlock", "mprotect"];
+    const SWITCHES: [&str; 6] = ["slow", "nesting", "color", "deadlock", "leaks", "mprotect"];
     /// The setting with a number, of milliseconds.
     const SCHEDTRACE: &str = "schedtrace";
 
@@ -110,6 +112,7 @@ impl Debug {
             nesting: is_on("nesting", false),
             color: is_on("color", true),
             deadlock: is_on("deadlock", true),
+            leaks: is_on("leaks", false),
             mprotect: is_on("mprotect", false),
             schedtrace: milliseconds
                 .next_back()
@@ -147,7 +150,7 @@ impl Debug {
             let _ = writeln!(
                 io::stderr(),
                 "go-runtime: `{item}` in GODEBUG is ignored: the settings are slow, nesting, \
-                 color, deadlock and mprotect, each with =0 or =1, and schedtrace, with = and a \
+                 color, deadlock, leaks and mprotect, each with =0 or =1, and schedtrace, with = and a \
                  number of milliseconds, and commas between them"
             );
         }
@@ -353,6 +356,7 @@ mod tests {
             nesting: false,
             color: true,
             deadlock: true,
+            leaks: false,
             mprotect: false,
             schedtrace: None,
         };
@@ -370,10 +374,11 @@ mod tests {
             nesting: true,
             color: false,
             deadlock: false,
+            leaks: true,
             mprotect: true,
             schedtrace: Some(Duration::from_millis(1000)),
         };
-        let list = "color=0,mprotect=1,slow=0,schedtrace=1000,nesting=1,deadlock=0";
+        let list = "color=0,mprotect=1,slow=0,schedtrace=1000,nesting=1,deadlock=0,leaks=1";
         assert_eq!(Debug::parse(list), others);
         assert_eq!(Debug::parse(&list.replace("color", "colour")), others);
         for off in ["schedtrace=0", "schedtrace=7,schedtrace=0"] {

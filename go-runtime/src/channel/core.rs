@@ -24,6 +24,8 @@
 //! context switch should be (see `wait::parker`).
 
 use std::cell::UnsafeCell;
+#[cfg(target_os = "linux")]
+use std::mem::offset_of;
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
@@ -96,10 +98,30 @@ impl Timeout {
     }
 }
 
+/// Where a channel's counts of handles are, in bytes, for `debug`, which knows the channel by its
+/// address only.
+#[cfg(target_os = "linux")]
+pub(crate) const COUNTS: [usize; 2] = [
+    offset_of!(Core<()>, senders),
+    offset_of!(Core<()>, receivers),
+];
+
+/// Bytes from what the pointer of an `Arc<Core<T>>` points to, the counts, to the `Core`.
+#[cfg(target_os = "linux")]
+pub(crate) const HEAD: usize = {
+    let counts = 2 * size_of::<usize>();
+    counts.next_multiple_of(align_of::<Core<()>>())
+};
+
 impl<T> Core<T> {
     /// Makes a channel with a count of one sender and one receiver. `capacity` is `None` for a
     /// channel without bound.
     pub(crate) fn new(capacity: Option<usize>) -> Core<T> {
+        #[cfg(target_os = "linux")]
+        const {
+            let counts = [offset_of!(Core<T>, senders), offset_of!(Core<T>, receivers)];
+            assert!(counts[0] == COUNTS[0] && counts[1] == COUNTS[1]);
+        }
         Core {
             lock: RawSpinLock::new(),
             state: UnsafeCell::new(State::new(capacity)),

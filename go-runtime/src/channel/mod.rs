@@ -79,6 +79,8 @@ pub use crossbeam_channel::{
 };
 
 pub use self::constructors::{after, at, bounded, never, tick, unbounded};
+#[cfg(target_os = "linux")]
+pub(crate) use self::core::{COUNTS, HEAD};
 pub use self::futures::{RecvFuture, RecvStream, SendFuture};
 pub use self::iter::{IntoIter, Iter, TryIter};
 pub use self::receiver::Receiver;

@@ -12,6 +12,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::frames::{self, Frame};
+use super::hidden::Hidden;
 use crate::sched::global;
 use crate::sched::listing::{Listed, Listing, State};
 use crate::wait::threads::{self, ThreadSeen};
@@ -40,7 +41,7 @@ pub struct Goroutine {
     since: Duration,
     holds_for: Option<Duration>,
     system_call: Option<String>,
-    object: Option<usize>,
+    object: Option<Hidden>,
     frames: Vec<Frame>,
 }
 
@@ -140,7 +141,7 @@ impl Goroutine {
     /// same channel, lock or group.
     #[must_use]
     pub fn object(&self) -> Option<usize> {
-        self.object
+        self.object.map(Hidden::get)
     }
 
     /// The calls that the goroutine is in, the innermost first, without the runtime's own; see
@@ -210,10 +211,10 @@ impl Goroutine {
     }
 }
 
-fn waiting(why: Option<(WaitReason, usize)>) -> (GoroutineState, Option<usize>) {
+fn waiting(why: Option<(WaitReason, usize)>) -> (GoroutineState, Option<Hidden>) {
     match why {
         Some((reason, object)) => {
-            let object = (object != 0).then_some(object);
+            let object = (object != 0).then(|| Hidden::new(object));
             (GoroutineState::Waiting(reason), object)
         }
         None => (GoroutineState::Runnable, None),

@@ -114,6 +114,9 @@ mod frames;
 #[cfg(target_os = "linux")]
 mod gdb;
 mod goroutine;
+mod hidden;
+#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+mod leaks;
 mod metrics;
 #[cfg(unix)]
 mod on_signal;
@@ -130,6 +133,10 @@ pub(crate) use deadlock::watch_for_deadlocks;
 pub use dump::{DumpOptions, dump};
 pub use frames::Frame;
 pub use goroutine::{Goroutine, GoroutineState, goroutines, goroutines_with_frames};
+#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+pub(crate) use leaks::watch_end;
+#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+pub use leaks::{Leak, leaks};
 pub use metrics::{BlockingMetrics, Histogram, Metrics, WorkerMetrics, metrics};
 #[cfg(unix)]
 pub use on_signal::dump_on;

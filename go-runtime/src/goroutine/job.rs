@@ -36,6 +36,11 @@ struct Job<F, T> {
     stage: UnsafeCell<Stage<F, T>>,
 }
 
+/// Bytes of a task before its closure or result. Once the goroutine has started, what is left of
+/// the closure there is old.
+#[cfg(target_os = "linux")]
+pub(crate) const TASK_WITHOUT_STAGE: usize = size_of::<Task>() + size_of::<AtomicPtr<Parker>>();
+
 enum Stage<F, T> {
     Waiting(F),
     Running,

@@ -1,8 +1,12 @@
 //! `#[go_runtime::main]`: the program's `main` as a goroutine.
 
 use std::any::Any;
+#[cfg(target_os = "linux")]
+use std::panic::Location;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::{ExitCode, Termination};
+#[cfg(target_os = "linux")]
+use std::sync::OnceLock;
 
 use super::builder::Builder;
 use super::panic_report;
@@ -58,6 +62,8 @@ pub fn run_main<R: MainResult>(main: fn() -> R, config: Config) -> ExitCode {
     };
     #[cfg(target_os = "linux")]
     debug::dump_on_quit();
+    #[cfg(target_os = "linux")]
+    let _ = SPAWNED_AT.set(Location::caller());
     let builder = Builder::new().name("main").stack_size(stack_size);
     // The value that `main` returns need not be `Send`: the goroutine itself turns it into an exit
     // code, and prints an error.
@@ -72,6 +78,16 @@ pub fn run_main<R: MainResult>(main: fn() -> R, config: Config) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Where `main` is spawned: the call of `run_main`.
+#[cfg(target_os = "linux")]
+static SPAWNED_AT: OnceLock<&'static Location<'static>> = OnceLock::new();
+
+/// Returns whether a goroutine that was spawned there under that name is the program's `main`.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_main(spawned_at: &Location<'_>, name: Option<&str>) -> bool {
+    name == Some("main") && SPAWNED_AT.get().is_some_and(|site| *site == spawned_at)
 }
 
 /// A panic that has left `main`.

@@ -16,7 +16,11 @@ pub use builder::{Cloned, spawn_local_with, spawn_with, started};
 pub(crate) use builder::{room_for, room_for_one};
 pub(crate) use delayed_spawn::DelayedSpawn;
 pub use job::JoinHandle;
+#[cfg(target_os = "linux")]
+pub(crate) use job::TASK_WITHOUT_STAGE;
 pub use join_future::JoinFuture;
+#[cfg(target_os = "linux")]
+pub(crate) use main_goroutine::is_main;
 pub use main_goroutine::run_main;
 pub use panic_message::panic_message;
 pub use without_parking::without_parking;

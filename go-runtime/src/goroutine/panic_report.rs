@@ -54,6 +54,8 @@ pub(super) fn install() {
             debug::watch_for_deadlocks();
             traceback::watch_for_overflows();
         }
+        #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+        debug::watch_end();
         let previous = panic::take_hook();
         // After `take_hook`, std's own hook is in place.
         let stds = panic::take_hook();

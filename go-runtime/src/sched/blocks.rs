@@ -22,9 +22,16 @@ use crate::primitives::atomic::{AtomicUsize, Ordering};
 const ALIGN: usize = 16;
 
 /// A free block.
+#[repr(C)]
 struct Free {
     next: *mut Free,
+    /// [`FREE_BLOCK`]: what a free block has besides is old, as a search for pointers should know.
+    mark: usize,
 }
+
+/// The second word of a free block. It is no address and no count, so a task that is in use has
+/// another word there.
+pub(crate) const FREE_BLOCK: usize = usize::from_ne_bytes(*b"\xf7free \xf7\xf7");
 
 pub(super) fn class_of(layout: Layout) -> Option<usize> {
     // A sanitizer has to see each task's memory allocated and freed, so it comes from the
@@ -105,7 +112,12 @@ impl Blocks {
         let free = memory.cast::<Free>();
         // SAFETY: every block is large enough and aligned for a link, and the caller gave us this
         // one.
-        unsafe { free.write(Free { next: list.first }) };
+        unsafe {
+            free.write(Free {
+                next: list.first,
+                mark: FREE_BLOCK,
+            })
+        };
         list.first = free.as_ptr();
         list.len += 1;
         if list.len == 2 * BLOCK_CHAIN {
@@ -254,6 +266,8 @@ impl Depot {
                 // Each block was allocated with the layout of its class.
                 unsafe {
                     next = free.as_ref().next;
+                    // The next owner may leave the word as it is.
+                    (*free.as_ptr()).mark = 0;
                     alloc::dealloc(free.as_ptr().cast(), block(class));
                 }
             }
@@ -280,7 +294,10 @@ mod tests {
             unsafe {
                 let free = alloc::alloc(block(0)).cast::<Free>();
                 assert!(!free.is_null());
-                free.write(Free { next: first });
+                free.write(Free {
+                    next: first,
+                    mark: FREE_BLOCK,
+                });
                 first = free;
             }
         }

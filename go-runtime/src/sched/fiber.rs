@@ -121,6 +121,8 @@ pub(super) struct Seen {
 
 /// The word of a goroutine that waits for nothing.
 pub(super) const RUNNABLE: u64 = 0;
+/// The bit of the word that says that a timer ends the wait, at the latest.
+pub(crate) const TIMED: u64 = 1 << 54;
 
 /// Cache lines that a switch uses, including the end of corosensei's stack.
 const HOT_LINES: usize = 2;
@@ -260,6 +262,15 @@ impl Fiber {
         self.waiting.store(waiting, Ordering::Relaxed);
     }
 
+    /// Notes that a timer ends the wait that has been noted, at the latest. Only the task itself
+    /// does that.
+    pub(crate) fn note_timer(&self) {
+        match self.waiting.load(Ordering::Relaxed) {
+            RUNNABLE => {}
+            waiting => self.note_wait(waiting | TIMED),
+        }
+    }
+
     /// Returns what the task waits for.
     pub(super) fn waiting(&self) -> u64 {
         waits_for(&self.waiting, &self.outer)
@@ -325,6 +336,24 @@ impl Fiber {
             task: task.addr(),
             group: group.load(Ordering::Relaxed),
         })
+    }
+
+    /// Returns what the task of a fiber waits for, and where its stack ends, from a copy of the
+    /// fiber's memory; `None` if the copy says no such thing.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+    pub(crate) fn suspended(copy: &[usize; size_of::<Fiber>() / 8]) -> Option<(u64, usize)> {
+        let word = |offset: usize| copy[offset / size_of::<usize>()];
+        let waiting = both(
+            word(offset_of!(Fiber, waiting)) as u64,
+            word(offset_of!(Fiber, outer)) as u64,
+        );
+        let end = word(offset_of!(Fiber, end));
+        // See `Offsets::coroutine_size`.
+        let first = offset_of!(Fiber, coroutine) / size_of::<usize>();
+        let words = Self::OFFSETS.coroutine_size / size_of::<usize>();
+        let is_near = |word: &&usize| end.abs_diff(**word) <= MARGIN;
+        let pointer = copy[first..first + words].iter().filter(is_near).min()?;
+        Some((waiting, *pointer))
     }
 
     /// Returns whether the fiber has yet to be put into the worker's list of fibers that have run.
@@ -469,12 +498,16 @@ impl Fiber {
 
 /// Returns what a task waits for, by its two words: see [`Fiber`].
 fn waits_for(waiting: &AtomicU64, outer: &AtomicU64) -> u64 {
-    match (
+    both(
         waiting.load(Ordering::Relaxed),
         outer.load(Ordering::Relaxed),
-    ) {
+    )
+}
+
+fn both(waiting: u64, outer: u64) -> u64 {
+    match (waiting, outer) {
         (RUNNABLE, _) => RUNNABLE,
         (waiting, RUNNABLE) => waiting,
-        (_, outer) => outer,
+        (waiting, outer) => outer | waiting & TIMED,
     }
 }

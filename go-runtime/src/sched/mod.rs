@@ -72,7 +72,9 @@ mod timer_heap;
 mod tuning;
 mod worker;
 
-pub(crate) use fiber::Fiber;
+#[cfg(target_os = "linux")]
+pub(crate) use blocks::FREE_BLOCK;
+pub(crate) use fiber::{Fiber, TIMED};
 #[cfg(target_os = "linux")]
 pub(crate) use head::Head;
 #[cfg(target_os = "linux")]

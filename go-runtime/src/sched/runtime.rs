@@ -5,6 +5,10 @@
 //! the queues are lock-free. Once the runtime has started, only the monitor adds and retires
 //! workers.
 
+#[cfg(target_os = "linux")]
+use std::collections::HashSet;
+#[cfg(target_os = "linux")]
+use std::ops::Range;
 use std::panic::Location;
 use std::sync::OnceLock;
 use std::thread::Thread;
@@ -172,6 +176,24 @@ impl Runtime {
         self.workers[..self.made()]
             .iter()
             .filter_map(|worker| worker.get().map(Box::as_ref))
+    }
+
+    /// Returns the memory of the scheduler's that holds neither a task that has yet to start nor
+    /// anything else that is the program's.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn private_memory(&self) -> Vec<Range<usize>> {
+        let depot = (&raw const self.depot).addr();
+        let depot = depot..depot + size_of::<Depot>();
+        let workers = self.workers().flat_map(WorkerShared::private);
+        workers.chain([depot]).collect()
+    }
+
+    /// Returns the system's numbers of the workers' threads.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn worker_threads(&self) -> HashSet<i32> {
+        self.workers()
+            .filter_map(WorkerShared::thread_number)
+            .collect()
     }
 
     pub(super) fn worker(&self, index: usize) -> Option<&WorkerShared> {

@@ -6,6 +6,8 @@
 //! writes the counters of [`Load`] and [`WorkerStats`], except for the marks whose comments name
 //! other writers.
 
+#[cfg(target_os = "linux")]
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::thread::{self, Thread};
@@ -54,6 +56,9 @@ pub(crate) struct WorkerShared {
     /// The worker's poller, if it has one.
     pub(super) poller: PollerSlot,
     thread: OnceLock<(Thread, ThreadClock)>,
+    /// The memory of the worker that only its thread uses, and that holds no unstarted task.
+    #[cfg(target_os = "linux")]
+    private: OnceLock<[Range<usize>; 2]>,
     /// Requests for the frames of goroutines of the worker.
     #[cfg(target_os = "linux")]
     pub(super) frames: Requests,
@@ -113,6 +118,8 @@ impl WorkerShared {
             tally: CachePadded::new(Tally::new()),
             poller: PollerSlot::default(),
             thread: OnceLock::new(),
+            #[cfg(target_os = "linux")]
+            private: OnceLock::new(),
             #[cfg(target_os = "linux")]
             frames: Requests::default(),
             trim_wanted: AtomicBool::new(false),
@@ -200,6 +207,24 @@ impl WorkerShared {
         let _ = self
             .thread
             .set((thread::current(), ThreadClock::of_this_thread()));
+    }
+
+    /// Notes which memory of the worker holds no unstarted task, and is used by its thread only.
+    #[cfg(target_os = "linux")]
+    pub(super) fn set_private(&self, private: [Range<usize>; 2]) {
+        // `set` succeeds: a worker is made once.
+        let _ = self.private.set(private);
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn private(&self) -> impl Iterator<Item = Range<usize>> {
+        self.private.get().cloned().into_iter().flatten()
+    }
+
+    /// Returns the system's number of the worker's thread, once it has begun.
+    #[cfg(target_os = "linux")]
+    pub(super) fn thread_number(&self) -> Option<i32> {
+        self.thread.get().map(|(_, clock)| clock.thread())
     }
 
     fn wake_thread(&self) {

@@ -208,6 +208,11 @@ impl Extent {
         start..start + self.size
     }
 
+    /// Returns the place that [`Stack::carve`] has given a `T` in the stack.
+    pub(crate) fn carved<T>(&self) -> NonNull<T> {
+        carved(self.start, self.size)
+    }
+
     /// Returns the number of the stack, by which [`for_each_carved`] knows it, unless other code
     /// holds the lock that guards all stacks. This neither waits nor allocates, so a signal handler
     /// may call it.
@@ -272,6 +277,30 @@ pub(crate) fn pointer() -> *const u8 {
     pointer
 }
 
+/// Returns the stack pointer, as [`pointer`] does, plus `OFFSET`.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(crate) fn pointer_plus<const OFFSET: usize>() -> *const u8 {
+    let pointer;
+    // SAFETY: the instruction only computes from a register.
+    unsafe {
+        std::arch::asm!(
+            "lea {}, [rsp + {offset}]",
+            out(reg) pointer,
+            offset = const OFFSET,
+            options(nomem, nostack, preserves_flags)
+        );
+    }
+    pointer
+}
+
+/// Returns an address on the stack, a multiple of 16, plus `OFFSET`.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+pub(crate) fn pointer_plus<const OFFSET: usize>() -> *const u8 {
+    pointer().map_addr(|address| (address & !15) + OFFSET)
+}
+
 /// Returns an address below all data of the calling function, which this function is never inlined
 /// into.
 #[cfg(not(target_arch = "x86_64"))]
@@ -279,6 +308,50 @@ pub(crate) fn pointer() -> *const u8 {
 pub(crate) fn pointer() -> *const u8 {
     let here = 0_u8;
     std::hint::black_box(&raw const here)
+}
+
+/// Calls `f` with an address of the stack above which lie all pointers that the callers have on it,
+/// and those that they have in registers.
+#[cfg(target_os = "linux")]
+#[inline(never)]
+pub(crate) fn with_registers<T>(f: impl FnOnce(usize) -> T) -> T {
+    // The registers that a function must save before it uses them. A function that has done so
+    // before has saved them higher on the stack.
+    let mut saved = [0_usize; 11];
+    let to = saved.as_mut_ptr();
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the instructions write six words to `saved`, which has more.
+    unsafe {
+        std::arch::asm!(
+            "mov [{to}], rbx",
+            "mov [{to} + 8], rbp",
+            "mov [{to} + 16], r12",
+            "mov [{to} + 24], r13",
+            "mov [{to} + 32], r14",
+            "mov [{to} + 40], r15",
+            to = in(reg) to,
+            options(nostack, preserves_flags)
+        );
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: the instructions write eleven words to `saved`, which has as many.
+    unsafe {
+        std::arch::asm!(
+            "stp x19, x20, [{to}]",
+            "stp x21, x22, [{to}, 16]",
+            "stp x23, x24, [{to}, 32]",
+            "stp x25, x26, [{to}, 48]",
+            "stp x27, x28, [{to}, 64]",
+            "str x29, [{to}, 80]",
+            to = in(reg) to,
+            options(nostack, preserves_flags)
+        );
+    }
+    // On other architectures the registers may be saved lower.
+    let is_known = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+    let result = f(if is_known { to.addr() } else { 0 });
+    std::hint::black_box(&saved);
+    result
 }
 
 /// Returns where the stack of the calling thread is; an empty range if the system does not say.
@@ -386,6 +459,18 @@ pub(crate) fn check_size(size: usize) -> Result<usize, BadSize> {
 /// of about the same size can replace each other.
 pub(crate) fn round_size(size: usize) -> usize {
     size.max(MIN_SIZE).max(8 * guard_size()).next_power_of_two()
+}
+
+/// Returns the ranges of memory that stacks are cut out of.
+#[cfg(target_os = "linux")]
+pub(crate) fn slabs() -> Vec<Range<usize>> {
+    place::ranges()
+}
+
+/// Returns the size of a page, in bytes.
+#[cfg(target_os = "linux")]
+pub(crate) fn page_size() -> usize {
+    memory::page_size()
 }
 
 /// Returns the size of the guard, one page.

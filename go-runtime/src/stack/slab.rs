@@ -21,6 +21,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -220,6 +221,13 @@ pub(super) fn for_each_taken(
         f(slab.first + index as usize, slab.slot(index), slab.size);
     }
     Some(start + 1)
+}
+
+/// Returns the ranges of memory of all slabs.
+pub(super) fn ranges() -> Vec<Range<usize>> {
+    let slabs = slabs();
+    let range = |slab: &Slab| slab.start.addr().get()..slab.end();
+    slabs.all.values().map(range).collect()
 }
 
 /// Returns the number of the slot that has this address, unless another thread, or the code that

@@ -1,6 +1,7 @@
 //! The holder of a lock, as `debug` sees it, and a report of callers that wait for themselves.
 //!
-//! The holder writes an address of its own stack, which tells goroutines and threads apart, needs
+//! The holder writes an address of its own stack (to be exact, one with certain lowest bits, by
+//! which a search for pointers knows that it is none), which tells goroutines and threads apart, needs
 //! no thread-local, and costs a store into a cache line that the lock has just written. The holder
 //! clears the address before it gives the lock back, so an address of a stack is there only while
 //! code on that stack holds the lock:
@@ -33,6 +34,15 @@ use crate::wait::{self, WaitReason};
 #[repr(transparent)]
 pub(crate) struct Owner(AtomicUsize);
 
+/// What is added to the stack pointer, which is a multiple of 8.
+const MARK: usize = 5;
+
+/// Returns whether a word that has an address of a stack has been written by the holder of a lock:
+/// words that do so for other reasons are multiples of 8, but for those that point to a byte.
+pub(crate) fn is_mark_of_holder(word: usize) -> bool {
+    word % 8 == MARK
+}
+
 impl Owner {
     pub(super) const fn none() -> Owner {
         Owner(AtomicUsize::new(0))
@@ -41,7 +51,9 @@ impl Owner {
     /// Notes that the caller has taken the lock.
     #[inline(always)]
     pub(super) fn set(&self) {
-        self.0.store(stack::pointer().addr(), Ordering::Relaxed);
+        // (The addition is part of the instruction that reads the stack pointer.)
+        let address = stack::pointer_plus::<MARK>().addr();
+        self.0.store(address, Ordering::Relaxed);
     }
 
     /// Notes that the caller, which holds the lock, is about to give it back.

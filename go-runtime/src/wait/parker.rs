@@ -280,6 +280,10 @@ impl Parker {
 
     #[inline(never)]
     fn park_until(&self, worker: &Worker, deadline: Instant) {
+        if let Some(fiber) = self.node.payload() {
+            // SAFETY: the fiber is the calling goroutine's, as `new` found it.
+            unsafe { fiber.as_ref() }.note_timer();
+        }
         let sleeper = Sleeper::new(NonNull::from(self).cast(), time_out);
         // SAFETY: `time_out` needs a valid parker of a goroutine that is parked on the worker that
         // calls it. `self` outlives the call of `suspend_until`, the sleeper is called during that

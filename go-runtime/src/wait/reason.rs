@@ -1,20 +1,23 @@
 //! Why an operation waits, and for what: a [`WaitReason`] and an address in one word.
 //!
 //! ```text
-//!    63     56   55   54                                      0
-//!   +---------+------+-----------------------------------------+
-//!   | reason  | open | address of the object; 0 if there is none
-//!   +---------+------+-----------------------------------------+
+//!    63     56   55     54    53                                      0
+//!   +---------+------+-------+-----------------------------------------+
+//!   | reason  | open | timed | address of the object; 0 if there is none
+//!   +---------+------+-------+-----------------------------------------+
 //! ```
 //!
 //! *Open* says that a deadline or a done channel may end the wait as well, or that it is not known
-//! which goroutines could: such a wait is part of no deadlock that `debug` could prove.
+//! which goroutines could: such a wait is part of no deadlock that `debug` could prove. *Timed* says
+//! that the goroutine's worker has a timer that ends the wait at the latest.
 //!
 //! The word is written when a goroutine parks, into its fiber, in a cache line that the switch
 //! writes anyway (see `sched::fiber`). Any thread may read it there: `debug` does. Only the word's
 //! own goroutine, and the worker that makes the goroutine runnable, write it.
 
 use std::fmt;
+
+use crate::sched::TIMED;
 
 /// What a goroutine, or a thread, waits for. The words are Go's, where Go has one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -133,7 +136,7 @@ impl Why {
     /// The object's address only tells one object from another: nothing is read there.
     #[inline(always)]
     pub(crate) fn new<T: ?Sized>(reason: WaitReason, object: *const T) -> Why {
-        // No address of a process has one of the upper nine bits.
+        // No address of a process has one of the upper ten bits.
         Why((reason as u64) << REASON_SHIFT | object.cast::<()>().addr() as u64)
     }
 
@@ -153,6 +156,12 @@ impl Why {
     #[inline(always)]
     pub(crate) fn open_if(self, is_open: bool) -> Why {
         if is_open { self.open() } else { self }
+    }
+
+    /// Returns whether a timer ends the wait at the latest.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn is_timed(self) -> bool {
+        self.0 & TIMED != 0
     }
 
     /// Returns whether the wait is open.
@@ -184,7 +193,7 @@ impl Why {
     pub(crate) fn read(word: u64) -> Option<(WaitReason, usize)> {
         let number = (word >> REASON_SHIFT) as usize;
         let reason = ALL.get(number.checked_sub(1)?)?;
-        let address = word & (OPEN - 1);
+        let address = word & (TIMED - 1);
         Some((*reason, address as usize))
     }
 }

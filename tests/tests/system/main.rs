@@ -9,6 +9,8 @@ mod dump;
 #[cfg(target_os = "linux")]
 mod gdb;
 #[cfg(target_os = "linux")]
+mod leaks;
+#[cfg(target_os = "linux")]
 mod metrics;
 mod process;
 #[cfg(target_os = "linux")]

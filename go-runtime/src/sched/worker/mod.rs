@@ -32,6 +32,8 @@ mod trim;
 mod unstarted;
 
 use std::cell::{Cell, RefCell};
+#[cfg(target_os = "linux")]
+use std::mem::offset_of;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::thread;
@@ -94,7 +96,7 @@ impl Worker {
         shared: &'static WorkerShared,
         queue: Queue,
     ) -> &'static Worker {
-        Box::leak(Box::new(Worker {
+        let worker = Box::leak(Box::new(Worker {
             runtime,
             shared,
             run_queue: RunQueue::new(&shared.stats.run_queue),
@@ -106,7 +108,15 @@ impl Worker {
             current: Current::new(runtime.debug().nesting),
             blocks: Blocks::default(),
             recorder: RefCell::default(),
-        }))
+        }));
+        #[cfg(target_os = "linux")]
+        {
+            let start = (&raw const *worker).addr();
+            let unstarted = start + offset_of!(Worker, unstarted);
+            let after = unstarted + size_of::<Unstarted>();
+            shared.set_private([start..unstarted, after..start + size_of::<Worker>()]);
+        }
+        worker
     }
 
     /// Returns the worker whose thread this is. `Worker` is not `Sync`, so the reference stays on

@@ -1,0 +1,341 @@
+//! The search: from the roots along all pointers, through the heap and the stacks of goroutines.
+//!
+//! ```text
+//!   roots: static data, threads' stacks,        stack of a parked goroutine
+//!   stacks of goroutines that can go on         +-------------------------+---------+
+//!        |                                      | free |  frames  waiter  |  Fiber  |
+//!        v                                      +------|-------------^----+---------+
+//!   object ---> object ---> channel ------------------ | ------------'
+//!                              ^                       |
+//!                              `---- another one <-----'
+//! ```
+//!
+//! A word counts as a pointer to whatever has its value as an address, so the search finds too much
+//! rather than too little: old copies of pointers count as well. What can wake a parked goroutine
+//! has a pointer to its waiter or its parker, which lie among its frames. So a goroutine can be
+//! woken only if a pointer to its frames is found; then its own stack is searched as well.
+//!
+//! Not followed are
+//!
+//! - the scheduler's pointers to goroutines, which do not wake them: those to the fiber itself,
+//!   above the frames; those on the stacks of workers' threads; and what lies in the workers'
+//!   private memory (timers say so in the word of the wait);
+//! - what has been freed or moved away: free chunks of the heap, tasks that wait for reuse, and the
+//!   closure in a task that has started;
+//! - the address that the holder of a lock has written into it, which is told by its lowest bits.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use super::heap::Region;
+use super::memory::{self, PIECE, Pages, WORD};
+use super::roots::Root;
+use crate::debug::hidden::Hidden;
+use crate::goroutine::TASK_WITHOUT_STAGE;
+use crate::sched::{FREE_BLOCK, Fiber, listing::Listed};
+use crate::stack::{self, Extent};
+use crate::sync::is_mark_of_holder;
+
+/// Bits of a word that can be part of an address. Others may be a tag.
+const ADDRESS: usize = (1 << 48) - 1;
+
+/// A goroutine's stack.
+pub(super) struct Stack {
+    pub(super) number: usize,
+    /// The word of its wait; 0 if it can go on.
+    pub(super) word: u64,
+    start: Hidden,
+    size: usize,
+    fiber: Hidden,
+    is_reached: bool,
+}
+
+impl Stack {
+    /// A stack whose goroutine waits as `word` says, if that is not 0.
+    pub(super) fn new(listed: &Listed<'_>, word: u64) -> Stack {
+        let extent: Extent = listed.stack;
+        let addresses = extent.addresses();
+        Stack {
+            number: listed.number,
+            word,
+            start: Hidden::new(addresses.start),
+            size: addresses.len(),
+            fiber: Hidden::new(extent.carved::<Fiber>().addr().get()),
+            is_reached: false,
+        }
+    }
+
+    fn addresses(&self) -> Range<usize> {
+        let start = self.start.get();
+        start..start + self.size
+    }
+
+    /// Returns where the frames of the parked goroutine begin; `None` if it does not wait any more
+    /// as it did.
+    fn frames(&self) -> Option<Range<usize>> {
+        let fiber = self.fiber.get();
+        let mut words = [0; size_of::<Fiber>() / WORD];
+        if memory::read(fiber, &mut words) < words.len() {
+            return None;
+        }
+        let (word, pointer) = Fiber::suspended(&words)?;
+        let addresses = self.addresses();
+        (word == self.word && addresses.contains(&pointer) && pointer < fiber)
+            .then_some(pointer..fiber)
+    }
+}
+
+/// What is searched, and what has been found.
+pub(super) struct Search {
+    regions: Vec<Region>,
+    /// The stacks, by address.
+    stacks: Vec<Stack>,
+    /// Tasks that have started.
+    pub(super) started: HashSet<Hidden>,
+    /// Memory of the scheduler's that is not searched.
+    pub(super) private: Vec<Range<usize>>,
+    /// The word that `malloc` has in the second word of some free chunks, if that is known.
+    pub(super) free_chunk: usize,
+    /// The addresses that any region or stack may have.
+    bounds: Range<usize>,
+    /// Objects and stacks that have been reached, and have yet to be searched.
+    objects: Vec<Range<usize>>,
+    reached: Vec<usize>,
+    /// Where the frames begin on the stack that waits for the search.
+    caller: Hidden,
+    /// How often each of these values has been found.
+    pub(super) counts: HashMap<Hidden, usize>,
+    pages: Pages,
+    piece: Piece,
+}
+
+/// The copy of the memory that is searched.
+struct Piece(Box<[usize]>);
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        // The next owner of this memory may leave it as it is.
+        self.0.fill(0);
+        std::hint::black_box(&mut self.0);
+    }
+}
+
+impl Search {
+    /// A search through these regions, which are in order, and stacks. On the stack that has the
+    /// address `caller`, the frames begin there.
+    pub(super) fn new(regions: Vec<Region>, mut stacks: Vec<Stack>, caller: usize) -> Search {
+        stacks.sort_unstable_by_key(|stack| stack.start.get());
+        let ranges = regions.iter().map(|region| region.range().clone());
+        let ranges = || ranges.clone().chain(stacks.iter().map(Stack::addresses));
+        let start = ranges().map(|range| range.start).min().unwrap_or(0);
+        let end = ranges().map(|range| range.end).max().unwrap_or(0);
+        Search {
+            bounds: start..end,
+            regions,
+            stacks,
+            started: HashSet::new(),
+            private: Vec::new(),
+            free_chunk: 0,
+            objects: Vec::new(),
+            reached: Vec::new(),
+            caller: Hidden::new(caller),
+            counts: HashMap::new(),
+            pages: Pages::new(),
+            piece: Piece(vec![0; PIECE / WORD].into()),
+        }
+    }
+
+    /// Returns the addresses of the copy of what is searched.
+    pub(super) fn piece(&self) -> Range<usize> {
+        let start = self.piece.0.as_ptr().addr();
+        start..start + size_of_val(&*self.piece.0)
+    }
+
+    /// Returns the goroutines that have not been reached.
+    pub(super) fn unreached(&self) -> impl Iterator<Item = &Stack> {
+        self.stacks.iter().filter(|stack| !stack.is_reached)
+    }
+
+    /// Searches a root, and what is reached from it.
+    pub(super) fn root(&mut self, root: &Root) {
+        let mut used = Vec::new();
+        let pages = &self.pages;
+        pages.for_each_used(root.range.clone(), root.is_shared, |range| used.push(range));
+        for range in used {
+            self.memory(range, root.of_worker);
+        }
+        self.go_on();
+    }
+
+    /// Searches the stacks of goroutines that can go on, and what is reached from them.
+    pub(super) fn running(&mut self) {
+        for index in 0..self.stacks.len() {
+            if self.stacks[index].word == 0 {
+                self.reach(index);
+            }
+        }
+        self.go_on();
+    }
+
+    /// Searches the stack of a goroutine that was not there, or has run, since the search began.
+    pub(super) fn again(&mut self, listed: &Listed<'_>, word: u64) {
+        let start = listed.stack.addresses().start;
+        let at = self
+            .stacks
+            .binary_search_by(|stack| stack.start.get().cmp(&start));
+        match at {
+            Ok(index) if self.stacks[index].word == word && word != 0 => return,
+            Ok(index) => {
+                self.stacks[index].word = 0;
+                self.stacks[index].is_reached = true;
+            }
+            Err(_) => {}
+        }
+        let extent = listed.stack.addresses();
+        self.whole(extent);
+        self.go_on();
+    }
+
+    /// Searches the stacks of the goroutines that have not been reached.
+    pub(super) fn rest(&mut self) {
+        for index in 0..self.stacks.len() {
+            if !self.stacks[index].is_reached {
+                self.reach(index);
+            }
+        }
+        self.go_on();
+    }
+
+    fn reach(&mut self, index: usize) {
+        self.stacks[index].is_reached = true;
+        self.reached.push(index);
+    }
+
+    /// Searches all that has been reached.
+    fn go_on(&mut self) {
+        loop {
+            if let Some(object) = self.objects.pop() {
+                self.object(object);
+            } else if let Some(index) = self.reached.pop() {
+                self.stack(index);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn stack(&mut self, index: usize) {
+        let stack = &self.stacks[index];
+        let addresses = stack.addresses();
+        let before = stack.frames().filter(|_| stack.word != 0);
+        let Some(frames) = before else {
+            return self.whole(addresses);
+        };
+        self.memory(frames.start..addresses.end, false);
+        if self.stacks[index].frames() != Some(frames) {
+            // It has run in between.
+            self.whole(addresses);
+        }
+    }
+
+    /// Searches the whole of a stack, whatever of it is in use.
+    fn whole(&mut self, addresses: Range<usize>) {
+        let caller = self.caller.get();
+        let start = match addresses.contains(&caller) {
+            true => caller,
+            false => addresses.start + stack::page_size(),
+        };
+        let used = start..addresses.end;
+        let mut parts = Vec::new();
+        self.pages
+            .for_each_used(used, false, |range| parts.push(range));
+        parts.into_iter().for_each(|part| self.memory(part, false));
+    }
+
+    fn object(&mut self, mut object: Range<usize>) {
+        let mut head = [0; 2];
+        if memory::read(object.start, &mut head) < head.len() {
+            return;
+        }
+        let is_freed = head[1] == FREE_BLOCK || (head[1] == self.free_chunk && head[1] != 0);
+        if is_freed {
+            return;
+        }
+        if self.started.contains(&Hidden::new(object.start)) {
+            object.end = object.end.min(object.start + TASK_WITHOUT_STAGE);
+        }
+        self.memory(object, false);
+    }
+
+    /// Searches memory for pointers.
+    fn memory(&mut self, range: Range<usize>, of_worker: bool) {
+        let is_near =
+            |private: &Range<usize>| private.start < range.end && range.start < private.end;
+        let near_private = self.private.iter().any(is_near);
+        let mut at = range.start;
+        while at + WORD <= range.end {
+            let most = ((range.end - at) / WORD).min(self.piece.0.len());
+            let mut piece = std::mem::take(&mut self.piece.0);
+            let read = memory::read(at, &mut piece[..most]);
+            for (index, &word) in piece[..read].iter().enumerate() {
+                let address = word & ADDRESS;
+                let place = at + index * WORD;
+                if self.bounds.contains(&address)
+                    && !(near_private && self.private.iter().any(|range| range.contains(&place)))
+                {
+                    self.pointer(word, address, of_worker);
+                }
+            }
+            self.piece.0 = piece;
+            if read < most {
+                // The next page is not there, or must not be read.
+                at = (at + read * WORD + 1).next_multiple_of(stack::page_size());
+            } else {
+                at += read * WORD;
+            }
+        }
+    }
+
+    #[inline]
+    fn pointer(&mut self, word: usize, address: usize, of_worker: bool) {
+        if !self.counts.is_empty()
+            && let Some(count) = self.counts.get_mut(&Hidden::new(word))
+        {
+            *count += 1;
+        }
+        let by_start = |region: &Region| match () {
+            () if region.range().end <= address => Ordering::Less,
+            () if region.range().start > address => Ordering::Greater,
+            () => Ordering::Equal,
+        };
+        if let Ok(index) = self.regions.binary_search_by(by_start) {
+            let region = &mut self.regions[index];
+            if let Some(object) = region.object(address)
+                && region.reach(object.start)
+            {
+                self.objects.push(object);
+            }
+            return;
+        }
+        let after = self
+            .stacks
+            .partition_point(|stack| stack.start.get() <= address);
+        let Some(index) = after.checked_sub(1) else {
+            return;
+        };
+        let stack = &self.stacks[index];
+        let counts = !stack.is_reached
+            && !of_worker
+            && !is_mark_of_holder(word)
+            && stack.addresses().contains(&address);
+        // (A goroutine that does not wait any more can go on.)
+        if counts
+            && stack
+                .frames()
+                .is_none_or(|frames| frames.contains(&address))
+        {
+            self.reach(index);
+        }
+    }
+}

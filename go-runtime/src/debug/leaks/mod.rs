@@ -1,0 +1,423 @@
+//! Leaked goroutines: those that wait, and that nothing can wake any more.
+//!
+//! As in Go (its proposal 74609), a parked goroutine leaks if no goroutine that can go on, and no
+//! thread, can reach what it waits for. There is no garbage collector here that would know all
+//! pointers, so the memory of the process is searched for them, as a conservative collector does
+//! (Boehm and Weiser, *Garbage collection in an uncooperative environment*, 1988):
+//!
+//! 1. All goroutines are listed. Those are candidates that wait for others: for a channel, a lock,
+//!    a group, a goroutine. What ends by itself, or from outside, is not: a timer, input and output,
+//!    a call of `blocking`, a future. `main` is none either.
+//! 2. From the *roots*, which are static data, the threads' stacks, and the stacks of the goroutines
+//!    that are no candidates, all pointers are followed, through the heap ([`heap`]) and the stacks
+//!    ([`marks`]). A candidate that is reached can be woken, so its stack is searched as well.
+//! 3. The candidates that are not reached have leaked.
+//!
+//! No thread is stopped for this, so a pointer may be moved, from memory that has yet to be searched
+//! to memory that has been, and be missed. Therefore the stacks of goroutines that have run since
+//! are searched again at the end of a pass; several passes, each with its roots in another order,
+//! must come to the same result; and the goroutine must not have run since before the first one.
+
+mod at_end;
+mod heap;
+mod marks;
+mod memory;
+mod roots;
+
+pub(crate) use at_end::watch_end;
+
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use heap::Words;
+use marks::{Search, Stack};
+
+use super::goroutine::{self, Goroutine};
+use super::hidden::Hidden;
+use crate::channel::{self, COUNTS};
+use crate::clock;
+use crate::goroutine::is_main;
+use crate::primitives::{random, uncaptured};
+use crate::sched::listing::{self, Listed, State};
+use crate::sched::{Runtime, global};
+use crate::stack;
+use crate::wait::{WaitReason, Why, threads};
+
+/// Number of passes that must agree.
+const PASSES: usize = 4;
+/// A goroutine that has not run for less than this may be one that runs all the time: when a
+/// goroutine has last run is known to within some 0.1 s.
+const OLD: Duration = Duration::from_millis(200);
+/// How often the stacks of goroutines that run are searched again at the end of a pass.
+const AGAIN: usize = 2;
+/// Number of attempts to find the regions of a heap that other threads use.
+const ATTEMPTS: usize = 20;
+
+/// A goroutine that waits, and that nothing can wake any more.
+///
+/// It displays as the goroutine, with its frames, and what is known:
+///
+/// ```text
+/// goroutine 7 [chan send, 3 minutes] {name: fetcher}:
+/// app::fetch
+///         src/main.rs:31:12
+/// created at src/main.rs:30:9, on worker 1
+/// It has leaked: only goroutines that have leaked have what it waits for.
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leak {
+    goroutine: Goroutine,
+    is_certain: bool,
+}
+
+impl Leak {
+    /// The goroutine, with its frames.
+    #[must_use]
+    pub fn goroutine(&self) -> &Goroutine {
+        &self.goroutine
+    }
+
+    /// Whether all is known that could wake it. If not, some senders or receivers of the channel
+    /// for which it waits have not been found anywhere. They may have been forgotten
+    /// ([`mem::forget`](std::mem::forget)); or their addresses are hidden, in a file or as another
+    /// number, and then they may still be used.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        self.is_certain
+    }
+}
+
+impl fmt::Display for Leak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = if self.is_certain {
+            "It has leaked: only goroutines that have leaked have what it waits for."
+        } else {
+            "It may have leaked: some ends of its channel were not found; no goroutine that can go \
+             on has one."
+        };
+        write!(f, "{}\n{why}", self.goroutine)
+    }
+}
+
+/// Finds goroutines that have leaked: they wait, for a channel, a lock, a group or each other, and
+/// nothing can wake them any more, because what they wait for is known only to goroutines that have
+/// leaked as well.
+///
+/// ```
+/// use go_runtime::{channel, debug, go};
+///
+/// fn start() {
+///     let (tx, rx) = channel::unbounded::<u32>();
+///     go! {
+///         // Ends when all senders are gone. But it has one itself.
+///         for number in rx {
+///             tx.send(number / 2).unwrap();
+///         }
+///     };
+/// }
+///
+/// start();
+/// # let mut found = Vec::new();
+/// # while found.is_empty() { found = debug::leaks().unwrap(); }
+/// # let leaks = || Ok::<_, std::io::Error>(found);
+/// # mod debug2 {}
+/// for leak in leaks()? {
+///     println!("{leak}\n");
+/// #   assert!(leak.is_certain());
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// The memory of the process is searched for addresses, as a conservative garbage collector does
+/// it; no code of the program runs, and no thread is stopped. So a leak may be missed: an old copy
+/// of an address, in a function that has not returned yet or in memory that is not in use, counts
+/// like the address itself, and frames of debug builds are full of those. (So are results of this
+/// function: drop them before the next call.) What is found has leaked,
+/// unless a pointer is hidden: kept encrypted, in a file, or only at an address that is not a
+/// multiple of 8.
+///
+/// `main` and threads are never found. Neither are goroutines that wait for a timer, for input or
+/// output, for [`blocking`](crate::blocking) or for a future. Goroutines that wait for what has no
+/// end, such as `select! {}`, are.
+///
+/// The call takes about a second for each GiB of memory in use, and at least 0.2 s if it finds
+/// something: until then a goroutine may be about to run. It is there on Linux with glibc only.
+///
+/// # Errors
+/// Of the kind [`Unsupported`](io::ErrorKind::Unsupported), if the program has a global allocator
+/// of its own, or a sanitizer's, whose memory cannot be cut into objects. Others, if the system does
+/// not let the process read what it has about it in `/proc`, or has no thread.
+pub fn leaks() -> io::Result<Vec<Leak>> {
+    if global::running().is_none() {
+        return Ok(Vec::new());
+    }
+    // What the caller's frames hold counts, and not what lies among the runtime's.
+    stack::with_registers(find_elsewhere)
+}
+
+/// Searches on a thread of its own, whose stack is full of what it has found, and is not searched
+/// itself. `caller` is the address from which the calling stack is.
+fn find_elsewhere(caller: usize) -> io::Result<Vec<Leak>> {
+    let (result, received) = mpsc::channel();
+    let builder = thread::Builder::new().name("go-leaks".into());
+    uncaptured::spawn(builder, move || {
+        let _ = result.send(find(caller));
+    })?;
+    let leaks = crate::blocking(move || received.recv());
+    leaks.unwrap_or_else(|_| Err(io::Error::other("the search for leaks has panicked")))
+}
+
+/// What is known of the process.
+struct Process {
+    runtime: &'static Runtime,
+    /// The address from which the stack is in use that waits for the search.
+    caller: usize,
+    /// See [`mark_of_free_chunks`].
+    free_chunk: usize,
+}
+
+fn find(caller: usize) -> io::Result<Vec<Leak>> {
+    let Some(runtime) = global::running() else {
+        return Ok(Vec::new());
+    };
+    let process = Process {
+        runtime,
+        caller,
+        free_chunk: mark_of_free_chunks(),
+    };
+    let mut words = Words::new();
+    // A goroutine that has run lately may be about to run again. As a candidate it only shows that
+    // there is something to wait for.
+    let possible = pass(&process, Duration::ZERO, &mut words)?;
+    if possible.is_empty() {
+        return Ok(Vec::new());
+    }
+    let is_young = |listed: &Listed<'_>| {
+        let key = (
+            listed.number,
+            candidate(listed, Duration::ZERO).unwrap_or(0),
+        );
+        listed.since < OLD && possible.contains_key(&key)
+    };
+    let mut any_young = false;
+    listing::for_each(runtime, |listed| any_young |= is_young(&listed));
+    if any_young {
+        thread::sleep(2 * OLD);
+    }
+    let found = passes(&process, &mut words)?;
+    let mut goroutines = Vec::new();
+    let Ok(()) = goroutine::for_each(|one| {
+        if found.contains_key(&one.number()) && one.worker().is_some() {
+            goroutines.push(one);
+        }
+        Ok::<_, Infallible>(())
+    });
+    goroutine::add_frames(&mut goroutines);
+    goroutines.sort_unstable_by_key(Goroutine::number);
+    let leak = |goroutine: Goroutine| Leak {
+        is_certain: found[&goroutine.number()],
+        goroutine,
+    };
+    Ok(goroutines.into_iter().map(leak).collect())
+}
+
+/// Searches several times. Returns the goroutines that were never reached, by their numbers, and
+/// whether all ends of what they wait for were found.
+fn passes(process: &Process, words: &mut Words) -> io::Result<HashMap<usize, bool>> {
+    let begun = clock::now();
+    let mut found = pass(process, OLD, words)?;
+    for _ in 1..PASSES {
+        if found.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let again = pass(process, OLD, words)?;
+        found.retain(|one, is_certain| match again.get(one) {
+            Some(still) => {
+                *is_certain &= still;
+                true
+            }
+            None => false,
+        });
+    }
+    let mut old = HashMap::new();
+    listing::for_each(process.runtime, |listed| {
+        let word = candidate(&listed, begun.elapsed()).unwrap_or(0);
+        if let Some(is_certain) = found.get(&(listed.number, word)) {
+            old.insert(listed.number, *is_certain);
+        }
+    });
+    Ok(old)
+}
+
+/// Returns the word of the goroutine's wait, if only other goroutines and threads can end the wait,
+/// and the goroutine has not run for so long.
+fn candidate(listed: &Listed<'_>, at_least: Duration) -> Option<u64> {
+    let State::Waiting(word) = listed.state else {
+        return None;
+    };
+    let why = Why::of_word(word)?;
+    let (reason, _) = Why::read(word)?;
+    let is_for_others = match reason {
+        WaitReason::ChanReceive
+        | WaitReason::ChanReceiveNever
+        | WaitReason::ChanSend
+        | WaitReason::Select
+        | WaitReason::SelectNoCases
+        | WaitReason::MutexLock
+        | WaitReason::RwLockRead
+        | WaitReason::RwLockWrite
+        | WaitReason::CondvarWait
+        | WaitReason::WaitGroupWait
+        | WaitReason::Semacquire
+        | WaitReason::Join
+        | WaitReason::Scope
+        | WaitReason::Once
+        | WaitReason::Barrier => true,
+        WaitReason::Sleep | WaitReason::IoWait | WaitReason::Blocking | WaitReason::Future => false,
+    };
+    let is_main = is_main(listed.spawned_at, listed.name);
+    let is_old = listed.since >= at_least;
+    (is_for_others && is_old && !why.is_timed() && !is_main).then_some(word)
+}
+
+/// Searches once, for goroutines that have not run for so long. Returns the goroutines that were not reached, by their numbers and the words of
+/// their waits, and whether all ends of what they wait for were found.
+fn pass(
+    process: &Process,
+    at_least: Duration,
+    words: &mut Words,
+) -> io::Result<HashMap<(usize, u64), bool>> {
+    let (regions, mappings) = heap_and_rest(words)?;
+    let mut stacks = Vec::new();
+    let mut started = HashSet::new();
+    listing::for_each(process.runtime, |listed| {
+        started.insert(Hidden::new(listed.task));
+        stacks.push(Stack::new(
+            &listed,
+            candidate(&listed, at_least).unwrap_or(0),
+        ));
+    });
+    if stacks.iter().all(|stack| stack.word == 0) {
+        return Ok(HashMap::new());
+    }
+    threads::for_each(|seen| {
+        started.insert(Hidden::new(seen.identity.task));
+    });
+    let arena = heap::main_arena_itself(&mappings, &regions, words);
+    if std::env::var("LK").is_ok() {
+        eprintln!(
+            "PASS {:x?} arena {arena:x?} key {:x}",
+            regions
+                .iter()
+                .map(|r| r.range().clone())
+                .collect::<Vec<_>>(),
+            mark_of_free_chunks()
+        );
+    }
+    let mut search = Search::new(regions, stacks, process.caller);
+    search.started = started;
+    search.private = process.runtime.private_memory();
+    search.private.extend(arena);
+    search.free_chunk = process.free_chunk;
+    let slabs = stack::slabs();
+    let mappings = heap::without(mappings, slabs.into_iter());
+    let mappings = heap::without(mappings, [search.piece()].into_iter());
+    let mut roots = roots::roots(mappings, &process.runtime.worker_threads(), process.caller)?;
+    random::shuffle(&mut roots);
+    let running_at = random::below(roots.len() + 1);
+    for (index, root) in roots.iter().enumerate() {
+        if index == running_at {
+            search.running();
+        }
+        search.root(root);
+    }
+    search.running();
+    for _ in 0..AGAIN {
+        listing::for_each(process.runtime, |listed| {
+            let word = candidate(&listed, at_least).unwrap_or(0);
+            search.again(&listed, word);
+        });
+        roots.iter().for_each(|root| search.root(root));
+    }
+    Ok(with_ends(search))
+}
+
+/// Returns `malloc`'s regions, and the other memory.
+fn heap_and_rest(words: &mut Words) -> io::Result<(Vec<heap::Region>, Vec<memory::Mapping>)> {
+    // Large enough not to come from memory that the allocator keeps for the smallest objects.
+    let probe = Box::new([1_u8; 100]);
+    let address = (&raw const *probe).addr();
+    for _ in 0..ATTEMPTS {
+        let mut mappings = memory::mappings()?;
+        let regions = heap::regions(&mut mappings, words);
+        let has_probe = |region: &heap::Region| {
+            region.range().contains(&address)
+                && region
+                    .object(address)
+                    .is_some_and(|object| object.start == address)
+        };
+        if regions.iter().any(has_probe) {
+            return Ok((regions, mappings));
+        }
+    }
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "leaks cannot be found: the program's global allocator is not glibc's malloc, so it is not \
+         known where an object in memory begins and ends",
+    ))
+}
+
+/// Returns the word that `malloc` writes into the second word of a small chunk that it keeps for
+/// the thread that has freed it (glibc's `tcache_key`); 0 if there is none. The calling thread is a
+/// new one, for which few chunks are kept.
+fn mark_of_free_chunks() -> usize {
+    let mark_of = |size: usize| {
+        let memory = vec![0_u8; size];
+        let address = memory.as_ptr().addr();
+        drop(memory);
+        memory::read_word(address + memory::WORD).unwrap_or(0)
+    };
+    let (one, other) = (mark_of(440), mark_of(888));
+    if one == other { one } else { 0 }
+}
+
+/// Returns the goroutines that were not reached, and whether all handles of the channels that they
+/// wait for were found: what is reached from their stacks, and from nothing else, is searched for
+/// them.
+fn with_ends(mut search: Search) -> HashMap<(usize, u64), bool> {
+    let left = |stack: &Stack| (stack.number, stack.word);
+    let left: Vec<_> = search.unreached().map(left).collect();
+    let channel = |word: u64| match Why::read(word) {
+        Some((WaitReason::ChanReceive | WaitReason::ChanSend, channel)) => Some(channel),
+        _ => None,
+    };
+    let channels = left.iter().filter_map(|(_, word)| channel(*word));
+    search.counts = channels
+        .map(|channel| (Hidden::new(handle_of(channel)), 0))
+        .collect();
+    search.rest();
+    let all_found = |word: u64| {
+        let Some(channel) = channel(word) else {
+            return true;
+        };
+        let counts = COUNTS.map(|offset| memory::read_word(channel + offset).unwrap_or(usize::MAX));
+        let handles = counts[0].saturating_add(counts[1]);
+        let found = search.counts.get(&Hidden::new(handle_of(channel)));
+        found.is_some_and(|found| *found >= handles)
+    };
+    let with_ends = left
+        .iter()
+        .map(|&(number, word)| ((number, word), all_found(word)));
+    with_ends.collect()
+}
+
+/// Returns the word that a handle of the channel is: its `Arc`'s pointer, to the counts in front of
+/// the channel.
+fn handle_of(address: usize) -> usize {
+    address - channel::HEAD
+}

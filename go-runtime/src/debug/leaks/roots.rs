@@ -1,0 +1,227 @@
+//! The stacks of the process's threads, as far as they are in use.
+//!
+//! Above the stack pointer of a thread lies what its calls use, below it what ended calls have
+//! left. The system tells the stack pointer of a thread that is in a system call. glibc keeps the
+//! stacks of threads that have ended, with all that was on them, for the next threads; they are
+//! told from other memory by what glibc has at the end of a stack, its `struct pthread`:
+//!
+//! ```text
+//!   +-------+-----------------------------------------+--------------+-----------------------+
+//!   | guard | free   <-- frames grow |    in use      | thread-local | struct pthread        |
+//!   |       |                        ^                | data         | self, ..., thread, ...|
+//!   +-------+------------------------|----------------+--------------+--^--------------------+
+//!                              stack pointer                             `-- "self" is its address
+//! ```
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::ops::Range;
+
+use super::memory::{self, Kind, Mapping, WORD};
+
+/// Bytes below the stack pointer that a function may use without moving it (the System V ABI for
+/// x86-64); other architectures have none.
+const RED_ZONE: usize = 128;
+
+/// Memory in which pointers of the program are looked for.
+pub(super) struct Root {
+    pub(super) range: Range<usize>,
+    pub(super) is_shared: bool,
+    /// Whether it is the stack of a worker's thread, on which only the scheduler runs.
+    pub(super) of_worker: bool,
+}
+
+/// Returns the roots in the mappings: all but the unused parts of threads' stacks, and what only
+/// the calling thread uses. `workers` are the threads of workers; if a thread waits for the search,
+/// its stack is searched from `caller` on.
+pub(super) fn roots(
+    mappings: Vec<Mapping>,
+    workers: &HashSet<i32>,
+    caller: usize,
+) -> io::Result<Vec<Root>> {
+    let mut threads = HashMap::new();
+    for entry in fs::read_dir("/proc/self/task")? {
+        if let Some(thread) = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        {
+            threads.insert(thread, stack_pointer(thread));
+        }
+    }
+    // SAFETY: the call has no preconditions.
+    let this = unsafe { libc::gettid() };
+    let descriptors = Descriptors::learn(this);
+    let mut roots = Vec::new();
+    for mapping in mappings {
+        let Range { start, end } = mapping.range;
+        let mut located = threads.iter().filter_map(|(&thread, pointer)| {
+            let pointer = (*pointer)?;
+            mapping
+                .range
+                .contains(&pointer)
+                .then_some((thread, pointer))
+        });
+        let (first, another) = (located.next(), located.next());
+        let mut root = Root {
+            range: start..end,
+            is_shared: mapping.is_shared,
+            of_worker: false,
+        };
+        match first {
+            // Two stacks in one range: which part is whose is not known.
+            Some(_) if another.is_some() => {}
+            Some((thread, _)) if thread == this => continue,
+            Some((thread, pointer)) => {
+                root.range.start = start.max(pointer.saturating_sub(RED_ZONE)) / WORD * WORD;
+                root.of_worker = workers.contains(&thread);
+            }
+            None if mapping.kind == Kind::Anonymous && mapping.is_guarded => {
+                match descriptors
+                    .as_ref()
+                    .and_then(|known| known.thread_of(start, end))
+                {
+                    Some(thread) if thread == this => continue,
+                    Some(thread) if threads.contains_key(&thread) => {
+                        root.of_worker = workers.contains(&thread);
+                    }
+                    // The thread has ended.
+                    Some(_) => continue,
+                    None => {}
+                }
+            }
+            None => {}
+        }
+        if root.range.contains(&caller) {
+            root.range.start = caller;
+        }
+        roots.push(root);
+    }
+    Ok(roots)
+}
+
+/// Returns the stack pointer of a thread that is in a system call.
+fn stack_pointer(thread: i32) -> Option<usize> {
+    // "running", or numbers of which the last but one is the stack pointer: proc_pid_syscall(5).
+    let text = fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).ok()?;
+    let word = text.split_whitespace().rev().nth(1)?;
+    usize::from_str_radix(word.strip_prefix("0x")?, 16).ok()
+}
+
+/// How to find the `struct pthread` at the end of a stack, and which thread it belongs to.
+struct Descriptors {
+    /// Where the number of the thread is, in bytes. (The number is 0 once the thread has ended.)
+    thread: usize,
+}
+
+impl Descriptors {
+    /// The place of the word that has the address of the structure itself, in bytes. glibc's
+    /// `tcbhead_t` has had it there from the start, because compiled code reads it.
+    const SELF: usize = 2 * WORD;
+    /// The structure lies in the last bytes of a stack.
+    const WITHIN: usize = 16 << 10;
+    /// Where the number is looked for, in bytes.
+    const SEARCHED: usize = 1 << 10;
+
+    /// Learns the layout from the calling thread's structure; `None` if it is another one.
+    #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+    fn learn(this: i32) -> Option<Descriptors> {
+        // SAFETY: the call has no preconditions.
+        let own = unsafe { libc::pthread_self() } as usize;
+        let mut words = [0; Descriptors::SEARCHED / WORD];
+        let read = memory::read(own, &mut words);
+        if read <= Self::SELF / WORD || words[Self::SELF / WORD] != own {
+            return None;
+        }
+        // The number is the first half of a word: the structure has another `int` after it.
+        let is_it = |word: &usize| *word as u32 as i32 == this;
+        let index = words[..read].iter().position(is_it)?;
+        Some(Descriptors {
+            thread: index * WORD,
+        })
+    }
+
+    #[cfg(not(all(target_arch = "x86_64", target_env = "gnu")))]
+    fn learn(_: i32) -> Option<Descriptors> {
+        None
+    }
+
+    /// Returns the thread whose stack the range is; 0 or less if that thread has ended.
+    fn thread_of(&self, start: usize, end: usize) -> Option<i32> {
+        let from = start.max(end.saturating_sub(Self::WITHIN));
+        let mut words = vec![0; (end - from) / WORD];
+        let read = memory::read(from, &mut words);
+        let words = &words[..read];
+        let ahead = Self::SELF / WORD;
+        let index = (0..read.saturating_sub(ahead)).rev().find(|&index| {
+            let address = from + index * WORD;
+            words[index] == address && words[index + ahead] == address
+        })?;
+        let number = *words.get(index + self.thread / WORD)?;
+        Some(number as u32 as i32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc;
+    use std::thread;
+
+    fn roots_now() -> Vec<Root> {
+        roots(memory::mappings().unwrap(), &HashSet::new(), 0).unwrap()
+    }
+
+    fn has(roots: &[Root], address: usize) -> bool {
+        roots.iter().any(|root| root.range.contains(&address))
+    }
+
+    #[test]
+    #[cfg_attr(
+        not(all(target_arch = "x86_64", target_env = "gnu")),
+        ignore = "stacks of ended threads are not told from other memory there"
+    )]
+    #[cfg_attr(
+        feature = "sanitizer",
+        ignore = "a sanitizer keeps stacks in its own way"
+    )]
+    fn stacks_of_threads_are_roots_while_they_live() {
+        let (tell, told) = mpsc::channel();
+        let (end, ended) = mpsc::channel::<()>();
+        let waiting = thread::spawn(move || {
+            let local = 0_u8;
+            tell.send((&raw const local).addr()).unwrap();
+            let _ = ended.recv();
+        });
+        let address = told.recv().unwrap();
+        assert!(has(&roots_now(), address));
+        // What lies far below is not in use, once the thread waits in the system.
+        while has(&roots_now(), address - (64 << 10)) {
+            thread::yield_now();
+        }
+        let stop = AtomicBool::new(false);
+        let stopped = &stop;
+        let running = thread::scope(|scope| {
+            let (tell, told) = mpsc::channel();
+            scope.spawn(move || {
+                let local = 0_u8;
+                tell.send((&raw const local).addr()).unwrap();
+                while !stopped.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+            let address = told.recv().unwrap();
+            let found = has(&roots_now(), address);
+            stop.store(true, Ordering::Relaxed);
+            found
+        });
+        assert!(running);
+        drop(end);
+        waiting.join().unwrap();
+        assert!(!has(&roots_now(), address));
+        let own = 0_u8;
+        assert!(!has(&roots_now(), (&raw const own).addr()));
+    }
+}

@@ -1,0 +1,418 @@
+//! Programs with goroutines that leak, or look like it: `leaking NAME...`. Each is told how many of
+//! its goroutines `debug::leaks` has to find, and ends with status 0 if it finds those.
+
+use std::env;
+use std::mem;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use go_runtime::channel::{Sender, bounded, never, unbounded};
+use go_runtime::debug::{self, Goroutine, GoroutineState};
+use go_runtime::sync::{Condvar, Mutex, RwLock, Semaphore, WaitGroup};
+use go_runtime::time::after_func;
+use go_runtime::{Builder, blocking, go, scope, select, time};
+
+use go_tests::support::eventually;
+
+/// What a program keeps until the end.
+type Kept = Box<dyn Send>;
+
+/// The programs, with the numbers of goroutines that leak, certainly and perhaps.
+#[rustfmt::skip]
+const PROGRAMS: [(&str, fn() -> Kept, usize, usize); 30] = [
+    ("own_sender", own_sender, 1, 0), ("each_other", each_other, 2, 0),
+    ("select_own", select_own, 1, 0), ("no_arms", no_arms, 1, 0), ("never", of_never, 1, 0),
+    ("two_locks", two_locks, 2, 0), ("own_wait_group", own_wait_group, 1, 0),
+    ("in_a_scope", in_a_scope, 3, 0), ("condvar", condvar, 1, 0), ("rw_lock", rw_lock, 1, 0),
+    ("semaphore", semaphore, 1, 0), ("joins", joins, 2, 0), ("in_the_heap", in_the_heap, 1, 0),
+    ("in_a_message", in_a_message, 1, 0), ("after_a_sleep", after_a_sleep, 1, 0),
+    ("holds_a_known_lock", holds_a_known_lock, 1, 0), ("many", many, 1000, 0),
+    ("forgotten", forgotten, 0, 1),
+    // What can go on.
+    ("in_a_static", in_a_static, 0, 0), ("in_a_box", in_a_box, 0, 0),
+    ("in_a_thread", in_a_thread, 0, 0), ("in_a_thread_local", in_a_thread_local, 0, 0),
+    ("in_a_deadline", in_a_deadline, 0, 0), ("not_started", not_started, 0, 0),
+    ("in_blocking", in_blocking, 0, 0), ("in_a_chain", in_a_chain, 0, 0),
+    ("in_a_frame_of_a_scope", in_a_frame_of_a_scope, 0, 0), ("tagged", tagged, 0, 0),
+    ("passed_on", passed_on, 0, 0), ("in_a_large_vector", in_a_large_vector, 0, 0),
+];
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[go_runtime::main]
+fn main() -> ExitCode {
+    let (mut certain, mut perhaps) = (0, 0);
+    let mut kept = Vec::new();
+    for name in env::args().skip(1) {
+        let program = PROGRAMS.iter().find(|program| program.0 == name);
+        let Some(&(_, start, leaked, may_have)) = program else {
+            eprintln!("there is no program {name}");
+            return ExitCode::from(64);
+        };
+        // The goroutine's stack has copies of what it has made, and is gone afterwards.
+        kept.push(go!(start()).join().unwrap());
+        (certain, perhaps) = (certain + leaked, perhaps + may_have);
+    }
+    // Goroutines that have been started come to their waits.
+    // (One call only: results, and the frames in them, have addresses of stacks.)
+    eventually(all_have_waited);
+    let found = debug::leaks().unwrap();
+    let sure = found.iter().filter(|leak| leak.is_certain()).count();
+    if (sure, found.len() - sure) == (certain, perhaps) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("{certain} and {perhaps} have leaked, and these were found:");
+    found.iter().for_each(|leak| eprintln!("{leak}\n"));
+    drop(kept);
+    ExitCode::FAILURE
+}
+
+/// Returns whether all goroutines have waited for a while that have no name.
+fn all_have_waited() -> bool {
+    const A_WHILE: Duration = Duration::from_millis(300);
+    let waits = |state| matches!(state, GoroutineState::Waiting(_));
+    let has_waited = |one: &Goroutine| waits(one.state()) && one.since() >= A_WHILE;
+    let all = debug::goroutines();
+    time::sleep(A_WHILE / 10);
+    all.iter()
+        .all(|one| one.name().is_some() || has_waited(one))
+}
+
+/// Starts a goroutine that waits for a message, of which this is the only sender.
+fn waiting() -> Sender<u32> {
+    let (tx, rx) = unbounded();
+    go!(drop(rx.recv()));
+    tx
+}
+
+fn nothing() -> Kept {
+    Box::new(())
+}
+
+// --- leaks ---
+
+fn own_sender() -> Kept {
+    let (tx, rx) = unbounded::<u32>();
+    go! {
+        for number in rx {
+            tx.send(number).unwrap();
+        }
+    };
+    nothing()
+}
+
+fn each_other() -> Kept {
+    let (to_a, a) = bounded::<u32>(0);
+    let (to_b, b) = bounded::<u32>(0);
+    go! {
+        let _ = a.recv();
+        let _ = to_b.send(1);
+    };
+    go! {
+        let _ = b.recv();
+        let _ = to_a.send(1);
+    };
+    nothing()
+}
+
+fn select_own() -> Kept {
+    let (to_a, a) = bounded::<u32>(0);
+    let (to_b, b) = bounded::<u32>(1);
+    go! {
+        let _ends = (to_a, to_b);
+        select! {
+            recv(a) -> _ => {},
+            recv(b) -> _ => {},
+        }
+    };
+    nothing()
+}
+
+fn no_arms() -> Kept {
+    go! { select! {} };
+    nothing()
+}
+
+fn of_never() -> Kept {
+    go! { drop(never::<()>().recv()) };
+    nothing()
+}
+
+fn two_locks() -> Kept {
+    let locks = Arc::new((Mutex::new(()), Mutex::new(())));
+    let both = WaitGroup::new();
+    both.add(2);
+    go!(clone(locks, both) {
+        let _first = locks.0.lock().unwrap();
+        both.done();
+        both.wait();
+        let _second = locks.1.lock().unwrap();
+    });
+    go!(clone(locks, both) {
+        let _second = locks.1.lock().unwrap();
+        both.done();
+        both.wait();
+        let _first = locks.0.lock().unwrap();
+    });
+    nothing()
+}
+
+fn own_wait_group() -> Kept {
+    let group = WaitGroup::new();
+    group.add(1);
+    go!(clone(group) { group.wait() });
+    nothing()
+}
+
+fn in_a_scope() -> Kept {
+    go! {
+        let (tx, rx) = bounded::<u32>(0);
+        scope(|scope| {
+            scope.spawn(|| drop(rx.recv()));
+            scope.spawn(|| drop(rx.recv()));
+        });
+        drop(tx);
+    };
+    nothing()
+}
+
+fn condvar() -> Kept {
+    go! {
+        let pair = Arc::new((Mutex::new(()), Condvar::new()));
+        let guard = pair.0.lock().unwrap();
+        drop(pair.1.wait(guard));
+    };
+    nothing()
+}
+
+fn rw_lock() -> Kept {
+    go! {
+        let lock = Box::new(RwLock::new(()));
+        let _read = lock.read().unwrap();
+        drop(lock.write());
+    };
+    nothing()
+}
+
+fn semaphore() -> Kept {
+    go! {
+        let none = Arc::new(Semaphore::new(0));
+        drop(none.acquire());
+    };
+    nothing()
+}
+
+fn joins() -> Kept {
+    go! {
+        let other = go! { select! {} };
+        drop(other.join());
+    };
+    nothing()
+}
+
+/// The sender lies in the heap, where only the goroutine that waits knows it.
+fn in_the_heap() -> Kept {
+    let (tx, rx) = unbounded::<u32>();
+    let senders = Box::new(vec![vec![tx.clone()], vec![tx]]);
+    go! {
+        let _ = rx.recv();
+        drop(senders);
+    };
+    nothing()
+}
+
+/// The sender is a message in a channel of which only the goroutine that waits has an end.
+fn in_a_message() -> Kept {
+    let (tx, rx) = unbounded::<u32>();
+    let (to_other, other) = unbounded();
+    to_other.send(tx).unwrap();
+    go! {
+        let _ = rx.recv();
+        drop((to_other, other));
+    };
+    nothing()
+}
+
+/// A timer that has fired does not wake the goroutine again.
+fn after_a_sleep() -> Kept {
+    let (tx, rx) = unbounded::<u32>();
+    go! {
+        time::sleep(Duration::from_millis(1));
+        let _ = rx.recv_timeout(Duration::from_millis(1));
+        let _ = rx.recv();
+        drop(tx);
+    };
+    nothing()
+}
+
+/// The lock knows its holder, but cannot wake it.
+fn holds_a_known_lock() -> Kept {
+    static LOCK: Mutex<u32> = Mutex::new(0);
+    let (tx, rx) = unbounded::<u32>();
+    go! {
+        let _guard = LOCK.lock().unwrap();
+        let _ = rx.recv();
+        drop(tx);
+    };
+    nothing()
+}
+
+fn many() -> Kept {
+    for _ in 0..1000 {
+        own_sender();
+    }
+    nothing()
+}
+
+/// A sender is somewhere, but no memory has it.
+fn forgotten() -> Kept {
+    let (tx, rx) = unbounded::<u32>();
+    go! {
+        mem::forget(tx);
+        #[inline(never)]
+        fn clear() {
+            std::hint::black_box([0_usize; 1000]);
+        }
+        clear();
+        let _ = rx.recv();
+    };
+    nothing()
+}
+
+// --- no leaks ---
+
+fn in_a_static() -> Kept {
+    static KNOWN: std::sync::Mutex<Option<Sender<u32>>> = std::sync::Mutex::new(None);
+    *KNOWN.lock().unwrap() = Some(waiting());
+    nothing()
+}
+
+fn in_a_box() -> Kept {
+    Box::new(vec![Box::new(waiting()), Box::new(waiting())])
+}
+
+fn in_a_thread() -> Kept {
+    let tx = waiting();
+    std::thread::spawn(move || {
+        std::thread::sleep(HOUR);
+        drop(tx);
+    });
+    nothing()
+}
+
+fn in_a_thread_local() -> Kept {
+    thread_local! {
+        static KNOWN: std::cell::RefCell<Vec<Sender<u32>>> = const { std::cell::RefCell::new(Vec::new()) };
+    }
+    let tx = waiting();
+    std::thread::spawn(move || {
+        KNOWN.with_borrow_mut(|known| known.push(tx));
+        loop {
+            std::thread::park();
+        }
+    });
+    nothing()
+}
+
+/// A timer ends the wait.
+fn in_a_deadline() -> Kept {
+    let (tx, rx) = unbounded::<u32>();
+    go! {
+        let _ = rx.recv_timeout(HOUR);
+        drop(tx);
+    };
+    let (tx, rx) = unbounded::<u32>();
+    go! {
+        select! {
+            recv(rx) -> _ => {},
+            default(HOUR) => {},
+        }
+        drop(tx);
+    };
+    nothing()
+}
+
+/// The goroutine that has the sender starts later.
+fn not_started() -> Kept {
+    let tx = waiting();
+    Box::new(after_func(HOUR, move || drop(tx)))
+}
+
+fn in_blocking() -> Kept {
+    let tx = waiting();
+    go! {
+        blocking(move || {
+            std::thread::sleep(HOUR);
+            drop(tx);
+        });
+    };
+    nothing()
+}
+
+/// A goroutine that can go on wakes one that wakes the next.
+fn in_a_chain() -> Kept {
+    let mut tx = waiting();
+    for _ in 0..100 {
+        let (next, rx) = unbounded::<u32>();
+        go! {
+            let _ = rx.recv();
+            drop(tx);
+        };
+        tx = next;
+    }
+    go! {
+        time::sleep(HOUR);
+        drop(tx);
+    };
+    nothing()
+}
+
+/// The sender lies in the frame of a goroutine that waits for one that borrows it.
+fn in_a_frame_of_a_scope() -> Kept {
+    let tx = waiting();
+    go! {
+        scope(|scope| {
+            scope.spawn(|| {
+                time::sleep(HOUR);
+                let _ = tx.send(1);
+            });
+        });
+    };
+    nothing()
+}
+
+/// The pointer has flags in its lowest and its highest bits.
+fn tagged() -> Kept {
+    let address = Box::into_raw(Box::new(waiting())).expose_provenance();
+    Box::new(address | 3 | 7 << 56)
+}
+
+/// Two goroutines pass a sender to each other all the time.
+fn passed_on() -> Kept {
+    let tx = waiting();
+    let (to_a, a) = bounded::<Sender<u32>>(0);
+    let (to_b, b) = bounded::<Sender<u32>>(0);
+    let passes_on = || Builder::new().name("passes on");
+    let first = passes_on().spawn(move || {
+        for tx in a {
+            to_b.send(tx).unwrap();
+        }
+    });
+    let second = passes_on().spawn(move || {
+        to_a.send(tx).unwrap();
+        for tx in b {
+            to_a.send(tx).unwrap();
+        }
+    });
+    drop((first, second));
+    nothing()
+}
+
+/// The vector has a mapping of its own.
+fn in_a_large_vector() -> Kept {
+    let mut senders: Vec<Option<Sender<u32>>> = Vec::new();
+    senders.resize_with(1 << 20, || None);
+    senders[1 << 19] = Some(waiting());
+    Box::new(senders)
+}
