@@ -47,6 +47,9 @@ pub(crate) struct Core<T> {
     capacity: Option<usize>,
     pub(super) senders: AtomicUsize,
     pub(super) receivers: AtomicUsize,
+    /// The rest of the third line. It is written, because a search for leaks would take for a
+    /// pointer what is left there of earlier objects.
+    unused: [usize; 6],
 }
 
 // SAFETY: `state` is used under the lock only, and the other fields are atomics and constants.
@@ -128,6 +131,7 @@ impl<T> Core<T> {
             capacity,
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
+            unused: [0; 6],
         }
     }
 

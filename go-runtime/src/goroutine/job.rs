@@ -36,10 +36,9 @@ struct Job<F, T> {
     stage: UnsafeCell<Stage<F, T>>,
 }
 
-/// Bytes of a task before its closure or result. Once the goroutine has started, what is left of
-/// the closure there is old.
+/// Where a task has the parker that waits for its end, in bytes, for `debug`.
 #[cfg(target_os = "linux")]
-pub(crate) const TASK_WITHOUT_STAGE: usize = size_of::<Task>() + size_of::<AtomicPtr<Parker>>();
+pub(crate) const JOINER: usize = size_of::<Task>();
 
 enum Stage<F, T> {
     Waiting(F),

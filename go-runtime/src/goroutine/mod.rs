@@ -15,9 +15,9 @@ pub use builder::{Builder, spawn, spawn_local};
 pub use builder::{Cloned, spawn_local_with, spawn_with, started};
 pub(crate) use builder::{room_for, room_for_one};
 pub(crate) use delayed_spawn::DelayedSpawn;
-pub use job::JoinHandle;
 #[cfg(target_os = "linux")]
-pub(crate) use job::TASK_WITHOUT_STAGE;
+pub(crate) use job::JOINER;
+pub use job::JoinHandle;
 pub use join_future::JoinFuture;
 #[cfg(target_os = "linux")]
 pub(crate) use main_goroutine::is_main;

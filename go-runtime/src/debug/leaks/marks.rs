@@ -20,8 +20,8 @@
 //! - the scheduler's pointers to goroutines, which do not wake them: those to the fiber itself,
 //!   above the frames; those on the stacks of workers' threads; and what lies in the workers'
 //!   private memory (timers say so in the word of the wait);
-//! - what has been freed or moved away: free chunks of the heap, tasks that wait for reuse, and the
-//!   closure in a task that has started;
+//! - what has been freed or moved away: free chunks of the heap, tasks that wait for reuse, and
+//!   tasks that have started (but the goroutine's own pointer to its joiner is followed);
 //! - the address that the holder of a lock has written into it, which is told by its lowest bits.
 
 use std::cmp::Ordering;
@@ -32,7 +32,7 @@ use super::heap::Region;
 use super::memory::{self, PIECE, Pages, WORD};
 use super::roots::Root;
 use crate::debug::hidden::Hidden;
-use crate::goroutine::TASK_WITHOUT_STAGE;
+use crate::goroutine::JOINER;
 use crate::sched::{FREE_BLOCK, Fiber, listing::Listed};
 use crate::stack::{self, Extent};
 use crate::sync::is_mark_of_holder;
@@ -48,6 +48,7 @@ pub(super) struct Stack {
     start: Hidden,
     size: usize,
     fiber: Hidden,
+    task: Hidden,
     is_reached: bool,
 }
 
@@ -62,6 +63,7 @@ impl Stack {
             start: Hidden::new(addresses.start),
             size: addresses.len(),
             fiber: Hidden::new(extent.carved::<Fiber>().addr().get()),
+            task: Hidden::new(listed.task),
             is_reached: false,
         }
     }
@@ -91,7 +93,8 @@ pub(super) struct Search {
     regions: Vec<Region>,
     /// The stacks, by address.
     stacks: Vec<Stack>,
-    /// Tasks that have started.
+    /// Tasks that have started. Their closures are elsewhere, and their joiner can be woken only by
+    /// the goroutine itself.
     pub(super) started: HashSet<Hidden>,
     /// Memory of the scheduler's that is not searched.
     pub(super) private: Vec<Range<usize>>,
@@ -192,8 +195,8 @@ impl Search {
             }
             Err(_) => {}
         }
-        let extent = listed.stack.addresses();
-        self.whole(extent);
+        self.joiner(listed.task);
+        self.whole(listed.stack.addresses());
         self.go_on();
     }
 
@@ -226,6 +229,7 @@ impl Search {
     }
 
     fn stack(&mut self, index: usize) {
+        self.joiner(self.stacks[index].task.get());
         let stack = &self.stacks[index];
         let addresses = stack.addresses();
         let before = stack.frames().filter(|_| stack.word != 0);
@@ -236,6 +240,15 @@ impl Search {
         if self.stacks[index].frames() != Some(frames) {
             // It has run in between.
             self.whole(addresses);
+        }
+    }
+
+    /// Follows the pointer to the parker that waits for the end of a task.
+    pub(super) fn joiner(&mut self, task: usize) {
+        if let Some(joiner) = memory::read_word(task + JOINER)
+            && self.bounds.contains(&joiner)
+        {
+            self.pointer(joiner, joiner, false);
         }
     }
 
@@ -253,19 +266,16 @@ impl Search {
         parts.into_iter().for_each(|part| self.memory(part, false));
     }
 
-    fn object(&mut self, mut object: Range<usize>) {
+    fn object(&mut self, object: Range<usize>) {
         let mut head = [0; 2];
         if memory::read(object.start, &mut head) < head.len() {
             return;
         }
         let is_freed = head[1] == FREE_BLOCK || (head[1] == self.free_chunk && head[1] != 0);
-        if is_freed {
-            return;
+        let has_started = self.started.contains(&Hidden::new(object.start));
+        if !is_freed && !has_started {
+            self.memory(object, false);
         }
-        if self.started.contains(&Hidden::new(object.start)) {
-            object.end = object.end.min(object.start + TASK_WITHOUT_STAGE);
-        }
-        self.memory(object, false);
     }
 
     /// Searches memory for pointers.

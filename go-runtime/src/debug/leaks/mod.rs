@@ -305,9 +305,9 @@ fn pass(
     if stacks.iter().all(|stack| stack.word == 0) {
         return Ok(HashMap::new());
     }
-    threads::for_each(|seen| {
-        started.insert(Hidden::new(seen.identity.task));
-    });
+    let mut of_threads = Vec::new();
+    threads::for_each(|seen| of_threads.push(Hidden::new(seen.identity.task)));
+    started.extend(&of_threads);
     let arena = heap::main_arena_itself(&mappings, &regions, words);
     if std::env::var("LK").is_ok() {
         eprintln!(
@@ -328,6 +328,8 @@ fn pass(
     let mappings = heap::without(mappings, slabs.into_iter());
     let mappings = heap::without(mappings, [search.piece()].into_iter());
     let mut roots = roots::roots(mappings, &process.runtime.worker_threads(), process.caller)?;
+    // Goroutines that have a thread are no candidates.
+    of_threads.iter().for_each(|task| search.joiner(task.get()));
     random::shuffle(&mut roots);
     let running_at = random::below(roots.len() + 1);
     for (index, root) in roots.iter().enumerate() {
