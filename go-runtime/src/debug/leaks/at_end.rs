@@ -44,21 +44,18 @@ fn write(stderr: &mut dyn Write, leaks: &[Leak], error: Option<io::Error>) -> io
     if left.is_empty() {
         return Ok(());
     }
-    write!(
-        stderr,
-        "go-runtime: {} goroutines are left at the end of the program",
-        left.len()
-    )?;
-    match (leaks.len() - certain, &error) {
-        (_, Some(error)) => writeln!(stderr, ". ({error}.)")?,
-        (0, None) => writeln!(stderr, "; {certain} of them have leaked.")?,
+    let found = match (leaks.len() - certain, error) {
+        (_, Some(error)) => format!(" ({error})"),
+        (0, None) => format!(", of which {certain} have leaked"),
         (suspected, None) => {
-            writeln!(
-                stderr,
-                "; {certain} of them have leaked, and {suspected} may have."
-            )?;
+            format!(", of which {certain} have leaked, and {suspected} perhaps")
         }
-    }
+    };
+    let number = left.len();
+    writeln!(
+        stderr,
+        "go-runtime: goroutines left at the end of the program: {number}{found}"
+    )?;
     let verdict = |one: &Goroutine| {
         let leak = leaks
             .iter()
@@ -75,11 +72,9 @@ fn write(stderr: &mut dyn Write, leaks: &[Leak], error: Option<io::Error>) -> io
         groups.entry(place).or_insert((0, one)).0 += 1;
     }
     for ((_, state, verdict), (count, one)) in groups {
-        let with_frames = leaks.iter().map(Leak::goroutine);
-        let example = with_frames
-            .filter(|leak| leak.number() == one.number())
-            .next()
-            .unwrap_or(one);
+        let mut with_frames = leaks.iter().map(Leak::goroutine);
+        let example = with_frames.find(|leak| leak.number() == one.number());
+        let example = example.unwrap_or(one);
         writeln!(
             stderr,
             "\n{count} [{state}{verdict}], for example:\n{example}"

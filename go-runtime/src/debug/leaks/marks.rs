@@ -31,6 +31,7 @@ use std::ops::Range;
 use super::heap::Region;
 use super::memory::{self, PIECE, Pages, WORD};
 use super::roots::Root;
+use crate::channel::HEAD;
 use crate::debug::hidden::Hidden;
 use crate::goroutine::JOINER;
 use crate::sched::{FREE_BLOCK, Fiber, listing::Listed};
@@ -96,6 +97,8 @@ pub(super) struct Search {
     /// Tasks that have started. Their closures are elsewhere, and their joiner can be woken only by
     /// the goroutine itself.
     pub(super) started: HashSet<Hidden>,
+    /// The objects of channels, which have a gap before the channel itself.
+    pub(super) channels: HashSet<Hidden>,
     /// Memory of the scheduler's that is not searched.
     pub(super) private: Vec<Range<usize>>,
     /// The word that `malloc` has in the second word of some free chunks, if that is known.
@@ -138,6 +141,7 @@ impl Search {
             regions,
             stacks,
             started: HashSet::new(),
+            channels: HashSet::new(),
             private: Vec::new(),
             free_chunk: 0,
             objects: Vec::new(),
@@ -266,13 +270,16 @@ impl Search {
         parts.into_iter().for_each(|part| self.memory(part, false));
     }
 
-    fn object(&mut self, object: Range<usize>) {
+    fn object(&mut self, mut object: Range<usize>) {
         let mut head = [0; 2];
         if memory::read(object.start, &mut head) < head.len() {
             return;
         }
         let is_freed = head[1] == FREE_BLOCK || (head[1] == self.free_chunk && head[1] != 0);
         let has_started = self.started.contains(&Hidden::new(object.start));
+        if self.channels.contains(&Hidden::new(object.start)) {
+            object.start += HEAD;
+        }
         if !is_freed && !has_started {
             self.memory(object, false);
         }

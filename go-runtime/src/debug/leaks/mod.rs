@@ -294,9 +294,11 @@ fn pass(
 ) -> io::Result<HashMap<(usize, u64), bool>> {
     let (regions, mappings) = heap_and_rest(words)?;
     let mut stacks = Vec::new();
-    let mut started = HashSet::new();
+    let (mut started, mut channels) = (HashSet::new(), HashSet::new());
     listing::for_each(process.runtime, |listed| {
         started.insert(Hidden::new(listed.task));
+        let word = candidate(&listed, at_least).unwrap_or(0);
+        channels.extend(channel_of(word).map(|channel| Hidden::new(handle_of(channel))));
         stacks.push(Stack::new(
             &listed,
             candidate(&listed, at_least).unwrap_or(0),
@@ -321,6 +323,7 @@ fn pass(
     }
     let mut search = Search::new(regions, stacks, process.caller);
     search.started = started;
+    search.channels = channels;
     search.private = process.runtime.private_memory();
     search.private.extend(arena);
     search.free_chunk = process.free_chunk;
@@ -394,17 +397,13 @@ fn mark_of_free_chunks() -> usize {
 fn with_ends(mut search: Search) -> HashMap<(usize, u64), bool> {
     let left = |stack: &Stack| (stack.number, stack.word);
     let left: Vec<_> = search.unreached().map(left).collect();
-    let channel = |word: u64| match Why::read(word) {
-        Some((WaitReason::ChanReceive | WaitReason::ChanSend, channel)) => Some(channel),
-        _ => None,
-    };
-    let channels = left.iter().filter_map(|(_, word)| channel(*word));
+    let channels = left.iter().filter_map(|(_, word)| channel_of(*word));
     search.counts = channels
         .map(|channel| (Hidden::new(handle_of(channel)), 0))
         .collect();
     search.rest();
     let all_found = |word: u64| {
-        let Some(channel) = channel(word) else {
+        let Some(channel) = channel_of(word) else {
             return true;
         };
         let counts = COUNTS.map(|offset| memory::read_word(channel + offset).unwrap_or(usize::MAX));
@@ -416,6 +415,14 @@ fn with_ends(mut search: Search) -> HashMap<(usize, u64), bool> {
         .iter()
         .map(|&(number, word)| ((number, word), all_found(word)));
     with_ends.collect()
+}
+
+/// Returns the address of the channel for which a goroutine waits, by the word of its wait.
+fn channel_of(word: u64) -> Option<usize> {
+    match Why::read(word)? {
+        (WaitReason::ChanReceive | WaitReason::ChanSend, channel) => Some(channel),
+        _ => None,
+    }
 }
 
 /// Returns the word that a handle of the channel is: its `Arc`'s pointer, to the counts in front of
