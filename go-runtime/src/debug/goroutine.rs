@@ -242,7 +242,7 @@ impl fmt::Display for Goroutine {
             None => &self.thread,
         };
         if let Some(name) = name {
-            write!(f, " {{name: {name}}}")?;
+            write!(f, " {{name: {}}}", OneLine(name))?;
         }
         f.write_str(":")?;
         for frame in &self.frames {
@@ -256,6 +256,25 @@ impl fmt::Display for Goroutine {
         }
         if let Some(spawner) = self.spawner {
             write!(f, "\n\tby the goroutine created at {spawner}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A name as part of a line: its control characters are escaped, since they could end the line, or
+/// control a terminal.
+pub(super) struct OneLine<'a>(pub(super) &'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in self.0.split_inclusive(char::is_control) {
+            match part.chars().next_back().filter(|last| last.is_control()) {
+                Some(last) => {
+                    f.write_str(&part[..part.len() - last.len_utf8()])?;
+                    write!(f, "{}", last.escape_debug())?;
+                }
+                None => f.write_str(part)?,
+            }
         }
         Ok(())
     }

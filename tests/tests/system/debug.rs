@@ -529,6 +529,20 @@ fn frames_of_goroutines_that_are_woken_all_the_time() {
     assert!(*mutex.lock().unwrap() > 0);
 }
 
+/// A name can neither begin a line of its own nor control a terminal.
+#[test]
+fn names_with_control_characters() {
+    let (stop, done) = bounded::<()>(0);
+    let name = "two\nlines, \u{1b}[31m red\0, größer";
+    let waits = Builder::new().name(name).spawn(move || done.recv());
+    let found = find_in(name, GoroutineState::Waiting(WaitReason::ChanReceive));
+    let head = found.to_string();
+    let escaped = r"{name: two\nlines, \u{1b}[31m red\0, größer}:";
+    assert!(head.lines().next().unwrap().ends_with(escaped), "{head}");
+    drop(stop);
+    assert!(waits.unwrap().join().unwrap().is_err());
+}
+
 /// A goroutine that panics keeps its worker, whatever it calls: the others would seem to panic.
 #[test]
 #[ignore = "run by a_goroutine_that_panics_may_look"]
