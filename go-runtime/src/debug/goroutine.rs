@@ -348,8 +348,8 @@ pub fn goroutines() -> Vec<Goroutine> {
 /// held by another goroutine, or whose stack has less than 16 KiB left. If more than 1,000 wait,
 /// those have frames that have waited longest. A goroutine that calls this lets its worker go on
 /// meanwhile; while it panics it cannot, and the goroutines of its worker have no frames. Calls at
-/// the same time wait for each other. (If a goroutine ends while it is listed, its entry may have the frames of the next on
-/// the same stack.)
+/// the same time wait for each other. (If a goroutine ends while it is listed, its entry may have
+/// the frames of the next on the same stack.)
 ///
 /// Names and lines come from the program's debug information: a release build has lines with
 /// `debug = "line-tables-only"` in its profile.
