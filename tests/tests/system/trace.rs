@@ -463,6 +463,42 @@ fn age() {
     });
 }
 
+/// Names of threads are forgotten when their events are, and told again with new events.
+#[test]
+fn many_threads() {
+    alone_in_goroutine(|| {
+        // The ring of the threads has room for 64 events.
+        let recorder = FlightRecorder::new(FlightRecorderConfig {
+            max_bytes: 0,
+            ..Default::default()
+        });
+        recorder.start().unwrap();
+        let on_thread = |name: String, run: Box<dyn FnOnce() + Send>| {
+            let thread = thread::Builder::new().name(name).spawn(run).unwrap();
+            blocking(|| thread.join().unwrap());
+        };
+        let (again, turns) = std::sync::mpsc::channel();
+        let lasting = thread::Builder::new().name("lasting".into());
+        let lasting = lasting.spawn(move || turns.into_iter().for_each(|()| drop(go!({}))));
+        again.send(()).unwrap();
+        for number in 0..300 {
+            on_thread(format!("thread {number}"), Box::new(|| drop(go!({}))));
+        }
+        again.send(()).unwrap();
+        drop(again);
+        blocking(|| lasting.unwrap().join().unwrap());
+        let trace = written(&recorder);
+        let is_there = |name: &str| trace.tracks.values().any(|track| track.name == name);
+        assert!(
+            is_there("lasting") && is_there("thread 299"),
+            "{:?}",
+            trace.tracks
+        );
+        assert!(!is_there("thread 0"), "{:?}", trace.tracks);
+        recorder.stop();
+    });
+}
+
 /// Without a worker: from a thread.
 #[test]
 fn whole_from_a_thread() {
