@@ -19,10 +19,11 @@
 //! read through the system, because the goroutine that waits may go on in between, and free the
 //! lock; step 3 tells whether it has.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -168,17 +169,31 @@ impl fmt::Display for Deadlock {
 /// ```
 #[must_use]
 pub fn deadlocks() -> Vec<Deadlock> {
+    let begun = clock::now();
     loop {
         let found = search();
-        if !found.any_young {
-            return found
-                .proven
-                .iter()
-                .map(|cycle| Deadlock::of(cycle))
-                .collect();
+        // (Goroutines that go on, but wait for each other's locks all the time, may look like a
+        // young cycle each time.)
+        if !found.any_young || begun.elapsed() >= LATER {
+            let cycles = disjoint(found.proven);
+            return cycles.iter().map(|cycle| Deadlock::of(cycle)).collect();
         }
         time::sleep(LATER / 4);
     }
+}
+
+/// Leaves out cycles that have a goroutine in common with one before, which are the same deadlock:
+/// each goroutine of a scope may wait for the one that waits for the scope.
+fn disjoint(mut cycles: Vec<Vec<Waiting>>) -> Vec<Vec<Waiting>> {
+    let mut taken = HashSet::new();
+    cycles.retain(|cycle| {
+        let is_new = cycle.iter().all(|one| !taken.contains(&one.number));
+        if is_new {
+            taken.extend(cycle.iter().map(|one| one.number));
+        }
+        is_new
+    });
+    cycles
 }
 
 /// A goroutine or a thread that waits for certain others to go on.
@@ -433,27 +448,24 @@ pub(super) fn check_asleep() -> Option<Duration> {
 
 /// Writes the cycles to standard error that have not been written yet.
 fn report(cycles: Vec<Vec<Waiting>>) {
-    /// The cycles that were found last, each as the numbers and waits of its goroutines.
-    static KNOWN: Mutex<Vec<Vec<(usize, u64)>>> = Mutex::new(Vec::new());
-    let key = |cycle: &[Waiting]| {
-        let mut key: Vec<_> = cycle
-            .iter()
-            .map(|one| (one.number, one.word.to_word()))
-            .collect();
-        key.sort_unstable();
-        key
+    /// The goroutines of the cycles that were found last, by their numbers and waits.
+    static KNOWN: Mutex<BTreeSet<(usize, u64)>> = Mutex::new(BTreeSet::new());
+    let wait = |one: &Waiting| (one.number, one.word.to_word());
+    let waits = cycles.iter().flatten().map(wait).collect();
+    let known = {
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        mem::replace(&mut *known, waits)
     };
-    let keys: Vec<_> = cycles.iter().map(|cycle| key(cycle)).collect();
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     // A goroutine that waits for its own lock has been reported when it began.
     let is_told = |cycle: &[Waiting]| match cycle {
         [one] => Why::read(one.word.to_word()).is_some_and(|(why, _)| why != WaitReason::Join),
         _ => false,
     };
-    let is_new = |cycle: &Vec<Waiting>| !is_told(cycle) && !known.contains(&key(cycle));
-    let new: Vec<_> = cycles.into_iter().filter(is_new).collect();
-    *known = keys;
-    drop(known);
+    // A cycle that shares a goroutine with a known one is part of the same deadlock.
+    let is_new = |cycle: &Vec<Waiting>| {
+        !is_told(cycle) && !cycle.iter().any(|one| known.contains(&wait(one)))
+    };
+    let new = disjoint(cycles.into_iter().filter(is_new).collect());
     if new.is_empty() {
         return;
     }
@@ -509,6 +521,28 @@ mod tests {
         assert!(cycles(&edges).is_empty());
         edges[many - 1] = vec![0];
         assert_eq!(cycles(&edges)[0].len(), many);
+    }
+
+    #[test]
+    fn cycles_with_a_goroutine_in_common_are_one_deadlock() {
+        let of = |numbers: &[usize]| -> Vec<_> {
+            let waiting = |&number| Waiting {
+                number,
+                word: Why::NOTHING,
+                since: Duration::ZERO,
+                stack: 0..0,
+                task: 0,
+                caller: 0,
+                group: 0,
+            };
+            numbers.iter().map(waiting).collect()
+        };
+        let all = disjoint(vec![of(&[1, 2]), of(&[1, 3]), of(&[4, 5]), of(&[6, 5, 4])]);
+        let numbers: Vec<Vec<_>> = all
+            .iter()
+            .map(|cycle| cycle.iter().map(|one| one.number).collect())
+            .collect();
+        assert_eq!(numbers, [[1, 2], [4, 5]]);
     }
 
     #[test]

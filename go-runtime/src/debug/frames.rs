@@ -1,11 +1,30 @@
 //! Recorded frames as text.
+//!
+//! Recording takes a lock of std's, which a lookup of names keeps for up to a second. So one
+//! request is recorded and looked up at a time ([`record`]): a worker that records for a request
+//! does not wait for the lookups of another. A goroutine that asks waits parked meanwhile.
 #![cfg_attr(
     not(target_os = "linux"),
     allow(dead_code, reason = "no frames are recorded there")
 )]
 
 use std::backtrace::Backtrace;
+#[cfg(target_os = "linux")]
+use std::collections::HashMap;
 use std::fmt;
+#[cfg(target_os = "linux")]
+use std::sync::{Arc, Mutex, PoisonError};
+#[cfg(target_os = "linux")]
+use std::thread;
+
+#[cfg(target_os = "linux")]
+use crate::channel::bounded;
+#[cfg(target_os = "linux")]
+use crate::primitives::uncaptured;
+#[cfg(target_os = "linux")]
+use crate::sched::{self, Runtime, Worker};
+#[cfg(target_os = "linux")]
+use crate::wait::{self, WaitReason, Why};
 
 /// A call that a waiting goroutine is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,9 +58,51 @@ impl fmt::Display for Frame {
     }
 }
 
+/// Returns the frames of goroutines, each given by its worker's index and its number, by their
+/// numbers; see [`sched::frames::record`] on which are missing.
+#[cfg(target_os = "linux")]
+pub(super) fn record(
+    runtime: &'static Runtime,
+    goroutines: Vec<(usize, usize)>,
+) -> HashMap<usize, Vec<Frame>> {
+    if goroutines.is_empty() {
+        return HashMap::new();
+    }
+    let goroutines = Arc::new(goroutines);
+    if Worker::current().is_some_and(Worker::may_park) && !thread::panicking() {
+        let (report, found) = bounded(1);
+        let theirs = Arc::clone(&goroutines);
+        let look_up = move || drop(report.send(record_here(runtime, &theirs)));
+        let builder = thread::Builder::new().name("go-dump".into());
+        let why = Why::alone(WaitReason::Blocking);
+        if uncaptured::spawn(builder, look_up).is_ok()
+            && let Ok(found) = wait::named(why, || found.recv())
+        {
+            return found;
+        }
+    }
+    record_here(runtime, &goroutines)
+}
+
+/// Does what [`record`] does, and blocks the calling thread meanwhile.
+#[cfg(target_os = "linux")]
+fn record_here(
+    runtime: &'static Runtime,
+    goroutines: &[(usize, usize)],
+) -> HashMap<usize, Vec<Frame>> {
+    /// Held while a request is recorded and looked up; never by a goroutine that parks meanwhile.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let recorded = sched::frames::record(runtime, goroutines.iter().copied());
+    recorded
+        .into_iter()
+        .map(|(number, backtrace)| (number, of_program(&backtrace)))
+        .collect()
+}
+
 /// Returns the frames from the program's innermost call out, without those of the runtime and of
 /// std below and above them. This takes a while, since it looks up the names.
-pub(super) fn of_program(backtrace: &Backtrace) -> Vec<Frame> {
+fn of_program(backtrace: &Backtrace) -> Vec<Frame> {
     let mut frames = parse(&backtrace.to_string());
     // The goroutine's entry is the outermost frame of a job; farther out is its worker's loop.
     let is_job = |frame: &Frame| {

@@ -1,8 +1,6 @@
 //! A goroutine, or a waiting thread, as a value.
 
 #[cfg(target_os = "linux")]
-use std::backtrace::Backtrace;
-#[cfg(target_os = "linux")]
 use std::cmp::Reverse;
 #[cfg(target_os = "linux")]
 use std::collections::{BinaryHeap, HashMap};
@@ -11,7 +9,9 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use super::frames::{self, Frame};
+#[cfg(target_os = "linux")]
+use super::frames;
+use super::frames::Frame;
 use super::hidden::Hidden;
 use crate::sched::global;
 use crate::sched::listing::{Listed, Listing, State};
@@ -243,7 +243,7 @@ impl fmt::Display for Goroutine {
             None => &self.thread,
         };
         if let Some(name) = name {
-            write!(f, " {{name: {name}}}")?;
+            write!(f, " {{name: {}}}", OneLine(name))?;
         }
         f.write_str(":")?;
         for frame in &self.frames {
@@ -257,6 +257,25 @@ impl fmt::Display for Goroutine {
         }
         if let Some(spawner) = self.spawner {
             write!(f, "\n\tby the goroutine created at {spawner}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A name as part of a line: its control characters are escaped, since they could end the line, or
+/// control a terminal.
+pub(super) struct OneLine<'a>(pub(super) &'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in self.0.split_inclusive(char::is_control) {
+            match part.chars().next_back().filter(|last| last.is_control()) {
+                Some(last) => {
+                    f.write_str(&part[..part.len() - last.len_utf8()])?;
+                    write!(f, "{}", last.escape_debug())?;
+                }
+                None => f.write_str(part)?,
+            }
         }
         Ok(())
     }
@@ -329,8 +348,9 @@ pub fn goroutines() -> Vec<Goroutine> {
 /// run. Goroutines have no frames here that run, that have a thread of their own, whose worker is
 /// held by another goroutine, or whose stack has less than 16 KiB left. If more than 1,000 wait,
 /// those have frames that have waited longest. A goroutine that calls this lets its worker go on
-/// meanwhile. (If a goroutine ends while it is listed, its entry may have the frames of the next on
-/// the same stack.)
+/// meanwhile; while it panics it cannot, and the goroutines of its worker have no frames. Calls at
+/// the same time wait for each other. (If a goroutine ends while it is listed, its entry may have
+/// the frames of the next on the same stack.)
 ///
 /// Names and lines come from the program's debug information: a release build has lines with
 /// `debug = "line-tables-only"` in its profile.
@@ -375,7 +395,7 @@ pub(super) struct Longest {
 pub(super) struct Recorded {
     /// By the goroutines' numbers.
     #[cfg(target_os = "linux")]
-    frames: HashMap<usize, Backtrace>,
+    frames: HashMap<usize, Vec<Frame>>,
 }
 
 impl Longest {
@@ -398,7 +418,7 @@ impl Longest {
             let wanted = self.waiting.into_iter();
             let wanted = wanted.map(|(_, worker, number)| (worker, number));
             return Recorded {
-                frames: crate::sched::frames::record(runtime, wanted),
+                frames: frames::record(runtime, wanted.collect()),
             };
         }
         Recorded::default()
@@ -410,9 +430,9 @@ impl Recorded {
     pub(super) fn add_to(&self, one: &mut Goroutine) {
         #[cfg(target_os = "linux")]
         if matches!(one.state, GoroutineState::Waiting(_))
-            && let Some(backtrace) = self.frames.get(&one.number)
+            && let Some(frames) = self.frames.get(&one.number)
         {
-            one.frames = frames::of_program(backtrace);
+            one.frames.clone_from(frames);
         }
         #[cfg(not(target_os = "linux"))]
         let _ = one;

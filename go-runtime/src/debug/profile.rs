@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::panic::Location;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::goroutine::OneLine;
 use super::protobuf::Message;
 use crate::clock;
 use crate::sched::global;
@@ -359,7 +360,7 @@ impl fmt::Display for Profile {
                 row.place
             )?;
             if let Some(name) = row.name {
-                write!(f, " {{name: {name}}}")?;
+                write!(f, " {{name: {}}}", OneLine(name))?;
             }
         }
         Ok(())

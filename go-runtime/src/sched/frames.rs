@@ -12,8 +12,8 @@
 //!   waits     <------- answer           <------------------ suspends again
 //! ```
 //!
-//! Only addresses are recorded; the requester looks up their names. A worker that is held does not
-//! answer, and the frames of its goroutines stay unknown.
+//! Only addresses are recorded; the requester, which is no goroutine that parks, looks up their
+//! names. A worker that is held does not answer, and the frames of its goroutines stay unknown.
 
 use std::backtrace::Backtrace;
 use std::cell::Cell;
@@ -81,9 +81,9 @@ impl Requests {
     }
 }
 
-/// Records the frames of goroutines, each given by its worker's index and its number. Those are
-/// missing in the result that do not wait any more, whose worker is held, or whose stack has no
-/// room for it.
+/// Records the frames of goroutines, each given by its worker's index and its number, and blocks
+/// the calling thread meanwhile. Those are missing in the result that do not wait any more, whose
+/// worker is held, or is the caller's, or whose stack has no room for it.
 pub(crate) fn record(
     runtime: &'static Runtime,
     goroutines: impl Iterator<Item = (usize, usize)>,
@@ -93,6 +93,11 @@ pub(crate) fn record(
         by_worker.entry(worker).or_default().insert(number);
     }
     let mut open = Vec::new();
+    // The caller's worker could answer only if the caller let it go on, and a caller that panics
+    // may not: the goroutines that ran meanwhile would seem to panic, too.
+    if let Some(own) = Worker::current() {
+        by_worker.remove(&own.shared().index());
+    }
     for (worker, numbers) in by_worker {
         let Some(worker) = runtime.worker(worker) else {
             continue;
@@ -123,17 +128,11 @@ pub(crate) fn record(
     recorded
 }
 
-/// Waits a moment for an answer. A goroutine lets its worker go on meanwhile, which may have to
-/// answer.
+/// Waits a moment for an answer.
 fn wait_for(request: &Request) {
-    match Worker::current() {
-        Some(worker) => worker.yield_now(),
-        None => {
-            let answer = lock(&request.answer);
-            if answer.is_none() {
-                drop(request.answered.wait_timeout(answer, NOTIFY_EVERY));
-            }
-        }
+    let answer = lock(&request.answer);
+    if answer.is_none() {
+        drop(request.answered.wait_timeout(answer, NOTIFY_EVERY));
     }
 }
 

@@ -17,9 +17,11 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::mem;
-use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use super::task::Task;
 
@@ -146,13 +148,22 @@ pub(super) fn check(task: &Task) {
         who: format!("the goroutine {name}spawned at {}", task.spawned_at()),
         done,
     };
-    // If the thread cannot be made, or has ended, nothing is reported.
+    // If the thread cannot be made, or has ended, nothing is reported. The report comes before what
+    // it warns of, unless no process reads standard error: then no worker waits for it any more.
     if let Some(symbolizer) = symbolizer()
         && symbolizer.send(request).is_ok()
+        && !IS_STUCK.load(Ordering::Relaxed)
+        && is_done.recv_timeout(LONGEST_REPORT) == Err(RecvTimeoutError::Timeout)
     {
-        let _ = is_done.recv();
+        IS_STUCK.store(true, Ordering::Relaxed);
     }
 }
+
+/// How long a worker waits for a report. (The first one takes up to some seconds, because the debug
+/// information has to be read.)
+const LONGEST_REPORT: Duration = Duration::from_secs(20);
+/// Whether a worker has waited so long in vain.
+static IS_STUCK: AtomicBool = AtomicBool::new(false);
 
 fn symbolizer() -> Option<&'static Sender<Request>> {
     static SYMBOLIZER: OnceLock<Option<Sender<Request>>> = OnceLock::new();

@@ -145,6 +145,41 @@ pub(crate) fn write_report(line: String) {
     }
 }
 
+/// Writes the line, of up to 4 KiB, to stderr, at once if stderr takes it without waiting, or else
+/// on another thread: for when there may be no memory for a thread.
+pub(super) fn write_at_once(line: &[u8]) {
+    if !takes_at_once() {
+        return write_report(String::from_utf8_lossy(line).into_owned());
+    }
+    // Not through std's `Stderr` on Unix, whose lock the program may hold. A single write keeps the
+    // line in one piece; if stderr is closed, the line is lost.
+    #[cfg(unix)]
+    // SAFETY: the pointer and the length are those of a slice.
+    unsafe {
+        libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len());
+    }
+    #[cfg(not(unix))]
+    let _ = io::stderr().write_all(line);
+}
+
+/// Returns whether stderr takes a line without waiting. (A pipe does if it has room for 4 KiB.)
+#[cfg(unix)]
+fn takes_at_once() -> bool {
+    let mut stderr = libc::pollfd {
+        fd: libc::STDERR_FILENO,
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: the pointer is to one `pollfd`, which lives during the call.
+    let ready = unsafe { libc::poll(&raw mut stderr, 1, 0) };
+    ready == 1
+}
+
+#[cfg(not(unix))]
+fn takes_at_once() -> bool {
+    true
+}
+
 fn write_all() {
     loop {
         let mut lines = unwritten();

@@ -12,6 +12,7 @@ use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use super::report::write_at_once;
 use super::tuning::SHORTAGE_QUIET;
 use crate::clock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
@@ -77,7 +78,7 @@ impl Shortage {
         if last.is_some_and(|last| now - last < SHORTAGE_QUIET) {
             return;
         }
-        // Memory is short, so the text is built on the stack; a single write keeps it in one piece.
+        // Memory is short, so the text is built on the stack.
         let mut text = io::Cursor::new([0; 1024]);
         let _ = writeln!(
             text,
@@ -87,7 +88,7 @@ impl Shortage {
              smaller GOSTACK, or run fewer goroutines at once."
         );
         let length = text.position() as usize;
-        let _ = io::stderr().write_all(&text.get_ref()[..length]);
+        write_at_once(&text.get_ref()[..length]);
     }
 }
 

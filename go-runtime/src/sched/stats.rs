@@ -75,7 +75,7 @@ impl QueueEnds {
         let length = self.pushed().wrapping_sub(popped).cast_signed();
         length.max(0).cast_unsigned()
     }
-    /// Returns the length of the queue.
+    /// Returns the length of the queue, for the worker.
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
         self.pushed().wrapping_sub(self.popped())
@@ -184,7 +184,7 @@ impl WorkerStats {
     /// Returns the number of goroutines that only this worker can run and that could run now,
     /// without those in its inbox and those with a timer.
     pub(super) fn runnable(&self) -> usize {
-        self.run_queue.len() + self.pinned()
+        self.run_queue.len_seen() + self.pinned()
     }
 
     /// Returns the number of unstarted tasks that this worker alone may start.
@@ -215,5 +215,9 @@ mod tests {
         assert_eq!(ends.len_seen(), 0);
         ends.set_popped(usize::MAX);
         assert_eq!(ends.len_seen(), 4);
+
+        let stats = WorkerStats::default();
+        stats.run_queue.set_popped(1);
+        assert_eq!(stats.runnable(), 0);
     }
 }

@@ -92,8 +92,19 @@ fn two_locks() {
     }
 }
 
-/// Two goroutines wait for each other, and some time later another two, while this one goes on.
+/// Two goroutines wait for each other, and some time later another two, while this one goes on. The
+/// goroutines of a scope wait for a third, which waits for all of them.
 fn pairs() {
+    let crowd = || {
+        let lock = Mutex::new(());
+        let _first = lock.lock().unwrap();
+        scope(|s| {
+            for _ in 0..50 {
+                s.spawn(|| drop(lock.lock()));
+            }
+        });
+    };
+    drop(Builder::new().name("crowd").spawn(crowd).unwrap());
     for pair in ["first", "second"] {
         let locks = Arc::new([Mutex::new(()), Mutex::new(())]);
         let both = Arc::new(go_runtime::sync::Barrier::new(2));

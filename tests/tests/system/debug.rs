@@ -1,6 +1,8 @@
 //! Goroutines and threads as `debug` lists them.
 #![cfg(target_os = "linux")]
 
+use std::io;
+use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -525,6 +527,68 @@ fn frames_of_goroutines_that_are_woken_all_the_time() {
     ended.store(true, Ordering::Relaxed);
     pairs.into_iter().for_each(|one| one.join().unwrap());
     assert!(*mutex.lock().unwrap() > 0);
+}
+
+/// A name can neither begin a line of its own nor control a terminal.
+#[test]
+fn names_with_control_characters() {
+    let (stop, done) = bounded::<()>(0);
+    let name = "two\nlines, \u{1b}[31m red\0, größer";
+    let waits = Builder::new().name(name).spawn(move || done.recv());
+    let found = find_in(name, GoroutineState::Waiting(WaitReason::ChanReceive));
+    let head = found.to_string();
+    let escaped = r"{name: two\nlines, \u{1b}[31m red\0, größer}:";
+    assert!(head.lines().next().unwrap().ends_with(escaped), "{head}");
+    drop(stop);
+    assert!(waits.unwrap().join().unwrap().is_err());
+}
+
+/// A goroutine that panics keeps its worker, whatever it calls: the others would seem to panic.
+#[test]
+#[ignore = "run by a_goroutine_that_panics_may_look"]
+fn looks_while_it_panics() {
+    struct Looks;
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            assert!(thread::panicking());
+            let seen = goroutines_with_frames();
+            assert!(seen.iter().any(|one| one.name() == Some("waits")));
+            dump(&mut io::sink(), DumpOptions::new()).unwrap();
+        }
+    }
+    let (stop, done) = bounded::<()>(0);
+    let waits = Builder::new().name("waits");
+    let waits = waits.spawn(move || innermost(&done)).unwrap();
+    find_in("waits", GoroutineState::Waiting(WaitReason::ChanReceive));
+    let ended = Arc::new(AtomicBool::new(false));
+    let others: Vec<_> = (0..32)
+        .map(|_| {
+            go!(clone(ended) {
+                while !ended.load(Ordering::Relaxed) {
+                    assert!(!thread::panicking());
+                    time::sleep(Duration::from_micros(10));
+                }
+            })
+        })
+        .collect();
+    panic::set_hook(Box::new(|_| drop(goroutines_with_frames())));
+    let panics = go! {
+        let _looks = Looks;
+        panic!("on purpose");
+    };
+    assert!(panics.join().is_err());
+    let panics = go!(without_parking(|| drop(goroutines_with_frames())));
+    panics.join().unwrap();
+    drop(panic::take_hook());
+    ended.store(true, Ordering::Relaxed);
+    others.into_iter().for_each(|one| one.join().unwrap());
+    drop(stop);
+    waits.join().unwrap();
+}
+
+#[test]
+fn a_goroutine_that_panics_may_look() {
+    child::succeed_with(&["1", "2", "4", "8", "16"], &["looks_while_it_panics"]);
 }
 
 /// Goroutines have no frames whose worker is held, or whose stack has too little room.

@@ -127,7 +127,8 @@ impl Workload {
     /// else to do the first profile may be too short.
     fn profile(&self, samples: u64) -> (Profile, [f64; 3]) {
         let start = Instant::now();
-        let mut duration = Duration::from_secs(1);
+        // A worker that computes all the time has a sample each 5 ms.
+        let mut duration = Duration::from_millis(6 * samples);
         loop {
             let before = self.used();
             let profile = profile(duration);
@@ -386,7 +387,7 @@ impl<'a> Fields<'a> {
 /// Returns a profile that has a kind with a name and others.
 fn some_profile() -> Profile {
     let workload = Workload::start();
-    let (profile, _) = workload.profile(20);
+    let (profile, _) = workload.profile(100);
     workload.find(&profile);
     profile
 }

@@ -20,6 +20,7 @@ mod ring_tests;
 pub(crate) mod ticks;
 
 use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 
@@ -175,7 +176,8 @@ pub(crate) const LONGEST_NAME: usize = 64;
 
 /// Where to record: the rings of all workers and of the other threads.
 pub(crate) struct Session {
-    id: u64,
+    /// Threads that know this number have told their names.
+    id: AtomicU64,
     is_on: AtomicBool,
     pub(crate) ticks: Ticks,
     /// Number of events in each ring.
@@ -184,8 +186,8 @@ pub(crate) struct Session {
     workers: Box<[OnceLock<Arc<Recorder>>]>,
     /// Written under the lock of [`CURRENT`].
     others: Recorder,
-    /// The numbers and names of the other threads.
-    threads: Mutex<Vec<(u64, Option<String>)>>,
+    /// The names of the other threads, by their numbers.
+    threads: Mutex<HashMap<u64, Option<String>>>,
     wake_every: u64,
     consumer: Arc<OnceLock<Thread>>,
 }
@@ -193,6 +195,12 @@ pub(crate) struct Session {
 /// Whether a session is on.
 static ON: AtomicBool = AtomicBool::new(false);
 static CURRENT: Mutex<Option<Arc<Session>>> = Mutex::new(None);
+
+/// Returns a number for a session, which no session has had before.
+fn new_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -219,7 +227,6 @@ pub(super) fn current() -> Option<Arc<Session>> {
 ///
 /// Returns `None` if a session is on.
 pub(crate) fn start(runtime: &Runtime, length: usize, streams: bool) -> Option<Arc<Session>> {
-    static SESSIONS: AtomicU64 = AtomicU64::new(1);
     if current().is_some() {
         return None;
     }
@@ -228,7 +235,7 @@ pub(crate) fn start(runtime: &Runtime, length: usize, streams: bool) -> Option<A
     let wake_every = if streams { length as u64 / 4 } else { 0 };
     let consumer = Arc::new(OnceLock::new());
     let session = Arc::new(Session {
-        id: SESSIONS.fetch_add(1, Ordering::Relaxed),
+        id: AtomicU64::new(new_id()),
         is_on: AtomicBool::new(true),
         ticks,
         length,
@@ -314,10 +321,30 @@ impl Session {
 
     /// Returns the names of the threads, by their numbers in events.
     pub(crate) fn threads(&self) -> Vec<(u64, Option<String>)> {
-        lock(&self.threads).clone()
+        let threads = lock(&self.threads);
+        threads
+            .iter()
+            .map(|(number, name)| (*number, name.clone()))
+            .collect()
     }
 
-    /// Returns the number of the calling thread in events.
+    /// Forgets the names of threads that have no event in the ring, if there are many names: a
+    /// recorder may be on for as long as the process lives, and threads come and go.
+    fn forget_old_threads(&self, threads: &mut HashMap<u64, Option<String>>) {
+        if threads.len() < 2 * self.length {
+            return;
+        }
+        let mut words = Vec::new();
+        self.others.ring.read(0, &mut words);
+        let events = words.into_iter().filter_map(Event::read);
+        let with_events: HashSet<u64> = events.map(|event| event.second).collect();
+        threads.retain(|number, _| with_events.contains(number));
+        // A thread whose name has been forgotten, and that records again, tells its name again.
+        self.id.store(new_id(), Ordering::Relaxed);
+    }
+
+    /// Returns the number of the calling thread in events. The caller holds the lock of
+    /// [`CURRENT`].
     fn number_of_thread(&self) -> u64 {
         static THREADS: AtomicU64 = AtomicU64::new(1);
         thread_local! {
@@ -325,13 +352,15 @@ impl Session {
             static NUMBER: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
         }
         let (mut number, known_to) = NUMBER.get();
-        if known_to != self.id {
+        if known_to != self.id.load(Ordering::Relaxed) {
             if number == 0 {
                 number = THREADS.fetch_add(1, Ordering::Relaxed);
             }
             let name = thread::current().name().map(str::to_owned);
-            lock(&self.threads).push((number, name));
-            NUMBER.set((number, self.id));
+            let mut threads = lock(&self.threads);
+            self.forget_old_threads(&mut threads);
+            threads.insert(number, name);
+            NUMBER.set((number, self.id.load(Ordering::Relaxed)));
         }
         number
     }
