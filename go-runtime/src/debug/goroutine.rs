@@ -155,7 +155,7 @@ impl Goroutine {
     /// of a thread that is no goroutine and runs, of a goroutine that has not started, of a lock
     /// that others read, of a wait with a deadline, and on other systems than Linux. It may have
     /// changed since. (A goroutine counts as the holder of what it has locked, even if it has
-    /// passed the guard on, and so does the next on its stack if it has leaked the guard and ended.)
+    /// passed the guard on; if it has leaked the guard and ended, so does the next on its stack.)
     #[must_use]
     pub fn blocked_by(&self) -> Option<&Blocker> {
         self.blocked_by.as_ref()

@@ -122,7 +122,9 @@ fn ends() {
     let (release, end) = bounded::<()>(0);
     let receives = |end: &Receiver<()>| {
         let end = end.clone();
-        move || drop(end.recv())
+        move || {
+            let _ = end.recv();
+        }
     };
     let joined = spawn("joined", receives(&end));
     let mut all = vec![spawn("joins", move || joined.join().unwrap())];
@@ -137,7 +139,8 @@ fn ends() {
     let receive = receives(&end);
     all.push(spawn("group", move || {
         let group = WaitGroup::new();
-        group.spawn_with(Builder::new().name("in group"), receive);
+        let builder = Builder::new().name("in group");
+        group.spawn_with(builder, receive).unwrap();
         group.wait();
     }));
     is_blocked(
