@@ -198,9 +198,9 @@ fn disjoint(mut cycles: Vec<Vec<Waiting>>) -> Vec<Vec<Waiting>> {
 
 /// A goroutine or a thread that waits for certain others to go on.
 #[derive(Clone)]
-struct Waiting {
-    number: usize,
-    word: Why,
+pub(super) struct Waiting {
+    pub(super) number: usize,
+    pub(super) word: Why,
     since: Duration,
     stack: Range<usize>,
     task: usize,
@@ -251,8 +251,13 @@ fn search() -> Found {
 }
 
 /// Returns whether certain goroutines must go on before the wait can end.
-fn is_edge(why: Why) -> bool {
+pub(super) fn is_edge(why: Why) -> bool {
     let reason = Why::read(why.to_word()).map(|(reason, _)| reason);
+    !why.is_open() && reason.is_some_and(has_known_blockers)
+}
+
+/// Returns whether it can be known which goroutines must go on before a wait for that reason ends.
+pub(super) fn has_known_blockers(reason: WaitReason) -> bool {
     let edges = [
         WaitReason::MutexLock,
         WaitReason::RwLockRead,
@@ -262,11 +267,11 @@ fn is_edge(why: Why) -> bool {
         WaitReason::Scope,
         WaitReason::WaitGroupWait,
     ];
-    !why.is_open() && reason.is_some_and(|reason| edges.contains(&reason))
+    edges.contains(&reason)
 }
 
 /// Lists the goroutines and threads that wait, if `is_wanted` says so of the number and the wait.
-fn list(is_wanted: impl Fn(usize, Why) -> bool) -> Vec<Waiting> {
+pub(super) fn list(is_wanted: impl Fn(usize, Why) -> bool) -> Vec<Waiting> {
     let mut all = Vec::new();
     if let Some(runtime) = global::running() {
         listing::for_each(runtime, |listed| {
@@ -350,7 +355,7 @@ fn edges(all: &[Waiting]) -> Vec<Vec<usize>> {
 
 /// Reads a word of this process, which may be freed meanwhile. What is read is of use only if it
 /// turns out that the word was not freed. Returns `None` if the word is 0 or cannot be read.
-fn read(address: usize) -> Option<usize> {
+pub(super) fn read(address: usize) -> Option<usize> {
     let mut word = 0_usize;
     let to = libc::iovec {
         iov_base: (&raw mut word).cast(),

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::panic::Location;
 use std::time::Duration;
 
+use super::blocker;
 use super::goroutine::{self, Goroutine, GoroutineState, Longest, Recorded, Rounded};
 
 /// Number of goroutines above which a dump counts those of a kind instead of listing all.
@@ -26,7 +27,8 @@ impl DumpOptions {
     }
 
     /// Lists each goroutine, however many there are. If there are more than 1,000, they come in no
-    /// particular order, and are written as they are seen.
+    /// particular order, and are written as they are seen, without [what blocks
+    /// them](Goroutine::blocked_by).
     pub fn all(mut self, all: bool) -> DumpOptions {
         self.all = all;
         self
@@ -97,6 +99,7 @@ pub(super) fn dump_others(
         if !options.no_frames {
             seen.add_frames();
         }
+        blocker::add_blockers(seen.firsts());
         return seen.write(writer);
     }
     let recorded = if options.no_frames {
@@ -189,8 +192,13 @@ impl Seen {
     }
 
     fn add_frames(&mut self) {
+        goroutine::add_frames(self.firsts());
+    }
+
+    /// Returns those that are listed, and of each group the one that has waited longest.
+    fn firsts(&mut self) -> impl Iterator<Item = &mut Goroutine> {
         let first = self.groups.values_mut().map(|group| &mut group.first);
-        goroutine::add_frames(self.listed.iter_mut().chain(first));
+        self.listed.iter_mut().chain(first)
     }
 
     fn write(mut self, writer: &mut dyn Write) -> io::Result<()> {
@@ -227,7 +235,10 @@ impl Seen {
             if let Some(spawner) = group.spawner {
                 writeln!(writer, "\tby the goroutine created at {spawner}")?;
             }
-            writeln!(writer)?;
+            let mut blocker = String::new();
+            let one = "The one that has waited longest";
+            let _ = group.first.write_blocker(&mut blocker, one, "\n");
+            writeln!(writer, "{blocker}")?;
         }
         Ok(())
     }

@@ -21,6 +21,15 @@
 //! goroutine 7 [running, has held worker 2 for 3 s, in read of descriptor 4]:
 //! ```
 //!
+//! A goroutine that waits for a lock, or for the end of others, says which one it waits for, if
+//! that is known ([`Goroutine::blocked_by`]):
+//!
+//! ```text
+//! goroutine 7 [sync.Mutex.Lock] {name: pays}:
+//! created at src/main.rs:21:9, on worker 0
+//! It waits for a mutex at 0x7f52a4000b20, locked by goroutine 9 [sleep], created at [...]
+//! ```
+//!
 //! After a panic that ends the process, and after a stack overflow, `GOTRACEBACK` says what is
 //! written ([settings](crate#settings)).
 //!
@@ -105,6 +114,7 @@
 //! Goroutines on workers are listed on Linux only. A goroutine that has not started yet has no
 //! stack and is not listed; [`num_goroutines`](crate::num_goroutines) counts it.
 
+mod blocker;
 #[cfg(target_os = "linux")]
 mod cycle;
 #[cfg(target_os = "linux")]
@@ -126,6 +136,7 @@ pub(crate) mod protobuf;
 #[cfg(target_os = "linux")]
 pub(crate) mod traceback;
 
+pub use blocker::Blocker;
 #[cfg(target_os = "linux")]
 pub use cycle::{Deadlock, deadlocks};
 #[cfg(target_os = "linux")]

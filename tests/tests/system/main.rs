@@ -2,6 +2,8 @@
 
 #[cfg(target_os = "linux")]
 mod asleep;
+#[cfg(target_os = "linux")]
+mod blockers;
 mod cycles;
 mod debug;
 #[cfg(target_os = "linux")]
