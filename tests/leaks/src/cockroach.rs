@@ -460,10 +460,8 @@ fn k18101(_: bool) {
                 }
             }
         });
-        for _span in is_ready.iter() {
-            select! {
-                recv(ctx.done()) -> _ => return,
-            }
+        if is_ready.recv().is_ok() {
+            let _ended = ctx.done().recv();
         }
     });
     cancel.cancel();

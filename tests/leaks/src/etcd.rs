@@ -160,6 +160,9 @@ fn k7492(fixed: bool) {
                     added.set();
                     if !fixed {
                         parked("third", ChanSend);
+                        // The tick that comes next, before the next token.
+                        *store.lock().unwrap() -= tokens;
+                        tokens = 0;
                     }
                 }
                 recv(due) -> _ => {
