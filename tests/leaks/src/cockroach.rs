@@ -116,14 +116,15 @@ fn k1055(fixed: bool) {
     };
     let stoppers = [(); 2].map(new);
     let (done, is_done) = bounded::<()>(0);
-    let started = Meeting::default();
+    let (both, started) = (Meeting::default(), Event::default());
     for stopper in stoppers.clone() {
         stopper.workers.add(1);
-        go!(name = "worker"; clone(stopper, started) {
+        go!(name = "worker"; clone(stopper, both, started) {
             let guard = stopper.mutex.lock().unwrap();
             stopper.tasks.add(1);
             drop(guard);
-            started.wait();
+            both.wait();
+            started.set();
             if fixed {
                 stopper.tasks.done();
             }
