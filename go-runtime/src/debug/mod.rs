@@ -120,6 +120,8 @@ mod on_signal;
 mod profile;
 mod prometheus;
 pub(crate) mod protobuf;
+#[cfg(feature = "debug-server")]
+mod server;
 #[cfg(target_os = "linux")]
 pub(crate) mod traceback;
 
@@ -136,5 +138,7 @@ pub use on_signal::dump_on;
 #[cfg(target_os = "linux")]
 pub(crate) use on_signal::dump_on_quit;
 pub use profile::{Profile, ProfileEntry, profile};
+#[cfg(feature = "debug-server")]
+pub use server::{ServeOptions, serve};
 
 pub use crate::wait::WaitReason;
