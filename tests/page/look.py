@@ -168,7 +168,10 @@ def look(browser, url, pictures):
     browser.wait_for("what the filter leaves", has("1 of 10,0"))
     # A group opens by the keyboard, and has frames.
     filter_for(browser, "forgotten")
-    browser.wait_for("one row", "document.querySelectorAll('#groups tr').length === 1")
+    browser.wait_for("one row", """
+        document.querySelectorAll('#groups tr').length === 1
+        && document.querySelector('#groups .names').textContent === 'forgotten'
+    """)
     browser.evaluate("document.querySelector('#groups button').focus()")
     browser.press("Enter", 13)
     browser.wait_for("the frames of a goroutine",
