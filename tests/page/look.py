@@ -174,8 +174,9 @@ def look(browser, url, pictures):
     """)
     browser.evaluate("document.querySelector('#groups button').focus()")
     browser.press("Enter", 13)
-    browser.wait_for("the frames of a goroutine",
-                     r"/^\t\S*main\.rs:/m.test(document.querySelector('.members pre')?.textContent)")
+    browser.wait_for("the frames of a goroutine", r"""
+        /^\t\S*main\.rs:/m.test(document.querySelector('.members pre')?.textContent)
+    """)
     filter_for(browser, "")
     browser.wait_for("all rows", "document.querySelectorAll('#groups tr').length > 4")
     # Sorting tells screen readers of itself.

@@ -100,6 +100,8 @@
 //!
 //! What happened over time is in a [`trace`](crate::trace).
 //!
+//! With the feature `debug-server`, `serve` shows all of it on a page for the browser.
+//!
 //! # What is listed
 //!
 //! Goroutines on workers are listed on Linux only. A goroutine that has not started yet has no

@@ -64,7 +64,7 @@ pub(super) fn answer(request: &Request, wire: &mut Wire<'_>) -> Result<(), Faile
         "/debug/dump" => {
             query.may_have(&["all"])?;
             let all = query.one_of("all", &["0", "1"], "all is 0 or 1")? == "1";
-            write_dump(wire, DumpOptions::new().all(all), request.is_head)?;
+            write_dump(wire, all, request.is_head)?;
         }
         "/debug/profile" => make_profile(request, wire)?,
         "/debug/trace" => make_trace(request, wire)?,
@@ -151,14 +151,23 @@ fn group(query: &Query, wire: &mut Wire<'_>) -> Result<(), Failed> {
     Ok(wire.answer(JSON, page.as_bytes())?)
 }
 
-fn write_dump(wire: &mut Wire<'_>, options: DumpOptions, is_head: bool) -> Result<(), Failed> {
-    let mut body = wire.stream(PLAIN)?;
-    if !is_head {
-        // Only one at a time: the frames take time of the workers. (A client that reads slowly
-        // delays others, at most until its deadline.)
-        alone(|| dump(&mut body, options))?;
+fn write_dump(wire: &mut Wire<'_>, all: bool, is_head: bool) -> Result<(), Failed> {
+    /// Held while all goroutines are dumped, one by one. It is another lock than that of the other
+    /// lists, which do not wait for a client that reads slowly.
+    static FULL: Mutex<()> = Mutex::new(());
+    if all {
+        let mut body = wire.stream(PLAIN)?;
+        if !is_head {
+            let _alone = FULL.lock().unwrap_or_else(PoisonError::into_inner);
+            dump(&mut body, DumpOptions::new().all(true))?;
+        }
+        return Ok(body.finish()?);
     }
-    Ok(body.finish()?)
+    let mut text = Vec::new();
+    if !is_head {
+        alone(|| dump(&mut text, DumpOptions::new()))?;
+    }
+    Ok(wire.answer(PLAIN, &text)?)
 }
 
 fn make_profile(request: &Request, wire: &mut Wire<'_>) -> Result<(), Failed> {
