@@ -76,6 +76,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// | `/debug/profile` | a [`profile`](super::profile()) of `seconds` (5; up to 60), `format=table`, `folded` or `pprof` |
 /// | `/debug/trace` | a [trace](crate::trace) of `seconds` (2; up to 30) in Perfetto's format |
 ///
+/// A profile goes on to its end when its client has left; a trace ends.
+///
+/// The runtime does not know the server's threads. So if all goroutines wait, the program does not
+/// end with `all goroutines are asleep`: after 10 s it writes [a warning](super#deadlocks), and the
+/// page goes on to show what they wait for.
+///
 /// # Security
 ///
 /// The page has no password. It shows names, spawn sites and calls of the program, and lets every
@@ -120,10 +126,10 @@ impl ServeOptions {
 
     /// Whether addresses that other machines can reach are served, by any name: not by default.
     ///
-    /// Then whoever reaches the address may look, and the name in `Host` is not checked, because
-    /// the names of this machine are not known. So a page of another site can read the answers by
-    /// way of a browser that reaches the address (DNS rebinding). It is for networks, such as that
-    /// of a container, that only trusted processes are on.
+    /// Then every process that reaches the address may look, and the name in `Host` is not checked,
+    /// because the names of this machine are not known. So a page of another site can read the
+    /// answers by way of a browser that reaches the address (DNS rebinding). It is for networks of
+    /// trusted processes, such as that of a container.
     pub fn allow_remote(mut self, allow_remote: bool) -> ServeOptions {
         self.allow_remote = allow_remote;
         self
