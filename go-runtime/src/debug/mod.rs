@@ -109,6 +109,8 @@
 //!
 //! What happened over time is in a [`trace`](crate::trace).
 //!
+//! With the feature `debug-server`, `serve` shows all of it on a page for the browser.
+//!
 //! # What is listed
 //!
 //! Goroutines on workers are listed on Linux only. A goroutine that has not started yet has no
@@ -133,6 +135,8 @@ mod on_signal;
 mod profile;
 mod prometheus;
 pub(crate) mod protobuf;
+#[cfg(feature = "debug-server")]
+mod server;
 #[cfg(target_os = "linux")]
 pub(crate) mod traceback;
 
@@ -154,5 +158,7 @@ pub use on_signal::dump_on;
 #[cfg(target_os = "linux")]
 pub(crate) use on_signal::dump_on_quit;
 pub use profile::{Profile, ProfileEntry, profile};
+#[cfg(feature = "debug-server")]
+pub use server::{ServeOptions, serve};
 
 pub use crate::wait::WaitReason;

@@ -19,6 +19,8 @@ mod process;
 mod profile;
 #[cfg(unix)]
 mod schedtrace;
+#[cfg(target_os = "linux")]
+mod server;
 mod signal;
 mod trace;
 #[cfg(target_os = "linux")]
