@@ -178,7 +178,7 @@ impl Goroutine {
             return Ok(());
         };
         write!(f, "{before} waits for ")?;
-        let object = self.object.unwrap_or_default();
+        let object = self.object.unwrap_or(Hidden::new(0));
         match self.state {
             GoroutineState::Waiting(WaitReason::MutexLock) => {
                 write!(f, "a mutex at {object:#x}, locked by ")?;

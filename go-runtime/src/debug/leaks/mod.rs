@@ -31,8 +31,9 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use heap::Words;
 use marks::{Search, Stack};
@@ -136,8 +137,7 @@ impl fmt::Display for Leak {
 /// The memory of the process is searched for addresses, as a conservative garbage collector does
 /// it; no code of the program runs, and no thread is stopped. So a leak may be missed: an old copy
 /// of an address, in a function that has not returned yet or in memory that is not in use, counts
-/// like the address itself, and frames of debug builds are full of those. (So are results of this
-/// function: drop them before the next call.) What is found has leaked,
+/// like the address itself, and frames of debug builds are full of those. What is found has leaked,
 /// unless a pointer is hidden: kept encrypted, in a file, or only at an address that is not a
 /// multiple of 8.
 ///
@@ -185,31 +185,9 @@ fn find(caller: usize) -> io::Result<Vec<Leak>> {
     let Some(runtime) = global::running() else {
         return Ok(Vec::new());
     };
-    let process = Process {
-        runtime,
-        caller,
-        free_chunk: mark_of_free_chunks(),
-    };
-    let mut words = Words::new();
-    // A goroutine that has run lately may be about to run again. As a candidate it only shows that
-    // there is something to wait for.
-    let possible = pass(&process, Duration::ZERO, &mut words)?;
-    if possible.is_empty() {
-        return Ok(Vec::new());
-    }
-    let is_young = |listed: &Listed<'_>| {
-        let key = (
-            listed.number,
-            candidate(listed, Duration::ZERO).unwrap_or(0),
-        );
-        listed.since < OLD && possible.contains_key(&key)
-    };
-    let mut any_young = false;
-    listing::for_each(runtime, |listed| any_young |= is_young(&listed));
-    if any_young {
-        thread::sleep(2 * OLD);
-    }
-    let found = passes(&process, &mut words)?;
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = search(runtime, caller)?;
+    let found = with_known(runtime, found, &mut known);
     let mut goroutines = Vec::new();
     let Ok(()) = goroutine::for_each(|one| {
         if found.contains_key(&one.number()) && one.worker().is_some() {
@@ -224,6 +202,80 @@ fn find(caller: usize) -> io::Result<Vec<Leak>> {
         goroutine,
     };
     Ok(goroutines.into_iter().map(leak).collect())
+}
+
+/// The goroutines that have been found to have leaked. The lock also keeps a search from meeting
+/// the stack of another one.
+static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+
+/// A goroutine that has been found: it has leaked as long as it waits as it did then.
+struct Known {
+    number: usize,
+    /// The complement of the word of its wait, so that it is not taken for a pointer.
+    not_word: u64,
+    is_certain: bool,
+    found: Instant,
+}
+
+/// Adds the goroutines that were found by earlier searches, and notes all. (The values and the
+/// frames that were made then have copies of addresses, which may hide the goroutines now.)
+fn with_known(
+    runtime: &'static Runtime,
+    mut found: HashMap<usize, bool>,
+    known: &mut Vec<Known>,
+) -> HashMap<usize, bool> {
+    let before: HashMap<_, _> = known.drain(..).map(|known| (known.number, known)).collect();
+    listing::for_each(runtime, |listed| {
+        let Some(word) = candidate(&listed, Duration::ZERO) else {
+            return;
+        };
+        let earlier = before
+            .get(&listed.number)
+            .filter(|known| known.not_word == !word && listed.since + OLD >= known.found.elapsed());
+        let is_certain = match (earlier, found.get(&listed.number)) {
+            (None, None) => return,
+            (earlier, now) => {
+                earlier.is_some_and(|known| known.is_certain) || now.is_some_and(|now| *now)
+            }
+        };
+        found.insert(listed.number, is_certain);
+        known.push(Known {
+            number: listed.number,
+            not_word: !word,
+            is_certain,
+            found: earlier.map_or_else(clock::now, |known| known.found),
+        });
+    });
+    found
+}
+
+/// Searches for goroutines that have leaked. Returns their numbers, and whether that is certain.
+fn search(runtime: &'static Runtime, caller: usize) -> io::Result<HashMap<usize, bool>> {
+    let process = Process {
+        runtime,
+        caller,
+        free_chunk: mark_of_free_chunks(),
+    };
+    let mut words = Words::new();
+    // A goroutine that has run lately may be about to run again. As a candidate it only shows that
+    // there is something to wait for.
+    let possible = pass(&process, Duration::ZERO, &mut words)?;
+    if possible.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let is_young = |listed: &Listed<'_>| {
+        let key = (
+            listed.number,
+            candidate(listed, Duration::ZERO).unwrap_or(0),
+        );
+        listed.since < OLD && possible.contains_key(&key)
+    };
+    let mut any_young = false;
+    listing::for_each(runtime, |listed| any_young |= is_young(&listed));
+    if any_young {
+        thread::sleep(2 * OLD);
+    }
+    passes(&process, &mut words)
 }
 
 /// Searches several times. Returns the goroutines that were never reached, by their numbers, and

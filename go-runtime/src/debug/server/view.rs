@@ -321,9 +321,25 @@ pub(super) fn deadlocks_json() -> String {
 
 /// Returns the goroutines that nothing can wake any more, or why they are not known.
 pub(super) fn leaks_json() -> String {
-    put_leaks(Err(
-        "this version of the runtime does not search for them".to_owned()
-    ))
+    put_leaks(leaks())
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+fn leaks() -> Result<Vec<(bool, String, Goroutine)>, String> {
+    let found = crate::debug::leaks().map_err(|error| error.to_string())?;
+    let parts = found.iter().map(|leak| {
+        (
+            leak.is_certain(),
+            leak.to_string(),
+            leak.goroutine().clone(),
+        )
+    });
+    Ok(parts.collect())
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
+fn leaks() -> Result<Vec<(bool, String, Goroutine)>, String> {
+    Err("they are searched for on Linux with glibc only".to_owned())
 }
 
 /// Writes leaks, each as whether it is certain, its text, and its goroutine.
