@@ -258,9 +258,10 @@
 //!   message takes up to 30 times its size of the sender's stack and of the receiver's, and a
 //!   result as much of the joiner's; in an optimized build up to 7 times. Put values larger than a
 //!   few kilobytes into a `Box`.
-//! - **A deadlock of some goroutines is not found** while others go on. If all wait for ever, and
-//!   nothing else can wake one, the process ends with a dump of them, as in Go (on Linux); see
-//!   [`debug`].
+//! - **A deadlock of some goroutines is found** while others go on only if it is known whom each
+//!   waits for, as for locks; goroutines that wait for channels for ever are found on request. If
+//!   all wait for ever, and nothing else can wake one, the process ends with a dump of them, as in
+//!   Go (on Linux); see [`debug`].
 //! - **[`std::process::exit`] in a goroutine** runs the destructors of the worker's thread-locals
 //!   (with glibc), and a destructor that waits for a goroutine of that worker waits for ever. Call
 //!   [`process::exit`].

@@ -150,8 +150,8 @@ impl Debug {
             let _ = writeln!(
                 io::stderr(),
                 "go-runtime: `{item}` in GODEBUG is ignored: the settings are slow, nesting, \
-                 color, deadlock, leaks and mprotect, each with =0 or =1, and schedtrace, with = and a \
-                 number of milliseconds, and commas between them"
+                 color, deadlock, leaks and mprotect, each with =0 or =1, and schedtrace, with = \
+                 and a number of milliseconds, and commas between them"
             );
         }
     }

@@ -73,6 +73,27 @@
 //! in one of its calls. If all such threads sleep as well, the runtime writes a warning with a dump
 //! after 10 s, once. `GODEBUG=deadlock=0` switches all three off.
 //!
+//! # Leaks
+//!
+//! A goroutine leaks if it waits and nothing can wake it any more, because only goroutines that
+//! have leaked have what it waits for. On Linux with glibc `leaks` searches the process for them,
+//! as Go's goroutine leak profile does, and `GODEBUG=leaks=1` writes at the end of the program
+//! which goroutines are left, and which of those have leaked:
+//!
+//! ```text
+//! go-runtime: goroutines left at the end of the program: 3, of which 2 have leaked
+//!
+//! 2 [chan receive, leaked], for example:
+//! goroutine 4 [chan receive]:
+//! app::worker
+//!         src/main.rs:12:20
+//! created at src/main.rs:11:5, on worker 0
+//! [...]
+//! ```
+//!
+//! What is found has leaked, but not all that has leaked is found. So look at the numbers of
+//! goroutines by spawn site as well, in dumps that are some time apart.
+//!
 //! # Figures and profiles
 //!
 //! [`metrics`] returns the runtime's figures, by Go's names where Go has one: goroutines by state,

@@ -1,10 +1,10 @@
 //! The holder of a lock, as `debug` sees it, and a report of callers that wait for themselves.
 //!
 //! The holder writes an address of its own stack (to be exact, one with certain lowest bits, by
-//! which a search for pointers knows that it is none), which tells goroutines and threads apart, needs
-//! no thread-local, and costs a store into a cache line that the lock has just written. The holder
-//! clears the address before it gives the lock back, so an address of a stack is there only while
-//! code on that stack holds the lock:
+//! which a search for pointers knows that it is none), which tells goroutines and threads apart,
+//! needs no thread-local, and costs a store into a cache line that the lock has just written. The
+//! holder clears the address before it gives the lock back, so an address of a stack is there only
+//! while code on that stack holds the lock:
 //!
 //! - a caller that finds an address of its own stack holds the lock itself;
 //! - if another thread finds an address of a goroutine's stack, and that goroutine has been parked

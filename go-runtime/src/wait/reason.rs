@@ -8,8 +8,8 @@
 //! ```
 //!
 //! *Open* says that a deadline or a done channel may end the wait as well, or that it is not known
-//! which goroutines could: such a wait is part of no deadlock that `debug` could prove. *Timed* says
-//! that the goroutine's worker has a timer that ends the wait at the latest.
+//! which goroutines could: such a wait is part of no deadlock that `debug` could prove. *Timed*
+//! says that the goroutine's worker has a timer that ends the wait at the latest.
 //!
 //! The word is written when a goroutine parks, into its fiber, in a cache line that the switch
 //! writes anyway (see `sched::fiber`). Any thread may read it there: `debug` does. Only the word's

@@ -8,7 +8,7 @@ use std::thread;
 use go_tests_leaks::kernels;
 
 /// Number of children that run at the same time.
-const CHILDREN: usize = 2;
+const CHILDREN: usize = 8;
 
 const WORKERS: [&str; 5] = ["1", "2", "4", "8", "16"];
 

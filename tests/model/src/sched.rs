@@ -11,3 +11,6 @@ pub(crate) mod sleep_state;
 
 #[path = "../../../go-runtime/src/sched/recording/ring.rs"]
 pub(crate) mod ring;
+
+/// As in the scheduler's `fiber`.
+pub(crate) const TIMED: u64 = 1 << 54;

@@ -1,7 +1,8 @@
 //! Programs with goroutines that leak, or look like it: `leaking NAME...`. Each is told how many of
-//! its goroutines `debug::leaks` has to find, and ends with status 0 if it finds those, with 3 if it
-//! finds fewer, and with 4 if it finds more. (With `GODEBUG=leaks=1` it does not look itself.)
+//! its goroutines `debug::leaks` has to find, and ends with status 0 if it finds those, with 3 if
+//! it finds fewer, and with 4 if it finds more. (With `GODEBUG=leaks=1` it does not look itself.)
 
+use std::cell::RefCell;
 use std::env;
 use std::mem;
 use std::process::ExitCode;
@@ -19,9 +20,11 @@ use go_tests::support::eventually;
 /// What a program keeps until the end.
 type Kept = Box<dyn Send>;
 
+type Program = fn() -> Kept;
+
 /// The programs, with the numbers of goroutines that leak: certainly, and at least perhaps.
 #[rustfmt::skip]
-const PROGRAMS: [(&str, fn() -> Kept, usize, usize); 30] = [
+const PROGRAMS: [(&str, Program, usize, usize); 30] = [
     ("own_sender", own_sender, 1, 0), ("each_other", each_other, 2, 0),
     ("select_own", select_own, 1, 0), ("no_arms", no_arms, 1, 0), ("never", of_never, 1, 0),
     ("two_locks", two_locks, 2, 0), ("own_wait_group", own_wait_group, 1, 0),
@@ -193,8 +196,8 @@ fn in_a_scope() -> Kept {
     go! {
         let (tx, rx) = bounded::<u32>(0);
         scope(|scope| {
-            scope.spawn(|| drop(rx.recv()));
-            scope.spawn(|| drop(rx.recv()));
+            scope.spawn(|| rx.recv().is_ok());
+            scope.spawn(|| rx.recv().is_ok());
         });
         drop(tx);
     };
@@ -325,7 +328,7 @@ fn in_a_thread() -> Kept {
 
 fn in_a_thread_local() -> Kept {
     thread_local! {
-        static KNOWN: std::cell::RefCell<Vec<Sender<u32>>> = const { std::cell::RefCell::new(Vec::new()) };
+        static KNOWN: RefCell<Vec<Sender<u32>>> = const { RefCell::new(Vec::new()) };
     }
     let tx = waiting();
     std::thread::spawn(move || {

@@ -1,7 +1,7 @@
 //! The heap of glibc's `malloc`, cut into its chunks, and which of them have been reached.
 //!
-//! `malloc` keeps a chunk's size in front of it, so that the chunks of a region can be followed from
-//! the first to the last (glibc's wiki, *MallocInternals*):
+//! `malloc` keeps a chunk's size in front of it, so that the chunks of a region can be followed
+//! from the first to the last (glibc's wiki, *MallocInternals*):
 //!
 //! ```text
 //!        chunk                       next chunk
@@ -238,8 +238,8 @@ pub(super) fn without(
     rest
 }
 
-/// Returns where the main arena is, which lies in glibc's static data: its lists have chunks that are
-/// free.
+/// Returns where the main arena is, which lies in glibc's static data: its lists have chunks that
+/// are free.
 pub(super) fn main_arena_itself(
     mappings: &[Mapping],
     regions: &[Region],

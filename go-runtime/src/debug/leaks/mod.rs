@@ -6,17 +6,19 @@
 //! (Boehm and Weiser, *Garbage collection in an uncooperative environment*, 1988):
 //!
 //! 1. All goroutines are listed. Those are candidates that wait for others: for a channel, a lock,
-//!    a group, a goroutine. What ends by itself, or from outside, is not: a timer, input and output,
-//!    a call of `blocking`, a future. `main` is none either.
-//! 2. From the *roots*, which are static data, the threads' stacks, and the stacks of the goroutines
-//!    that are no candidates, all pointers are followed, through the heap ([`heap`]) and the stacks
-//!    ([`marks`]). A candidate that is reached can be woken, so its stack is searched as well.
+//!    a group, a goroutine. What ends by itself, or from outside, is not: a timer, input and
+//!    output, a call of `blocking`, a future. `main` is none either.
+//! 2. From the *roots*, which are static data, the threads' stacks, and the stacks of the
+//!    goroutines that are no candidates, all pointers are followed, through the heap ([`heap`]) and
+//!    the stacks ([`marks`]). A candidate that is reached can be woken, so its stack is searched as
+//!    well.
 //! 3. The candidates that are not reached have leaked.
 //!
-//! No thread is stopped for this, so a pointer may be moved, from memory that has yet to be searched
-//! to memory that has been, and be missed. Therefore the stacks of goroutines that have run since
-//! are searched again at the end of a pass; several passes, each with its roots in another order,
-//! must come to the same result; and the goroutine must not have run since before the first one.
+//! No thread is stopped for this, so a pointer may be moved, from memory that has yet to be
+//! searched to memory that has been, and be missed. Therefore the stacks of goroutines that have
+//! run since are searched again at the end of a pass; several passes, each with its roots in
+//! another order, must come to the same result; and the goroutine must not have run since before
+//! the first one.
 
 mod at_end;
 mod heap;
@@ -150,8 +152,8 @@ impl fmt::Display for Leak {
 ///
 /// # Errors
 /// Of the kind [`Unsupported`](io::ErrorKind::Unsupported), if the program has a global allocator
-/// of its own, or a sanitizer's, whose memory cannot be cut into objects. Others, if the system does
-/// not let the process read what it has about it in `/proc`, or has no thread.
+/// of its own, or a sanitizer's, whose memory cannot be cut into objects. Others, if the system
+/// does not let the process read what it has about it in `/proc`, or has no thread.
 pub fn leaks() -> io::Result<Vec<Leak>> {
     if global::running().is_none() {
         return Ok(Vec::new());
@@ -337,8 +339,9 @@ fn candidate(listed: &Listed<'_>, at_least: Duration) -> Option<u64> {
     (is_for_others && is_old && !why.is_timed() && !is_main).then_some(word)
 }
 
-/// Searches once, for goroutines that have not run for so long. Returns the goroutines that were not reached, by their numbers and the words of
-/// their waits, and whether all ends of what they wait for were found.
+/// Searches once, for goroutines that have not run for so long. Returns the goroutines that were
+/// not reached, by their numbers and the words of their waits, and whether all ends of what they
+/// wait for were found.
 fn pass(
     process: &Process,
     at_least: Duration,
