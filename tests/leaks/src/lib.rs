@@ -5,8 +5,8 @@
 //! bugs were. The function of a kernel takes whether the bug is repaired, so the repair can be seen
 //! as the difference. README.md lists all kernels, and those that Rust's types rule out.
 //!
-//! Where a bug shows only under a certain schedule, the kernel brings it about, with an [`Event`],
-//! a [`Meeting`] or [`parked`]. All three poll and yield, so that a goroutine on its way to its
+//! Where a bug shows only under a certain schedule, the kernel brings it about, with an `Event`,
+//! a `Meeting` or `parked`. All three poll and yield, so that a goroutine on its way to its
 //! last wait never counts as waiting.
 
 mod chan;
