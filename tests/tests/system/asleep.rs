@@ -351,7 +351,7 @@ fn another_signal_dumps_and_lets_the_process_go_on() {
     let ended = running.end_by_itself();
     assert_eq!(ended.code, Some(2));
     assert_eq!(
-        ended.errors.matches("{name: dreamer}").count(),
+        ended.errors.matches("[sleep] {name: dreamer}:").count(),
         3,
         "{}",
         ended.errors

@@ -202,7 +202,7 @@ pub(super) fn regions(mappings: &mut Vec<Mapping>, words: &mut Words) -> Vec<Reg
                 own_mappings(start, before, &mut regions);
                 regions.extend(heaps);
             }
-            Kind::Anonymous | Kind::Other => {}
+            Kind::Anonymous | Kind::FirstStack | Kind::Other => {}
         }
     }
     regions.sort_unstable_by_key(|region| region.range.start);

@@ -54,6 +54,8 @@ pub(super) struct Mapping {
 pub(super) enum Kind {
     /// The heap of the system call `brk`.
     Heap,
+    /// The stack of the program's first thread.
+    FirstStack,
     /// Memory without a name, private to the process.
     Anonymous,
     /// Static data of the program and its libraries, and whatever else may have pointers.
@@ -79,6 +81,7 @@ pub(super) fn mappings() -> io::Result<Vec<Mapping>> {
         }
         let kind = match line.path {
             "[heap]" => Kind::Heap,
+            "[stack]" => Kind::FirstStack,
             // (The system gives names such as [anon:...] to anonymous memory if asked to.)
             "" => Kind::Anonymous,
             path if path.starts_with("[anon:") => Kind::Anonymous,

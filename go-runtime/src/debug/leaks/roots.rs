@@ -18,7 +18,9 @@ use std::fs;
 use std::io;
 use std::ops::Range;
 
+use super::heap;
 use super::memory::{self, Kind, Mapping, WORD};
+use crate::stack;
 
 /// Bytes below the stack pointer that a function may use without moving it (the System V ABI for
 /// x86-64); other architectures have none.
@@ -50,55 +52,60 @@ pub(super) fn roots(
             threads.insert(thread, stack_pointer(thread));
         }
     }
-    // SAFETY: the call has no preconditions.
-    let this = unsafe { libc::gettid() };
-    let descriptors = Descriptors::learn(this);
+    // SAFETY: the calls have no preconditions.
+    let (this, first) = unsafe { (libc::gettid(), libc::getpid()) };
+    let own = stack::of_thread();
+    let mappings = heap::without(mappings, [own].into_iter());
+    let has_pointer = |mapping: &Mapping, thread: i32| {
+        let pointer = threads.get(&thread).copied().flatten();
+        pointer.filter(|pointer| mapping.range.contains(pointer))
+    };
+    let descriptors = Descriptors::learn(this).filter(|known| {
+        // They must be right about all threads whose stack pointers are known.
+        mappings
+            .iter()
+            .filter(|mapping| is_stack(mapping))
+            .all(|mapping| {
+                let here = |thread: &&i32| has_pointer(mapping, **thread).is_some();
+                match (threads.keys().find(here), known.thread_of(&mapping.range)) {
+                    (Some(&thread), Some(owner)) => thread == owner,
+                    _ => true,
+                }
+            })
+    });
     let mut roots = Vec::new();
     for mapping in mappings {
-        let Range { start, end } = mapping.range;
-        let mut located = threads.iter().filter_map(|(&thread, pointer)| {
-            let pointer = (*pointer)?;
-            mapping
-                .range
-                .contains(&pointer)
-                .then_some((thread, pointer))
-        });
-        let (first, another) = (located.next(), located.next());
-        let mut root = Root {
-            range: start..end,
-            is_shared: mapping.is_shared,
-            of_worker: false,
+        let owner = match (&descriptors, mapping.kind) {
+            (_, Kind::FirstStack) => Some(first),
+            (Some(known), _) if is_stack(&mapping) => known.thread_of(&mapping.range),
+            _ => None,
         };
-        match first {
-            // Two stacks in one range: which part is whose is not known.
-            Some(_) if another.is_some() => {}
-            Some((thread, _)) if thread == this => continue,
-            Some((thread, pointer)) => {
-                root.range.start = start.max(pointer.saturating_sub(RED_ZONE)) / WORD * WORD;
-                root.of_worker = workers.contains(&thread);
+        let mut range = mapping.range.clone();
+        if let Some(owner) = owner {
+            if owner == this || !threads.contains_key(&owner) {
+                continue;
             }
-            None if mapping.kind == Kind::Anonymous && mapping.is_guarded => {
-                match descriptors
-                    .as_ref()
-                    .and_then(|known| known.thread_of(start, end))
-                {
-                    Some(thread) if thread == this => continue,
-                    Some(thread) if threads.contains_key(&thread) => {
-                        root.of_worker = workers.contains(&thread);
-                    }
-                    // The thread has ended.
-                    Some(_) => continue,
-                    None => {}
-                }
+            if let Some(pointer) = has_pointer(&mapping, owner) {
+                range.start = range
+                    .start
+                    .max(pointer.saturating_sub(RED_ZONE) / WORD * WORD);
             }
-            None => {}
         }
-        if root.range.contains(&caller) {
-            root.range.start = caller;
+        if range.contains(&caller) && owner.is_some() {
+            range.start = caller;
         }
-        roots.push(root);
+        roots.push(Root {
+            range,
+            is_shared: mapping.is_shared,
+            of_worker: owner.is_some_and(|owner| workers.contains(&owner)),
+        });
     }
     Ok(roots)
+}
+
+/// Returns whether the mapping has the form of a stack that glibc has made for a thread.
+fn is_stack(mapping: &Mapping) -> bool {
+    mapping.kind == Kind::Anonymous && mapping.is_guarded
 }
 
 /// Returns the stack pointer of a thread that is in a system call.
@@ -148,9 +155,9 @@ impl Descriptors {
     }
 
     /// Returns the thread whose stack the range is; 0 or less if that thread has ended.
-    fn thread_of(&self, start: usize, end: usize) -> Option<i32> {
-        let from = start.max(end.saturating_sub(Self::WITHIN));
-        let mut words = vec![0; (end - from) / WORD];
+    fn thread_of(&self, range: &Range<usize>) -> Option<i32> {
+        let from = range.start.max(range.end.saturating_sub(Self::WITHIN));
+        let mut words = vec![0; (range.end - from) / WORD];
         let read = memory::read(from, &mut words);
         let words = &words[..read];
         let ahead = Self::SELF / WORD;
