@@ -470,7 +470,11 @@ fn with_ends(mut search: Search) -> HashMap<(usize, u64), bool> {
 /// Returns the address of the channel for which a goroutine waits, by the word of its wait.
 fn channel_of(word: u64) -> Option<usize> {
     match Why::read(word)? {
-        (WaitReason::ChanReceive | WaitReason::ChanSend, channel) => Some(channel),
+        (WaitReason::ChanReceive | WaitReason::ChanSend, address) => {
+            // (What a timer feeds has no counted handles, and no such address.)
+            let is_core = address > channel::HEAD && address.is_multiple_of(channel::HEAD);
+            is_core.then_some(address)
+        }
         _ => None,
     }
 }
