@@ -62,8 +62,20 @@ fn run_all(version: &'static str, of_kernel: fn(usize) -> Vec<&'static str>) -> 
                         return;
                     };
                     let what = format!("{} {version} with {}", task.name, task.workers);
-                    match task.run() {
-                        Ok(text) => outcomes.lock().unwrap().push(Outcome { what, text }),
+                    let run = || {
+                        task.run().map(|text| Outcome {
+                            what: what.clone(),
+                            text,
+                        })
+                    };
+                    let mut outcome = run();
+                    for _ in 1..ATTEMPTS {
+                        if outcome.as_ref().is_ok_and(|outcome| !outcome.is_complete()) {
+                            outcome = run();
+                        }
+                    }
+                    match outcome {
+                        Ok(outcome) => outcomes.lock().unwrap().push(outcome),
                         Err(text) => failures.lock().unwrap().push(format!("{what}: {text}")),
                     }
                 }
@@ -82,6 +94,11 @@ struct Outcome {
 }
 
 impl Outcome {
+    fn is_complete(&self) -> bool {
+        let (found, all) = self.found();
+        found == all
+    }
+
     /// Returns how many goroutines were found, of how many.
     fn found(&self) -> (usize, usize) {
         let last = self.text.lines().last().expect("a line");
@@ -90,6 +107,10 @@ impl Outcome {
         (found.parse().unwrap(), all.parse().unwrap())
     }
 }
+
+/// How often a kernel is run, until all its leaks are found: an old copy of an address may hide one,
+/// in one run of twenty.
+const ATTEMPTS: usize = 3;
 
 /// Each kernel with two numbers of workers, which are others for the next kernel.
 fn two_in_turn(index: usize) -> Vec<&'static str> {
@@ -104,12 +125,11 @@ fn all(_: usize) -> Vec<&'static str> {
 fn leaks_are_found(of_kernel: fn(usize) -> Vec<&'static str>) {
     let (mut with_leaks, mut complete) = (0, 0);
     for outcome in run_all("leaky", of_kernel) {
-        let (found, expected) = outcome.found();
-        if expected == 0 {
+        if outcome.found().1 == 0 {
             continue;
         }
         with_leaks += 1;
-        if found == expected {
+        if outcome.is_complete() {
             complete += 1;
         } else {
             println!("{}:\n{}", outcome.what, outcome.text);
