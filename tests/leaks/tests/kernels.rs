@@ -108,8 +108,8 @@ impl Outcome {
     }
 }
 
-/// How often a kernel is run, until all its leaks are found: an old copy of an address may hide one,
-/// in one run of twenty.
+/// How often a kernel is run, until all its leaks are found: an old copy of an address may hide
+/// one, in one run of twenty.
 const ATTEMPTS: usize = 3;
 
 /// Each kernel with two numbers of workers, which are others for the next kernel.
