@@ -216,12 +216,7 @@ fn culprits() {
 
 #[test]
 fn culprits_are_named_once() {
-    let said = child::succeed("culprits", &[("GOMAXPROCS", "1"), ("GODEBUG", "slow")]).err;
-    let reports: Vec<_> = said
-        .lines()
-        .filter(|line| line.starts_with("go-runtime: "))
-        .collect();
-    let site = |line: &&str| {
+    let site = |line: &str| {
         let line = line
             .strip_prefix("go-runtime: the goroutine spawned at ")
             .unwrap_or_else(|| panic!("{line}"));
@@ -230,12 +225,22 @@ fn culprits_are_named_once() {
             .0
             .to_owned()
     };
-    let mut sites: Vec<_> = reports.iter().map(site).collect();
-    let count = sites.len();
-    sites.sort();
-    sites.dedup();
-    // (On a loaded machine other goroutines may have held their worker too.)
-    assert!(sites.len() >= 2 && count == sites.len(), "{said}");
+    let found = |said: &str| {
+        let reports = said.lines().filter(|line| line.starts_with("go-runtime: "));
+        let mut sites: Vec<_> = reports.map(site).collect();
+        let count = sites.len();
+        sites.sort();
+        sites.dedup();
+        assert_eq!(count, sites.len(), "{said}");
+        count
+    };
+    // (On a loaded machine other goroutines may have held their worker too, and one of the two may
+    // have done so for less than the monitor notices.)
+    let all_are_named = (0..3).any(|_| {
+        let said = child::succeed("culprits", &[("GOMAXPROCS", "1"), ("GODEBUG", "slow")]).err;
+        found(&said) >= 2
+    });
+    assert!(all_are_named);
     let silent = child::succeed("culprits", &[("GOMAXPROCS", "1")]).err;
     assert_eq!(silent, "");
 }
