@@ -32,8 +32,7 @@ use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
-use std::sync::mpsc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -349,10 +348,7 @@ fn pass(
         started.insert(Hidden::new(listed.task));
         let word = candidate(&listed, at_least).unwrap_or(0);
         channels.extend(channel_of(word).map(|channel| Hidden::new(handle_of(channel))));
-        stacks.push(Stack::new(
-            &listed,
-            candidate(&listed, at_least).unwrap_or(0),
-        ));
+        stacks.push(Stack::new(&listed, word));
     });
     if stacks.iter().all(|stack| stack.word == 0) {
         return Ok(HashMap::new());
@@ -361,16 +357,6 @@ fn pass(
     threads::for_each(|seen| of_threads.push(Hidden::new(seen.identity.task)));
     started.extend(&of_threads);
     let arena = heap::main_arena_itself(&mappings, &regions, words);
-    if std::env::var("LK").is_ok() {
-        eprintln!(
-            "PASS {:x?} arena {arena:x?} key {:x}",
-            regions
-                .iter()
-                .map(|r| r.range().clone())
-                .collect::<Vec<_>>(),
-            mark_of_free_chunks()
-        );
-    }
     let mut search = Search::new(regions, stacks, process.caller);
     search.started = started;
     search.channels = channels;
