@@ -235,19 +235,17 @@ impl Parker {
     /// Returns the fiber that has to be suspended for the wait to end, or `None` if the wait has
     /// ended.
     fn begin_park(&self, deadline: Option<Instant>) -> Option<&'static Fiber> {
-        match self.blocked {
-            Blocked::Goroutine(_) => {
-                if self.handshake.may_spin() || deadline.is_some() {
-                    return self.begin_long_park(deadline);
-                }
-                Worker::current()?.current_fiber()
-            }
-            Blocked::Thread(_) => {
-                self.park_thread(deadline);
-                None
-            }
-            Blocked::Future(_) => unreachable!("a future waits by being polled"),
+        let Some(fiber) = self.node.payload() else {
+            self.park_thread(deadline);
+            return None;
+        };
+        if self.handshake.may_spin() || deadline.is_some() {
+            return self.begin_long_park(deadline);
         }
+        // SAFETY: the fiber is the one that the caller runs on, as `new` found it, so it is alive
+        // as long as the caller's code runs. (The reference stays on this thread: `Fiber` is not
+        // `Sync`.)
+        Some(unsafe { fiber.as_ref() })
     }
 
     #[inline(never)]
@@ -311,6 +309,7 @@ impl Parker {
     #[cold]
     #[inline(never)]
     fn park_thread(&self, deadline: Option<Instant>) {
+        debug_assert!(!self.is_future(), "a future waits by being polled");
         match Worker::current() {
             // This goroutine must not switch, so it blocks its worker's thread.
             Some(worker) => {

@@ -467,12 +467,15 @@ impl Worker {
     /// where they are checked.)
     #[inline]
     pub(crate) fn worth_spinning(&self) -> bool {
-        self.current.spin_credit.take() && self.may_spin() || self.current.checks_nesting
+        // (While nesting is checked, no spin is noted, so the credit lasts.)
+        self.current.spin_credit.take() && (self.may_spin() || self.current.checks_nesting)
     }
 
     /// Notes whether a goroutine that spun was woken meanwhile.
     pub(crate) fn note_spin(&self, paid: bool) {
-        self.current.spin_credit.note(paid);
+        if !self.current.checks_nesting {
+            self.current.spin_credit.note(paid);
+        }
     }
 
     /// Searches the stack of the goroutine, which is about to park the long way, if
