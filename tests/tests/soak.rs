@@ -13,6 +13,7 @@ fn a_crowd_comes_and_goes() {
         live: 2_000,
         seed,
         without: Vec::new(),
+        inside: true,
     };
     println!("{}", run(&plan).unwrap());
 }

@@ -1,6 +1,8 @@
 //! Runs many goroutines that perform random operations for a long time:
-//! `soak [SECONDS] [LIVE] [SEED] [WITHOUT...]`. The defaults are three minutes and 200,000
-//! goroutines. `WITHOUT` names operations to leave out (`Deep`, `Pool`; see `Kind`).
+//! `soak [--inside] [SECONDS] [LIVE] [SEED] [WITHOUT...]`. The defaults are three minutes and
+//! 200,000 goroutines. `WITHOUT` names operations to leave out (`Deep`, `Pool`; see `Kind`). With
+//! `--inside` a flight recorder is on, and each ten seconds the process writes a trace and a dump
+//! to nowhere, and searches for leaks and deadlocks, of which there are none.
 //!
 //! It needs the system's default limit on mappings (`vm.max_map_count`), about four gigabytes of
 //! memory, and the default `GOSTACK`. Growth of memory and mappings is checked in runs of ten
@@ -15,7 +17,7 @@ fn main() -> ExitCode {
     let plan = match plan() {
         Ok(plan) => plan,
         Err(error) => {
-            eprintln!("usage: soak [SECONDS] [LIVE] [SEED] [WITHOUT...] ({error})");
+            eprintln!("usage: soak [--inside] [SECONDS] [LIVE] [SEED] [WITHOUT...] ({error})");
             return ExitCode::from(2);
         }
     };
@@ -39,7 +41,10 @@ fn main() -> ExitCode {
 }
 
 fn plan() -> Result<Plan, String> {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
+    let inside = arguments
+        .next_if(|argument| argument == "--inside")
+        .is_some();
     let mut next = |default: u64| {
         arguments.next().map_or(Ok(default), |text| {
             text.parse().map_err(|error| format!("{text}: {error}"))
@@ -54,5 +59,6 @@ fn plan() -> Result<Plan, String> {
         live: live as usize,
         seed,
         without,
+        inside,
     })
 }

@@ -11,6 +11,7 @@
 mod counts;
 mod expected;
 mod growth;
+mod inside;
 mod keeper;
 mod life;
 mod lobby;

@@ -9,6 +9,7 @@ use go_runtime::num_goroutines;
 
 use super::counts::Kind;
 use super::growth::Growth;
+use super::inside::Inside;
 use super::process::{self, Process};
 use super::report::Report;
 use super::watchdog::Watchdog;
@@ -26,6 +27,8 @@ pub struct Plan {
     pub seed: u64,
     /// The operations to leave out, to find out where a failure comes from.
     pub without: Vec<Kind>,
+    /// Whether the process looks into itself meanwhile, with a flight recorder on.
+    pub inside: bool,
 }
 
 const REPORT: Duration = Duration::from_secs(10);
@@ -40,6 +43,7 @@ pub fn run(plan: &Plan) -> Result<String, String> {
     expected::install_hook(&world);
     let before = num_goroutines();
     let watchdog = Watchdog::start(&world);
+    let inside = plan.inside.then(Inside::start).transpose()?;
 
     let mut rng = Rng::with_seed(plan.seed);
     // One count is held until the end, so that the group's count is never 0 in between.
@@ -55,7 +59,7 @@ pub fn run(plan: &Plan) -> Result<String, String> {
     );
 
     let mut growth = Growth::new(plan.time);
-    let watched = watch(plan, &world, &failures, &mut growth);
+    let watched = watch(plan, &world, &failures, &mut growth, inside.as_ref());
 
     let start = Instant::now();
     world.end();
@@ -89,6 +93,7 @@ fn watch(
     world: &Arc<World>,
     failures: &mpsc::Receiver<String>,
     growth: &mut Growth,
+    inside: Option<&Inside>,
 ) -> Result<String, String> {
     // The run fails before the system runs out of memory and kills a process.
     let most = process::available().map_or(usize::MAX, |memory| memory / 4 * 3);
@@ -110,6 +115,9 @@ fn watch(
         if over || elapsed >= told + REPORT {
             println!("{}", report.line(elapsed, world, &process));
             told = elapsed;
+            if let Some(inside) = inside {
+                println!("         {}", inside.look()?);
+            }
         }
         world.counts.check()?;
         check_crowd(world)?;

@@ -24,7 +24,6 @@
 //!   tasks that have started (but the goroutine's own pointer to its joiner is followed);
 //! - the address that the holder of a lock has written into it, which is told by its lowest bits.
 
-use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -94,6 +93,8 @@ pub(super) struct Search {
     regions: Vec<Region>,
     /// The stacks, by address.
     stacks: Vec<Stack>,
+    /// Where pointers may lead to.
+    areas: Areas,
     /// Tasks that have started. Their closures are elsewhere, and their joiner can be woken only by
     /// the goroutine itself.
     pub(super) started: HashSet<Hidden>,
@@ -103,8 +104,6 @@ pub(super) struct Search {
     pub(super) private: Vec<Range<usize>>,
     /// The word that `malloc` has in the second word of some free chunks, if that is known.
     pub(super) free_chunk: usize,
-    /// The addresses that any region or stack may have.
-    bounds: Range<usize>,
     /// Objects and stacks that have been reached, and have yet to be searched.
     objects: Vec<Range<usize>>,
     reached: Vec<usize>,
@@ -127,17 +126,117 @@ impl Drop for Piece {
     }
 }
 
+/// The regions and the slabs of stacks, by address.
+struct Areas {
+    all: Vec<Area>,
+    /// The index of the stack in each slot of each slab, or `NO_STACK`.
+    slots: Vec<u32>,
+    /// The addresses from the first to the last area.
+    bounds: Range<usize>,
+    /// The index of the area that was found last. Pointers that lie side by side often lead to the
+    /// same one.
+    latest: usize,
+}
+
+const NO_STACK: u32 = u32::MAX;
+
+#[derive(Clone)]
+struct Area {
+    range: Range<usize>,
+    to: To,
+}
+
+/// What the addresses of an area belong to.
+#[derive(Clone, Copy)]
+enum To {
+    /// The region with this index.
+    Region(usize),
+    /// Slots of this size in bytes. That of the first is in `Areas::slots`, at this index.
+    Slots { size: usize, first: usize },
+}
+
+/// What an address belongs to, by its index.
+enum Target {
+    Region(usize),
+    Stack(usize),
+}
+
+impl Areas {
+    /// Takes the regions and the stacks, which are in order, and the slabs.
+    fn new(regions: &[Region], stacks: &[Stack], slabs: &[Range<usize>]) -> Areas {
+        let to_region = |(index, region): (usize, &Region)| Area {
+            range: region.range().clone(),
+            to: To::Region(index),
+        };
+        let mut all: Vec<_> = regions.iter().enumerate().map(to_region).collect();
+        let mut slots = Vec::new();
+        for slab in slabs {
+            let from = stacks.partition_point(|stack| stack.start.get() < slab.start);
+            let to = stacks.partition_point(|stack| stack.start.get() < slab.end);
+            // All slots of a slab have one size.
+            let Some(size) = stacks[from..to].first().map(|stack| stack.size) else {
+                continue;
+            };
+            let first = slots.len();
+            slots.resize(first + slab.len().div_ceil(size), NO_STACK);
+            for (index, stack) in stacks[from..to].iter().enumerate() {
+                let slot = (stack.start.get() - slab.start) / size;
+                slots[first + slot] = (from + index) as u32;
+            }
+            all.push(Area {
+                range: slab.clone(),
+                to: To::Slots { size, first },
+            });
+        }
+        all.sort_unstable_by_key(|area| area.range.start);
+        let bounds = match (all.first(), all.last()) {
+            (Some(first), Some(last)) => first.range.start..last.range.end,
+            _ => 0..0,
+        };
+        Areas {
+            all,
+            slots,
+            bounds,
+            latest: 0,
+        }
+    }
+
+    #[inline]
+    fn find(&mut self, address: usize) -> Option<Target> {
+        if !self.bounds.contains(&address) {
+            return None;
+        }
+        if !self.all[self.latest].range.contains(&address) {
+            let after = self.all.partition_point(|area| area.range.start <= address);
+            let index = after.checked_sub(1)?;
+            if !self.all[index].range.contains(&address) {
+                return None;
+            }
+            self.latest = index;
+        }
+        let area = &self.all[self.latest];
+        match area.to {
+            To::Region(index) => Some(Target::Region(index)),
+            To::Slots { size, first } => {
+                let stack = self.slots[first + (address - area.range.start) / size];
+                (stack != NO_STACK).then_some(Target::Stack(stack as usize))
+            }
+        }
+    }
+}
+
 impl Search {
-    /// A search through these regions, which are in order, and stacks. On the stack that has the
-    /// address `caller`, the frames begin there.
-    pub(super) fn new(regions: Vec<Region>, mut stacks: Vec<Stack>, caller: usize) -> Search {
+    /// A search through these regions, which are in order, and stacks, which lie in these slabs. On
+    /// the stack that has the address `caller`, the frames begin there.
+    pub(super) fn new(
+        regions: Vec<Region>,
+        mut stacks: Vec<Stack>,
+        slabs: &[Range<usize>],
+        caller: usize,
+    ) -> Search {
         stacks.sort_unstable_by_key(|stack| stack.start.get());
-        let ranges = regions.iter().map(|region| region.range().clone());
-        let ranges = || ranges.clone().chain(stacks.iter().map(Stack::addresses));
-        let start = ranges().map(|range| range.start).min().unwrap_or(0);
-        let end = ranges().map(|range| range.end).max().unwrap_or(0);
         Search {
-            bounds: start..end,
+            areas: Areas::new(&regions, &stacks, slabs),
             regions,
             stacks,
             started: HashSet::new(),
@@ -249,9 +348,7 @@ impl Search {
 
     /// Follows the pointer to the parker that waits for the end of a task.
     pub(super) fn joiner(&mut self, task: usize) {
-        if let Some(joiner) = memory::read_word(task + JOINER)
-            && self.bounds.contains(&joiner)
-        {
+        if let Some(joiner) = memory::read_word(task + JOINER) {
             self.pointer(joiner, joiner, false);
         }
     }
@@ -270,23 +367,19 @@ impl Search {
         parts.into_iter().for_each(|part| self.memory(part, false));
     }
 
-    fn object(&mut self, mut object: Range<usize>) {
-        let mut head = [0; 2];
-        if memory::read(object.start, &mut head) < head.len() {
-            return;
-        }
-        let is_freed = head[1] == FREE_BLOCK || (head[1] == self.free_chunk && head[1] != 0);
-        let has_started = self.started.contains(&Hidden::new(object.start));
-        if self.channels.contains(&Hidden::new(object.start)) {
-            object.start += HEAD;
-        }
-        if !is_freed && !has_started {
-            self.memory(object, false);
+    fn object(&mut self, object: Range<usize>) {
+        if !self.started.contains(&Hidden::new(object.start)) {
+            self.search(object, false, true);
         }
     }
 
     /// Searches memory for pointers.
     fn memory(&mut self, range: Range<usize>, of_worker: bool) {
+        self.search(range, of_worker, false);
+    }
+
+    /// Searches memory for pointers. If the memory is an object, it is not searched if it is free.
+    fn search(&mut self, range: Range<usize>, of_worker: bool, is_object: bool) {
         let is_near =
             |private: &Range<usize>| private.start < range.end && range.start < private.end;
         let near_private = self.private.iter().any(is_near);
@@ -295,22 +388,43 @@ impl Search {
             let most = ((range.end - at) / WORD).min(self.piece.0.len());
             let mut piece = std::mem::take(&mut self.piece.0);
             let read = memory::read(at, &mut piece[..most]);
-            for (index, &word) in piece[..read].iter().enumerate() {
+            let skipped = match is_object && at == range.start {
+                true => self.skipped_of_object(at, &piece[..read]),
+                false => 0,
+            };
+            for (index, &word) in piece[..read].iter().enumerate().skip(skipped) {
                 let address = word & ADDRESS;
                 let place = at + index * WORD;
-                if self.bounds.contains(&address)
+                if self.areas.bounds.contains(&address)
                     && !(near_private && self.private.iter().any(|range| range.contains(&place)))
                 {
                     self.pointer(word, address, of_worker);
                 }
             }
             self.piece.0 = piece;
+            if skipped == usize::MAX {
+                return;
+            }
             if read < most {
                 // The next page is not there, or must not be read.
                 at = (at + read * WORD + 1).next_multiple_of(stack::page_size());
             } else {
                 at += read * WORD;
             }
+        }
+    }
+
+    /// Returns how many words at the start of an object are no pointers: all, if it is free.
+    fn skipped_of_object(&self, start: usize, words: &[usize]) -> usize {
+        let is_freed = words.get(1).is_some_and(|&word| {
+            word == FREE_BLOCK || (word == self.free_chunk && self.free_chunk != 0)
+        });
+        if is_freed {
+            usize::MAX
+        } else if self.channels.contains(&Hidden::new(start)) {
+            HEAD / WORD
+        } else {
+            0
         }
     }
 
@@ -321,38 +435,27 @@ impl Search {
         {
             *count += 1;
         }
-        let by_start = |region: &Region| match () {
-            () if region.range().end <= address => Ordering::Less,
-            () if region.range().start > address => Ordering::Greater,
-            () => Ordering::Equal,
-        };
-        if let Ok(index) = self.regions.binary_search_by(by_start) {
-            let region = &mut self.regions[index];
-            if let Some(object) = region.object(address)
-                && region.reach(object.start)
-            {
-                self.objects.push(object);
+        match self.areas.find(address) {
+            Some(Target::Region(index)) => {
+                let region = &mut self.regions[index];
+                if let Some(object) = region.object(address)
+                    && region.reach(object.start)
+                {
+                    self.objects.push(object);
+                }
             }
-            return;
-        }
-        let after = self
-            .stacks
-            .partition_point(|stack| stack.start.get() <= address);
-        let Some(index) = after.checked_sub(1) else {
-            return;
-        };
-        let stack = &self.stacks[index];
-        let counts = !stack.is_reached
-            && !of_worker
-            && !is_mark_of_holder(word)
-            && stack.addresses().contains(&address);
-        // (A goroutine that does not wait any more can go on.)
-        if counts
-            && stack
-                .frames()
-                .is_none_or(|frames| frames.contains(&address))
-        {
-            self.reach(index);
+            Some(Target::Stack(index)) => {
+                let stack = &self.stacks[index];
+                if stack.is_reached || of_worker || is_mark_of_holder(word) {
+                    return;
+                }
+                // (A goroutine that does not wait any more can go on.)
+                let frames = stack.frames();
+                if frames.is_none_or(|frames| frames.contains(&address)) {
+                    self.reach(index);
+                }
+            }
+            None => {}
         }
     }
 }

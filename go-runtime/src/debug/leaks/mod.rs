@@ -255,7 +255,7 @@ fn search(runtime: &'static Runtime, caller: usize) -> io::Result<HashMap<usize,
     let mut words = Words::new();
     // A goroutine that has run lately may be about to run again. As a candidate it only shows that
     // there is something to wait for.
-    let possible = pass(&process, Duration::ZERO, &mut words)?;
+    let possible = pass(&process, Duration::ZERO, None, &mut words)?;
     if possible.is_empty() {
         return Ok(HashMap::new());
     }
@@ -271,19 +271,24 @@ fn search(runtime: &'static Runtime, caller: usize) -> io::Result<HashMap<usize,
     if any_young {
         thread::sleep(2 * OLD);
     }
-    passes(&process, &mut words)
+    passes(&process, &possible, &mut words)
 }
 
-/// Searches several times. Returns the goroutines that were never reached, by their numbers, and
-/// whether all ends of what they wait for were found.
-fn passes(process: &Process, words: &mut Words) -> io::Result<HashMap<usize, bool>> {
+/// What is known of goroutines that were not reached, by their numbers and the words of their
+/// waits: whether all ends of what they wait for were found.
+type Unreached = HashMap<(usize, u64), bool>;
+
+/// Searches several times. Returns those of the `possible` goroutines that were never reached, by
+/// their numbers, and whether all ends of what they wait for were found.
+fn passes(
+    process: &Process,
+    possible: &Unreached,
+    words: &mut Words,
+) -> io::Result<HashMap<usize, bool>> {
     let begun = clock::now();
-    let mut found = pass(process, OLD, words)?;
+    let mut found = pass(process, OLD, Some(possible), words)?;
     for _ in 1..PASSES {
-        if found.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let again = pass(process, OLD, words)?;
+        let again = pass(process, OLD, Some(&found), words)?;
         found.retain(|one, is_certain| match again.get(one) {
             Some(still) => {
                 *is_certain &= still;
@@ -333,14 +338,25 @@ fn candidate(listed: &Listed<'_>, at_least: Duration) -> Option<u64> {
     (is_for_others && is_old && !why.is_timed() && !is_main).then_some(word)
 }
 
-/// Searches once, for goroutines that have not run for so long. Returns the goroutines that were
-/// not reached, by their numbers and the words of their waits, and whether all ends of what they
-/// wait for were found.
+/// Searches once, for goroutines that have not run for so long, and, if some are given, are among
+/// these. Returns those that were not reached.
 fn pass(
     process: &Process,
     at_least: Duration,
+    among: Option<&Unreached>,
     words: &mut Words,
-) -> io::Result<HashMap<(usize, u64), bool>> {
+) -> io::Result<Unreached> {
+    let is_sought = |number: usize, word: u64| {
+        word != 0 && among.is_none_or(|among| among.contains_key(&(number, word)))
+    };
+    let mut any_sought = false;
+    listing::for_each(process.runtime, |listed| {
+        let word = candidate(&listed, at_least).unwrap_or(0);
+        any_sought |= is_sought(listed.number, word);
+    });
+    if !any_sought {
+        return Ok(HashMap::new());
+    }
     let (regions, mappings) = heap_and_rest(words)?;
     let mut stacks = Vec::new();
     let (mut started, mut channels) = (HashSet::new(), HashSet::new());
@@ -350,20 +366,17 @@ fn pass(
         channels.extend(channel_of(word).map(|channel| Hidden::new(handle_of(channel))));
         stacks.push(Stack::new(&listed, word));
     });
-    if stacks.iter().all(|stack| stack.word == 0) {
-        return Ok(HashMap::new());
-    }
     let mut of_threads = Vec::new();
     threads::for_each(|seen| of_threads.push(Hidden::new(seen.identity.task)));
     started.extend(&of_threads);
     let arena = heap::main_arena_itself(&mappings, &regions, words);
-    let mut search = Search::new(regions, stacks, process.caller);
+    let slabs = stack::slabs();
+    let mut search = Search::new(regions, stacks, &slabs, process.caller);
     search.started = started;
     search.channels = channels;
     search.private = process.runtime.private_memory();
     search.private.extend(arena);
     search.free_chunk = process.free_chunk;
-    let slabs = stack::slabs();
     let mappings = heap::without(mappings, slabs.into_iter());
     let mappings = heap::without(mappings, [search.piece()].into_iter());
     let mut roots = roots::roots(mappings, &process.runtime.worker_threads(), process.caller)?;
@@ -379,13 +392,20 @@ fn pass(
     }
     search.running();
     for _ in 0..AGAIN {
+        // In most programs all have been reached by now.
+        let is_left = |stack: &Stack| is_sought(stack.number, stack.word);
+        if !search.unreached().any(is_left) {
+            return Ok(HashMap::new());
+        }
         listing::for_each(process.runtime, |listed| {
             let word = candidate(&listed, at_least).unwrap_or(0);
             search.again(&listed, word);
         });
         roots.iter().for_each(|root| search.root(root));
     }
-    Ok(with_ends(search))
+    let mut unreached = with_ends(search);
+    unreached.retain(|&(number, word), _| is_sought(number, word));
+    Ok(unreached)
 }
 
 /// Returns `malloc`'s regions, and the other memory.
@@ -430,7 +450,7 @@ fn mark_of_free_chunks() -> usize {
 /// Returns the goroutines that were not reached, and whether all handles of the channels that they
 /// wait for were found: what is reached from their stacks, and from nothing else, is searched for
 /// them.
-fn with_ends(mut search: Search) -> HashMap<(usize, u64), bool> {
+fn with_ends(mut search: Search) -> Unreached {
     let left = |stack: &Stack| (stack.number, stack.word);
     let left: Vec<_> = search.unreached().map(left).collect();
     let channels = left.iter().filter_map(|(_, word)| channel_of(*word));
