@@ -100,7 +100,9 @@ pub(super) fn dump_others(
             seen.add_frames();
         }
         blocker::add_blockers(seen.firsts());
-        return seen.write(writer);
+        let notes = seen.notes(options);
+        seen.write(writer)?;
+        return writer.write_all(notes.as_bytes());
     }
     let recorded = if options.no_frames {
         Recorded::default()
@@ -193,6 +195,45 @@ impl Seen {
 
     fn add_frames(&mut self) {
         goroutine::add_frames(self.firsts());
+    }
+
+    /// Says why frames are missing, if they are.
+    fn notes(&mut self, options: DumpOptions) -> String {
+        if options.no_frames {
+            return String::new();
+        }
+        let mut notes = String::new();
+        let holds = |one: &&mut Goroutine| one.holds_worker_for().is_some();
+        let holders = self.firsts().filter(holds);
+        let mut held: Vec<_> = holders
+            .filter_map(|one| Some((one.worker()?, one.number())))
+            .collect();
+        held.sort_unstable();
+        let is_held = |worker| held.iter().any(|(held, _)| *held == worker);
+        let (mut of_held, mut others, mut any_place) = (Vec::new(), false, false);
+        for one in self.firsts() {
+            if let (GoroutineState::Waiting(_), Some(worker)) = (one.state(), one.worker()) {
+                if is_held(worker) {
+                    of_held.push(worker);
+                } else {
+                    others = true;
+                    any_place |= one.frames().iter().any(|frame| frame.location().is_some());
+                }
+            }
+        }
+        for (worker, holder) in held {
+            if of_held.contains(&worker) {
+                notes += &format!(
+                    "The goroutines of worker {worker} have no frames here, because goroutine \
+                     {holder} holds it. (gdb shows them all.)\n"
+                );
+            }
+        }
+        if others && !any_place {
+            notes += "No lines are known: the program has no line tables. They need `debug = \
+                      \"line-tables-only\"` in its profile.\n";
+        }
+        notes
     }
 
     /// Returns those that are listed, and of each group the one that has waited longest.

@@ -500,9 +500,11 @@ def go_runtime():
         """Returns whether a frame is the runtime's, or std's."""
         symtab = frame.find_sal().symtab
         if symtab is not None:
-            if layout.source_folder and layout.source_folder in symtab.filename:
+            # (Within a crate's own code the plain name is relative to the crate.)
+            file = symtab.fullname()
+            if layout.source_folder and layout.source_folder in file:
                 return True
-            if any(part in symtab.filename for part in GLUE_FILES):
+            if any(part in file for part in GLUE_FILES):
                 return True
         name = frame.name()
         return name is None or name.lstrip("<&").startswith(GLUE_NAMES)

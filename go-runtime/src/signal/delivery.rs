@@ -138,15 +138,17 @@ pub(super) fn subscribe(signals: &[Signal], listener: Listener) -> io::Result<()
 }
 
 /// Calls `quit` when a SIGQUIT arrives that no other handler handles. Does nothing if the program
-/// has a handler already, or ignores the signal. A handler that it installs later goes before.
+/// has a handler already. A handler that it installs later goes before, and so does `SIG_IGN`. But
+/// one that the process has been started with does not count, as in Go: a shell lets the programs
+/// that it starts in the background of a script ignore the signal.
 ///
 /// # Errors
 /// Returns the system's error if it cannot make the thread or its socket.
 #[cfg(target_os = "linux")]
 pub(crate) fn on_quit(quit: fn()) -> io::Result<()> {
     let mut delivery = lock();
-    let quits = delivery.quit.is_some();
-    if quits || action(libc::SIGQUIT)?.sa_sigaction != libc::SIG_DFL {
+    let before = action(libc::SIGQUIT)?.sa_sigaction;
+    if delivery.quit.is_some() || ![libc::SIG_DFL, libc::SIG_IGN].contains(&before) {
         return Ok(());
     }
     let wake = delivery.start()?;

@@ -56,10 +56,6 @@ fn main() -> ExitCode {
         program()();
         return ExitCode::SUCCESS;
     }
-    if env::args().nth(1).as_deref() == Some("ignores") {
-        // SAFETY: no code runs when an ignored signal arrives.
-        unsafe { libc::signal(libc::SIGQUIT, libc::SIG_IGN) };
-    }
     as_main()
 }
 
@@ -387,6 +383,8 @@ fn sleeper_holds_stderr() {
 }
 
 fn ignores() {
+    // SAFETY: no code runs when an ignored signal arrives.
+    unsafe { libc::signal(libc::SIGQUIT, libc::SIG_IGN) };
     let signals = notify(&[SIGUSR1]).unwrap();
     eprintln!("ready");
     signals.recv().unwrap();

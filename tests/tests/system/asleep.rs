@@ -18,15 +18,20 @@ fn command(args: &str, workers: &str) -> Command {
         command.env_remove(variable);
     }
     command.env("GOMAXPROCS", workers);
-    // A shell lets the programs that it starts in the background ignore SIGQUIT.
-    let usual = || {
+    start_with_sigquit(&mut command, libc::SIG_DFL);
+    command
+}
+
+/// Has the program started with this action for SIGQUIT. (What a shell starts in the background of
+/// a script, maybe these tests, ignores the signal.)
+fn start_with_sigquit(command: &mut Command, action: libc::sighandler_t) {
+    let set = move || {
         // SAFETY: the call installs no handler.
-        unsafe { libc::signal(libc::SIGQUIT, libc::SIG_DFL) };
+        unsafe { libc::signal(libc::SIGQUIT, action) };
         Ok(())
     };
     // SAFETY: the function calls only what is async-signal-safe.
-    unsafe { command.pre_exec(usual) };
-    command
+    unsafe { command.pre_exec(set) };
 }
 
 fn run(args: &str, workers: &str) -> Ended {
@@ -291,6 +296,18 @@ fn sigquit_dumps_while_all_workers_are_held() {
     let running = errors.matches(" [running]:\n").count();
     let held = errors.matches(" [running, has held worker ").count();
     assert_eq!(running + held, 2, "{errors}");
+}
+
+#[test]
+fn sigquit_dumps_in_the_background_of_a_script() {
+    let mut command = command("sleeper", "2");
+    start_with_sigquit(&mut command, libc::SIG_IGN);
+    let mut running = Running::start(command);
+    running.wait_for(|line| line == "ready");
+    running.send_signal("QUIT");
+    let ended = running.end_by_itself();
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.errors.contains("SIGQUIT: quit\n"), "{}", ended.errors);
 }
 
 #[test]
