@@ -367,10 +367,7 @@ fn another_signal_dumps_and_lets_the_process_go_on() {
     running.send_signal("QUIT");
     let ended = running.end_by_itself();
     assert_eq!(ended.code, Some(2));
-    assert_eq!(
-        ended.errors.matches("[sleep] {name: dreamer}:").count(),
-        3,
-        "{}",
-        ended.errors
-    );
+    // (In the first dump it may be about to sleep.)
+    let dumps = ended.errors.matches("] {name: dreamer}:").count();
+    assert_eq!(dumps, 3, "{}", ended.errors);
 }
