@@ -214,7 +214,7 @@ def look_at_leaks(browser):
     """The page shows that crawlers have leaked: in red, and their frames on a click."""
     box = LEAK
     browser.wait_for("the leak, with its number, state and spawn site", f"""
-        /^(Leak: nothing|Perhaps a leak: it seems that nothing) can wake (a goroutine|[2-6] goroutines)/
+        /^(Leak: |Perhaps a leak: .*)nothing can wake (a goroutine|[2-6] goroutines) any more/
             .test({box}?.textContent)
         && /\\(chan receive\\) Spawned at \\S*main\\.rs:\\d+:\\d+/.test({box}.textContent)
     """)

@@ -20,7 +20,11 @@ const USAGE: &str = "usage: inspect [ADDRESS]
 Serves a page at the address (127.0.0.1:6060) that shows what is wrong with this program.";
 
 const WAITING: usize = 10_000;
-const SITES: [&str; 3] = ["https://a.example/", "https://b.example/", "https://c.example/"];
+const SITES: [&str; 3] = [
+    "https://a.example/",
+    "https://b.example/",
+    "https://c.example/",
+];
 /// Number of goroutines that crawl a site.
 const CRAWLERS: usize = 2;
 
