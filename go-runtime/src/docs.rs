@@ -1,5 +1,8 @@
 //! Pages of the manual. There is nothing to call here.
 
+#[doc = include_str!("../docs/beside_go.md")]
+pub mod beside_go {}
+
 #[doc = include_str!("../docs/coming_from_go.md")]
 pub mod coming_from_go {}
 

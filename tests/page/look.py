@@ -23,6 +23,10 @@ import urllib.request
 
 LIMIT = 60  # seconds; far longer than anything here takes
 
+# The box that says which goroutines have leaked.
+LEAK = """[...document.querySelectorAll('#findings details.bad')].find((box) =>
+    /leak/i.test(box.textContent) && box.textContent.includes('crawler'))"""
+
 
 class Browser:
     """A headless Chromium with one tab."""
@@ -149,15 +153,12 @@ def look(browser, url, pictures):
     """)
     available = json.load(urllib.request.urlopen(url + "debug/leaks"))["available"]
     if available:
-        browser.wait_for("the leak", """
-            [...document.querySelectorAll('#findings .bad')].some((box) =>
-                /leak/i.test(box.textContent) && box.textContent.includes('forgotten'))
-        """)
+        look_at_leaks(browser)
     else:
         browser.wait_for("that leaks are not searched for", has("Leaks are not searched for"))
-        browser.wait_for("the goroutine that leaks", """
+        browser.wait_for("the goroutines that leak", """
             [...document.querySelectorAll('#groups .names')].some((names) =>
-                names.textContent.includes('forgotten'))
+                names.textContent.includes('crawler'))
         """)
     # A name is text: there is one script, and no dialog has opened.
     filter_for(browser, "<script>")
@@ -167,16 +168,17 @@ def look(browser, url, pictures):
     """)
     browser.wait_for("what the filter leaves", has("1 of 10,0"))
     # A group opens by the keyboard, and has frames.
-    filter_for(browser, "forgotten")
+    filter_for(browser, "pays")
     browser.wait_for("one row", """
         document.querySelectorAll('#groups tr').length === 1
-        && document.querySelector('#groups .names').textContent === 'forgotten'
+        && document.querySelector('#groups .names').textContent === 'pays'
     """)
     browser.evaluate("document.querySelector('#groups button').focus()")
     browser.press("Enter", 13)
     browser.wait_for("the frames of a goroutine", r"""
         /^\t\S*main\.rs:/m.test(document.querySelector('.members pre')?.textContent)
     """)
+    browser.press("Enter", 13)
     filter_for(browser, "")
     browser.wait_for("all rows", "document.querySelectorAll('#groups tr').length > 4")
     # Sorting tells screen readers of itself.
@@ -200,9 +202,51 @@ def look(browser, url, pictures):
     if pictures:
         browser.wait_for("lanes that are half full",
                          "document.querySelectorAll('#lanes rect.held').length >= 30")
+        if available:
+            browser.evaluate(f"{LEAK}.querySelector('summary').click()")
+        browser.evaluate("document.activeElement.blur()")
         browser.picture(pictures / "page-light.png", "light")
         browser.picture(pictures / "page-dark.png", "dark")
         browser.picture(pictures / "page-narrow.png", "light", 420)
+
+
+def look_at_leaks(browser):
+    """The page shows that crawlers have leaked: in red, and their frames on a click."""
+    box = LEAK
+    browser.wait_for("the leak, with its number, state and spawn site", f"""
+        /^(Leak: |Perhaps a leak: .*)nothing can wake (a goroutine|[2-6] goroutines) any more/
+            .test({box}?.textContent)
+        && /\\(chan receive\\) Spawned at \\S*main\\.rs:\\d+:\\d+/.test({box}.textContent)
+    """)
+    browser.wait_for("the leak in red", f"""
+        (() => {{
+            const color = (part, what) => getComputedStyle(part)[what].match(/\\d+/g).map(Number);
+            const isRed = ([red, green, blue]) => red > 1.5 * green && red > 1.5 * blue;
+            return isRed(color({box}, 'borderLeftColor'))
+                && isRed(color({box}.querySelector('strong'), 'color'));
+        }})()
+    """)
+    browser.wait_for("the leak's row in red", """
+        [...document.querySelectorAll('#groups tr.alarm')].some((row) =>
+            row.textContent.includes('crawler') && /for ever/.test(row.cells[1].textContent))
+    """)
+    # With a click come the frames. The box stays open, and keeps the focus, after a new search.
+    browser.evaluate(f"{box}.querySelector('summary').focus()")
+    browser.press("Enter", 13)
+    browser.wait_for("the frames of the leak", f"""
+        {box}.open && {box}.querySelector('pre').offsetHeight > 0
+        && /^(\\S+::)?crawl$/m.test({box}.textContent)
+        && /^\\t\\S*main\\.rs:\\d+/m.test({box}.textContent)
+        && /It (has|may have) leaked:/.test({box}.textContent)
+    """)
+    browser.evaluate(f"window.first = {box}; document.querySelector('#look').click()")
+    browser.wait_for("a new search", f"""
+        !document.querySelector('#look').disabled && {box} !== window.first
+    """)
+    browser.wait_for("that the leak stays open", f"""
+        {box}.open && document.activeElement === {box}.querySelector('summary')
+    """)
+    browser.evaluate(f"{box}.querySelector('summary').click()")
 
 
 def filter_for(browser, text):

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use go_example_servers::server::{Args, Refused};
-use go_runtime::channel::{self, Receiver};
+use go_runtime::channel::{self, Receiver, Sender};
 use go_runtime::signal::{self, SIGINT, SIGTERM};
 use go_runtime::sync::{Mutex, WaitGroup};
 use go_runtime::{Builder, debug, go, time};
@@ -20,13 +20,20 @@ const USAGE: &str = "usage: inspect [ADDRESS]
 Serves a page at the address (127.0.0.1:6060) that shows what is wrong with this program.";
 
 const WAITING: usize = 10_000;
+const SITES: [&str; 3] = [
+    "https://a.example/",
+    "https://b.example/",
+    "https://c.example/",
+];
+/// Number of goroutines that crawl a site.
+const CRAWLERS: usize = 2;
 
 const LOOK_FOR: &str = "
-Open the page in a browser. It shows, within two seconds or so:
+Open the page in a browser. It shows, within some seconds:
   1. ten thousand goroutines that wait for news, in one line of the table;
   2. a deadlock: `pays` and `collects` each wait for the lock that the other one has;
-  3. a goroutine that has leaked: `forgotten` waits for a message that only itself could send
-     (in the line of its spawn site, and in red where the runtime searches for leaks);
+  3. goroutines that have leaked: each `crawler` waits for work that only crawlers could send
+     (found on Linux with glibc; in release builds more surely than in others);
   4. a worker that is held: `hog` computes without end, and its lane stays red.
 The goroutine named <script> is harmless: the page shows names as text. Nothing is wrong with
 `client` and `server`, whose work you see in the lanes. Ctrl-C ends the program.";
@@ -87,14 +94,39 @@ fn deadlock() {
     }
 }
 
-/// Starts a goroutine that waits for a message of which it has the only sender.
+/// Starts a crawl of each site.
 fn leak() {
-    let (sender, messages) = channel::bounded::<()>(0);
-    go!(name = "forgotten"; {
-        // The program meant to move the sender to another goroutine.
-        let _sender = sender;
-        let _ = messages.recv();
-    });
+    for site in SITES {
+        go!(name = "crawl"; move || start_crawlers(site));
+    }
+}
+
+/// Starts goroutines that fetch pages, and the pages that those link to. Each has a receiver of the
+/// addresses and, for the links that it finds, a sender: so the channel is never closed, and when
+/// all pages have been fetched, all of them wait for ever.
+fn start_crawlers(site: &str) {
+    let (found, addresses) = channel::unbounded::<String>();
+    found.send(site.to_owned()).unwrap();
+    for _ in 0..CRAWLERS {
+        let (found, addresses) = (found.clone(), addresses.clone());
+        go!(name = "crawler"; move || crawl(&addresses, &found));
+    }
+}
+
+fn crawl(addresses: &Receiver<String>, found: &Sender<String>) {
+    for address in addresses {
+        for link in links_of(&address) {
+            let _ = found.send(link);
+        }
+    }
+}
+
+/// The links of a page: here the first page has three, and the others have none.
+fn links_of(address: &str) -> Vec<String> {
+    match address.ends_with('/') {
+        true => (1..=3).map(|n| format!("{address}page{n}")).collect(),
+        false => Vec::new(),
+    }
 }
 
 /// Starts goroutines with which nothing is wrong: a client and its server, with some work.

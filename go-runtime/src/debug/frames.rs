@@ -155,12 +155,19 @@ fn parse(text: &str) -> Vec<Frame> {
             && number.parse::<u32>().is_ok()
         {
             frames.push(Frame {
-                function: function.to_owned(),
+                function: as_written(function),
                 location: None,
             });
         }
     }
     frames
+}
+
+/// Returns the function's path as the program has it: `#[main]` puts the body of `main` into a
+/// function `__go_main` within `main`.
+fn as_written(function: &str) -> String {
+    let function = function.replace("main::__go_main", "main");
+    function.replace("__go_main", "main")
 }
 
 #[cfg(test)]
@@ -177,5 +184,19 @@ mod tests {
             as_text,
             ["app::wait\n\t./src/main.rs:7:5", "app::main::{{closure}}"]
         );
+    }
+
+    #[test]
+    fn the_body_of_main_is_main() {
+        for (function, written) in [
+            ("app::main::__go_main", "app::main"),
+            (
+                "app::main::__go_main::{{closure}}",
+                "app::main::{{closure}}",
+            ),
+            ("__go_main", "main"),
+        ] {
+            assert_eq!(as_written(function), written);
+        }
     }
 }

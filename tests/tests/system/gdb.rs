@@ -2,7 +2,7 @@
 //! The tests skip what gdb may not do on this machine, and say so.
 
 use std::process::{Command, Stdio};
-use std::{fs, thread};
+use std::{env, fs, thread};
 
 use go_tests::support::programs::{Folder, Running};
 use go_tests::support::tools;
@@ -79,7 +79,11 @@ fn is_there() -> bool {
 
 /// Starts the program, and waits until all of its goroutines wait but one.
 fn start(args: &[&str], workers: &str) -> Running {
-    let mut command = Command::new(PROGRAM);
+    start_program(PROGRAM, args, workers)
+}
+
+fn start_program(program: &str, args: &[&str], workers: &str) -> Running {
+    let mut command = Command::new(program);
     command.args(args).env("GOMAXPROCS", workers);
     for variable in ["GOSTACK", "GODEBUG", "RUST_BACKTRACE"] {
         command.env_remove(variable);
@@ -110,8 +114,11 @@ fn shows_all(text: &str, what: &str) {
     let check = |name: &str, state: &str, calls: &[&str]| {
         let (listed, frames) = find(name);
         assert!(listed.contains(&format!(" [{state}] ")), "{what}: {listed}");
-        let site = "created at tests/src/bin/debugged.rs:";
-        assert!(listed.contains(site), "{what}: {listed}");
+        let (_, site) = listed.split_once(" created at ").unwrap_or_default();
+        assert!(
+            site.contains("tests/src/bin/debugged.rs:"),
+            "{what}: {listed}"
+        );
         assert!(listed.contains(", on worker "), "{what}: {listed}");
         assert_eq!(frames.len(), calls.len(), "{what}: {frames:?}\nin {text}");
         for (frame, call) in frames.iter().zip(calls) {
@@ -176,30 +183,88 @@ fn in_a_process_and_in_its_core_file() {
     if !is_there() {
         return;
     }
-    let look = ["info goroutines", "goroutine all bt"];
     for workers in WORKERS {
-        let folder = Folder::create();
-        let core = format!("{}/core", folder.text());
-        let running = start(&["parked"], workers);
-        let write = format!("generate-goroutine-core-file {core}");
-        let mut in_process = gdb(&[look[0], look[1], &write]);
-        in_process.args(["-p", &running.id().to_string()]);
-        let Some(text) = run(in_process) else { return };
-        shows_all(&text, &format!("process, {workers} workers"));
-        assert!(text.contains(" [running] {name: runs} "), "{text}");
-        // The process goes on as if nothing had been.
-        assert_eq!(running.end().code, Some(0), "{text}");
-
-        let mut in_core = gdb(&look);
-        in_core.args([PROGRAM, &core]);
-        let text = run(in_core).expect("a core file needs no right");
-        shows_all(&text, &format!("core file, {workers} workers"));
-        assert!(text.contains(" [running] {name: runs} "), "{text}");
-        assert!(
-            text.contains("caller_of_the_breakpoint") || text.contains("{closure"),
-            "{text}"
-        );
+        if !process_and_core_file(PROGRAM, workers) {
+            return;
+        }
     }
+}
+
+/// A release build with lines: `debug = "line-tables-only"`. docs/testing.md has the command.
+#[test]
+#[ignore = "needs the program's release build"]
+fn a_release_build() {
+    let Ok(program) = env::var("DEBUGGED_RELEASE") else {
+        eprintln!("DEBUGGED_RELEASE does not name the program: skipped");
+        return;
+    };
+    if is_there() {
+        let _ = WORKERS.map(|workers| process_and_core_file(&program, workers));
+    }
+}
+
+/// Checks what the commands say of the program's process, and of a core file of it. Returns whether
+/// gdb may look into the process.
+#[track_caller]
+fn process_and_core_file(program: &str, workers: &str) -> bool {
+    let folder = Folder::create();
+    let core = format!("{}/core", folder.text());
+    let running = start_program(program, &["parked"], workers);
+    let write = format!("generate-goroutine-core-file {core}");
+    let mut in_process = gdb(&["info goroutines", "goroutine all bt", &write]);
+    in_process.args(["-p", &running.id().to_string()]);
+    let Some(text) = run(in_process) else {
+        return false;
+    };
+    shows_all(&text, &format!("process, {workers} workers"));
+    assert!(text.contains(" [running] {name: runs} "), "{text}");
+    let by_number = format!("goroutine {} bt", number_of("deep", &text));
+    let mut in_process = gdb(&[&by_number]);
+    in_process.args(["-p", &running.id().to_string()]);
+    let text = run(in_process).expect("gdb has just looked into it");
+    shows_the_line(&text);
+    // The process goes on as if nothing had been.
+    assert_eq!(running.end().code, Some(0), "{text}");
+
+    let mut in_core = gdb(&[
+        "info goroutines",
+        "goroutine all bt",
+        "echo --\\n",
+        &by_number,
+    ]);
+    in_core.args([program, &core]);
+    let text = run(in_core).expect("a core file needs no right");
+    let (all, one) = text.split_once("--\n").expect("two parts");
+    shows_all(all, &format!("core file, {workers} workers"));
+    assert!(all.contains(" [running] {name: runs} "), "{text}");
+    assert!(
+        all.contains("caller_of_the_breakpoint") || all.contains("{closure"),
+        "{text}"
+    );
+    shows_the_line(one);
+    true
+}
+
+/// Returns the number of the goroutine with the name, as `info goroutines` has written it.
+fn number_of<'a>(name: &str, text: &'a str) -> &'a str {
+    let name = format!("{{name: {name}}}");
+    let line = text.lines().find(|line| line.contains(&name));
+    let after = line.and_then(|line| line.split_once("goroutine "));
+    let number = after.and_then(|(_, rest)| rest.split_once(' '));
+    number.expect("a line with a number").0
+}
+
+/// Checks that the backtrace of `deep` has the line in which it waits, and no other.
+#[track_caller]
+fn shows_the_line(text: &str) {
+    let source = include_str!("../../src/bin/debugged.rs");
+    let waits = |line: &str| line.contains("let received = rx.recv()");
+    let line = source.lines().position(waits).expect("the line") + 1;
+    let innermost = text.lines().find(|frame| frame.starts_with('#'));
+    let innermost = innermost.unwrap_or_else(|| panic!("no frames in {text}"));
+    assert!(innermost.contains("innermost"), "{innermost}");
+    let place = format!("src/bin/debugged.rs:{line}");
+    assert!(innermost.ends_with(&place), "{innermost}");
 }
 
 #[test]

@@ -428,8 +428,8 @@ fn heap_and_rest(words: &mut Words) -> io::Result<(Vec<heap::Region>, Vec<memory
     }
     Err(io::Error::new(
         io::ErrorKind::Unsupported,
-        "leaks cannot be found: the program's global allocator is not glibc's malloc, so it is not \
-         known where an object in memory begins and ends",
+        "the program's global allocator is not glibc's malloc, so it is not known where an object \
+         in memory begins and ends, and leaks cannot be found",
     ))
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::super::goroutine::{add_frames, for_each};
 use super::super::{Goroutine, GoroutineState, Metrics, metrics};
 use super::json::{self, Object};
+use crate::clock;
 
 /// Maximum number of groups in an answer: the largest ones. Few programs have as many spawn sites.
 const MAX_GROUPS: usize = 1000;
@@ -321,37 +322,78 @@ pub(super) fn deadlocks_json() -> String {
 
 /// Returns the goroutines that nothing can wake any more, or why they are not known.
 pub(super) fn leaks_json() -> String {
-    put_leaks(leaks())
+    let begun = clock::now();
+    let found = leaks();
+    put_leaks(found, begun.elapsed())
+}
+
+/// A goroutine that has leaked.
+struct Leaked {
+    is_certain: bool,
+    text: String,
+    goroutine: Goroutine,
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
-fn leaks() -> Result<Vec<(bool, String, Goroutine)>, String> {
+fn leaks() -> Result<Vec<Leaked>, String> {
     let found = crate::debug::leaks().map_err(|error| error.to_string())?;
-    let parts = found.iter().map(|leak| {
-        (
-            leak.is_certain(),
-            leak.to_string(),
-            leak.goroutine().clone(),
-        )
+    let leaked = found.iter().map(|leak| Leaked {
+        is_certain: leak.is_certain(),
+        text: leak.to_string(),
+        goroutine: leak.goroutine().clone(),
     });
-    Ok(parts.collect())
+    Ok(leaked.collect())
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
-fn leaks() -> Result<Vec<(bool, String, Goroutine)>, String> {
+fn leaks() -> Result<Vec<Leaked>, String> {
     Err("they are searched for on Linux with glibc only".to_owned())
 }
 
-/// Writes leaks, each as whether it is certain, its text, and its goroutine.
-fn put_leaks(found: Result<Vec<(bool, String, Goroutine)>, String>) -> String {
+/// Writes leaks by spawn site, state, and whether they are certain, the certain ones first. Each
+/// group has the text and the goroutine of the leak that has waited longest.
+fn put_leaks(found: Result<Vec<Leaked>, String>, took: Duration) -> String {
     json::object(|o| {
+        o.plain("took", took.as_nanos());
         o.plain("available", found.is_ok());
         o.maybe("reason", found.as_ref().err());
         let leaks = found.unwrap_or_default();
-        o.objects("leaks", &leaks, |o, (is_certain, text, one)| {
-            o.plain("certain", *is_certain);
-            o.string("text", text);
-            o.object("goroutine", |o| put_goroutine(o, one));
+        o.plain("total", leaks.len());
+        let mut groups: HashMap<_, Vec<&Leaked>> = HashMap::new();
+        for leak in &leaks {
+            let one = &leak.goroutine;
+            let kind = (leak.is_certain, one.spawned_at(), one.state());
+            groups.entry(kind).or_default().push(leak);
+        }
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        groups.sort_by_cached_key(|((is_certain, site, state), group)| {
+            (
+                Reverse(*is_certain),
+                Reverse(group.len()),
+                *site,
+                state.to_string(),
+            )
+        });
+        o.plain("groups_left_out", groups.len().saturating_sub(MAX_GROUPS));
+        groups.truncate(MAX_GROUPS);
+        o.objects("leaks", groups, |o, ((is_certain, site, state), group)| {
+            let of = |leak: &&&Leaked| (leak.goroutine.since(), Reverse(leak.goroutine.number()));
+            let mut names: Vec<_> = group
+                .iter()
+                .filter_map(|leak| label(&leak.goroutine))
+                .collect();
+            names.sort_unstable();
+            names.dedup();
+            names.truncate(MAX_NAMES);
+            o.plain("certain", is_certain);
+            o.plain("count", group.len());
+            o.maybe("site", site.map(Location::to_string));
+            o.string("state", &state.to_string());
+            o.strings("names", &names);
+            o.objects("longest", group.iter().max_by_key(of), |o, longest| {
+                o.string("text", &longest.text);
+                o.object("goroutine", |o| put_goroutine(o, &longest.goroutine));
+            });
         });
     })
 }
