@@ -153,7 +153,8 @@ impl Parker {
         if let Blocked::Goroutine(owner) = parker.blocked
             && let Some(worker) = owner.if_here()
         {
-            return parker.make_ready(worker, verdict);
+            // SAFETY: `blocked` is a goroutine's.
+            return unsafe { parker.make_ready(worker, verdict) };
         }
         // SAFETY: `this` is valid. The caller has claimed the wait, and ends it once, because this
         // path and the one above exclude each other.
@@ -162,12 +163,15 @@ impl Parker {
 
     /// Ends the wait of a goroutine of the worker whose thread calls this. That goroutine is
     /// parked, because its thread is running the caller, and no other thread takes part.
+    ///
+    /// # Safety
+    /// `blocked` says that the wait is a goroutine's.
     #[inline]
-    fn make_ready(&self, worker: &Worker, verdict: Verdict) {
+    unsafe fn make_ready(&self, worker: &Worker, verdict: Verdict) {
         self.verdict.set(verdict);
-        if let Some(fiber) = self.node.payload() {
-            worker.make_ready(fiber);
-        }
+        // SAFETY: `new` has put the fiber of a goroutine, which the caller says that it is, into
+        // the node, and nothing takes it out.
+        worker.make_ready(unsafe { self.node.payload().unwrap_unchecked() });
     }
 
     /// # Safety
@@ -200,7 +204,8 @@ impl Parker {
             Blocked::Goroutine(owner) => {
                 let owner = *owner;
                 match owner.if_here() {
-                    Some(worker) => parker.make_ready(worker, verdict),
+                    // SAFETY: `blocked` is a goroutine's.
+                    Some(worker) => unsafe { parker.make_ready(worker, verdict) },
                     None => {
                         if parker.handshake.finish() {
                             return Some((owner, &raw const parker.node));
