@@ -22,6 +22,9 @@ const PAGE: &str = include_str!("page.html");
 /// the program search all the time.
 const DEADLOCKS_KEPT: Duration = Duration::from_secs(2);
 const LEAKS_KEPT: Duration = Duration::from_secs(5);
+/// The result of a search is kept for at least so many times as long as the search has taken: a
+/// page that is looked at must not make a program with much memory search all the time.
+const KEPT_TIMES: u32 = 20;
 
 /// How often a recording looks whether its client is gone.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -91,6 +94,7 @@ fn alone<R>(f: impl FnOnce() -> R) -> R {
 struct Kept {
     time: Duration,
     search: fn() -> String,
+    /// Until when the last result is kept, and that result.
     last: Mutex<Option<(Instant, String)>>,
 }
 
@@ -106,10 +110,12 @@ impl Kept {
     fn get(&self) -> String {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
-            Some((at, found)) if at.elapsed() < self.time => found.clone(),
+            Some((until, found)) if Instant::now() < *until => found.clone(),
             _ => {
+                let begun = Instant::now();
                 let found = (self.search)();
-                *last = Some((Instant::now(), found.clone()));
+                let kept = self.time.max(begun.elapsed() * KEPT_TIMES);
+                *last = Some((Instant::now() + kept, found.clone()));
                 found
             }
         }
