@@ -1,6 +1,7 @@
 //! Programs with goroutines that leak, or look like it: `leaking NAME...`. Each is told how many of
 //! its goroutines `debug::leaks` has to find, and ends with status 0 if it finds those, with 3 if
-//! it finds fewer, and with 4 if it finds more. `leaking heap MIB BYTES` measures. (With `GODEBUG=leaks=1` it does not look itself.)
+//! it finds fewer, and with 4 if it finds more. (With `GODEBUG=leaks=1` it does not look itself.)
+//! `leaking heap MIB BYTES` measures how long a search takes.
 
 use std::cell::RefCell;
 use std::env;
@@ -468,6 +469,7 @@ fn in_a_large_vector() -> Kept {
 /// Each thread passes the sender to a new one and ends.
 fn thread_to_thread() -> Kept {
     fn pass_on(tx: Sender<u32>) {
+        assert!(!tx.is_closed());
         std::thread::spawn(move || {
             std::thread::sleep(Duration::from_micros(100));
             pass_on(tx);

@@ -140,10 +140,9 @@ impl fmt::Display for Leak {
 /// their registers, in a handler of SIGURG, unless the program handles that signal.) So a leak may
 /// be missed: an old copy of an address, in a function that has not returned yet or in memory that
 /// is not in use, counts like the address itself, and frames of debug builds are full of those.
-/// What is found has leaked,
-/// unless a pointer is hidden: kept encrypted, in a file, in the system (as the data of an `epoll`,
-/// or the bytes in a pipe), in a register of a thread that waits in a system call and nowhere else,
-/// or only at an address that is not a multiple of 8.
+/// What is found has leaked, unless a pointer is hidden: kept encrypted, in a file, in the system
+/// (as the data of an `epoll`, or the bytes in a pipe), only in a register of a thread that waits
+/// in a system call, or only at an address that is not a multiple of 8.
 ///
 /// `main` and threads are never found. Neither are goroutines that wait for a timer, for input or
 /// output, for [`blocking`](crate::blocking) or for a future. Goroutines that wait for what has no

@@ -123,7 +123,8 @@ fn collect(slots: &[Slot], f: &mut impl FnMut(usize)) -> bool {
 /// Makes the handler that of the signal. Returns whether it is: not if the program has another one.
 fn install() -> bool {
     let mut before = MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: without a new action the call only writes the current one to `before`, which has room.
+    // SAFETY: without a new action the call only writes the current one to `before`, which has
+    // room.
     if unsafe { libc::sigaction(SIGNAL, ptr::null(), before.as_mut_ptr()) } != 0 {
         return false;
     }
