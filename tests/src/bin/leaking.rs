@@ -1,13 +1,16 @@
 //! Programs with goroutines that leak, or look like it: `leaking NAME...`. Each is told how many of
 //! its goroutines `debug::leaks` has to find, and ends with status 0 if it finds those, with 3 if
 //! it finds fewer, and with 4 if it finds more. (With `GODEBUG=leaks=1` it does not look itself.)
+//! `leaking heap MIB BYTES` measures how long a search takes.
 
 use std::cell::RefCell;
 use std::env;
 use std::mem;
+use std::os::fd::AsRawFd;
 use std::process::ExitCode;
+use std::ptr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use go_runtime::channel::{Sender, bounded, never, unbounded};
 use go_runtime::debug::{self, Goroutine, GoroutineState};
@@ -24,7 +27,7 @@ type Program = fn() -> Kept;
 
 /// The programs, with the numbers of goroutines that leak: certainly, and at least perhaps.
 #[rustfmt::skip]
-const PROGRAMS: [(&str, Program, usize, usize); 30] = [
+const PROGRAMS: [(&str, Program, usize, usize); 35] = [
     ("own_sender", own_sender, 1, 0), ("each_other", each_other, 2, 0),
     ("select_own", select_own, 1, 0), ("no_arms", no_arms, 1, 0), ("never", of_never, 1, 0),
     ("two_locks", two_locks, 2, 0), ("own_wait_group", own_wait_group, 1, 0),
@@ -40,6 +43,9 @@ const PROGRAMS: [(&str, Program, usize, usize); 30] = [
     ("in_blocking", in_blocking, 0, 0), ("in_a_chain", in_a_chain, 0, 0),
     ("in_a_frame_of_a_scope", in_a_frame_of_a_scope, 0, 0), ("tagged", tagged, 0, 0),
     ("passed_on", passed_on, 0, 0), ("in_a_large_vector", in_a_large_vector, 0, 0),
+    ("thread_to_thread", thread_to_thread, 0, 0), ("in_a_register", in_a_register, 0, 0),
+    ("below_a_stack", below_a_stack, 0, 0), ("on_an_old_stack", on_an_old_stack, 0, 0),
+    ("in_a_copied_page", in_a_copied_page, 0, 0),
 ];
 
 /// The name of the goroutine that starts the others, and of those that do not come to rest.
@@ -50,6 +56,10 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 #[go_runtime::main]
 fn main() -> ExitCode {
+    if env::args().nth(1).is_some_and(|first| first == "heap") {
+        measure_heap();
+        return ExitCode::SUCCESS;
+    }
     // The goroutine's stack has copies of what it has made, and is gone afterwards.
     let (kept, expected) = Builder::new()
         .name(STARTS)
@@ -77,6 +87,20 @@ fn main() -> ExitCode {
     found.iter().for_each(|leak| eprintln!("{leak}\n"));
     drop(kept);
     code
+}
+
+/// Measures searches through a heap: `leaking heap MIB BYTES` has so many MiB in such objects.
+fn measure_heap() {
+    let number = |index| env::args().nth(index).unwrap().parse::<usize>().unwrap();
+    let (size, object) = (number(2) << 20, number(3));
+    let heap: Vec<_> = (0..size / object).map(|_| vec![1_u8; object]).collect();
+    let tx = waiting();
+    for _ in 0..3 {
+        let begun = Instant::now();
+        debug::leaks().unwrap();
+        println!("{:?}", begun.elapsed());
+    }
+    drop((heap, tx));
 }
 
 /// Starts the programs that are named as arguments, and waits until all their goroutines wait.
@@ -440,4 +464,134 @@ fn in_a_large_vector() -> Kept {
     senders.resize_with(1 << 20, || None);
     senders[1 << 19] = Some(waiting());
     Box::new(senders)
+}
+
+/// Each thread passes the sender to a new one and ends.
+fn thread_to_thread() -> Kept {
+    fn pass_on(tx: Sender<u32>) {
+        assert!(!tx.is_closed());
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_micros(100));
+            pass_on(tx);
+        });
+    }
+    pass_on(waiting());
+    nothing()
+}
+
+/// Only a register of a thread that computes has the pointer.
+fn in_a_register() -> Kept {
+    let address = Box::into_raw(Box::new(waiting())).expose_provenance();
+    if cfg!(not(target_arch = "x86_64")) {
+        return Box::new(address);
+    }
+    let hidden = !address;
+    std::thread::spawn(move || compute_with(hidden));
+    nothing()
+}
+
+#[inline(never)]
+fn compute_with(hidden: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the instructions change a register, and go round for ever.
+    unsafe {
+        std::arch::asm!(
+            "not r12",
+            "2:",
+            "pause",
+            "jmp 2b",
+            in("r12") hidden,
+            options(noreturn)
+        )
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = hidden;
+}
+
+/// Returns memory of which the first page cannot be read, and the rest is zero.
+fn guarded_memory(size: usize) -> *mut u8 {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping takes no memory that is in use, and its first page is not in use
+    // either.
+    unsafe {
+        let memory = libc::mmap(ptr::null_mut(), size, access, flags, -1, 0);
+        assert_ne!(memory, libc::MAP_FAILED);
+        assert_eq!(libc::mprotect(memory, 4096, libc::PROT_NONE), 0);
+        memory.cast()
+    }
+}
+
+extern "C" fn wait_for_ever(_: *mut libc::c_void) -> *mut libc::c_void {
+    loop {
+        std::thread::park();
+    }
+}
+
+extern "C" fn end(_: *mut libc::c_void) -> *mut libc::c_void {
+    ptr::null_mut()
+}
+
+/// Starts a thread on this stack, with a page of the program's own below it that has a sender.
+fn start_above_a_sender(start: extern "C" fn(*mut libc::c_void) -> *mut libc::c_void) -> u64 {
+    const STACK: usize = 1 << 20;
+    let memory = guarded_memory(2 * 4096 + STACK);
+    let mut thread = 0;
+    // SAFETY: the second page can be written, and is aligned. The memory after it is large enough
+    // for a stack, and is used for nothing else.
+    unsafe {
+        memory.add(4096).cast::<Sender<u32>>().write(waiting());
+        let mut attributes = mem::zeroed();
+        assert_eq!(libc::pthread_attr_init(&raw mut attributes), 0);
+        let stack = memory.add(2 * 4096).cast();
+        assert_eq!(
+            libc::pthread_attr_setstack(&raw mut attributes, stack, STACK),
+            0
+        );
+        let made = libc::pthread_create(
+            &raw mut thread,
+            &raw const attributes,
+            start,
+            ptr::null_mut(),
+        );
+        assert_eq!(made, 0);
+    }
+    thread
+}
+
+/// The sender lies below the stack that the program has made for a thread, in the same mapping.
+fn below_a_stack() -> Kept {
+    start_above_a_sender(wait_for_ever);
+    nothing()
+}
+
+/// The program has the stack again once its thread has ended.
+fn on_an_old_stack() -> Kept {
+    let thread = start_above_a_sender(end);
+    // SAFETY: the thread has been made, and is neither joined nor detached elsewhere.
+    assert_eq!(unsafe { libc::pthread_join(thread, ptr::null_mut()) }, 0);
+    nothing()
+}
+
+/// The sender lies in a copy of a file's page that cannot be written any more.
+fn in_a_copied_page() -> Kept {
+    let program = std::fs::File::open("/proc/self/exe").unwrap();
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping takes no memory that is in use. Its only page can be written, until the
+    // last call, and is aligned.
+    unsafe {
+        let descriptor = program.as_raw_fd();
+        let page = libc::mmap(
+            ptr::null_mut(),
+            4096,
+            access,
+            libc::MAP_PRIVATE,
+            descriptor,
+            0,
+        );
+        assert_ne!(page, libc::MAP_FAILED);
+        page.cast::<Sender<u32>>().write(waiting());
+        assert_eq!(libc::mprotect(page, 4096, libc::PROT_READ), 0);
+    }
+    nothing()
 }

@@ -10,7 +10,7 @@ use go_tests::support::programs::{Ended, Running};
 const WORKERS: [&str; 5] = ["1", "2", "4", "8", "16"];
 
 #[rustfmt::skip]
-const PROGRAMS: [&str; 30] = [
+const PROGRAMS: [&str; 35] = [
     // Leaks.
     "own_sender", "each_other", "select_own", "no_arms", "never", "two_locks", "own_wait_group",
     "in_a_scope", "condvar", "rw_lock", "semaphore", "joins", "in_the_heap", "in_a_message",
@@ -18,7 +18,8 @@ const PROGRAMS: [&str; 30] = [
     // None.
     "in_a_static", "in_a_box", "in_a_thread", "in_a_thread_local", "in_a_deadline", "not_started",
     "in_blocking", "in_a_chain", "in_a_frame_of_a_scope", "tagged", "passed_on",
-    "in_a_large_vector",
+    "in_a_large_vector", "thread_to_thread", "in_a_register", "below_a_stack", "on_an_old_stack",
+    "in_a_copied_page",
 ];
 
 fn run(program: &str, workers: &str, debug: &str) -> Ended {

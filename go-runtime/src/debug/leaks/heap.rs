@@ -67,6 +67,11 @@ impl Region {
         &self.range
     }
 
+    /// Returns all of the region's memory.
+    pub(super) fn whole(&self) -> Range<usize> {
+        self.start..self.range.end
+    }
+
     /// Returns the address of the last chunk.
     fn top(&self) -> usize {
         let last = self.objects.last_up_to(self.range.len() / UNIT);
@@ -206,21 +211,19 @@ pub(super) fn regions(mappings: &mut Vec<Mapping>, words: &mut Words) -> Vec<Reg
         }
     }
     regions.sort_unstable_by_key(|region| region.range.start);
-    let ranges = regions.iter().map(|region| region.start..region.range.end);
-    *mappings = without(std::mem::take(mappings), ranges);
+    let ranges: Vec<_> = regions.iter().map(Region::whole).collect();
+    *mappings = without(std::mem::take(mappings), &ranges);
     regions
 }
 
 /// Returns the mappings without these ranges, which are in order.
-pub(super) fn without(
-    mappings: Vec<Mapping>,
-    ranges: impl Iterator<Item = Range<usize>> + Clone,
-) -> Vec<Mapping> {
+pub(super) fn without(mappings: Vec<Mapping>, ranges: &[Range<usize>]) -> Vec<Mapping> {
     let mut rest = Vec::new();
     for mut mapping in mappings {
-        for range in ranges.clone() {
-            if range.end <= mapping.range.start || mapping.range.end <= range.start {
-                continue;
+        let first = ranges.partition_point(|range| range.end <= mapping.range.start);
+        for range in &ranges[first..] {
+            if mapping.range.end <= range.start {
+                break;
             }
             if mapping.range.start < range.start {
                 rest.push(Mapping {

@@ -28,7 +28,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::heap::Region;
-use super::memory::{self, PIECE, Pages, WORD};
+use super::memory::{self, PIECE, Pages, RANGES, WORD};
 use super::roots::Root;
 use crate::channel::HEAD;
 use crate::debug::hidden::Hidden;
@@ -39,6 +39,9 @@ use crate::sync::is_mark_of_holder;
 
 /// Bits of a word that can be part of an address. Others may be a tag.
 const ADDRESS: usize = (1 << 48) - 1;
+
+/// Objects that are no more bytes apart are read as one range.
+const GAP: usize = 64;
 
 /// A goroutine's stack.
 pub(super) struct Stack {
@@ -252,6 +255,11 @@ impl Search {
         }
     }
 
+    /// Returns the memory of the heap's regions, which is in order.
+    pub(super) fn of_regions(&self) -> Vec<Range<usize>> {
+        self.regions.iter().map(Region::whole).collect()
+    }
+
     /// Returns the addresses of the copy of what is searched.
     pub(super) fn piece(&self) -> Range<usize> {
         let start = self.piece.0.as_ptr().addr();
@@ -265,13 +273,25 @@ impl Search {
 
     /// Searches a root, and what is reached from it.
     pub(super) fn root(&mut self, root: &Root) {
+        let range = root.in_use();
+        self.part_of_root(root, range.clone());
+        // A thread that has gone on meanwhile may have put what was elsewhere deeper on its stack.
+        let now = root.in_use();
+        if range.is_empty() {
+            self.part_of_root(root, now);
+        } else if now.start < range.start {
+            self.part_of_root(root, now.start..range.start);
+        }
+        self.go_on();
+    }
+
+    fn part_of_root(&mut self, root: &Root, range: Range<usize>) {
         let mut used = Vec::new();
         let pages = &self.pages;
-        pages.for_each_used(root.range.clone(), root.is_shared, |range| used.push(range));
+        pages.for_each_used(range, root.is_shared, |range| used.push(range));
         for range in used {
             self.memory(range, root.of_worker);
         }
-        self.go_on();
     }
 
     /// Searches the stacks of goroutines that can go on, and what is reached from them.
@@ -284,22 +304,35 @@ impl Search {
         self.go_on();
     }
 
-    /// Searches the stack of a goroutine that was not there, or has run, since the search began.
-    pub(super) fn again(&mut self, listed: &Listed<'_>, word: u64) {
-        let start = listed.stack.addresses().start;
-        let at = self
-            .stacks
-            .binary_search_by(|stack| stack.start.get().cmp(&start));
-        match at {
-            Ok(index) if self.stacks[index].word == word && word != 0 => return,
-            Ok(index) => {
-                self.stacks[index].word = 0;
-                self.stacks[index].is_reached = true;
-            }
-            Err(_) => {}
+    fn stack_at(&self, start: usize) -> Option<usize> {
+        let by_start = |stack: &Stack| stack.start.get().cmp(&start);
+        self.stacks.binary_search_by(by_start).ok()
+    }
+
+    /// Returns the stack of a goroutine that was not there, or has run, since the search began.
+    pub(super) fn if_it_has_run(&self, listed: &Listed<'_>, word: u64) -> Option<Stack> {
+        let known = self.stack_at(listed.stack.addresses().start);
+        let waits_still = known.is_some_and(|index| self.stacks[index].word == word && word != 0);
+        (!waits_still).then(|| Stack::new(listed, 0))
+    }
+
+    /// Takes a word into account that a running thread has in a register.
+    pub(super) fn register(&mut self, word: usize) {
+        let address = word & ADDRESS;
+        if self.areas.bounds.contains(&address) {
+            self.pointer(word, address, false);
         }
-        self.joiner(listed.task);
-        self.whole(listed.stack.addresses());
+        self.go_on();
+    }
+
+    /// Searches the stack of such a goroutine.
+    pub(super) fn again(&mut self, stack: &Stack) {
+        if let Some(index) = self.stack_at(stack.start.get()) {
+            self.stacks[index].word = 0;
+            self.stacks[index].is_reached = true;
+        }
+        self.joiner(stack.task.get());
+        self.whole(stack.addresses());
         self.go_on();
     }
 
@@ -321,8 +354,8 @@ impl Search {
     /// Searches all that has been reached.
     fn go_on(&mut self) {
         loop {
-            if let Some(object) = self.objects.pop() {
-                self.object(object);
+            if !self.objects.is_empty() {
+                self.some_objects();
             } else if let Some(index) = self.reached.pop() {
                 self.stack(index);
             } else {
@@ -367,64 +400,131 @@ impl Search {
         parts.into_iter().for_each(|part| self.memory(part, false));
     }
 
-    fn object(&mut self, object: Range<usize>) {
-        if !self.started.contains(&Hidden::new(object.start)) {
-            self.search(object, false, true);
+    /// Searches the last objects that have been reached. Small ones are read together, since a call
+    /// takes much longer than to read them.
+    fn some_objects(&mut self) {
+        let (mut count, mut words) = (0, 0);
+        for object in self.objects.iter().rev().take(RANGES) {
+            words += object.len() / WORD + GAP / WORD;
+            if words > self.piece.0.len() {
+                break;
+            }
+            count += 1;
         }
+        if count == 0 {
+            if let Some(object) = self.objects.pop() {
+                self.object(object);
+            }
+            return;
+        }
+        let mut some = self.objects.split_off(self.objects.len() - count);
+        some.sort_unstable_by_key(|object| object.start);
+        // Objects side by side are read as one range.
+        let mut ranges: Vec<Range<usize>> = Vec::with_capacity(count);
+        let mut places = Vec::with_capacity(count);
+        let mut before = 0;
+        for object in &mut some {
+            object.end -= object.len() % WORD;
+            match ranges.last_mut() {
+                Some(last) if object.start.wrapping_sub(last.end) <= GAP => last.end = object.end,
+                last => {
+                    before += last.map_or(0, |last| last.len());
+                    ranges.push(object.clone());
+                }
+            }
+            let start = ranges.last().map_or(object.start, |range| range.start);
+            places.push((before + object.start - start) / WORD);
+        }
+        let mut piece = std::mem::take(&mut self.piece.0);
+        let read = memory::read_ranges(&ranges, &mut piece);
+        for (object, at) in some.into_iter().zip(places) {
+            let words = object.len() / WORD;
+            match piece[..read].get(at..at + words) {
+                Some(words) => self.words_of(object, words),
+                // The memory of this one, or of one before, is gone. This one is read by itself.
+                None => {
+                    let mut own = Piece(vec![0; words].into());
+                    let read = memory::read(object.start, &mut own.0);
+                    self.words_of(object, &own.0[..read]);
+                }
+            }
+        }
+        self.piece.0 = piece;
+    }
+
+    /// Searches a small object, of which the words have been read.
+    fn words_of(&mut self, object: Range<usize>, words: &[usize]) {
+        let Some(from) = self.skipped(object.start, words) else {
+            return;
+        };
+        let near_private = self.is_near_private(&object);
+        for (index, &word) in words.iter().enumerate().skip(from / WORD) {
+            let address = word & ADDRESS;
+            let is_private = || near_private && self.is_private(object.start + index * WORD);
+            if self.areas.bounds.contains(&address) && !is_private() {
+                self.pointer(word, address, false);
+            }
+        }
+    }
+
+    /// Returns whether memory of the scheduler's lies in the range.
+    fn is_near_private(&self, range: &Range<usize>) -> bool {
+        let is_near =
+            |private: &Range<usize>| private.start < range.end && range.start < private.end;
+        self.private.iter().any(is_near)
+    }
+
+    fn is_private(&self, place: usize) -> bool {
+        self.private.iter().any(|range| range.contains(&place))
+    }
+
+    /// Searches a large object.
+    fn object(&mut self, object: Range<usize>) {
+        let mut head = [0; 2];
+        let read = memory::read(object.start, &mut head);
+        if let Some(from) = self.skipped(object.start, &head[..read]) {
+            self.memory(object.start + from..object.end, false);
+        }
+    }
+
+    /// Returns how many bytes at the start of an object are no pointers; `None` if all are not.
+    fn skipped(&self, start: usize, words: &[usize]) -> Option<usize> {
+        let second = *words.get(1)?;
+        let is_freed = second == FREE_BLOCK || (second == self.free_chunk && second != 0);
+        let start = Hidden::new(start);
+        if is_freed || self.started.contains(&start) {
+            return None;
+        }
+        Some(if self.channels.contains(&start) {
+            HEAD
+        } else {
+            0
+        })
     }
 
     /// Searches memory for pointers.
     fn memory(&mut self, range: Range<usize>, of_worker: bool) {
-        self.search(range, of_worker, false);
-    }
-
-    /// Searches memory for pointers. If the memory is an object, it is not searched if it is free.
-    fn search(&mut self, range: Range<usize>, of_worker: bool, is_object: bool) {
-        let is_near =
-            |private: &Range<usize>| private.start < range.end && range.start < private.end;
-        let near_private = self.private.iter().any(is_near);
+        let near_private = self.is_near_private(&range);
         let mut at = range.start;
         while at + WORD <= range.end {
             let most = ((range.end - at) / WORD).min(self.piece.0.len());
             let mut piece = std::mem::take(&mut self.piece.0);
             let read = memory::read(at, &mut piece[..most]);
-            let skipped = match is_object && at == range.start {
-                true => self.skipped_of_object(at, &piece[..read]),
-                false => 0,
-            };
-            for (index, &word) in piece[..read].iter().enumerate().skip(skipped) {
+            for (index, &word) in piece[..read].iter().enumerate() {
                 let address = word & ADDRESS;
                 let place = at + index * WORD;
-                if self.areas.bounds.contains(&address)
-                    && !(near_private && self.private.iter().any(|range| range.contains(&place)))
+                if self.areas.bounds.contains(&address) && !(near_private && self.is_private(place))
                 {
                     self.pointer(word, address, of_worker);
                 }
             }
             self.piece.0 = piece;
-            if skipped == usize::MAX {
-                return;
-            }
             if read < most {
                 // The next page is not there, or must not be read.
                 at = (at + read * WORD + 1).next_multiple_of(stack::page_size());
             } else {
                 at += read * WORD;
             }
-        }
-    }
-
-    /// Returns how many words at the start of an object are no pointers: all, if it is free.
-    fn skipped_of_object(&self, start: usize, words: &[usize]) -> usize {
-        let is_freed = words.get(1).is_some_and(|&word| {
-            word == FREE_BLOCK || (word == self.free_chunk && self.free_chunk != 0)
-        });
-        if is_freed {
-            usize::MAX
-        } else if self.channels.contains(&Hidden::new(start)) {
-            HEAD / WORD
-        } else {
-            0
         }
     }
 

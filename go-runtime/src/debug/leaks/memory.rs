@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
@@ -14,6 +15,9 @@ pub(super) const WORD: usize = size_of::<usize>();
 
 /// Number of bytes that are read at once.
 pub(super) const PIECE: usize = 256 << 10;
+
+/// Maximum number of ranges that are read at once.
+pub(super) const RANGES: usize = 512;
 
 /// Reads words from `address` on, as many as `to` has room for. Returns the number that were read:
 /// fewer if memory ends before.
@@ -31,6 +35,43 @@ pub(super) fn read(address: usize, to: &mut [usize]) -> usize {
     let read = unsafe {
         libc::process_vm_readv(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0)
     };
+    usize::try_from(read).unwrap_or(0) / WORD
+}
+
+/// Returns an error if the system does not let the process read its memory in this way.
+pub(super) fn can_be_read() -> io::Result<()> {
+    let word = 7_usize;
+    if read_word((&raw const word).addr()) == Some(word) {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    let text = format!("the process may not read its own memory (process_vm_readv): {error}");
+    Err(io::Error::new(error.kind(), text))
+}
+
+/// Reads all of some ranges, one after the other, in a single call. Returns the number of words
+/// that were read: fewer if there is no memory somewhere. `to` must have room for them all, and
+/// there must be no more than [`RANGES`].
+pub(super) fn read_ranges(ranges: &[Range<usize>], to: &mut [usize]) -> usize {
+    let size: usize = ranges.iter().map(Range::len).sum();
+    assert!(size <= size_of_val(to) && ranges.len() <= RANGES);
+    let local = libc::iovec {
+        iov_base: to.as_mut_ptr().cast(),
+        iov_len: size,
+    };
+    let mut remote = [const { MaybeUninit::uninit() }; RANGES];
+    for (place, range) in remote.iter_mut().zip(ranges) {
+        place.write(libc::iovec {
+            iov_base: std::ptr::without_provenance_mut(range.start),
+            iov_len: range.len(),
+        });
+    }
+    let (remote, count) = (remote.as_ptr().cast(), ranges.len() as libc::c_ulong);
+    // SAFETY: `local` lies within `to`, by the check above, and the system writes it. The first
+    // `count` elements of `remote` have been written. The system checks whether there is memory at
+    // the places that they name, and stops where there is none.
+    let read =
+        unsafe { libc::process_vm_readv(libc::getpid(), &raw const local, 1, remote, count, 0) };
     usize::try_from(read).unwrap_or(0) / WORD
 }
 
@@ -62,8 +103,8 @@ pub(super) enum Kind {
     Other,
 }
 
-/// Reads which memory there is that can hold pointers: what can be written, and memory that belongs
-/// to no file. Memory that is shared through a file is left out.
+/// Reads which memory there is that can hold pointers: all but code, and what is shared through a
+/// file. (What cannot be written now may have been written before.)
 pub(super) fn mappings() -> io::Result<Vec<Mapping>> {
     let text = fs::read_to_string("/proc/self/maps")?;
     let mut mappings = Vec::new();
@@ -88,11 +129,18 @@ pub(super) fn mappings() -> io::Result<Vec<Mapping>> {
             "[vvar]" | "[vdso]" | "[vsyscall]" | "[vvar_vclock]" => continue,
             _ => Kind::Other,
         };
-        let (is_written, is_shared) = (line.access.contains('w'), line.access.ends_with('s'));
+        let is_shared = line.access.ends_with('s');
         let is_file = kind == Kind::Other && !line.path.starts_with('[');
-        let in_memory = ["/memfd:", "/dev/zero", "/dev/shm/", "/SYSV"];
+        let is_code = is_file && line.access.contains('x') && !line.access.contains('w');
+        let in_memory = [
+            "/memfd:",
+            "/dev/zero",
+            "/dev/shm/",
+            "/SYSV",
+            "/anon_hugepage",
+        ];
         let is_in_memory = in_memory.iter().any(|path| line.path.starts_with(path));
-        if (is_written || !is_file) && (!is_shared || is_in_memory) {
+        if !is_code && (!is_shared || is_in_memory) {
             mappings.push(Mapping {
                 is_guarded: no_access == line.range.start,
                 range: line.range,

@@ -15,15 +15,17 @@
 //! 3. The candidates that are not reached have leaked.
 //!
 //! No thread is stopped for this, so a pointer may be moved, from memory that has yet to be
-//! searched to memory that has been, and be missed. Therefore the stacks of goroutines that have
-//! run since are searched again at the end of a pass; several passes, each with its roots in
-//! another order, must come to the same result; and the goroutine must not have run since before
-//! the first one.
+//! searched to memory that has been, and be missed; and a pointer may be in a register only.
+//! Therefore threads that run are asked for their registers ([`registers`]); the roots, and the
+//! stacks of goroutines that have run since, are searched again at the end of a pass; several
+//! passes, each with its roots in another order, must come to the same result; and the goroutine
+//! must not have run since before the first one.
 
 mod at_end;
 mod heap;
 mod marks;
 mod memory;
+mod registers;
 mod roots;
 
 pub(crate) use at_end::watch_end;
@@ -84,10 +86,13 @@ impl Leak {
         &self.goroutine
     }
 
-    /// Whether all is known that could wake it. If not, some senders or receivers of the channel
-    /// for which it waits have not been found anywhere. They may have been forgotten
+    /// Whether nothing that could wake it is known to be missing. If not, some senders or receivers
+    /// of the channel for which it waits have not been found anywhere. They may have been forgotten
     /// ([`mem::forget`](std::mem::forget)); or their addresses are hidden, in a file or as another
     /// number, and then they may still be used.
+    ///
+    /// This is no proof that no address is hidden: copies of an address count as well, and of what
+    /// a goroutine waits for in a `select!`, or of a lock, the owners are not counted.
     #[must_use]
     pub fn is_certain(&self) -> bool {
         self.is_certain
@@ -131,23 +136,28 @@ impl fmt::Display for Leak {
 /// ```
 ///
 /// The memory of the process is searched for addresses, as a conservative garbage collector does
-/// it; no code of the program runs, and no thread is stopped. So a leak may be missed: an old copy
-/// of an address, in a function that has not returned yet or in memory that is not in use, counts
-/// like the address itself, and frames of debug builds are full of those. What is found has leaked,
-/// unless a pointer is hidden: kept encrypted, in a file, or only at an address that is not a
-/// multiple of 8.
+/// it; no code of the program runs, and no thread is stopped. (Threads that run tell what is in
+/// their registers, in a handler of SIGURG, unless the program handles that signal.) So a leak may
+/// be missed: an old copy of an address, in a function that has not returned yet or in memory that
+/// is not in use, counts like the address itself, and frames of debug builds are full of those.
+/// What is found has leaked, unless a pointer is hidden: kept encrypted, in a file, in the system
+/// (as the data of an `epoll`, or the bytes in a pipe), only in a register of a thread that waits
+/// in a system call, or only at an address that is not a multiple of 8.
 ///
 /// `main` and threads are never found. Neither are goroutines that wait for a timer, for input or
 /// output, for [`blocking`](crate::blocking) or for a future. Goroutines that wait for what has no
 /// end, such as `select! {}`, are.
 ///
-/// The call takes about a second for each GiB of memory in use, and at least 0.2 s if it finds
-/// something: until then a goroutine may be about to run. It is there on Linux with glibc only.
+/// For each GiB of memory in use, the call takes about 1 s if objects have 4 KiB, and 4 s if they
+/// have 64 bytes (`leaking heap MIB BYTES` in `tests/src/bin` measures it); five times as long if
+/// it finds something, and then at least 0.2 s: until then a goroutine may be about to run. Other
+/// goroutines run meanwhile. It is there on Linux with glibc only.
 ///
 /// # Errors
 /// Of the kind [`Unsupported`](io::ErrorKind::Unsupported), if the program has a global allocator
 /// of its own, or a sanitizer's, whose memory cannot be cut into objects. Others, if the system
-/// does not let the process read what it has about it in `/proc`, or has no thread.
+/// does not let the process read its own memory with `process_vm_readv`, which a seccomp filter may
+/// forbid, or what it has about the process in `/proc`, or has no thread.
 pub fn leaks() -> io::Result<Vec<Leak>> {
     if global::running().is_none() {
         return Ok(Vec::new());
@@ -370,19 +380,16 @@ fn pass(
     threads::for_each(|seen| of_threads.push(Hidden::new(seen.identity.task)));
     started.extend(&of_threads);
     let arena = heap::main_arena_itself(&mappings, &regions, words);
-    let slabs = stack::slabs();
-    let mut search = Search::new(regions, stacks, &slabs, process.caller);
+    drop(mappings);
+    let mut search = Search::new(regions, stacks, &stack::slabs(), process.caller);
     search.started = started;
     search.channels = channels;
     search.private = process.runtime.private_memory();
     search.private.extend(arena);
     search.free_chunk = process.free_chunk;
-    let mappings = heap::without(mappings, slabs.into_iter());
-    let mappings = heap::without(mappings, [search.piece()].into_iter());
-    let mut roots = roots::roots(mappings, &process.runtime.worker_threads(), process.caller)?;
+    let mut roots = roots_now(process, &search)?;
     // Goroutines that have a thread are no candidates.
     of_threads.iter().for_each(|task| search.joiner(task.get()));
-    random::shuffle(&mut roots);
     let running_at = random::below(roots.len() + 1);
     for (index, root) in roots.iter().enumerate() {
         if index == running_at {
@@ -391,21 +398,44 @@ fn pass(
         search.root(root);
     }
     search.running();
+    let mut have_answered = true;
     for _ in 0..AGAIN {
         // In most programs all have been reached by now.
         let is_left = |stack: &Stack| is_sought(stack.number, stack.word);
         if !search.unreached().any(is_left) {
             return Ok(HashMap::new());
         }
+        have_answered &= registers::for_each(|word| search.register(word))?;
+        // (No stack can be made or given back during the listing, so it must be short.)
+        let mut have_run = Vec::new();
         listing::for_each(process.runtime, |listed| {
             let word = candidate(&listed, at_least).unwrap_or(0);
-            search.again(&listed, word);
+            have_run.extend(search.if_it_has_run(&listed, word));
         });
+        have_run.iter().for_each(|stack| search.again(stack));
+        // Threads may have started since, and memory may have been mapped.
+        roots = roots_now(process, &search)?;
         roots.iter().for_each(|root| search.root(root));
+    }
+    have_answered &= registers::for_each(|word| search.register(word))?;
+    if !have_answered {
+        // What those threads have in their registers is not known, so nothing has been found.
+        return Ok(HashMap::new());
     }
     let mut unreached = with_ends(search);
     unreached.retain(|&(number, word), _| is_sought(number, word));
     Ok(unreached)
+}
+
+/// Returns the roots, in some order.
+fn roots_now(process: &Process, search: &Search) -> io::Result<Vec<roots::Root>> {
+    let mappings = heap::without(memory::mappings()?, &search.of_regions());
+    let mappings = heap::without(mappings, &stack::slabs());
+    let mappings = heap::without(mappings, &[search.piece()]);
+    let workers = process.runtime.worker_threads();
+    let mut roots = roots::roots(mappings, &workers, process.caller)?;
+    random::shuffle(&mut roots);
+    Ok(roots)
 }
 
 /// Returns `malloc`'s regions, and the other memory.
@@ -413,6 +443,7 @@ fn heap_and_rest(words: &mut Words) -> io::Result<(Vec<heap::Region>, Vec<memory
     // Large enough not to come from memory that the allocator keeps for the smallest objects.
     let probe = Box::new([1_u8; 100]);
     let address = (&raw const *probe).addr();
+    memory::can_be_read()?;
     for _ in 0..ATTEMPTS {
         let mut mappings = memory::mappings()?;
         let regions = heap::regions(&mut mappings, words);
@@ -444,7 +475,12 @@ fn mark_of_free_chunks() -> usize {
         memory::read_word(address + memory::WORD).unwrap_or(0)
     };
     let (one, other) = (mark_of(440), mark_of(888));
-    if one == other { one } else { 0 }
+    // (Without such chunks kept, it may be a pointer to a list, which chunks in use may also have.)
+    if one == other && memory::read_word(one).is_none() {
+        one
+    } else {
+        0
+    }
 }
 
 /// Returns the goroutines that were not reached, and whether all handles of the channels that they

@@ -32,6 +32,43 @@ pub(super) struct Root {
     pub(super) is_shared: bool,
     /// Whether it is the stack of a worker's thread, on which only the scheduler runs.
     pub(super) of_worker: bool,
+    owner: Owner,
+}
+
+/// The thread whose stack a root is.
+#[derive(Clone, Copy)]
+enum Owner {
+    /// It is no thread's stack, or not known to be one.
+    Unknown,
+    First(i32),
+    /// The thread's number is in the word with this address: glibc gives the stack of a thread that
+    /// has ended to the next one.
+    Word(usize),
+}
+
+impl Root {
+    /// Returns the part that is in use now: of the stack of a thread that is in a system call, what
+    /// is above its stack pointer, and nothing of one whose thread has ended.
+    pub(super) fn in_use(&self) -> Range<usize> {
+        let mut range = self.range.clone();
+        let owner = match self.owner {
+            Owner::Unknown => return range,
+            Owner::First(thread) => thread,
+            Owner::Word(address) => match memory::read_word(address).map(number_in) {
+                Some(thread) if thread > 0 => thread,
+                Some(_) => return range.start..range.start,
+                None => return range,
+            },
+        };
+        if let Some(pointer) = stack_pointer(owner)
+            && range.contains(&pointer)
+        {
+            range.start = range
+                .start
+                .max(pointer.saturating_sub(RED_ZONE) / WORD * WORD);
+        }
+        range
+    }
 }
 
 /// Returns the roots in the mappings: all but the unused parts of threads' stacks, and what only
@@ -42,20 +79,14 @@ pub(super) fn roots(
     workers: &HashSet<i32>,
     caller: usize,
 ) -> io::Result<Vec<Root>> {
-    let mut threads = HashMap::new();
-    for entry in fs::read_dir("/proc/self/task")? {
-        if let Some(thread) = entry?
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        {
-            threads.insert(thread, stack_pointer(thread));
-        }
-    }
+    let threads: HashMap<_, _> = threads()?
+        .into_iter()
+        .map(|thread| (thread, stack_pointer(thread)))
+        .collect();
     // SAFETY: the calls have no preconditions.
     let (this, first) = unsafe { (libc::gettid(), libc::getpid()) };
     let own = stack::of_thread();
-    let mappings = heap::without(mappings, [own].into_iter());
+    let mappings = heap::without(mappings, &[own]);
     let has_pointer = |mapping: &Mapping, thread: i32| {
         let pointer = threads.get(&thread).copied().flatten();
         pointer.filter(|pointer| mapping.range.contains(pointer))
@@ -68,39 +99,50 @@ pub(super) fn roots(
             .all(|mapping| {
                 let here = |thread: &&i32| has_pointer(mapping, **thread).is_some();
                 match (threads.keys().find(here), known.thread_of(&mapping.range)) {
-                    (Some(&thread), Some(owner)) => thread == owner,
+                    (Some(&thread), Some((owner, _))) => thread == owner,
                     _ => true,
                 }
             })
     });
     let mut roots = Vec::new();
     for mapping in mappings {
-        let owner = match (&descriptors, mapping.kind) {
-            (_, Kind::FirstStack) => Some(first),
-            (Some(known), _) if is_stack(&mapping) => known.thread_of(&mapping.range),
+        let found = match (&descriptors, mapping.kind) {
+            (_, Kind::FirstStack) => Some((first, Owner::First(first))),
+            (Some(known), _) if is_stack(&mapping) => known
+                .thread_of(&mapping.range)
+                .map(|(thread, word)| (thread, Owner::Word(word))),
             _ => None,
         };
         let mut range = mapping.range.clone();
-        if let Some(owner) = owner {
-            if owner == this || !threads.contains_key(&owner) {
-                continue;
-            }
-            if let Some(pointer) = has_pointer(&mapping, owner) {
-                range.start = range
-                    .start
-                    .max(pointer.saturating_sub(RED_ZONE) / WORD * WORD);
-            }
-        }
-        if range.contains(&caller) && owner.is_some() {
+        if found.is_some() && range.contains(&caller) {
             range.start = caller;
+        }
+        if found.is_some_and(|(thread, _)| thread == this) {
+            continue;
         }
         roots.push(Root {
             range,
             is_shared: mapping.is_shared,
-            of_worker: owner.is_some_and(|owner| workers.contains(&owner)),
+            of_worker: found.is_some_and(|(thread, _)| workers.contains(&thread)),
+            owner: found.map_or(Owner::Unknown, |(_, owner)| owner),
         });
     }
     Ok(roots)
+}
+
+/// Returns the thread's number that is the first half of a word.
+fn number_in(word: usize) -> i32 {
+    word as u32 as i32
+}
+
+/// Returns the numbers of the process's threads.
+pub(super) fn threads() -> io::Result<Vec<i32>> {
+    let mut threads = Vec::new();
+    for entry in fs::read_dir("/proc/self/task")? {
+        let name = entry?.file_name();
+        threads.extend(name.to_str().and_then(|name| name.parse::<i32>().ok()));
+    }
+    Ok(threads)
 }
 
 /// Returns whether the mapping has the form of a stack that glibc has made for a thread.
@@ -120,6 +162,9 @@ fn stack_pointer(thread: i32) -> Option<usize> {
 struct Descriptors {
     /// Where the number of the thread is, in bytes. (The number is 0 once the thread has ended.)
     thread: usize,
+    /// Where two words are, in bytes, that say where the stack begins, its guard included, and how
+    /// long it is.
+    block: usize,
 }
 
 impl Descriptors {
@@ -128,8 +173,8 @@ impl Descriptors {
     const SELF: usize = 2 * WORD;
     /// The structure lies in the last bytes of a stack.
     const WITHIN: usize = 16 << 10;
-    /// Where the number is looked for, in bytes.
-    const SEARCHED: usize = 1 << 10;
+    /// Where the fields are looked for, in bytes.
+    const SEARCHED: usize = 4 << 10;
 
     /// Learns the layout from the calling thread's structure; `None` if it is another one.
     #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
@@ -142,10 +187,16 @@ impl Descriptors {
             return None;
         }
         // The number is the first half of a word: the structure has another `int` after it.
-        let is_it = |word: &usize| *word as u32 as i32 == this;
-        let index = words[..read].iter().position(is_it)?;
+        let is_it = |word: &usize| number_in(*word) == this;
+        let words = &words[..read];
+        let thread = words.iter().position(is_it)?;
+        let stack = stack::of_thread();
+        let is_block =
+            |two: &[usize]| two[0] <= stack.start && two[0].checked_add(two[1]) == Some(stack.end);
+        let block = words.windows(2).position(is_block)?;
         Some(Descriptors {
-            thread: index * WORD,
+            thread: thread * WORD,
+            block: block * WORD,
         })
     }
 
@@ -154,8 +205,12 @@ impl Descriptors {
         None
     }
 
-    /// Returns the thread whose stack the range is; 0 or less if that thread has ended.
-    fn thread_of(&self, range: &Range<usize>) -> Option<i32> {
+    /// Returns the thread whose stack the range is, which is 0 or less if that thread has ended,
+    /// and the address of the word that has its number.
+    ///
+    /// It must be a stack that glibc has mapped, which begins with its guard: in front of one that
+    /// the program has made may be other memory, and the program may use it for other things later.
+    fn thread_of(&self, range: &Range<usize>) -> Option<(i32, usize)> {
         let from = range.start.max(range.end.saturating_sub(Self::WITHIN));
         let mut words = vec![0; (range.end - from) / WORD];
         let read = memory::read(from, &mut words);
@@ -165,8 +220,11 @@ impl Descriptors {
             let address = from + index * WORD;
             words[index] == address && words[index + ahead] == address
         })?;
-        let number = *words.get(index + self.thread / WORD)?;
-        Some(number as u32 as i32)
+        let field = |at: usize| words.get(index + at / WORD).copied();
+        let (start, size) = (field(self.block)?, field(self.block + WORD)?);
+        let is_mapped_by_glibc = start < range.start && start.checked_add(size) == Some(range.end);
+        let thread = number_in(field(self.thread)?);
+        is_mapped_by_glibc.then_some((thread, from + index * WORD + self.thread))
     }
 }
 
@@ -182,7 +240,7 @@ mod tests {
     }
 
     fn has(roots: &[Root], address: usize) -> bool {
-        roots.iter().any(|root| root.range.contains(&address))
+        roots.iter().any(|root| root.in_use().contains(&address))
     }
 
     #[test]

@@ -19,9 +19,12 @@ use crate::trace;
 const PAGE: &str = include_str!("page.html");
 
 /// How long the result of a search answers further requests as well, so that clients cannot make
-/// the program search all the time. It is at least as long as the search has taken.
+/// the program search all the time.
 const DEADLOCKS_KEPT: Duration = Duration::from_secs(2);
 const LEAKS_KEPT: Duration = Duration::from_secs(5);
+/// The result of a search is kept for at least so many times as long as the search has taken: a
+/// page that is looked at must not make a program with much memory search all the time.
+const KEPT_TIMES: u32 = 9;
 
 /// How often a recording looks whether its client is gone.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -95,12 +98,8 @@ fn alone<R>(f: impl FnOnce() -> R) -> R {
 struct Kept {
     time: Duration,
     search: fn() -> String,
-    last: Mutex<Option<Found>>,
-}
-
-struct Found {
-    until: Instant,
-    answer: String,
+    /// Until when the last result is kept, and that result.
+    last: Mutex<Option<(Instant, String)>>,
 }
 
 impl Kept {
@@ -115,17 +114,13 @@ impl Kept {
     fn get(&self) -> String {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
-            Some(found) if Instant::now() < found.until => found.answer.clone(),
+            Some((until, found)) if Instant::now() < *until => found.clone(),
             _ => {
                 let begun = Instant::now();
-                let answer = (self.search)();
-                let ended = Instant::now();
-                let until = ended + self.time.max(ended - begun);
-                *last = Some(Found {
-                    until,
-                    answer: answer.clone(),
-                });
-                answer
+                let found = (self.search)();
+                let kept = self.time.max(begun.elapsed() * KEPT_TIMES);
+                *last = Some((Instant::now() + kept, found.clone()));
+                found
             }
         }
     }
