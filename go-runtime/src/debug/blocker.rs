@@ -19,6 +19,7 @@ use std::fmt;
 use std::panic::Location;
 
 use super::goroutine::{Goroutine, GoroutineState};
+use crate::primitives::one_line::OneLine;
 
 #[cfg(target_os = "linux")]
 use super::cycle::{self, Waiting};
@@ -93,7 +94,7 @@ impl fmt::Display for Blocker {
         };
         write!(f, "{kind} {} [{}]", self.number, self.state)?;
         if let Some(name) = &self.name {
-            write!(f, " {{name: {name}}}")?;
+            write!(f, " {{name: {}}}", OneLine(name))?;
         }
         if let Some(site) = self.spawned_at {
             write!(f, ", created at {site}")?;

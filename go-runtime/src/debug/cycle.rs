@@ -25,13 +25,14 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
 use super::goroutine::{self, Goroutine, GoroutineState};
 use super::on_signal::to_stderr;
 use crate::clock;
+use crate::primitives::mutex::lock;
 use crate::primitives::uncaptured;
 use crate::sched::global;
 use crate::sched::listing::{self, State};
@@ -458,7 +459,7 @@ fn report(cycles: Vec<Vec<Waiting>>) {
     let wait = |one: &Waiting| (one.number, one.word.to_word());
     let waits = cycles.iter().flatten().map(wait).collect();
     let known = {
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&KNOWN);
         mem::replace(&mut *known, waits)
     };
     // A goroutine that waits for its own lock has been reported when it began.

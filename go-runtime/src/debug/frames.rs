@@ -13,12 +13,14 @@ use std::backtrace::Backtrace;
 use std::collections::HashMap;
 use std::fmt;
 #[cfg(target_os = "linux")]
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 #[cfg(target_os = "linux")]
 use std::thread;
 
 #[cfg(target_os = "linux")]
 use crate::channel::bounded;
+#[cfg(target_os = "linux")]
+use crate::primitives::mutex::lock;
 #[cfg(target_os = "linux")]
 use crate::primitives::uncaptured;
 #[cfg(target_os = "linux")]
@@ -92,7 +94,7 @@ fn record_here(
 ) -> HashMap<usize, Vec<Frame>> {
     /// Held while a request is recorded and looked up; never by a goroutine that parks meanwhile.
     static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = lock(&ALONE);
     let recorded = sched::frames::record(runtime, goroutines.iter().copied());
     recorded
         .into_iter()

@@ -14,6 +14,7 @@ use super::blocker::{self, Blocker};
 use super::frames;
 use super::frames::Frame;
 use super::hidden::Hidden;
+use crate::primitives::one_line::OneLine;
 use crate::sched::global;
 use crate::sched::listing::{Listed, Listing, State};
 use crate::wait::threads::{self, ThreadSeen};
@@ -320,25 +321,6 @@ impl fmt::Display for Goroutine {
     }
 }
 
-/// A name as part of a line: its control characters are escaped, since they could end the line, or
-/// control a terminal.
-pub(super) struct OneLine<'a>(pub(super) &'a str);
-
-impl fmt::Display for OneLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in self.0.split_inclusive(char::is_control) {
-            match part.chars().next_back().filter(|last| last.is_control()) {
-                Some(last) => {
-                    f.write_str(&part[..part.len() - last.len_utf8()])?;
-                    write!(f, "{}", last.escape_debug())?;
-                }
-                None => f.write_str(part)?,
-            }
-        }
-        Ok(())
-    }
-}
-
 /// A time in its largest unit, up to minutes.
 pub(super) struct Rounded(pub(super) Duration);
 
@@ -371,8 +353,8 @@ pub(super) fn for_each<E>(mut f: impl FnMut(Goroutine) -> Result<(), E>) -> Resu
 /// by their numbers.
 ///
 /// It takes some 0.1 us, and some 250 bytes of memory, for each; [`dump`](super::dump) needs less
-/// memory. If some wait for what [certain others](Goroutine::blocked_by) have, it takes twice that
-/// again. It does not start the runtime.
+/// memory. If some wait for what [certain others](Goroutine::blocked_by) have, all are listed twice
+/// more, to find those, and it takes several times as long. It does not start the runtime.
 ///
 /// ```
 /// use go_runtime::debug::{GoroutineState, WaitReason, goroutines};

@@ -20,13 +20,14 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::Duration;
 
 use super::fiber::{Fiber, RUNNABLE};
 use super::runtime::Runtime;
 use super::worker::Worker;
 use crate::clock;
+use crate::primitives::mutex::lock;
 use crate::stack;
 
 /// How long workers have to answer that are not held. A thread that is ready gets its processor
@@ -55,10 +56,6 @@ pub(super) struct Requests {
 thread_local! {
     /// The frames that a goroutine has recorded for this worker.
     static RECORDED: Cell<Option<Backtrace>> = const { Cell::new(None) };
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Requests {

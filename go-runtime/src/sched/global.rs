@@ -160,6 +160,10 @@ fn start(
     // Reserves memory for the text of an error.
     #[cfg(target_os = "linux")]
     let mut room = Room::reserve(ERROR_MEMORY).ok();
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(unused_mut, reason = "it has no room there")
+    )]
     let mut error = |what: String| {
         #[cfg(target_os = "linux")]
         drop(room.take());

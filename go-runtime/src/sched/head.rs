@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::label::Site;
 use super::worker::Worker;
+use crate::primitives::one_line::OneLine;
 
 /// The running goroutine, as dumps show it.
 pub(crate) struct Head<'a> {
@@ -42,7 +43,7 @@ impl fmt::Display for Head<'_> {
         }
         f.write_str(" [running]")?;
         if let Some(name) = self.name {
-            write!(f, " {{name: {name:.80}}}")?;
+            write!(f, " {{name: {:.80}}}", OneLine(name))?;
         }
         write!(
             f,

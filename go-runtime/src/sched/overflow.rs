@@ -27,6 +27,7 @@ use super::tuning::SIGNAL_STACK;
 use super::worker::Worker;
 use crate::clock;
 use crate::primitives::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::primitives::one_line::OneLine;
 use crate::settings::Traceback;
 use crate::stack;
 
@@ -137,8 +138,9 @@ fn report(worker: &Worker, level: Traceback) -> Option<usize> {
         // A message that does not fit is cut off.
         let _ = write!(
             text,
-            "\ngoroutine '{name:.80}', spawned at {}, has overflowed its stack of {size} bytes\n\
+            "\ngoroutine '{:.80}', spawned at {}, has overflowed its stack of {size} bytes\n\
              fatal runtime error: stack overflow; if this is no endless recursion, ",
+            OneLine(name),
             task.spawned_at()
         );
         let more = size.saturating_mul(4).min(stack::MAX_SIZE);

@@ -13,7 +13,7 @@
 
 use std::collections::HashMap;
 use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::label::{self, Label};
@@ -21,6 +21,7 @@ use super::runtime::Runtime;
 use super::shared::WorkerShared;
 use crate::clock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
+use crate::primitives::mutex::lock;
 
 /// Maximum number of kinds in a profile. The goroutines of further kinds go by their spawn sites
 /// only, so that names that are never the same twice need no more memory than this.
@@ -70,10 +71,6 @@ struct State {
 struct Seen {
     cpu: Duration,
     carried: Duration,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Profiling {

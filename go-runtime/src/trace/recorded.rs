@@ -115,14 +115,12 @@ impl Reader {
                 *last = event.time.max(*last);
                 event.time = *last;
                 if let Some(first) = lost.take() {
-                    let (kind, site, second) = (Kind::Lost, None, 0);
-                    let time = event.time;
                     let lost = Event {
-                        time,
-                        kind,
+                        time: event.time,
+                        kind: Kind::Lost,
                         first,
-                        site,
-                        second,
+                        site: None,
+                        second: 0,
                     };
                     self.events.push((worker, lost));
                 }

@@ -50,7 +50,7 @@ pub enum WaitReason {
     WaitGroupWait,
     /// [`Semaphore::acquire`](crate::sync::Semaphore::acquire).
     Semacquire,
-    /// [`JoinHandle::join`](crate::JoinHandle::join).
+    /// [`JoinHandle::join`](crate::JoinHandle::join), with a deadline or without.
     Join,
     /// The end of a [`scope`](crate::scope), which waits for the goroutines in it.
     Scope,

@@ -128,15 +128,15 @@ impl Descriptors {
     const SELF: usize = 2 * WORD;
     /// The structure lies in the last bytes of a stack.
     const WITHIN: usize = 16 << 10;
-    /// Where the number is looked for, in bytes.
-    const SEARCHED: usize = 1 << 10;
 
     /// Learns the layout from the calling thread's structure; `None` if it is another one.
     #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
     fn learn(this: i32) -> Option<Descriptors> {
+        /// Where the number is looked for, in bytes.
+        const SEARCHED: usize = 1 << 10;
         // SAFETY: the call has no preconditions.
         let own = unsafe { libc::pthread_self() } as usize;
-        let mut words = [0; Descriptors::SEARCHED / WORD];
+        let mut words = [0; SEARCHED / WORD];
         let read = memory::read(own, &mut words);
         if read <= Self::SELF / WORD || words[Self::SELF / WORD] != own {
             return None;

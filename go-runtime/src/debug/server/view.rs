@@ -321,38 +321,26 @@ pub(super) fn deadlocks_json() -> String {
 
 /// Returns the goroutines that nothing can wake any more, or why they are not known.
 pub(super) fn leaks_json() -> String {
-    put_leaks(leaks())
-}
-
-#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
-fn leaks() -> Result<Vec<(bool, String, Goroutine)>, String> {
-    let found = crate::debug::leaks().map_err(|error| error.to_string())?;
-    let parts = found.iter().map(|leak| {
-        (
-            leak.is_certain(),
-            leak.to_string(),
-            leak.goroutine().clone(),
-        )
-    });
-    Ok(parts.collect())
-}
-
-#[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
-fn leaks() -> Result<Vec<(bool, String, Goroutine)>, String> {
-    Err("they are searched for on Linux with glibc only".to_owned())
-}
-
-/// Writes leaks, each as whether it is certain, its text, and its goroutine.
-fn put_leaks(found: Result<Vec<(bool, String, Goroutine)>, String>) -> String {
+    #[cfg(target_os = "linux")]
+    let found = super::super::leaks();
     json::object(|o| {
-        o.plain("available", found.is_ok());
-        o.maybe("reason", found.as_ref().err());
-        let leaks = found.unwrap_or_default();
-        o.objects("leaks", &leaks, |o, (is_certain, text, one)| {
-            o.plain("certain", *is_certain);
-            o.string("text", text);
-            o.object("goroutine", |o| put_goroutine(o, one));
-        });
+        #[cfg(target_os = "linux")]
+        {
+            let error = found.as_ref().err();
+            o.plain("available", error.is_none());
+            o.maybe("reason", error.map(ToString::to_string));
+            o.objects("leaks", found.iter().flatten(), |o, leak| {
+                o.plain("certain", leak.is_certain());
+                o.string("text", &leak.to_string());
+                o.object("goroutine", |o| put_goroutine(o, leak.goroutine()));
+            });
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            o.plain("available", false);
+            o.string("reason", "they are searched for on Linux only");
+            o.objects("leaks", None::<()>, |_, ()| {});
+        }
     })
 }
 
