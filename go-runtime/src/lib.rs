@@ -285,6 +285,13 @@
     debugger_visualizer(gdb_script_file = "debug/gdb.py")
 )]
 #![warn(missing_debug_implementations)]
+#![cfg_attr(
+    not(target_os = "linux"),
+    allow(
+        dead_code,
+        reason = "much of what looks into a program is for Linux only"
+    )
+)]
 #![doc(test(attr(deny(warnings), allow(dead_code, unused_variables))))]
 
 mod block_on;

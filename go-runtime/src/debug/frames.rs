@@ -3,13 +3,8 @@
 //! Recording takes a lock of std's, which a lookup of names keeps for up to a second. So one
 //! request is recorded and looked up at a time ([`record`]): a worker that records for a request
 //! does not wait for the lookups of another. A goroutine that asks waits parked meanwhile.
-#![cfg_attr(
-    not(target_os = "linux"),
-    allow(dead_code, reason = "no frames are recorded there")
-)]
 
 use std::backtrace::Backtrace;
-#[cfg(target_os = "linux")]
 use std::collections::HashMap;
 use std::fmt;
 #[cfg(target_os = "linux")]
@@ -23,8 +18,9 @@ use crate::channel::bounded;
 use crate::primitives::mutex::lock;
 #[cfg(target_os = "linux")]
 use crate::primitives::uncaptured;
+use crate::sched::Runtime;
 #[cfg(target_os = "linux")]
-use crate::sched::{self, Runtime, Worker};
+use crate::sched::{self, Worker};
 #[cfg(target_os = "linux")]
 use crate::wait::{self, WaitReason, Why};
 
@@ -84,6 +80,12 @@ pub(super) fn record(
         }
     }
     record_here(runtime, &goroutines)
+}
+
+/// Returns no frames: on this system they are not recorded.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn record(_: &'static Runtime, _: Vec<(usize, usize)>) -> HashMap<usize, Vec<Frame>> {
+    HashMap::new()
 }
 
 /// Does what [`record`] does, and blocks the calling thread meanwhile.

@@ -139,6 +139,11 @@
 
 mod blocker;
 #[cfg(target_os = "linux")]
+mod blockers;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_blockers.rs"]
+mod blockers;
+#[cfg(target_os = "linux")]
 mod cycle;
 #[cfg(target_os = "linux")]
 mod deadlock;

@@ -5,10 +5,6 @@
 //! listing stops no goroutine. So it is no picture of one moment: each goroutine is seen at a
 //! moment of its own, one that starts or ends meanwhile may be missing, and a goroutine's state may
 //! be a moment old.
-#![cfg_attr(
-    not(target_os = "linux"),
-    allow(dead_code, reason = "no stacks are listed there")
-)]
 
 #[cfg(target_os = "linux")]
 use std::collections::HashMap;

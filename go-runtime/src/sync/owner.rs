@@ -15,11 +15,6 @@
 //! passed the guard on to another one of its worker, which may give the lock back. So what is
 //! concluded from the address is only reported: no lock behaves differently for it.
 
-#![cfg_attr(
-    not(target_os = "linux"),
-    allow(dead_code, reason = "holders are not looked for there")
-)]
-
 use std::collections::BTreeSet;
 use std::mem::offset_of;
 use std::panic::Location;

@@ -23,7 +23,7 @@
 mod at_end;
 mod heap;
 mod marks;
-mod memory;
+pub(super) mod memory;
 mod roots;
 
 pub(crate) use at_end::watch_end;

@@ -166,10 +166,7 @@ fn time_of(one: &Goroutine) -> Duration {
 
 /// Returns the goroutine's name, or its thread's, cut off if it is very long.
 fn label(one: &Goroutine) -> Option<&str> {
-    let name = match one.spawned_at() {
-        Some(_) => one.name(),
-        None => one.thread(),
-    }?;
+    let name = one.own_name()?;
     let mut end = name.len().min(MAX_NAME);
     while !name.is_char_boundary(end) {
         end -= 1;
