@@ -141,7 +141,7 @@ fn threads_of_the_process() -> Option<Threads> {
     // All threads are listed before the first state is read: what a thread that has ended by then
     // has woken is ready.
     let all = list_threads()?;
-    // SAFETY: the call has no preconditions.
+    // SAFETY: `gettid` has no preconditions.
     let this = unsafe { libc::gettid() };
     let sleeping = |thread: &&i32| **thread == this || sleeps(**thread) == Some(true);
     let sleeping = all.iter().filter(sleeping).count();

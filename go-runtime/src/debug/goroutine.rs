@@ -1,4 +1,7 @@
-//! A goroutine, or a waiting thread, as a value.
+//! A goroutine, or a waiting thread, as a value, and the lists of all of them.
+//!
+//! The values are copies, made under the locks of the lists (see `sched::listing` and
+//! `wait::threads`), and belong to the caller. Code of the caller's runs without these locks.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};

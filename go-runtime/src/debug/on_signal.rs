@@ -1,4 +1,10 @@
-//! Dumps when a signal arrives.
+//! What is written to standard error: a dump when a signal arrives, and the last words of a
+//! process.
+//!
+//! A thread of its own writes each message ([`write_elsewhere`]), since standard error may be a
+//! pipe that no process reads. One writes at a time, and one more may wait; what comes meanwhile is
+//! left out, because the dump of the waiting thread will show it. Any thread may write, but no
+//! signal handler.
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -140,7 +140,7 @@ fn start(
 ) -> Result<&'static Runtime, StartError> {
     // Registered first, so that a child forked at any time after the start loses the runtime.
     #[cfg(unix)]
-    // SAFETY: the handler writes two atomics and a thread-local that has no destructor, which may
+    // SAFETY: the handler writes three atomics and a thread-local without a destructor, which may
     // be done in the child of a process with many threads. If there is no memory for the handler, a
     // child is not told.
     unsafe {

@@ -110,13 +110,16 @@ impl<'a> Listing<'a> {
         let labels = label::reading();
         let next =
             stack::for_each_carved_of_slab(self.from, |number, stack, place: NonNull<Fiber>| {
-                // SAFETY: the stack exists during the call, and fibers are the only things that are
-                // carved out of stacks.
+                // SAFETY: the stack exists during this call, which the table's lock makes sure of.
+                // Its memory is zeroed until its worker makes a fiber at this place. Nothing else
+                // is ever carved out of a stack, so after that there is this fiber, or one before
+                // it.
                 let Some(seen) = (unsafe { Fiber::see(place) }) else {
                     return;
                 };
                 let Seen { label, worker, .. } = seen;
-                // SAFETY: the label was read while `labels` is held.
+                // SAFETY: `Fiber::see` has just read the label in a fiber, and `labels` was made
+                // before.
                 let (spawned_at, name) = unsafe { labels.read(label) };
                 let state = match seen.waiting {
                     RUNNABLE => match self.running.remove(&(worker, label)) {

@@ -99,8 +99,8 @@ impl Profiling {
         let labels = label::reading();
         let mut state = lock(&self.0.0);
         state.sample(runtime, clock::now(), |label| {
-            // SAFETY: `State::sample` reads the label just before it calls this, while `labels` is
-            // held.
+            // SAFETY: `State::sample` reads the label in a worker's counters just before it calls
+            // this, and `labels` was made before.
             let (site, name) = unsafe { labels.read(label) };
             (site, name.map(str::to_owned))
         });
@@ -122,7 +122,7 @@ impl Drop for Profiling {
 /// Takes a sample for each profile that is being made. The monitor calls this at each tick.
 ///
 /// # Safety
-/// The caller may read the labels of goroutines that workers run now.
+/// Until this returns, no name is freed whose label a worker's counters have now or later.
 pub(super) unsafe fn sample(runtime: &Runtime, now: Instant) {
     if COUNT.load(Ordering::Relaxed) == 0 {
         return;
@@ -134,8 +134,8 @@ pub(super) unsafe fn sample(runtime: &Runtime, now: Instant) {
             Err(TryLockError::WouldBlock) => continue,
         };
         state.sample(runtime, now, |label| {
-            // SAFETY: `State::sample` has just read the label of a goroutine that a worker runs,
-            // which the caller may read.
+            // SAFETY: `State::sample` has just read the label in a worker's counters, and the
+            // caller makes sure that its name is not freed meanwhile.
             let (site, name) = unsafe { label.read() };
             (site, name.map(str::to_owned))
         });

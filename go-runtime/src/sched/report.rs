@@ -156,7 +156,7 @@ pub(super) fn write_at_once(line: &[u8]) {
     // Not through std's `Stderr` on Unix, whose lock the program may hold. A single write keeps the
     // line in one piece; if stderr is closed, the line is lost.
     #[cfg(unix)]
-    // SAFETY: the pointer and the length are those of a slice.
+    // SAFETY: `write` reads `line.len()` bytes from the start of `line`, which has as many.
     unsafe {
         libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len());
     }
@@ -172,7 +172,7 @@ fn takes_at_once() -> bool {
         events: libc::POLLOUT,
         revents: 0,
     };
-    // SAFETY: the pointer is to one `pollfd`, which lives during the call.
+    // SAFETY: `poll` reads and writes one `pollfd`, `stderr`, which lives during the call.
     let ready = unsafe { libc::poll(&raw mut stderr, 1, 0) };
     ready == 1
 }

@@ -1,4 +1,7 @@
 //! Events of a session, read from its rings, in the order of their times.
+//!
+//! Any number of [`Reader`]s may read a session, each on one thread. What a reader has taken is
+//! sorted: events of one ring stay in their order, because their times never go back.
 
 use super::perfetto::Converter;
 use crate::clock;

@@ -52,7 +52,7 @@ pub(super) fn roots(
             threads.insert(thread, stack_pointer(thread));
         }
     }
-    // SAFETY: the calls have no preconditions.
+    // SAFETY: `gettid` and `getpid` have no preconditions.
     let (this, first) = unsafe { (libc::gettid(), libc::getpid()) };
     let own = stack::of_thread();
     let mappings = heap::without(mappings, [own].into_iter());
@@ -134,7 +134,7 @@ impl Descriptors {
     fn learn(this: i32) -> Option<Descriptors> {
         /// Where the number is looked for, in bytes.
         const SEARCHED: usize = 1 << 10;
-        // SAFETY: the call has no preconditions.
+        // SAFETY: `pthread_self` has no preconditions.
         let own = unsafe { libc::pthread_self() } as usize;
         let mut words = [0; SEARCHED / WORD];
         let read = memory::read(own, &mut words);

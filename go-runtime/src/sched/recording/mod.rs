@@ -402,8 +402,8 @@ pub(super) unsafe fn record_unparks(
 ) {
     let mut node = last;
     loop {
-        // SAFETY: the caller says that each node of the chain is valid, and this has not gone past
-        // the last of them.
+        // SAFETY: `node` is `last`, or what the node before it is linked to, and this has not gone
+        // past `first`, where the chain ends. The caller says that each node of the chain is valid.
         let (payload, next) = unsafe { ((*node).payload(), (*node).next()) };
         if let Some(fiber) = payload {
             record(Kind::Unpark, fiber.addr().get() as u64, None);
