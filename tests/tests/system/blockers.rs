@@ -184,7 +184,9 @@ fn unknown() {
 #[ignore = "run by what_is_known"]
 fn with_a_deadline() {
     let (release, end) = bounded::<()>(0);
-    let joined = spawn("joined", move || drop(end.recv()));
+    let joined = spawn("joined", move || {
+        let _ = end.recv();
+    });
     let joins = spawn("joins", move || {
         let ended = joined.join_timeout(Duration::from_secs(1000));
         ended.unwrap().unwrap();
@@ -201,7 +203,9 @@ fn with_a_deadline() {
 #[ignore = "run by what_is_known"]
 fn names_are_escaped() {
     let (release, end) = bounded::<()>(0);
-    let joined = spawn("two\nlines, \u{1b}[31m red", move || drop(end.recv()));
+    let joined = spawn("two\nlines, \u{1b}[31m red", move || {
+        let _ = end.recv();
+    });
     let joins = spawn("joins", move || joined.join().unwrap());
     let (one, blocker) = blocked("joins");
     let escaped = r"{name: two\nlines, \u{1b}[31m red}";
