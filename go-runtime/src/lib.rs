@@ -169,7 +169,7 @@
 //! | [`fs`], [`io`], [`process`] | files, the standard input, child processes, the end of this one |
 //! | [`blocking`], [`Builder::thread`], [`without_parking`] | code that blocks a thread, or needs one for itself |
 //! | [`Config`] | settings in code |
-//! | [`docs`] | [soundness](docs::soundness), [coming from Go](docs::coming_from_go), [coming from tokio](docs::coming_from_tokio), [crates](docs::crates) |
+//! | [`docs`] | [soundness](docs::soundness), [coming from Go](docs::coming_from_go), [coming from tokio](docs::coming_from_tokio), [crates](docs::crates), [debugging](docs::debugging) |
 //!
 //! # Settings
 //!
