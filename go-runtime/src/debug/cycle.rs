@@ -43,11 +43,11 @@ use crate::wait::{WaitReason, Why};
 
 /// A wait that began less than this before the first step counts as young.
 const YOUNG: Duration = Duration::from_millis(200);
-/// The time until waits that are young are so no more.
+/// The time after which a wait is no longer young.
 const LATER: Duration = Duration::from_millis(400);
 /// The time between two checks of the monitor, unless one takes long.
 const APART: Duration = Duration::from_secs(1);
-/// The monitor spends at most one part in so many of its time on checks.
+/// The reciprocal of the largest share of its time that the monitor spends on checks.
 const SHARE: u32 = 100;
 
 /// Goroutines each of which waits for the next, and the last for the first: none will ever go on.
@@ -435,8 +435,8 @@ pub(super) fn check() -> Duration {
     young.unwrap_or(APART).max(begun.elapsed() * SHARE)
 }
 
-/// The same, if no worker is awake: a cycle can only appear if a young wait turns out to be part of
-/// one.
+/// Does what [`check`] does while no worker is awake. Then a cycle can only appear if a young wait
+/// turns out to be part of one; without such a wait this returns `None`.
 pub(super) fn check_asleep() -> Option<Duration> {
     if !global::running()?.debug().deadlock {
         return None;

@@ -28,7 +28,7 @@ pub(crate) struct Listed<'a> {
     /// The index of its worker.
     pub(crate) worker: usize,
     pub(crate) state: State,
-    /// How long ago it has run, to within some 0.1 s.
+    /// How long ago the goroutine has run, to within some 0.1 s.
     pub(crate) since: Duration,
     pub(crate) stack: Extent,
     /// The address of its task.
@@ -49,9 +49,9 @@ pub(crate) enum State {
 /// What is known of a goroutine that holds its worker.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Hold {
-    /// How long it has done so, to within some 10 ms.
+    /// How long the goroutine has held the worker, to within some 10 ms.
     pub(crate) lasted: Duration,
-    /// The system call that it is in.
+    /// The system call that the goroutine is in.
     pub(crate) system_call: Option<String>,
 }
 

@@ -51,7 +51,7 @@ pub(crate) struct Collected {
 
 /// All profiles that are being made.
 static ALL: Mutex<Vec<Arc<Collector>>> = Mutex::new(Vec::new());
-/// Their number.
+/// The number of profiles in [`ALL`].
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 struct Collector(Mutex<State>);
@@ -143,7 +143,8 @@ pub(super) unsafe fn sample(runtime: &Runtime, now: Instant) {
 }
 
 impl State {
-    /// Takes a sample. `read` is called with labels of goroutines that workers run now.
+    /// Takes a sample. `read`, which reads a label, is called with labels of goroutines that
+    /// workers run now.
     fn sample(
         &mut self,
         runtime: &Runtime,
