@@ -169,7 +169,7 @@
 //! | [`fs`], [`io`], [`process`] | files, the standard input, child processes, the end of this one |
 //! | [`blocking`], [`Builder::thread`], [`without_parking`] | code that blocks a thread, or needs one for itself |
 //! | [`Config`] | settings in code |
-//! | [`docs`] | [soundness](docs::soundness), [coming from Go](docs::coming_from_go), [coming from tokio](docs::coming_from_tokio), [crates](docs::crates) |
+//! | [`docs`] | [soundness](docs::soundness), [coming from Go](docs::coming_from_go), [coming from tokio](docs::coming_from_tokio), [crates](docs::crates), [debugging](docs::debugging) |
 //!
 //! # Settings
 //!
@@ -285,6 +285,13 @@
     debugger_visualizer(gdb_script_file = "debug/gdb.py")
 )]
 #![warn(missing_debug_implementations)]
+#![cfg_attr(
+    not(target_os = "linux"),
+    allow(
+        dead_code,
+        reason = "much of what looks into a program is for Linux only"
+    )
+)]
 #![doc(test(attr(deny(warnings), allow(dead_code, unused_variables))))]
 
 mod block_on;

@@ -24,28 +24,30 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::mem;
-use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
 use super::goroutine::{self, Goroutine, GoroutineState};
+use super::leaks::memory;
 use super::on_signal::to_stderr;
 use crate::clock;
+use crate::primitives::mutex::lock;
 use crate::primitives::uncaptured;
 use crate::sched::global;
-use crate::sched::listing::{self, State};
+use crate::sched::listing::{self, Listed, State};
 use crate::sync::{Holder, holder};
 use crate::time;
-use crate::wait::{WaitReason, Why, threads};
+use crate::wait::threads::{self, Identity};
+use crate::wait::{WaitReason, Why};
 
 /// A wait that began less than this before the first step counts as young.
 const YOUNG: Duration = Duration::from_millis(200);
-/// The time until waits that are young are so no more.
+/// The time after which a wait is no longer young.
 const LATER: Duration = Duration::from_millis(400);
 /// The time between two checks of the monitor, unless one takes long.
 const APART: Duration = Duration::from_secs(1);
-/// The monitor spends at most one part in so many of its time on checks.
+/// The reciprocal of the largest share of its time that the monitor spends on checks.
 const SHARE: u32 = 100;
 
 /// Goroutines each of which waits for the next, and the last for the first: none will ever go on.
@@ -202,10 +204,17 @@ pub(super) struct Waiting {
     pub(super) number: usize,
     pub(super) word: Why,
     since: Duration,
-    stack: Range<usize>,
-    task: usize,
-    caller: usize,
-    group: usize,
+    identity: Identity,
+}
+
+/// Returns what tells others that the goroutine is what they wait for.
+pub(super) fn identity_of(listed: &Listed<'_>) -> Identity {
+    Identity {
+        stack: listed.stack.addresses(),
+        task: listed.task,
+        caller: listed.task,
+        group: listed.group,
+    }
 }
 
 /// What a search has found.
@@ -283,10 +292,7 @@ pub(super) fn list(is_wanted: impl Fn(usize, Why) -> bool) -> Vec<Waiting> {
                     number: listed.number,
                     word,
                     since: listed.since,
-                    stack: listed.stack.addresses(),
-                    task: listed.task,
-                    caller: listed.task,
-                    group: listed.group,
+                    identity: identity_of(&listed),
                 });
             }
         });
@@ -299,10 +305,7 @@ pub(super) fn list(is_wanted: impl Fn(usize, Why) -> bool) -> Vec<Waiting> {
                 number: seen.number,
                 word,
                 since: seen.since,
-                stack: seen.identity.stack,
-                task: seen.identity.task,
-                caller: seen.identity.caller,
-                group: seen.identity.group,
+                identity: seen.identity,
             });
         }
     });
@@ -314,8 +317,9 @@ pub(super) fn list(is_wanted: impl Fn(usize, Why) -> bool) -> Vec<Waiting> {
 fn edges(all: &[Waiting]) -> Vec<Vec<usize>> {
     let mut edges = vec![Vec::new(); all.len()];
     let mut groups = HashMap::new();
-    for (index, one) in all.iter().enumerate().filter(|(_, one)| one.group != 0) {
-        let group = *groups.entry(one.group).or_insert_with(|| {
+    let is_grouped = |(_, one): &(usize, &Waiting)| one.identity.group != 0;
+    for (index, one) in all.iter().enumerate().filter(is_grouped) {
+        let group = *groups.entry(one.identity.group).or_insert_with(|| {
             edges.push(Vec::new());
             edges.len() - 1
         });
@@ -325,13 +329,17 @@ fn edges(all: &[Waiting]) -> Vec<Vec<usize>> {
         let keys = all.iter().map(key).zip(0..);
         keys.filter(|(key, _)| *key != 0).collect()
     };
-    let (tasks, callers) = (by(|one| one.task), by(|one| one.caller));
+    let (tasks, callers) = (by(|one| one.identity.task), by(|one| one.identity.caller));
     let mut stacks: Vec<_> = (0..all.len()).collect();
-    stacks.sort_unstable_by_key(|&index| all[index].stack.start);
+    stacks.sort_unstable_by_key(|&index| all[index].identity.stack.start);
     let with_stack = |address: usize| {
-        let after = stacks.partition_point(|&index| all[index].stack.start <= address);
+        let after = stacks.partition_point(|&index| all[index].identity.stack.start <= address);
         let index = *stacks.get(after.checked_sub(1)?)?;
-        all[index].stack.contains(&address).then_some(index)
+        all[index]
+            .identity
+            .stack
+            .contains(&address)
+            .then_some(index)
     };
     // Many may wait for the same.
     let mut read_before = HashMap::new();
@@ -356,20 +364,7 @@ fn edges(all: &[Waiting]) -> Vec<Vec<usize>> {
 /// Reads a word of this process, which may be freed meanwhile. What is read is of use only if it
 /// turns out that the word was not freed. Returns `None` if the word is 0 or cannot be read.
 pub(super) fn read(address: usize) -> Option<usize> {
-    let mut word = 0_usize;
-    let to = libc::iovec {
-        iov_base: (&raw mut word).cast(),
-        iov_len: size_of::<usize>(),
-    };
-    let from = libc::iovec {
-        iov_base: std::ptr::without_provenance_mut(address),
-        iov_len: size_of::<usize>(),
-    };
-    // SAFETY: `to` is a word of this frame, which the system writes. The system checks whether
-    // there is memory at `from`, and fails if there is none.
-    let read =
-        unsafe { libc::process_vm_readv(libc::getpid(), &raw const to, 1, &raw const from, 1, 0) };
-    (read == size_of::<usize>().cast_signed() && word != 0).then_some(word)
+    memory::read_word(address).filter(|word| *word != 0)
 }
 
 /// Returns cycles of a graph, each as the indices of its nodes in order: at least one for each set
@@ -440,8 +435,8 @@ pub(super) fn check() -> Duration {
     young.unwrap_or(APART).max(begun.elapsed() * SHARE)
 }
 
-/// The same, if no worker is awake: a cycle can only appear if a young wait turns out to be part of
-/// one.
+/// Does what [`check`] does while no worker is awake. Then a cycle can only appear if a young wait
+/// turns out to be part of one; without such a wait this returns `None`.
 pub(super) fn check_asleep() -> Option<Duration> {
     if !global::running()?.debug().deadlock {
         return None;
@@ -458,7 +453,7 @@ fn report(cycles: Vec<Vec<Waiting>>) {
     let wait = |one: &Waiting| (one.number, one.word.to_word());
     let waits = cycles.iter().flatten().map(wait).collect();
     let known = {
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&KNOWN);
         mem::replace(&mut *known, waits)
     };
     // A goroutine that waits for its own lock has been reported when it began.
@@ -535,10 +530,12 @@ mod tests {
                 number,
                 word: Why::NOTHING,
                 since: Duration::ZERO,
-                stack: 0..0,
-                task: 0,
-                caller: 0,
-                group: 0,
+                identity: Identity {
+                    stack: 0..0,
+                    task: 0,
+                    caller: 0,
+                    group: 0,
+                },
             };
             numbers.iter().map(waiting).collect()
         };
@@ -548,16 +545,5 @@ mod tests {
             .map(|cycle| cycle.iter().map(|one| one.number).collect())
             .collect();
         assert_eq!(numbers, [[1, 2], [4, 5]]);
-    }
-
-    #[test]
-    fn freed_memory_can_be_read() {
-        let word = Box::new(7_usize);
-        let address = (&raw const *word).addr();
-        assert_eq!(read(address), Some(7));
-        drop(word);
-        let _ = read(address);
-        assert_eq!(read(8), None);
-        assert_eq!(read(usize::MAX - 3), None);
     }
 }

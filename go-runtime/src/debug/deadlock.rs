@@ -96,9 +96,9 @@ enum Waker {
 }
 
 fn what_may_wake(runtime: &'static Runtime) -> Waker {
-    let picture = threads::picture();
+    let snapshot = threads::snapshot();
     let signals = signal::what_is_there();
-    let mut waiting = picture.goroutines;
+    let mut waiting = snapshot.goroutines;
     let mut by_event = silence::has_timers(runtime);
     listing::for_each(runtime, |listed| match listed.state {
         State::Waiting(word) => {
@@ -112,17 +112,17 @@ fn what_may_wake(runtime: &'static Runtime) -> Waker {
     }
     // A goroutine that has not started is counted, but not listed; one on a thread of its own may
     // run.
-    if signals.may_wake || picture.for_others || waiting != crate::num_goroutines() {
+    if signals.may_wake || snapshot.for_others || waiting != crate::num_goroutines() {
         return Waker::Other;
     }
-    let known = silence::threads(runtime) + signals.threads + picture.for_ever;
+    let known = silence::threads(runtime) + signals.threads + snapshot.for_ever;
     let Some(all) = threads_of_the_process() else {
         return Waker::Other;
     };
     let still = signal::what_is_there().may_wake == signals.may_wake;
     if !silence::goes_on(runtime) {
         Waker::Event
-    } else if !still || all.sleeping < all.number || picture != threads::picture() {
+    } else if !still || all.sleeping < all.number || snapshot != threads::snapshot() {
         Waker::Other
     } else {
         Waker::Threads(all.number.saturating_sub(known))
@@ -141,7 +141,7 @@ fn threads_of_the_process() -> Option<Threads> {
     // All threads are listed before the first state is read: what a thread that has ended by then
     // has woken is ready.
     let all = list_threads()?;
-    // SAFETY: the call has no preconditions.
+    // SAFETY: `gettid` has no preconditions.
     let this = unsafe { libc::gettid() };
     let sleeping = |thread: &&i32| **thread == this || sleeps(**thread) == Some(true);
     let sleeping = all.iter().filter(sleeping).count();

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::panic::Location;
 use std::time::Duration;
 
-use super::blocker;
+use super::blockers;
 use super::goroutine::{self, Goroutine, GoroutineState, Longest, Recorded, Rounded};
 
 /// Number of goroutines above which a dump counts those of a kind instead of listing all.
@@ -97,9 +97,9 @@ pub(super) fn dump_others(
     });
     if !seen.too_many {
         if !options.no_frames {
-            seen.add_frames();
+            goroutine::add_frames(seen.firsts());
         }
-        blocker::add_blockers(seen.firsts());
+        blockers::add_blockers(seen.firsts());
         let notes = seen.notes(options);
         seen.write(writer)?;
         return writer.write_all(notes.as_bytes());
@@ -165,13 +165,7 @@ impl Seen {
             self.listed.push(goroutine);
             return;
         }
-        let state = goroutine.state();
-        let words = match state {
-            GoroutineState::Running => "running",
-            GoroutineState::Runnable => "runnable",
-            GoroutineState::Waiting(reason) => reason.as_str(),
-        };
-        let kind = (goroutine.spawned_at(), words);
+        let kind = (goroutine.spawned_at(), goroutine.state().as_str());
         match self.groups.get_mut(&kind) {
             Some(group) => {
                 group.count += 1;
@@ -191,10 +185,6 @@ impl Seen {
                 self.groups.insert(kind, group);
             }
         }
-    }
-
-    fn add_frames(&mut self) {
-        goroutine::add_frames(self.firsts());
     }
 
     /// Says why frames are missing, if they are.
@@ -251,11 +241,7 @@ impl Seen {
         let mut groups: Vec<_> = self.groups.iter().collect();
         groups.sort_by_key(|(_, group)| std::cmp::Reverse((group.first.since(), group.count)));
         for ((site, _), group) in groups {
-            let kind = if site.is_some() {
-                "goroutine"
-            } else {
-                "thread"
-            };
+            let kind = goroutine::kind(*site);
             let plural = if group.count == 1 { "" } else { "s" };
             write!(
                 writer,

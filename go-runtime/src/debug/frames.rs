@@ -3,26 +3,24 @@
 //! Recording takes a lock of std's, which a lookup of names keeps for up to a second. So one
 //! request is recorded and looked up at a time ([`record`]): a worker that records for a request
 //! does not wait for the lookups of another. A goroutine that asks waits parked meanwhile.
-#![cfg_attr(
-    not(target_os = "linux"),
-    allow(dead_code, reason = "no frames are recorded there")
-)]
 
 use std::backtrace::Backtrace;
-#[cfg(target_os = "linux")]
 use std::collections::HashMap;
 use std::fmt;
 #[cfg(target_os = "linux")]
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 #[cfg(target_os = "linux")]
 use std::thread;
 
 #[cfg(target_os = "linux")]
 use crate::channel::bounded;
 #[cfg(target_os = "linux")]
-use crate::primitives::uncaptured;
+use crate::primitives::mutex::lock;
 #[cfg(target_os = "linux")]
-use crate::sched::{self, Runtime, Worker};
+use crate::primitives::uncaptured;
+use crate::sched::Runtime;
+#[cfg(target_os = "linux")]
+use crate::sched::{self, Worker};
 #[cfg(target_os = "linux")]
 use crate::wait::{self, WaitReason, Why};
 
@@ -84,6 +82,12 @@ pub(super) fn record(
     record_here(runtime, &goroutines)
 }
 
+/// Returns no frames: on this system they are not recorded.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn record(_: &'static Runtime, _: Vec<(usize, usize)>) -> HashMap<usize, Vec<Frame>> {
+    HashMap::new()
+}
+
 /// Does what [`record`] does, and blocks the calling thread meanwhile.
 #[cfg(target_os = "linux")]
 fn record_here(
@@ -92,7 +96,7 @@ fn record_here(
 ) -> HashMap<usize, Vec<Frame>> {
     /// Held while a request is recorded and looked up; never by a goroutine that parks meanwhile.
     static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = lock(&ALONE);
     let recorded = sched::frames::record(runtime, goroutines.iter().copied());
     recorded
         .into_iter()

@@ -103,8 +103,15 @@ def go_runtime():
         if data is None:
             return None
         text = data.decode("utf-8", "replace")
-        # Names may have line breaks in them, or what a terminal takes for commands.
-        return "".join(c if c.isprintable() else "\ufffd" for c in text)
+        return "".join(escaped(sign) for sign in text)
+
+    ESCAPES = {"\0": "\\0", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+
+    def escaped(sign):
+        """Escapes a control character as dumps do: it could end the line, or control a terminal."""
+        if sign < " " or "\x7f" <= sign < "\xa0":
+            return ESCAPES.get(sign, "\\u{%x}" % ord(sign))
+        return sign
 
     class Layout:
         """`LAYOUT` of the program."""

@@ -1,19 +1,20 @@
-//! A goroutine, or a waiting thread, as a value.
+//! A goroutine, or a waiting thread, as a value, and the lists of all of them.
+//!
+//! The values are copies, made under the locks of the lists (see `sched::listing` and
+//! `wait::threads`), and belong to the caller. Code of the caller's runs without these locks.
 
-#[cfg(target_os = "linux")]
 use std::cmp::Reverse;
-#[cfg(target_os = "linux")]
 use std::collections::{BinaryHeap, HashMap};
 use std::convert::Infallible;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use super::blocker::{self, Blocker};
-#[cfg(target_os = "linux")]
-use super::frames;
-use super::frames::Frame;
+use super::blocker::Blocker;
+use super::blockers;
+use super::frames::{self, Frame};
 use super::hidden::Hidden;
+use crate::primitives::one_line::OneLine;
 use crate::sched::global;
 use crate::sched::listing::{Listed, Listing, State};
 use crate::wait::threads::{self, ThreadSeen};
@@ -61,13 +62,20 @@ pub enum GoroutineState {
     Waiting(WaitReason),
 }
 
-impl fmt::Display for GoroutineState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl GoroutineState {
+    /// Returns the words for the state.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
             GoroutineState::Running => "running",
             GoroutineState::Runnable => "runnable",
             GoroutineState::Waiting(reason) => reason.as_str(),
-        })
+        }
+    }
+}
+
+impl fmt::Display for GoroutineState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
@@ -162,7 +170,6 @@ impl Goroutine {
         self.blocked_by.as_ref()
     }
 
-    #[cfg(target_os = "linux")]
     pub(super) fn set_blocked_by(&mut self, blocker: Blocker) {
         self.blocked_by = Some(blocker);
     }
@@ -207,11 +214,16 @@ impl Goroutine {
         &self.frames
     }
 
-    /// Returns the word for what it is.
+    /// Returns the word for what it is: a goroutine, or a thread that is none.
     pub(super) fn kind(&self) -> &'static str {
+        kind(self.spawned_at)
+    }
+
+    /// Returns the goroutine's name; of a thread that is no goroutine, the thread's.
+    pub(super) fn own_name(&self) -> Option<&str> {
         match self.spawned_at {
-            Some(_) => "goroutine",
-            None => "thread",
+            Some(_) => self.name(),
+            None => self.thread(),
         }
     }
 
@@ -296,11 +308,7 @@ impl fmt::Display for Goroutine {
             f.write_str(", locked to thread")?;
         }
         f.write_str("]")?;
-        let name = match self.spawned_at {
-            Some(_) => &self.name,
-            None => &self.thread,
-        };
-        if let Some(name) = name {
+        if let Some(name) = self.own_name() {
             write!(f, " {{name: {}}}", OneLine(name))?;
         }
         f.write_str(":")?;
@@ -320,22 +328,11 @@ impl fmt::Display for Goroutine {
     }
 }
 
-/// A name as part of a line: its control characters are escaped, since they could end the line, or
-/// control a terminal.
-pub(super) struct OneLine<'a>(pub(super) &'a str);
-
-impl fmt::Display for OneLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in self.0.split_inclusive(char::is_control) {
-            match part.chars().next_back().filter(|last| last.is_control()) {
-                Some(last) => {
-                    f.write_str(&part[..part.len() - last.len_utf8()])?;
-                    write!(f, "{}", last.escape_debug())?;
-                }
-                None => f.write_str(part)?,
-            }
-        }
-        Ok(())
+/// Returns the word for what has this spawn site, or none.
+pub(super) fn kind(spawned_at: Option<&'static Location<'static>>) -> &'static str {
+    match spawned_at {
+        Some(_) => "goroutine",
+        None => "thread",
     }
 }
 
@@ -371,8 +368,8 @@ pub(super) fn for_each<E>(mut f: impl FnMut(Goroutine) -> Result<(), E>) -> Resu
 /// by their numbers.
 ///
 /// It takes some 0.1 us, and some 250 bytes of memory, for each; [`dump`](super::dump) needs less
-/// memory. If some wait for what [certain others](Goroutine::blocked_by) have, it takes twice that
-/// again. It does not start the runtime.
+/// memory. If some wait for what [certain others](Goroutine::blocked_by) have, all are listed twice
+/// more, to find those, and it takes several times as long. It does not start the runtime.
 ///
 /// ```
 /// use go_runtime::debug::{GoroutineState, WaitReason, goroutines};
@@ -396,7 +393,7 @@ pub fn goroutines() -> Vec<Goroutine> {
         Ok::<_, Infallible>(())
     });
     all.sort_unstable_by_key(Goroutine::number);
-    blocker::add_blockers(&mut all);
+    blockers::add_blockers(&mut all);
     all
 }
 
@@ -438,7 +435,6 @@ pub fn goroutines_with_frames() -> Vec<Goroutine> {
 
 /// Maximum number of goroutines that record their frames for one request, so that no worker is kept
 /// for more than some 20 ms.
-#[cfg(target_os = "linux")]
 const MOST_FRAMES: usize = 1000;
 
 /// The goroutines whose frames are wanted: those that have waited longest, of all that were
@@ -446,7 +442,6 @@ const MOST_FRAMES: usize = 1000;
 #[derive(Default)]
 pub(super) struct Longest {
     /// How long each has waited, its worker and its number. The first to go has waited least.
-    #[cfg(target_os = "linux")]
     waiting: BinaryHeap<(Reverse<Duration>, usize, usize)>,
 }
 
@@ -454,48 +449,40 @@ pub(super) struct Longest {
 #[derive(Default)]
 pub(super) struct Recorded {
     /// By the goroutines' numbers.
-    #[cfg(target_os = "linux")]
     frames: HashMap<usize, Vec<Frame>>,
 }
 
 impl Longest {
     pub(super) fn add(&mut self, one: &Goroutine) {
-        #[cfg(target_os = "linux")]
         if let (GoroutineState::Waiting(_), Some(worker)) = (one.state, one.worker) {
             self.waiting.push((Reverse(one.since), worker, one.number));
             if self.waiting.len() > MOST_FRAMES {
                 self.waiting.pop();
             }
         }
-        #[cfg(not(target_os = "linux"))]
-        let _ = one;
     }
 
     /// Lets the goroutines record their frames.
     pub(super) fn record(self) -> Recorded {
-        #[cfg(target_os = "linux")]
-        if let Some(runtime) = global::running() {
-            let wanted = self.waiting.into_iter();
-            let wanted = wanted.map(|(_, worker, number)| (worker, number));
-            return Recorded {
-                frames: frames::record(runtime, wanted.collect()),
-            };
+        let Some(runtime) = global::running() else {
+            return Recorded::default();
+        };
+        let wanted = self.waiting.into_iter();
+        let wanted = wanted.map(|(_, worker, number)| (worker, number));
+        Recorded {
+            frames: frames::record(runtime, wanted.collect()),
         }
-        Recorded::default()
     }
 }
 
 impl Recorded {
     /// Adds the frames, if there are any, to the goroutine.
     pub(super) fn add_to(&self, one: &mut Goroutine) {
-        #[cfg(target_os = "linux")]
         if matches!(one.state, GoroutineState::Waiting(_))
             && let Some(frames) = self.frames.get(&one.number)
         {
             one.frames.clone_from(frames);
         }
-        #[cfg(not(target_os = "linux"))]
-        let _ = one;
     }
 }
 

@@ -139,6 +139,11 @@
 
 mod blocker;
 #[cfg(target_os = "linux")]
+mod blockers;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_blockers.rs"]
+mod blockers;
+#[cfg(target_os = "linux")]
 mod cycle;
 #[cfg(target_os = "linux")]
 mod deadlock;
@@ -148,7 +153,7 @@ mod frames;
 mod gdb;
 mod goroutine;
 mod hidden;
-#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+#[cfg(target_os = "linux")]
 mod leaks;
 mod metrics;
 #[cfg(unix)]
@@ -169,9 +174,9 @@ pub(crate) use deadlock::watch_for_deadlocks;
 pub use dump::{DumpOptions, dump};
 pub use frames::Frame;
 pub use goroutine::{Goroutine, GoroutineState, goroutines, goroutines_with_frames};
-#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+#[cfg(target_os = "linux")]
 pub(crate) use leaks::watch_end;
-#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+#[cfg(target_os = "linux")]
 pub use leaks::{Leak, leaks};
 pub use metrics::{BlockingMetrics, Histogram, Metrics, WorkerMetrics, metrics};
 #[cfg(unix)]

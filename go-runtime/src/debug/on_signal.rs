@@ -1,15 +1,22 @@
-//! Dumps when a signal arrives.
+//! What is written to standard error: a dump when a signal arrives, and the last words of a
+//! process.
+//!
+//! A thread of its own writes each message ([`write_elsewhere`]), since standard error may be a
+//! pipe that no process reads. One writes at a time, and one more may wait; what comes meanwhile is
+//! left out, because the dump of the waiting thread will show it. Any thread may write, but no
+//! signal handler.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Mutex, mpsc};
 use std::thread;
 #[cfg(target_os = "linux")]
 use std::time::Duration;
 
 use super::dump::{DumpOptions, Except, dump_others};
+use crate::primitives::mutex::lock;
 use crate::primitives::uncaptured;
 #[cfg(target_os = "linux")]
 use crate::sched::global;
@@ -140,7 +147,7 @@ pub(super) fn write_elsewhere(message: Message, last: bool) -> mpsc::Receiver<()
         return ended;
     }
     let write = move || {
-        let _alone = WRITES.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = lock(&WRITES);
         WAITS.store(false, Ordering::SeqCst);
         let _ = message.write();
         drop(message.end);

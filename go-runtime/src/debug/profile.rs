@@ -7,9 +7,9 @@ use std::io::{self, Write};
 use std::panic::Location;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::goroutine::OneLine;
 use super::protobuf::Message;
 use crate::clock;
+use crate::primitives::one_line::OneLine;
 use crate::sched::global;
 use crate::sched::profile::{Collected, Profiling};
 use crate::wait::{WaitReason, sleep_until};

@@ -21,7 +21,7 @@ use crate::channel::{Receiver, RecvTimeoutError};
 use crate::clock;
 use crate::primitives::atomic::{AtomicPtr, Ordering};
 use crate::sched::{Options, Task, TaskRef, VTable, task_memory};
-use crate::wait::{Parker, Verdict, WaitReason, Why};
+use crate::wait::{self, Parker, Verdict, WaitReason, Why};
 
 type Outcome<T> = Result<T, Box<dyn Any + Send + 'static>>;
 
@@ -327,7 +327,8 @@ impl<T> JoinHandle<T> {
     /// # Panics
     /// Where [`join`](Self::join) panics.
     pub fn join_deadline(self, deadline: Instant) -> Result<std::thread::Result<T>, JoinHandle<T>> {
-        match self.ended().recv_deadline(deadline) {
+        let why = Why::new(WaitReason::Join, self.task.as_ptr().as_ptr()).open();
+        match wait::named(why, || self.ended().recv_deadline(deadline)) {
             Err(RecvTimeoutError::Timeout) => Err(self),
             Ok(()) | Err(RecvTimeoutError::Disconnected) => Ok(self.take_ended()),
         }

@@ -28,6 +28,7 @@ pub use without_parking::without_parking;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 
+use crate::primitives::one_line::OneLine;
 use crate::sched::{Worker, global};
 use crate::wait::threads;
 
@@ -67,7 +68,7 @@ pub(crate) fn describe_caller() -> String {
     let Some(task) = thread::current_task() else {
         let thread = std::thread::current();
         return match thread.name() {
-            Some(name) => format!("the thread '{name}'"),
+            Some(name) => format!("the thread '{}'", OneLine(name)),
             None => "a thread".into(),
         };
     };
@@ -75,7 +76,7 @@ pub(crate) fn describe_caller() -> String {
     let task = unsafe { task.get() };
     let site = task.spawned_at();
     match task.name() {
-        Some(name) => format!("the goroutine '{name}', spawned at {site},"),
+        Some(name) => format!("the goroutine '{}', spawned at {site},", OneLine(name)),
         None => format!("the goroutine spawned at {site}"),
     }
 }

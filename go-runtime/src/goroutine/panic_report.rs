@@ -15,6 +15,7 @@ use super::thread;
 #[cfg(target_os = "linux")]
 use crate::debug::{self, traceback};
 use crate::primitives::atomic::{AtomicBool, AtomicPtr, Ordering};
+use crate::primitives::one_line::OneLine;
 use crate::sched::Task;
 
 type Hook = dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static;
@@ -53,9 +54,8 @@ pub(super) fn install() {
         {
             debug::watch_for_deadlocks();
             traceback::watch_for_overflows();
+            debug::watch_end();
         }
-        #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
-        debug::watch_end();
         let previous = panic::take_hook();
         // After `take_hook`, std's own hook is in place.
         let stds = panic::take_hook();
@@ -92,7 +92,7 @@ fn report() {
     // SAFETY: the scheduler holds a reference to the task while the goroutine runs, and the
     // goroutine runs here.
     let task = unsafe { task.get() };
-    let name = task.name().unwrap_or("unnamed");
+    let name = OneLine(task.name().unwrap_or("unnamed"));
     // One write, so that reports of several threads do not mix.
     let text = format!("goroutine '{name}', spawned at {}:\n", task.spawned_at());
     // If standard error is closed, there is no place to report that.

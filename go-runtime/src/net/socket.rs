@@ -1,5 +1,22 @@
 //! The methods that all sockets have in common: conversions from and to std's types, and the
-//! handles, timeouts and deadlines of the sockets that read and write.
+//! handles, timeouts and deadlines of the sockets that read and write. And how a stream begins.
+
+use std::io;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Makes a socket for a stream, whose operations do not block.
+pub(super) fn stream_socket(domain: Domain, protocol: Option<Protocol>) -> io::Result<Socket> {
+    #[cfg(target_os = "linux")]
+    return Socket::new(domain, Type::STREAM.nonblocking(), protocol);
+    // (Apple's systems cannot do both at once.)
+    #[cfg(not(target_os = "linux"))]
+    {
+        let socket = Socket::new(domain, Type::STREAM, protocol)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    }
+}
 
 /// Defines handles, timeouts and deadlines of a socket type with a field `fd: Arc<Fd<$std>>` that
 /// reads and writes.

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockRef};
 
 use super::addresses::{self, ToSocketAddrs};
 use super::backoff::Backoff;
@@ -15,7 +15,7 @@ use super::done::{Done, WithDone, is_done};
 use super::drive::Left;
 use super::fd::{Fd, IoDirection, set_timeout};
 use super::listener::listener;
-use super::socket::{convert, socket};
+use super::socket::{convert, socket, stream_socket};
 use super::stream::stream;
 use crate::channel::Receiver;
 use crate::clock;
@@ -84,11 +84,8 @@ impl TcpStream {
         deadline: Option<Instant>,
         done: Done<'_>,
     ) -> io::Result<TcpStream> {
-        let socket = Socket::new(
-            Domain::for_address(*address),
-            Type::STREAM.nonblocking(),
-            Some(Protocol::TCP),
-        )?;
+        let domain = Domain::for_address(*address);
+        let socket = stream_socket(domain, Some(Protocol::TCP))?;
         socket.set_tcp_nodelay(true)?;
         match socket.connect(&(*address).into()) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),

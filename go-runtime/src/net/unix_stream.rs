@@ -9,14 +9,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, SockAddr, SockRef};
 
 use super::backoff::Backoff;
 use super::done::{WithDone, is_done};
 use super::drive::Left;
 use super::fd::{Fd, IoDirection, set_timeout};
 use super::listener::listener;
-use super::socket::{convert, socket};
+use super::socket::{convert, socket, stream_socket};
 use super::stream::stream;
 use crate::channel::Receiver;
 
@@ -76,7 +76,7 @@ impl UnixStream {
     /// The errors of [`connect`](Self::connect); the system's error if the address is unnamed.
     pub fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
         let address = to_socket2(address)?;
-        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+        let socket = stream_socket(Domain::UNIX, None)?;
         let stream = UnixStream::from_non_blocking(socket.into());
         stream.fd.retry(IoDirection::Write, None, |io| {
             SockRef::from(io).connect(&address)

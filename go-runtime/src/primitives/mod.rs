@@ -5,7 +5,9 @@
 //! (`tests/model`) can compile the same source files with its own atomics instead.
 
 pub(crate) mod backoff;
+pub(crate) mod mutex;
 pub(crate) mod numbers;
+pub(crate) mod one_line;
 pub(crate) mod prefetch;
 pub(crate) mod random;
 pub(crate) mod spin_lock;

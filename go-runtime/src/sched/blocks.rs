@@ -31,7 +31,7 @@ struct Free {
 
 /// The second word of a free block. It is no address and no count, so a task that is in use has
 /// another word there.
-pub(crate) const FREE_BLOCK: usize = usize::from_ne_bytes(*b"\xf7free \xf7\xf7");
+pub(crate) const FREE_BLOCK: usize = u64::from_ne_bytes(*b"\xf7free \xf7\xf7") as usize;
 
 pub(super) fn class_of(layout: Layout) -> Option<usize> {
     // A sanitizer has to see each task's memory allocated and freed, so it comes from the

@@ -23,7 +23,9 @@
 //! first of the two lines with the start of the fiber.
 
 use std::cell::{Cell, UnsafeCell};
-use std::mem::{self, offset_of};
+use std::mem;
+#[cfg(target_os = "linux")]
+use std::mem::offset_of;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 
@@ -340,8 +342,10 @@ impl Fiber {
 
     /// Returns what the task of a fiber waits for, and where its stack ends, from a copy of the
     /// fiber's memory; `None` if the copy says no such thing.
-    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-    pub(crate) fn suspended(copy: &[usize; size_of::<Fiber>() / 8]) -> Option<(u64, usize)> {
+    #[cfg(target_os = "linux")]
+    pub(crate) fn suspended(
+        copy: &[usize; size_of::<Fiber>() / size_of::<usize>()],
+    ) -> Option<(u64, usize)> {
         let word = |offset: usize| copy[offset / size_of::<usize>()];
         let waiting = both(
             word(offset_of!(Fiber, waiting)) as u64,

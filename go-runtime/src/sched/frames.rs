@@ -20,13 +20,14 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::Duration;
 
 use super::fiber::{Fiber, RUNNABLE};
 use super::runtime::Runtime;
 use super::worker::Worker;
 use crate::clock;
+use crate::primitives::mutex::lock;
 use crate::stack;
 
 /// How long workers have to answer that are not held. A thread that is ready gets its processor
@@ -55,10 +56,6 @@ pub(super) struct Requests {
 thread_local! {
     /// The frames that a goroutine has recorded for this worker.
     static RECORDED: Cell<Option<Backtrace>> = const { Cell::new(None) };
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Requests {
@@ -147,7 +144,7 @@ pub(super) fn record_and_suspend() {
     };
     loop {
         RECORDED.set(Some(Backtrace::force_capture()));
-        // SAFETY: the calling code runs on the worker's running fiber.
+        // SAFETY: `running_fiber` is the fiber that the calling code runs on.
         if !unsafe { fiber.suspend() } {
             return;
         }
@@ -169,8 +166,10 @@ impl Worker {
                 if !request.numbers.contains(&number) {
                     return;
                 }
-                // SAFETY: the stack exists during the call, and fibers are the only things that are
-                // carved out of stacks.
+                // SAFETY: the stack exists during this call, which the table's lock makes sure of.
+                // Its memory is zeroed until its worker makes a fiber at this place. Nothing else
+                // is ever carved out of a stack, so after that there is this fiber, or one before
+                // it.
                 if let Some(seen) = unsafe { Fiber::see(place) }
                     && seen.worker == self.shared().index()
                     && seen.waiting != RUNNABLE
@@ -180,9 +179,9 @@ impl Worker {
             });
             let mut answer = Vec::new();
             for (number, fiber) in waiting {
-                // SAFETY: the fiber is this worker's, and has a task that waits. Only this worker
-                // ends tasks and destroys fibers of its own; a fiber that is resumed to record
-                // does neither.
+                // SAFETY: this is the worker's loop. `see` found the fiber to be this worker's,
+                // with a task that waits. Only this worker runs its tasks to their ends and
+                // destroys its fibers, and it has only recorded others since then.
                 let frames = unsafe { self.frames_of(fiber) };
                 answer.extend(frames.map(|frames| (number, frames)));
             }
@@ -191,6 +190,9 @@ impl Worker {
         }
     }
 
+    /// Lets the waiting goroutine of a fiber record its frames. Returns `None` if its stack has no
+    /// room for that.
+    ///
     /// # Safety
     /// The fiber is this worker's and has a task, which waits; the caller is outside of any fiber.
     unsafe fn frames_of(&self, fiber: NonNull<Fiber>) -> Option<Backtrace> {
@@ -200,9 +202,10 @@ impl Worker {
             return None;
         }
         self.begin_recording(fiber);
-        // SAFETY: this is the fiber's worker, outside of any fiber, and the fiber has a task. The
-        // worker starts a task as soon as it has assigned it, so the task has run, and has left
-        // its stack through `Fiber::suspend`: there is no other way before its end.
+        // SAFETY: the caller says that this is the fiber's worker, outside of any fiber, and that
+        // the fiber's task waits. Only the task itself notes that it waits, so it has run; and as
+        // the caller runs, the task has left its stack. Before its end it does so only through
+        // `Fiber::suspend`.
         unsafe { this.resume_to_record() };
         self.end_recording();
         RECORDED.take()

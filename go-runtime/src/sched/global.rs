@@ -140,7 +140,7 @@ fn start(
 ) -> Result<&'static Runtime, StartError> {
     // Registered first, so that a child forked at any time after the start loses the runtime.
     #[cfg(unix)]
-    // SAFETY: the handler writes two atomics and a thread-local that has no destructor, which may
+    // SAFETY: the handler writes three atomics and a thread-local without a destructor, which may
     // be done in the child of a process with many threads. If there is no memory for the handler, a
     // child is not told.
     unsafe {
@@ -160,6 +160,10 @@ fn start(
     // Reserves memory for the text of an error.
     #[cfg(target_os = "linux")]
     let mut room = Room::reserve(ERROR_MEMORY).ok();
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(unused_mut, reason = "it has no room there")
+    )]
     let mut error = |what: String| {
         #[cfg(target_os = "linux")]
         drop(room.take());

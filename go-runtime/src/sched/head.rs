@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::label::Site;
 use super::worker::Worker;
+use crate::primitives::one_line::OneLine;
 
 /// The running goroutine, as dumps show it.
 pub(crate) struct Head<'a> {
@@ -20,8 +21,9 @@ impl Head<'_> {
     /// Calls `f` with the head of the goroutine that runs on the worker, if one does.
     pub(crate) fn with<T>(worker: &Worker, f: impl FnOnce(Head<'_>) -> T) -> Option<T> {
         let task = worker.current_task()?;
-        // SAFETY: the goroutine that runs holds a reference to its task. It is the caller, or stays
-        // interrupted while the caller, a signal handler, runs.
+        // SAFETY: the fiber has its task until the task's run is over, which ends with the freeing
+        // of the task: after the last code of the program, the `Drop` of the result. The caller is
+        // such code, or a signal handler that has interrupted it, so the task is alive meanwhile.
         let task = unsafe { task.get() };
         Some(f(Head {
             number: worker.current_stack_number(),
@@ -42,7 +44,7 @@ impl fmt::Display for Head<'_> {
         }
         f.write_str(" [running]")?;
         if let Some(name) = self.name {
-            write!(f, " {{name: {name:.80}}}")?;
+            write!(f, " {{name: {:.80}}}", OneLine(name))?;
         }
         write!(
             f,

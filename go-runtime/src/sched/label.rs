@@ -16,9 +16,10 @@
 use std::mem;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use super::task::Options;
+use crate::primitives::mutex::lock;
 
 pub(crate) type Site = &'static Location<'static>;
 
@@ -115,10 +116,7 @@ pub(super) unsafe fn free(options: NonNull<Options>) {
     // them.
     let Options { name, thread, .. } = unsafe { options.as_ref() };
     if name.is_some() && !thread {
-        FREED
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(freed);
+        lock(&FREED).push(freed);
     }
 }
 
@@ -132,7 +130,7 @@ pub(super) struct Reading(#[expect(dead_code, reason = "held")] MutexGuard<'stat
 /// Lets the caller read names of other threads' goroutines. Other readers wait until the result is
 /// dropped.
 pub(super) fn reading() -> Reading {
-    Reading(READING.lock().unwrap_or_else(PoisonError::into_inner))
+    Reading(lock(&READING))
 }
 
 impl Reading {
@@ -159,7 +157,7 @@ pub(super) unsafe fn free_names() {
         Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
         Err(TryLockError::WouldBlock) => return,
     };
-    let freed = mem::take(&mut *FREED.lock().unwrap_or_else(PoisonError::into_inner));
+    let freed = mem::take(&mut *lock(&FREED));
     drop(freed);
 }
 
@@ -178,7 +176,7 @@ mod tests {
         };
         // SAFETY: the pointer comes from a box, and no label refers to the options.
         unsafe { free(NonNull::from(Box::leak(Box::new(options)))) };
-        let freed = FREED.lock().unwrap_or_else(PoisonError::into_inner);
+        let freed = lock(&FREED);
         let is_kept = freed.iter().any(|kept| {
             // SAFETY: options in the list have not been freed, and the list is locked.
             unsafe { kept.0.as_ref() }.name.as_deref() == Some(name)

@@ -166,8 +166,9 @@ impl Watcher {
             unsafe { label::free_names() };
             #[cfg(target_os = "linux")]
             overflow::dump_if_wanted();
-            // SAFETY: as for the labels in `observe`: this is the monitor, after `free_names`, and
-            // `sample` keeps copies only.
+            // SAFETY: the monitor alone frees names, and has done so in this tick, so the options
+            // of a label that `sample` reads from now on stay until the next tick. `sample` keeps
+            // copies.
             unsafe { profile::sample(self.runtime, now) };
             let mut any_slice_over = false;
             for (index, worker) in self.runtime.workers().enumerate() {
@@ -224,8 +225,9 @@ impl Watcher {
             }
             return false;
         };
-        // SAFETY: the label was read in this tick, after `free_names` freed the names of tasks that
-        // were gone; the names of tasks freed since then stay in the list until the next tick.
+        // SAFETY: the label was read in this tick, after `free_names`: so its task had not been
+        // freed by then. The options of a task that is freed since then stay in the list until the
+        // monitor, which runs this, calls `free_names` in its next tick.
         let (site, name) = unsafe { label.read() };
         let goroutine = || HoldingGoroutine::new(site, name);
         let slow = self.runtime.debug().slow;

@@ -24,6 +24,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::task::Task;
+use crate::primitives::one_line::OneLine;
 
 /// Functions that must not be on the stack of a goroutine that parks.
 struct Rule {
@@ -142,7 +143,7 @@ pub(super) fn check(task: &Task) {
     let (done, is_done) = sync_channel(1);
     let name = task
         .name()
-        .map_or(String::new(), |name| format!("'{name}', "));
+        .map_or(String::new(), |name| format!("'{}', ", OneLine(name)));
     let request = Request {
         backtrace: Backtrace::force_capture(),
         who: format!("the goroutine {name}spawned at {}", task.spawned_at()),

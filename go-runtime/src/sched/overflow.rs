@@ -27,6 +27,7 @@ use super::tuning::SIGNAL_STACK;
 use super::worker::Worker;
 use crate::clock;
 use crate::primitives::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::primitives::one_line::OneLine;
 use crate::settings::Traceback;
 use crate::stack;
 
@@ -130,15 +131,17 @@ fn report(worker: &Worker, level: Traceback) -> Option<usize> {
     let mut text = Cursor::new([0_u8; 2048]);
     let mut number = None;
     if let Some((task, size)) = worker.current_task().zip(worker.current_stack_size()) {
-        // SAFETY: the goroutine that runs holds a reference to its task, and it stays interrupted
-        // while this handler runs.
+        // SAFETY: the fiber has its task until the task's run is over, which ends with the freeing
+        // of the task: after the last code of the program, the `Drop` of the result. That code, or
+        // what it calls, has overflowed the stack, and stays interrupted while this handler runs.
         let task = unsafe { task.get() };
         let name = task.name().unwrap_or("unnamed");
         // A message that does not fit is cut off.
         let _ = write!(
             text,
-            "\ngoroutine '{name:.80}', spawned at {}, has overflowed its stack of {size} bytes\n\
+            "\ngoroutine '{:.80}', spawned at {}, has overflowed its stack of {size} bytes\n\
              fatal runtime error: stack overflow; if this is no endless recursion, ",
+            OneLine(name),
             task.spawned_at()
         );
         let more = size.saturating_mul(4).min(stack::MAX_SIZE);

@@ -13,7 +13,7 @@
 
 use std::collections::HashMap;
 use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::label::{self, Label};
@@ -21,6 +21,7 @@ use super::runtime::Runtime;
 use super::shared::WorkerShared;
 use crate::clock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
+use crate::primitives::mutex::lock;
 
 /// Maximum number of kinds in a profile. The goroutines of further kinds go by their spawn sites
 /// only, so that names that are never the same twice need no more memory than this.
@@ -50,7 +51,7 @@ pub(crate) struct Collected {
 
 /// All profiles that are being made.
 static ALL: Mutex<Vec<Arc<Collector>>> = Mutex::new(Vec::new());
-/// Their number.
+/// The number of profiles in [`ALL`].
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 struct Collector(Mutex<State>);
@@ -70,10 +71,6 @@ struct State {
 struct Seen {
     cpu: Duration,
     carried: Duration,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Profiling {
@@ -102,8 +99,8 @@ impl Profiling {
         let labels = label::reading();
         let mut state = lock(&self.0.0);
         state.sample(runtime, clock::now(), |label| {
-            // SAFETY: `State::sample` reads the label just before it calls this, while `labels` is
-            // held.
+            // SAFETY: `State::sample` reads the label in a worker's counters just before it calls
+            // this, and `labels` was made before.
             let (site, name) = unsafe { labels.read(label) };
             (site, name.map(str::to_owned))
         });
@@ -125,7 +122,7 @@ impl Drop for Profiling {
 /// Takes a sample for each profile that is being made. The monitor calls this at each tick.
 ///
 /// # Safety
-/// The caller may read the labels of goroutines that workers run now.
+/// Until this returns, no name is freed whose label a worker's counters have now or later.
 pub(super) unsafe fn sample(runtime: &Runtime, now: Instant) {
     if COUNT.load(Ordering::Relaxed) == 0 {
         return;
@@ -137,8 +134,8 @@ pub(super) unsafe fn sample(runtime: &Runtime, now: Instant) {
             Err(TryLockError::WouldBlock) => continue,
         };
         state.sample(runtime, now, |label| {
-            // SAFETY: `State::sample` has just read the label of a goroutine that a worker runs,
-            // which the caller may read.
+            // SAFETY: `State::sample` has just read the label in a worker's counters, and the
+            // caller makes sure that its name is not freed meanwhile.
             let (site, name) = unsafe { label.read() };
             (site, name.map(str::to_owned))
         });
@@ -146,7 +143,8 @@ pub(super) unsafe fn sample(runtime: &Runtime, now: Instant) {
 }
 
 impl State {
-    /// Takes a sample. `read` is called with labels of goroutines that workers run now.
+    /// Takes a sample. `read`, which reads a label, is called with labels of goroutines that
+    /// workers run now.
     fn sample(
         &mut self,
         runtime: &Runtime,

@@ -5,13 +5,15 @@
 use std::collections::{HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::label::Site;
 use super::shared::WorkerShared;
 use super::stats::Wait;
+use crate::primitives::mutex::lock;
+use crate::primitives::one_line::OneLine;
 use crate::primitives::uncaptured;
 
 /// A goroutine that holds or held a worker, with the data for a report.
@@ -113,7 +115,7 @@ impl Reports {
         }
         let mut line = String::from("go-runtime: the goroutine ");
         if let Some(name) = &goroutine.name {
-            let _ = write!(line, "'{name}', ");
+            let _ = write!(line, "'{}', ", OneLine(name));
         }
         let _ = writeln!(line, "spawned at {} {text}", goroutine.site);
         write_report(line);
@@ -126,7 +128,7 @@ impl Reports {
 static UNWRITTEN: Mutex<Option<VecDeque<String>>> = Mutex::new(None);
 
 fn unwritten() -> MutexGuard<'static, Option<VecDeque<String>>> {
-    UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&UNWRITTEN)
 }
 
 /// Writes the line to stderr on another thread, after those that still have to be written.
@@ -154,7 +156,7 @@ pub(super) fn write_at_once(line: &[u8]) {
     // Not through std's `Stderr` on Unix, whose lock the program may hold. A single write keeps the
     // line in one piece; if stderr is closed, the line is lost.
     #[cfg(unix)]
-    // SAFETY: the pointer and the length are those of a slice.
+    // SAFETY: `write` reads `line.len()` bytes from the start of `line`, which has as many.
     unsafe {
         libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len());
     }
@@ -170,7 +172,7 @@ fn takes_at_once() -> bool {
         events: libc::POLLOUT,
         revents: 0,
     };
-    // SAFETY: the pointer is to one `pollfd`, which lives during the call.
+    // SAFETY: `poll` reads and writes one `pollfd`, `stderr`, which lives during the call.
     let ready = unsafe { libc::poll(&raw mut stderr, 1, 0) };
     ready == 1
 }

@@ -71,7 +71,7 @@ pub(crate) fn threads(runtime: &Runtime) -> usize {
     runtime.workers().count() + MONITOR + schedtrace::threads()
 }
 
-/// Returns how many threads the runtime has, but for those for signals.
+/// Returns how many threads the runtime has, without those that wait for signals.
 pub(crate) fn all_threads(runtime: &Runtime) -> usize {
     threads(runtime) + thread_pool::threads_of_all_pools()
 }

@@ -52,7 +52,7 @@ pub(super) struct Tally {
     woken: AtomicU64,
     /// Latencies. The worker writes these.
     samples: [AtomicU64; BUCKETS],
-    /// Their sum in nanoseconds.
+    /// The sum of the latencies, in nanoseconds.
     sum: AtomicU64,
 }
 

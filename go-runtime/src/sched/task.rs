@@ -148,6 +148,8 @@ impl Drop for Task {
     #[inline]
     fn drop(&mut self) {
         if let Some(options) = self.options {
+            // The program's allocator, which `free` may call, may ask for the name.
+            self.options = None;
             // SAFETY: `new` made the pointer from a box, and only this drop frees it. No label of a
             // running goroutine refers to the options: a worker that has run the task replaced its
             // label before it gave the scheduler's reference back (see `Worker::note_finish`), and

@@ -402,6 +402,8 @@ pub(crate) fn do_without(colors: bool, marks: bool) {
     if marks {
         guards::use_mappings();
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = marks;
 }
 
 // SAFETY: the slot has a guard page at its start (where the slot is a `DefaultStack` of

@@ -1,7 +1,7 @@
 //! The flight recorder.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::Error;
@@ -9,6 +9,7 @@ use super::perfetto::Converter;
 use super::recorded::{CHUNK, Reader, Times, convert, since_boot};
 use crate::clock;
 use crate::goroutine::yield_now;
+use crate::primitives::mutex::lock;
 use crate::sched::global;
 use crate::sched::recording::{self, Kind, Session};
 
@@ -91,7 +92,7 @@ impl FlightRecorder {
     }
 
     fn active(&self) -> MutexGuard<'_, Option<Active>> {
-        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.active)
     }
 
     /// Begins to record. The caller's worker records from its next switch on, the others within 5

@@ -130,10 +130,10 @@ pub(super) struct Converter {
     next_goroutine: u64,
     threads: HashMap<Lane, Thread>,
     thread_names: HashMap<u64, Option<String>>,
-    /// By their fibers.
+    /// The goroutines, and below the wake-ups of goroutines, by their fibers.
     goroutines: HashMap<u64, Goroutine>,
     unparks: HashMap<u64, Cause>,
-    /// By their tasks.
+    /// The spawns by the tasks of the new goroutines.
     spawns: HashMap<u64, Cause>,
 }
 

@@ -1,4 +1,7 @@
 //! Events of a session, read from its rings, in the order of their times.
+//!
+//! Any number of [`Reader`]s may read a session, each on one thread. What a reader has taken is
+//! sorted: events of one ring stay in their order, because their times never go back.
 
 use super::perfetto::Converter;
 use crate::clock;
@@ -115,14 +118,12 @@ impl Reader {
                 *last = event.time.max(*last);
                 event.time = *last;
                 if let Some(first) = lost.take() {
-                    let (kind, site, second) = (Kind::Lost, None, 0);
-                    let time = event.time;
                     let lost = Event {
-                        time,
-                        kind,
+                        time: event.time,
+                        kind: Kind::Lost,
                         first,
-                        site,
-                        second,
+                        site: None,
+                        second: 0,
                     };
                     self.events.push((worker, lost));
                 }

@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use super::perfetto::Converter;
 use super::recorded::{CHUNK, Reader, Times, convert, since_boot};
 use crate::channel::{Receiver, bounded};
 use crate::clock;
+use crate::primitives::mutex::lock;
 use crate::primitives::uncaptured;
 use crate::sched::recording::{self, Session};
 use crate::sched::{fork, global};
@@ -58,7 +59,7 @@ static STREAMING: Mutex<Option<Streaming>> = Mutex::new(None);
 #[track_caller]
 pub fn start(writer: impl Write + Send + 'static) -> Result<(), Error> {
     let runtime = global::try_get().map_err(Error::start)?;
-    let mut streaming = STREAMING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut streaming = lock(&STREAMING);
     if streaming.is_some() {
         return Err(Error::active());
     }
@@ -66,10 +67,16 @@ pub fn start(writer: impl Write + Send + 'static) -> Result<(), Error> {
     let session = recording::start(runtime, LENGTH, true).ok_or_else(Error::active)?;
     let times = Times::new(started, base);
     let (report, outcome) = bounded(1);
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = mpsc::channel();
+    // The thread gets the writer when it runs. If there is no thread, the writer is dropped after
+    // the lock has been given back: its `Drop` may call `stop`.
+    let (give, given) = mpsc::channel();
     let theirs = Arc::clone(&session);
     let builder = thread::Builder::new().name("go-trace".into());
     let spawned = uncaptured::spawn(builder, move || {
+        let Ok(writer) = given.recv() else {
+            return;
+        };
         theirs.set_consumer(thread::current());
         let _ = tell.send(thread::current().id());
         let session = Arc::clone(&theirs);
@@ -87,6 +94,7 @@ pub fn start(writer: impl Write + Send + 'static) -> Result<(), Error> {
         session.stop();
         return Err(Error::thread(error));
     }
+    let _ = give.send(writer);
     *streaming = Some(Streaming {
         session,
         thread: told.recv().ok(),
@@ -102,7 +110,7 @@ pub fn start(writer: impl Write + Send + 'static) -> Result<(), Error> {
 /// The writer has failed or panicked, or is the caller: then the trace is not complete.
 pub fn stop() -> io::Result<()> {
     let streaming = {
-        let mut streaming = STREAMING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streaming = lock(&STREAMING);
         let own = Some(thread::current().id());
         if streaming.as_ref().is_some_and(|one| one.thread == own) {
             return Err(io::Error::other("the writer of a trace cannot stop it"));
@@ -133,7 +141,7 @@ fn stream(session: Arc<Session>, mut times: Times, mut writer: impl Write) -> io
         if !is_last {
             thread::park_timeout(READ_EVERY);
         }
-        let now = times.advance(&reader.session().clone());
+        let now = times.advance(reader.session());
         reader.read();
         converter.set_thread_names(reader.session().threads());
         // What is recorded meanwhile may be older than some event that is not there yet.
@@ -143,7 +151,7 @@ fn stream(session: Arc<Session>, mut times: Times, mut writer: impl Write) -> io
             writer.write_all(&converter.take())?;
         }
         if is_last {
-            times.advance(&reader.session().clone());
+            times.advance(reader.session());
             converter.finish(times.end());
             writer.write_all(&converter.take())?;
             return writer.flush();

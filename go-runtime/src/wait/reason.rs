@@ -50,7 +50,7 @@ pub enum WaitReason {
     WaitGroupWait,
     /// [`Semaphore::acquire`](crate::sync::Semaphore::acquire).
     Semacquire,
-    /// [`JoinHandle::join`](crate::JoinHandle::join).
+    /// [`JoinHandle::join`](crate::JoinHandle::join), with a deadline or without.
     Join,
     /// The end of a [`scope`](crate::scope), which waits for the goroutines in it.
     Scope,
@@ -140,19 +140,19 @@ impl Why {
         Why((reason as u64) << REASON_SHIFT | object.cast::<()>().addr() as u64)
     }
 
-    /// A reason that needs no object.
+    /// Makes a reason without an object.
     #[inline(always)]
     pub(crate) fn alone(reason: WaitReason) -> Why {
         Why((reason as u64) << REASON_SHIFT)
     }
 
-    /// The same for an open wait.
+    /// Returns the same wait, marked as open.
     #[inline(always)]
     pub(crate) fn open(self) -> Why {
         Why(self.0 | OPEN)
     }
 
-    /// The same for a wait that is open if `is_open`.
+    /// Returns the same wait, marked as open if `is_open`.
     #[inline(always)]
     pub(crate) fn open_if(self, is_open: bool) -> Why {
         if is_open { self.open() } else { self }

@@ -9,12 +9,13 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::reason::Why;
 use crate::clock::{self, ThreadClock};
+use crate::primitives::mutex::lock;
 use crate::primitives::numbers;
 use crate::sched::{Site, Worker, silence};
 use crate::stack;
@@ -149,10 +150,6 @@ pub(super) fn set_group(group: usize) {
     change(|state| state.group = group);
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Record {
     fn new() -> Arc<Record> {
         let record = Arc::new(Record {
@@ -234,7 +231,7 @@ pub(crate) fn run_goroutine(goroutine: Running, f: impl FnOnce()) {
 
 /// The threads that wait, as they were at a moment.
 #[derive(Default, PartialEq, Eq)]
-pub(crate) struct Picture {
+pub(crate) struct Snapshot {
     /// The number of threads that wait until others end the wait, and of goroutines on them.
     pub(crate) for_ever: usize,
     pub(crate) goroutines: usize,
@@ -244,25 +241,25 @@ pub(crate) struct Picture {
     waits: usize,
 }
 
-/// Takes a picture. If two are equal, no thread has begun or ended a wait in between.
-pub(crate) fn picture() -> Picture {
+/// Takes a snapshot. If two are equal, no thread has begun or ended a wait in between.
+pub(crate) fn snapshot() -> Snapshot {
     let all: Vec<_> = lock(&ALL).iter().filter_map(Weak::upgrade).collect();
-    let mut picture = Picture {
+    let mut snapshot = Snapshot {
         waits: WAITS.load(Ordering::SeqCst),
-        ..Picture::default()
+        ..Snapshot::default()
     };
     for record in all {
         let state = lock(&record.state);
         match state.waiting {
             None => {}
             Some(waiting) if waiting.for_ever && !waiting.why.is_for_outside() => {
-                picture.for_ever += 1;
-                picture.goroutines += usize::from(state.goroutine.is_some());
+                snapshot.for_ever += 1;
+                snapshot.goroutines += usize::from(state.goroutine.is_some());
             }
-            Some(_) => picture.for_others = true,
+            Some(_) => snapshot.for_others = true,
         }
     }
-    picture
+    snapshot
 }
 
 /// Calls `f` for each thread that waits, or that runs a goroutine of its own.

@@ -1,6 +1,7 @@
 //! What goroutines that wait for a lock, or for others, are blocked by.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use go_runtime::channel::{Receiver, Sender, bounded};
 use go_runtime::debug::{Blocker, DumpOptions, Goroutine, GoroutineState, WaitReason};
@@ -177,7 +178,51 @@ fn unknown() {
     writes.join().unwrap();
 }
 
+/// What a deadline may end is not blocked for certain. It is part of no deadlock, either: see
+/// `cycles`.
+#[test]
+#[ignore = "run by what_is_known"]
+fn with_a_deadline() {
+    let (release, end) = bounded::<()>(0);
+    let joined = spawn("joined", move || {
+        let _ = end.recv();
+    });
+    let joins = spawn("joins", move || {
+        let ended = joined.join_timeout(Duration::from_secs(1000));
+        ended.unwrap().unwrap();
+    });
+    let waits = GoroutineState::Waiting(WaitReason::Join);
+    eventually(|| goroutines().iter().any(|one| one.state() == waits));
+    assert!(goroutines().iter().all(|one| one.blocked_by().is_none()));
+    drop(release);
+    joins.join().unwrap();
+}
+
+/// A name can neither begin a line of its own nor control a terminal.
+#[test]
+#[ignore = "run by what_is_known"]
+fn names_are_escaped() {
+    let (release, end) = bounded::<()>(0);
+    let joined = spawn("two\nlines, \u{1b}[31m red", move || {
+        let _ = end.recv();
+    });
+    let joins = spawn("joins", move || joined.join().unwrap());
+    let (one, blocker) = blocked("joins");
+    let escaped = r"{name: two\nlines, \u{1b}[31m red}";
+    assert!(blocker.to_string().contains(escaped), "{blocker}");
+    assert!(one.to_string().contains(escaped), "{one}");
+    drop(release);
+    joins.join().unwrap();
+}
+
 #[test]
 fn what_is_known() {
-    child::succeed_with(&WORKERS, &["locks", "ends", "unknown"]);
+    let all = [
+        "locks",
+        "ends",
+        "unknown",
+        "with_a_deadline",
+        "names_are_escaped",
+    ];
+    child::succeed_with(&WORKERS, &all);
 }

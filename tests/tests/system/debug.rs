@@ -211,6 +211,12 @@ fn groups() {
     });
     waits_for(WaitReason::Join, |stop| {
         let stop = stop.clone();
+        let child = go! { stop.recv() };
+        let ended = child.join_timeout(Duration::from_secs(1000)).unwrap();
+        ended.unwrap().unwrap();
+    });
+    waits_for(WaitReason::Join, |stop| {
+        let stop = stop.clone();
         let mut set = JoinSet::new();
         set.spawn(move || stop.recv().unwrap());
         set.join_next().unwrap().unwrap();

@@ -22,8 +22,8 @@ const WAITING: [(&str, &str, &[&str]); 7] = [
     ("sleeper", "sleep", &["closure"]),
     ("locks", "sync.Mutex.Lock", &["closure"]),
     ("waits for a group", "sync.WaitGroup.Wait", &["closure"]),
-    // What a terminal takes for commands is left out.
-    ("evil\u{fffd}[2J\u{fffd}name", "chan receive", &["closure"]),
+    // What a terminal takes for commands is escaped.
+    (r"evil\u{1b}[2J\nname", "chan receive", &["closure"]),
 ];
 
 /// Returns a command that runs gdb's commands and ends it.

@@ -11,8 +11,9 @@ use crate::sched::global;
 /// Makes the end of the program, by a return from `main` or by `exit`, report which goroutines are
 /// left, if `GODEBUG=leaks=1` asks for that.
 pub(crate) fn watch_end() {
-    // SAFETY: `at_exit` may be called at the end of the process, and does not unwind. If it cannot
-    // be registered, there is no report.
+    // SAFETY: the system calls `at_exit` on the thread that ends the process, when that thread's
+    // thread-locals are gone. `at_exit` reads a static and starts a thread; a panic in it would
+    // abort, as it is `extern "C"`. If it cannot be registered, there is no report.
     unsafe { libc::atexit(at_exit) };
 }
 

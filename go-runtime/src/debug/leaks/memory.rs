@@ -76,7 +76,7 @@ pub(super) fn read_ranges(ranges: &[Range<usize>], to: &mut [usize]) -> usize {
 }
 
 /// Reads a word; `None` if there is no memory.
-pub(super) fn read_word(address: usize) -> Option<usize> {
+pub(in crate::debug) fn read_word(address: usize) -> Option<usize> {
     let mut word = [0];
     (read(address, &mut word) == 1).then_some(word[0])
 }

@@ -24,7 +24,7 @@
 mod at_end;
 mod heap;
 mod marks;
-mod memory;
+pub(super) mod memory;
 mod registers;
 mod roots;
 
@@ -34,7 +34,7 @@ use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,7 @@ use super::hidden::Hidden;
 use crate::channel::{self, COUNTS};
 use crate::clock;
 use crate::goroutine::is_main;
+use crate::primitives::mutex::lock;
 use crate::primitives::{random, uncaptured};
 use crate::sched::listing::{self, Listed, State};
 use crate::sched::{Runtime, global};
@@ -151,16 +152,21 @@ impl fmt::Display for Leak {
 /// For each GiB of memory in use, the call takes about 1 s if objects have 4 KiB, and 4 s if they
 /// have 64 bytes (`leaking heap MIB BYTES` in `tests/src/bin` measures it); five times as long if
 /// it finds something, and then at least 0.2 s: until then a goroutine may be about to run. Other
-/// goroutines run meanwhile. It is there on Linux with glibc only.
+/// goroutines run meanwhile. It is there on Linux only.
 ///
 /// # Errors
-/// Of the kind [`Unsupported`](io::ErrorKind::Unsupported), if the program has a global allocator
-/// of its own, or a sanitizer's, whose memory cannot be cut into objects. Others, if the system
-/// does not let the process read its own memory with `process_vm_readv`, which a seccomp filter may
-/// forbid, or what it has about the process in `/proc`, or has no thread.
+/// Of the kind [`Unsupported`](io::ErrorKind::Unsupported), if the program has another allocator
+/// than that of glibc for 64 bits: another C library's, one of its own, or a sanitizer's, whose
+/// memory cannot be cut into objects. Others, if the system does not let the process read its own
+/// memory with `process_vm_readv`, which a seccomp filter may forbid, or what it has about the
+/// process in `/proc`, or has no thread.
 pub fn leaks() -> io::Result<Vec<Leak>> {
     if global::running().is_none() {
         return Ok(Vec::new());
+    }
+    // Of other C libraries, and of 32 bits, the search does not know the heap.
+    if !cfg!(all(target_env = "gnu", target_pointer_width = "64")) {
+        return Err(unsupported());
     }
     // What the caller's frames hold counts, and not what lies among the runtime's.
     stack::with_registers(find_elsewhere)
@@ -191,7 +197,7 @@ fn find(caller: usize) -> io::Result<Vec<Leak>> {
     let Some(runtime) = global::running() else {
         return Ok(Vec::new());
     };
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = lock(&KNOWN);
     let found = search(runtime, caller)?;
     let found = with_known(runtime, found, &mut known);
     let mut goroutines = Vec::new();
@@ -457,11 +463,15 @@ fn heap_and_rest(words: &mut Words) -> io::Result<(Vec<heap::Region>, Vec<memory
             return Ok((regions, mappings));
         }
     }
-    Err(io::Error::new(
+    Err(unsupported())
+}
+
+fn unsupported() -> io::Error {
+    io::Error::new(
         io::ErrorKind::Unsupported,
         "the program's global allocator is not glibc's malloc, so it is not known where an object \
          in memory begins and ends, and leaks cannot be found",
-    ))
+    )
 }
 
 /// Returns the word that `malloc` writes into the second word of a small chunk that it keeps for

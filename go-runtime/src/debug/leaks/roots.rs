@@ -83,7 +83,7 @@ pub(super) fn roots(
         .into_iter()
         .map(|thread| (thread, stack_pointer(thread)))
         .collect();
-    // SAFETY: the calls have no preconditions.
+    // SAFETY: `gettid` and `getpid` have no preconditions.
     let (this, first) = unsafe { (libc::gettid(), libc::getpid()) };
     let own = stack::of_thread();
     let mappings = heap::without(mappings, &[own]);
@@ -173,15 +173,15 @@ impl Descriptors {
     const SELF: usize = 2 * WORD;
     /// The structure lies in the last bytes of a stack.
     const WITHIN: usize = 16 << 10;
-    /// Where the fields are looked for, in bytes.
-    const SEARCHED: usize = 4 << 10;
 
     /// Learns the layout from the calling thread's structure; `None` if it is another one.
     #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
     fn learn(this: i32) -> Option<Descriptors> {
-        // SAFETY: the call has no preconditions.
+        /// Where the fields are looked for, in bytes.
+        const SEARCHED: usize = 4 << 10;
+        // SAFETY: `pthread_self` has no preconditions.
         let own = unsafe { libc::pthread_self() } as usize;
-        let mut words = [0; Descriptors::SEARCHED / WORD];
+        let mut words = [0; SEARCHED / WORD];
         let read = memory::read(own, &mut words);
         if read <= Self::SELF / WORD || words[Self::SELF / WORD] != own {
             return None;

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use super::Failed;
@@ -14,6 +14,7 @@ use super::wire::{
     Stream, Wire,
 };
 use crate::debug::{DumpOptions, dump, metrics, profile};
+use crate::primitives::mutex::lock;
 use crate::trace;
 
 const PAGE: &str = include_str!("page.html");
@@ -90,7 +91,7 @@ fn nonce() -> String {
 /// Calls `f` while no other request lists goroutines: many clients cost no more than one.
 fn alone<R>(f: impl FnOnce() -> R) -> R {
     static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = lock(&ALONE);
     f()
 }
 
@@ -112,7 +113,7 @@ impl Kept {
     }
 
     fn get(&self) -> String {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last);
         match &*last {
             Some((until, found)) if Instant::now() < *until => found.clone(),
             _ => {
@@ -168,7 +169,7 @@ fn write_dump(wire: &mut Wire<'_>, all: bool, is_head: bool) -> Result<(), Faile
     if all {
         let mut body = wire.stream(PLAIN)?;
         if !is_head {
-            let _alone = FULL.lock().unwrap_or_else(PoisonError::into_inner);
+            let _alone = lock(&FULL);
             dump(&mut body, DumpOptions::new().all(true))?;
         }
         return Ok(body.finish()?);

@@ -167,10 +167,7 @@ fn time_of(one: &Goroutine) -> Duration {
 
 /// Returns the goroutine's name, or its thread's, cut off if it is very long.
 fn label(one: &Goroutine) -> Option<&str> {
-    let name = match one.spawned_at() {
-        Some(_) => one.name(),
-        None => one.thread(),
-    }?;
+    let name = one.own_name()?;
     let mut end = name.len().min(MAX_NAME);
     while !name.is_char_boundary(end) {
         end -= 1;
@@ -334,7 +331,7 @@ struct Leaked {
     goroutine: Goroutine,
 }
 
-#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+#[cfg(target_os = "linux")]
 fn leaks() -> Result<Vec<Leaked>, String> {
     let found = crate::debug::leaks().map_err(|error| error.to_string())?;
     let leaked = found.iter().map(|leak| Leaked {
@@ -345,9 +342,9 @@ fn leaks() -> Result<Vec<Leaked>, String> {
     Ok(leaked.collect())
 }
 
-#[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
+#[cfg(not(target_os = "linux"))]
 fn leaks() -> Result<Vec<Leaked>, String> {
-    Err("they are searched for on Linux with glibc only".to_owned())
+    Err("they are searched for on Linux only".to_owned())
 }
 
 /// Writes leaks by spawn site, state, and whether they are certain, the certain ones first. Each

@@ -21,7 +21,7 @@ pub(crate) mod ticks;
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, Thread};
 
 use super::fork;
@@ -32,6 +32,7 @@ use super::shared::InboxPayload;
 use super::task::TaskRef;
 use super::worker::Worker;
 use crate::primitives::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::primitives::mutex::lock;
 use ring::{Ring, Site, Words};
 use ticks::Ticks;
 
@@ -200,10 +201,6 @@ static CURRENT: Mutex<Option<Arc<Session>>> = Mutex::new(None);
 fn new_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns whether a session is on. The answer may be a moment old.
@@ -405,8 +402,8 @@ pub(super) unsafe fn record_unparks(
 ) {
     let mut node = last;
     loop {
-        // SAFETY: the caller says that each node of the chain is valid, and this has not gone past
-        // the last of them.
+        // SAFETY: `node` is `last`, or what the node before it is linked to, and this has not gone
+        // past `first`, where the chain ends. The caller says that each node of the chain is valid.
         let (payload, next) = unsafe { ((*node).payload(), (*node).next()) };
         if let Some(fiber) = payload {
             record(Kind::Unpark, fiber.addr().get() as u64, None);

@@ -323,6 +323,8 @@ impl Worker {
     #[cfg(target_os = "linux")]
     pub(in crate::sched) fn end_recording(&self) {
         self.current.end();
+        // The global allocator may have initialized thread-locals.
+        self.current.exit_watch.renew();
     }
 
     /// Notes that the goroutine of this fiber runs in this period.

@@ -99,8 +99,9 @@ impl Worker {
         fiber: NonNull<Fiber>,
         task: Option<TaskRef>,
     ) {
-        // SAFETY: the fiber is about to run, so it has a task and only this worker could destroy
-        // it. Its label is that of the task, whose options live as long as the task.
+        // SAFETY: the fiber is about to run, so it has a task, and only this worker could destroy
+        // it. Its label is that of the task, whose options live as long as the task, or has no
+        // name: `note_finish` replaces it before the task can be freed.
         let (site, name) = unsafe { fiber.as_ref().label().read() };
         if let Some(name) = name {
             record_name(recorder, now, name);
