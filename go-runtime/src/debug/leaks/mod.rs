@@ -343,9 +343,9 @@ fn candidate(listed: &Listed<'_>, at_least: Duration) -> Option<u64> {
     (is_for_others && is_old && !why.is_timed() && !is_main).then_some(word)
 }
 
-/// Searches once, for goroutines that have not run for so long. Returns the goroutines that were
-/// not reached, by their numbers and the words of their waits, and whether all ends of what they
-/// wait for were found.
+/// Searches once, for goroutines that have not run for so long; if that is no time, roughly.
+/// Returns the goroutines that were not reached, by their numbers and the words of their waits, and
+/// whether all ends of what they wait for were found.
 fn pass(
     process: &Process,
     at_least: Duration,
@@ -385,6 +385,11 @@ fn pass(
         search.root(root);
     }
     search.running();
+    if at_least.is_zero() {
+        // What has been missed is found later. A worker that has just fallen asleep may still have
+        // old addresses in its registers, which would hide what has leaked.
+        return Ok(with_ends(search));
+    }
     let mut have_answered = registers::for_each(|word| search.register(word))?;
     for _ in 0..AGAIN {
         // (No stack can be made or given back during the listing, so it must be short.)
