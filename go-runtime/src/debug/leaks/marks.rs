@@ -28,7 +28,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::heap::Region;
-use super::memory::{self, PIECE, Pages, RANGES, WORD};
+use super::memory::{self, PIECE, Pages, Piece, RANGES, WORD};
 use super::roots::Root;
 use crate::channel::HEAD;
 use crate::debug::hidden::Hidden;
@@ -116,17 +116,6 @@ pub(super) struct Search {
     pub(super) counts: HashMap<Hidden, usize>,
     pages: Pages,
     piece: Piece,
-}
-
-/// The copy of the memory that is searched.
-struct Piece(Box<[usize]>);
-
-impl Drop for Piece {
-    fn drop(&mut self) {
-        // The next owner of this memory may leave it as it is.
-        self.0.fill(0);
-        std::hint::black_box(&mut self.0);
-    }
 }
 
 /// The regions and the slabs of stacks, by address.
@@ -251,7 +240,7 @@ impl Search {
             caller: Hidden::new(caller),
             counts: HashMap::new(),
             pages: Pages::new(),
-            piece: Piece(vec![0; PIECE / WORD].into()),
+            piece: Piece::new(PIECE / WORD),
         }
     }
 
@@ -437,19 +426,24 @@ impl Search {
         }
         let mut piece = std::mem::take(&mut self.piece.0);
         let read = memory::read_ranges(&ranges, &mut piece);
-        for (object, at) in some.into_iter().zip(places) {
+        for (object, at) in some.iter().cloned().zip(places) {
             let words = object.len() / WORD;
             match piece[..read].get(at..at + words) {
                 Some(words) => self.words_of(object, words),
                 // The memory of this one, or of one before, is gone. This one is read by itself.
                 None => {
-                    let mut own = Piece(vec![0; words].into());
+                    let mut own = Piece::new(words);
                     let read = memory::read(object.start, &mut own.0);
                     self.words_of(object, &own.0[..read]);
                 }
             }
         }
         self.piece.0 = piece;
+        // The next owner of this memory may leave it as it is.
+        for list in [&mut some, &mut ranges] {
+            list.fill(0..0);
+            std::hint::black_box(list);
+        }
     }
 
     /// Searches a small object, of which the words have been read.

@@ -16,6 +16,23 @@ pub(super) const WORD: usize = size_of::<usize>();
 /// Number of bytes that are read at once.
 pub(super) const PIECE: usize = 256 << 10;
 
+/// A copy of memory, which is wiped at its end: a search would find the pointers in it.
+pub(super) struct Piece(pub(super) Box<[usize]>);
+
+impl Piece {
+    pub(super) fn new(words: usize) -> Piece {
+        Piece(vec![0; words].into())
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        // The next owner of this memory may leave it as it is.
+        self.0.fill(0);
+        std::hint::black_box(&mut self.0);
+    }
+}
+
 /// Maximum number of ranges that are read at once.
 pub(super) const RANGES: usize = 512;
 

@@ -287,22 +287,18 @@ fn search(runtime: &'static Runtime, caller: usize) -> io::Result<HashMap<usize,
     if any_young {
         thread::sleep(2 * OLD);
     }
-    passes(&process, &possible, &mut words)
+    passes(&process, &mut words)
 }
 
 /// What is known of goroutines that were not reached, by their numbers and the words of their
 /// waits: whether all ends of what they wait for were found.
 type Unreached = HashMap<(usize, u64), bool>;
 
-/// Searches several times. Returns those of the `possible` goroutines that were never reached, by
-/// their numbers, and whether all ends of what they wait for were found.
-fn passes(
-    process: &Process,
-    possible: &Unreached,
-    words: &mut Words,
-) -> io::Result<HashMap<usize, bool>> {
+/// Searches several times. Returns the goroutines that were never reached, by their numbers, and
+/// whether all ends of what they wait for were found.
+fn passes(process: &Process, words: &mut Words) -> io::Result<HashMap<usize, bool>> {
     let begun = clock::now();
-    let mut found = pass(process, OLD, Some(possible), words)?;
+    let mut found = pass(process, OLD, None, words)?;
     for _ in 1..PASSES {
         let again = pass(process, OLD, Some(&found), words)?;
         found.retain(|one, is_certain| match again.get(one) {
@@ -355,7 +351,7 @@ fn candidate(listed: &Listed<'_>, at_least: Duration) -> Option<u64> {
 }
 
 /// Searches once, for goroutines that have not run for so long, and, if some are given, are among
-/// these. Returns those that were not reached.
+/// these; if so long is no time, then roughly. Returns those that were not reached.
 fn pass(
     process: &Process,
     at_least: Duration,
@@ -404,6 +400,11 @@ fn pass(
         search.root(root);
     }
     search.running();
+    if at_least.is_zero() {
+        // What has been missed is found later. A worker that has just fallen asleep may still have
+        // old addresses in its registers, which would hide what has leaked.
+        return Ok(with_ends(search));
+    }
     let mut have_answered = true;
     for _ in 0..AGAIN {
         // In most programs all have been reached by now.

@@ -19,7 +19,7 @@ use std::io;
 use std::ops::Range;
 
 use super::heap;
-use super::memory::{self, Kind, Mapping, WORD};
+use super::memory::{self, Kind, Mapping, Piece, WORD};
 use crate::stack;
 
 /// Bytes below the stack pointer that a function may use without moving it (the System V ABI for
@@ -212,9 +212,9 @@ impl Descriptors {
     /// the program has made may be other memory, and the program may use it for other things later.
     fn thread_of(&self, range: &Range<usize>) -> Option<(i32, usize)> {
         let from = range.start.max(range.end.saturating_sub(Self::WITHIN));
-        let mut words = vec![0; (range.end - from) / WORD];
-        let read = memory::read(from, &mut words);
-        let words = &words[..read];
+        let mut copy = Piece::new((range.end - from) / WORD);
+        let read = memory::read(from, &mut copy.0);
+        let words = &copy.0[..read];
         let ahead = Self::SELF / WORD;
         let index = (0..read.saturating_sub(ahead)).rev().find(|&index| {
             let address = from + index * WORD;
