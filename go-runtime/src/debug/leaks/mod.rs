@@ -148,7 +148,7 @@ impl fmt::Display for Leak {
 /// output, for [`blocking`](crate::blocking) or for a future. Goroutines that wait for what has no
 /// end, such as `select! {}`, are.
 ///
-/// For each GiB of memory in use, the call takes about 1.5 s if objects have 4 KiB, and 6 s if they
+/// For each GiB of memory in use, the call takes about 1 s if objects have 4 KiB, and 3.5 s if they
 /// have 64 bytes (`leaking heap MIB BYTES` in `tests/src/bin` measures it); five times as long if
 /// it finds something, and then at least 0.2 s: until then a goroutine may be about to run. Other
 /// goroutines run meanwhile. It is there on Linux with glibc only.
