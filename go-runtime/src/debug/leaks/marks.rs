@@ -46,8 +46,8 @@ const GAP: usize = 64;
 /// A goroutine's stack.
 pub(super) struct Stack {
     pub(super) number: usize,
-    /// The word of its wait; 0 if it can go on.
-    pub(super) word: u64,
+    /// The complement of the word of its wait. (The address in the word is no pointer here.)
+    not_word: u64,
     start: Hidden,
     size: usize,
     fiber: Hidden,
@@ -62,13 +62,18 @@ impl Stack {
         let addresses = extent.addresses();
         Stack {
             number: listed.number,
-            word,
+            not_word: !word,
             start: Hidden::new(addresses.start),
             size: addresses.len(),
             fiber: Hidden::new(extent.carved::<Fiber>().addr().get()),
             task: Hidden::new(listed.task),
             is_reached: false,
         }
+    }
+
+    /// Returns the word of its wait; 0 if it can go on.
+    pub(super) fn word(&self) -> u64 {
+        !self.not_word
     }
 
     fn addresses(&self) -> Range<usize> {
@@ -86,7 +91,7 @@ impl Stack {
         }
         let (word, pointer) = Fiber::suspended(&words)?;
         let addresses = self.addresses();
-        (word == self.word && addresses.contains(&pointer) && pointer < fiber)
+        (word == self.word() && addresses.contains(&pointer) && pointer < fiber)
             .then_some(pointer..fiber)
     }
 }
@@ -286,7 +291,7 @@ impl Search {
     /// Searches the stacks of goroutines that can go on, and what is reached from them.
     pub(super) fn running(&mut self) {
         for index in 0..self.stacks.len() {
-            if self.stacks[index].word == 0 {
+            if self.stacks[index].word() == 0 {
                 self.reach(index);
             }
         }
@@ -301,7 +306,7 @@ impl Search {
     /// Returns the stack of a goroutine that was not there, or has run, since the search began.
     pub(super) fn if_it_has_run(&self, listed: &Listed<'_>, word: u64) -> Option<Stack> {
         let known = self.stack_at(listed.stack.addresses().start);
-        let waits_still = known.is_some_and(|index| self.stacks[index].word == word && word != 0);
+        let waits_still = known.is_some_and(|index| self.stacks[index].word() == word && word != 0);
         (!waits_still).then(|| Stack::new(listed, 0))
     }
 
@@ -317,7 +322,7 @@ impl Search {
     /// Searches the stack of such a goroutine.
     pub(super) fn again(&mut self, stack: &Stack) {
         if let Some(index) = self.stack_at(stack.start.get()) {
-            self.stacks[index].word = 0;
+            self.stacks[index].not_word = !0;
             self.stacks[index].is_reached = true;
         }
         self.joiner(stack.task.get());
@@ -357,7 +362,7 @@ impl Search {
         self.joiner(self.stacks[index].task.get());
         let stack = &self.stacks[index];
         let addresses = stack.addresses();
-        let before = stack.frames().filter(|_| stack.word != 0);
+        let before = stack.frames().filter(|_| stack.word() != 0);
         let Some(frames) = before else {
             return self.whole(addresses);
         };
