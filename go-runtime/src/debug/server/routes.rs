@@ -19,6 +19,11 @@ use crate::trace;
 
 const PAGE: &str = include_str!("page.html");
 
+/// The answer to a path that is none.
+const PATHS: &str = "there is no such path; these are: / (the page), /metrics, /debug/dump, \
+                     /debug/goroutines, /debug/group, /debug/state, /debug/deadlocks, \
+                     /debug/leaks, /debug/profile, /debug/trace";
+
 /// How long the result of a search answers further requests as well, so that clients cannot make
 /// the program search all the time.
 const DEADLOCKS_KEPT: Duration = Duration::from_secs(2);
@@ -76,7 +81,7 @@ pub(super) fn answer(request: &Request, wire: &mut Wire<'_>) -> Result<(), Faile
         }
         "/debug/profile" => make_profile(request, wire)?,
         "/debug/trace" => make_trace(request, wire)?,
-        _ => return Err(Refusal::new(NOT_FOUND, "there is no such path; / is the page").into()),
+        _ => return Err(Refusal::new(NOT_FOUND, PATHS).into()),
     }
     Ok(())
 }
@@ -204,7 +209,7 @@ fn make_profile(request: &Request, wire: &mut Wire<'_>) -> Result<(), Failed> {
     match format {
         "folded" => profile.write_folded(&mut body),
         "pprof" => profile.write_pprof(&mut body),
-        _ => write!(body, "{profile}"),
+        _ => writeln!(body, "{profile}"),
     }?;
     Ok(wire.answer(content_type, &body)?)
 }
