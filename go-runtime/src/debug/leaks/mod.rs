@@ -408,7 +408,9 @@ fn pass(
     if at_least.is_zero() {
         // What has been missed is found later. A worker that has just fallen asleep may still have
         // old addresses in its registers, which would hide what has leaked.
-        return Ok(with_ends(search));
+        let unreached = search.unreached();
+        let unreached = unreached.map(|stack| (waiting(stack.number, stack.word()), false));
+        return Ok(unreached.collect());
     }
     let mut have_answered = true;
     for _ in 0..AGAIN {
