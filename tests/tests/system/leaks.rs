@@ -53,7 +53,7 @@ fn run_all(workers_of: impl Fn(usize) -> Vec<&'static str> + Sync) {
 fn run_one(program: &str, workers: &str) {
     const MISSED: Option<i32> = Some(3);
     let mut ended = run(program, workers, "");
-    for _ in 0..4 {
+    for _ in 0..9 {
         if ended.code == MISSED {
             ended = run(program, workers, "");
         }

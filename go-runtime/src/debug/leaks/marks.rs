@@ -117,6 +117,9 @@ pub(super) struct Search {
     reached: Vec<usize>,
     /// Where the frames begin on the stack that waits for the search.
     caller: Hidden,
+    /// Whether goroutines that do not wait any more as they did are left out. (One may be on its way
+    /// into its wait, or out of it.)
+    pub(super) is_rough: bool,
     /// How often each of these values has been found.
     pub(super) counts: HashMap<Hidden, usize>,
     pages: Pages,
@@ -243,6 +246,7 @@ impl Search {
             objects: Vec::new(),
             reached: Vec::new(),
             caller: Hidden::new(caller),
+            is_rough: false,
             counts: HashMap::new(),
             pages: Pages::new(),
             piece: Piece::new(PIECE / WORD),
@@ -548,9 +552,9 @@ impl Search {
                 if stack.is_reached || of_worker || is_mark_of_holder(word) {
                     return;
                 }
-                // (A goroutine that does not wait any more can go on.)
+                let can_go_on = || !self.is_rough;
                 let frames = stack.frames();
-                if frames.is_none_or(|frames| frames.contains(&address)) {
+                if frames.map_or_else(can_go_on, |frames| frames.contains(&address)) {
                     self.reach(index);
                 }
             }

@@ -394,6 +394,7 @@ fn pass(
     search.private = process.runtime.private_memory();
     search.private.extend(arena);
     search.free_chunk = process.free_chunk;
+    search.is_rough = at_least.is_zero();
     let mut roots = roots_now(process, &search)?;
     // Goroutines that have a thread are no candidates.
     of_threads.iter().for_each(|task| search.joiner(task.get()));
@@ -405,7 +406,7 @@ fn pass(
         search.root(root);
     }
     search.running();
-    if at_least.is_zero() {
+    if search.is_rough {
         // What has been missed is found later. A worker that has just fallen asleep may still have
         // old addresses in its registers, which would hide what has leaked.
         let unreached = search.unreached();
