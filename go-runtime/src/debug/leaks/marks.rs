@@ -117,8 +117,8 @@ pub(super) struct Search {
     reached: Vec<usize>,
     /// Where the frames begin on the stack that waits for the search.
     caller: Hidden,
-    /// Whether goroutines that do not wait any more as they did are left out. (One may be on its way
-    /// into its wait, or out of it.)
+    /// Whether goroutines are left out that do not wait any more as they did. (One may be on its
+    /// way into its wait, or out of it.)
     pub(super) is_rough: bool,
     /// How often each of these values has been found.
     pub(super) counts: HashMap<Hidden, usize>,
