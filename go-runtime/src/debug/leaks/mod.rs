@@ -387,7 +387,6 @@ fn pass(
     threads::for_each(|seen| of_threads.push(Hidden::new(seen.identity.task)));
     started.extend(&of_threads);
     let arena = heap::main_arena_itself(&mappings, &regions, words);
-    drop(mappings);
     let mut search = Search::new(regions, stacks, &stack::slabs(), process.caller);
     search.started = started;
     search.channels = channels;
@@ -395,7 +394,12 @@ fn pass(
     search.private.extend(arena);
     search.free_chunk = process.free_chunk;
     search.is_rough = at_least.is_zero();
-    let mut roots = roots_now(process, &search)?;
+    // An arena that a thread has made since is no region: all that lies in it would count.
+    let mappings = match search.is_rough {
+        true => mappings,
+        false => memory::mappings()?,
+    };
+    let mut roots = roots_in(mappings, process, &search)?;
     // Goroutines that have a thread are no candidates.
     of_threads.iter().for_each(|task| search.joiner(task.get()));
     let running_at = random::below(roots.len() + 1);
@@ -429,7 +433,7 @@ fn pass(
         });
         have_run.iter().for_each(|stack| search.again(stack));
         // Threads may have started since, and memory may have been mapped.
-        roots = roots_now(process, &search)?;
+        roots = roots_in(memory::mappings()?, process, &search)?;
         roots.iter().for_each(|root| search.root(root));
     }
     have_answered &= registers::for_each(|word| search.register(word))?;
@@ -442,9 +446,13 @@ fn pass(
     Ok(unreached)
 }
 
-/// Returns the roots, in some order.
-fn roots_now(process: &Process, search: &Search) -> io::Result<Vec<roots::Root>> {
-    let mappings = heap::without(memory::mappings()?, &search.of_regions());
+/// Returns the roots in the mappings, in some order.
+fn roots_in(
+    mappings: Vec<memory::Mapping>,
+    process: &Process,
+    search: &Search,
+) -> io::Result<Vec<roots::Root>> {
+    let mappings = heap::without(mappings, &search.of_regions());
     let mappings = heap::without(mappings, &stack::slabs());
     let mappings = heap::without(mappings, &[search.piece()]);
     let workers = process.runtime.worker_threads();
